@@ -1,0 +1,66 @@
+#include "base/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *checked(void *memory, size_t size)
+{
+	if (!memory) {
+		fprintf(stderr, "keyferry: out of memory: the system refused %zu bytes\n", size);
+		abort();
+	}
+	return memory;
+}
+
+void *memory_alloc(size_t size)
+{
+	return checked(malloc(size ? size : 1), size);
+}
+
+void *memory_alloc_zero(size_t count, size_t size)
+{
+	return checked(calloc(count ? count : 1, size ? size : 1), size);
+}
+
+void *memory_realloc(void *old, size_t size)
+{
+	return checked(realloc(old, size ? size : 1), size);
+}
+
+void *memory_realloc_array(void *old, size_t count, size_t size)
+{
+	return checked(reallocarray(old, count ? count : 1, size ? size : 1), count);
+}
+
+char *memory_strndup(const char *text, size_t len)
+{
+	char *copy = memory_alloc(len + 1);
+
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+char *memory_strdup(const char *text)
+{
+	return memory_strndup(text, strlen(text));
+}
+
+char *memory_printf(const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vasprintf(&text, format, args);
+	va_end(args);
+	return checked(len < 0 ? NULL : text, 0);
+}
+
+void memory_wipe(void *data, size_t len)
+{
+	explicit_bzero(data, len);
+}

@@ -1,0 +1,29 @@
+/* The command stream: RESP bytes to events, with positions, the selected database and transaction edges.
+ *
+ * PING, SELECT, REPLCONF and keep-alive newlines become EVENT_PROGRESS (REPLCONF GETACK sets ask_getack); MULTI and EXEC become
+ * EVENT_COMMAND with their edge, commands between them TRANSACTION_INSIDE; everything else EVENT_COMMAND.
+ * Thread: belongs to one caller. */
+#ifndef KEYFERRY_DECODE_STREAM_H
+#define KEYFERRY_DECODE_STREAM_H
+
+#include "base/error.h"
+#include "decode/event.h"
+#include "wire/command.h"
+#include "wire/parse.h"
+
+struct stream_decoder;
+
+/* `table` may be NULL; it outlives the decoder. */
+struct stream_decoder *stream_decoder_new(const struct command_table *table);
+void stream_decoder_free(struct stream_decoder *decoder);
+
+/* The selected database, to be kept with a position (positions are only kept outside transactions). */
+uint32_t stream_decoder_database(const struct stream_decoder *decoder);
+bool stream_decoder_in_transaction(const struct stream_decoder *decoder);
+void stream_decoder_resume(struct stream_decoder *decoder, uint32_t db);
+
+/* As snapshot_decode(); `in` begins at the event's first byte. */
+enum parse stream_decode(struct stream_decoder *decoder, struct slice in, uint64_t position, struct event *ret, uint64_t *need,
+			 struct error *error);
+
+#endif

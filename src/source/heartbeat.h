@@ -1,0 +1,42 @@
+/* The heartbeat of one source shard, and the sampling of its offsets: what the lag is measured by.
+ *
+ * Each interval: SETEX <key> <ttl> <Unix ms> on the source master (key DTS_REDIS_TIMESTAMP_HEARTBEAT, on a cluster with a {tag} that lands in the
+ * shard's slots), and INFO replication for master_repl_offset. The applier meets the key in the stream, drops it, and reports it. Where writing is
+ * not permitted or the heartbeat is off, the lag comes from the sampled offsets alone.
+ * Thread: the receiver's loop; functions marked (any) from every thread. */
+#ifndef KEYFERRY_SOURCE_HEARTBEAT_H
+#define KEYFERRY_SOURCE_HEARTBEAT_H
+
+#include "net/loop.h"
+#include "peer/client.h"
+
+#define HEARTBEAT_KEY "DTS_REDIS_TIMESTAMP_HEARTBEAT"
+
+struct heartbeat;
+
+struct heartbeat_options {
+	struct client_options client; /* of the source master */
+	bool write;                   /* false: sample only */
+	bool cluster;
+	uint16_t slot;                /* cluster: a slot of this shard, for the tag */
+	uint32_t interval_ms;         /* of the writes; offsets are sampled every second */
+};
+
+/* note: finished sentences for the log (no permission: once, as a warning). */
+struct heartbeat *heartbeat_new(struct loop *loop, const struct heartbeat_options *options,
+				void (*note)(void *owner, int log_level, const char *text), void *owner);
+void heartbeat_free(struct heartbeat *heartbeat);
+void heartbeat_move(struct heartbeat *heartbeat, const struct endpoint *endpoint, uint16_t slot);
+
+/* Is this key a heartbeat (of any shard)? Exactly the name, or the name with ":{...}". */
+bool heartbeat_is_key(struct slice key);
+
+/* (any) The source's offset as sampled last, and when (clock_monotonic_us()); false: not sampled yet. */
+bool heartbeat_source_offset(const struct heartbeat *heartbeat, int64_t *ret_offset, uint64_t *ret_at_us);
+/* (any) A sample taken after the call will be awaited: returns a ticket; heartbeat_sampled_since() gives the offset sampled after it. */
+uint64_t heartbeat_ticket(struct heartbeat *heartbeat);
+bool heartbeat_sampled_since(const struct heartbeat *heartbeat, uint64_t ticket, int64_t *ret_offset);
+/* (any) When did the source stand at `offset`? The wall-clock ms of the latest sample at or below it; 0: unknown. */
+int64_t heartbeat_time_of_offset(const struct heartbeat *heartbeat, int64_t offset);
+
+#endif

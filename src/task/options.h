@@ -1,0 +1,93 @@
+/* The task document: what the operator asked for, parsed, checked and with its defaults filled in.
+ *
+ * One table (options.c) has one row per option: path, type, default, allowed values, an example and one sentence; the YAML or JSON
+ * document, `--set path=value`, URLs, `keyferry help options` and the reference page all go through it.
+ * Strings are owned by the task_options and live as long as it does. Thread: read-only once the task has started. */
+#ifndef KEYFERRY_TASK_OPTIONS_H
+#define KEYFERRY_TASK_OPTIONS_H
+
+#include "base/error.h"
+#include "net/endpoint.h"
+#include "net/tls.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL };
+enum read_from { READ_FROM_MASTER, READ_FROM_PREFER_REPLICA };
+enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
+enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
+enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
+enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
+
+struct credentials {
+	char *username; /* NULL: the default user (AUTH with one argument) */
+	char *password; /* NULL: none; wiped when freed */
+};
+
+/* Source or target. */
+struct deployment_options {
+	enum deployment_mode mode; /* AUTO: asked of the first node that answers */
+	struct endpoint *addresses;
+	size_t address_count;
+	struct credentials credentials;
+	struct tls_options tls;
+	char *master;                          /* sentinel: the master's name */
+	struct credentials sentinel_credentials;
+	struct tls_options sentinel_tls;
+};
+
+#define DATABASES_MAX 4096 /* database numbers 0 .. 4095 can be named */
+
+struct task_options {
+	char *name;
+	struct deployment_options source;
+	enum read_from read_from;
+	bool all_databases;
+	uint64_t databases[DATABASES_MAX / 64]; /* bit set: selected; when all_databases is false */
+
+	struct deployment_options target;
+	enum existing_policy existing;
+	enum conflict_policy conflict;
+	enum on_conflict_policy on_conflict;
+
+	bool snapshot;
+	bool heartbeat;
+	uint32_t heartbeat_interval_ms;
+
+	uint64_t limit_records_per_second; /* per link; 0: unlimited */
+	uint64_t limit_bytes_per_second;   /* per link; 0: unlimited */
+
+	uint64_t spool_max_size;     /* per link */
+	uint64_t spool_segment_size;
+	uint64_t in_flight_bytes;    /* per link: sent to the target, not yet answered */
+	uint32_t in_flight_commands;
+	uint32_t connect_timeout_ms;
+	uint32_t repl_timeout_ms;    /* silence of the source after which the link reconnects */
+
+	char *data_dir;
+	char *listen;                /* "127.0.0.1:9121", or NULL */
+	enum stop_when stop_when;
+};
+
+/* Everything at its default. */
+void task_options_init(struct task_options *options);
+void task_options_free(struct task_options *options);
+
+/* Reads a YAML or JSON document (same tree, same checks). `file` names it in errors, which give line and option path, the value,
+ * and an allowed example; an unknown option's error names the nearest known one. */
+bool task_options_read(struct task_options *options, const char *file, struct error *error) WARN_UNUSED;
+bool task_options_parse(struct task_options *options, struct slice text, const char *file, struct error *error) WARN_UNUSED;
+/* One "path=value" of --set; `origin` is how the operator wrote it ("--set limit.spec=big"). */
+bool task_options_set(struct task_options *options, const char *assignment, const char *origin, struct error *error) WARN_UNUSED;
+/* redis://, rediss://, redis-sentinel:// or a bare host:port, for one side. */
+bool task_options_set_url(struct task_options *options, bool is_source, const char *url, struct error *error) WARN_UNUSED;
+/* After all were set: what belongs together, files of passwords and environment read, name and data directory derived. */
+bool task_options_finish(struct task_options *options, struct error *error) WARN_UNUSED;
+
+static inline bool task_options_database_selected(const struct task_options *options, uint32_t db)
+{
+	return options->all_databases || (db < DATABASES_MAX && (options->databases[db / 64] >> (db % 64) & 1));
+}
+
+#endif
