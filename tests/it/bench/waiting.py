@@ -1,0 +1,33 @@
+"""Waiting for a condition: the only place of the scenario tests that sleeps."""
+
+import time
+
+import redis
+
+# What a condition may raise to say "not yet": the peer is not reachable at the moment, or an assertion about its
+# state does not hold so far.
+NOT_YET = (AssertionError, OSError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+FIRST_PAUSE = 0.002
+LONGEST_PAUSE = 0.05
+
+
+def wait_for(condition, timeout=60, what="a condition"):
+    """Calls `condition` until it returns something true, and returns that.
+
+    A condition that raises one of NOT_YET counts as false. After `timeout` seconds TimeoutError names `what`, with
+    the last value or exception, so that the report of a failed test says what was there instead."""
+    deadline = time.monotonic() + timeout
+    pause = FIRST_PAUSE
+    while True:
+        cause = None
+        try:
+            value = condition()
+            if value:
+                return value
+        except NOT_YET as error:
+            value, cause = error, error
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"waited {timeout} s in vain for {what}; last seen: {value!r}") from cause
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
