@@ -10,23 +10,24 @@
 
 #define RESP_ARGUMENTS_MAX (1024 * 1024 * 8) /* more arguments in one command is BAD; servers stop at 1024*1024 by default */
 #define RESP_BULK_MAX (1LL << 40)            /* longer announced bulks are BAD */
+#define RESP_LINE_MAX (64 * 1024)            /* longer inline commands, simple strings and errors are BAD */
+#define RESP_DEPTH_MAX 32                    /* replies nested deeper are BAD */
 
 /* ---- commands ----
  *
  * Parses "*<n>\r\n$<len>\r\n<bytes>\r\n..." (and the inline form, "PING\r\n") from the start of a byte range that grows.
  * The parser remembers how far it got, so a command of a million arguments or 300 MB that arrives in pieces
  * costs no second scan: call resp_command_parse() again with the SAME start (the memory may have moved) and more
- * bytes. A bare "\r\n" or "\n" between commands (a master's keep-alive) is a command of zero arguments. */
+ * bytes. A bare "\r\n" or "\n" between commands (a master's keep-alive) is a command of zero arguments.
+ * Inline arguments are split at blanks; quotes and bytes that are not printable ASCII are BAD there: no server sends them. */
 struct resp_command_parser {
-	uint32_t *lengths;   /* internal: offset and length of each argument so far */
-	uint64_t *offsets;
+	struct slice *argv;  /* output, valid until the next parse; internal before that: the arguments so far */
 	uint32_t room;
 	uint32_t announced;  /* arguments announced; 0 before the header is in */
 	uint32_t done;
 	uint64_t at;         /* first byte not yet taken */
+	uintptr_t base;      /* where the input was at the last call: argv moves with it */
 	bool header;
-	struct slice *argv;  /* output, valid until the next parse */
-	uint32_t argv_room;
 };
 
 void resp_command_parser_init(struct resp_command_parser *parser);
@@ -46,8 +47,8 @@ enum resp_type {
 	RESP_SIMPLE = '+',
 	RESP_ERROR = '-',
 	RESP_INTEGER = ':',
-	RESP_BULK = '$',   /* null bulk ($-1), RESP3 null (_) and null array (*-1) are RESP_NULL */
-	RESP_ARRAY = '*',  /* RESP3 sets and pushes too; a RESP3 map is an array of 2n */
+	RESP_BULK = '$',   /* null bulk ($-1), RESP3 null (_) and null array (*-1) are RESP_NULL; verbatim text without its "txt:" */
+	RESP_ARRAY = '*',  /* RESP3 sets and pushes too; a RESP3 map is an array of 2n; attributes (|) are passed over */
 	RESP_NULL = '_',
 	RESP_DOUBLE = ',', /* text form kept */
 	RESP_BOOLEAN = '#',
@@ -62,7 +63,7 @@ struct resp_node {
 	struct slice text;  /* all but arrays: the bytes, into `in` */
 };
 
-/* Reads one whole reply into nodes[0..max). BAD also when it has more nodes or is nested deeper than 32. */
+/* Reads one whole reply into nodes[0..max). BAD also when it has more nodes or is nested deeper than RESP_DEPTH_MAX. */
 enum parse resp_reply_parse(struct slice in, struct resp_node *nodes, uint32_t max, uint64_t *taken, struct parse_fault *fault);
 
 /* The fast path: skips one whole reply and gives its outermost type and first line ("OK", "MOVED 3999 ...", the number, a
