@@ -1,0 +1,132 @@
+#include "net/tls_context.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* OpenSSL would ask for the password of an encrypted key on the terminal. */
+static int no_password(char *out, int cap, int writing, void *owner)
+{
+	(void)out;
+	(void)cap;
+	(void)writing;
+	(void)owner;
+	return 0;
+}
+
+static bool file_is_readable(const char *what, const char *path, struct error *error)
+{
+	if (access(path, R_OK) == 0)
+		return true;
+	error_set_errno(error, ERROR_USAGE, errno, "%s: cannot read %s", what, path);
+	return false;
+}
+
+/* The reason of OpenSSL's last error as text. */
+static const char *last_reason(void)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+	return reason ? reason : "not understood";
+}
+
+static bool load_ca(SSL_CTX *ssl, const char *path, struct error *error)
+{
+	if (!path) {
+		if (SSL_CTX_set_default_verify_paths(ssl) == 1)
+			return true;
+		error_set(error, ERROR_USAGE, "tls: the system's store of trusted certificates: %s", last_reason());
+		error_hint(error, "name a file with tls.ca");
+		return false;
+	}
+	if (!file_is_readable("tls.ca", path, error))
+		return false;
+	if (SSL_CTX_load_verify_locations(ssl, path, NULL) == 1)
+		return true;
+	error_set(error, ERROR_USAGE, "tls.ca: %s: %s", path, last_reason());
+	error_hint(error, "the file must hold one or more certificates in PEM form");
+	return false;
+}
+
+static bool load_certificate(SSL_CTX *ssl, const char *certificate, const char *key, struct error *error)
+{
+	if (!certificate && !key)
+		return true;
+	if (!certificate || !key) {
+		error_set(error, ERROR_USAGE, "tls.%s is set but tls.%s is not", key ? "key" : "certificate",
+			  key ? "certificate" : "key");
+		error_hint(error, "a client certificate needs both; a file that holds both may be named twice");
+		return false;
+	}
+	if (!file_is_readable("tls.certificate", certificate, error) || !file_is_readable("tls.key", key, error))
+		return false;
+	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1) {
+		error_set(error, ERROR_USAGE, "tls.certificate: %s: %s", certificate, last_reason());
+		error_hint(error, "the file must hold the certificate, and those between it and the CA, in PEM form");
+		return false;
+	}
+	/* A key that does not belong to the certificate is refused here as well, with a reason of its own. */
+	if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1) {
+		if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH ||
+		    ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_TYPE_MISMATCH) {
+			error_set(error, ERROR_USAGE, "tls.key: %s does not belong to the certificate %s", key, certificate);
+		} else {
+			error_set(error, ERROR_USAGE, "tls.key: %s: %s", key, last_reason());
+			error_hint(error, "the file must hold the private key in PEM form, without a password");
+		}
+		return false;
+	}
+	if (SSL_CTX_check_private_key(ssl) != 1) {
+		error_set(error, ERROR_USAGE, "tls.key: %s does not belong to the certificate %s", key, certificate);
+		return false;
+	}
+	return true;
+}
+
+struct tls_context *tls_context_new(const struct tls_options *options, struct error *error)
+{
+	struct tls_context *context;
+	SSL_CTX *ssl;
+
+	ERR_clear_error();
+	ssl = SSL_CTX_new(TLS_client_method());
+	if (!ssl) {
+		error_set(error, ERROR_INTERNAL, "tls: %s", last_reason());
+		return NULL;
+	}
+	SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+	SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+#ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
+	/* Redis closes without TLS' own goodbye. Nothing depends on it: what it sends carries its own lengths. */
+	SSL_CTX_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+#endif
+	/* One system call for several records. */
+	SSL_CTX_set_read_ahead(ssl, 1);
+	SSL_CTX_set_default_read_buffer_len(ssl, 64 * 1024);
+	SSL_CTX_set_default_passwd_cb(ssl, no_password);
+	SSL_CTX_set_verify(ssl, options->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+	if ((!options->insecure && !load_ca(ssl, options->ca, error)) ||
+	    !load_certificate(ssl, options->certificate, options->key, error)) {
+		SSL_CTX_free(ssl);
+		ERR_clear_error();
+		return NULL;
+	}
+	context = memory_alloc_zero(1, sizeof(*context));
+	context->ssl = ssl;
+	context->verify = !options->insecure;
+	context->server_name = options->server_name ? memory_strdup(options->server_name) : NULL;
+	return context;
+}
+
+void tls_context_free(struct tls_context *context)
+{
+	if (!context)
+		return;
+	SSL_CTX_free(context->ssl);
+	free(context->server_name);
+	free(context);
+}
