@@ -1,5 +1,6 @@
 /* CRC-64 as Redis uses it (Jones polynomial, reflected, init 0): RDB trailer and the footer of DUMP payloads.
- * Check value of "123456789": e9c6d914c4b8d9ca. Computed by ISA-L, with an own table as fallback and test oracle.
+ * Check value of "123456789": e9c6d914c4b8d9ca. Computed by ISA-L, whose function inverts the value on the way in and out; the
+ * plain table is slower at every length, and is there to check it.
  * Thread: none. */
 #ifndef KEYFERRY_WIRE_CRC64_H
 #define KEYFERRY_WIRE_CRC64_H
