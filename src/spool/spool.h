@@ -8,8 +8,8 @@
  *
  *   replication offset of the stream byte at position p = origin.offset + (p - snapshot_end) + 1
  *
- * The bytes lie in segment files exactly as received, with their checksums in a journal beside them; the layout is
- * described byte by byte at the top of spool.c. A crash leaves at most a torn tail, which opening cuts off.
+ * The bytes lie in segment files exactly as received, with the checksums of their blocks (1 MiB) in a table at the head of each
+ * file; spool/format.h describes it byte by byte. A crash leaves at most a torn tail, which opening cuts off.
  * A generation is one such history: a full resync begins a new one and drops the old.
  *
  * Threads: the receiver's thread calls the writer functions, the applier's the reader functions, each its own only; they
@@ -28,9 +28,10 @@ struct spool;
 
 struct spool_options {
 	const char *dir;        /* exists; the spool is alone in it */
-	uint64_t segment_size;  /* multiple of 1 MiB; 0: 16 MiB */
+	uint64_t segment_size;  /* multiple of 1 MiB, at most 256 MiB; 0: 16 MiB. A generation keeps the size it was begun with */
 	uint64_t max_size;      /* bytes on disk before appending must wait; at least four segments */
-	uint64_t keep_size;     /* bytes already released that are kept all the same (for sending again); 0: none */
+	uint64_t keep_size;     /* bytes already released that are kept all the same (for sending again), at most half of max_size; 0: none */
+	uint64_t view_max;      /* longest view, 0: SPOOL_VIEW_MAX; less takes less address space */
 	const struct disk *disk; /* NULL: the real one */
 };
 
@@ -42,7 +43,11 @@ struct spool_origin {
 };
 
 /* Opens or creates, recovering from a torn tail. *ret_cut: bytes dropped because they were not whole (0: clean). Fails with
- * ERROR_USAGE when the directory is not writable, ERROR_INTERNAL when what lies there is no spool or is damaged before its tail. */
+ * ERROR_USAGE when the directory is not writable or an option is out of its range, ERROR_INTERNAL when what lies there is no spool or
+ * is damaged before its tail. The tail is what came after the last spool_flush(to_disk): it is verified here. What is older is verified
+ * when it is first viewed, so that opening takes no longer the more the spool holds.
+ * The state is as the last process left it, with two differences: the first position held is a segment's first (the reader releases
+ * what is applied before it views), and a snapshot whose end was cut off is not complete any more. */
 struct spool *spool_open(const struct spool_options *options, uint64_t *ret_cut, struct error *error) WARN_UNUSED;
 void spool_close(struct spool *spool);
 
@@ -57,20 +62,22 @@ int64_t spool_offset_of(const struct spool *spool, uint64_t position);
 
 /* ---- writer: the receiver ---- */
 
-/* Begins a new generation at position 0 and drops everything held. The reader must not hold views (the link stops its
- * applier before). With `has_snapshot` false the stream begins at position 0. */
+/* Begins a new generation, higher than the last, at position 0 and drops everything held. The reader must not hold views and makes no call
+ * meanwhile (the link stops its applier before). With `has_snapshot` false the stream begins at position 0. Durable when it
+ * returns; after a failure all is as before. */
 bool spool_start(struct spool *spool, const struct spool_origin *origin, bool has_snapshot, struct error *error) WARN_UNUSED;
 /* The history goes on under another id (+CONTINUE <replid>). */
 bool spool_rename_history(struct spool *spool, const char *replid, struct error *error) WARN_UNUSED;
-/* How many bytes may be appended before the bound; 0: wait for on_room. */
+/* How many bytes may be appended before the bound (segments are given back whole); 0: wait for on_room. */
 uint64_t spool_room(const struct spool *spool);
 /* Appends at most spool_room() bytes. False: the disk refused (ERROR_INTERNAL; disk full says so in its text and
  * *ret_disk_full is set): nothing was appended, try again later. */
 bool spool_append(struct spool *spool, const void *data, size_t len, bool *ret_disk_full, struct error *error) WARN_UNUSED;
 /* The snapshot ends at the current end; the stream follows. */
 bool spool_finish_snapshot(struct spool *spool, struct error *error) WARN_UNUSED;
-/* Checksums of all that was appended reach the journal (a process crash after this loses nothing), and, with to_disk, the disk
- * itself (nor does a power cut). Without a call the journal follows by itself every 1 MiB. */
+/* Checksums of all that was appended reach the segment's table (a process crash after this loses nothing), and, with to_disk, all
+ * reaches the disk itself (nor does a power cut). Without a call the table follows by itself every 1 MiB. Once the disk has failed to store
+ * what it had accepted, every later call with to_disk fails until a new generation: the system forgets such bytes. */
 bool spool_flush(struct spool *spool, bool to_disk, struct error *error) WARN_UNUSED;
 /* Called on the reader's thread when a release made room after spool_room() had been 0. Set before threads start. */
 void spool_on_room(struct spool *spool, void (*callback)(void *owner), void *owner);
@@ -79,10 +86,11 @@ void spool_on_room(struct spool *spool, void (*callback)(void *owner), void *own
 
 /* Called on the writer's thread after bytes were appended; must be quick (a wake-up). Set before threads start. */
 void spool_on_data(struct spool *spool, void (*callback)(void *owner), void *owner);
-/* The bytes [position, position + len), contiguous, len <= SPOOL_VIEW_MAX, within what is held. The pointer is stable and stays
- * valid until spool_release() passes the range's end; views taken later share it: two views whose ranges touch are
- * contiguous in memory as long as both lie within SPOOL_VIEW_MAX of the released position. NULL + error: the mapping failed or
- * the range is not held. */
+/* The bytes [position, position + len), contiguous, len <= SPOOL_VIEW_MAX, within what is held and not released, ending within
+ * SPOOL_VIEW_MAX of the released position. The pointer is stable and stays valid until spool_release() passes the range's end.
+ * Views share their memory: whoever holds a pointer may read on behind its view, through all that later views have given. (Unless the
+ * released position has come round the ring in between, the later view's own pointer is just that continuation.)
+ * NULL + error: the mapping failed, the range is not held, or bytes from before the restart are not what was received. */
 const uint8_t *spool_view(struct spool *spool, uint64_t position, uint64_t len, struct error *error) WARN_UNUSED;
 /* The pages of [from, to) leave this process's memory; the bytes stay readable (they come back from the page cache).
  * What keeps resident memory bounded while a large value passes. Cheap to call often: acts on whole MiB behind `to`. */

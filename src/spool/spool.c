@@ -1,0 +1,604 @@
+/* The spool itself: the writer's side, the positions that both sides share, and the calls of spool.h.
+ *
+ * The writer knows files (segment.h), the reader knows mappings (ring.h); each opens segments by number for itself. They share
+ *   end       stored by the writer once the bytes can be read (release), loaded by the reader (acquire)
+ *   begin     stored by the reader when a segment is deleted, loaded by the writer for the bound
+ *   starved   set by the writer when it found no room, taken back by the reader who makes some
+ * and the origin under a lock, which changes a few times in a spool's life. */
+#include "spool/spool.h"
+
+#include "base/memory.h"
+#include "spool/recovery.h"
+#include "spool/ring.h"
+#include "spool/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define SEGMENT_DEFAULT (16 * FORMAT_BLOCK)
+
+struct writer {
+	int file; /* -1: none open */
+	uint64_t number;          /* of the open file */
+	uint64_t next_segment;    /* number of the first that does not exist yet */
+	unsigned next_record;     /* which of the current block's two records is written next */
+	uint64_t recorded;        /* everything before has a record */
+	uint64_t synced;          /* everything before is on the disk */
+	bool new_names;           /* files were made since the directory was synced */
+	bool lost_bytes;          /* a sync failed: what it was to store may be gone for good */
+	XXH3_state_t *hash;       /* the bytes of the block that the end is in */
+	XXH3_state_t *hash_ahead; /* the same with those being appended */
+};
+
+struct spool {
+	struct segment_store store;
+	uint64_t segment_size; /* for the next generation */
+	uint64_t max_size;
+	uint64_t keep_size;
+	uint64_t view_max;
+
+	_Atomic uint64_t begin;
+	_Atomic uint64_t end;
+	_Atomic uint64_t snapshot_end;
+	_Atomic int64_t origin_offset;
+	atomic_bool starved;
+	pthread_mutex_t origin_lock;
+	struct format_state state; /* the writer's; its origin also read by others, under the lock */
+
+	struct state_file state_file;
+	struct writer writer;
+	void (*on_data)(void *owner);
+	void *on_data_owner;
+
+	struct ring ring;
+	struct recovery_block *unread; /* the whole blocks found at the start, from unread_begin on */
+	uint64_t unread_begin;
+	size_t unread_count;
+	void (*on_room)(void *owner);
+	void *on_room_owner;
+};
+
+/* ---- opening and closing ---- */
+
+static bool check_options(const struct spool_options *options, uint64_t segment_size, struct error *error)
+{
+	if (!format_segment_size_fits(segment_size)) {
+		error_set(error, ERROR_USAGE, "spool %s: a segment of %llu bytes is not a multiple of 1 MiB up to 256 MiB", options->dir,
+			(unsigned long long)segment_size);
+		return false;
+	}
+	if (options->max_size < 4 * segment_size) {
+		error_set(error, ERROR_USAGE, "spool %s: %llu bytes are less than four segments of %llu", options->dir,
+			(unsigned long long)options->max_size, (unsigned long long)segment_size);
+		error_hint(error, "give the spool more room, or smaller segments");
+		return false;
+	}
+	if (options->view_max > SPOOL_VIEW_MAX || strlen(options->dir) + FORMAT_NAME_MAX >= SEGMENT_PATH_MAX) {
+		error_set(error, ERROR_USAGE, "spool %.200s: the path is too long, or the longest view is", options->dir);
+		return false;
+	}
+	return true;
+}
+
+static void adopt_state(struct spool *spool, const struct format_state *state)
+{
+	pthread_mutex_lock(&spool->origin_lock);
+	spool->state = *state;
+	pthread_mutex_unlock(&spool->origin_lock);
+	atomic_store(&spool->snapshot_end, state->snapshot_end);
+	atomic_store(&spool->origin_offset, state->origin.offset);
+}
+
+/* Which segments are the spool's. Only while no reader runs: both sides find their files by it. */
+static void adopt_generation(struct spool *spool)
+{
+	spool->store.generation = spool->state.origin.generation;
+	spool->store.size = spool->state.segment_size;
+}
+
+/* Writes the changed state and makes it the spool's. */
+static bool change_state(struct spool *spool, struct format_state *state, struct error *error)
+{
+	state->sequence = spool->state.sequence + 1;
+	if (!state_write(&spool->state_file, state, error))
+		return false;
+	adopt_state(spool, state);
+	return true;
+}
+
+static bool recover(struct spool *spool, uint64_t *ret_cut, struct error *error)
+{
+	struct writer *writer = &spool->writer;
+	struct recovery found;
+
+	if (!recovery_run(&spool->store, writer->hash, &found, error))
+		return false;
+	spool->unread = found.blocks;
+	spool->unread_begin = found.begin;
+	spool->unread_count = found.block_count;
+	atomic_store(&spool->begin, found.begin);
+	atomic_store(&spool->end, found.end);
+	writer->next_segment = found.next_segment;
+	writer->next_record = found.next_record;
+	writer->recorded = found.end;
+	writer->synced = found.synced;
+	writer->new_names = true;
+	if (spool->state.snapshot_end != SPOOL_UNKNOWN && found.end < spool->state.snapshot_end) {
+		struct format_state state = spool->state;
+
+		state.snapshot_end = SPOOL_UNKNOWN;
+		if (!change_state(spool, &state, error))
+			return false;
+	}
+	*ret_cut = found.cut;
+	return true;
+}
+
+struct spool *spool_open(const struct spool_options *options, uint64_t *ret_cut, struct error *error)
+{
+	uint64_t segment_size = options->segment_size ? options->segment_size : SEGMENT_DEFAULT;
+	struct format_state state = {.segment_size = segment_size, .snapshot_end = SPOOL_UNKNOWN};
+	struct spool *spool;
+	uint64_t cut;
+	bool fresh;
+
+	if (!check_options(options, segment_size, error))
+		return NULL;
+	spool = memory_alloc_zero(1, sizeof(*spool));
+	pthread_mutex_init(&spool->origin_lock, NULL);
+	spool->segment_size = segment_size;
+	spool->max_size = options->max_size;
+	spool->keep_size = options->keep_size < options->max_size / 2 ? options->keep_size : options->max_size / 2;
+	spool->view_max = options->view_max ? options->view_max : SPOOL_VIEW_MAX;
+	spool->store.disk = options->disk ? options->disk : &disk_real;
+	spool->store.dir = memory_strdup(options->dir);
+	spool->state_file.file = -1;
+	spool->writer.file = -1;
+	spool->writer.hash = XXH3_createState();
+	spool->writer.hash_ahead = XXH3_createState();
+	if (!spool->writer.hash || !spool->writer.hash_ahead) {
+		error_set(error, ERROR_INTERNAL, "spool %s: out of memory", options->dir);
+		goto failed;
+	}
+	if (!state_open(&spool->state_file, spool->store.disk, spool->store.dir, &state, &fresh, error))
+		goto failed;
+	adopt_state(spool, &state);
+	adopt_generation(spool);
+	/* Recovery comes first also for a fresh spool: segments without a state are a damaged one, never to be taken for nothing. */
+	if (!recover(spool, &cut, error) || (fresh && !change_state(spool, &state, error)))
+		goto failed;
+	if (!ring_init(&spool->ring, &spool->store, spool->view_max, atomic_load(&spool->begin), error))
+		goto failed;
+	*ret_cut = cut;
+	return spool;
+failed:
+	spool_close(spool);
+	return NULL;
+}
+
+static void close_file(struct spool *spool)
+{
+	if (spool->writer.file >= 0)
+		segment_close(&spool->store, spool->writer.file);
+	spool->writer.file = -1;
+}
+
+void spool_close(struct spool *spool)
+{
+	struct error ignored;
+
+	if (!spool)
+		return;
+	/* What cannot be recorded now is a torn tail for the next opening. */
+	if (spool->ring.base && !spool_flush(spool, false, &ignored))
+		error_clear(&ignored);
+	close_file(spool);
+	state_close(&spool->state_file);
+	ring_free(&spool->ring);
+	XXH3_freeState(spool->writer.hash);
+	XXH3_freeState(spool->writer.hash_ahead);
+	pthread_mutex_destroy(&spool->origin_lock);
+	free(spool->unread);
+	free(spool->store.dir);
+	free(spool);
+}
+
+/* ---- the state, from either thread ---- */
+
+struct spool_origin spool_origin(const struct spool *spool)
+{
+	/* The lock is no part of what the caller sees as constant. */
+	pthread_mutex_t *lock = (pthread_mutex_t *)&spool->origin_lock;
+	struct spool_origin origin;
+
+	pthread_mutex_lock(lock);
+	origin = spool->state.origin;
+	pthread_mutex_unlock(lock);
+	return origin;
+}
+
+uint64_t spool_begin_position(const struct spool *spool)
+{
+	return atomic_load_explicit(&spool->begin, memory_order_acquire);
+}
+
+uint64_t spool_end(const struct spool *spool)
+{
+	return atomic_load_explicit(&spool->end, memory_order_acquire);
+}
+
+uint64_t spool_snapshot_end(const struct spool *spool)
+{
+	return atomic_load_explicit(&spool->snapshot_end, memory_order_acquire);
+}
+
+uint64_t spool_disk_bytes(const struct spool *spool)
+{
+	/* In this order, so that a segment deleted in between cannot make it negative. */
+	uint64_t begin = spool_begin_position(spool);
+
+	return spool_end(spool) - begin;
+}
+
+int64_t spool_offset_of(const struct spool *spool, uint64_t position)
+{
+	uint64_t snapshot_end = spool_snapshot_end(spool);
+
+	if (snapshot_end == SPOOL_UNKNOWN || position < snapshot_end)
+		return -1;
+	return atomic_load_explicit(&spool->origin_offset, memory_order_relaxed) + (int64_t)(position - snapshot_end) + 1;
+}
+
+/* ---- writer ---- */
+
+static void drop_segments(struct spool *spool)
+{
+	/* Best effort: what cannot be deleted is of a generation that is over, and goes when the spool is opened again. */
+	for (uint64_t number = atomic_load(&spool->begin) / spool->store.size; number < spool->writer.next_segment; number++)
+		if (segment_remove(&spool->store, number) < 0)
+			continue;
+}
+
+bool spool_start(struct spool *spool, const struct spool_origin *origin, bool has_snapshot, struct error *error)
+{
+	struct format_state state = {.segment_size = spool->segment_size, .snapshot_end = has_snapshot ? SPOOL_UNKNOWN : 0, .origin = *origin};
+	struct segment_store next = spool->store;
+	struct writer *writer = &spool->writer;
+	struct ring ring;
+
+	if (origin->generation <= spool->state.origin.generation || !format_origin_fits(origin)) {
+		error_set(error, ERROR_INTERNAL, "spool %s: generation %llu at offset %lld cannot follow generation %llu", spool->store.dir,
+			(unsigned long long)origin->generation, (long long)origin->offset, (unsigned long long)spool->state.origin.generation);
+		return false;
+	}
+	/* All that can fail comes first. */
+	next.size = spool->segment_size;
+	if (!ring_init(&ring, &next, spool->view_max, 0, error))
+		return false;
+	state.sequence = spool->state.sequence + 1;
+	if (!state_write(&spool->state_file, &state, error)) {
+		ring_free(&ring);
+		return false;
+	}
+	close_file(spool);
+	ring_free(&spool->ring);
+	drop_segments(spool);
+
+	adopt_state(spool, &state);
+	adopt_generation(spool);
+	ring.store = &spool->store;
+	spool->ring = ring;
+	free(spool->unread);
+	spool->unread = NULL;
+	spool->unread_count = 0;
+	XXH3_64bits_reset(writer->hash);
+	*writer = (struct writer){.file = -1, .hash = writer->hash, .hash_ahead = writer->hash_ahead};
+	atomic_store(&spool->begin, 0);
+	atomic_store(&spool->end, 0);
+	return true;
+}
+
+bool spool_rename_history(struct spool *spool, const char *replid, struct error *error)
+{
+	struct format_state state = spool->state;
+
+	if (strlen(replid) >= sizeof(state.origin.replid)) {
+		error_set(error, ERROR_INTERNAL, "spool %s: a replication id of %zu bytes is too long", spool->store.dir, strlen(replid));
+		return false;
+	}
+	memset(state.origin.replid, 0, sizeof(state.origin.replid));
+	memcpy(state.origin.replid, replid, strlen(replid));
+	return change_state(spool, &state, error);
+}
+
+static uint64_t room(const struct spool *spool)
+{
+	/* In one order with `starved` for both threads, see spool_room(). */
+	uint64_t begin = atomic_load(&spool->begin);
+	uint64_t held = spool_end(spool) - begin;
+	/* A generation begun with larger segments than the options now allow still needs room to move. */
+	uint64_t bound = spool->max_size > 4 * spool->store.size ? spool->max_size : 4 * spool->store.size;
+
+	return held < bound ? bound - held : 0;
+}
+
+uint64_t spool_room(const struct spool *spool)
+{
+	struct spool *shared = (struct spool *)spool; /* only to say that the writer waits */
+	uint64_t bytes = room(spool);
+
+	if (bytes > 0)
+		return bytes;
+	/* Say so first and look again after: either the reader sees the word, or its release is seen here. */
+	atomic_store(&shared->starved, true);
+	bytes = room(spool);
+	if (bytes > 0)
+		atomic_store(&shared->starved, false);
+	return bytes;
+}
+
+/* The file of this segment, made if need be. Negative errno. */
+static int open_file(struct spool *spool, uint64_t number)
+{
+	struct writer *writer = &spool->writer;
+	int file;
+
+	if (writer->file >= 0 && writer->number == number)
+		return writer->file;
+	file = number < writer->next_segment ? segment_open(&spool->store, number, true) : segment_create(&spool->store, number);
+	if (file < 0)
+		return file;
+	if (number >= writer->next_segment) {
+		writer->next_segment = number + 1;
+		writer->new_names = true;
+	}
+	close_file(spool);
+	writer->file = file;
+	writer->number = number;
+	return file;
+}
+
+/* Writes the bytes of one segment and the records of the blocks that they complete. 0 or a negative errno. */
+static int append_piece(struct spool *spool, uint64_t position, const uint8_t *data, size_t len, unsigned *which)
+{
+	struct writer *writer = &spool->writer;
+	int file = open_file(spool, position / spool->store.size), result;
+
+	if (file < 0)
+		return file;
+	result = segment_write(&spool->store, file, position % spool->store.size, data, len);
+	while (len > 0 && result == 0) {
+		uint64_t block = position - position % FORMAT_BLOCK;
+		size_t part = block + FORMAT_BLOCK - position < len ? (size_t)(block + FORMAT_BLOCK - position) : len;
+
+		XXH3_64bits_update(writer->hash_ahead, data, part);
+		data += part;
+		len -= part;
+		position += part;
+		if (position == block + FORMAT_BLOCK) {
+			struct format_record record = {.end = position, .sum = XXH3_64bits_digest(writer->hash_ahead), .synced = writer->synced};
+
+			result = segment_write_record(&spool->store, file, block, *which, &record);
+			XXH3_64bits_reset(writer->hash_ahead);
+			*which = 0;
+		}
+	}
+	return result;
+}
+
+bool spool_append(struct spool *spool, const void *data, size_t len, bool *ret_disk_full, struct error *error)
+{
+	struct writer *writer = &spool->writer;
+	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed), position = end;
+	unsigned which = writer->next_record;
+	const uint8_t *at = data;
+	XXH3_state_t *hash;
+
+	*ret_disk_full = false;
+	if (spool->state.origin.generation == 0 || len > room(spool)) {
+		error_set(error, ERROR_INTERNAL, "spool %s: %zu bytes appended %s", spool->store.dir, len,
+			spool->state.origin.generation == 0 ? "before it was started" : "where there is no room for them");
+		return false;
+	}
+	XXH3_copyState(writer->hash_ahead, writer->hash);
+	while (position < end + len) {
+		uint64_t rest = spool->store.size - position % spool->store.size;
+		size_t piece = rest < end + len - position ? (size_t)rest : (size_t)(end + len - position);
+		int result = append_piece(spool, position, at, piece, &which);
+
+		/* Bytes and records already written stay where they are, behind the end: the next attempt writes over them, and should
+		 * the process end before, they are whole blocks of what the source sent, or a torn tail. */
+		if (result < 0) {
+			segment_error(&spool->store, position / spool->store.size, result, "cannot be written", error);
+			*ret_disk_full = segment_result_is_full(result);
+			return false;
+		}
+		at += piece;
+		position += piece;
+	}
+	hash = writer->hash;
+	writer->hash = writer->hash_ahead;
+	writer->hash_ahead = hash;
+	writer->next_record = which;
+	if (position - position % FORMAT_BLOCK > writer->recorded)
+		writer->recorded = position - position % FORMAT_BLOCK;
+	atomic_store_explicit(&spool->end, position, memory_order_release);
+	if (spool->on_data && len > 0)
+		spool->on_data(spool->on_data_owner);
+	return true;
+}
+
+bool spool_finish_snapshot(struct spool *spool, struct error *error)
+{
+	struct format_state state = spool->state;
+
+	/* The records first: a state that knows of more than the segments hold is a snapshot to be taken again. */
+	if (!spool_flush(spool, false, error))
+		return false;
+	state.snapshot_end = atomic_load_explicit(&spool->end, memory_order_relaxed);
+	return change_state(spool, &state, error);
+}
+
+/* The record of the block that is not complete yet. */
+static bool record_tail(struct spool *spool, struct error *error)
+{
+	struct writer *writer = &spool->writer;
+	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed);
+	struct format_record record = {.end = end, .sum = XXH3_64bits_digest(writer->hash), .synced = writer->synced};
+	int file, result;
+
+	if (writer->recorded == end)
+		return true;
+	file = result = open_file(spool, end / spool->store.size);
+	if (file >= 0)
+		result = segment_write_record(&spool->store, file, end - end % FORMAT_BLOCK, writer->next_record, &record);
+	if (result < 0) {
+		segment_error(&spool->store, end / spool->store.size, result, "the checksum cannot be written", error);
+		return false;
+	}
+	writer->next_record = !writer->next_record;
+	writer->recorded = end;
+	return true;
+}
+
+static int sync_segment(struct spool *spool, uint64_t number)
+{
+	struct writer *writer = &spool->writer;
+	int file, result;
+
+	if (writer->file >= 0 && writer->number == number)
+		file = writer->file;
+	else
+		file = segment_open(&spool->store, number, false);
+	if (file < 0)
+		return file == -ENOENT ? 0 : file; /* applied and deleted meanwhile */
+	result = spool->store.disk->sync(file);
+	if (file != writer->file)
+		segment_close(&spool->store, file);
+	writer->lost_bytes = result < 0;
+	return result;
+}
+
+bool spool_flush(struct spool *spool, bool to_disk, struct error *error)
+{
+	struct writer *writer = &spool->writer;
+	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed);
+	uint64_t begin = spool_begin_position(spool);
+	int result;
+
+	if (!record_tail(spool, error))
+		return false;
+	if (!to_disk || (writer->synced == end && !writer->new_names))
+		return true;
+	if (writer->lost_bytes) {
+		error_set(error, ERROR_INTERNAL, "spool %s: the disk failed to store bytes that it had accepted (position %llu)", spool->store.dir,
+			(unsigned long long)writer->synced);
+		error_hint(error, "look after the disk, then start again: what is whole is kept");
+		return false;
+	}
+	for (uint64_t at = writer->synced > begin ? writer->synced : begin; at < end; at += spool->store.size - at % spool->store.size) {
+		result = sync_segment(spool, at / spool->store.size);
+		if (result < 0) {
+			segment_error(&spool->store, at / spool->store.size, result, "cannot be synced", error);
+			return false;
+		}
+	}
+	result = writer->new_names ? spool->store.disk->sync_dir(spool->store.dir) : 0;
+	if (result < 0) {
+		error_set_errno(error, ERROR_INTERNAL, -result, "spool %s: the directory cannot be synced", spool->store.dir);
+		return false;
+	}
+	writer->new_names = false;
+	writer->synced = end;
+	return true;
+}
+
+void spool_on_room(struct spool *spool, void (*callback)(void *owner), void *owner)
+{
+	spool->on_room = callback;
+	spool->on_room_owner = owner;
+}
+
+/* ---- reader ---- */
+
+void spool_on_data(struct spool *spool, void (*callback)(void *owner), void *owner)
+{
+	spool->on_data = callback;
+	spool->on_data_owner = owner;
+}
+
+/* Blocks that recovery trusted are verified before anybody sees them. They lie in the mapping already; a block that begins before the
+ * view or ends behind it is in the same segment. */
+static bool verify_unread(struct spool *spool, const uint8_t *view, uint64_t position, uint64_t len, struct error *error)
+{
+	uint64_t block = position - position % FORMAT_BLOCK;
+
+	for (; block < position + len; block += FORMAT_BLOCK) {
+		uint64_t index = (block - spool->unread_begin) / FORMAT_BLOCK;
+		const uint8_t *bytes = view - (position % FORMAT_BLOCK) + (block - (position - position % FORMAT_BLOCK));
+
+		if (block < spool->unread_begin || index >= spool->unread_count)
+			return true;
+		if (spool->unread[index].verified)
+			continue;
+		if (XXH3_64bits(bytes, FORMAT_BLOCK) != spool->unread[index].sum) {
+			segment_error(&spool->store, block / spool->store.size, -EIO, "damaged", error);
+			error_prefix(error, "the block at byte %llu (position %llu) is not what was received",
+				(unsigned long long)(FORMAT_HEAD + block % spool->store.size), (unsigned long long)block);
+			error_hint(error, "the disk, or somebody, changed the file; delete the spool's directory: the link takes a new snapshot then");
+			return false;
+		}
+		spool->unread[index].verified = true;
+	}
+	return true;
+}
+
+const uint8_t *spool_view(struct spool *spool, uint64_t position, uint64_t len, struct error *error)
+{
+	uint64_t end = spool_end(spool);
+	const uint8_t *view;
+
+	if (position > end || len > end - position || position < spool->ring.released || len > spool->view_max ||
+	    position + len > ring_limit(&spool->ring)) {
+		error_set(error, ERROR_INTERNAL, "spool %s: a view of %llu bytes at position %llu, where %llu to %llu can be viewed",
+			spool->store.dir, (unsigned long long)len, (unsigned long long)position, (unsigned long long)spool->ring.released,
+			(unsigned long long)(end < ring_limit(&spool->ring) ? end : ring_limit(&spool->ring)));
+		return NULL;
+	}
+	view = ring_view(&spool->ring, position, len, error);
+	if (view && !verify_unread(spool, view, position, len, error))
+		return NULL;
+	return view;
+}
+
+void spool_unload(struct spool *spool, uint64_t from, uint64_t to)
+{
+	if (from < to)
+		ring_unload(&spool->ring, from, to);
+}
+
+void spool_release(struct spool *spool, uint64_t position)
+{
+	uint64_t size = spool->store.size, end = spool_end(spool);
+	uint64_t begin = atomic_load_explicit(&spool->begin, memory_order_relaxed), first = begin / size, last;
+
+	assert(position <= end);
+	if (position <= spool->ring.released)
+		return;
+	ring_release(&spool->ring, position);
+	/* The segment of the last byte stays even when all is applied: it says where the spool ends. */
+	last = position > spool->keep_size ? (position - spool->keep_size) / size : 0;
+	if (last > (end - 1) / size)
+		last = (end - 1) / size;
+	/* Oldest first, so that what is left after a crash has no gap. A file that cannot be deleted is held on to and tried again. */
+	while (first < last && segment_remove(&spool->store, first) == 0)
+		first++;
+	if (first * size <= begin)
+		return;
+	atomic_store(&spool->begin, first * size);
+	if (atomic_load(&spool->starved) && room(spool) > 0 && atomic_exchange(&spool->starved, false) && spool->on_room)
+		spool->on_room(spool->on_room_owner);
+}
