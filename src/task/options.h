@@ -23,6 +23,8 @@ enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
 struct credentials {
 	char *username; /* NULL: the default user (AUTH with one argument) */
 	char *password; /* NULL: none; wiped when freed */
+	char *password_file; /* where the password comes from, until task_options_finish() has read it; NULL: not from there */
+	char *password_env;
 };
 
 /* Source or target. */

@@ -1,0 +1,307 @@
+/* The last step of reading a task's options: what belongs together, what comes from outside the document, what is derived. */
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "task/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NAME_MAX_BYTES 100
+#define PASSWORD_MAX 4096
+#define REDIS_PORT 6379
+#define SENTINEL_PORT 26379
+
+static bool fail(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static bool fail(struct error *error, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	error_set(error, ERROR_USAGE, "%s", text);
+	return false;
+}
+
+/* ---- passwords ---- */
+
+static bool read_password_file(const char *path, char **ret, struct error *error)
+{
+	char text[PASSWORD_MAX + 1];
+	size_t len = 0;
+	ssize_t got = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		error_set_errno(error, ERROR_USAGE, errno, "password file '%s' cannot be opened", path);
+		error_hint(error, "it must be readable by the user that runs keyferry");
+		return false;
+	}
+	while (got > 0 && len < sizeof(text)) {
+		do
+			got = read(fd, text + len, sizeof(text) - len);
+		while (got < 0 && errno == EINTR);
+		len += got > 0 ? (size_t)got : 0;
+	}
+	if (got < 0)
+		error_set_errno(error, ERROR_USAGE, errno, "password file '%s' cannot be read", path);
+	close(fd);
+	if (got < 0)
+		goto failed;
+	if (len > PASSWORD_MAX) {
+		fail(error, "password file '%s' is longer than %d bytes, which no password is", path, PASSWORD_MAX);
+		goto failed;
+	}
+	/* Editors and `echo` end the line; the password goes without. */
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (len > 0 && text[len - 1] == '\r')
+		len--;
+	if (len == 0 || memchr(text, '\n', len) || memchr(text, '\0', len)) {
+		fail(error, "password file '%s' %s", path, len == 0 ? "is empty" : "holds more than one line, or a NUL byte");
+		goto failed;
+	}
+	*ret = memory_strndup(text, len);
+	memory_wipe(text, sizeof(text));
+	return true;
+failed:
+	memory_wipe(text, sizeof(text));
+	return false;
+}
+
+static bool finish_credentials(struct credentials *credentials, const char *group, struct error *error)
+{
+	char *password = NULL;
+	int given = (credentials->password != NULL) + (credentials->password_file != NULL) + (credentials->password_env != NULL);
+
+	if (given > 1) {
+		fail(error, "%s.password, %s.password_file and %s.password_env are ways to give one password: more than one is set",
+			group, group, group);
+		error_hint(error, "keep the one that holds the current password");
+		return false;
+	}
+	if (credentials->password_file) {
+		if (!read_password_file(credentials->password_file, &password, error)) {
+			error_prefix(error, "option '%s.password_file'", group);
+			return false;
+		}
+	} else if (credentials->password_env) {
+		const char *value = getenv(credentials->password_env);
+
+		if (!value || value[0] == '\0') {
+			fail(error, "option '%s.password_env': the environment variable '%s' is %s", group, credentials->password_env,
+				value ? "empty" : "not set");
+			error_hint(error, "set it for this process, or use %s.password_file", group);
+			return false;
+		}
+		password = memory_strdup(value);
+	}
+	if (!password)
+		return true;
+	/* Read once: from here on the password stands in its own field alone, so finishing again is harmless. */
+	free(credentials->password_file);
+	free(credentials->password_env);
+	credentials->password_file = credentials->password_env = NULL;
+	credentials->password = password;
+	return true;
+}
+
+static bool finish_tls(const struct tls_options *tls, const char *group, struct error *error)
+{
+	if (!tls->certificate == !tls->key)
+		return true;
+	fail(error, "%s.tls.%s is given without %s.tls.%s", group, tls->certificate ? "cert" : "key", group, tls->key ? "cert" : "key");
+	error_hint(error, "a client certificate and its private key belong together");
+	return false;
+}
+
+/* ---- source and target ---- */
+
+static bool finish_sentinel(struct deployment_options *side, const char *group, struct error *error)
+{
+	const struct credentials *credentials = &side->sentinel_credentials;
+	char sentinel[32];
+
+	if (side->mode != MODE_SENTINEL) {
+		if (!side->master && !credentials->username && !credentials->password && !credentials->password_file &&
+		    !credentials->password_env && !side->sentinel_tls.enabled)
+			return true;
+		fail(error, "%s.%s is for Sentinels, but %s.mode is not 'sentinel'", group, side->master ? "master" : "sentinel", group);
+		error_hint(error, "write %s.mode: sentinel, with the addresses of the Sentinels in %s.address", group, group);
+		return false;
+	}
+	if (!side->master) {
+		fail(error, "%s.master is missing: the name under which the Sentinels know the master", group);
+		error_hint(error, "for example %s.master: mymaster", group);
+		return false;
+	}
+	snprintf(sentinel, sizeof(sentinel), "%s.sentinel", group);
+	return finish_credentials(&side->sentinel_credentials, sentinel, error) && finish_tls(&side->sentinel_tls, sentinel, error);
+}
+
+static bool finish_side(struct deployment_options *side, const char *group, struct error *error)
+{
+	if (side->address_count == 0) {
+		fail(error, "%s.address is missing: where the %s is", group, group);
+		error_hint(error, "for example %s.address: [10.0.0.1:6379]", group);
+		return false;
+	}
+	if (side->mode == MODE_STANDALONE && side->address_count > 1) {
+		fail(error, "%s.mode is 'standalone', but %s.address lists %zu addresses", group, group, side->address_count);
+		error_hint(error, "give the one server, or write %s.mode: cluster or sentinel", group);
+		return false;
+	}
+	for (size_t i = 0; i < side->address_count; i++)
+		if (side->addresses[i].port == 0 && !endpoint_is_unix(&side->addresses[i]))
+			side->addresses[i].port = side->mode == MODE_SENTINEL ? SENTINEL_PORT : REDIS_PORT;
+	return finish_credentials(&side->credentials, group, error) && finish_tls(&side->tls, group, error) &&
+		finish_sentinel(side, group, error);
+}
+
+/* Copying a server onto itself would never end. Sentinels may watch both sides, so their addresses say nothing. */
+static bool check_sides_differ(const struct task_options *options, struct error *error)
+{
+	const struct deployment_options *source = &options->source, *target = &options->target;
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (source->mode == MODE_SENTINEL || target->mode == MODE_SENTINEL)
+		return true;
+	for (size_t i = 0; i < source->address_count; i++)
+		for (size_t j = 0; j < target->address_count; j++)
+			if (endpoint_equal(&source->addresses[i], &target->addresses[j]))
+				return fail(error, "source and target are the same server: %s",
+					endpoint_format(&source->addresses[i], text));
+	return true;
+}
+
+static bool check_spool(const struct task_options *options, struct error *error)
+{
+	if (options->spool_segment_size % (1 << 20) != 0) {
+		fail(error, "spool.segment_size is %llu bytes: not whole MiB", (unsigned long long)options->spool_segment_size);
+		error_hint(error, "for example spool.segment_size: 16MiB");
+		return false;
+	}
+	if (options->spool_max_size / 4 < options->spool_segment_size) {
+		fail(error, "spool.max_size is less than four times spool.segment_size");
+		error_hint(error, "raise spool.max_size, or lower spool.segment_size");
+		return false;
+	}
+	return true;
+}
+
+static bool check_databases(const struct task_options *options, struct error *error)
+{
+	if (options->source.mode != MODE_CLUSTER || task_options_database_selected(options, 0))
+		return true;
+	fail(error, "source.databases leaves out database 0, the only one that a cluster has");
+	error_hint(error, "leave source.databases out, or write [0]");
+	return false;
+}
+
+/* ---- name, work directory, listener ---- */
+
+/* What a name is good for: a folder, a metric's label, a part of a key, a word of a command line. */
+static bool name_is_usable(const char *name)
+{
+	struct slice text = slice_of_string(name);
+
+	if (text.len == 0 || text.len > NAME_MAX_BYTES || name[0] == '.' || name[0] == '-' || !utf8_is_valid(text))
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.data[i];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+		if (!letter && c < 0x80 && c != '.' && c != '_' && c != '-')
+			return false;
+	}
+	return true;
+}
+
+/* "10.0.0.1-6379", "__1-6379", "_run_redis.sock": colons of IPv6 and slashes become '_', which no host name has. */
+static void append_endpoint(char *out, size_t cap, const struct endpoint *endpoint)
+{
+	size_t at = strlen(out);
+
+	snprintf(out + at, cap - at, "%s", endpoint->host);
+	for (; out[at]; at++)
+		if (strchr(":/%", out[at]))
+			out[at] = '_';
+	if (!endpoint_is_unix(endpoint))
+		snprintf(out + at, cap - at, "-%u", endpoint->port);
+}
+
+static bool finish_name(struct task_options *options, struct error *error)
+{
+	char derived[2 * ENDPOINT_TEXT_MAX] = "";
+
+	if (options->name) {
+		char quoted[160];
+
+		if (name_is_usable(options->name))
+			return true;
+		fail(error, "%s cannot name a task", slice_quote(slice_of_string(options->name), quoted, sizeof(quoted)));
+		error_hint(error, "a name has letters, digits, '.', '_' and '-', does not begin with '.' or '-', and is at most %d bytes long",
+			NAME_MAX_BYTES);
+		return false;
+	}
+	append_endpoint(derived, sizeof(derived), &options->source.addresses[0]);
+	strcat(derived, "-to-");
+	append_endpoint(derived, sizeof(derived), &options->target.addresses[0]);
+	if (!name_is_usable(derived)) {
+		fail(error, "no name can be made of the addresses: %s", strlen(derived) > NAME_MAX_BYTES ? "they are too long" :
+			"they have characters that a file name cannot have");
+		error_hint(error, "name the task: --name NAME, or 'name: NAME' in its document");
+		return false;
+	}
+	options->name = memory_strdup(derived);
+	return true;
+}
+
+static bool finish_data_dir(struct task_options *options, struct error *error)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+	if (options->data_dir) {
+		if (options->data_dir[0] != '\0')
+			return true;
+		return fail(error, "the work directory (--data) is empty");
+	}
+	/* The XDG base directory specification has relative paths ignored. */
+	if (geteuid() == 0) {
+		options->data_dir = memory_printf("/var/lib/keyferry/%s", options->name);
+	} else if (state && state[0] == '/') {
+		options->data_dir = memory_printf("%s/keyferry/%s", state, options->name);
+	} else if (home && home[0] == '/') {
+		options->data_dir = memory_printf("%s/.local/state/keyferry/%s", home, options->name);
+	} else {
+		fail(error, "no work directory: neither XDG_STATE_HOME nor HOME is set");
+		error_hint(error, "name one with --data DIR");
+		return false;
+	}
+	return true;
+}
+
+static bool check_listen(const struct task_options *options, struct error *error)
+{
+	struct endpoint endpoint;
+	char quoted[128];
+
+	if (!options->listen || (endpoint_parse(slice_of_string(options->listen), 0, &endpoint) && !endpoint_is_unix(&endpoint)))
+		return true;
+	fail(error, "--listen %s is not an address with a port", slice_quote(slice_of_string(options->listen), quoted, sizeof(quoted)));
+	error_hint(error, "for example --listen 127.0.0.1:9121");
+	return false;
+}
+
+bool task_options_finish(struct task_options *options, struct error *error)
+{
+	return finish_side(&options->source, "source", error) && finish_side(&options->target, "target", error) &&
+		check_sides_differ(options, error) && check_databases(options, error) && check_spool(options, error) &&
+		check_listen(options, error) && finish_name(options, error) && finish_data_dir(options, error);
+}

@@ -1,0 +1,366 @@
+#include "task/options_table.h"
+
+#include "base/memory.h"
+#include "base/units.h"
+#include "task/options.h"
+
+#include <stdlib.h>
+
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+#define GIB(n) ((uint64_t)(n) << 30)
+#define ADDRESSES_MAX 1024
+
+/* ---- values that are more than a text, a number or a word ---- */
+
+static void *field_of(const struct option_row *row, void *object)
+{
+	return (uint8_t *)object + row->offset;
+}
+
+/* Calls `each` for the items of a list, or for the comma-separated parts of one scalar, as --set and short documents write it. */
+static bool for_each_item(const struct option_value *value, bool (*each)(struct slice item, void *into, struct error *error),
+	void *into, struct error *error)
+{
+	if (value->form == OPTION_MAP) {
+		error_set(error, ERROR_USAGE, "it takes a list, not a mapping");
+		return false;
+	}
+	for (size_t i = 0; i < value->count; i++) {
+		struct slice rest = value->items[i];
+
+		while (true) {
+			const uint8_t *comma = rest.len ? memchr(rest.data, ',', rest.len) : NULL;
+			struct slice item = slice_make(rest.data, comma ? (size_t)(comma - rest.data) : rest.len);
+
+			while (item.len && item.data[0] == ' ')
+				item = slice_make(item.data + 1, item.len - 1);
+			while (item.len && item.data[item.len - 1] == ' ')
+				item.len--;
+			if (!each(item, into, error))
+				return false;
+			if (!comma)
+				break;
+			rest = slice_make(comma + 1, rest.len - (size_t)(comma + 1 - rest.data));
+		}
+	}
+	return true;
+}
+
+struct address_list {
+	struct endpoint *items;
+	size_t count;
+};
+
+static bool add_address(struct slice text, void *into, struct error *error)
+{
+	struct address_list *list = into;
+	struct endpoint endpoint;
+	char quoted[128];
+
+	if (text.len && memchr(text.data, '@', text.len)) {
+		/* It may hold a password, so it is not shown. */
+		error_set(error, ERROR_USAGE, "an address is host:port, without a user or password");
+		error_hint(error, "user and password are options of their own: username, password, password_file, password_env");
+		return false;
+	}
+	if (list->count == ADDRESSES_MAX) {
+		error_set(error, ERROR_USAGE, "more than %d addresses: any node will do, the rest is found by asking it", ADDRESSES_MAX);
+		return false;
+	}
+	if (!endpoint_parse(text, 0, &endpoint)) {
+		/* Without a port: which one is meant depends on the mode, so task_options_finish() fills it in. */
+		if (!endpoint_parse(text, 1, &endpoint)) {
+			error_set(error, ERROR_USAGE, "%s is not an address", slice_quote(text, quoted, sizeof(quoted)));
+			error_hint(error, "for example 10.0.0.1:6379, redis.example.net:6379, [fd00::1]:6379 or /run/redis/redis.sock");
+			return false;
+		}
+		if (!endpoint_is_unix(&endpoint))
+			endpoint.port = 0;
+	}
+	list->items = memory_realloc_array(list->items, list->count + 1, sizeof(*list->items));
+	list->items[list->count++] = endpoint;
+	return true;
+}
+
+static bool parse_addresses(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+{
+	struct deployment_options *side = field_of(row, object);
+	struct address_list list = {0};
+
+	if (!for_each_item(value, add_address, &list, error)) {
+		free(list.items);
+		return false;
+	}
+	if (list.count == 0) {
+		error_set(error, ERROR_USAGE, "the list of addresses is empty");
+		return false;
+	}
+	free(side->addresses);
+	side->addresses = list.items;
+	side->address_count = list.count;
+	return true;
+}
+
+static bool add_database(struct slice text, void *into, struct error *error)
+{
+	uint64_t *databases = into;
+	uint64_t number;
+	char quoted[64];
+
+	if (!slice_to_uint64(text, &number) || number >= DATABASES_MAX) {
+		error_set(error, ERROR_USAGE, "%s is not a database number: 0 to %d", slice_quote(text, quoted, sizeof(quoted)),
+			DATABASES_MAX - 1);
+		return false;
+	}
+	databases[number / 64] |= 1ULL << (number % 64);
+	return true;
+}
+
+static bool parse_databases(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+{
+	struct task_options *options = object;
+	uint64_t databases[DATABASES_MAX / 64] = {0};
+
+	(void)row;
+	if (value->form == OPTION_SCALAR && slice_equal(value->items[0], SLICE("all"))) {
+		options->all_databases = true;
+		return true;
+	}
+	if (!for_each_item(value, add_database, databases, error))
+		return false;
+	if (value->count == 0) {
+		error_set(error, ERROR_USAGE, "the list is empty, so nothing would be copied");
+		error_hint(error, "name at least one database, for example databases: [0], or leave the option out for all");
+		return false;
+	}
+	options->all_databases = false;
+	memcpy(options->databases, databases, sizeof(databases));
+	return true;
+}
+
+/* The guide's sizes of a synchronisation link, in records per second. */
+static const struct { const char *name; uint64_t records; } specs[] = {
+	{"micro", 200}, {"small", 2000}, {"medium", 5000}, {"large", 11000}, {"xlarge", 17000}, {"2xlarge", 34000},
+	{"4xlarge", 68000}, {"unlimited", 0},
+};
+static const char *const spec_names[] = {
+	"micro", "small", "medium", "large", "xlarge", "2xlarge", "4xlarge", "unlimited", NULL,
+};
+_Static_assert(sizeof(spec_names) / sizeof(spec_names[0]) == sizeof(specs) / sizeof(specs[0]) + 1, "one name per spec");
+
+static const char *const unlimited[] = {"unlimited", NULL};
+
+static bool refuse_limit(const struct option_row *row, struct slice text, struct error *error)
+{
+	char quoted[64], allowed[256];
+
+	error_set(error, ERROR_USAGE, "%s is not a limit: it takes %s", slice_quote(text, quoted, sizeof(quoted)),
+		option_describe(row, allowed, sizeof(allowed)));
+	return false;
+}
+
+/* 0 stands for unlimited inside; written by an operator it could as well mean "nothing at all", so it is refused. */
+static bool store_limit(const struct option_row *row, void *object, uint64_t number, struct error *error)
+{
+	if (number == 0) {
+		error_set(error, ERROR_USAGE, "a limit of 0 would stop the task");
+		error_hint(error, "write 'unlimited' for none");
+		return false;
+	}
+	memcpy(field_of(row, object), &number, sizeof(number));
+	return true;
+}
+
+static bool limit_is_scalar(const struct option_value *value, struct error *error)
+{
+	if (value->form == OPTION_SCALAR)
+		return true;
+	error_set(error, ERROR_USAGE, "it takes one value, not a %s", value->form == OPTION_LIST ? "list" : "mapping");
+	return false;
+}
+
+/* The names of the row's `values` are specs. */
+static bool parse_record_limit(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+{
+	struct slice text;
+	uint64_t number;
+
+	if (!limit_is_scalar(value, error))
+		return false;
+	text = value->items[0];
+	for (size_t i = 0; row->values[i]; i++) {
+		for (size_t j = 0; j < sizeof(specs) / sizeof(specs[0]); j++) {
+			if (slice_equal(text, slice_of_string(row->values[i])) && strcmp(specs[j].name, row->values[i]) == 0) {
+				memcpy(field_of(row, object), &specs[j].records, sizeof(specs[j].records));
+				return true;
+			}
+		}
+	}
+	if (!slice_to_uint64(text, &number))
+		return refuse_limit(row, text, error);
+	return store_limit(row, object, number, error);
+}
+
+static bool parse_byte_limit(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+{
+	uint64_t number = 0;
+
+	if (!limit_is_scalar(value, error))
+		return false;
+	if (slice_equal(value->items[0], SLICE("unlimited"))) {
+		memcpy(field_of(row, object), &number, sizeof(number));
+		return true;
+	}
+	if (!units_parse_size(value->items[0], &number))
+		return refuse_limit(row, value->items[0], error);
+	return store_limit(row, object, number, error);
+}
+
+/* Options of a later version, taken while they ask for nothing, so that a complete document can be used today. */
+static bool accept_empty(const struct option_value *value, const char *what, struct error *error)
+{
+	if (value->form != OPTION_SCALAR && value->count == 0)
+		return true;
+	error_set(error, ERROR_USAGE, "this version does not %s yet", what);
+	error_hint(error, "leave the option out or empty: every key of the selected databases is copied to the database it came from");
+	return false;
+}
+
+static bool parse_filter(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+{
+	(void)row;
+	(void)object;
+	return accept_empty(value, "select keys", error);
+}
+
+static bool parse_database_map(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+{
+	(void)row;
+	(void)object;
+	return accept_empty(value, "map databases", error);
+}
+
+/* ---- the rows ---- */
+
+#define FIELD(member) .offset = offsetof(struct task_options, member), .width = sizeof(((struct task_options *)0)->member)
+
+static const char *const booleans[] = {"true", "false", NULL};
+static const char *const modes[] = {"auto", "standalone", "cluster", "sentinel", NULL};
+static const char *const source_modes_later[] = {"rdb", "aof", "scan", NULL};
+static const char *const target_modes_later[] = {"rdb", "aof", "jsonl", NULL};
+static const char *const reads[] = {"master", "prefer-replica", NULL};
+static const char *const existings[] = {"fail", "merge", "flush", NULL};
+static const char *const conflicts[] = {"overwrite", "skip", "stop", NULL};
+static const char *const on_conflicts[] = {"stop", "skip", NULL};
+static const char *const on_conflicts_later[] = {"repair", NULL};
+static const char *const all[] = {"all", NULL};
+
+#define CREDENTIAL_ROWS(prefix, member, whom) \
+	{prefix ".username", OPTION_STRING, "user name", NULL, .example = "sync", FIELD(member.username), \
+		.sentence = "ACL user to log in to " whom " as; without it the default user."}, \
+	{prefix ".password", OPTION_SECRET, "text", NULL, .example = "\"s3cret\"", FIELD(member.password), \
+		.sentence = "Password for " whom "; better kept out of the document by `password_file` or `password_env`."}, \
+	{prefix ".password_file", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/redis.pass", \
+		FIELD(member.password_file), \
+		.sentence = "File that holds the password for " whom "; one line end at its end does not count."}, \
+	{prefix ".password_env", OPTION_STRING, "variable name", NULL, .example = "REDIS_PASSWORD", FIELD(member.password_env), \
+		.sentence = "Environment variable that holds the password for " whom "."}
+
+#define TLS_ENABLES(member) .enables = offsetof(struct task_options, member.enabled)
+
+#define TLS_ROWS(prefix, member, whom) \
+	{prefix ".tls", OPTION_BOOL, "a mapping of the options below", "false", booleans, .example = "true", FIELD(member.enabled), \
+		.sentence = "TLS to " whom ", verified against the system's certificates; a mapping gives its details and implies it."}, \
+	{prefix ".tls.ca", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/ca.pem", FIELD(member.ca), TLS_ENABLES(member), \
+		.sentence = "Certificates (PEM) that " whom " is verified against, instead of the system's."}, \
+	{prefix ".tls.cert", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/client.pem", FIELD(member.certificate), \
+		TLS_ENABLES(member), .sentence = "Client certificate (PEM) shown to " whom "; needs `key`."}, \
+	{prefix ".tls.key", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/client.key", FIELD(member.key), \
+		TLS_ENABLES(member), .sentence = "Private key (PEM) of the client certificate."}, \
+	{prefix ".tls.server_name", OPTION_STRING, "host name", NULL, .example = "redis.example.net", FIELD(member.server_name), \
+		TLS_ENABLES(member), .sentence = "Name that the certificate must carry, where it is not the host connected to."}, \
+	{prefix ".tls.insecure", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(member.insecure), \
+		TLS_ENABLES(member), \
+		.sentence = "Do not verify the certificate: anybody on the way can then read and change the data."}
+
+#define SIDE_ROWS(side, modes_later) \
+	{#side ".mode", OPTION_ENUM, NULL, "auto", modes, modes_later, "cluster", FIELD(side.mode), \
+		.sentence = "What kind of deployment the " #side " is; `auto` asks the first node that answers."}, \
+	{#side ".address", OPTION_OTHER, "address or list of addresses", NULL, .example = "[10.0.0.1:6379]", \
+		.offset = offsetof(struct task_options, side), .parse = parse_addresses, \
+		.sentence = "Any node of the " #side " (several for safety, the rest is discovered), its Sentinels, or a unix socket; " \
+			"the port defaults to 6379, that of a Sentinel to 26379."}, \
+	CREDENTIAL_ROWS(#side, side.credentials, "the " #side), \
+	TLS_ROWS(#side, side.tls, "the " #side), \
+	{#side ".master", OPTION_STRING, "master name", NULL, .example = "mymaster", FIELD(side.master), \
+		.sentence = "Name of the master that the Sentinels watch; required in mode `sentinel`."}, \
+	CREDENTIAL_ROWS(#side ".sentinel", side.sentinel_credentials, "the Sentinels"), \
+	TLS_ROWS(#side ".sentinel", side.sentinel_tls, "the Sentinels")
+
+static const struct option_row rows[] = {
+	{"name", OPTION_STRING, "text", NULL, .example = "orders-to-new-idc", FIELD(name),
+		.sentence = "Names the task: in the log, in metrics, in the target's marks and as its work directory. Letters, digits, `.`, "
+			"`_`, `-`, at most 100 bytes. By default made of both addresses."},
+
+	SIDE_ROWS(source, source_modes_later),
+	{"source.databases", OPTION_OTHER, "list of numbers", "all", all, .example = "[0, 2]",
+		.parse = parse_databases, .sentence = "Databases that are copied; keys of others are left out."},
+	{"source.read_from", OPTION_ENUM, NULL, "master", reads, .example = "prefer-replica", FIELD(read_from),
+		.sentence = "Which server of each shard is read; a replica spares the master the load of the snapshot."},
+
+	SIDE_ROWS(target, target_modes_later),
+	{"target.existing", OPTION_ENUM, NULL, "fail", existings, .example = "merge", FIELD(existing),
+		.sentence = "What to do when the target holds keys at the start: refuse, keep them and add, or delete them all first."},
+	{"target.conflict", OPTION_ENUM, NULL, "overwrite", conflicts, .example = "skip", FIELD(conflict),
+		.sentence = "What to do with a key of the snapshot that the target holds already."},
+	{"target.database_map", OPTION_OTHER, "an empty mapping", NULL, .example = "{}", .parse = parse_database_map,
+		.sentence = "Reserved: a later version maps database numbers here; only the empty mapping is taken."},
+
+	{"on_conflict", OPTION_ENUM, NULL, "stop", on_conflicts, on_conflicts_later, "skip", FIELD(on_conflict),
+		.sentence = "What to do with a command of the stream that the target refuses for good: stop the task with the position "
+			"kept, or leave the command out and count it."},
+	{"snapshot", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(snapshot),
+		.sentence = "Copy the data that exists before following the stream; `false` copies only what is written from now on."},
+
+	{"heartbeat", OPTION_BOOL, "a mapping of the options below", "true", booleans, .example = "false", FIELD(heartbeat),
+		.sentence = "Short for `heartbeat.enabled`."},
+	{"heartbeat.enabled", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(heartbeat),
+		.sentence = "Write the key DTS_REDIS_TIMESTAMP_HEARTBEAT to each source shard to measure the lag; it is never copied. "
+			"Without it the lag comes from sampled offsets."},
+	{"heartbeat.interval", OPTION_DURATION, "duration", "5s", .example = "10s", FIELD(heartbeat_interval_ms),
+		.min = 100, .max = 3600000, .sentence = "Time between two heartbeats."},
+
+	{"limit.spec", OPTION_OTHER, "records per second", "unlimited", spec_names, .example = "medium",
+		FIELD(limit_records_per_second), .parse = parse_record_limit,
+		.sentence = "Records per second and link, as a size: micro 200, small 2000, medium 5000, large 11000, xlarge 17000, "
+			"2xlarge 34000, 4xlarge 68000; or a number."},
+	{"limit.records_per_second", OPTION_OTHER, "number", "unlimited", unlimited, .example = "3000",
+		FIELD(limit_records_per_second), .parse = parse_record_limit,
+		.sentence = "The same as `limit.spec` with a number; of two settings the later one counts."},
+	{"limit.bytes_per_second", OPTION_OTHER, "size", "unlimited", unlimited, .example = "20MiB",
+		FIELD(limit_bytes_per_second), .parse = parse_byte_limit, .sentence = "Bytes per second and link sent to the target."},
+
+	{"spool.max_size", OPTION_SIZE, "size", "8GiB", .example = "50GiB", FIELD(spool_max_size), .min = MIB(4), .max = 1ULL << 50,
+		.sentence = "Disk space that a link's spool may take; when it is full, the source is read no faster than the target takes "
+			"the data. At least four segments."},
+	{"spool.segment_size", OPTION_SIZE, "size", "16MiB", .example = "64MiB", FIELD(spool_segment_size), .min = MIB(1), .max = GIB(1),
+		.sentence = "Size of one file of the spool, whole MiB."},
+
+	{"buffers.in_flight_bytes", OPTION_SIZE, "size", "8MiB", .example = "16MiB", FIELD(in_flight_bytes), .min = KIB(64), .max = GIB(1),
+		.sentence = "Bytes that a link has sent to the target and that are not yet answered, at most."},
+	{"buffers.in_flight_commands", OPTION_COUNT, "number", "32768", .example = "8192", FIELD(in_flight_commands), .min = 1,
+		.max = 1 << 24, .sentence = "Commands that a link has sent to the target and that are not yet answered, at most."},
+
+	{"timeouts.connect", OPTION_DURATION, "duration", "10s", .example = "30s", FIELD(connect_timeout_ms), .min = 100, .max = 600000,
+		.sentence = "Time for a connection to be made, TLS and login included, before it is tried again."},
+	{"timeouts.replication", OPTION_DURATION, "duration", "60s", .example = "2m", FIELD(repl_timeout_ms), .min = 1000,
+		.max = 86400000, .sentence = "Silence of the source after which a link connects anew and continues."},
+
+	{"filter.allow", OPTION_OTHER, "an empty list", NULL, .example = "[]", .parse = parse_filter,
+		.sentence = "Reserved: a later version selects keys here; only the empty list is taken."},
+	{"filter.block", OPTION_OTHER, "an empty list", NULL, .example = "[]", .parse = parse_filter,
+		.sentence = "Reserved: a later version leaves keys out here; only the empty list is taken."},
+};
+
+const struct option_table task_option_table = {rows, sizeof(rows) / sizeof(rows[0])};
