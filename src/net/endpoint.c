@@ -4,7 +4,11 @@
 
 static const uint8_t *find_last(struct slice text, uint8_t byte)
 {
-	return text.len > 0 ? memrchr(text.data, byte, text.len) : NULL;
+	for (size_t i = text.len; i > 0; i--) {
+		if (text.data[i - 1] == byte)
+			return text.data + i - 1;
+	}
+	return NULL;
 }
 
 /* No control characters, spaces or slashes: what stands in a host name, an address or an address with a zone. */
@@ -48,10 +52,12 @@ bool endpoint_parse(struct slice text, uint16_t default_port, struct endpoint *r
 	uint16_t number = default_port;
 	bool has_port = false;
 
-	if (text.len > 0 && text.data[0] == '/')
+	if (text.len == 0)
+		return false;
+	if (text.data[0] == '/')
 		return unix_parse(text, ret);
 
-	if (text.len > 0 && text.data[0] == '[') {
+	if (text.data[0] == '[') {
 		const uint8_t *bracket = find_last(text, ']');
 
 		if (!bracket)
