@@ -10,13 +10,15 @@ import functools
 from . import wire
 
 SCAN_COUNT = 2000
+SEED_SECONDS = 5    # how long a node may take to tell the topology; another is asked then
 
 
 class Node:
     """One master: its address, one connection opened when first needed, and facts about the server."""
 
-    def __init__(self, address):
+    def __init__(self, address, timeout=wire.TIMEOUT_SECONDS):
         self.address = address
+        self._timeout = timeout
         self._connection = None
         self._commands = {}
 
@@ -26,7 +28,7 @@ class Node:
     @property
     def connection(self):
         if self._connection is None:
-            self._connection = wire.Connection(self.address)
+            self._connection = wire.Connection(self.address, self._timeout)
         return self._connection
 
     def close(self):
@@ -114,15 +116,17 @@ class Deployment:
         """Reads the topology again (after a failover or a slot move)."""
         self.close()
         problem = None
-        for seed in self._seeds:
-            node = Node(seed)
+        for seed in list(self._seeds):
+            node = Node(seed, SEED_SECONDS)
             try:
                 self.cluster = node.info("cluster").get("cluster_enabled") == "1"
                 if not self.cluster:
                     break
                 if self._read_slots(node):
                     return
-            except OSError as error:
+            except (OSError, wire.ReplyError) as error:
+                # Asked last from now on: it may be gone for long.
+                self._seeds.sort(key=lambda one, last=seed: one == last)
                 problem = error
             finally:
                 node.close()
@@ -133,11 +137,12 @@ class Deployment:
     def _read_slots(self, seed):
         by_address = {}
         slots = [None] * wire.SLOTS
-        for first, last, master, *_ in seed.connection.call("CLUSTER", "SLOTS"):
-            host = master[0].decode() if master[0] else seed.address.host
-            address = seed.address.at(host, master[1])
-            node = by_address.setdefault(str(address), Node(address))
+        for first, last, *servers in seed.connection.call("CLUSTER", "SLOTS"):
+            # A server that does not know its own address yet shows an empty one.
+            addresses = [seed.address.at(host.decode() if host else seed.address.host, port) for host, port, *_ in servers]
+            node = by_address.setdefault(addresses[0], Node(addresses[0]))
             slots[first:last + 1] = [node] * (last - first + 1)
+            self._seeds += [address for address in addresses if address not in self._seeds]
         if not by_address:
             return False
         self.nodes, self._slots = list(by_address.values()), slots
@@ -200,8 +205,8 @@ def _addresses(spec, tls):
             yield wire.Address.parse(part.strip(), tls)
     elif hasattr(spec, "connection_options"):   # bench.servers.Server
         yield _address_of_server(spec)
-    elif hasattr(spec, "servers"):              # a cluster of them
-        for server in spec.servers:
+    elif hasattr(spec, "nodes"):                # bench.cluster.Cluster
+        for server in spec.nodes:
             yield _address_of_server(server)
     else:
         for one in spec:
