@@ -1,0 +1,108 @@
+/* The table of subcommands. A command that does not exist yet is not in it. */
+#include "cmd/command.h"
+
+#include <string.h>
+
+#define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
+
+static const struct argument_row sync_rows[] = {
+	{"source", "URL", "where the data comes from, instead of a task document", NULL, false},
+	{"target", "URL", "where the data goes", NULL, false},
+	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')", "@option", true},
+	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
+	{"data", "DIR", "work directory: spool and state; by default made of the name", "@dir", false},
+	{"listen", "ADDR:PORT", "serve /status (JSON) and /metrics (Prometheus) while running", NULL, false},
+	{"stop-when", "caught-up", "exit with 0 once everything that the source had written is applied", "caught-up", false},
+	{"log-format", "FORMAT", "text (default) or json", "text json", false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+	{"no-progress", NULL, "log lines instead of progress bars, also on a terminal", NULL, false},
+};
+
+static const struct argument_row rdb_rows[] = {
+	{"format", "FORMAT", "summary (default): counts, sizes, expiries, the largest keys; keys: one line per key", "summary keys", false},
+};
+
+static const struct argument_row help_rows[] = {
+	{"format", "FORMAT", "for 'help options': text (default), markdown or man", "text markdown man", false},
+};
+
+const struct command commands[] = {
+	{
+		.name = "sync",
+		.usage = "TASK.yaml [--set OPTION=VALUE ...]\n--source URL --target URL [--set OPTION=VALUE ...]",
+		.summary = "keep one Redis deployment in step with another",
+		.text =
+			"Copies the data of the source to the target (snapshot), then every write as it\n"
+			"happens (stream), until it is stopped by SIGINT or SIGTERM. Stopping keeps the\n"
+			"position; started again with the same work directory it goes on from there.\n"
+			"\n"
+			"TASK.yaml is a task document, YAML or JSON: see 'keyferry help options'. A URL is\n"
+			"  redis://user:password@host:port/db    rediss:// for TLS\n"
+			"  redis-sentinel://host:port,host:port/master-name\n"
+			"  unix:///run/redis.sock, or host:port alone\n"
+			"with ?mode=, ca=, cert=, key=, insecure= behind it where needed. Whether a side is a\n"
+			"cluster is found out by asking it; all its masters are found from one address. A\n"
+			"password in a URL is hidden from the process list.\n",
+		.examples =
+			"keyferry sync orders.yaml\n"
+			"keyferry sync --source redis://10.0.0.1:6379 --target redis://10.1.0.1:6379\n"
+			"keyferry sync --source rediss://sync:s3cret@10.0.0.1:6380?ca=/etc/keyferry/ca.pem \\\n"
+			"    --target 10.1.0.1:6379 --set target.existing=merge --set limit.spec=medium\n"
+			"keyferry sync orders.yaml --stop-when caught-up --listen 127.0.0.1:9121\n",
+		ROWS(sync_rows), .max_words = 1, .words = "@file", .run = cmd_sync,
+	},
+	{
+		.name = "rdb",
+		.usage = "FILE [--format summary|keys]",
+		.summary = "show what an RDB file holds",
+		.text =
+			"Reads an RDB file (a Redis snapshot) of any version. Of a damaged file, what is\n"
+			"whole is shown, then the error with its offset; the exit code is then 4.\n",
+		.examples =
+			"keyferry rdb /var/lib/redis/dump.rdb\n"
+			"keyferry rdb dump.rdb --format keys\n",
+		ROWS(rdb_rows), .max_words = 1, .words = "@file", .run = cmd_rdb,
+	},
+	{
+		.name = "help",
+		.usage = "[COMMAND]\noptions [--format text|markdown|man]\nOPTION",
+		.summary = "explain a command, or the options of a task document",
+		.text =
+			"Without an argument: the list of commands and exit codes. With 'options': every\n"
+			"option of a task document. With the name of an option or a group of them: those.\n",
+		.examples =
+			"keyferry help sync\n"
+			"keyferry help options\n"
+			"keyferry help source.tls\n",
+		ROWS(help_rows), .max_words = 1, .words = "@topic", .run = cmd_help,
+	},
+	{
+		.name = "version",
+		.usage = "",
+		.summary = "print the version",
+		.text = "Prints the version of keyferry and of the libraries it runs with.\n",
+		.examples = "",
+		.run = cmd_version,
+	},
+	{
+		.name = "completion",
+		.usage = "bash|zsh|fish",
+		.summary = "print a shell's completion script",
+		.text = "Prints the script by which a shell completes keyferry's command lines.\n",
+		.examples =
+			"source <(keyferry completion bash)\n"
+			"keyferry completion zsh > \"${fpath[1]}/_keyferry\"\n"
+			"keyferry completion fish > ~/.config/fish/completions/keyferry.fish\n",
+		.max_words = 1, .words = "bash zsh fish", .run = cmd_completion,
+	},
+};
+
+const size_t command_count = sizeof(commands) / sizeof(commands[0]);
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}

@@ -1,0 +1,177 @@
+#include "cmd/reference.h"
+
+#include "task/options_table.h"
+
+#include <string.h>
+
+#define TEXT_COLUMNS 78
+
+/* "source.tls" belongs to the group "source", "name" to none. */
+static size_t group_len(const struct option_row *row)
+{
+	const char *dot = strchr(row->path, '.');
+
+	return dot ? (size_t)(dot - row->path) : 0;
+}
+
+/* Words wrapped to the terminal's usual width, each line after the indent. */
+static void print_wrapped(FILE *out, const char *text, int indent)
+{
+	int column = 0;
+
+	while (*text) {
+		int len = (int)strcspn(text, " ");
+
+		if (column > 0 && indent + column + 1 + len > TEXT_COLUMNS) {
+			fputc('\n', out);
+			column = 0;
+		}
+		column += column > 0 ? fprintf(out, " %.*s", len, text) : fprintf(out, "%*s%.*s", indent, "", len, text) - indent;
+		text += len;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
+
+static void print_text_row(FILE *out, const struct option_row *row)
+{
+	char takes[256], line[512];
+
+	fprintf(out, "  %s\n", row->path);
+	print_wrapped(out, row->sentence, 6);
+	snprintf(line, sizeof(line), "takes: %s%s%s", option_describe(row, takes, sizeof(takes)), row->fallback ? "; default: " : "",
+		row->fallback ? row->fallback : "");
+	print_wrapped(out, line, 6);
+	fprintf(out, "      example: %s: %s\n", row->path, row->example);
+}
+
+/* A table's cell ends at '|'. */
+static void print_cell(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '|')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+static void print_markdown_row(FILE *out, const struct option_row *row)
+{
+	char takes[256];
+
+	fprintf(out, "| `%s` | ", row->path);
+	print_cell(out, option_describe(row, takes, sizeof(takes)));
+	if (row->fallback)
+		fprintf(out, " | `%s` | ", row->fallback);
+	else
+		fprintf(out, " | | ");
+	fprintf(out, "`%s: %s` | ", row->path, row->example);
+	print_cell(out, row->sentence);
+	fprintf(out, " |\n");
+}
+
+/* scdoc takes '_', '*', '\\', '<' and '>' as markup, '#' and '-' where a line begins. */
+static void print_man_text(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '`')
+			continue;
+		if (strchr("_*\\<>#[]|", *text))
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+static void print_man_row(FILE *out, const struct option_row *row)
+{
+	char takes[256];
+
+	fprintf(out, "*%s*\n\t", row->path);
+	print_man_text(out, row->sentence);
+	fprintf(out, "++\nTakes ");
+	print_man_text(out, option_describe(row, takes, sizeof(takes)));
+	if (row->fallback) {
+		fprintf(out, "; default ");
+		print_man_text(out, row->fallback);
+	}
+	fprintf(out, ". Example: ");
+	print_man_text(out, row->example);
+	fprintf(out, "\n\n");
+}
+
+static void print_group_title(FILE *out, enum reference_format format, const char *name, size_t len)
+{
+	const char *title = len > 0 ? name : "The task";
+	int shown = len > 0 ? (int)len : (int)strlen(title);
+
+	switch (format) {
+	case REFERENCE_TEXT:
+		fprintf(out, "\n%.*s\n", shown, title);
+		break;
+	case REFERENCE_MARKDOWN:
+		fprintf(out, len > 0 ? "\n## `%.*s`\n\n" : "\n## %.*s\n\n", shown, title);
+		fprintf(out, "| option | takes | default | example | what it does |\n| --- | --- | --- | --- | --- |\n");
+		break;
+	case REFERENCE_MAN:
+		fprintf(out, "## %.*s\n\n", shown, title);
+		break;
+	}
+}
+
+static void print_group(FILE *out, enum reference_format format, const char *name, size_t len)
+{
+	print_group_title(out, format, name, len);
+	for (size_t i = 0; i < task_option_table.count; i++) {
+		const struct option_row *row = &task_option_table.rows[i];
+
+		/* A group's short form ("heartbeat: false") stands with its group. */
+		bool short_form = len > 0 && strlen(row->path) == len && strncmp(row->path, name, len) == 0;
+		bool grouped = group_len(row) == len && strncmp(row->path, name, len) == 0;
+
+		if (!short_form && (!grouped || (len == 0 && option_has_below(&task_option_table, (struct slice){(const uint8_t *)row->path, strlen(row->path)}))))
+			continue;
+		if (format == REFERENCE_TEXT)
+			print_text_row(out, row);
+		else if (format == REFERENCE_MARKDOWN)
+			print_markdown_row(out, row);
+		else
+			print_man_row(out, row);
+	}
+}
+
+void reference_print(FILE *out, enum reference_format format)
+{
+	if (format == REFERENCE_MARKDOWN)
+		fprintf(out, "# Options of a task document\n\n"
+			"<!-- Made by `keyferry help options --format markdown`; tools/update-reference writes it. Do not edit. -->\n\n"
+			"A task document is YAML, or JSON when it begins with `{`. `source.tls.ca` means the option `ca` in the mapping `tls` in\n"
+			"the mapping `source`; on the command line it is `--set source.tls.ca=FILE`. Sizes take B, KiB, MiB, GiB, TiB (or KB, MB,\n"
+			"GB, TB), durations ms, s, m, h, d. Only `source.address` and `target.address` must be given.\n");
+	print_group(out, format, "", 0);
+	for (size_t i = 0; i < task_option_table.count; i++) {
+		const char *path = task_option_table.rows[i].path;
+		size_t len = group_len(&task_option_table.rows[i]);
+		bool seen = len == 0;
+
+		for (size_t j = 0; j < i && !seen; j++)
+			seen = group_len(&task_option_table.rows[j]) == len && strncmp(task_option_table.rows[j].path, path, len) == 0;
+		if (!seen)
+			print_group(out, format, path, len);
+	}
+}
+
+bool reference_print_topic(FILE *out, const char *topic)
+{
+	size_t len = strlen(topic);
+	bool found = false;
+
+	for (size_t i = 0; i < task_option_table.count; i++) {
+		const struct option_row *row = &task_option_table.rows[i];
+
+		if (len == 0 || strncmp(row->path, topic, len) != 0 || (row->path[len] != '\0' && row->path[len] != '.'))
+			continue;
+		print_text_row(out, row);
+		found = true;
+	}
+	return found;
+}
