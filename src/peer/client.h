@@ -43,6 +43,10 @@ void client_free(struct client *client); /* outstanding callbacks are not called
 void client_on_dead(struct client *client, void (*callback)(void *owner, const struct error *error), void *owner);
 bool client_is_dead(const struct client *client);
 const char *client_peer(const struct client *client);
+/* As given to client_new(). */
+struct loop *client_loop(const struct client *client);
+uint32_t client_timeout_ms(const struct client *client);
+enum error_kind client_blame(const struct client *client);
 
 void client_send(struct client *client, uint32_t argc, const struct slice *argv, client_callback *callback, void *owner);
 /* NUL-terminated arguments, ended by NULL. */
