@@ -39,7 +39,7 @@ struct receiver_options {
 	const char *tls_name;
 	const char *name;                      /* for CLIENT SETNAME */
 	uint32_t connect_timeout_ms;
-	uint32_t repl_timeout_ms;
+	uint32_t repl_timeout_ms;              /* silence after which the connection is given up; 0: 60,000 */
 	struct spool *spool;
 	bool snapshot;                         /* false: stream only. Then the first PSYNC asks for the history's end as the master's INFO
 	                                        * tells it; a snapshot sent all the same is read and thrown away. */

@@ -1,0 +1,350 @@
+#include "source/heartbeat.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "source/backoff.h"
+#include "source/samples.h"
+#include "wire/slot.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SAMPLE_MS 1000
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_MOST_MS 10000
+#define TTL_MIN_SECONDS 60
+
+/* The key lives for ten intervals: a source that keyferry has left is clean again after that. */
+#define TTL_INTERVALS 10
+
+enum write_state {
+	WRITE_ON,
+	WRITE_TROUBLED, /* the last one was refused for a reason that may pass, which was noted */
+	WRITE_DENIED,   /* no permission, or a replica: sampled offsets have to do, until the next node */
+};
+
+struct heartbeat {
+	struct loop *loop;
+	struct heartbeat_options options;
+	void (*note)(void *owner, int log_level, const char *text);
+	void *owner;
+
+	struct client *client;  /* NULL: waiting for `retry` */
+	struct backoff backoff;
+	struct timer *retry;
+	struct timer *sample_timer;
+	struct timer *write_timer;
+	struct wake *wake;      /* somebody waits for a sample */
+	char key[64];
+	enum write_state writing;
+	bool sample_refused;    /* noted */
+	bool sampling;          /* a request is on its way: its number is `asked` */
+	bool again;             /* another is wanted behind it */
+	int64_t asked_wall_ms;
+	uint64_t asked_us;
+
+	_Atomic uint64_t asked;
+	pthread_mutex_t lock;   /* guards `samples` */
+	struct samples samples;
+};
+
+static void heartbeat_note(struct heartbeat *heartbeat, int level, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static void heartbeat_note(struct heartbeat *heartbeat, int level, const char *format, ...)
+{
+	char peer[ENDPOINT_TEXT_MAX], text[1024];
+	va_list args;
+	int used = snprintf(text, sizeof(text), "%s: ", endpoint_format(&heartbeat->options.client.endpoint, peer));
+
+	va_start(args, format);
+	vsnprintf(text + used, sizeof(text) - (size_t)used, format, args);
+	va_end(args);
+	heartbeat->note(heartbeat->owner, level, text);
+}
+
+static const struct resp_node *reply_error(const struct client_reply *reply)
+{
+	return reply->count > 0 && reply->nodes[0].type == RESP_ERROR ? &reply->nodes[0] : NULL;
+}
+
+/* ---- sampling ---- */
+
+/* The number behind "master_repl_offset:" in INFO replication. */
+static bool info_repl_offset(struct slice text, int64_t *ret)
+{
+	static const char name[] = "\nmaster_repl_offset:";
+	const uint8_t *found = memmem(text.data, text.len, name, sizeof(name) - 1);
+	const uint8_t *end = text.data + text.len, *stop;
+
+	if (found == NULL)
+		return false;
+	found += sizeof(name) - 1;
+	for (stop = found; stop < end && *stop != '\r' && *stop != '\n';)
+		stop++;
+	return slice_to_int64(slice_make(found, (size_t)(stop - found)), ret) && *ret >= 0;
+}
+
+static void heartbeat_sample(struct heartbeat *heartbeat);
+
+static void heartbeat_sampled(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct heartbeat *heartbeat = owner;
+	struct sample sample = {
+		.number = atomic_load(&heartbeat->asked),
+		.wall_ms = heartbeat->asked_wall_ms,
+		.at_us = heartbeat->asked_us,
+	};
+	const struct resp_node *refusal;
+	char quoted[200];
+
+	heartbeat->sampling = false;
+	if (error != NULL)
+		return; /* the client is dead, and says so elsewhere */
+	backoff_reset(&heartbeat->backoff);
+	refusal = reply_error(reply);
+	if (refusal != NULL) {
+		if (!heartbeat->sample_refused && !slice_starts_with(refusal->text, SLICE("LOADING")))
+			heartbeat_note(heartbeat, LOG_WARNING, "INFO was answered with %s, so the lag in bytes is not known; the user needs +info",
+				       slice_quote(refusal->text, quoted, sizeof(quoted)));
+		heartbeat->sample_refused = true;
+	} else if (reply->count > 0 && info_repl_offset(reply->nodes[0].text, &sample.offset)) {
+		heartbeat->sample_refused = false;
+		pthread_mutex_lock(&heartbeat->lock);
+		samples_add(&heartbeat->samples, &sample);
+		pthread_mutex_unlock(&heartbeat->lock);
+	}
+	if (heartbeat->again)
+		heartbeat_sample(heartbeat);
+}
+
+static void heartbeat_sample(struct heartbeat *heartbeat)
+{
+	if (heartbeat->client == NULL)
+		return;
+	heartbeat->again = heartbeat->sampling;
+	if (heartbeat->sampling)
+		return;
+	heartbeat->sampling = true;
+	heartbeat->asked_wall_ms = clock_wall_ms();
+	heartbeat->asked_us = clock_monotonic_us();
+	/* Counted before it is sent: a ticket taken in between waits for the next one. */
+	atomic_fetch_add(&heartbeat->asked, 1);
+	client_send_strings(heartbeat->client, heartbeat_sampled, heartbeat, "INFO", "replication", NULL);
+}
+
+static void heartbeat_sample_due(void *owner)
+{
+	heartbeat_sample(owner);
+}
+
+/* ---- writing ---- */
+
+static void heartbeat_written(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct heartbeat *heartbeat = owner;
+	const struct resp_node *refusal;
+	char quoted[200];
+	bool denied;
+
+	if (error != NULL)
+		return;
+	refusal = reply_error(reply);
+	if (refusal == NULL) {
+		if (heartbeat->writing == WRITE_TROUBLED)
+			heartbeat_note(heartbeat, LOG_INFO, "the heartbeat is written again");
+		heartbeat->writing = WRITE_ON;
+		return;
+	}
+	slice_quote(refusal->text, quoted, sizeof(quoted));
+	denied = slice_starts_with(refusal->text, SLICE("NOPERM"));
+	if (denied || slice_starts_with(refusal->text, SLICE("READONLY"))) {
+		if (heartbeat->writing != WRITE_DENIED)
+			heartbeat_note(heartbeat, LOG_WARNING, "the heartbeat cannot be written (%s): the lag comes from sampled offsets alone%s%s%s",
+				       quoted, denied ? "; to have it, give the user +setex on " : "", denied ? HEARTBEAT_KEY : "",
+				       denied ? "*, or turn it off with heartbeat.enabled" : "");
+		heartbeat->writing = WRITE_DENIED;
+		return;
+	}
+	if (heartbeat->writing == WRITE_ON)
+		heartbeat_note(heartbeat, LOG_WARNING, "the heartbeat could not be written (%s); it is tried again each %.1f s", quoted,
+			       heartbeat->options.interval_ms / 1000.0);
+	heartbeat->writing = WRITE_TROUBLED;
+}
+
+static void heartbeat_write(void *owner)
+{
+	struct heartbeat *heartbeat = owner;
+	uint64_t ttl = (uint64_t)heartbeat->options.interval_ms * TTL_INTERVALS / 1000;
+	char ttl_text[24], now_text[24];
+
+	if (heartbeat->client == NULL || heartbeat->writing == WRITE_DENIED)
+		return;
+	snprintf(ttl_text, sizeof(ttl_text), "%" PRIu64, ttl > TTL_MIN_SECONDS ? ttl : TTL_MIN_SECONDS);
+	snprintf(now_text, sizeof(now_text), "%" PRId64, clock_wall_ms());
+	client_send_strings(heartbeat->client, heartbeat_written, heartbeat, "SETEX", heartbeat->key, ttl_text, now_text, NULL);
+}
+
+/* ---- the connection ---- */
+
+static void heartbeat_disconnect(struct heartbeat *heartbeat)
+{
+	client_free(heartbeat->client);
+	heartbeat->client = NULL;
+	heartbeat->sampling = false;
+	heartbeat->again = false;
+}
+
+/* No note: the receiver has a connection to the same node and tells what happens to it. */
+static void heartbeat_dead(void *owner, const struct error *error)
+{
+	struct heartbeat *heartbeat = owner;
+
+	(void)error;
+	heartbeat_disconnect(heartbeat);
+	timer_start(heartbeat->retry, backoff_next(&heartbeat->backoff));
+}
+
+static void heartbeat_connect(void *owner)
+{
+	struct heartbeat *heartbeat = owner;
+
+	heartbeat_disconnect(heartbeat);
+	heartbeat->client = client_new(heartbeat->loop, &heartbeat->options.client);
+	client_on_dead(heartbeat->client, heartbeat_dead, heartbeat);
+	heartbeat_sample(heartbeat);
+	if (heartbeat->options.write)
+		heartbeat_write(heartbeat);
+}
+
+static void heartbeat_name_key(struct heartbeat *heartbeat)
+{
+	if (heartbeat->options.cluster)
+		snprintf(heartbeat->key, sizeof(heartbeat->key), "%s:{%s}", HEARTBEAT_KEY, slot_tag(heartbeat->options.slot));
+	else
+		snprintf(heartbeat->key, sizeof(heartbeat->key), "%s", HEARTBEAT_KEY);
+}
+
+struct heartbeat *heartbeat_new(struct loop *loop, const struct heartbeat_options *options,
+				void (*note)(void *owner, int log_level, const char *text), void *owner)
+{
+	struct heartbeat *heartbeat = memory_alloc_zero(1, sizeof(*heartbeat));
+
+	heartbeat->loop = loop;
+	heartbeat->options = *options;
+	heartbeat->note = note;
+	heartbeat->owner = owner;
+	heartbeat_name_key(heartbeat);
+	pthread_mutex_init(&heartbeat->lock, NULL);
+	backoff_init(&heartbeat->backoff, BACKOFF_FIRST_MS, BACKOFF_MOST_MS, clock_monotonic_us() ^ (uintptr_t)heartbeat);
+	heartbeat->retry = timer_new(loop, heartbeat_connect, heartbeat);
+	heartbeat->sample_timer = timer_new(loop, heartbeat_sample_due, heartbeat);
+	heartbeat->write_timer = timer_new(loop, heartbeat_write, heartbeat);
+	heartbeat->wake = wake_new(loop, heartbeat_sample_due, heartbeat);
+	timer_repeat(heartbeat->sample_timer, SAMPLE_MS, SAMPLE_MS);
+	if (options->write)
+		timer_repeat(heartbeat->write_timer, options->interval_ms, options->interval_ms);
+	heartbeat_connect(heartbeat);
+	return heartbeat;
+}
+
+void heartbeat_free(struct heartbeat *heartbeat)
+{
+	if (heartbeat == NULL)
+		return;
+	heartbeat_disconnect(heartbeat);
+	timer_free(heartbeat->retry);
+	timer_free(heartbeat->sample_timer);
+	timer_free(heartbeat->write_timer);
+	wake_free(heartbeat->wake);
+	pthread_mutex_destroy(&heartbeat->lock);
+	free(heartbeat);
+}
+
+void heartbeat_move(struct heartbeat *heartbeat, const struct endpoint *endpoint, uint16_t slot)
+{
+	heartbeat->options.client.endpoint = *endpoint;
+	heartbeat->options.slot = slot;
+	heartbeat_name_key(heartbeat);
+	heartbeat->writing = WRITE_ON;
+	heartbeat->sample_refused = false;
+	timer_stop(heartbeat->retry);
+	heartbeat_connect(heartbeat);
+}
+
+/* ---- what others ask ---- */
+
+bool heartbeat_is_key(struct slice key)
+{
+	const size_t name = sizeof(HEARTBEAT_KEY) - 1;
+
+	if (!slice_starts_with(key, SLICE(HEARTBEAT_KEY)))
+		return false;
+	return key.len == name ||
+	       (key.len >= name + 4 && memcmp(key.data + name, ":{", 2) == 0 && key.data[key.len - 1] == '}');
+}
+
+static bool heartbeat_copy_sample(const struct heartbeat *heartbeat, const struct sample *(*find)(const struct samples *, uint64_t),
+				  uint64_t argument, struct sample *ret)
+{
+	pthread_mutex_t *lock = (pthread_mutex_t *)&heartbeat->lock; /* no part of what the caller sees as constant */
+	const struct sample *found;
+
+	pthread_mutex_lock(lock);
+	found = find(&heartbeat->samples, argument);
+	if (found != NULL)
+		*ret = *found;
+	pthread_mutex_unlock(lock);
+	return found != NULL;
+}
+
+static const struct sample *find_last(const struct samples *samples, uint64_t argument)
+{
+	(void)argument;
+	return samples_last(samples);
+}
+
+static const struct sample *find_at_offset(const struct samples *samples, uint64_t offset)
+{
+	return samples_at_offset(samples, (int64_t)offset);
+}
+
+bool heartbeat_source_offset(const struct heartbeat *heartbeat, int64_t *ret_offset, uint64_t *ret_at_us)
+{
+	struct sample sample;
+
+	if (!heartbeat_copy_sample(heartbeat, find_last, 0, &sample))
+		return false;
+	*ret_offset = sample.offset;
+	*ret_at_us = sample.at_us;
+	return true;
+}
+
+uint64_t heartbeat_ticket(struct heartbeat *heartbeat)
+{
+	uint64_t ticket = atomic_load(&heartbeat->asked);
+
+	wake_send(heartbeat->wake);
+	return ticket;
+}
+
+bool heartbeat_sampled_since(const struct heartbeat *heartbeat, uint64_t ticket, int64_t *ret_offset)
+{
+	struct sample sample;
+
+	if (!heartbeat_copy_sample(heartbeat, samples_after, ticket, &sample))
+		return false;
+	*ret_offset = sample.offset;
+	return true;
+}
+
+int64_t heartbeat_time_of_offset(const struct heartbeat *heartbeat, int64_t offset)
+{
+	struct sample sample;
+
+	return heartbeat_copy_sample(heartbeat, find_at_offset, (uint64_t)offset, &sample) ? sample.wall_ms : 0;
+}
