@@ -55,8 +55,8 @@ static bool refuse(const struct option_row *row, struct slice text, struct error
 {
 	char quoted[QUOTE_MAX], allowed[256];
 
-	error_set(error, ERROR_USAGE, "%s is not among what it takes: %s", slice_quote(text, quoted, sizeof(quoted)),
-		option_describe(row, allowed, sizeof(allowed)));
+	error_set(error, ERROR_USAGE, row->values ? "%s is not one of its values: %s" : "%s is not a %s",
+		slice_quote(text, quoted, sizeof(quoted)), option_describe(row, allowed, sizeof(allowed)));
 	return false;
 }
 
@@ -250,6 +250,27 @@ static struct slice last_name(struct slice path)
 	return slice_make(path.data + parent, path.len - parent);
 }
 
+/* A row of the same last name, of several the one with the nearest path; else the row with the nearest path. */
+static struct slice nearest_elsewhere(const struct option_table *table, struct slice path)
+{
+	struct slice nearest = {0};
+	size_t shortest = SIZE_MAX;
+	bool same_name = false;
+
+	for (size_t i = 0; i < table->count; i++) {
+		struct slice row = slice_of_string(table->rows[i].path);
+		size_t distance = suggest_distance(path, row);
+		bool same = slice_equal(last_name(path), last_name(row));
+
+		if ((same_name && !same) || (same_name == same && distance >= shortest) || (!same && !suggest_is_near(path, distance)))
+			continue;
+		same_name = same;
+		shortest = distance;
+		nearest = row;
+	}
+	return nearest;
+}
+
 const char *option_nearest(const struct option_table *table, struct slice path, char out[OPTION_PATH_MAX])
 {
 	struct slice parent = slice_make(path.data, parent_len(path));
@@ -273,12 +294,8 @@ const char *option_nearest(const struct option_table *table, struct slice path, 
 			nearest = row;
 		}
 	}
-	for (size_t i = 0; !nearest.len && i < table->count; i++) {
-		struct slice row = slice_of_string(table->rows[i].path);
-
-		if (suggest_is_near(path, suggest_distance(path, row)) || slice_equal(name, last_name(row)))
-			nearest = row;
-	}
+	if (!nearest.len)
+		nearest = nearest_elsewhere(table, path);
 	if (!nearest.len)
 		return NULL;
 	snprintf(out, OPTION_PATH_MAX, "%.*s", (int)nearest.len, (const char *)nearest.data);

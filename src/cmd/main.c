@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int refuse_command(const char *name)
@@ -23,7 +24,6 @@ static int refuse_command(const char *name)
 	return ERROR_USAGE;
 }
 
-/* Copies live until the process ends: commands keep pointers into them. */
 static char **copy_arguments(int argc, char **argv)
 {
 	char **copies = memory_alloc_zero((size_t)argc + 1, sizeof(*copies));
@@ -31,6 +31,23 @@ static char **copy_arguments(int argc, char **argv)
 	for (int i = 0; i < argc; i++)
 		copies[i] = memory_strdup(argv[i]);
 	return copies;
+}
+
+static void free_arguments(char **copies)
+{
+	for (size_t i = 0; copies[i]; i++) {
+		memory_wipe(copies[i], strlen(copies[i]));
+		free(copies[i]);
+	}
+	free(copies);
+}
+
+/* What every program is expected to answer, beside the commands of the same meaning. */
+static const char *command_name(const char *word)
+{
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		return "help";
+	return strcmp(word, "--version") == 0 ? "version" : word;
 }
 
 /* A full disk or a closed pipe behind standard output must not look like success to a script. */
@@ -46,6 +63,7 @@ int main(int argc, char **argv)
 {
 	const struct command *command;
 	char **copies;
+	int code;
 
 	/* A peer that closes its connection is an error of that write, not the end of the process. */
 	signal(SIGPIPE, SIG_IGN);
@@ -55,12 +73,8 @@ int main(int argc, char **argv)
 	}
 	copies = copy_arguments(argc, argv);
 	process_title_hide_urls(argc, argv);
-	if (strcmp(copies[1], "--help") == 0 || strcmp(copies[1], "-h") == 0)
-		copies[1] = memory_strdup("help");
-	else if (strcmp(copies[1], "--version") == 0)
-		copies[1] = memory_strdup("version");
-	command = command_find(copies[1]);
-	if (!command)
-		return refuse_command(copies[1]);
-	return close_output(command->run(argc - 1, copies + 1));
+	command = command_find(command_name(copies[1]));
+	code = command ? close_output(command->run(argc - 1, copies + 1)) : refuse_command(copies[1]);
+	free_arguments(copies);
+	return code;
 }

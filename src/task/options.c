@@ -160,8 +160,8 @@ static bool walk_group(struct walk *walk, const struct document_node *node, cons
 	if (row && node->kind == DOCUMENT_SCALAR)
 		return set_scalar(walk->options, row, node->text, walk->error) || fail_at(walk, node);
 	if (row) {
-		error_set(walk->error, ERROR_USAGE, "it takes true, false or a mapping of its options, not %s",
-			node->kind == DOCUMENT_LIST ? "a list" : node->kind == DOCUMENT_MAP ? "an empty mapping" : "nothing");
+		error_set(walk->error, ERROR_USAGE, "it takes true, false or a mapping of its options, %s",
+			node->kind == DOCUMENT_LIST ? "not a list" : node->kind == DOCUMENT_MAP ? "not an empty one" : "but has no value");
 		error_hint(walk->error, "for example %s: %s", row->path, row->example);
 	} else {
 		set_not_a_group(walk->path, walk->error);

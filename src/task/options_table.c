@@ -270,7 +270,7 @@ static const char *const all[] = {"all", NULL};
 #define TLS_ENABLES(member) .enables = offsetof(struct task_options, member.enabled)
 
 #define TLS_ROWS(prefix, member, whom) \
-	{prefix ".tls", OPTION_BOOL, "a mapping of the options below", "false", booleans, .example = "true", FIELD(member.enabled), \
+	{prefix ".tls", OPTION_BOOL, "a mapping of its options", "false", booleans, .example = "true", FIELD(member.enabled), \
 		.sentence = "TLS to " whom ", verified against the system's certificates; a mapping gives its details and implies it."}, \
 	{prefix ".tls.ca", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/ca.pem", FIELD(member.ca), TLS_ENABLES(member), \
 		.sentence = "Certificates (PEM) that " whom " is verified against, instead of the system's."}, \
@@ -323,7 +323,7 @@ static const struct option_row rows[] = {
 	{"snapshot", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(snapshot),
 		.sentence = "Copy the data that exists before following the stream; `false` copies only what is written from now on."},
 
-	{"heartbeat", OPTION_BOOL, "a mapping of the options below", "true", booleans, .example = "false", FIELD(heartbeat),
+	{"heartbeat", OPTION_BOOL, "a mapping of its options", "true", booleans, .example = "false", FIELD(heartbeat),
 		.sentence = "Short for `heartbeat.enabled`."},
 	{"heartbeat.enabled", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(heartbeat),
 		.sentence = "Write the key DTS_REDIS_TIMESTAMP_HEARTBEAT to each source shard to measure the lag; it is never copied. "
