@@ -439,7 +439,12 @@ bool spool_finish_snapshot(struct spool *spool, struct error *error)
 	if (!spool_flush(spool, false, error))
 		return false;
 	state.snapshot_end = atomic_load_explicit(&spool->end, memory_order_relaxed);
-	return change_state(spool, &state, error);
+	if (!change_state(spool, &state, error))
+		return false;
+	/* The reader holds the snapshot's last bytes back until its end is known. */
+	if (spool->on_data)
+		spool->on_data(spool->on_data_owner);
+	return true;
 }
 
 /* The record of the block that is not complete yet. */

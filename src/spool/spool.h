@@ -84,7 +84,8 @@ void spool_on_room(struct spool *spool, void (*callback)(void *owner), void *own
 
 /* ---- reader: the applier ---- */
 
-/* Called on the writer's thread after bytes were appended; must be quick (a wake-up). Set before threads start. */
+/* Called on the writer's thread after bytes were appended or the snapshot's end became known; must be quick (a wake-up). Set before
+ * threads start. */
 void spool_on_data(struct spool *spool, void (*callback)(void *owner), void *owner);
 /* The bytes [position, position + len), contiguous, len <= SPOOL_VIEW_MAX, within what is held and not released, ending within
  * SPOOL_VIEW_MAX of the released position. The pointer is stable and stays valid until spool_release() passes the range's end.
