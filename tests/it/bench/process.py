@@ -1,6 +1,7 @@
 """Child processes that cannot outlive the test session."""
 
 import concurrent.futures
+import os
 import signal
 import subprocess
 
@@ -16,8 +17,10 @@ class Process:
 
     def __init__(self, argv, folder, output):
         # setpriv instead of a preexec_fn: the latter runs Python between fork and exec, which can deadlock in a
-        # session that has threads.
-        command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)]
+        # session that has threads. The shell sees to it that a session which ended before setpriv did its work is
+        # noticed as well.
+        command = ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()),
+                   *map(str, argv)]
         with open(output, "ab") as sink:
             self._child = _spawner.submit(subprocess.Popen, command, cwd=folder, stdin=subprocess.DEVNULL,
                                           stdout=sink, stderr=subprocess.STDOUT).result()

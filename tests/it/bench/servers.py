@@ -12,9 +12,12 @@ from .waiting import wait_for
 
 HOST = "127.0.0.1"
 START_SECONDS = 30
+PROBE_SECONDS = 2
 BIND_ATTEMPTS = 5
 LOG_TAIL_LINES = 40
 PORT_TAKEN = re.compile(r"Address already in use|Failed listening on|Could not create server TCP listening socket")
+
+CRASH = re.compile(r"=== (ASSERTION FAILED|\S+ BUG REPORT START)")
 
 
 class StartFailed(RuntimeError):
@@ -65,7 +68,7 @@ class Server:
         self._port = ports.reserve()
         self._process = None
         self._clients = []
-        self._command_client = None
+        self._command_clients = {}
 
     def __repr__(self):
         return f"<{self.name} {self.version.id} {self.address} pid {self.pid}>"
@@ -201,19 +204,17 @@ class Server:
 
     def command(self, *words):
         """One command as the bench's full user, on a client kept for that. Safe from several threads."""
-        if self._command_client is None:
-            self._command_client = self.client()
-        return self._command_client.execute_command(*words)
+        return self.client_for_commands().execute_command(*words)
 
     def info(self, section="everything"):
         """INFO as a dict, values as redis-py reads them (numbers are numbers)."""
         return self.client_for_commands().info(section)
 
-    def client_for_commands(self):
-        """The client that `command` uses."""
-        if self._command_client is None:
-            self._command_client = self.client()
-        return self._command_client
+    def client_for_commands(self, database=0):
+        """The client that `command` uses, one a database."""
+        if database not in self._command_clients:
+            self._command_clients[database] = self.client(db=database)
+        return self._command_clients[database]
 
     def config_set(self, name, value):
         return self.command("CONFIG", "SET", name, value)
@@ -232,8 +233,13 @@ class Server:
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 
     def log_tail(self, lines=LOG_TAIL_LINES):
-        tail = "\n".join(self.log().splitlines()[-lines:])
-        return f"--- log of {self!r}\n{tail}"
+        """The end of the log under a heading, and, when the server crashed, the beginning of its report."""
+        logged = self.log().splitlines()
+        shown = logged[-lines:]
+        crash = next((number for number, line in enumerate(logged[:-lines]) if CRASH.search(line)), None)
+        if crash is not None:
+            shown = logged[crash:crash + lines] + ["..."] + shown
+        return "\n".join([f"--- log of {self!r}", *shown])
 
     def wait_for_log(self, pattern, timeout=60):
         """Waits until a line matches the regular expression; returns the match."""
@@ -252,11 +258,12 @@ class Server:
 
     def wait_in_sync(self, master, timeout=60):
         """Waits until the link to `master` is up and all that `master` has written so far is here."""
+        written = master.info("replication")["master_repl_offset"]
+
         def in_sync():
-            mine = self.info("replication")
-            theirs = master.info("replication")
-            return (mine["role"] == "slave" and mine["master_port"] == master.port and mine["master_link_status"] == "up"
-                    and mine["slave_repl_offset"] >= theirs["master_repl_offset"])
+            state = self.info("replication")
+            return (state["role"] == "slave" and state["master_port"] == master.port and state["master_link_status"] == "up"
+                    and state["slave_repl_offset"] >= written)
         wait_for(in_sync, timeout, f"{self.name} to be in sync with {master.name}")
         return self
 
@@ -280,16 +287,7 @@ class Server:
             yield "enable-debug-command", "yes"
         if self.unix_path:
             yield "unixsocket", self.unix_path
-        if self.tls:
-            yield "port", 0
-            yield "tls-port", self.port
-            yield "tls-ca-cert-file", self.tls.ca
-            yield "tls-cert-file", self.tls.server.certificate
-            yield "tls-key-file", self.tls.server.key
-            yield "tls-auth-clients", self.client_certificates
-            yield "tls-replication", "yes"
-        else:
-            yield "port", self.port
+        yield from self._listening_directives()
         if self.cluster:
             yield "cluster-enabled", "yes"
             yield "cluster-config-file", "nodes.conf"
@@ -307,6 +305,18 @@ class Server:
             for one in value if isinstance(value, list) else [value]:
                 yield name, one
 
+    def _listening_directives(self):
+        if self.tls:
+            yield "port", 0
+            yield "tls-port", self.port
+            yield "tls-ca-cert-file", self.tls.ca
+            yield "tls-cert-file", self.tls.server.certificate
+            yield "tls-key-file", self.tls.server.key
+            yield "tls-auth-clients", self.client_certificates
+            yield "tls-replication", "yes"
+        else:
+            yield "port", self.port
+
     def _config_text(self):
         lines = []
         for name, value in self._directives():
@@ -316,15 +326,15 @@ class Server:
 
     def _answers_or_ended(self):
         """True as soon as waiting longer makes no sense: it is ready, or its process has ended."""
-        if not self.running:
-            return True
-        try:
-            # Not PING: a foreign process that has taken the port would answer that too.
-            return self.info("server")["process_id"] == self.pid
-        except redis.exceptions.BusyLoadingError:
-            return False
-        except (redis.exceptions.ConnectionError, OSError):
-            return not self.running
+        if self.running:
+            with self.client(socket_timeout=PROBE_SECONDS) as probe:
+                self._clients.remove(probe)
+                try:
+                    # Not PING: a foreign process that has taken the port would answer that too.
+                    return probe.info("server")["process_id"] == self.pid
+                except redis.exceptions.RedisError:
+                    return not self.running
+        return True
 
     def _last_run_log(self):
         """What it logged since its last start, as far as that can be told: the tail."""
@@ -341,4 +351,12 @@ class Server:
         """Closes the clients' idle connections; they connect again when used."""
         for client in self._clients:
             client.connection_pool.disconnect()
-        self._command_client = None
+        self._command_clients = {}
+
+
+def start_all(servers):
+    """Starts them side by side and waits until all answer."""
+    for server in servers:
+        server.launch()
+    for server in servers:
+        server.wait_ready()
