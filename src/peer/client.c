@@ -37,6 +37,7 @@ struct client {
 	char peer[ENDPOINT_TEXT_MAX];
 	const struct credentials *credentials;
 	enum error_kind blame;
+	char group[24]; /* "source": where hints point */
 	uint32_t timeout_ms;
 
 	bool connected;
@@ -62,11 +63,6 @@ struct client {
 	struct reply_room kept; /* of the last client_call() */
 	bool keep;              /* the reply at hand is to stay */
 };
-
-static const char *side(const struct client *client)
-{
-	return client->blame == ERROR_TARGET ? "target" : "source";
-}
 
 /* ---- requests ---- */
 
@@ -242,7 +238,7 @@ static void explain_refusal(const struct client *client, const char *command, st
 
 	if (slice_starts_with(text, SLICE("NOAUTH"))) {
 		error_set(error, client->blame, "%s: the server asks for a password", client->peer);
-		error_hint(error, "give it with %s.password, or %s.password_file", side(client), side(client));
+		error_hint(error, "give it with %s.password, or %s.password_file", client->group, client->group);
 	} else if (slice_starts_with(text, SLICE("DENIED"))) {
 		error_set(error, client->blame, "%s: the server is in protected mode and takes no connections from other machines",
 			  client->peer);
@@ -262,14 +258,16 @@ static void explain_auth(const struct client *client, struct slice text, struct 
 	if (slice_starts_with(text, SLICE("WRONGPASS")) || slice_starts_with(text, SLICE("NOPERM")) ||
 	    slice_starts_with(text, SLICE("NOAUTH")) || text_has(text, "invalid password")) {
 		error_set(error, client->blame, "%s: wrong user name or password", client->peer);
-		error_hint(error, "check %s.password%s%s", side(client), credentials->username ? " and " : "",
-			   !credentials->username ? "" : client->blame == ERROR_TARGET ? "target.username" : "source.username");
+		if (credentials->username)
+			error_hint(error, "check %s.username and %s.password", client->group, client->group);
+		else
+			error_hint(error, "check %s.password", client->group);
 	} else if (text_has(text, "no password is set") || text_has(text, "without any password configured")) {
 		error_set(error, client->blame, "%s: a password is given, but the server has none", client->peer);
-		error_hint(error, "remove %s.password, or set a password on the server", side(client));
+		error_hint(error, "remove %s.password, or set a password on the server", client->group);
 	} else if (text_has(text, "wrong number of arguments") && credentials->username) {
 		error_set(error, client->blame, "%s: the server is older than Redis 6 and knows no user names", client->peer);
-		error_hint(error, "remove %s.username", side(client));
+		error_hint(error, "remove %s.username", client->group);
 	} else if (text_has(text, credentials->password)) {
 		/* Servers repeat the arguments of commands they do not know. */
 		error_set(error, client->blame, "%s: the server refuses AUTH", client->peer);
@@ -288,7 +286,7 @@ static void explain_garbage(const struct client *client, const struct parse_faul
 	if (in.len >= 2 && in.data[0] == 0x15 && in.data[1] == 0x03) {
 		/* A TLS record of type alert: the answer of a TLS server to plain text. */
 		error_set(error, client->blame, "%s: the server speaks TLS on this port", client->peer);
-		error_hint(error, "turn on %s.tls", side(client));
+		error_hint(error, "turn on %s.tls", client->group);
 	} else if (!client->answered) {
 		error_set(error, client->blame, "%s: not a Redis or Valkey server: it answers %s", client->peer,
 			  slice_quote(slice_make(in.data, in.len < 32 ? in.len : 32), quoted, sizeof(quoted)));
@@ -529,6 +527,8 @@ struct client *client_new(struct loop *loop, const struct client_options *option
 	client->loop = loop;
 	client->credentials = options->credentials;
 	client->blame = options->blame;
+	snprintf(client->group, sizeof(client->group), "%s",
+		 options->group ? options->group : options->blame == ERROR_TARGET ? "target" : "source");
 	client->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
 	stream_options.connect_timeout_ms = client->timeout_ms;
 	endpoint_format(&options->endpoint, client->peer);

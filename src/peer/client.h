@@ -24,6 +24,7 @@ struct client_options {
 	const char *name;            /* CLIENT SETNAME; NULL: none. An error to it is ignored (old servers, narrow ACLs). */
 	uint32_t timeout_ms;         /* for connecting, and for each reply; 0: 10,000 */
 	enum error_kind blame;
+	const char *group;           /* the options' group that hints name; NULL: "source" or "target", by blame */
 };
 
 /* A reply, valid during the callback (or until the next call on this client). Node 0 is the outermost value. */

@@ -22,7 +22,7 @@ struct shard {
 
 struct topology {
 	bool cluster;
-	struct shard *shards;
+	struct shard *shards; /* in the order of their lowest slots */
 	uint32_t shard_count;
 	uint16_t owner[SLOT_COUNT]; /* index into shards, or SHARD_NONE */
 	uint32_t uncovered;         /* slots without an owner */
@@ -30,6 +30,8 @@ struct topology {
 
 void topology_free(struct topology *topology);
 
+/* One server that owns everything. */
+void topology_of_one(const struct endpoint *master, struct topology *ret);
 /* Replies -> topology. `asked` is the node that answered: it stands in where the reply leaves the host empty. Shards without
  * slots are left out. False: malformed. */
 bool topology_from_shards(const struct client_reply *reply, const struct endpoint *asked, bool tls, struct topology *ret);
@@ -48,7 +50,8 @@ void deployment_free(struct deployment *deployment);
 /* Reads the topology again from any node that still answers. */
 bool deployment_refresh(struct deployment *deployment, struct error *error) WARN_UNUSED;
 const struct topology *deployment_topology(const struct deployment *deployment);
-/* Facts of the master of shard i; valid until refresh. */
+/* Facts of the master of shard i; valid until refresh. After a refresh NULL for a master that is new and did not answer; one that was
+ * known before keeps its facts. */
 const struct server_info *deployment_server(const struct deployment *deployment, uint32_t shard);
 /* A client connected to the master of shard i; owned by the deployment. NULL + error: not reachable. */
 struct client *deployment_client(struct deployment *deployment, uint32_t shard, struct error *error) WARN_UNUSED;
