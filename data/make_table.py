@@ -20,10 +20,11 @@ FLAG_OF_SERVER = {"write": "COMMAND_WRITE", "denyoom": "COMMAND_DENYOOM", "movab
 OTHER_FACTS = {"about", "left_out", "added", "since", "movable_keys"}
 
 
-def fnv(text):
-    """The hash of command.c: FNV-1a over bytes with bit 5 set, so that the case of letters does not matter."""
+def fnv(name):
+    """The hash of command.c: FNV-1a over bytes with bit 5 set, so that the case of letters does not matter, and with a bar before
+    the sub-command, so that "xgroup create" as one word is not found."""
     value = 0x811C9DC5
-    for byte in text.encode():
+    for byte in name.replace(" ", "|").encode():
         value = ((value ^ (byte | 0x20)) * 0x01000193) & 0xFFFFFFFF
     return value
 

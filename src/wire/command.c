@@ -13,6 +13,8 @@ struct place {
 #include "wire/command_table.inc"
 
 #define HASH_BEGIN 0x811c9dc5u
+/* Stands between name and sub-command in the hash, where the row's name has a blank: so one word with a blank in it is not found. */
+#define BAR SLICE("|")
 
 static inline uint8_t lower(uint8_t c)
 {
@@ -63,7 +65,7 @@ const struct command_info *command_lookup(uint32_t argc, const struct slice *arg
 		return row;
 	if (argv[1].len > COMMAND_NAME_MAX)
 		return NULL;
-	return row_find(hash_more(hash_more(hash, SLICE(" ")), argv[1]), argv[0], &argv[1]);
+	return row_find(hash_more(hash_more(hash, BAR), argv[1]), argv[0], &argv[1]);
 }
 
 /* ---- keys ---- */
@@ -369,6 +371,8 @@ const struct command_info *command_table_lookup(const struct command_table *tabl
 
 	if (built_in || !table || table->count == 0 || argc == 0 || argv[0].len > COMMAND_NAME_MAX)
 		return built_in;
+	if (argv[0].len > 0 && memchr(argv[0].data, ' ', argv[0].len))
+		return NULL; /* one word, not a sub-command of another */
 	if (argc > 1 && argv[1].len <= COMMAND_NAME_MAX)
 		learned = learned_find(table, argv[0], &argv[1]);
 	if (!learned)
