@@ -26,7 +26,7 @@ if not __package__:
 
 # pylint: disable=wrong-import-position
 from . import values, wire  # noqa: E402
-from .deployment import Deployment  # noqa: E402
+from .deployment import Deployment, Opened  # noqa: E402
 
 BATCH_KEYS = 500
 KEPT_DIFFERENCES = 1000
@@ -106,7 +106,7 @@ def compare(source, target, *, expiry_tolerance_ms=0, ignore=(), ignore_in_sourc
     databases             only these; default: all that hold keys on either side
     functions             compare the function libraries, where both sides have functions
     """
-    with _Opened(source) as opened_source, _Opened(target) as opened_target:
+    with Opened(source) as opened_source, Opened(target) as opened_target:
         comparison = _Comparison(opened_source, opened_target, expiry_tolerance_ms)
         matches = _matcher(ignore)
         for database in sorted(databases if databases is not None else {*opened_source.databases(), *opened_target.databases()}):
@@ -123,22 +123,6 @@ def assert_same(source, target, **options):
     report = compare(source, target, **options)
     assert report.equal, str(report)
     return report
-
-
-class _Opened:
-    """Opens what a caller named and closes what it opened itself."""
-
-    def __init__(self, spec):
-        self._spec = spec
-        self._deployment = None
-
-    def __enter__(self):
-        self._deployment = Deployment.of(self._spec)
-        return self._deployment
-
-    def __exit__(self, *_):
-        if self._deployment is not self._spec:
-            self._deployment.close()
 
 
 def _matcher(patterns):
@@ -295,7 +279,7 @@ def snapshot_of(deployment, databases=None, ignored=lambda key: is_heartbeat(key
     """All data as the records of the fixtures' expected*.jsonl, ordered by database and key. Expiries of servers before
     7.0 are only about right (see values.read_expiries)."""
     records = []
-    with _Opened(deployment) as opened:
+    with Opened(deployment) as opened:
         for database in opened.databases() if databases is None else databases:
             located, duplicates = opened.locate(database, ignored)
             assert not duplicates, f"several masters hold the same key: {duplicates[:3]}"
@@ -354,7 +338,7 @@ def compare_functions_with_expected(deployment, path):
     """The names of the libraries that differ from those of a functions*.json."""
     with open(path, encoding="utf-8") as text:
         wanted = {library["library"]: library for library in json.load(text)}
-    with _Opened(deployment) as opened:
+    with Opened(deployment) as opened:
         found = {library["library"]: library for library in opened.functions() or []}
     return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
 

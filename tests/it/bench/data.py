@@ -20,9 +20,10 @@ if not __package__:
 
 # pylint: disable=wrong-import-position
 from . import wire  # noqa: E402
-from .deployment import Deployment  # noqa: E402
+from .deployment import Opened  # noqa: E402
 
 FLUSH_BYTES = 256 * 1024
+FEATURES = ("XADD", "XAUTOCLAIM", "HPEXPIREAT", "FUNCTION")
 LARGE_EVERY = 400         # one large key for so many small ones
 TAG_EVERY = 10            # so many keys have a hash tag; a tag is shared by a few keys
 TAGS = 1000
@@ -107,13 +108,14 @@ class Maker:
         return [(b"SADD", key, *(self.number(bits) for _ in range(6)))]
 
     def hash(self, key):
-        return [(b"HSET" if self.features["HSET of several"] else b"HMSET", key, *self.words(2 * (1 + int(self.rng.random() * 5))))]
+        return [(b"HMSET", key, *self.words(2 * (1 + int(self.rng.random() * 5))))]
 
     def hash_with_field_expiry(self, key):
-        commands = [(b"HSET", key, b"f", self.word(), b"g", self.word(), b"h", b"")]
+        commands = [(b"HMSET", key, b"f", self.word(), b"g", self.word(), b"h", b"")]
+        expiry = FIRST_EXPIRY_MS + self.number(20)   # drawn in any case: what follows is the same on all versions
         if self.features["HPEXPIREAT"]:
-            commands.append((b"HPEXPIREAT", key, FIRST_EXPIRY_MS + self.number(20), b"FIELDS", 2, b"f", b"g"))
-        return commands if self.features["HSET of several"] else self.hash(key)
+            commands.append((b"HPEXPIREAT", key, expiry, b"FIELDS", 2, b"f", b"g"))
+        return commands
 
     def zset(self, key):
         members = self.words(1 + int(self.rng.random() * 6))
@@ -227,23 +229,25 @@ def keys_of(count, seed, features, prefix=b"d:", expiring=0.2, database=0):
         yield key, commands
 
 
-def features_of(deployment):
-    """What the makers need to know of the servers: {command or ability: bool}; of all masters only what all can."""
-    with_all = {name: all(node.has_command(name) for node in deployment.nodes) for name in ("XADD", "XAUTOCLAIM", "HPEXPIREAT", "FUNCTION")}
-    # HSET takes several fields since 4.0.
-    with_all["HSET of several"] = all(node.version >= ("redis", (4, 0, 0)) for node in deployment.nodes)
-    return with_all
+def features_of(*deployments):
+    """What the makers need to know of the servers: {command: known to all masters of all these deployments}."""
+    features = {}
+    for spec in deployments:
+        with Opened(spec) as deployment:
+            for name in FEATURES:
+                features[name] = features.get(name, True) and all(node.has_command(name) for node in deployment.nodes)
+    return features
 
 
-def fill(deployment, keys=1000, seed=1, databases=(0,), prefix=b"d:", expiring=0.2, functions=False):
+def fill(deployment, keys=1000, seed=1, databases=(0,), prefix=b"d:", expiring=0.2, functions=False, features=None):
     """Writes a data set; returns the number of keys per database as a Counter.
 
     deployment   anything Deployment.of() takes
     keys         per database, about: see keys_of()
-    functions    load a function library too, where there are functions"""
-    opened = Deployment.of(deployment)
-    try:
-        features = features_of(opened)
+    functions    load a function library too, where there are functions
+    features     features_of() the deployments that are to get the same data; default: of this one"""
+    with Opened(deployment) as opened:
+        features = features or features_of(opened)
         written = collections.Counter()
         for database in databases:
             writer = _Writer(opened, database)
@@ -255,9 +259,6 @@ def fill(deployment, keys=1000, seed=1, databases=(0,), prefix=b"d:", expiring=0
             for node in opened.nodes:
                 node.connection.call("FUNCTION", "LOAD", "REPLACE", LIBRARY)
         return written
-    finally:
-        if opened is not deployment:
-            opened.close()
 
 
 class _Writer:

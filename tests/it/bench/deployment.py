@@ -185,6 +185,22 @@ class Deployment:
         return found[1]
 
 
+class Opened:
+    """Opens what a caller named and closes what it opened itself."""
+
+    def __init__(self, spec):
+        self._spec = spec
+        self._deployment = None
+
+    def __enter__(self):
+        self._deployment = Deployment.of(self._spec)
+        return self._deployment
+
+    def __exit__(self, *_):
+        if self._deployment is not self._spec:
+            self._deployment.close()
+
+
 def _functions_of(node):
     if not node.has_command("FUNCTION"):
         return None

@@ -6,7 +6,7 @@ By meaning: what a client can see, never how the server encodes it. The form of 
     list     [bytes, ...] in order
     set      [bytes, ...] ordered by bytes
     hash     [(field, value, expiry in Unix ms or None), ...] ordered by field
-    zset     [(member, score), ...] ordered by score, then member; -0.0 is 0.0
+    zset     [(member, score), ...] ordered by score, then member (-0.0 equals 0.0)
     stream   {"entries": [(id, [field, value, ...]), ...], "last_id", "max_deleted_id", "entries_added",
               "groups": [{"name", "last_id", "entries_read", "consumers": [...], "pel": [(id, consumer, deliveries), ...]}, ...]};
              max_deleted_id, entries_added and entries_read exist from 7.0 on; a comparison of two looks at what both have
@@ -119,7 +119,7 @@ def _value(node, key, kind, replies, whole_streams):
     if kind == "hash":
         return [(field, value, None) for field, value in sorted(zip(first[::2], first[1::2]))] or None
     if kind == "zset":
-        pairs = [(member, float(score) + 0.0) for member, score in zip(first[::2], first[1::2])]
+        pairs = [(member, float(score)) for member, score in zip(first[::2], first[1::2])]
         return sorted(pairs, key=lambda pair: (pair[1], pair[0])) or None
     if kind == "stream":
         return _stream_from_full(first) if whole_streams else read_stream_in_steps(node.connection, key, first, _checked(replies[1]))
@@ -270,7 +270,7 @@ def bytes_of_text_form(form):
 
 
 def score_form(score):
-    return "%.17g" % (score + 0.0)
+    return "%.17g" % score
 
 
 def json_form(kind, value):
@@ -313,7 +313,7 @@ def same_json_form(kind, left, right):
 
 def _numeric_scores(members):
     # repr() of the name: it is a text or a dict.
-    return sorted((float(score) + 0.0, repr(name)) for name, score in members)
+    return sorted((float(score), repr(name)) for name, score in members)
 
 
 def _common_stream(stream, other):

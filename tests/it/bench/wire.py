@@ -219,8 +219,12 @@ class Connection:
         self.send_batch(request)
         return parse_replies(self.receive_batch())
 
-    def _receive(self):
+    def receive_some(self):
+        """Bytes as they come, for streams that are not replies. ConnectionLost at their end."""
         count = self._socket.recv_into(self._chunk)
         if not count:
             raise ConnectionLost(f"{self.address} closed the connection")
-        self._buffer += self._chunk[:count]
+        return self._chunk[:count]
+
+    def _receive(self):
+        self._buffer += self.receive_some()
