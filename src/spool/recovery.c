@@ -247,7 +247,8 @@ static int cut_segment(struct job *job, const struct found *found)
 	const struct segment_store *store = job->store;
 	uint64_t start = found->number * store->size, keep = job->tail - start;
 	uint64_t block = keep / FORMAT_BLOCK;
-	bool changed = found->bytes != keep;
+	/* The record that counts may be in the page cache only, while the other one is on the disk: now it is safe to give that up. */
+	bool changed = found->bytes != keep || job->tail_record >= 0;
 	int file = segment_open(store, found->number, true);
 	int result = 0;
 

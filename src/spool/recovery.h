@@ -23,7 +23,7 @@ struct recovery {
 	uint64_t end;
 	uint64_t synced;        /* at most end */
 	uint64_t next_segment;  /* number of the first segment that does not exist yet */
-	unsigned next_record;   /* which record of the block that `end` is in is written next */
+	unsigned next_record;   /* which record of the block that `end` is in may be written; the other one is on the disk */
 	uint64_t cut;           /* bytes dropped */
 	struct recovery_block *blocks; /* the whole blocks from begin on; free() */
 	size_t block_count;

@@ -24,7 +24,8 @@ struct writer {
 	int file; /* -1: none open */
 	uint64_t number;          /* of the open file */
 	uint64_t next_segment;    /* number of the first that does not exist yet */
-	unsigned next_record;     /* which of the current block's two records is written next */
+	unsigned next_record;     /* which of the current block's two records is written; the other one is on the disk */
+	bool record_pending;      /* it was written, and is not on the disk yet */
 	uint64_t recorded;        /* everything before has a record */
 	uint64_t synced;          /* everything before is on the disk */
 	bool new_names;           /* files were made since the directory was synced */
@@ -362,7 +363,7 @@ static int open_file(struct spool *spool, uint64_t number)
 }
 
 /* Writes the bytes of one segment and the records of the blocks that they complete. 0 or a negative errno. */
-static int append_piece(struct spool *spool, uint64_t position, const uint8_t *data, size_t len, unsigned *which)
+static int append_piece(struct spool *spool, uint64_t position, const uint8_t *data, size_t len, unsigned *next_record)
 {
 	struct writer *writer = &spool->writer;
 	int file = open_file(spool, position / spool->store.size), result;
@@ -381,70 +382,12 @@ static int append_piece(struct spool *spool, uint64_t position, const uint8_t *d
 		if (position == block + FORMAT_BLOCK) {
 			struct format_record record = {.end = position, .sum = XXH3_64bits_digest(writer->hash_ahead), .synced = writer->synced};
 
-			result = segment_write_record(&spool->store, file, block, *which, &record);
+			result = segment_write_record(&spool->store, file, block, *next_record, &record);
 			XXH3_64bits_reset(writer->hash_ahead);
-			*which = 0;
+			*next_record = 0;
 		}
 	}
 	return result;
-}
-
-bool spool_append(struct spool *spool, const void *data, size_t len, bool *ret_disk_full, struct error *error)
-{
-	struct writer *writer = &spool->writer;
-	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed), position = end;
-	unsigned which = writer->next_record;
-	const uint8_t *at = data;
-	XXH3_state_t *hash;
-
-	*ret_disk_full = false;
-	if (spool->state.origin.generation == 0 || len > room(spool)) {
-		error_set(error, ERROR_INTERNAL, "spool %s: %zu bytes appended %s", spool->store.dir, len,
-			spool->state.origin.generation == 0 ? "before it was started" : "where there is no room for them");
-		return false;
-	}
-	XXH3_copyState(writer->hash_ahead, writer->hash);
-	while (position < end + len) {
-		uint64_t rest = spool->store.size - position % spool->store.size;
-		size_t piece = rest < end + len - position ? (size_t)rest : (size_t)(end + len - position);
-		int result = append_piece(spool, position, at, piece, &which);
-
-		/* Bytes and records already written stay where they are, behind the end: the next attempt writes over them, and should
-		 * the process end before, they are whole blocks of what the source sent, or a torn tail. */
-		if (result < 0) {
-			segment_error(&spool->store, position / spool->store.size, result, "cannot be written", error);
-			*ret_disk_full = segment_result_is_full(result);
-			return false;
-		}
-		at += piece;
-		position += piece;
-	}
-	hash = writer->hash;
-	writer->hash = writer->hash_ahead;
-	writer->hash_ahead = hash;
-	writer->next_record = which;
-	if (position - position % FORMAT_BLOCK > writer->recorded)
-		writer->recorded = position - position % FORMAT_BLOCK;
-	atomic_store_explicit(&spool->end, position, memory_order_release);
-	if (spool->on_data && len > 0)
-		spool->on_data(spool->on_data_owner);
-	return true;
-}
-
-bool spool_finish_snapshot(struct spool *spool, struct error *error)
-{
-	struct format_state state = spool->state;
-
-	/* The records first: a state that knows of more than the segments hold is a snapshot to be taken again. */
-	if (!spool_flush(spool, false, error))
-		return false;
-	state.snapshot_end = atomic_load_explicit(&spool->end, memory_order_relaxed);
-	if (!change_state(spool, &state, error))
-		return false;
-	/* The reader holds the snapshot's last bytes back until its end is known. */
-	if (spool->on_data)
-		spool->on_data(spool->on_data_owner);
-	return true;
 }
 
 /* The record of the block that is not complete yet. */
@@ -464,8 +407,80 @@ static bool record_tail(struct spool *spool, struct error *error)
 		segment_error(&spool->store, end / spool->store.size, result, "the checksum cannot be written", error);
 		return false;
 	}
-	writer->next_record = !writer->next_record;
+	writer->record_pending = true;
 	writer->recorded = end;
+	return true;
+}
+
+/* An append failed half-way. Its bytes stay where they are, behind the end, and the next attempt writes over them; but if it completed the
+ * block that the end is in, it also wrote over that block's record. */
+static void take_back(struct spool *spool)
+{
+	struct writer *writer = &spool->writer;
+	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed);
+	struct error ignored;
+
+	writer->recorded = end - end % FORMAT_BLOCK;
+	if (!record_tail(spool, &ignored))
+		error_clear(&ignored); /* the next flush tries again */
+}
+
+bool spool_append(struct spool *spool, const void *data, size_t len, bool *ret_disk_full, struct error *error)
+{
+	struct writer *writer = &spool->writer;
+	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed), position = end;
+	unsigned next_record = writer->next_record;
+	const uint8_t *at = data;
+	XXH3_state_t *hash;
+
+	*ret_disk_full = false;
+	if (spool->state.origin.generation == 0 || len > room(spool)) {
+		error_set(error, ERROR_INTERNAL, "spool %s: %zu bytes appended %s", spool->store.dir, len,
+			spool->state.origin.generation == 0 ? "before it was started" : "where there is no room for them");
+		return false;
+	}
+	XXH3_copyState(writer->hash_ahead, writer->hash);
+	while (position < end + len) {
+		uint64_t rest = spool->store.size - position % spool->store.size;
+		size_t piece = rest < end + len - position ? (size_t)rest : (size_t)(end + len - position);
+		int result = append_piece(spool, position, at, piece, &next_record);
+
+		if (result < 0) {
+			segment_error(&spool->store, position / spool->store.size, result, "cannot be written", error);
+			*ret_disk_full = segment_result_is_full(result);
+			take_back(spool);
+			return false;
+		}
+		at += piece;
+		position += piece;
+	}
+	hash = writer->hash;
+	writer->hash = writer->hash_ahead;
+	writer->hash_ahead = hash;
+	if (position - position % FORMAT_BLOCK > end - end % FORMAT_BLOCK) {
+		writer->next_record = next_record;
+		writer->record_pending = false;
+		writer->recorded = position - position % FORMAT_BLOCK;
+	}
+	atomic_store_explicit(&spool->end, position, memory_order_release);
+	if (spool->on_data && len > 0)
+		spool->on_data(spool->on_data_owner);
+	return true;
+}
+
+bool spool_finish_snapshot(struct spool *spool, struct error *error)
+{
+	struct format_state state = spool->state;
+
+	/* The records first: a state that knows of more than the segments hold is a snapshot to be taken again. */
+	if (!spool_flush(spool, false, error))
+		return false;
+	state.snapshot_end = atomic_load_explicit(&spool->end, memory_order_relaxed);
+	if (!change_state(spool, &state, error))
+		return false;
+	/* The reader holds the snapshot's last bytes back until its end is known. */
+	if (spool->on_data)
+		spool->on_data(spool->on_data_owner);
 	return true;
 }
 
@@ -518,6 +533,10 @@ bool spool_flush(struct spool *spool, bool to_disk, struct error *error)
 	}
 	writer->new_names = false;
 	writer->synced = end;
+	/* From now on this record is what a power cut falls back to. */
+	if (writer->record_pending)
+		writer->next_record = !writer->next_record;
+	writer->record_pending = false;
 	return true;
 }
 
