@@ -1,0 +1,161 @@
+#include "cmd/progress.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/status_page.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define LINE_INTERVAL_US 5000000
+#define BAR_WIDTH 24
+#define SCREEN_MAX 16384
+
+/* One progress display per process, as there is one terminal. */
+static struct {
+	bool bars;
+	uint64_t last_line_us;
+	unsigned lines_shown;
+	char screen[SCREEN_MAX];
+	size_t screen_len;
+} display;
+
+static void put(const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(STDERR_FILENO, text, len);
+
+		if (n <= 0)
+			return;
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+static void wipe(void)
+{
+	char code[32];
+
+	if (display.lines_shown > 0)
+		put(code, (size_t)snprintf(code, sizeof(code), "\r\033[%uA\033[J", display.lines_shown));
+	display.lines_shown = 0;
+}
+
+static void draw(void)
+{
+	put(display.screen, display.screen_len);
+	for (size_t i = 0; i < display.screen_len; i++)
+		display.lines_shown += display.screen[i] == '\n';
+}
+
+void progress_start(bool bars)
+{
+	display.bars = bars;
+	display.last_line_us = clock_monotonic_us();
+	if (bars)
+		log_set_screen(wipe, draw);
+}
+
+static const char *size_text(double bytes, char out[32])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	unsigned unit = 0;
+
+	while (bytes >= 1024 && unit < 4) {
+		bytes /= 1024;
+		unit++;
+	}
+	snprintf(out, 32, unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+	return out;
+}
+
+static double percent(const struct link_status *link)
+{
+	if (link->phase == LINK_STREAMING)
+		return 100;
+	if (link->snapshot_bytes_total == 0)
+		return -1;
+	return 100.0 * (double)link->applier.snapshot_bytes_done / (double)link->snapshot_bytes_total;
+}
+
+/* What there is to say of a link, without its name. */
+static size_t describe(const struct link_status *link, char *out, size_t cap)
+{
+	char rate[32], size[32], lag[64] = "lag unknown";
+	double done = percent(link);
+	int len;
+
+	if (link->applier.lag_ms >= 0)
+		snprintf(lag, sizeof(lag), "lag %.1f s", (double)link->applier.lag_ms / 1000);
+	if (link->applier.waiting_for[0])
+		len = snprintf(out, cap, "waiting for %s", link->applier.waiting_for);
+	else if (link->phase == LINK_STREAMING)
+		len = snprintf(out, cap, "streaming%s, %s, %.0f records/s, %s/s, %s in the spool", link->connected ? "" : " (source away)", lag,
+			       link->commands_per_second, size_text(link->bytes_per_second, rate), size_text((double)link->spool_bytes, size));
+	else if (link->phase == LINK_SNAPSHOT && done >= 0)
+		len = snprintf(out, cap, "snapshot %.1f %%, %llu keys, %.0f keys/s, %s/s", done, (unsigned long long)link->applier.sink.keys,
+			       link->commands_per_second, size_text(link->bytes_per_second, rate));
+	else if (link->phase == LINK_SNAPSHOT)
+		len = snprintf(out, cap, "snapshot, %s so far, %llu keys, %.0f keys/s", size_text((double)link->applier.snapshot_bytes_done, size),
+			       (unsigned long long)link->applier.sink.keys, link->commands_per_second);
+	else
+		len = snprintf(out, cap, "%s", status_page_phase(link->phase));
+	return (size_t)len < cap ? (size_t)len : cap - 1;
+}
+
+static void show_bars(const struct task_status *status)
+{
+	struct winsize size = {.ws_col = 80};
+	size_t at = 0;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 40)
+		size.ws_col = 80;
+	for (uint32_t i = 0; i < status->link_count && at + 512 < SCREEN_MAX; i++) {
+		const struct link_status *link = &status->links[i];
+		char line[512], bar[BAR_WIDTH + 1], text[384];
+		double done = percent(link);
+		int filled = done < 0 ? 0 : (int)(done * BAR_WIDTH / 100);
+
+		memset(bar, '.', BAR_WIDTH);
+		memset(bar, '#', (size_t)filled);
+		bar[BAR_WIDTH] = '\0';
+		describe(link, text, sizeof(text));
+		/* Never over the edge: a wrapped line would break the wiping. */
+		snprintf(line, sizeof(line), "%-21.40s [%s] %s", link->source, bar, text);
+		at += (size_t)snprintf(display.screen + at, SCREEN_MAX - at, "%.*s\n", (int)size.ws_col - 1, line);
+	}
+	wipe();
+	display.screen_len = at;
+	draw();
+}
+
+static void show_lines(const struct task_status *status)
+{
+	uint64_t now = clock_monotonic_us();
+	char text[384];
+
+	if (now - display.last_line_us < LINE_INTERVAL_US)
+		return;
+	display.last_line_us = now;
+	for (uint32_t i = 0; i < status->link_count; i++) {
+		describe(&status->links[i], text, sizeof(text));
+		log_info("link %s: %s", status->links[i].source, text);
+	}
+}
+
+void progress_show(const struct task_status *status)
+{
+	if (display.bars)
+		show_bars(status);
+	else
+		show_lines(status);
+}
+
+void progress_end(void)
+{
+	log_set_screen(NULL, NULL);
+	display.lines_shown = 0;
+	display.screen_len = 0;
+}

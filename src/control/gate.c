@@ -1,0 +1,259 @@
+#include "control/gate.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BULK_MAX_DEFAULT (512ULL << 20) /* proto-max-bulk-len where it cannot be asked */
+
+struct gate {
+	const struct task_options *task;
+	struct deployment *source, *target;
+	void (*warn)(const char *text);
+};
+
+static void warn(const struct gate *gate, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void warn(const struct gate *gate, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	gate->warn(text);
+}
+
+static uint32_t masters(const struct deployment *deployment)
+{
+	return deployment_topology(deployment)->shard_count;
+}
+
+static const char *master_name(const struct deployment *deployment, uint32_t shard, char out[ENDPOINT_TEXT_MAX])
+{
+	return endpoint_format(&deployment_topology(deployment)->shards[shard].master, out);
+}
+
+/* CONFIG GET of one number; false where it is not told (managed services deny CONFIG). */
+static bool config_number(struct deployment *deployment, uint32_t shard, const char *name, uint64_t *ret)
+{
+	struct error ignored;
+	struct client *client = deployment_client(deployment, shard, &ignored);
+	struct client_reply reply;
+	const struct resp_node *value;
+
+	return client && client_call(client, &reply, false, &ignored, "CONFIG", "GET", name, NULL) &&
+	       (value = resp_member(&reply.nodes[0], 1)) && slice_to_uint64(value->text, ret);
+}
+
+/* ---- both sides ---- */
+
+static bool check_coverage(const struct deployment *deployment, const char *side, struct error *error)
+{
+	const struct topology *topology = deployment_topology(deployment);
+
+	if (!topology->cluster || topology->uncovered == 0)
+		return true;
+	error_set(error, ERROR_PRECHECK, "%u of 16384 slots of the %s cluster have no master", topology->uncovered, side);
+	error_hint(error, "Mend the cluster first (redis-cli --cluster check, --cluster fix)");
+	return false;
+}
+
+static bool check_not_the_same(const struct gate *gate, struct error *error)
+{
+	char a[ENDPOINT_TEXT_MAX], b[ENDPOINT_TEXT_MAX];
+
+	for (uint32_t i = 0; i < masters(gate->source); i++) {
+		for (uint32_t j = 0; j < masters(gate->target); j++) {
+			const char *run_id = deployment_server(gate->source, i)->run_id;
+
+			if (!run_id[0] || strcmp(run_id, deployment_server(gate->target, j)->run_id) != 0)
+				continue;
+			error_set(error, ERROR_PRECHECK, "source %s and target %s are the same server", master_name(gate->source, i, a),
+				  master_name(gate->target, j, b));
+			error_hint(error, "Check source.address and target.address");
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- the source ---- */
+
+static bool check_source_role(const struct gate *gate, struct error *error)
+{
+	char name[ENDPOINT_TEXT_MAX], master[ENDPOINT_TEXT_MAX];
+
+	for (uint32_t i = 0; i < masters(gate->source); i++) {
+		const struct server_info *info = deployment_server(gate->source, i);
+
+		if (info->role != ROLE_REPLICA || gate->task->read_from == READ_FROM_PREFER_REPLICA)
+			continue;
+		error_set(error, ERROR_PRECHECK, "source %s is a replica of %s", master_name(gate->source, i, name),
+			  endpoint_format(&info->master, master));
+		error_hint(error, "Give the master's address %s, or set source.read_from: prefer-replica", master);
+		return false;
+	}
+	return true;
+}
+
+static bool check_databases(const struct gate *gate, struct error *error)
+{
+	uint64_t count;
+	int highest = -1;
+
+	for (uint32_t i = 0; i < masters(gate->source); i++)
+		if (deployment_server(gate->source, i)->highest_db > highest)
+			highest = deployment_server(gate->source, i)->highest_db;
+	while (highest > 0 && !task_options_database_selected(gate->task, (uint32_t)highest))
+		highest--;
+	if (highest <= 0)
+		return true;
+	if (deployment_topology(gate->target)->cluster) {
+		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and a cluster target has database 0 alone", highest);
+		error_hint(error, "Choose the database to copy with source.databases: [0], or use a standalone target");
+		return false;
+	}
+	if (config_number(gate->target, 0, "databases", &count) && count <= (uint64_t)highest) {
+		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and the target has only %llu databases", highest,
+			  (unsigned long long)count);
+		error_hint(error, "Raise `databases` in the target's configuration, or choose fewer with source.databases");
+		return false;
+	}
+	return true;
+}
+
+/* ---- the target ---- */
+
+static bool check_target_node(const struct gate *gate, uint32_t shard, struct error *error)
+{
+	const struct server_info *info = deployment_server(gate->target, shard);
+	char name[ENDPOINT_TEXT_MAX], master[ENDPOINT_TEXT_MAX];
+	struct client_reply reply;
+	struct error ignored;
+	struct client *client;
+	const struct resp_node *policy;
+
+	master_name(gate->target, shard, name);
+	if (info->role == ROLE_REPLICA) {
+		error_set(error, ERROR_PRECHECK, "target %s is a read-only replica of %s", name, endpoint_format(&info->master, master));
+		error_hint(error, "Give the master's address %s", master);
+		return false;
+	}
+	if (info->maxmemory == 0)
+		return true;
+	client = deployment_client(gate->target, shard, &ignored);
+	if (!client || !client_call(client, &reply, false, &ignored, "CONFIG", "GET", "maxmemory-policy", NULL) ||
+	    !(policy = resp_member(&reply.nodes[0], 1)))
+		return true;
+	if (!slice_equal(policy->text, SLICE("noeviction"))) {
+		warn(gate, "target %s evicts keys when its memory is full (maxmemory-policy %.*s): what it evicts is missing there", name,
+		     (int)policy->text.len, (const char *)policy->text.data);
+	} else if (info->used_memory >= info->maxmemory) {
+		error_set(error, ERROR_PRECHECK, "target %s is full: %llu of %llu bytes (maxmemory) are used", name,
+			  (unsigned long long)info->used_memory, (unsigned long long)info->maxmemory);
+		error_hint(error, "Raise maxmemory there (CONFIG SET maxmemory ...), or make room");
+		return false;
+	}
+	return true;
+}
+
+static void warn_of_versions(const struct gate *gate)
+{
+	for (uint32_t i = 0; i < masters(gate->source); i++) {
+		const struct server_info *source = deployment_server(gate->source, i);
+
+		for (uint32_t j = 0; j < masters(gate->target); j++) {
+			const struct server_info *target = deployment_server(gate->target, j);
+			char a[64], b[64];
+			bool newer_family = target->rdb_version >= 80;
+
+			if (newer_family ? source->rdb_version <= 11 || source->rdb_version >= 80 : source->rdb_version <= target->rdb_version)
+				continue;
+			warn(gate, "the source is %s, the target %s: a key in a form that the target does not know stops the task, naming the key",
+			     server_name(source, a), server_name(target, b));
+			return;
+		}
+	}
+}
+
+/* DBSIZE counts one database; the keyspace of INFO counts all. */
+static bool check_existing(const struct gate *gate, bool own_data, struct error *error)
+{
+	char name[ENDPOINT_TEXT_MAX];
+	struct client_reply reply;
+
+	if (own_data || gate->task->existing == EXISTING_MERGE)
+		return true;
+	for (uint32_t i = 0; i < masters(gate->target); i++) {
+		struct client *client;
+		uint64_t keys = deployment_server(gate->target, i)->keys;
+
+		if (keys == 0)
+			continue;
+		master_name(gate->target, i, name);
+		if (gate->task->existing == EXISTING_FAIL) {
+			error_set(error, ERROR_PRECHECK, "target %s holds %llu keys already", name, (unsigned long long)keys);
+			error_hint(error, "Empty it, or set target.existing to merge (keep them) or flush (remove them)");
+			return false;
+		}
+		client = deployment_client(gate->target, i, error);
+		if (!client || !client_call(client, &reply, false, error, "FLUSHALL", NULL))
+			return false;
+		warn(gate, "target %s: its %llu keys were removed, as target.existing: flush says", name, (unsigned long long)keys);
+	}
+	return true;
+}
+
+static struct target_abilities abilities_of(const struct gate *gate, char name[64])
+{
+	struct target_abilities abilities = {.bulk_max = UINT64_MAX, .rdb_version = INT32_MAX};
+	bool first = true;
+
+	for (uint32_t i = 0; i < masters(gate->target); i++) {
+		const struct server_info *info = deployment_server(gate->target, i);
+		bool valkey = info->family == FAMILY_VALKEY;
+		uint64_t bulk_max = BULK_MAX_DEFAULT;
+		struct target_abilities one = {
+			.set_absolute_expiry = valkey || info->version >= VERSION(6, 2, 0),
+			.restore_absolute_ttl = valkey || info->version >= VERSION(5, 0, 0),
+			.restore_replace = valkey || info->version >= VERSION(3, 0, 0),
+			.functions = valkey || info->version >= VERSION(7, 0, 0),
+			.valkey_rdb = info->rdb_version >= 80,
+			.rdb_version = info->rdb_version,
+		};
+
+		config_number(gate->target, i, "proto-max-bulk-len", &bulk_max);
+		abilities.set_absolute_expiry = one.set_absolute_expiry && (first || abilities.set_absolute_expiry);
+		abilities.restore_absolute_ttl = one.restore_absolute_ttl && (first || abilities.restore_absolute_ttl);
+		abilities.restore_replace = one.restore_replace && (first || abilities.restore_replace);
+		abilities.functions = one.functions && (first || abilities.functions);
+		abilities.valkey_rdb = one.valkey_rdb && (first || abilities.valkey_rdb);
+		if (bulk_max < abilities.bulk_max)
+			abilities.bulk_max = bulk_max;
+		if (one.rdb_version < abilities.rdb_version) {
+			abilities.rdb_version = one.rdb_version;
+			server_name(info, name);
+		}
+		first = false;
+	}
+	abilities.name = name;
+	return abilities;
+}
+
+bool gate_pass(const struct task_options *task, struct deployment *source, struct deployment *target, bool own_data,
+	       void (*warn_with)(const char *text), struct target_abilities *ret, char name[64], struct error *error)
+{
+	struct gate gate = {task, source, target, warn_with};
+
+	if (!check_not_the_same(&gate, error) || !check_source_role(&gate, error) || !check_coverage(source, "source", error) ||
+	    !check_coverage(target, "target", error) || !check_databases(&gate, error))
+		return false;
+	for (uint32_t i = 0; i < masters(target); i++)
+		if (!check_target_node(&gate, i, error))
+			return false;
+	*ret = abilities_of(&gate, name);
+	warn_of_versions(&gate);
+	return check_existing(&gate, own_data, error);
+}

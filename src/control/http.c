@@ -1,0 +1,169 @@
+#include "control/http.h"
+
+#include "base/memory.h"
+#include "net/endpoint.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOKEN_MIN 16
+#define CONNECTIONS_MAX 64
+#define IDLE_SECONDS 30
+
+struct http {
+	struct MHD_Daemon *daemon;
+	const struct http_routes *routes;
+	void *owner;
+	char *token; /* NULL: loopback, nobody is asked */
+	char address[ENDPOINT_TEXT_MAX];
+};
+
+static bool may_read(const struct http *http, struct MHD_Connection *connection)
+{
+	const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+	size_t len = http->token ? strlen(http->token) : 0;
+
+	if (!http->token)
+		return true;
+	return header && strncmp(header, "Bearer ", 7) == 0 && strlen(header + 7) == len && CRYPTO_memcmp(header + 7, http->token, len) == 0;
+}
+
+static enum MHD_Result reply(struct MHD_Connection *connection, unsigned code, const char *type, char *text)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	enum MHD_Result result;
+
+	if (!response) {
+		free(text);
+		return MHD_NO;
+	}
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	if (code == MHD_HTTP_UNAUTHORIZED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+	if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	result = MHD_queue_response(connection, code, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+			      const char *upload, size_t *upload_size, void **request)
+{
+	struct http *http = owner;
+
+	(void)version;
+	(void)upload;
+	(void)upload_size;
+	(void)request;
+	if (!may_read(http, connection))
+		return reply(connection, MHD_HTTP_UNAUTHORIZED, "text/plain; charset=utf-8", memory_strdup("a token is needed\n"));
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+		return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", memory_strdup("only GET\n"));
+	if (strcmp(url, "/status") == 0)
+		return reply(connection, MHD_HTTP_OK, "application/json", http->routes->status(http->owner));
+	if (strcmp(url, "/metrics") == 0)
+		return reply(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", http->routes->metrics(http->owner));
+	return reply(connection, MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", memory_strdup("here are /status and /metrics\n"));
+}
+
+/* Only numbers: a name could resolve to something else tomorrow. */
+static bool parse_address(const struct endpoint *endpoint, struct sockaddr_storage *ret, socklen_t *len, bool *loopback)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	if (inet_pton(AF_INET, endpoint->host, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(endpoint->port);
+		*len = sizeof(*v4);
+		*loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+		return true;
+	}
+	if (inet_pton(AF_INET6, endpoint->host, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(endpoint->port);
+		*len = sizeof(*v6);
+		*loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+		return true;
+	}
+	return false;
+}
+
+static bool take_token(struct http *http, const char *listen, struct error *error)
+{
+	const char *token = getenv("KEYFERRY_TOKEN");
+
+	if (token && strlen(token) >= TOKEN_MIN) {
+		http->token = memory_strdup(token);
+		return true;
+	}
+	error_set(error, ERROR_USAGE, "--listen %s is reachable from other machines, and there is no token", listen);
+	error_hint(error, "Set KEYFERRY_TOKEN to a secret of at least %d characters that readers send as 'Authorization: Bearer ...', or listen on 127.0.0.1",
+		   TOKEN_MIN);
+	return false;
+}
+
+struct http *http_start(const char *listen, const struct http_routes *routes, void *owner, struct error *error)
+{
+	struct http *http = memory_alloc_zero(1, sizeof(*http));
+	struct endpoint endpoint;
+	struct sockaddr_storage address;
+	socklen_t len;
+	bool loopback;
+	const union MHD_DaemonInfo *info;
+
+	http->routes = routes;
+	http->owner = owner;
+	if (!endpoint_parse(slice_of_string(listen), 0, &endpoint) || !parse_address(&endpoint, &address, &len, &loopback)) {
+		error_set(error, ERROR_USAGE, "--listen %s is no address and port", listen);
+		error_hint(error, "Write it like 127.0.0.1:9121 or [::1]:9121");
+		http_stop(http);
+		return NULL;
+	}
+	if (!loopback && !take_token(http, listen, error)) {
+		http_stop(http);
+		return NULL;
+	}
+	errno = 0;
+	http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0), endpoint.port, NULL,
+					NULL, answer, http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
+					(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+	if (!http->daemon) {
+		error_set_errno(error, ERROR_USAGE, errno, "cannot listen on %s", listen);
+		error_hint(error, "Choose another port with --listen");
+		http_stop(http);
+		return NULL;
+	}
+	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
+	if (info)
+		endpoint.port = info->port;
+	endpoint_format(&endpoint, http->address);
+	return http;
+}
+
+void http_stop(struct http *http)
+{
+	if (!http)
+		return;
+	if (http->daemon)
+		MHD_stop_daemon(http->daemon);
+	if (http->token)
+		memory_wipe(http->token, strlen(http->token));
+	free(http->token);
+	free(http);
+}
+
+const char *http_address(const struct http *http)
+{
+	return http->address;
+}

@@ -1,0 +1,224 @@
+#include "control/status_page.h"
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PAGE_MAX (16u << 20)
+
+const char *status_page_phase(enum link_phase phase)
+{
+	static const char *const names[] = {"connecting", "snapshot", "streaming", "stopped", "failed"};
+
+	return names[phase];
+}
+
+/* ---- JSON ---- */
+
+static json_t *error_json(const struct error *error)
+{
+	if (error->kind == ERROR_NONE)
+		return json_null();
+	return json_pack("{s:s, s:s, s:s, s:i}", "kind", error_kind_name(error->kind), "text", error->text, "hint", error->hint, "exit_code",
+			 (int)error->kind);
+}
+
+static json_t *number_or_null(int64_t number)
+{
+	return number < 0 ? json_null() : json_integer(number);
+}
+
+static int64_t lag_bytes(const struct link_status *link)
+{
+	int64_t source = link->source_offset > link->received_offset ? link->source_offset : link->received_offset;
+
+	return link->applier.applied_offset < 0 || source < 0 ? -1 : source - link->applier.applied_offset;
+}
+
+static json_t *link_json(const struct link_status *link)
+{
+	const struct applier_status *applier = &link->applier;
+	json_t *root = json_object();
+
+	json_object_set_new(root, "source", json_string(link->source));
+	json_object_set_new(root, "state", json_string(status_page_phase(link->phase)));
+	json_object_set_new(root, "connected", json_boolean(link->connected));
+	json_object_set_new(root, "caught_up", json_boolean(applier->caught_up));
+	json_object_set_new(root, "waiting_for", applier->waiting_for[0] ? json_string(applier->waiting_for) : json_null());
+	json_object_set_new(root, "error", error_json(&link->error));
+	json_object_set_new(root, "snapshot",
+			    json_pack("{s:I, s:I, s:I, s:I}", "bytes_total", (json_int_t)link->snapshot_bytes_total, "bytes_done",
+				      (json_int_t)applier->snapshot_bytes_done, "keys_done", (json_int_t)applier->sink.keys, "keys_expired",
+				      (json_int_t)applier->expired_keys));
+	json_object_set_new(root, "position",
+			    json_pack("{s:s, s:o, s:o, s:I}", "replid", link->origin.replid, "received", number_or_null(link->received_offset),
+				      "applied", number_or_null(applier->applied_offset), "generation", (json_int_t)link->origin.generation));
+	json_object_set_new(root, "lag",
+			    json_pack("{s:o, s:o}", "seconds", applier->lag_ms < 0 ? json_null() : json_real((double)applier->lag_ms / 1000), "bytes",
+				      number_or_null(lag_bytes(link))));
+	json_object_set_new(root, "rates",
+			    json_pack("{s:f, s:f}", "commands_per_second", link->commands_per_second, "bytes_per_second", link->bytes_per_second));
+	json_object_set_new(root, "spool",
+			    json_pack("{s:I, s:I}", "bytes", (json_int_t)link->spool_bytes, "disk_bytes", (json_int_t)link->spool_disk_bytes));
+	json_object_set_new(root, "counters",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_applied", (json_int_t)applier->sink.commands,
+				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->left_out,
+				      "keys_skipped", (json_int_t)applier->sink.skipped_keys, "conflicts", (json_int_t)applier->sink.conflicts,
+				      "script_errors", (json_int_t)applier->sink.script_errors, "redirections",
+				      (json_int_t)applier->sink.redirections, "retries", (json_int_t)applier->sink.retries));
+	json_object_set_new(root, "reconnects", json_integer((json_int_t)link->receiver.reconnects));
+	json_object_set_new(root, "target_reconnects", json_integer((json_int_t)applier->sink.reconnects));
+	json_object_set_new(root, "resyncs", json_integer((json_int_t)link->receiver.resyncs));
+	return root;
+}
+
+char *status_page_json(const struct task_status *status)
+{
+	json_t *root = json_object();
+	json_t *links = json_array();
+	char since[32];
+	char *text;
+
+	json_object_set_new(root, "task", json_string(status->name));
+	json_object_set_new(root, "state", json_string(task_state_name(status->state)));
+	json_object_set_new(root, "since", json_string(clock_format_rfc3339(status->since_ms, since)));
+	json_object_set_new(root, "error", error_json(&status->error));
+	for (uint32_t i = 0; i < status->link_count; i++)
+		json_array_append_new(links, link_json(&status->links[i]));
+	json_object_set_new(root, "links", links);
+	text = json_dumps(root, JSON_INDENT(1));
+	json_decref(root);
+	return text;
+}
+
+/* ---- metrics ---- */
+
+struct metric {
+	const char *name;
+	const char *type;
+	const char *help;
+	double (*value)(const struct link_status *link); /* negative: not known, no line */
+};
+
+static double lag_seconds(const struct link_status *link)
+{
+	return link->applier.lag_ms < 0 ? -1 : (double)link->applier.lag_ms / 1000;
+}
+
+static double lag_in_bytes(const struct link_status *link)
+{
+	return (double)lag_bytes(link);
+}
+
+static double applied_commands(const struct link_status *link)
+{
+	return (double)link->applier.sink.commands;
+}
+
+static double received_bytes(const struct link_status *link)
+{
+	return (double)link->receiver.bytes_received;
+}
+
+static double snapshot_keys(const struct link_status *link)
+{
+	return (double)link->applier.sink.keys;
+}
+
+static double spool_bytes(const struct link_status *link)
+{
+	return (double)link->spool_bytes;
+}
+
+static double spool_disk(const struct link_status *link)
+{
+	return (double)link->spool_disk_bytes;
+}
+
+static double resyncs(const struct link_status *link)
+{
+	return (double)link->receiver.resyncs;
+}
+
+static double conflicts(const struct link_status *link)
+{
+	return (double)link->applier.sink.conflicts;
+}
+
+static double up(const struct link_status *link)
+{
+	return link->connected;
+}
+
+static double in_flight(const struct link_status *link)
+{
+	return (double)link->applier.sink.in_flight_bytes;
+}
+
+static const struct metric metrics[] = {
+	{"keyferry_link_up", "gauge", "1 while the link receives from its source", up},
+	{"keyferry_link_lag_seconds", "gauge", "Seconds between a write at the source and its being applied", lag_seconds},
+	{"keyferry_link_lag_bytes", "gauge", "Bytes of the source's stream that are not applied yet", lag_in_bytes},
+	{"keyferry_link_applied_commands_total", "counter", "Commands of the stream applied to the target", applied_commands},
+	{"keyferry_link_received_bytes_total", "counter", "Bytes received from the source", received_bytes},
+	{"keyferry_link_snapshot_keys_total", "counter", "Keys of the snapshot applied to the target", snapshot_keys},
+	{"keyferry_link_spool_bytes", "gauge", "Bytes received and not applied yet", spool_bytes},
+	{"keyferry_link_spool_disk_bytes", "gauge", "Bytes that the spool takes on disk", spool_disk},
+	{"keyferry_link_in_flight_bytes", "gauge", "Bytes sent to the target and not answered yet", in_flight},
+	{"keyferry_link_resyncs_total", "counter", "Full resyncs after the first", resyncs},
+	{"keyferry_link_conflicts_total", "counter", "Commands that the target refused for good and that were skipped", conflicts},
+};
+
+/* Label values: backslash, quote and newline are escaped (Prometheus text format 0.0.4). */
+static const char *label(const char *text, char out[512])
+{
+	size_t at = 0;
+
+	for (; *text && at < 500; text++) {
+		if (*text == '\\' || *text == '"')
+			out[at++] = '\\';
+		out[at++] = *text == '\n' ? ' ' : *text;
+	}
+	out[at] = '\0';
+	return out;
+}
+
+char *status_page_metrics(const struct task_status *status)
+{
+	struct buffer page;
+	char task[512], link[512];
+	bool ok = true;
+
+	buffer_init(&page, PAGE_MAX);
+	label(status->name, task);
+	for (size_t m = 0; m < sizeof(metrics) / sizeof(metrics[0]); m++) {
+		ok &= buffer_printf(&page, "# HELP %s %s\n# TYPE %s %s\n", metrics[m].name, metrics[m].help, metrics[m].name, metrics[m].type);
+		for (uint32_t i = 0; i < status->link_count; i++) {
+			double value = metrics[m].value(&status->links[i]);
+
+			if (value >= 0)
+				ok &= buffer_printf(&page, "%s{task=\"%s\",link=\"%s\"} %.17g\n", metrics[m].name, task,
+						    label(status->links[i].source, link), value);
+		}
+	}
+	ok &= buffer_printf(&page, "# HELP keyferry_link_reconnects_total Connections lost and made again\n"
+				   "# TYPE keyferry_link_reconnects_total counter\n");
+	for (uint32_t i = 0; i < status->link_count; i++) {
+		label(status->links[i].source, link);
+		ok &= buffer_printf(&page, "keyferry_link_reconnects_total{task=\"%s\",link=\"%s\",side=\"source\"} %llu\n", task, link,
+				    (unsigned long long)status->links[i].receiver.reconnects);
+		ok &= buffer_printf(&page, "keyferry_link_reconnects_total{task=\"%s\",link=\"%s\",side=\"target\"} %llu\n", task, link,
+				    (unsigned long long)status->links[i].applier.sink.reconnects);
+	}
+	ok &= buffer_append(&page, "", 1);
+	if (!ok) {
+		buffer_free(&page);
+		return memory_strdup("");
+	}
+	return (char *)page.data;
+}

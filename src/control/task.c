@@ -1,0 +1,261 @@
+#include "control/task.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "control/gate.h"
+#include "control/rates.h"
+#include "control/work_dir.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct task {
+	const struct task_options *options;
+	struct deployment *source, *target;
+	struct work_dir *dir;
+	struct target_abilities abilities;
+	char target_name[64];
+	struct link **links;
+	uint32_t link_count;
+	pthread_mutex_t lock; /* of what follows */
+	enum task_state state;
+	int64_t since_ms;
+	struct link_rates {
+		struct rate commands, bytes;
+	} *rates;
+	atomic_bool stopped;
+};
+
+const char *task_state_name(enum task_state state)
+{
+	static const char *const names[] = {"created", "prechecking", "precheck-failed", "ready", "snapshot", "streaming", "paused", "failed", "finished"};
+
+	return names[state];
+}
+
+static void warn(const char *text)
+{
+	log_warning("%s", text);
+}
+
+/* Where a shard's stream is taken from. */
+static struct endpoint receive_from(const struct task *task, uint32_t shard)
+{
+	const struct shard *from = &deployment_topology(task->source)->shards[shard];
+
+	if (task->options->read_from == READ_FROM_PREFER_REPLICA && from->replica_count > 0)
+		return from->replicas[0];
+	return from->master;
+}
+
+static struct endpoint write_to(const struct task *task, uint32_t shard)
+{
+	const struct server_info *info = deployment_server(task->source, shard);
+
+	return info->role == ROLE_REPLICA ? info->master : deployment_topology(task->source)->shards[shard].master;
+}
+
+static uint16_t first_slot(const struct topology *topology, uint32_t shard)
+{
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		if (topology->owner[slot] == shard)
+			return (uint16_t)slot;
+	return 0;
+}
+
+static bool open_links(struct task *task, void (*changed)(void *owner), void *owner, struct error *error)
+{
+	const struct topology *source = deployment_topology(task->source);
+	const char **paths = memory_alloc_zero(source->shard_count, sizeof(*paths));
+	uint32_t gone;
+	bool ok = work_dir_assign(task->dir, source, paths, &gone, error);
+
+	if (ok && gone > 0)
+		log_warning("%u links of an earlier run have no master in the source any more; their folders are left as they are", gone);
+	task->links = memory_alloc_zero(source->shard_count, sizeof(task->links[0]));
+	task->rates = memory_alloc_zero(source->shard_count, sizeof(task->rates[0]));
+	for (uint32_t i = 0; ok && i < source->shard_count; i++) {
+		struct link_options options = {
+			.task = task->options,
+			.source = task->source,
+			.target = task->target,
+			.target_topology = deployment_topology(task->target),
+			.abilities = task->abilities,
+			.master = write_to(task, i),
+			.receive_from = receive_from(task, i),
+			.cluster = source->cluster,
+			.slot = first_slot(source, i),
+			.only_link = source->shard_count == 1,
+			.dir = paths[i],
+			.changed = changed,
+			.owner = owner,
+		};
+
+		task->links[i] = link_open(&options, error);
+		ok = task->links[i] != NULL;
+		task->link_count += ok;
+	}
+	free(paths);
+	return ok;
+}
+
+static void describe(const struct task *task)
+{
+	const struct topology *source = deployment_topology(task->source), *target = deployment_topology(task->target);
+	char a[64], b[64];
+
+	log_info("task %s: source %s (%s, %u master%s), target %s (%s, %u master%s), work directory %s", task->options->name,
+		 server_name(deployment_server(task->source, 0), a), source->cluster ? "cluster" : "standalone", source->shard_count,
+		 source->shard_count == 1 ? "" : "s", server_name(deployment_server(task->target, 0), b), target->cluster ? "cluster" : "standalone",
+		 target->shard_count, target->shard_count == 1 ? "" : "s", task->options->data_dir);
+}
+
+struct task *task_open(struct loop *loop, const struct task_options *options, void (*changed)(void *owner), void *owner, struct error *error)
+{
+	struct task *task = memory_alloc_zero(1, sizeof(*task));
+	char *name = memory_printf("keyferry:%s:control", options->name);
+	uint32_t timeout = options->connect_timeout_ms;
+	bool ok;
+
+	task->options = options;
+	task->state = TASK_PRECHECKING;
+	task->since_ms = clock_wall_ms();
+	pthread_mutex_init(&task->lock, NULL);
+	ok = (task->dir = work_dir_open(options->data_dir, error)) &&
+	     (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) &&
+	     (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) &&
+	     gate_pass(options, task->source, task->target, work_dir_has_links(task->dir), warn, &task->abilities, task->target_name, error) &&
+	     open_links(task, changed, owner, error);
+	free(name);
+	if (!ok) {
+		task_free(task);
+		return NULL;
+	}
+	describe(task);
+	task->state = TASK_READY;
+	return task;
+}
+
+bool task_start(struct task *task, struct error *error)
+{
+	for (uint32_t i = 0; i < task->link_count; i++) {
+		if (!link_start(task->links[i], error)) {
+			task_stop(task, 0);
+			return false;
+		}
+	}
+	return true;
+}
+
+struct stopping {
+	struct link *link;
+	uint32_t deadline_ms;
+	pthread_t thread;
+	bool threaded;
+};
+
+static void *stop_one(void *argument)
+{
+	struct stopping *stopping = argument;
+
+	link_stop(stopping->link, stopping->deadline_ms);
+	return NULL;
+}
+
+void task_stop(struct task *task, uint32_t deadline_ms)
+{
+	struct stopping *all = memory_alloc_zero(task->link_count, sizeof(*all));
+
+	for (uint32_t i = 0; i < task->link_count; i++) {
+		all[i] = (struct stopping){.link = task->links[i], .deadline_ms = deadline_ms};
+		all[i].threaded = pthread_create(&all[i].thread, NULL, stop_one, &all[i]) == 0;
+		if (!all[i].threaded)
+			stop_one(&all[i]);
+	}
+	for (uint32_t i = 0; i < task->link_count; i++)
+		if (all[i].threaded)
+			pthread_join(all[i].thread, NULL);
+	free(all);
+	atomic_store(&task->stopped, true);
+}
+
+void task_free(struct task *task)
+{
+	if (!task)
+		return;
+	for (uint32_t i = 0; i < task->link_count; i++)
+		link_free(task->links[i]);
+	free(task->links);
+	free(task->rates);
+	deployment_free(task->source);
+	deployment_free(task->target);
+	work_dir_close(task->dir);
+	pthread_mutex_destroy(&task->lock);
+	free(task);
+}
+
+/* ---- status ---- */
+
+static enum task_state state_of(const struct task_status *status)
+{
+	bool streaming = true;
+
+	for (uint32_t i = 0; i < status->link_count; i++) {
+		if (status->links[i].phase == LINK_FAILED)
+			return TASK_FAILED;
+		if (!status->links[i].applier.streaming)
+			streaming = false;
+	}
+	return streaming ? TASK_STREAMING : TASK_SNAPSHOT;
+}
+
+void task_sample(struct task *task)
+{
+	uint64_t now = clock_monotonic_us();
+
+	for (uint32_t i = 0; i < task->link_count; i++) {
+		struct link_status status;
+
+		link_status(task->links[i], &status);
+		pthread_mutex_lock(&task->lock);
+		rate_sample(&task->rates[i].commands, status.applier.sink.keys + status.applier.sink.commands, now);
+		rate_sample(&task->rates[i].bytes, status.applier.bytes_done, now);
+		pthread_mutex_unlock(&task->lock);
+	}
+}
+
+void task_status(struct task *task, struct task_status *ret)
+{
+	struct task_status status = {.name = task->options->name, .link_count = task->link_count, .caught_up = true};
+
+	status.links = memory_alloc_zero(task->link_count, sizeof(status.links[0]));
+	for (uint32_t i = 0; i < task->link_count; i++) {
+		link_status(task->links[i], &status.links[i]);
+		if (!status.links[i].applier.caught_up)
+			status.caught_up = false;
+		if (status.error.kind == ERROR_NONE && status.links[i].error.kind != ERROR_NONE)
+			status.error = status.links[i].error;
+	}
+	status.state = atomic_load(&task->stopped) && status.error.kind == ERROR_NONE ? TASK_PAUSED : state_of(&status);
+	pthread_mutex_lock(&task->lock);
+	if (task->state != status.state) {
+		task->state = status.state;
+		task->since_ms = clock_wall_ms();
+	}
+	status.since_ms = task->since_ms;
+	for (uint32_t i = 0; i < task->link_count; i++) {
+		status.links[i].commands_per_second = rate_per_second(&task->rates[i].commands);
+		status.links[i].bytes_per_second = rate_per_second(&task->rates[i].bytes);
+	}
+	pthread_mutex_unlock(&task->lock);
+	*ret = status;
+}
+
+void task_status_free(struct task_status *status)
+{
+	free(status->links);
+	status->links = NULL;
+}

@@ -1,0 +1,42 @@
+/* A running task: both deployments opened and checked, and a link per source master.
+ *
+ *   task_open (connect, gate, work directory) -> task_start (threads) -> task_poll ... -> task_stop -> task_free
+ *
+ * Thread: the control thread; task_status() from any once started. */
+#ifndef KEYFERRY_CONTROL_TASK_H
+#define KEYFERRY_CONTROL_TASK_H
+
+#include "link/link.h"
+
+struct task;
+
+enum task_state { TASK_CREATED, TASK_PRECHECKING, TASK_PRECHECK_FAILED, TASK_READY, TASK_SNAPSHOT, TASK_STREAMING, TASK_PAUSED, TASK_FAILED, TASK_FINISHED };
+
+/* "created", "snapshot", "streaming", ...: the names of states everywhere. */
+const char *task_state_name(enum task_state state);
+
+struct task_status {
+	const char *name;
+	enum task_state state;
+	int64_t since_ms;         /* wall clock: when it came into this state */
+	struct error error;       /* the first link's that failed */
+	bool caught_up;           /* every link */
+	uint32_t link_count;
+	struct link_status *links; /* of the caller's; freed by task_status_free() */
+};
+
+/* `changed` is called from any thread when a link has failed: poll then. `options` outlives the task. */
+struct task *task_open(struct loop *loop, const struct task_options *options, void (*changed)(void *owner), void *owner,
+		       struct error *error) WARN_UNUSED;
+bool task_start(struct task *task, struct error *error) WARN_UNUSED;
+/* Stops all links at once, each waiting at most deadline_ms for what is in flight. */
+void task_stop(struct task *task, uint32_t deadline_ms);
+void task_free(struct task *task);
+
+/* Takes a reading for the rates; twice a second is enough. */
+void task_sample(struct task *task);
+/* (any) */
+void task_status(struct task *task, struct task_status *ret);
+void task_status_free(struct task_status *status);
+
+#endif

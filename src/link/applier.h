@@ -1,0 +1,67 @@
+/* The applier: one link's way from the spool to the target.
+ *
+ *   spool --view--> decode (snapshot, then stream) --> selection --> route --> sink --> low-water position --> state file, release of the spool
+ *
+ * It decodes while the sink has room, in portions, so that replies are read in between. Commands for all nodes of a cluster stand between
+ * barriers: what came before is answered first, what comes after waits.
+ * A full resync parks it: what is in flight is awaited, then it lets go of the spool and begins again with the new generation.
+ * Thread: the link's applier thread, but for the functions marked (any).
+ * Errors end it: told once by `failed`. */
+#ifndef KEYFERRY_LINK_APPLIER_H
+#define KEYFERRY_LINK_APPLIER_H
+
+#include "link/state.h"
+#include "sink/sink.h"
+#include "source/heartbeat.h"
+#include "source/receiver.h"
+#include "task/options.h"
+
+struct applier;
+
+struct applier_events {
+	void (*note)(void *owner, int log_level, const char *text);
+	void (*failed)(void *owner, const struct error *error);
+	void (*parked)(void *owner);  /* after applier_park(): the spool is free for a new generation */
+	void (*drained)(void *owner); /* after applier_drain(): all is answered (or the deadline has passed) and the state is written */
+};
+
+struct applier_options {
+	struct loop *loop;
+	const struct task_options *task;
+	struct deployment *target;
+	const struct topology *topology;
+	struct target_abilities abilities;
+	bool only_link;               /* the source has one master: FLUSHALL means the whole target */
+	const char *name;             /* of its connections */
+	const char *state_path;
+	struct spool *spool;
+	struct receiver *receiver;    /* is told what is applied */
+	struct heartbeat *heartbeat;  /* tells what the source's offset was when */
+};
+
+struct applier *applier_new(const struct applier_options *options, const struct link_state *state, const struct applier_events *events,
+			    void *owner);
+void applier_free(struct applier *applier);
+/* There is more in the spool, or a new generation. */
+void applier_wake(struct applier *applier);
+void applier_park(struct applier *applier);
+void applier_drain(struct applier *applier, uint32_t deadline_ms);
+
+/* What it publishes. */
+struct applier_status {
+	bool streaming;           /* the snapshot is applied */
+	bool caught_up;           /* the source's offset as it was after the snapshot (or the start) has been applied */
+	uint64_t position;        /* low-water */
+	int64_t applied_offset;   /* -1 in the snapshot */
+	uint64_t snapshot_bytes_done;
+	uint64_t bytes_done;      /* spool bytes applied since start */
+	int64_t lag_ms;           /* -1: not known yet */
+	uint64_t expired_keys;    /* of the snapshot, past their time when they came by: not created */
+	uint64_t left_out;        /* keys and commands that the selection leaves out */
+	struct sink_counters sink;
+	char waiting_for[256];    /* or "" */
+};
+/* (any) */
+struct applier_status applier_status(struct applier *applier);
+
+#endif

@@ -1,0 +1,351 @@
+#include "link/link.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct link {
+	struct link_options options;
+	char *name;            /* of its connections: keyferry:<task>:<master> */
+	char *state_path;
+	char label[ENDPOINT_TEXT_MAX + 8];
+	struct spool *spool;
+	struct link_state state;
+	struct receiver *receiver;
+	struct heartbeat *heartbeat;
+	struct applier *applier;
+	struct loop *receiver_loop, *applier_loop;
+	struct wake *receiver_wake, *data_wake, *request_wake;
+	pthread_t receiver_thread, applier_thread;
+	bool started;
+	atomic_bool stop_receiver, park, drain;
+	atomic_uint drain_deadline_ms;
+	atomic_bool stopped;
+	pthread_mutex_t lock; /* of `error` */
+	struct error error;
+};
+
+/* ---- what the threads tell ---- */
+
+static void on_note(void *owner, int log_level, const char *text)
+{
+	(void)owner;
+	log_write((enum log_level)log_level, "%s", text);
+}
+
+static void on_failed(void *owner, const struct error *error)
+{
+	struct link *link = owner;
+	bool first;
+
+	pthread_mutex_lock(&link->lock);
+	first = link->error.kind == ERROR_NONE;
+	if (first)
+		link->error = *error;
+	pthread_mutex_unlock(&link->lock);
+	if (first)
+		link->options.changed(link->options.owner);
+}
+
+static void on_data(void *owner)
+{
+	wake_send(((struct link *)owner)->data_wake);
+}
+
+/* receiver thread */
+static void on_resync(void *owner)
+{
+	struct link *link = owner;
+
+	atomic_store(&link->park, true);
+	wake_send(link->request_wake);
+}
+
+/* applier thread */
+static void on_parked(void *owner)
+{
+	receiver_resync_ready(((struct link *)owner)->receiver);
+}
+
+static void on_drained(void *owner)
+{
+	loop_stop(((struct link *)owner)->applier_loop);
+}
+
+static const struct receiver_events receiver_callbacks = {on_note, on_resync, on_failed};
+static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained};
+
+/* ---- wake-ups ---- */
+
+static void on_data_wake(void *owner)
+{
+	applier_wake(((struct link *)owner)->applier);
+}
+
+static void on_request_wake(void *owner)
+{
+	struct link *link = owner;
+
+	if (atomic_exchange(&link->park, false))
+		applier_park(link->applier);
+	if (atomic_exchange(&link->drain, false))
+		applier_drain(link->applier, atomic_load(&link->drain_deadline_ms));
+}
+
+static void on_receiver_wake(void *owner)
+{
+	struct link *link = owner;
+
+	if (!atomic_load(&link->stop_receiver))
+		return;
+	receiver_stop(link->receiver);
+	loop_stop(link->receiver_loop);
+}
+
+static void *receiver_main(void *argument)
+{
+	struct link *link = argument;
+
+	log_set_label(link->label);
+	receiver_start(link->receiver);
+	loop_run(link->receiver_loop);
+	return NULL;
+}
+
+static void *applier_main(void *argument)
+{
+	struct link *link = argument;
+
+	log_set_label(link->label);
+	applier_wake(link->applier);
+	loop_run(link->applier_loop);
+	return NULL;
+}
+
+/* ---- opening ---- */
+
+static bool open_spool(struct link *link, struct error *error)
+{
+	char dir[PATH_MAX];
+	struct spool_options options = {
+		.dir = dir,
+		.segment_size = link->options.task->spool_segment_size,
+		.max_size = link->options.task->spool_max_size,
+	};
+	uint64_t cut;
+
+	snprintf(dir, sizeof(dir), "%s/spool", link->options.dir);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+		error_set_errno(error, ERROR_USAGE, errno, "cannot make the folder %s", dir);
+		error_hint(error, "Give a work directory with --data that may be written to");
+		return false;
+	}
+	link->spool = spool_open(&options, &cut, error);
+	if (!link->spool)
+		return false;
+	if (cut > 0)
+		log_warning("%s: the spool ended in %llu bytes that were not whole (the last run was cut off); they are asked for again", link->label,
+			    (unsigned long long)cut);
+	return true;
+}
+
+/* Where applying goes on; false when the spool has not got it any more. */
+static bool settle_state(struct link *link, struct error *error)
+{
+	struct spool_origin origin = spool_origin(link->spool);
+	struct link_state *state = &link->state;
+
+	if (!link_state_read(link->state_path, state, error))
+		return false;
+	if (origin.generation == 0 && state->generation == 0)
+		return true;
+	if (origin.generation != state->generation)
+		/* The spool had begun a new history that nothing was applied of yet. */
+		*state = (struct link_state){.generation = origin.generation};
+	if (state->position >= spool_begin_position(link->spool) && origin.generation > 0)
+		return true;
+	error_set(error, ERROR_USAGE, "%s: the spool begins at position %llu, and the target has only what lies before %llu", link->options.dir,
+		  (unsigned long long)spool_begin_position(link->spool), (unsigned long long)state->position);
+	error_hint(error, "Files of the work directory are missing: restore them, or begin anew with an empty work directory and target.existing: merge");
+	return false;
+}
+
+static void make_parts(struct link *link)
+{
+	const struct link_options *options = &link->options;
+	const struct deployment_options *source = deployment_options(options->source);
+	struct receiver_options receiver = {
+		.endpoint = options->receive_from,
+		.credentials = &source->credentials,
+		.tls = deployment_tls(options->source),
+		.tls_name = source->tls.server_name,
+		.name = link->name,
+		.connect_timeout_ms = options->task->connect_timeout_ms,
+		.repl_timeout_ms = options->task->repl_timeout_ms,
+		.spool = link->spool,
+		.snapshot = options->task->snapshot,
+	};
+	struct heartbeat_options heartbeat = {
+		.client = {
+			.endpoint = options->master,
+			.credentials = &source->credentials,
+			.tls = receiver.tls,
+			.tls_name = receiver.tls_name,
+			.name = link->name,
+			.timeout_ms = options->task->connect_timeout_ms,
+			.blame = ERROR_SOURCE,
+		},
+		.write = options->task->heartbeat,
+		.cluster = options->cluster,
+		.slot = options->slot,
+		.interval_ms = options->task->heartbeat_interval_ms,
+	};
+	struct applier_options applier = {
+		.task = options->task,
+		.target = options->target,
+		.topology = options->target_topology,
+		.abilities = options->abilities,
+		.only_link = options->only_link,
+		.name = link->name,
+		.state_path = link->state_path,
+		.spool = link->spool,
+	};
+
+	link->receiver_loop = loop_new();
+	link->applier_loop = loop_new();
+	link->receiver_wake = wake_new(link->receiver_loop, on_receiver_wake, link);
+	link->data_wake = wake_new(link->applier_loop, on_data_wake, link);
+	link->request_wake = wake_new(link->applier_loop, on_request_wake, link);
+	spool_on_data(link->spool, on_data, link);
+	link->receiver = receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link);
+	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
+	applier.loop = link->applier_loop;
+	applier.receiver = link->receiver;
+	applier.heartbeat = link->heartbeat;
+	link->applier = applier_new(&applier, &link->state, &applier_callbacks, link);
+}
+
+struct link *link_open(const struct link_options *options, struct error *error)
+{
+	struct link *link = memory_alloc_zero(1, sizeof(*link));
+	char master[ENDPOINT_TEXT_MAX];
+
+	link->options = *options;
+	endpoint_format(&options->master, master);
+	link->options.dir = memory_strdup(options->dir);
+	link->name = memory_printf("keyferry:%s:%s", options->task->name, master);
+	link->state_path = memory_printf("%s/state.json", options->dir);
+	snprintf(link->label, sizeof(link->label), "link %s", master);
+	pthread_mutex_init(&link->lock, NULL);
+	if (!open_spool(link, error) || !settle_state(link, error)) {
+		link_free(link);
+		return NULL;
+	}
+	make_parts(link);
+	return link;
+}
+
+bool link_has_history(const struct link *link)
+{
+	return link->state.generation > 0;
+}
+
+bool link_start(struct link *link, struct error *error)
+{
+	int failed = pthread_create(&link->receiver_thread, NULL, receiver_main, link);
+
+	if (!failed) {
+		failed = pthread_create(&link->applier_thread, NULL, applier_main, link);
+		if (failed) {
+			atomic_store(&link->stop_receiver, true);
+			wake_send(link->receiver_wake);
+			pthread_join(link->receiver_thread, NULL);
+		}
+	}
+	if (failed) {
+		error_set_errno(error, ERROR_INTERNAL, failed, "%s: cannot start a thread", link->label);
+		return false;
+	}
+	link->started = true;
+	return true;
+}
+
+void link_stop(struct link *link, uint32_t deadline_ms)
+{
+	if (!link->started)
+		return;
+	atomic_store(&link->drain_deadline_ms, deadline_ms);
+	atomic_store(&link->drain, true);
+	wake_send(link->request_wake);
+	pthread_join(link->applier_thread, NULL);
+	atomic_store(&link->stop_receiver, true);
+	wake_send(link->receiver_wake);
+	pthread_join(link->receiver_thread, NULL);
+	link->started = false;
+	atomic_store(&link->stopped, true);
+}
+
+void link_free(struct link *link)
+{
+	if (!link)
+		return;
+	applier_free(link->applier);
+	heartbeat_free(link->heartbeat);
+	receiver_free(link->receiver);
+	if (link->receiver_loop) {
+		wake_free(link->receiver_wake);
+		wake_free(link->data_wake);
+		wake_free(link->request_wake);
+		loop_free(link->receiver_loop);
+		loop_free(link->applier_loop);
+	}
+	spool_close(link->spool);
+	pthread_mutex_destroy(&link->lock);
+	free((char *)link->options.dir);
+	free(link->name);
+	free(link->state_path);
+	free(link);
+}
+
+void link_status(struct link *link, struct link_status *ret)
+{
+	struct link_status status = {.received_offset = -1, .source_offset = -1};
+	uint64_t end = spool_end(link->spool);
+	uint64_t sampled_us;
+
+	pthread_mutex_lock(&link->lock);
+	status.error = link->error;
+	pthread_mutex_unlock(&link->lock);
+	endpoint_format(&link->options.master, status.source);
+	status.receiver = receiver_status(link->receiver);
+	status.applier = applier_status(link->applier);
+	status.origin = spool_origin(link->spool);
+	status.connected = status.receiver.state == RECEIVER_SNAPSHOT || status.receiver.state == RECEIVER_STREAMING;
+	status.resumed = link->state.generation > 0;
+	status.snapshot_bytes_total = spool_snapshot_end(link->spool);
+	if (status.snapshot_bytes_total == SPOOL_UNKNOWN)
+		status.snapshot_bytes_total = status.receiver.snapshot_bytes_total;
+	else if (status.origin.generation > 0)
+		status.received_offset = spool_offset_of(link->spool, end);
+	if (!heartbeat_source_offset(link->heartbeat, &status.source_offset, &sampled_us))
+		status.source_offset = -1;
+	status.spool_bytes = end > status.applier.position ? end - status.applier.position : 0;
+	status.spool_disk_bytes = spool_disk_bytes(link->spool);
+	if (status.error.kind != ERROR_NONE)
+		status.phase = LINK_FAILED;
+	else if (atomic_load(&link->stopped))
+		status.phase = LINK_STOPPED;
+	else if (status.origin.generation == 0)
+		status.phase = LINK_CONNECTING;
+	else
+		status.phase = status.applier.streaming ? LINK_STREAMING : LINK_SNAPSHOT;
+	*ret = status;
+}

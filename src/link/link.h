@@ -1,0 +1,66 @@
+/* A link: one source master's pipeline to the target, with its two threads.
+ *
+ *   receiver thread:  source socket -> spool, acknowledgements, heartbeat            (its own loop)
+ *   applier thread:   spool -> decode -> selection -> route -> sink, state file      (its own loop)
+ *
+ * They meet in the spool, and in a few atomics and wake-ups. Everything a link keeps lies in its folder: spool/ and state.json.
+ * Thread: link_*() are called by the control thread; `changed` comes from any thread. */
+#ifndef KEYFERRY_LINK_LINK_H
+#define KEYFERRY_LINK_LINK_H
+
+#include "link/applier.h"
+
+struct link;
+
+enum link_phase {
+	LINK_CONNECTING, /* nothing received yet */
+	LINK_SNAPSHOT,   /* the snapshot is received or applied */
+	LINK_STREAMING,
+	LINK_STOPPED,
+	LINK_FAILED,
+};
+
+struct link_options {
+	const struct task_options *task;
+	struct deployment *source, *target;    /* options and TLS; outlive the link */
+	const struct topology *target_topology;
+	struct target_abilities abilities;
+	struct endpoint master;                /* of the source shard: heartbeat and sampling */
+	struct endpoint receive_from;          /* the same, or one of its replicas */
+	bool cluster;                          /* the source is one; then: */
+	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag */
+	bool only_link;
+	const char *dir;                       /* the link's folder; exists */
+	void (*changed)(void *owner);          /* failed, gave up: look at the status; must only wake somebody */
+	void *owner;
+};
+
+struct link_status {
+	enum link_phase phase;
+	struct error error;          /* kind ERROR_NONE: none */
+	char source[ENDPOINT_TEXT_MAX];
+	bool connected;              /* to the source, and receiving */
+	struct receiver_status receiver;
+	struct applier_status applier;
+	struct spool_origin origin;
+	int64_t received_offset;     /* -1: not in the stream */
+	int64_t source_offset;       /* sampled; -1: unknown */
+	uint64_t snapshot_bytes_total; /* 0: not known */
+	uint64_t spool_bytes;        /* received, not applied yet */
+	uint64_t spool_disk_bytes;
+	bool resumed;
+	double commands_per_second;  /* records applied, of snapshot and stream, over the last seconds */
+	double bytes_per_second;     /* spool bytes applied */
+};
+
+/* Opens the spool and the state; nothing runs yet. */
+struct link *link_open(const struct link_options *options, struct error *error) WARN_UNUSED;
+/* Whether an earlier run has left a position to go on from. */
+bool link_has_history(const struct link *link);
+bool link_start(struct link *link, struct error *error) WARN_UNUSED;
+/* Stops decoding, waits for what is in flight (at most deadline_ms), writes the state, ends both threads. */
+void link_stop(struct link *link, uint32_t deadline_ms);
+void link_free(struct link *link); /* stopped, or never started */
+void link_status(struct link *link, struct link_status *ret);
+
+#endif

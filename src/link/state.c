@@ -1,0 +1,90 @@
+#include "link/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FORMAT 1
+
+bool link_state_read(const char *path, struct link_state *ret, struct error *error)
+{
+	struct link_state state = {0};
+	json_error_t fault;
+	json_int_t format, generation, position, db, version, place_db;
+	int valkey, clean;
+	json_t *root;
+
+	if (access(path, F_OK) < 0 && errno == ENOENT) {
+		*ret = state;
+		return true;
+	}
+	root = json_load_file(path, 0, &fault);
+	if (!root ||
+	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}}", "format", &format, "generation", &generation,
+			   "position", &position, "database", &db, "clean", &clean, "snapshot", "rdb_version", &version, "valkey", &valkey,
+			   "database", &place_db) < 0) {
+		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path, fault.text);
+		error_hint(error, "Restore the file, or begin anew with an empty work directory");
+		json_decref(root);
+		return false;
+	}
+	json_decref(root);
+	if (format != FORMAT || generation < 0 || position < 0 || db < 0 || db > INT_MAX) {
+		error_set(error, ERROR_USAGE, "%s: format %lld or its numbers are not of this version of keyferry", path, (long long)format);
+		error_hint(error, "Continue with the version that wrote it, or begin anew with an empty work directory");
+		return false;
+	}
+	state.generation = (uint64_t)generation;
+	state.position = (uint64_t)position;
+	state.db = (uint32_t)db;
+	state.clean = clean;
+	state.place = (struct snapshot_place){.rdb_version = (uint32_t)version, .valkey = valkey, .db = (uint32_t)place_db};
+	*ret = state;
+	return true;
+}
+
+static bool write_all(int file, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(file, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		text += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+bool link_state_write(const char *path, const struct link_state *state, struct error *error)
+{
+	char beside[PATH_MAX];
+	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}}", "format", FORMAT, "generation", (json_int_t)state->generation,
+				 "position", (json_int_t)state->position, "database", (json_int_t)state->db, "clean", (int)state->clean,
+				 "snapshot", "rdb_version", (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey,
+				 "database", (json_int_t)state->place.db);
+	char *text = json_dumps(root, JSON_INDENT(1));
+	int file;
+	bool ok;
+
+	json_decref(root);
+	snprintf(beside, sizeof(beside), "%s.new", path);
+	file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ok = file >= 0 && text && write_all(file, text, strlen(text)) && write_all(file, "\n", 1) && fdatasync(file) == 0;
+	if (!ok || rename(beside, path) < 0) {
+		error_set_errno(error, ERROR_INTERNAL, errno, "cannot write %s", beside);
+		error_hint(error, "Make room in the work directory, and make it writable");
+		ok = false;
+	}
+	if (file >= 0)
+		close(file);
+	free(text);
+	return ok;
+}

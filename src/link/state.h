@@ -1,0 +1,24 @@
+/* The link's state file: up to where everything is applied, kept in the work directory.
+ *
+ * JSON, replaced atomically (written beside, synced, renamed). Written about once a second while the position moves and at a clean stop. After a crash
+ * it may lie up to a second behind what the target has: those commands are then applied again.
+ * Thread: the link's applier; reading before it starts. */
+#ifndef KEYFERRY_LINK_STATE_H
+#define KEYFERRY_LINK_STATE_H
+
+#include "base/error.h"
+#include "decode/snapshot.h"
+
+struct link_state {
+	uint64_t generation; /* of the spool's history; 0: nothing yet */
+	uint64_t position;   /* spool position below which everything is applied */
+	uint32_t db;         /* selected in the stream there */
+	struct snapshot_place place; /* where the position lies in the snapshot */
+	bool clean;          /* written at a clean stop: nothing above the position was ever sent */
+};
+
+/* A missing file is an empty state. */
+bool link_state_read(const char *path, struct link_state *ret, struct error *error) WARN_UNUSED;
+bool link_state_write(const char *path, const struct link_state *state, struct error *error) WARN_UNUSED;
+
+#endif

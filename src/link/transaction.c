@@ -1,0 +1,72 @@
+#include "link/transaction.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+void transaction_free(struct transaction *transaction)
+{
+	free(transaction->runs);
+	*transaction = (struct transaction){0};
+}
+
+void transaction_begin(struct transaction *transaction, const struct event *multi)
+{
+	*transaction = (struct transaction){
+		.open = true,
+		.start = multi->start,
+		.db = multi->db,
+		.runs = transaction->runs,
+		.run_room = transaction->run_room,
+	};
+	transaction_add(transaction, multi->raw);
+}
+
+void transaction_add(struct transaction *transaction, struct slice bytes)
+{
+	struct slice *last = transaction->run_count ? &transaction->runs[transaction->run_count - 1] : NULL;
+
+	transaction->replies++;
+	if (last && last->data + last->len == bytes.data) {
+		last->len += bytes.len;
+		return;
+	}
+	if (transaction->run_count == transaction->run_room) {
+		transaction->run_room = transaction->run_room ? transaction->run_room * 2 : 8;
+		transaction->runs = memory_realloc_array(transaction->runs, transaction->run_room, sizeof(transaction->runs[0]));
+	}
+	transaction->runs[transaction->run_count++] = bytes;
+}
+
+bool transaction_command(struct transaction *transaction, const struct event *event, bool cluster, struct error *error)
+{
+	if (cluster) {
+		struct route route = route_command(event, error);
+
+		if (route.kind == ROUTE_REFUSED)
+			return false;
+		if (route.kind == ROUTE_SPLIT || route.kind == ROUTE_ALL ||
+		    (route.kind == ROUTE_SLOT && transaction->has_slot && route.slot != transaction->slot)) {
+			char key[160];
+
+			error_set(error, ERROR_CONFLICT,
+				  "a transaction of the source (database %u, spool position %llu) has keys in different slots (%.*s of key %s among "
+				  "them): a cluster cannot execute it",
+				  transaction->db, (unsigned long long)transaction->start, (int)(event->argv[0].len > 64 ? 64 : event->argv[0].len),
+				  (const char *)event->argv[0].data, slice_quote(event->key, key, sizeof(key)));
+			error_hint(error, "This version of keyferry does not carry transactions across slots: use hash tags, or a standalone target");
+			return false;
+		}
+		if (route.kind == ROUTE_SLOT) {
+			transaction->has_slot = true;
+			transaction->slot = route.slot;
+		}
+	}
+	transaction->commands++;
+	if (event->info && (event->info->flags & COMMAND_SCRIPT))
+		transaction->script = true;
+	if (!event->info || !(event->info->flags & COMMAND_REPLAY_SAFE))
+		transaction->unsafe = true;
+	transaction_add(transaction, event->raw);
+	return true;
+}

@@ -1,0 +1,30 @@
+/* A source transaction being gathered: from MULTI to EXEC, as runs of bytes of the stream, minus what the task does not copy.
+ * Thread: the link's applier. */
+#ifndef KEYFERRY_LINK_TRANSACTION_H
+#define KEYFERRY_LINK_TRANSACTION_H
+
+#include "decode/event.h"
+#include "route/route.h"
+
+struct transaction {
+	bool open;
+	uint64_t start;         /* spool position of MULTI */
+	uint32_t db;            /* selected at MULTI */
+	struct slice *runs;     /* bytes to send; neighbours are one run */
+	uint32_t run_count, run_room;
+	uint32_t replies;       /* MULTI, each command, EXEC */
+	uint32_t commands;      /* that are copied */
+	bool has_slot;
+	uint16_t slot;
+	bool script;            /* holds a script call */
+	bool unsafe;            /* holds a command that is not replay-safe */
+};
+
+void transaction_free(struct transaction *transaction);
+void transaction_begin(struct transaction *transaction, const struct event *multi);
+/* Bytes that go along: a command, a SELECT inside, EXEC. */
+void transaction_add(struct transaction *transaction, struct slice bytes);
+/* A command that is copied. On a cluster: false when it does not fit into the transaction's slot; the error says why. */
+bool transaction_command(struct transaction *transaction, const struct event *event, bool cluster, struct error *error) WARN_UNUSED;
+
+#endif

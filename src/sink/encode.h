@@ -1,0 +1,42 @@
+/* Events to the bytes that the target is sent.
+ * Thread: the link's applier. */
+#ifndef KEYFERRY_SINK_ENCODE_H
+#define KEYFERRY_SINK_ENCODE_H
+
+#include "base/error.h"
+#include "decode/event.h"
+#include "sink/window.h"
+#include "spool/spool.h"
+
+/* Values up to this are copied behind their header into the window's memory, so that many small keys leave in one piece of one system call; longer ones are
+ * sent from where they lie in the spool. */
+#define ENCODE_COPY_MAX 4096
+
+/* What the target understands; from family and version of its oldest node. */
+struct target_abilities {
+	bool set_absolute_expiry;    /* SET ... PXAT: Redis 6.2, every Valkey */
+	bool restore_absolute_ttl;   /* RESTORE ... ABSTTL: Redis 5.0 */
+	bool restore_replace;        /* RESTORE ... REPLACE: Redis 3.0 */
+	bool functions;              /* FUNCTION LOAD: Redis 7.0 */
+	int rdb_version;             /* highest version of a RESTORE payload's footer */
+	bool valkey_rdb;             /* takes VALKEY080 (80) and Redis versions up to 11 */
+	uint64_t bulk_max;           /* proto-max-bulk-len: a longer argument would be refused */
+	const char *name;            /* "Redis 7.0.15", for messages */
+};
+
+struct encode_options {
+	struct target_abilities target;
+	bool source_valkey;          /* the snapshot's magic is VALKEY */
+	bool replace;                /* conflict: overwrite; otherwise a key that exists is left and answered BUSYKEY or nil */
+	struct spool *spool;         /* large values are unloaded behind the checksum walk */
+};
+
+/* Fills the unit's pieces for a key of the snapshot: SET where it is a plain string, RESTORE of the raw payload otherwise.
+ * False: the target cannot take the value; the error (ERROR_CONFLICT) names key, type, database and position. */
+bool encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options,
+		struct error *error) WARN_UNUSED;
+
+/* One command of the given arguments, copied. */
+void encode_command(struct window *window, struct unit *unit, uint32_t argc, const struct slice *argv);
+
+#endif

@@ -1,0 +1,569 @@
+#include "sink/node.h"
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECES_PER_WRITE 256
+#define WRITE_MAX (1u << 20)    /* bytes in one system call: keeps replies and other nodes served */
+#define READ_MAX (64u << 10)
+#define BACKOFF_FIRST_MS 50
+#define BACKOFF_MAX_MS 2000
+#define DATABASE_UNKNOWN UINT32_MAX
+/* Values from this size on leave the process's memory as soon as they are written. */
+#define UNLOAD_FROM (256u << 10)
+
+enum handshake_step { STEP_AUTH, STEP_NAME, STEP_ID, STEP_KILL, STEP_DONE };
+
+struct node {
+	struct endpoint endpoint;
+	struct node_options options;
+	const struct node_events *events;
+	void *owner;
+	struct stream *stream;
+	struct timer *retry;
+	uint32_t backoff_ms;
+	bool ready;
+	/* handshake */
+	struct buffer hello;
+	enum handshake_step steps[STEP_DONE];
+	uint32_t step, step_count;
+	int64_t connection_id; /* CLIENT ID of the present or last connection; 0: unknown */
+	/* writing */
+	struct unit_list queue;
+	uint64_t queue_written;  /* bytes of queue.head, prefix included, that are written */
+	uint32_t db_written;     /* database selected behind everything written */
+	char prefix[96];         /* of queue.head, fixed once its first byte is written */
+	size_t prefix_len;
+	/* reading */
+	struct unit_list sent;
+	struct reply_reader reader;
+	struct unit_answer answer; /* of the oldest unit, being put together */
+	char error_text[REPLY_TEXT_MAX];
+	uint8_t *in;
+	size_t in_len;
+	uint64_t progress_us;    /* when the connection last moved a byte, or had nothing to do */
+	struct error failure;    /* waits for the retry timer to be told */
+	char peer[ENDPOINT_TEXT_MAX];
+};
+
+static void start_connection(struct node *node);
+
+/* ---- connection ---- */
+
+static void close_stream(struct node *node)
+{
+	stream_free(node->stream);
+	node->stream = NULL;
+	node->ready = false;
+	node->in_len = 0;
+	node->reader = (struct reply_reader){0};
+	node->db_written = DATABASE_UNKNOWN;
+	buffer_clear(&node->hello);
+}
+
+/* Not told at once: the caller may be in the middle of its own lists. */
+static void fail(struct node *node, const struct error *error)
+{
+	if (!node->stream)
+		return;
+	close_stream(node);
+	node->failure = *error;
+	timer_start(node->retry, 0);
+}
+
+static void on_retry(void *owner)
+{
+	struct node *node = owner;
+
+	if (node->failure.kind != ERROR_NONE) {
+		struct error error = node->failure;
+
+		error_clear(&node->failure);
+		node->backoff_ms = node->backoff_ms ? node->backoff_ms * 2 : BACKOFF_FIRST_MS;
+		if (node->backoff_ms > BACKOFF_MAX_MS)
+			node->backoff_ms = BACKOFF_MAX_MS;
+		timer_start(node->retry, node->backoff_ms);
+		node->events->lost(node->owner, node, &error);
+		return;
+	}
+	start_connection(node);
+}
+
+static void add_step(struct node *node, enum handshake_step step, const char *a, const char *b, const char *c, const char *d)
+{
+	struct slice argv[4];
+	uint32_t argc = 0;
+
+	argv[argc++] = slice_of_string(a);
+	argv[argc++] = slice_of_string(b);
+	if (c)
+		argv[argc++] = slice_of_string(c);
+	if (d)
+		argv[argc++] = slice_of_string(d);
+	if (resp_command_write(&node->hello, argc, argv))
+		node->steps[node->step_count++] = step;
+}
+
+static void on_connected(void *owner)
+{
+	struct node *node = owner;
+	const struct credentials *credentials = node->options.credentials;
+
+	node->step = node->step_count = 0;
+	buffer_clear(&node->hello);
+	if (credentials && credentials->password) {
+		if (credentials->username)
+			add_step(node, STEP_AUTH, "AUTH", credentials->username, credentials->password, NULL);
+		else
+			add_step(node, STEP_AUTH, "AUTH", credentials->password, NULL, NULL);
+	}
+	add_step(node, STEP_NAME, "CLIENT", "SETNAME", node->options.name, NULL);
+	/* What the connection before this one had sent may still wait in the server's socket and run after what we send now: it is killed first. */
+	if (node->connection_id > 0) {
+		char id[24];
+
+		snprintf(id, sizeof(id), "%lld", (long long)node->connection_id);
+		add_step(node, STEP_KILL, "CLIENT", "KILL", "ID", id);
+	}
+	add_step(node, STEP_ID, "CLIENT", "ID", NULL, NULL);
+	node->progress_us = clock_monotonic_us();
+	stream_want_write(node->stream, true);
+}
+
+static void on_failed(void *owner, const struct error *error)
+{
+	fail(owner, error);
+}
+
+/* Answers false when the connection is of no use. */
+static bool take_hello_reply(struct node *node, const struct reply *reply)
+{
+	struct error error;
+
+	switch (node->steps[node->step]) {
+	case STEP_AUTH:
+		if (!reply->has_error)
+			break;
+		error_set(&error, ERROR_TARGET, "target %s refuses the login: %s", node->peer, reply->text);
+		error_hint(&error, "Check target.username and target.password");
+		fail(node, &error);
+		return false;
+	case STEP_ID:
+		/* Before 5.0 there is none; then the kill is left out. */
+		node->connection_id = 0;
+		if (reply->type == RESP_INTEGER)
+			node->connection_id = strtoll(reply->text, NULL, 10);
+		/* A node that is loading, or wants a password that we have not, answers so to everything. */
+		if (reply->has_error && (strncmp(reply->text, "LOADING", 7) == 0 || strncmp(reply->text, "NOAUTH", 6) == 0)) {
+			error_set(&error, ERROR_TARGET, "target %s: %s", node->peer, reply->text);
+			fail(node, &error);
+			return false;
+		}
+		break;
+	case STEP_NAME:
+	case STEP_KILL: /* "No such client": it is gone already */
+	case STEP_DONE:
+		break;
+	}
+	if (++node->step == node->step_count) {
+		node->ready = true;
+		node->backoff_ms = 0;
+		node->events->ready(node->owner, node);
+	}
+	return node->stream != NULL;
+}
+
+/* ---- replies ---- */
+
+static struct unit *oldest(struct node *node)
+{
+	if (node->sent.head)
+		return node->sent.head;
+	return node->queue_written > 0 ? node->queue.head : NULL;
+}
+
+static void note_error(struct node *node, const struct reply *reply, uint32_t at)
+{
+	memcpy(node->error_text, reply->text, reply->text_len + 1);
+	node->answer.error = node->error_text;
+	node->answer.error_at = at;
+	node->answer.error_member = reply->error_index;
+	node->answer.inside_exec = reply->type == RESP_ARRAY;
+}
+
+static bool take_reply(struct node *node, struct reply *reply)
+{
+	struct unit *unit = oldest(node);
+	struct error error;
+
+	if (!unit) {
+		error_set(&error, ERROR_TARGET, "target %s sent a reply that nothing was asked for: %.64s", node->peer, reply->text);
+		fail(node, &error);
+		return false;
+	}
+	if (unit->answered == 0)
+		node->answer = (struct unit_answer){0};
+	if (reply->has_error && !node->answer.error) {
+		bool prefix = unit->answered < unit->prefix_replies;
+
+		note_error(node, reply, prefix ? UNIT_PREFIX : unit->answered - unit->prefix_replies);
+	}
+	if (++unit->answered < unit->replies + unit->prefix_replies)
+		return true;
+	if (unit != node->sent.head) {
+		error_set(&error, ERROR_TARGET, "target %s answered a command that it has not got whole: %.64s", node->peer, reply->text);
+		fail(node, &error);
+		return false;
+	}
+	node->answer.null = reply->type == RESP_NULL;
+	node->answer.last = reply->text;
+	node->answer.last_error = reply->type == RESP_ERROR;
+	unit_list_take(&node->sent);
+	node->events->answered(node->owner, node, unit, &node->answer);
+	return node->stream != NULL;
+}
+
+static void on_readable(void *owner)
+{
+	struct node *node = owner;
+	struct error error;
+	ssize_t got = stream_read(node->stream, node->in + node->in_len, READ_MAX - node->in_len, &error);
+	size_t at = 0;
+
+	if (got < 0) {
+		fail(node, &error);
+		return;
+	}
+	if (got == 0)
+		return;
+	node->progress_us = clock_monotonic_us();
+	node->in_len += (size_t)got;
+	while (at < node->in_len) {
+		bool complete;
+		ssize_t taken = reply_reader_feed(&node->reader, slice_make(node->in + at, node->in_len - at), &complete);
+
+		if (taken < 0 || (taken == 0 && !complete && at == 0 && node->in_len == READ_MAX)) {
+			error_set(&error, ERROR_TARGET, "target %s sent what is no reply of the Redis protocol", node->peer);
+			fail(node, &error);
+			return;
+		}
+		at += (size_t)taken;
+		if (!complete)
+			break;
+		if (!(node->ready ? take_reply(node, &node->reader.reply) : take_hello_reply(node, &node->reader.reply)))
+			return;
+	}
+	if (at > 0 && at < node->in_len)
+		memmove(node->in, node->in + at, node->in_len - at);
+	node->in_len -= at;
+}
+
+/* ---- writing ---- */
+
+/* SELECT and ASKING, as this unit needs them behind database `db`. Returns the length, and in *replies their number. */
+static size_t make_prefix(const struct unit *unit, uint32_t db, char out[96], uint32_t *replies)
+{
+	size_t len = 0;
+
+	*replies = 0;
+	if (unit->db != db) {
+		char digits[16];
+		int digit_count = snprintf(digits, sizeof(digits), "%u", unit->db);
+
+		len += (size_t)snprintf(out, 96, "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digit_count, digits);
+		++*replies;
+	}
+	if (unit->flags & UNIT_ASKING) {
+		len += (size_t)snprintf(out + len, 96 - len, "*1\r\n$6\r\nASKING\r\n");
+		++*replies;
+	}
+	return len;
+}
+
+struct gathering {
+	struct iovec pieces[PIECES_PER_WRITE];
+	int count;
+	size_t bytes;
+	uint64_t skip; /* bytes of the first unit that are written already */
+	char prefixes[32][96];
+	uint32_t prefix_count;
+};
+
+/* False: no room for another piece. Neighbours in memory become one piece. */
+static bool gather(struct gathering *g, const void *data, size_t len)
+{
+	struct iovec *last = g->count > 0 ? &g->pieces[g->count - 1] : NULL;
+
+	if (g->skip >= len) {
+		g->skip -= len;
+		return true;
+	}
+	data = (const uint8_t *)data + g->skip;
+	len -= g->skip;
+	g->skip = 0;
+	if (len > WRITE_MAX)
+		len = WRITE_MAX; /* what follows in this unit is not contiguous any more: the caller stops */
+	if (last && (uint8_t *)last->iov_base + last->iov_len == data) {
+		last->iov_len += len;
+	} else {
+		if (g->count == PIECES_PER_WRITE)
+			return false;
+		g->pieces[g->count++] = (struct iovec){(void *)data, len};
+	}
+	g->bytes += len;
+	return g->bytes < WRITE_MAX;
+}
+
+static void gather_queue(struct node *node, struct gathering *g)
+{
+	uint32_t db = node->db_written;
+
+	g->count = 0;
+	g->bytes = 0;
+	g->prefix_count = 0;
+	g->skip = node->queue_written;
+	for (struct unit *unit = node->queue.head; unit; unit = unit->next) {
+		const char *prefix = node->prefix;
+
+		if (unit != node->queue.head || node->queue_written == 0) {
+			char *room = g->prefixes[g->prefix_count];
+			size_t len;
+
+			if (g->prefix_count == sizeof(g->prefixes) / sizeof(g->prefixes[0]))
+				return;
+			len = make_prefix(unit, db, room, &unit->prefix_replies);
+			if (len > 0) {
+				g->prefix_count++;
+				prefix = room;
+				if (!gather(g, prefix, len))
+					return;
+			}
+		} else if (node->prefix_len > 0 && !gather(g, prefix, node->prefix_len)) {
+			return;
+		}
+		db = unit->db_after;
+		for (uint32_t i = 0; i < unit->piece_count; i++)
+			if (!gather(g, unit->pieces[i].data, unit->pieces[i].len))
+				return;
+	}
+}
+
+static void unload_written(const struct node *node, const struct unit *unit)
+{
+	if (node->options.spool && unit->end - unit->start >= UNLOAD_FROM)
+		spool_unload(node->options.spool, unit->start, unit->end);
+}
+
+/* `taken` bytes of the queue have left. */
+static void advance(struct node *node, size_t taken)
+{
+	while (taken > 0) {
+		struct unit *unit = node->queue.head;
+		size_t len;
+
+		if (node->queue_written == 0) {
+			uint32_t replies;
+
+			node->prefix_len = make_prefix(unit, node->db_written, node->prefix, &replies);
+			unit->prefix_replies = replies;
+			unit->answered = 0;
+			node->db_written = unit->db_after;
+		}
+		len = (size_t)(node->prefix_len + unit->size - node->queue_written);
+		if (taken < len) {
+			node->queue_written += taken;
+			unload_written(node, unit);
+			return;
+		}
+		taken -= len;
+		unload_written(node, unit);
+		node->queue_written = 0;
+		unit_list_take(&node->queue);
+		unit_list_append(&node->sent, unit);
+	}
+}
+
+static void write_queue(struct node *node)
+{
+	struct gathering g;
+
+	while (node->stream && node->queue.head) {
+		struct error error;
+		ssize_t taken;
+
+		gather_queue(node, &g);
+		taken = stream_write(node->stream, g.pieces, g.count, &error);
+		if (taken < 0) {
+			fail(node, &error);
+			return;
+		}
+		if (taken > 0) {
+			/* An idle connection's silence begins with its first request. */
+			node->progress_us = clock_monotonic_us();
+			advance(node, (size_t)taken);
+		}
+		if ((size_t)taken < g.bytes) {
+			stream_want_write(node->stream, true);
+			return;
+		}
+	}
+	if (node->stream)
+		stream_want_write(node->stream, false);
+}
+
+static void on_writable(void *owner)
+{
+	struct node *node = owner;
+
+	if (!node->ready) {
+		struct slice rest = buffer_readable(&node->hello);
+		struct iovec piece = {(void *)rest.data, rest.len};
+		struct error error;
+		ssize_t taken = rest.len ? stream_write(node->stream, &piece, 1, &error) : 0;
+
+		if (taken < 0) {
+			fail(node, &error);
+			return;
+		}
+		buffer_consumed(&node->hello, (size_t)taken);
+		if ((size_t)taken == rest.len)
+			stream_want_write(node->stream, false);
+		return;
+	}
+	write_queue(node);
+}
+
+static const struct stream_events stream_callbacks = {on_connected, on_readable, on_writable, on_failed};
+
+static void start_connection(struct node *node)
+{
+	struct stream_options options = {
+		.endpoint = node->endpoint,
+		.tls = node->options.tls,
+		.tls_name = node->options.tls_name,
+		.connect_timeout_ms = node->options.connect_timeout_ms,
+		.blame = ERROR_TARGET,
+	};
+
+	if (!node->stream)
+		node->stream = stream_connect(node->options.loop, &options, &stream_callbacks, node);
+}
+
+/* ---- public ---- */
+
+struct node *node_new(const struct endpoint *endpoint, const struct node_options *options, const struct node_events *events, void *owner)
+{
+	struct node *node = memory_alloc_zero(1, sizeof(*node));
+
+	node->endpoint = *endpoint;
+	node->options = *options;
+	node->events = events;
+	node->owner = owner;
+	node->db_written = DATABASE_UNKNOWN;
+	node->in = memory_alloc(READ_MAX);
+	node->retry = timer_new(options->loop, on_retry, node);
+	buffer_init(&node->hello, 1u << 20);
+	endpoint_format(endpoint, node->peer);
+	return node;
+}
+
+void node_free(struct node *node)
+{
+	if (!node)
+		return;
+	close_stream(node);
+	timer_free(node->retry);
+	buffer_free(&node->hello);
+	free(node->in);
+	free(node);
+}
+
+void node_connect(struct node *node)
+{
+	if (!node->stream && !timer_active(node->retry))
+		start_connection(node);
+}
+
+bool node_ready(const struct node *node)
+{
+	return node->ready;
+}
+
+const struct endpoint *node_endpoint(const struct node *node)
+{
+	return &node->endpoint;
+}
+
+const char *node_peer(const struct node *node)
+{
+	return node->peer;
+}
+
+bool node_has_units(const struct node *node)
+{
+	return node->queue.head || node->sent.head;
+}
+
+void node_enqueue(struct node *node, struct unit *unit)
+{
+	unit->answered = 0;
+	unit->prefix_replies = 0;
+	unit_list_append(&node->queue, unit);
+}
+
+void node_flush(struct node *node)
+{
+	if (node->ready)
+		write_queue(node);
+}
+
+struct unit_list node_take_units(struct node *node)
+{
+	struct unit_list all = node->sent;
+
+	for (struct unit *unit = all.head; unit; unit = unit->next)
+		unit->flags |= UNIT_RESENT;
+	if (node->queue.head && node->queue_written > 0)
+		node->queue.head->flags |= UNIT_RESENT;
+	if (all.tail)
+		all.tail->next = node->queue.head;
+	else
+		all.head = node->queue.head;
+	if (node->queue.tail)
+		all.tail = node->queue.tail;
+	node->sent = node->queue = (struct unit_list){0};
+	node->queue_written = 0;
+	return all;
+}
+
+void node_divert(struct node *node, bool (*leave)(void *owner, const struct unit *unit), void *owner, struct unit_list *out)
+{
+	struct unit_list keep = {0};
+	struct unit *unit;
+	bool first = true;
+
+	while ((unit = unit_list_take(&node->queue))) {
+		/* The head that is half written cannot be called back. */
+		if (!(first && node->queue_written > 0) && leave(owner, unit))
+			unit_list_append(out, unit);
+		else
+			unit_list_append(&keep, unit);
+		first = false;
+	}
+	node->queue = keep;
+}
+
+void node_check_silence(struct node *node, uint32_t timeout_ms)
+{
+	struct error error;
+
+	if (!node->ready || !oldest(node) || clock_monotonic_us() - node->progress_us < (uint64_t)timeout_ms * 1000)
+		return;
+	error_set(&error, ERROR_TARGET, "target %s has been silent for %u s", node->peer, timeout_ms / 1000);
+	fail(node, &error);
+}

@@ -1,0 +1,67 @@
+/* A target node: one pipelined connection to one master, and the units on it.
+ *
+ *   down --(back-off)--> connecting --handshake (AUTH, CLIENT SETNAME, CLIENT ID, CLIENT KILL of the connection before)--> ready --lost--> down
+ *
+ * Units are written in the order of enqueueing, as many in one system call as the pieces allow; replies are matched to them in that order.
+ * When the connection is lost, nothing is known of the units in `sent`: the owner takes them all back (node_take_units).
+ * Thread: the link's applier. */
+#ifndef KEYFERRY_SINK_NODE_H
+#define KEYFERRY_SINK_NODE_H
+
+#include "net/stream.h"
+#include "sink/reply.h"
+#include "sink/unit.h"
+#include "spool/spool.h"
+#include "task/options.h"
+
+struct node;
+
+/* What the replies to one unit amount to. */
+struct unit_answer {
+	const char *error;   /* text of the first error among its replies, or NULL */
+	uint32_t error_at;   /* reply with it; UNIT_PREFIX: SELECT or ASKING before the unit */
+	uint32_t error_member; /* when that reply is EXEC's array: the member */
+	bool inside_exec;    /* the error is a member of EXEC's array: the transaction was executed */
+	bool null;           /* its last reply was nil */
+	const char *last;    /* text of its last reply: of EXEC, when `error` is that of a command refused before */
+	bool last_error;     /* its last reply was an error */
+};
+#define UNIT_PREFIX UINT32_MAX
+
+struct node_events {
+	void (*ready)(void *owner, struct node *node);
+	void (*lost)(void *owner, struct node *node, const struct error *error);
+	void (*answered)(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);
+};
+
+struct node_options {
+	struct loop *loop;
+	const struct credentials *credentials;
+	struct tls_context *tls;
+	const char *tls_name;
+	const char *name;            /* CLIENT SETNAME */
+	uint32_t connect_timeout_ms;
+	struct spool *spool;         /* pages of large values leave memory behind the write; may be NULL */
+};
+
+struct node *node_new(const struct endpoint *endpoint, const struct node_options *options, const struct node_events *events, void *owner);
+void node_free(struct node *node);
+/* Begins to connect (also by itself after a loss, with back-off). */
+void node_connect(struct node *node);
+bool node_ready(const struct node *node);
+const struct endpoint *node_endpoint(const struct node *node);
+const char *node_peer(const struct node *node);
+
+/* Node must be ready. Bytes leave at node_flush(), or when the socket has room again. */
+void node_enqueue(struct node *node, struct unit *unit);
+/* Writes what it can. A failure is reported by lost() on a later turn, never from within this call. */
+void node_flush(struct node *node);
+bool node_has_units(const struct node *node);
+/* Takes every unit back, oldest first; for those whose bytes may have reached the server UNIT_RESENT is set. */
+struct unit_list node_take_units(struct node *node);
+/* Moves those of the units not written yet for which `leave` answers true to `out`, order kept. */
+void node_divert(struct node *node, bool (*leave)(void *owner, const struct unit *unit), void *owner, struct unit_list *out);
+/* A connection that has not answered its oldest unit for so long is lost. Called now and then. */
+void node_check_silence(struct node *node, uint32_t timeout_ms);
+
+#endif

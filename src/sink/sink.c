@@ -1,0 +1,803 @@
+#include "sink/sink.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "sink/lane.h"
+#include "sink/node.h"
+#include "sink/refresh.h"
+#include "sink/verdict.h"
+#include "sink/window.h"
+#include "wire/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LANE_TICK_MS 25       /* how often held slots are looked at */
+#define HOUSEKEEPING_MS 1000
+#define WAIT_FIRST_MS 50
+#define MOVED_AGAIN_MS 10
+#define WAITING_TOLD_AFTER_MS 1000ULL
+#define NODES_MAX 2048
+
+struct sink {
+	struct sink_options options;
+	const struct sink_events *events;
+	void *owner;
+	bool cluster;
+	struct window window;
+	struct node **nodes;
+	uint32_t node_count;
+	struct node *owner_of[SLOT_COUNT];   /* by the map; standalone: [0] alone */
+	uint32_t busy[SLOT_COUNT];           /* units of the slot on a node */
+	struct node *busy_node[SLOT_COUNT];  /* that node */
+	struct lanes lanes;
+	struct refresh *refresh;
+	struct timer *lane_timer;
+	struct timer *housekeeping;
+	struct idle *turn;                   /* settles once per turn what the replies of that turn have changed */
+	bool divert_wanted;
+	bool failed;
+	bool room_wanted;
+	char cause[1200];
+	char waiting_for[1200];
+	uint64_t waiting_since_us;
+	struct sink_counters counters;
+};
+
+static void note(struct sink *sink, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static void note(struct sink *sink, enum log_level level, const char *format, ...)
+{
+	char text[2048];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	sink->events->note(sink->owner, (int)level, text);
+}
+
+static void fail(struct sink *sink, const struct error *error)
+{
+	if (sink->failed)
+		return;
+	sink->failed = true;
+	sink->events->failed(sink->owner, error);
+}
+
+/* ---- waiting, as the operator sees it ---- */
+
+/* Why the latest slot was held; told only when that lasts, for a slot that moves is held a few milliseconds and again. */
+static void remember_cause(struct sink *sink, const char *peer, const char *why)
+{
+	snprintf(sink->cause, sizeof(sink->cause), "target %s: %s", peer, why);
+}
+
+static void check_waiting(struct sink *sink)
+{
+	uint64_t now = clock_monotonic_us();
+
+	if (sink->waiting_for[0])
+		return;
+	for (uint32_t i = 0; i < sink->lanes.held_count; i++) {
+		const struct lane *lane = sink->lanes.held[i];
+
+		if (now - lane->held_since_us < WAITING_TOLD_AFTER_MS * 1000)
+			continue;
+		if (!sink->cause[0])
+			remember_cause(sink, sink->owner_of[lane->slot] ? node_peer(sink->owner_of[lane->slot]) : "(slot without a master)",
+				       "not connected yet");
+		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
+		sink->waiting_since_us = lane->held_since_us;
+		note(sink, LOG_WARNING, "waiting for %s; it goes on by itself when that is over", sink->waiting_for);
+		return;
+	}
+}
+
+static void waiting_ends(struct sink *sink)
+{
+	if (!sink->waiting_for[0])
+		return;
+	note(sink, LOG_INFO, "the target takes commands again after %.1f s (%s)",
+	     (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6, sink->waiting_for);
+	sink->waiting_for[0] = '\0';
+	sink->cause[0] = '\0';
+}
+
+/* ---- units on their way ---- */
+
+static void put_on_node(struct sink *sink, struct node *node, struct unit *unit)
+{
+	sink->busy[unit->slot]++;
+	sink->busy_node[unit->slot] = node;
+	node_enqueue(node, unit);
+}
+
+static struct lane *hold_slot(struct sink *sink, uint16_t slot)
+{
+	struct lane *lane = lanes_find(&sink->lanes, slot);
+
+	if (lane)
+		return lane;
+	lane = lanes_hold(&sink->lanes, slot);
+	lane->held_since_us = clock_monotonic_us();
+	if (!timer_active(sink->lane_timer))
+		timer_repeat(sink->lane_timer, LANE_TICK_MS, LANE_TICK_MS);
+	return lane;
+}
+
+static void submit(struct sink *sink, struct unit *unit)
+{
+	uint16_t slot = unit->slot;
+	struct node *node = sink->owner_of[slot];
+	struct lane *lane = lanes_find(&sink->lanes, slot);
+
+	window_commit(&sink->window, unit);
+	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node)))
+		lane = hold_slot(sink, slot);
+	if (lane)
+		unit_list_append(&lane->waiting, unit);
+	else
+		put_on_node(sink, node, unit);
+}
+
+/* Back into its slot's lane, in order; the slot is held from now on. */
+static struct lane *hold(struct sink *sink, struct unit *unit)
+{
+	struct lane *lane = hold_slot(sink, unit->slot);
+
+	if (lane->probe == unit)
+		lane->probe = NULL;
+	unit->flags &= (uint16_t)~UNIT_ASKING;
+	unit_list_insert(&lane->waiting, unit);
+	sink->divert_wanted = true;
+	sink->counters.retries++;
+	return lane;
+}
+
+static void take_back(struct sink *sink, struct unit_list list)
+{
+	struct unit *unit;
+
+	while ((unit = unit_list_take(&list))) {
+		sink->busy[unit->slot]--;
+		hold(sink, unit);
+	}
+}
+
+/* Slot held, and not the unit that probes it: it goes back to keep the order. */
+static bool must_leave(void *owner, const struct unit *unit)
+{
+	const struct sink *sink = owner;
+	const struct lane *lane = lanes_find(&sink->lanes, unit->slot);
+
+	return lane && lane->probe != unit;
+}
+
+static void divert(struct sink *sink)
+{
+	sink->divert_wanted = false;
+	for (uint32_t i = 0; i < sink->node_count; i++) {
+		struct unit_list out = {0};
+
+		node_divert(sink->nodes[i], must_leave, sink, &out);
+		take_back(sink, out);
+	}
+}
+
+/* ---- nodes ---- */
+
+static struct node *node_at(struct sink *sink, const struct endpoint *endpoint);
+
+/* The slot is as it should be: what waited follows at once. */
+static void release_rest(struct sink *sink, struct lane *lane)
+{
+	struct node *node = sink->owner_of[lane->slot];
+	struct unit *unit;
+
+	while ((unit = unit_list_take(&lane->waiting)))
+		put_on_node(sink, node, unit);
+	lanes_release(&sink->lanes, lane);
+}
+
+static void probe(struct sink *sink, struct lane *lane, struct node *node)
+{
+	struct unit *unit = unit_list_take(&lane->waiting);
+
+	if (lane->asking)
+		unit->flags |= UNIT_ASKING;
+	lane->probe = unit;
+	put_on_node(sink, node, unit);
+}
+
+static void try_lanes(struct sink *sink)
+{
+	uint64_t now = clock_monotonic_us();
+
+	for (uint32_t i = sink->lanes.held_count; i-- > 0;) {
+		struct lane *lane = sink->lanes.held[i];
+		struct node *node = sink->owner_of[lane->slot];
+
+		if (sink->busy[lane->slot] > 0 || now < lane->retry_at_us)
+			continue;
+		if (lane->asking)
+			node = node_at(sink, &lane->ask);
+		if (!node) {
+			refresh_want(sink->refresh);
+			continue;
+		}
+		if (!node_ready(node)) {
+			node_connect(node);
+			continue;
+		}
+		if (!lane->waiting.head)
+			lanes_release(&sink->lanes, lane);
+		else
+			probe(sink, lane, node);
+	}
+}
+
+static void flush_nodes(struct sink *sink)
+{
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		node_flush(sink->nodes[i]);
+}
+
+static void on_turn(void *owner)
+{
+	struct sink *sink = owner;
+
+	if (sink->failed)
+		return;
+	if (sink->divert_wanted)
+		divert(sink);
+	if (sink->lanes.held_count > 0)
+		try_lanes(sink);
+	if (sink->lanes.held_count == 0) {
+		timer_stop(sink->lane_timer);
+		waiting_ends(sink);
+	}
+	flush_nodes(sink);
+	sink->events->applied(sink->owner);
+	if (sink->room_wanted && !sink->failed && window_has_room(&sink->window)) {
+		sink->room_wanted = false;
+		sink->events->room(sink->owner);
+	}
+}
+
+static void on_lane_timer(void *owner)
+{
+	on_turn(owner);
+}
+
+static void on_node_ready(void *owner, struct node *node)
+{
+	struct sink *sink = owner;
+
+	(void)node;
+	idle_start(sink->turn);
+}
+
+static void on_node_lost(void *owner, struct node *node, const struct error *error)
+{
+	struct sink *sink = owner;
+
+	sink->counters.reconnects++;
+	if (sink->failed)
+		return;
+	take_back(sink, node_take_units(node));
+	remember_cause(sink, node_peer(node), error->text);
+	refresh_want(sink->refresh);
+	idle_start(sink->turn);
+}
+
+static void unit_done(struct sink *sink, struct unit *unit)
+{
+	if (unit->flags & UNIT_KEY)
+		sink->counters.keys++;
+	else if (unit->flags & UNIT_COUNTED)
+		sink->counters.commands++;
+	window_done(&sink->window, unit);
+}
+
+/* Takes "<mark><number>\r\n" off the front. */
+static bool take_header(struct slice *in, char mark, int64_t *number)
+{
+	const uint8_t *end = in->len ? memchr(in->data, '\n', in->len) : NULL;
+
+	if (!end || in->data[0] != (uint8_t)mark || end < in->data + 2 ||
+	    !slice_to_int64(slice_make(in->data + 1, (size_t)(end - in->data) - 2), number))
+		return false;
+	*in = slice_make(end + 1, in->len - (size_t)(end + 1 - in->data));
+	return true;
+}
+
+/* The first arguments of a command of which the rest may lie in further pieces. Returns their number. */
+static uint32_t take_arguments(struct slice *in, struct slice *argv, uint32_t max)
+{
+	uint32_t count = 0;
+	int64_t argc, len;
+
+	if (!take_header(in, '*', &argc))
+		return 0;
+	while (count < max && count < argc && take_header(in, '$', &len) && len >= 0 && (uint64_t)len + 2 <= in->len) {
+		argv[count++] = slice_make(in->data, (size_t)len);
+		*in = slice_make(in->data + len + 2, in->len - (size_t)len - 2);
+	}
+	return count;
+}
+
+/* "SET of key ..." of the unit's first command; of the first one after MULTI for a transaction. */
+static void describe(const struct unit *unit, char *out, size_t cap)
+{
+	struct slice in = unit->pieces[0];
+	struct slice argv[4];
+	uint32_t argc = take_arguments(&in, argv, 4);
+	const struct command_info *info;
+	uint32_t at = 1;
+	char key[160];
+
+	if (argc == 1 && (unit->flags & UNIT_TRANSACTION)) {
+		if (in.len == 0 && unit->piece_count > 1)
+			in = unit->pieces[1];
+		argc = take_arguments(&in, argv, 4);
+	}
+	if (argc == 0) {
+		snprintf(out, cap, "a command");
+		return;
+	}
+	info = command_lookup(argc, argv);
+	if (info && info->keys.first > 0)
+		at = (uint32_t)info->keys.first;
+	snprintf(out, cap, "%.*s%s%s", (int)(argv[0].len > 64 ? 64 : argv[0].len), (const char *)argv[0].data, at < argc ? " of key " : "",
+		 at < argc ? slice_quote(argv[at], key, sizeof(key)) : "");
+}
+
+/* The target refuses for good: what the policy says. True: the unit is settled. */
+static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text)
+{
+	struct error error;
+	char what[256];
+
+	describe(unit, what, sizeof(what));
+	if (sink->options.on_conflict == ON_CONFLICT_SKIP && !(unit->flags & UNIT_KEY)) {
+		sink->counters.conflicts++;
+		note(sink, LOG_WARNING, "skipped as on_conflict: skip says: %s%s (database %u, spool position %llu): target %s answered %s",
+		     unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, (unsigned long long)unit->start,
+		     node_peer(node), text);
+		return true;
+	}
+	error_set(&error, ERROR_CONFLICT, "target %s refuses %s%s (database %u, spool position %llu): %s", node_peer(node),
+		  unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, (unsigned long long)unit->start, text);
+	error_hint(&error, "%s", unit->flags & UNIT_KEY
+					 ? "The value cannot be restored there; compare the versions and modules of source and target"
+					 : "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip");
+	fail(sink, &error);
+	return false;
+}
+
+static bool key_exists(struct sink *sink, struct node *node, struct unit *unit)
+{
+	struct error error;
+	char what[256];
+
+	/* What an earlier sending has put there is no conflict. */
+	if ((unit->flags & UNIT_RESENT) || sink->options.resumed)
+		return true;
+	if (sink->options.conflict == CONFLICT_SKIP) {
+		sink->counters.skipped_keys++;
+		return true;
+	}
+	describe(unit, what, sizeof(what));
+	error_set(&error, ERROR_CONFLICT, "target %s holds a key already that the snapshot brings: %s (database %u)", node_peer(node), what,
+		  unit->db);
+	error_hint(&error, "Remove it there, or set target.conflict to overwrite or skip");
+	fail(sink, &error);
+	return false;
+}
+
+static void moved(struct sink *sink, struct node *node, struct unit *unit, const char *text, bool ask)
+{
+	bool was_probe = lanes_find(&sink->lanes, unit->slot) && lanes_find(&sink->lanes, unit->slot)->probe == unit;
+	struct endpoint endpoint;
+	struct lane *lane;
+	uint16_t slot;
+
+	sink->counters.redirections++;
+	lane = hold(sink, unit);
+	if (!verdict_redirection(text, node_endpoint(node), &slot, &endpoint)) {
+		lane_back_off(lane, WAIT_FIRST_MS, clock_monotonic_us());
+		return;
+	}
+	if (ask) {
+		lane->one_by_one = true;
+		lane->asking = was_probe && !lane->asking;
+		lane->ask = endpoint;
+		return;
+	}
+	lane->asking = false;
+	if (slot == unit->slot)
+		sink->owner_of[slot] = node_at(sink, &endpoint);
+	if (was_probe) /* two nodes may point at each other while the news travels */
+		lane_back_off(lane, MOVED_AGAIN_MS, clock_monotonic_us());
+	refresh_want(sink->refresh);
+}
+
+static void must_wait(struct sink *sink, struct node *node, struct unit *unit, const char *text)
+{
+	struct lane *lane = hold(sink, unit);
+
+	/* All units that were in flight meet the same answer: one step of back-off for them together. */
+	lane->asking = false;
+	if (clock_monotonic_us() >= lane->retry_at_us)
+		lane_back_off(lane, WAIT_FIRST_MS, clock_monotonic_us());
+	remember_cause(sink, node_peer(node), text);
+	refresh_want(sink->refresh);
+}
+
+/* Answered well, or as well as it will be. */
+static void settled(struct sink *sink, struct unit *unit)
+{
+	struct lane *lane = lanes_find(&sink->lanes, unit->slot);
+
+	if (lane && lane->probe == unit) {
+		lane->probe = NULL;
+		lane->backoff_ms = 0;
+		lane->asking = false;
+		unit_done(sink, unit);
+		if (!lane->one_by_one && sink->busy[lane->slot] == 0 && sink->owner_of[lane->slot] && node_ready(sink->owner_of[lane->slot]))
+			release_rest(sink, lane);
+		return;
+	}
+	/* An earlier unit of this slot was turned away while this one got through: it has to run again behind that one. Where running twice would do harm
+	 * it is left at that. */
+	if (lane && lane->waiting.head && lane->waiting.head->start < unit->start && (unit->flags & UNIT_REPLAY_SAFE)) {
+		unit->flags |= UNIT_RESENT;
+		hold(sink, unit);
+		return;
+	}
+	unit_done(sink, unit);
+}
+
+static void on_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer)
+{
+	struct sink *sink = owner;
+	bool ok = true;
+	struct error error;
+
+	sink->busy[unit->slot]--;
+	idle_start(sink->turn);
+	if (sink->failed)
+		return;
+	if (!answer->error) {
+		if ((unit->flags & UNIT_KEY) && answer->null)
+			ok = key_exists(sink, node, unit);
+	} else if (answer->error_at == UNIT_PREFIX) {
+		error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), unit->db, answer->error);
+		error_hint(&error, "Raise `databases` on the target, or choose databases with source.databases");
+		fail(sink, &error);
+		return;
+	} else {
+		switch (verdict_of(answer->error)) {
+		case VERDICT_MOVED:
+		case VERDICT_ASK:
+			moved(sink, node, unit, answer->error, verdict_of(answer->error) == VERDICT_ASK);
+			return;
+		case VERDICT_WAIT:
+			if (answer->inside_exec) {
+				ok = refused(sink, node, unit, answer->error);
+				break;
+			}
+			must_wait(sink, node, unit, answer->error);
+			return;
+		case VERDICT_EXISTS:
+			ok = unit->flags & UNIT_KEY ? key_exists(sink, node, unit) : refused(sink, node, unit, answer->error);
+			break;
+		case VERDICT_DENIED:
+			error_set(&error, ERROR_TARGET, "target %s: %s", node_peer(node), answer->error);
+			error_hint(&error, "Give the target's user the rights that the documentation lists under \"Least rights\"");
+			fail(sink, &error);
+			return;
+		case VERDICT_NOSCRIPT:
+			ok = refused(sink, node, unit, answer->error);
+			break;
+		case VERDICT_REFUSED:
+			if (unit->flags & UNIT_ANY_ERROR)
+				break;
+			if (unit->flags & UNIT_SCRIPT)
+				sink->counters.script_errors++;
+			else
+				ok = refused(sink, node, unit, answer->error);
+			break;
+		}
+	}
+	if (ok)
+		settled(sink, unit);
+}
+
+static const struct node_events node_callbacks = {on_node_ready, on_node_lost, on_answered};
+
+static struct node *node_at(struct sink *sink, const struct endpoint *endpoint)
+{
+	const struct deployment_options *target = deployment_options(sink->options.target);
+	struct node_options options = {
+		.loop = sink->options.loop,
+		.credentials = &target->credentials,
+		.tls = deployment_tls(sink->options.target),
+		.tls_name = target->tls.server_name,
+		.name = sink->options.name,
+		.connect_timeout_ms = sink->options.connect_timeout_ms,
+		.spool = sink->options.spool,
+	};
+	struct node *node;
+
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		if (endpoint_equal(node_endpoint(sink->nodes[i]), endpoint))
+			return sink->nodes[i];
+	if (sink->node_count == NODES_MAX)
+		return NULL;
+	node = node_new(endpoint, &options, &node_callbacks, sink);
+	sink->nodes = memory_realloc_array(sink->nodes, sink->node_count + 1, sizeof(sink->nodes[0]));
+	sink->nodes[sink->node_count++] = node;
+	node_connect(node);
+	return node;
+}
+
+/* ---- topology ---- */
+
+static uint32_t refresh_candidates(void *owner, struct endpoint *out, uint32_t max)
+{
+	struct sink *sink = owner;
+	uint32_t count = 0;
+
+	for (int ready = 1; ready >= 0; ready--)
+		for (uint32_t i = 0; i < sink->node_count && count < max; i++)
+			if (node_ready(sink->nodes[i]) == (bool)ready)
+				out[count++] = *node_endpoint(sink->nodes[i]);
+	return count;
+}
+
+static bool owns_slots(const struct sink *sink, const struct node *node)
+{
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		if (sink->owner_of[slot] == node)
+			return true;
+	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
+		if (sink->lanes.held[i]->asking && endpoint_equal(&sink->lanes.held[i]->ask, node_endpoint(node)))
+			return true;
+	return false;
+}
+
+static void take_topology(struct sink *sink, const struct topology *topology)
+{
+	if (!sink->cluster) {
+		sink->owner_of[0] = node_at(sink, &topology->shards[0].master);
+		return;
+	}
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		uint16_t shard = topology->owner[slot];
+
+		/* A slot that this node does not know an owner of keeps the one it had: MOVED or CLUSTERDOWN will tell. */
+		if (shard != SHARD_NONE)
+			sink->owner_of[slot] = node_at(sink, &topology->shards[shard].master);
+	}
+}
+
+static void refresh_topology(void *owner, const struct topology *topology)
+{
+	struct sink *sink = owner;
+
+	take_topology(sink, topology);
+	for (uint32_t i = sink->node_count; i-- > 0;) {
+		struct node *node = sink->nodes[i];
+
+		if (node_has_units(node) || owns_slots(sink, node))
+			continue;
+		for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+			if (sink->busy_node[slot] == node)
+				sink->busy_node[slot] = NULL;
+		sink->nodes[i] = sink->nodes[--sink->node_count];
+		node_free(node);
+	}
+	idle_start(sink->turn);
+}
+
+static const struct refresh_events refresh_callbacks = {refresh_candidates, refresh_topology};
+
+static void on_housekeeping(void *owner)
+{
+	struct sink *sink = owner;
+
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		node_check_silence(sink->nodes[i], sink->options.silence_timeout_ms);
+	if (sink->lanes.held_count > 0)
+		refresh_want(sink->refresh);
+	check_waiting(sink);
+}
+
+/* ---- public ---- */
+
+struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner)
+{
+	struct sink *sink = memory_alloc_zero(1, sizeof(*sink));
+
+	sink->options = *options;
+	sink->events = events;
+	sink->owner = owner;
+	sink->cluster = options->topology->cluster;
+	window_init(&sink->window, options->in_flight_commands, options->in_flight_bytes, options->position, options->db);
+	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
+	sink->housekeeping = timer_new(options->loop, on_housekeeping, sink);
+	timer_repeat(sink->housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
+	sink->turn = idle_new(options->loop, on_turn, sink);
+	sink->refresh = refresh_new(options->loop, options->target, sink->cluster, options->name, options->connect_timeout_ms,
+				    &refresh_callbacks, sink);
+	take_topology(sink, options->topology);
+	return sink;
+}
+
+void sink_free(struct sink *sink)
+{
+	if (!sink)
+		return;
+	refresh_free(sink->refresh);
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		node_free(sink->nodes[i]);
+	free(sink->nodes);
+	lanes_free(&sink->lanes);
+	idle_free(sink->turn);
+	timer_free(sink->lane_timer);
+	timer_free(sink->housekeeping);
+	window_free(&sink->window);
+	free(sink);
+}
+
+bool sink_is_cluster(const struct sink *sink)
+{
+	return sink->cluster;
+}
+
+bool sink_has_room(const struct sink *sink)
+{
+	bool room = !sink->failed && window_has_room(&sink->window);
+
+	if (!room)
+		((struct sink *)sink)->room_wanted = true;
+	return room;
+}
+
+bool sink_idle(const struct sink *sink)
+{
+	return window_empty(&sink->window);
+}
+
+static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
+			     uint16_t flags)
+{
+	struct unit *unit = window_new_unit(&sink->window);
+
+	unit->start = start;
+	unit->end = end;
+	unit->slot = slot;
+	unit->db = db;
+	unit->db_after = db_after;
+	unit->db_stream = db_stream;
+	unit->flags = flags;
+	return unit;
+}
+
+bool sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool source_valkey, struct error *error)
+{
+	struct encode_options options = {
+		.target = sink->options.abilities,
+		.source_valkey = source_valkey,
+		.replace = sink->options.conflict == CONFLICT_OVERWRITE,
+		.spool = sink->options.spool,
+	};
+	struct unit *unit = new_unit(sink, event->start, event->end, slot, event->db, event->db, event->db,
+				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED);
+
+	if (!encode_key(&sink->window, unit, event, &options, error)) {
+		/* Out of the window again: nothing of it was sent. */
+		window_commit(&sink->window, unit);
+		return false;
+	}
+	submit(sink, unit);
+	return true;
+}
+
+static uint16_t command_flags(const struct event *event)
+{
+	uint16_t flags = UNIT_COUNTED;
+
+	if (event->info && (event->info->flags & COMMAND_SCRIPT))
+		flags |= UNIT_SCRIPT;
+	if (event->info && (event->info->flags & COMMAND_REPLAY_SAFE))
+		flags |= UNIT_REPLAY_SAFE;
+	return flags;
+}
+
+void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream)
+{
+	struct unit *unit = new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event));
+
+	unit->pieces[0] = event->raw;
+	unit->piece_count = 1;
+	unit->replies = 1;
+	submit(sink, unit);
+}
+
+void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, uint32_t argc,
+		    const struct slice *argv)
+{
+	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, command_flags(event) | flags);
+
+	encode_command(&sink->window, unit, argc, argv);
+	submit(sink, unit);
+}
+
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, const struct slice *pieces,
+		      uint32_t piece_count, uint32_t replies, uint16_t flags)
+{
+	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_after, UNIT_TRANSACTION | UNIT_COUNTED | flags);
+
+	if (piece_count > UNIT_INLINE_PIECES) {
+		uint8_t *memory = window_alloc(&sink->window, unit, (piece_count + 1) * sizeof(struct slice));
+
+		unit->pieces = (struct slice *)(((uintptr_t)memory + sizeof(struct slice) - 1) / sizeof(struct slice) * sizeof(struct slice));
+	}
+	memcpy(unit->pieces, pieces, piece_count * sizeof(struct slice));
+	unit->piece_count = piece_count;
+	unit->replies = replies;
+	submit(sink, unit);
+}
+
+void sink_progress(struct sink *sink, uint64_t position, uint32_t db)
+{
+	window_progress(&sink->window, position, db);
+}
+
+uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
+{
+	uint32_t count = 0;
+
+	for (uint32_t slot = 0; slot < (sink->cluster ? SLOT_COUNT : 1u) && count < max; slot++) {
+		bool seen = false;
+
+		for (uint32_t i = 0; i < count && !seen; i++)
+			seen = sink->owner_of[out[i]] == sink->owner_of[slot];
+		if (!seen && sink->owner_of[slot])
+			out[count++] = (uint16_t)slot;
+	}
+	return count;
+}
+
+void sink_flush(struct sink *sink)
+{
+	if (!sink->failed)
+		flush_nodes(sink);
+}
+
+void sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db)
+{
+	*position = sink->window.position;
+	*db = sink->window.db;
+}
+
+struct sink_counters sink_counters(const struct sink *sink)
+{
+	struct sink_counters counters = sink->counters;
+
+	counters.in_flight_bytes = sink->window.bytes;
+	counters.in_flight_units = (uint32_t)(sink->window.tail - sink->window.head);
+	counters.held_slots = sink->lanes.held_count;
+	return counters;
+}
+
+const char *sink_waiting_for(const struct sink *sink)
+{
+	return sink->waiting_for;
+}

@@ -1,0 +1,96 @@
+/* The sink: events of one link to the target, in order per slot, many at once.
+ *
+ *   sink_*() -> unit in the window -> its slot's node, or the slot's lane while the slot is held -> replies -> low-water position
+ *
+ * Order is kept per slot: all units of a slot are on one node at a time; when one is redirected or has to wait (MOVED, ASK, TRYAGAIN, CLUSTERDOWN, LOADING,
+ * BUSY, READONLY, OOM, MISCONF, NOREPLICAS, a lost connection), the slot is held, what is in flight is awaited, and the slot's units are sent
+ * again in order, the first alone as a probe. Other slots go on. A standalone target is one slot (0).
+ * An answer that only the operator can settle (WRONGTYPE, an unknown command, a key that exists) follows the policies.
+ *
+ * Outcome of a lost connection: units in flight are sent again, so a command may be applied twice then (at least once). After sink_stop() with
+ * everything answered, and in undisturbed running, each is applied exactly once.
+ * Thread: the link's applier. */
+#ifndef KEYFERRY_SINK_SINK_H
+#define KEYFERRY_SINK_SINK_H
+
+#include "decode/event.h"
+#include "net/loop.h"
+#include "peer/topology.h"
+#include "sink/encode.h"
+
+struct sink;
+
+struct sink_events {
+	void (*room)(void *owner);                                     /* sink_has_room() has become true */
+	void (*applied)(void *owner);                                  /* the low-water position has moved (once per turn) */
+	void (*failed)(void *owner, const struct error *error);        /* told once; nothing is sent any more */
+	void (*note)(void *owner, int log_level, const char *text);    /* a finished sentence for the log */
+};
+
+struct sink_options {
+	struct loop *loop;
+	struct deployment *target;        /* options and TLS; read-only, outlives the sink */
+	const struct topology *topology;  /* as it was at the start */
+	const char *name;                 /* of its connections */
+	struct spool *spool;
+	struct target_abilities abilities;
+	enum conflict_policy conflict;
+	enum on_conflict_policy on_conflict;
+	uint32_t in_flight_commands;
+	uint64_t in_flight_bytes;
+	uint32_t connect_timeout_ms;
+	uint32_t silence_timeout_ms;      /* a node that answers nothing for so long is connected to anew */
+	uint64_t position;                /* where applying begins, and the database selected there */
+	uint32_t db;
+	bool resumed;                     /* keys of the snapshot near `position` may be there from an earlier run */
+};
+
+struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner);
+void sink_free(struct sink *sink);
+
+bool sink_is_cluster(const struct sink *sink);
+bool sink_has_room(const struct sink *sink);
+/* Everything handed in has been answered. */
+bool sink_idle(const struct sink *sink);
+
+/* One of these per event, only with room. `db_stream`: the database selected in the stream behind the event. They write nothing yet. */
+/* A key of the snapshot. False: the target cannot hold it. */
+bool sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool source_valkey, struct error *error) WARN_UNUSED;
+/* A command as it came. */
+void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream);
+/* A command made anew, copied; the last of several for one event has end = event->end, the others end = event->start. `flags`: unit flags. */
+void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, uint32_t argc,
+		    const struct slice *argv);
+/* A whole transaction: pieces of the stream from MULTI to EXEC (copied as references), `replies` in all. `safe`: every command in it is. */
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, const struct slice *pieces,
+		      uint32_t piece_count, uint32_t replies, uint16_t flags);
+/* Nothing to apply up to `position`. */
+void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
+
+/* A slot of each target master, for commands that concern all of them. Returns their number. */
+uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max);
+
+/* Writes what was handed in. */
+void sink_flush(struct sink *sink);
+
+/* Everything below *position is applied; *db is selected in the stream there. */
+void sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db);
+
+struct sink_counters {
+	uint64_t keys;            /* of the snapshot, applied */
+	uint64_t commands;        /* of the stream, applied */
+	uint64_t skipped_keys;    /* existed at the target, policy skip */
+	uint64_t conflicts;       /* commands that the target refused for good, policy skip */
+	uint64_t script_errors;   /* scripts that ended in an error, as at the source */
+	uint64_t redirections;    /* MOVED and ASK */
+	uint64_t retries;         /* units sent again */
+	uint64_t reconnects;
+	uint64_t in_flight_bytes;
+	uint32_t in_flight_units;
+	uint32_t held_slots;
+};
+struct sink_counters sink_counters(const struct sink *sink);
+/* Why it waits at the moment ("10.1.0.1:6379 answers OOM ..."), or "". Valid until the next turn. */
+const char *sink_waiting_for(const struct sink *sink);
+
+#endif
