@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from bench import ports, slots
+from bench.cluster import SHARD_ID
 from bench.process import Process
 from bench.servers import StartFailed
 
@@ -206,6 +207,19 @@ def test_cluster_failover_and_killed_master(bench):
     cluster.nodes[3].start()
     cluster.wait_ok()
     assert cluster.replicas(first) == [cluster.nodes[3]]
+
+
+def test_node_with_foreign_shard_id_starts_again(bench):
+    """What Valkey 8 may leave in nodes.conf after a failover, and refuses to start with."""
+    cluster = bench.cluster("valkey-8", masters=3, replicas_per_master=1)
+    replica = cluster.nodes[3]
+    replica.kill()
+    path = replica.folder / "nodes.conf"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(SHARD_ID.sub("shard-id=" + "0" * 40, line) if "myself" in line else line for line in lines) + "\n")
+    replica.start()
+    cluster.wait_ok()
+    assert replica in cluster.replicas()
 
 
 def test_cluster_grows_and_shrinks(bench):

@@ -327,8 +327,8 @@ class SlotMove:
                     credentials = ["AUTH2", self.target.username, self.target.password]
                 elif self.target.password:
                     credentials = ["AUTH", self.target.password]
-                client.execute_command("MIGRATE", self.target.host, self.target.port, "", database, MIGRATE_TIMEOUT_MS, *credentials,
-                                       "KEYS", *keys)
+                client.execute_command("MIGRATE", self.target.host, self.target.port, "", database, MIGRATE_TIMEOUT_MS,
+                                       *credentials, "KEYS", *keys)
                 return len(keys)
         return 0
 

@@ -67,6 +67,7 @@ class Server:
         self.config = dict(config or {})
         self._port = ports.reserve()
         self._process = None
+        self._was_ready = False
         self._clients = []
         self._command_clients = {}
 
@@ -138,8 +139,10 @@ class Server:
             except TimeoutError as error:
                 raise StartFailed(f"{error}\n{self.log_tail()}") from error
             if self.running:
+                self._was_ready = True
                 return self
-            if not PORT_TAKEN.search(self._last_run_log()):
+            # A server that has run before keeps its port: others know it by that.
+            if self._was_ready or not PORT_TAKEN.search(self._last_run_log()):
                 raise StartFailed(f"{self.name} ended with {self._process.exit_code}\n{self.log_tail()}")
             self._move_to_another_port()
         raise StartFailed(f"{self.name} found no free port in {BIND_ATTEMPTS} attempts\n{self.log_tail()}")
