@@ -13,8 +13,8 @@
 #define ID "0123456789abcdef"
 #define MS "\x01\x02\x03\x04\x05\x06\x07\x08"
 
-/* Every beginning of the value says MORE with a bound that is beyond it and not beyond the end; a walk continued byte by byte, and one
- * begun with all bytes and some that follow, end where the value ends. */
+/* Every beginning of the value says MORE with a bound that is beyond it and not beyond the end; a walk continued byte by byte,
+ * and one begun with all bytes and some that follow, end where the value ends. */
 static void assert_extent(struct rdb_walk begun, struct slice value, uint64_t offset)
 {
 	uint8_t *data = memory_alloc(offset + value.len + 3);
