@@ -142,7 +142,7 @@ static void tell_applied(const struct applier *applier, bool now)
 
 	low_water(applier, &position, &db);
 	if (!in_snapshot_at(applier, position))
-		receiver_set_applied(applier->options.receiver, spool_offset_of(applier->options.spool, position), now);
+		receiver_set_applied(applier->options.receiver, spool_offset_before(applier->options.spool, position), now);
 }
 
 static void on_state_timer(void *owner)
@@ -217,7 +217,7 @@ static void publish(struct applier *applier)
 
 	low_water(applier, &status.position, &db);
 	status.streaming = applier->generation > 0 && !in_snapshot_at(applier, status.position);
-	status.applied_offset = status.streaming ? spool_offset_of(applier->options.spool, status.position) : -1;
+	status.applied_offset = status.streaming ? spool_offset_before(applier->options.spool, status.position) : -1;
 	check_caught_up(applier, status.applied_offset);
 	status.caught_up = applier->caught_up;
 	status.snapshot_bytes_done = status.position < snapshot_end ? status.position : snapshot_end;
@@ -494,7 +494,7 @@ static bool handle(struct applier *applier, const struct event *event, const uin
 		snapshot_decoder_free(applier->snapshot);
 		applier->snapshot = NULL;
 		note(applier, LOG_INFO, "snapshot decoded to its end; the stream follows from offset %lld",
-		     (long long)spool_offset_of(applier->options.spool, event->end));
+		     (long long)spool_offset_before(applier->options.spool, event->end));
 		return true;
 	case EVENT_PROGRESS:
 		/* The GETACK is answered with what is applied now, as a busy replica does. */

@@ -334,7 +334,7 @@ void link_status(struct link *link, struct link_status *ret)
 	if (status.snapshot_bytes_total == SPOOL_UNKNOWN)
 		status.snapshot_bytes_total = status.receiver.snapshot_bytes_total;
 	else if (status.origin.generation > 0)
-		status.received_offset = spool_offset_of(link->spool, end);
+		status.received_offset = spool_offset_before(link->spool, end);
 	if (!heartbeat_source_offset(link->heartbeat, &status.source_offset, &sampled_us))
 		status.source_offset = -1;
 	status.spool_bytes = end > status.applier.position ? end - status.applier.position : 0;

@@ -40,6 +40,7 @@ struct client {
 	char group[24]; /* "source": where hints point */
 	uint32_t timeout_ms;
 
+	bool tls;
 	bool connected;
 	bool dead;
 	bool too_long; /* the requests outgrew their buffer: dies on the next turn */
@@ -297,6 +298,18 @@ static void explain_garbage(const struct client *client, const struct parse_faul
 	}
 }
 
+/* The connection ended while a command waited: its name says more than the mere end. */
+static void explain_end(const struct client *client, struct error *error)
+{
+	size_t used = strlen(error->text);
+
+	if (client->requests_count == 0 || error->hint[0] != '\0')
+		return;
+	snprintf(error->text + used, sizeof(error->text) - used, " instead of answering %s", first_name(client));
+	if (!client->answered && !client->tls)
+		error_hint(error, "if the server speaks TLS on this port, turn on %s.tls", client->group);
+}
+
 /* ---- replies ---- */
 
 static void client_watch_silence(struct client *client)
@@ -409,12 +422,7 @@ static void client_readable(void *owner)
 	if (!client_take_replies(client))
 		return;
 	if (n < 0) {
-		/* The name of the command says more than the mere end. */
-		if (client->requests_count > 0) {
-			size_t used = strlen(error.text);
-
-			snprintf(error.text + used, sizeof(error.text) - used, " instead of answering %s", first_name(client));
-		}
+		explain_end(client, &error);
 		client_die(client, &error);
 		return;
 	}
@@ -526,6 +534,7 @@ struct client *client_new(struct loop *loop, const struct client_options *option
 
 	client->loop = loop;
 	client->credentials = options->credentials;
+	client->tls = options->tls != NULL;
 	client->blame = options->blame;
 	snprintf(client->group, sizeof(client->group), "%s",
 		 options->group ? options->group : options->blame == ERROR_TARGET ? "target" : "source");

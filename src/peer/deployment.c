@@ -459,6 +459,11 @@ struct tls_context *deployment_tls(const struct deployment *deployment)
 	return deployment->tls;
 }
 
+struct tls_context *deployment_sentinel_tls(const struct deployment *deployment)
+{
+	return deployment->sentinel_tls;
+}
+
 const struct deployment_options *deployment_options(const struct deployment *deployment)
 {
 	return deployment->options;

@@ -57,6 +57,7 @@ const struct server_info *deployment_server(const struct deployment *deployment,
 struct client *deployment_client(struct deployment *deployment, uint32_t shard, struct error *error) WARN_UNUSED;
 /* What a connection of one's own to a node of this deployment needs (shared, read-only, lives as long as the deployment). */
 struct tls_context *deployment_tls(const struct deployment *deployment);
+struct tls_context *deployment_sentinel_tls(const struct deployment *deployment); /* of connections to the Sentinels */
 const struct deployment_options *deployment_options(const struct deployment *deployment);
 
 #endif

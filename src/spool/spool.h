@@ -57,8 +57,15 @@ uint64_t spool_begin_position(const struct spool *spool); /* first position stil
 uint64_t spool_end(const struct spool *spool);            /* one past the last byte appended */
 uint64_t spool_snapshot_end(const struct spool *spool);   /* SPOOL_UNKNOWN while the snapshot is not complete */
 uint64_t spool_disk_bytes(const struct spool *spool);
-/* -1 while in the snapshot. */
+/* Offset of the stream byte at `position`; -1 while in the snapshot. */
 int64_t spool_offset_of(const struct spool *spool, uint64_t position);
+/* Offset up to which the source's stream is contained in what lies before `position`; -1 in the snapshot. */
+static inline int64_t spool_offset_before(const struct spool *spool, uint64_t position)
+{
+	int64_t offset = spool_offset_of(spool, position);
+
+	return offset < 0 ? -1 : offset - 1;
+}
 
 /* ---- writer: the receiver ---- */
 
