@@ -238,7 +238,7 @@ bool option_has_below(const struct option_table *table, struct slice path)
 /* Bytes up to and with the last dot: "source.tls." of "source.tls.ca". */
 static size_t parent_len(struct slice path)
 {
-	const uint8_t *dot = path.len ? memrchr(path.data, '.', path.len) : NULL;
+	const uint8_t *dot = path.data ? memrchr(path.data, '.', path.len) : NULL;
 
 	return dot ? (size_t)(dot - path.data) + 1 : 0;
 }
