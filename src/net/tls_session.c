@@ -206,8 +206,10 @@ static int tls_handshake(struct transport *transport, struct error *error)
 	ERR_clear_error();
 	errno = 0;
 	result = SSL_connect(session->ssl);
-	if (result == 1)
+	if (result == 1) {
+		transport->write_need = NEED_WRITABLE;
 		return 1;
+	}
 	result = session_outcome(session, result, errno, &transport->write_need, error);
 	if (result < 0 && strcmp(error->text, "closed the connection") == 0) {
 		error_set(error, session->blame, "closed the connection during the TLS handshake");
