@@ -1,6 +1,7 @@
 """The smallest replica: asks a master for its data and shows the bytes it got."""
 
 import select
+import time
 
 from bench import wire
 
@@ -12,6 +13,7 @@ class ReplicaProbe:
     """One connection to a master (real or replayed). Use as a context manager."""
 
     def __init__(self, address, password=None, timeout=20):
+        self._timeout = timeout
         self._connection = wire.Connection(wire.Address.parse(address), timeout)
         self._buffer = bytearray()
         self.newlines = 0       # keep-alive newlines met
@@ -116,6 +118,8 @@ class ReplicaProbe:
         return taken
 
     def _receive(self):
+        deadline = time.monotonic() + self._timeout
         while self._acknowledging and not select.select([self._connection], [], [], ACK_SECONDS)[0]:
+            assert time.monotonic() < deadline, f"the master has sent nothing for {self._timeout} s"
             self.acknowledge()
         self._buffer += self._connection.receive_some()

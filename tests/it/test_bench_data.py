@@ -389,6 +389,13 @@ def test_load_follows_a_cluster(bench, wait_for):
             slot = wire.slot_of(b"{%d}" % tag)
             cluster.move_slot(slot, second if cluster.owner(slot) is first else first)
         assert writer.counters["redirected"] > 0
+        # A slot in the middle of its move: new keys are asked for at the target, transactions wait.
+        slot = wire.slot_of(b"{3}")
+        move = cluster.begin_slot_move(slot, second if cluster.owner(slot) is first else first)
+        move.migrate_some(5)
+        redirected = writer.counters["redirected"]
+        wait_for(lambda: writer.counters["redirected"] > redirected + 20, what="writes to a slot on its way")
+        move.migrate_all().finish()
         cluster.failover(cluster.replicas(first)[0])
         count = writer.acknowledged
         wait_for(lambda: writer.acknowledged > count + 300, what="writes after the failover")

@@ -97,7 +97,7 @@ class Report:
 
 
 def compare(source, target, *, expiry_tolerance_ms=0, ignore=(), ignore_in_source=is_heartbeat, ignore_in_target=is_own,
-            databases=None, functions=True):
+            databases=None, functions=True, as_replica=False):
     """Compares two deployments (anything Deployment.of() takes); returns a Report.
 
     expiry_tolerance_ms   expiries may differ by that much; the clock uncertainty of servers before 7.0 comes on top
@@ -105,9 +105,10 @@ def compare(source, target, *, expiry_tolerance_ms=0, ignore=(), ignore_in_sourc
     ignore_in_source / ignore_in_target   functions key -> bool
     databases             only these; default: all that hold keys on either side
     functions             compare the function libraries, where both sides have functions
+    as_replica            do not compare what a replica of the source would not get right either (values.as_replicated)
     """
     with Opened(source) as opened_source, Opened(target) as opened_target:
-        comparison = _Comparison(opened_source, opened_target, expiry_tolerance_ms)
+        comparison = _Comparison(opened_source, opened_target, expiry_tolerance_ms, as_replica)
         matches = _matcher(ignore)
         for database in sorted(databases if databases is not None else {*opened_source.databases(), *opened_target.databases()}):
             comparison.compare_database(database, lambda key: matches(key) or ignore_in_source(key),
@@ -133,7 +134,8 @@ def _matcher(patterns):
 
 
 class _Comparison:
-    def __init__(self, source, target, expiry_tolerance_ms):
+    def __init__(self, source, target, expiry_tolerance_ms, as_replica=False):
+        self.normal = values.as_replicated if as_replica else lambda value: value
         self.source = source
         self.target = target
         self.tolerance = expiry_tolerance_ms
@@ -196,7 +198,7 @@ class _Comparison:
             elif mine.type != theirs.type:
                 self.report.add(database, key, TYPE, f"{mine.type} and {theirs.type}")
             else:
-                detail = values.difference(mine.type, mine.value, theirs.value)
+                detail = values.difference(mine.type, self.normal(mine.value), self.normal(theirs.value))
                 if detail:
                     self.report.add(database, key, VALUE, f"({mine.type}) {detail}")
                 if not self._same_expiry(mine, theirs):

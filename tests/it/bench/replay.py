@@ -335,7 +335,7 @@ class ReplayMaster:
             server |= {"server_name": "valkey", "valkey_version": recording.version_text}
         server |= {"redis_mode": "standalone", "os": "Linux", "arch_bits": 64, "process_id": 1, "run_id": recording.replid[::-1],
                    "tcp_port": self.port, "uptime_in_seconds": 1}
-        replication = {"role": "master", "connected_slaves": len(self.sessions) and 1, "master_replid": self.replid,
+        replication = {"role": "master", "connected_slaves": sum(not session.ended.is_set() for session in self.sessions), "master_replid": self.replid,
                        "master_replid2": self.second_replid or "0" * 40, "master_repl_offset": self.end_offset, "second_repl_offset": -1,
                        "repl_backlog_active": 1, "repl_backlog_size": 1 << 20}
         if recording.redis_level < (4, 0, 0):
@@ -372,11 +372,11 @@ class _Connection:
         if action == RESET:
             # Lingering for 0 seconds makes the kernel send RST.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        else:
-            try:
-                self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass    # the peer was faster
+        try:
+            # Wakes a thread that waits in recv() and keeps the socket open that way. SHUT_RD alone sends no FIN.
+            self._socket.shutdown(socket.SHUT_RD if action == RESET else socket.SHUT_RDWR)
+        except OSError:
+            pass    # the peer was faster
         self._socket.close()
         with self._master._changed:
             if self._session:

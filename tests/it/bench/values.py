@@ -324,3 +324,17 @@ def _common_stream(stream, other):
         names = group.keys() & theirs.get(repr(group["name"]), group).keys()
         common["groups"].append({name: group[name] for name in names})
     return common
+
+
+def as_replicated(value):
+    """The value less what the command stream does not carry exactly, so that a replica of the same version differs from
+    its master in it too: a stream group's entries_read (7.0 and later), its consumers without pending entries (7.2
+    and later)."""
+    if not isinstance(value, dict) or "groups" not in value:
+        return value
+    groups = []
+    for group in value["groups"]:
+        waiting = {consumer for _, consumer, _ in group["pel"]}
+        groups.append({name: part for name, part in group.items() if name not in ("entries_read", "consumers")}
+                      | {"consumers": sorted(waiting)})
+    return value | {"groups": groups}
