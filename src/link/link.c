@@ -114,7 +114,7 @@ static void *receiver_main(void *argument)
 {
 	struct link *link = argument;
 
-	log_set_label(link->label);
+	log_set_label("source"); /* its notes name the node, which may be a replica */
 	receiver_start(link->receiver);
 	loop_run(link->receiver_loop);
 	return NULL;

@@ -1,0 +1,149 @@
+"""keyferry under test: `keyferry sync` in a work directory of its own."""
+
+import itertools
+import json
+import os
+import pathlib
+import socket
+import urllib.request
+
+from . import ports
+from .process import Process
+from .waiting import wait_for
+
+_numbers = itertools.count()
+
+
+def binary():
+    """The program under test, from the environment variable KEYFERRY."""
+    path = os.environ.get("KEYFERRY")
+    if not path or not os.access(path, os.X_OK):
+        raise RuntimeError("the environment variable KEYFERRY does not name the program to test; `make check` sets it")
+    return os.path.abspath(path)
+
+
+class Ferry:
+    """One task. start() may be called again after it has ended: it resumes in the same work directory.
+
+        ferry = Ferry(bench, source, target, {"target.existing": "merge"}).start()
+        ferry.wait_streaming()
+        ...
+        assert ferry.stop() == 0
+    """
+
+    def __init__(self, bench, source, target, options=None, arguments=(), listen=True, document=None, environment=None):
+        """source, target   URLs, or anything that has a .url
+        options          --set path=value
+        arguments        further words of the command line
+        document         a task document (dict) to be written as JSON instead of the two URLs
+        """
+        self.folder = pathlib.Path(bench.folder) / f"ferry-{next(_numbers)}"
+        self.folder.mkdir()
+        self.data = self.folder / "data"
+        self.output = self.folder / "output"
+        self._port = ports.reserve() if listen else None
+        self.port = self._port.number if listen else None
+        self._environment = environment or {}
+        self.process = None
+        argv = [binary(), "sync"]
+        if document is not None:
+            path = self.folder / "task.yaml"
+            path.write_text(json.dumps(document))
+            argv.append(path)
+        if source is not None:
+            argv += ["--source", getattr(source, "url", source)]
+        if target is not None:
+            argv += ["--target", getattr(target, "url", target)]
+        argv += ["--data", self.data, "--no-progress"]
+        if listen:
+            argv += ["--listen", f"127.0.0.1:{self.port}"]
+        for name, value in (options or {}).items():
+            argv += ["--set", f"{name}={value}"]
+        self._argv = argv + list(arguments)
+        bench.servers.append(self)  # ends with the test, and its log is in the report of a failure
+
+    def start(self, *more):
+        argv = self._argv + list(more)
+        if self._environment:
+            argv = ["env", *(f"{name}={value}" for name, value in self._environment.items()), *argv]
+        self.process = Process(argv, self.folder, self.output)
+        return self
+
+    def run(self, *more, timeout=120):
+        """Starts it and waits for its end; returns the exit code."""
+        return self.start(*more).wait(timeout)
+
+    def run_until_caught_up(self, timeout=180):
+        code = self.run("--stop-when", "caught-up", timeout=timeout)
+        assert code == 0, f"keyferry ended with {code}:\n{self.log}"
+        return self
+
+    def wait(self, timeout=120):
+        return self.process.wait(timeout)
+
+    def stop(self, timeout=60):
+        """SIGTERM; returns the exit code."""
+        return self.process.stop(timeout)
+
+    def kill(self):
+        self.process.kill()
+
+    @property
+    def log(self):
+        return self.output.read_text(errors="replace") if self.output.exists() else ""
+
+    # What the bench wants of everything that it ends.
+    def log_tail(self):
+        return f"--- keyferry in {self.folder}\n" + "\n".join(self.log.splitlines()[-60:])
+
+    def close(self):
+        if self.process and self.process.running:
+            self.process.kill()
+        if self._port:
+            self._port.release()
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+    def status(self):
+        return json.loads(self.get("/status"))
+
+    def check_running(self):
+        assert self.process.running, f"keyferry has ended with {self.process.exit_code}:\n{self.log}"
+
+    def _wait(self, condition, timeout, what):
+        def look():
+            if not self.process.running:
+                raise RuntimeError(f"keyferry has ended with {self.process.exit_code} before {what}:\n{self.log}")
+            return condition(self.status())
+        wait_for(look, timeout=timeout, what=what)
+        return self
+
+    def wait_status(self, condition, timeout=120, what="the status asked for"):
+        """condition: function of the status document."""
+        return self._wait(condition, timeout, what)
+
+    def wait_streaming(self, timeout=180):
+        return self._wait(lambda status: status["state"] == "streaming", timeout, "streaming")
+
+    def wait_log(self, text, timeout=60):
+        wait_for(lambda: text in self.log, timeout=timeout, what=f"{text!r} in keyferry's log")
+        return self
+
+    def wait_in_step(self, *masters, timeout=120):
+        """Everything that the source masters (bench servers) have written by now is applied. No writer may be running
+        whose commands matter: what is written later may or may not be."""
+        goals = {server.address: server.info("replication")["master_repl_offset"] for server in masters}
+
+        def reached(status):
+            links = {link["source"]: link for link in status["links"]}
+            return all((links[name]["position"]["applied"] or -1) >= goal for name, goal in goals.items())
+        return self._wait(reached, timeout, f"offsets {goals}")
+
+
+def unused_address():
+    """host:port where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
