@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Joins commands.json and facts.json into the C table of src/wire/command.c: make_table.py COMMANDS FACTS OUTPUT.
 
-Fails when a fact names a command that does not exist, or when a command whose keys depend on the arguments has no rule for them."""
+Fails when a fact names a command that does not exist, or when a command whose keys depend on the arguments has no rule."""
 
 import json
 import sys
@@ -71,7 +71,8 @@ def c_row(row, facts, containers):
     at = numbers[0] if numbers else 0
     every = numbers[1] if len(numbers) > 1 else 1
     return (f'\t{{.name = "{name}", .name_len = {len(name)}, .arity = {row["arity"]}, .flags = {" | ".join(flags) or 0},\n'
-            f"\t .keys = {{{first}, {last}, {step}}}, .key_rule = COMMAND_KEYS_{kind.upper()}, .key_at = {at}, .key_step = {every},\n"
+            f"\t .keys = {{{first}, {last}, {step}}}, .key_rule = COMMAND_KEYS_{kind.upper()}, "
+            f".key_at = {at}, .key_step = {every},\n"
             f"\t .safe_form = COMMAND_FORM_{facts['replay_safe_forms'].get(name, 'none').upper()}, "
             f".container = {str(name in containers).lower()},\n"
             f"\t .redis_since = {version(row['redis_since']):#08x}, .valkey_since = {version(row['valkey_since']):#08x}}},")

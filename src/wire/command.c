@@ -13,7 +13,7 @@ struct place {
 #include "wire/command_table.inc"
 
 #define HASH_BEGIN 0x811c9dc5u
-/* Stands between name and sub-command in the hash, where the row's name has a blank: so one word with a blank in it is not found. */
+/* Between name and sub-command in the hash, where the row's name has a blank: so one word with a blank in it is not found. */
 #define BAR SLICE("|")
 
 static inline uint8_t lower(uint8_t c)
@@ -21,7 +21,7 @@ static inline uint8_t lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-/* FNV-1a over the bytes with bit 5 set: letters hash alike in both cases, and what else that mixes up the comparison tells apart. */
+/* FNV-1a over the bytes with bit 5 set: letters hash alike in both cases; what else that mixes up, the comparison tells apart. */
 static inline uint32_t hash_more(uint32_t hash, struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++)
@@ -385,8 +385,8 @@ static int16_t clamp_arity(int arity)
 	return (int16_t)(arity > INT16_MAX ? INT16_MAX : arity < -INT16_MAX ? -INT16_MAX : arity);
 }
 
-const struct command_info *command_table_learn(struct command_table *table, struct slice name, int arity, bool write, bool movable,
-					       struct command_keys keys)
+const struct command_info *command_table_learn(struct command_table *table, struct slice name, int arity, bool write,
+					       bool movable, struct command_keys keys)
 {
 	struct learned *learned;
 

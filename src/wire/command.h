@@ -65,18 +65,17 @@ struct command_info {
 /* Looks up argv[0], and argv[1] for containers ("XGROUP CREATE"). NULL: not in the table, or a sub-command that is not. */
 const struct command_info *command_lookup(uint32_t argc, const struct slice *argv);
 
-/* Calls visit(owner, index) for each argument that is a key, the target of a *STORE included, in the order of the arguments but for
- * targets that stand last (SORT ... STORE); movable keys are understood for every command of the table. `visit` may be NULL. Returns
- * the number of keys, or -1 (nothing was visited) when the arguments make no sense (too few, numkeys not a number): the command
- * would fail at the server too. */
+/* Calls visit(owner, index) for each argument that is a key, the target of a *STORE included, in the order of the arguments;
+ * movable keys are understood for every command of the table. `visit` may be NULL. Returns the number of keys, or -1 (nothing was
+ * visited) when the arguments make no sense (too few, numkeys not a number): the command would fail at the server too. */
 int command_keys(const struct command_info *info, uint32_t argc, const struct slice *argv,
 		 void (*visit)(void *owner, uint32_t index), void *owner);
 /* The first key's argument index; 0: none, or no sensible arguments. */
 uint32_t command_first_key(const struct command_info *info, uint32_t argc, const struct slice *argv);
 
-/* Whether this very command is replay-safe: its flag, or for COMMAND_REPLAY_SAFE_FORMS its arguments, say so. docs/replay-safety.md
- * has the reasons. In a replay such a command may be answered by an error (WRONGTYPE: the key has its later type by now) or a nil;
- * the commands behind it put that right. */
+/* Whether this very command is replay-safe: its flag, or for COMMAND_REPLAY_SAFE_FORMS its arguments, say so. The reasons are
+ * in docs/replay-safety.md. In a replay such a command may be answered by an error (WRONGTYPE: the key has its later type by now)
+ * or a nil; the commands behind it put that right. */
 bool command_is_replay_safe(const struct command_info *info, uint32_t argc, const struct slice *argv);
 
 /* ---- learned commands ---- */
@@ -88,10 +87,10 @@ struct command_table *command_table_new(void);
 void command_table_free(struct command_table *table);
 /* The built-in table first, then what was learned; a NULL table has learned nothing. */
 const struct command_info *command_table_lookup(const struct command_table *table, uint32_t argc, const struct slice *argv);
-/* Remembers COMMAND INFO's answer, in place of an earlier one of that name ("name" or "name sub-command", any case); the row lives as
- * long as the table. `movable` commands whose keys cannot be told are kept with COMMAND_MOVABLE_KEYS and no keys: command_keys()
- * answers -1 for them. NULL: the name is empty or longer than COMMAND_NAME_MAX, or COMMAND_LEARNED_MAX commands are known. */
-const struct command_info *command_table_learn(struct command_table *table, struct slice name, int arity, bool write, bool movable,
-					       struct command_keys keys);
+/* Remembers COMMAND INFO's answer, in place of an earlier one of that name ("name" or "name sub-command", any case); the row
+ * lives as long as the table. `movable` commands whose keys cannot be told are kept with COMMAND_MOVABLE_KEYS and no keys:
+ * command_keys() answers -1 for them. NULL: the name is empty or longer than COMMAND_NAME_MAX, or COMMAND_LEARNED_MAX commands are known. */
+const struct command_info *command_table_learn(struct command_table *table, struct slice name, int arity, bool write,
+					       bool movable, struct command_keys keys);
 
 #endif

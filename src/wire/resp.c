@@ -89,7 +89,8 @@ static void argv_rebase(struct resp_command_parser *parser, const uint8_t *data)
 		parser->argv[i].data = data + ((uintptr_t)parser->argv[i].data - parser->base);
 }
 
-static enum parse command_ok(struct resp_command_parser *parser, uint64_t at, uint32_t *argc, struct slice **argv, uint64_t *taken)
+static enum parse command_ok(struct resp_command_parser *parser, uint64_t at, uint32_t *argc, struct slice **argv,
+			     uint64_t *taken)
 {
 	*argc = parser->done;
 	*argv = parser->argv;

@@ -1,4 +1,4 @@
-/* Any arguments, one a line: the keys of the built-in and of a learned table lie inside the command, and all ways of asking agree. */
+/* Any arguments, one a line: keys of the built-in table and of a learned one lie inside the command, all ways of asking agree. */
 #include "wire/command.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Commands: whole, in pieces, with memory that moves: always the same answer; what was parsed, written again, parses to the same. */
+/* Commands: whole, in pieces, with memory that moves: always the same answer. What was parsed, written again, parses alike. */
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "wire/resp.h"

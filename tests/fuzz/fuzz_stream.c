@@ -19,7 +19,8 @@ static bool same_event(const struct event *a, const struct event *b)
 }
 
 /* The same bytes again, handed out step by step in memory that moves, by a decoder that stands at the same place. */
-static enum parse decode_in_pieces(struct stream_decoder *decoder, struct slice in, size_t step, uint64_t position, struct event *event)
+static enum parse decode_in_pieces(struct stream_decoder *decoder, struct slice in, size_t step, uint64_t position,
+				   struct event *event)
 {
 	enum parse result = PARSE_MORE;
 

@@ -121,7 +121,8 @@ static void plain_stream(void **state)
 static void transaction(void **state)
 {
 	(void)state;
-	assert_stream(SLICE("*1\r\n$5\r\nMULTI\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n*4\r\n$5\r\nBITOP\r\n$3\r\nNOT\r\n$1\r\nd\r\n$1\r\ns\r\n"
+	assert_stream(SLICE("*1\r\n$5\r\nMULTI\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
+			    "*4\r\n$5\r\nBITOP\r\n$3\r\nNOT\r\n$1\r\nd\r\n$1\r\ns\r\n"
 			    "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nexec\r\n*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n"),
 		      "command begin db0 MULTI key= 1015\n"
 		      "progress inside db3 SELECT key= 1038\n"
@@ -136,7 +137,8 @@ static void bad_streams(void **state)
 	(void)state;
 	assert_bad(SLICE("*1\r\n$4\r\nEXEC\r\n"), "command stream at position 1000: EXEC without MULTI");
 	assert_bad(SLICE("*1\r\n$5\r\nMULTI\r\n*1\r\n$5\r\nMULTI\r\n"), "command stream at position 1015: MULTI inside a transaction");
-	assert_bad(SLICE("*1\r\n$5\r\nMULTI\r\n*1\r\n$7\r\nDISCARD\r\n"), "command stream at position 1015: DISCARD, which no master sends");
+	assert_bad(SLICE("*1\r\n$5\r\nMULTI\r\n*1\r\n$7\r\nDISCARD\r\n"),
+		   "command stream at position 1015: DISCARD, which no master sends");
 	assert_bad(SLICE("\n*2\r\n$6\r\nSELECT\r\n$2\r\n-1\r\n"),
 		   "command stream at position 1001: SELECT of \"-1\", which is no database number");
 	assert_bad(SLICE("*2\r\n$6\r\nSELECT\r\n$10\r\n2147483648\r\n"),
@@ -178,7 +180,8 @@ static void learned_command(void **state)
 
 	(void)state;
 	command_table_learn(table, SLICE("json.set"), -4, true, false, (struct command_keys){1, 1, 1});
-	assert_int_equal(stream_decode(decoder, SLICE("*4\r\n$8\r\nJSON.SET\r\n$1\r\nk\r\n$1\r\n$\r\n$1\r\n1\r\n"), 0, &event, &need, &error),
+	assert_int_equal(stream_decode(decoder, SLICE("*4\r\n$8\r\nJSON.SET\r\n$1\r\nk\r\n$1\r\n$\r\n$1\r\n1\r\n"), 0, &event, &need,
+				       &error),
 			 PARSE_OK);
 	assert_non_null(event.info);
 	assert_true(slice_equal(event.key, SLICE("k")));

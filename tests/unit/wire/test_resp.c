@@ -207,7 +207,8 @@ static void need_is_exact_for_bulks(void **state)
 
 	(void)state;
 	resp_command_parser_init(&parser);
-	assert_int_equal(resp_command_parse(&parser, slice_make(text, sizeof(text) - 1), &argc, &argv, &taken, &need, &fault), PARSE_MORE);
+	assert_int_equal(resp_command_parse(&parser, slice_make(text, sizeof(text) - 1), &argc, &argv, &taken, &need, &fault),
+			 PARSE_MORE);
 	assert_int_equal(need, 18 + 10 + 2);
 	/* The header and the first length alone: the second argument is at least six bytes. */
 	resp_command_parser_reset(&parser);
@@ -263,7 +264,8 @@ static void big_bulk_is_asked_for(void **state)
 
 	(void)state;
 	resp_command_parser_init(&parser);
-	assert_int_equal(resp_command_parse(&parser, SLICE("*1\r\n$1099511627776\r\nx"), &argc, &argv, &taken, &need, &fault), PARSE_MORE);
+	assert_int_equal(resp_command_parse(&parser, SLICE("*1\r\n$1099511627776\r\nx"), &argc, &argv, &taken, &need, &fault),
+			 PARSE_MORE);
 	assert_true(need == 20 + (1ULL << 40) + 2);
 	resp_command_parser_free(&parser);
 }
