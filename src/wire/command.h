@@ -89,7 +89,8 @@ void command_table_free(struct command_table *table);
 const struct command_info *command_table_lookup(const struct command_table *table, uint32_t argc, const struct slice *argv);
 /* Remembers COMMAND INFO's answer, in place of an earlier one of that name ("name" or "name sub-command", any case); the row
  * lives as long as the table. `movable` commands whose keys cannot be told are kept with COMMAND_MOVABLE_KEYS and no keys:
- * command_keys() answers -1 for them. NULL: the name is empty or longer than COMMAND_NAME_MAX, or COMMAND_LEARNED_MAX commands are known. */
+ * command_keys() answers -1 for them. NULL: the name is empty or longer than COMMAND_NAME_MAX, or COMMAND_LEARNED_MAX commands
+ * are known. */
 const struct command_info *command_table_learn(struct command_table *table, struct slice name, int arity, bool write,
 					       bool movable, struct command_keys keys);
 
