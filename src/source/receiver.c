@@ -137,11 +137,21 @@ static void receiver_disconnect(struct receiver *receiver)
 	receiver_set_state(receiver, RECEIVER_CONNECTING);
 }
 
-/* The connection is of no use any more: says why, and tries again later. */
+/* Puts the peer's address before a text that does not name it. */
+static struct error receiver_name_peer(const struct receiver *receiver, const struct error *error)
+{
+	char peer[ENDPOINT_TEXT_MAX];
+	struct error named = *error;
+
+	error_prefix(&named, "%s", endpoint_format(&receiver->options.endpoint, peer));
+	return named;
+}
+
+/* The connection is of no use any more: says why (the text names the peer), and tries again later. */
 static void receiver_lose(struct receiver *receiver, const struct error *error)
 {
 	uint64_t now = clock_monotonic_us();
-	char plan[80] = "with a new snapshot";
+	char plan[80] = "with a new snapshot", text[sizeof(error->text) + sizeof(error->hint) + 200];
 	uint32_t delay;
 	int64_t held;
 
@@ -155,22 +165,21 @@ static void receiver_lose(struct receiver *receiver, const struct error *error)
 	held = intake_held_offset(&receiver->intake);
 	if (held >= 0 && !receiver->resync_asked)
 		snprintf(plan, sizeof(plan), "from offset %" PRId64, held);
-	receiver_note(receiver, LOG_WARNING, "%s%s%s%s; trying again in %.1f s, to go on %s", error->text, error->hint[0] != '\0' ? " (" : "",
-		      error->hint, error->hint[0] != '\0' ? ")" : "", delay / 1000.0, plan);
+	snprintf(text, sizeof(text), "%s%s%s%s; trying again in %.1f s, to go on %s", error->text, error->hint[0] != '\0' ? " (" : "",
+		 error->hint, error->hint[0] != '\0' ? ")" : "", delay / 1000.0, plan);
+	receiver->events.note(receiver->owner, LOG_WARNING, text);
 }
 
 /* As receiver_lose(), for a cause that only the operator can mend: at the very beginning that is the end. */
 static void receiver_refused(struct receiver *receiver, const struct error *error)
 {
-	char peer[ENDPOINT_TEXT_MAX];
-	struct error told = *error;
+	struct error told = *error; /* stopping may free what it stands in */
 
 	if (receiver->received) {
 		receiver_lose(receiver, error);
 		return;
 	}
 	receiver_stop(receiver);
-	error_prefix(&told, "%s", endpoint_format(&receiver->options.endpoint, peer));
 	receiver->events.gave_up(receiver->owner, &told);
 }
 
@@ -368,6 +377,7 @@ static enum hold receiver_act(struct receiver *receiver)
 static bool receiver_next_step(struct receiver *receiver)
 {
 	struct slice in = slice_make(receiver->in + receiver->in_start, receiver->in_end - receiver->in_start);
+	struct error error;
 	size_t taken;
 
 	receiver->step = psync_next(&receiver->psync, in, &taken, &receiver->bytes);
@@ -377,10 +387,12 @@ static bool receiver_next_step(struct receiver *receiver)
 		receiver_send(receiver); /* the handshake's next question */
 		return false;
 	case PSYNC_FAILED:
-		receiver_lose(receiver, &receiver->psync.error);
+		error = receiver_name_peer(receiver, &receiver->psync.error);
+		receiver_lose(receiver, &error);
 		return false;
 	case PSYNC_REFUSED:
-		receiver_refused(receiver, &receiver->psync.error);
+		error = receiver_name_peer(receiver, &receiver->psync.error);
+		receiver_refused(receiver, &error);
 		return false;
 	case PSYNC_SNAPSHOT_BYTES:
 		atomic_fetch_add_explicit(&receiver->snapshot_received, receiver->bytes.len, memory_order_relaxed);
@@ -531,6 +543,7 @@ static void receiver_check_silence(struct receiver *receiver)
 	    silent_us < (uint64_t)receiver->options.repl_timeout_ms * 1000)
 		return;
 	error_set(&error, ERROR_SOURCE, "nothing was heard of the source for %.1f s", (double)silent_us / 1e6);
+	error = receiver_name_peer(receiver, &error);
 	receiver_lose(receiver, &error);
 }
 
