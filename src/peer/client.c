@@ -501,8 +501,11 @@ static void setname_answered(void *owner, const struct client_reply *reply, cons
 static void hello_make(struct client *client, const char *name)
 {
 	const struct credentials *credentials = client->credentials;
-	bool ok = buffer_reserve(&client->hello, 4096); /* not grown later, which would leave a copy of the password behind */
+	bool ok = true;
 
+	/* Room for all of it at once: a buffer that grows leaves a copy of the password behind. */
+	if (credentials || name)
+		ok = buffer_reserve(&client->hello, 4096);
 	if (credentials && credentials->password) {
 		if (credentials->username)
 			ok = ok && resp_command_write_strings(&client->hello, "AUTH", credentials->username, credentials->password, NULL);
