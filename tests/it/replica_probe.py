@@ -89,6 +89,11 @@ class ReplicaProbe:
     def acknowledge(self, offset=None):
         self._connection.send(wire.encode("REPLCONF", "ACK", self.offset if offset is None else offset))
 
+    def psync_and_read_to_the_end(self):
+        """PSYNC and everything that follows, unparsed."""
+        self._connection.send(wire.encode("PSYNC", "?", -1))
+        return self.read_to_the_end()
+
     def read_to_the_end(self):
         """Everything until the master ends the connection; ("closed" or "reset", the bytes)."""
         try:

@@ -280,7 +280,11 @@ def _expiry_text(expiry):
 def snapshot_of(deployment, databases=None, ignored=lambda key: is_heartbeat(key) or is_own(key)):
     """All data as the records of the fixtures' expected*.jsonl, ordered by database and key. Expiries of servers before
     7.0 are only about right (see values.read_expiries)."""
-    records = []
+    return [record for record, _ in _records(deployment, databases, ignored)]
+
+
+def _records(deployment, databases=None, ignored=lambda key: is_heartbeat(key) or is_own(key)):
+    """Yields (record, uncertainty of its expiry in ms)."""
     with Opened(deployment) as opened:
         for database in opened.databases() if databases is None else databases:
             located, duplicates = opened.locate(database, ignored)
@@ -288,10 +292,9 @@ def snapshot_of(deployment, databases=None, ignored=lambda key: is_heartbeat(key
             for batch in _batches(sorted(located)):
                 for key, state in zip(batch, _read(opened, database, batch, located)):
                     if state.type != "none":
-                        records.append({"db": database, "key": values.text_form(key), "type": state.type,
-                                        "ttl_at_ms": None if state.expiry == values.NO_EXPIRY else state.expiry,
-                                        "value": values.json_form(state.type, state.value)})
-    return records
+                        yield {"db": database, "key": values.text_form(key), "type": state.type,
+                               "ttl_at_ms": None if state.expiry == values.NO_EXPIRY else state.expiry,
+                               "value": values.json_form(state.type, state.value)}, state.uncertainty
 
 
 def read_expected(path):
@@ -316,8 +319,10 @@ def compare_with_expected(deployment, expected, *, any_expiry=(), expiry_toleran
     """
     wanted = expected if isinstance(expected, list) else read_expected(expected)
     free = {(database, key if isinstance(key, bytes) else values.bytes_of_text_form(key)) for database, key in any_expiry}
-    mine = {key: record for key, record in _indexed(wanted) if not ignored(key[1])}
-    theirs = {key: record for key, record in _indexed(snapshot_of(deployment, **options)) if not ignored(key[1])}
+    mine = {_place(record): record for record in wanted if not ignored(_place(record)[1])}
+    found = [(record, uncertainty) for record, uncertainty in _records(deployment, **options) if not ignored(_place(record)[1])]
+    theirs = {_place(record): record for record, _ in found}
+    tolerance = expiry_tolerance_ms + max((uncertainty for _, uncertainty in found), default=0)
     report = Report()
     report.source_keys, report.target_keys = len(mine), len(theirs)
     for place in sorted(mine.keys() | theirs.keys()):
@@ -331,7 +336,7 @@ def compare_with_expected(deployment, expected, *, any_expiry=(), expiry_toleran
         else:
             if not values.same_json_form(left["type"], left["value"], right["value"]):
                 report.add(*place, VALUE, f"({left['type']}) {_first_json_difference(left['value'], right['value'])}")
-            if not _same_json_expiry(left["ttl_at_ms"], right["ttl_at_ms"], place in free, expiry_tolerance_ms):
+            if not _same_json_expiry(left["ttl_at_ms"], right["ttl_at_ms"], place in free, tolerance):
                 report.add(*place, EXPIRY, f"{left['ttl_at_ms']} and {right['ttl_at_ms']}")
     return report
 
@@ -345,8 +350,8 @@ def compare_functions_with_expected(deployment, path):
     return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
 
 
-def _indexed(records):
-    return (((record["db"], values.bytes_of_text_form(record["key"])), record) for record in records)
+def _place(record):
+    return record["db"], values.bytes_of_text_form(record["key"])
 
 
 def _same_json_expiry(left, right, free, tolerance):
@@ -367,8 +372,8 @@ def _first_json_difference(left, right):
 
 def _arguments():
     parser = argparse.ArgumentParser(description="Compare two Redis or Valkey deployments exactly.",
-                                     epilog="An address is host:port or redis[s]://[user:password@]host:port; several, separated by commas, "
-                                            "name nodes of a cluster, or standalone masters that together are one deployment.")
+                                     epilog="An address is host:port or redis[s]://[user:password@]host:port; several, separated "
+                                            "by commas, are nodes of a cluster, or standalone masters that form one deployment.")
     parser.add_argument("--source", required=True, metavar="ADDRESS")
     parser.add_argument("--target", required=True, metavar="ADDRESS")
     parser.add_argument("--tls-ca", metavar="FILE", help="verify TLS peers with this CA")

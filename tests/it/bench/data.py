@@ -32,7 +32,9 @@ FIRST_EXPIRY_MS = 4102444800000   # 2100-01-01: fixed, so that a data set is the
 WORDS = ("user", "order", "session", "cart", "item", "price", "state", "token", "a", "of", "count", "login", "europe", "blue")
 LIBRARY = b"""#!lua name=bench
 redis.register_function('bench_set', function(keys, args) return redis.call('SET', keys[1], args[1]) end)
-redis.register_function{function_name='bench_get', callback=function(keys) return redis.call('GET', keys[1]) end, flags={'no-writes'}}
+redis.register_function{function_name='bench_get', flags={'no-writes'}, callback=function(keys)
+  return redis.call('GET', keys[1])
+end}
 """
 
 
@@ -122,10 +124,12 @@ class Maker:
         return [(b"ZADD", key, *(part for member in members for part in (repr(self.rng.uniform(-1e6, 1e6)), member)))]
 
     def zset_of_numbers(self, key):
-        return [(b"ZADD", key, *(part for score in (b"-inf", b"-1", b"-0", b"0", b"0.1", b"1e300", b"+inf") for part in (score, b"m" + score)))]
+        scores = (b"-inf", b"-1", b"-0", b"0", b"0.1", b"1e300", b"+inf")
+        return [(b"ZADD", key, *(part for score in scores for part in (score, b"m" + score)))]
 
     def geo(self, key):
-        return [(b"GEOADD", key, b"13.361389", b"38.115556", b"Palermo", self.rng.uniform(-180, 180), self.rng.uniform(-80, 80), b"somewhere")]
+        return [(b"GEOADD", key, b"13.361389", b"38.115556", b"Palermo",
+                 self.rng.uniform(-180, 180), self.rng.uniform(-80, 80), b"somewhere")]
 
     def stream(self, key):
         if not self.features["XADD"]:
@@ -178,7 +182,8 @@ class Maker:
     def large_stream(self, key):
         if not self.features["XADD"]:
             return self.large_hash(key)
-        commands = [(b"XADD", key, b"%d-%d" % (at // 3 + 1, at % 3), b"sensor", at % 7, b"reading", self.word()) for at in range(300)]
+        commands = [(b"XADD", key, b"%d-%d" % (at // 3 + 1, at % 3), b"sensor", at % 7, b"reading", self.word())
+                    for at in range(300)]
         commands += [(b"XGROUP", b"CREATE", key, b"readers", b"0"),
                      (b"XREADGROUP", b"GROUP", b"readers", b"reader", b"COUNT", 150, b"STREAMS", key, b">"),
                      (b"XACK", key, b"readers", *(b"%d-1" % at for at in range(1, 30))),
@@ -190,17 +195,17 @@ class Maker:
             return self.large_set(key)
         return [(b"XADD", key, b"5-5", b"a", b"b"), (b"XGROUP", b"CREATE", key, b"g", b"0"), (b"XDEL", key, b"5-5")]
 
-    SMALL = (int8, int32, int64, short, short, short, text, text, binary, empty, appended, bitmap, hyperloglog, list, list_of_numbers,
-             set, intset, hash, hash, hash_with_field_expiry, zset, zset_of_numbers, geo, stream, stream_with_group)
-    LARGE = (large_text, large_noise, large_list, large_set, large_intset, large_hash, hash_of_long_values, large_zset, large_stream,
-             emptied_stream)
+    SMALL = (int8, int32, int64, short, short, short, text, text, binary, empty, appended, bitmap, hyperloglog, list,
+             list_of_numbers, set, intset, hash, hash, hash_with_field_expiry, zset, zset_of_numbers, geo, stream,
+             stream_with_group)
+    LARGE = (large_text, large_noise, large_list, large_set, large_intset, large_hash, hash_of_long_values, large_zset,
+             large_stream, emptied_stream)
 
     def special(self, prefix):
-        """Keys with odd names, once for each database; the very empty key only without a prefix to keep apart."""
-        names = [prefix + b"\x00\r\n\xff{", prefix + b"*3\r\n$3\r\nSET\r\n", prefix + "käse".encode(), prefix + b"long:" + b"k" * 5000,
-                 prefix + b"{}a", prefix + b"{}}", prefix + b"a{b}{c}", prefix + b" ", prefix + b"12345"]
-        for name in names:
-            yield name, self.hash(name)
+        """Keys with odd names, once for each database; the empty one has no prefix either."""
+        for name in (b"\x00\r\n\xff{", b"*3\r\n$3\r\nSET\r\n", "käse".encode(), b"long:" + b"k" * 5000, b"{}a",
+                     b"{}}", b"a{b}{c}", b" ", b"12345"):
+            yield prefix + name, self.hash(prefix + name)
         yield b"", [(b"SET", b"", prefix + b"the empty key")]
 
 
@@ -306,7 +311,8 @@ class _Writer:
 
 def _arguments():
     parser = argparse.ArgumentParser(description="Fill a Redis or Valkey deployment with a data set of every type.")
-    parser.add_argument("--address", required=True, help="host:port, or redis[s]://[user:password@]host:port; of a cluster any node")
+    parser.add_argument("--address", required=True, metavar="ADDRESS",
+                        help="host:port, or redis[s]://[user:password@]host:port; of a cluster any node")
     parser.add_argument("--keys", type=int, default=10000, help="keys in each database (10000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--databases", default="0", help="numbers separated by commas (0)")
@@ -319,8 +325,9 @@ def main():
     """The program. Returns its exit code."""
     arguments = _arguments()
     try:
-        written = fill(arguments.address, arguments.keys, arguments.seed, [int(number) for number in arguments.databases.split(",")],
-                       arguments.prefix.encode(), functions=arguments.functions)
+        databases = [int(number) for number in arguments.databases.split(",")]
+        written = fill(arguments.address, arguments.keys, arguments.seed, databases, arguments.prefix.encode(),
+                       functions=arguments.functions)
     except (OSError, ValueError, wire.ReplyError) as error:
         print(f"data: {error}", file=sys.stderr)
         return 1

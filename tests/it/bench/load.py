@@ -34,210 +34,18 @@ if not __package__:
 
 # pylint: disable=wrong-import-position
 from . import wire  # noqa: E402
-from .data import features_of  # noqa: E402
 from .deployment import Deployment  # noqa: E402
+from .mix import FEATURES, Mix  # noqa: E402
 
 TICK_SECONDS = 0.01
 BATCH_UNITS = 500           # the most that one tick makes
 WAITING_UNITS = 2000        # units that could not be delivered; no new ones are made beyond
 RETRY_SECONDS = 0.1         # between attempts to reach a node again
 ANSWER_SECONDS = 5          # a node that takes longer counts as gone
-LONG_MS = 10 * 365 * 86400 * 1000   # expiries are far away: nothing expires during a test
 # The cluster's ways of saying "not now" or "not here".
 LATER = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "ASK", "MOVED", "NOREPLICAS", "MISCONF")
 # Answers that only say that the key was not there any more.
 HARMLESS = ("BUSYGROUP", "NOGROUP")
-
-
-class Unit:
-    """Commands that are sent together to one slot of one database."""
-
-    __slots__ = ("key", "database", "request", "answers", "transaction")
-
-    def __init__(self, key, database, commands, transaction):
-        self.key = key
-        self.database = database
-        self.transaction = transaction
-        if transaction:
-            commands = [(b"MULTI",), *commands, (b"EXEC",)]
-        self.request = b"".join([wire.encode(*command) for command in commands])
-        self.answers = len(commands)
-
-
-class Mix:
-    """Draws units of commands."""
-
-    def __init__(self, rng, features, mode, prefix, keys, databases):
-        self.rng = rng
-        self.features = features
-        self.prefix = prefix
-        self.databases = databases
-        self.tags = max(1, keys // 50)
-        self.makers = self.SAFE if mode == "safe" else self.ALL
-        self.mode = mode
-        self._tag = 0
-
-    def unit(self):
-        """The next unit."""
-        rng = self.rng
-        self._tag = int(rng.random() * self.tags)
-        # One in twenty is a transaction of several; never in safe mode, where a lost EXEC would be sent again.
-        several = self.mode == "all" and rng.random() < 0.05
-        commands = []
-        while not commands or (several and len(commands) < 4):
-            commands += rng.choice(self.makers)(self)
-        database = self.databases[int(rng.random() * len(self.databases))] if len(self.databases) > 1 else self.databases[0]
-        return Unit(b"{%d}" % self._tag, database, commands, several)
-
-    # -- names and values -------------------------------------------------------------------------------------------
-
-    def key(self, kind, numbers=5):
-        return b"%b{%d}:%b:%d" % (self.prefix, self._tag, kind, int(self.rng.random() * numbers))
-
-    def two_keys(self, kind, numbers=5):
-        """Two different ones."""
-        return [b"%b{%d}:%b:%d" % (self.prefix, self._tag, kind, number) for number in self.rng.sample(range(numbers), 2)]
-
-    def any_key(self):
-        return self.key(self.rng.choice((b"s", b"n", b"l", b"e", b"h", b"z", b"x", b"b")))
-
-    def member(self):
-        return b"m%d" % int(self.rng.random() * 30)
-
-    def value(self):
-        size = int(self.rng.random() * 40) if self.rng.random() < 0.95 else 3000
-        return self.rng.randbytes(size // 2) + b"v" * (size // 2)
-
-    def number(self):
-        return int(self.rng.random() * 200) - 100
-
-    def score(self):
-        return repr(self.rng.uniform(-1000, 1000))
-
-    @staticmethod
-    def far():
-        return int(time.time() * 1000) + LONG_MS
-
-    # -- what may be repeated ---------------------------------------------------------------------------------------
-
-    def set(self):
-        return [(b"SET", self.key(b"s"), self.value())]
-
-    def set_with_expiry(self):
-        return [(b"SET", self.key(b"s"), self.value(), b"PX", LONG_MS)]
-
-    def mset(self):
-        return [(b"MSET", self.key(b"s"), self.value(), self.key(b"s"), self.value())]
-
-    def hset(self):
-        return [(b"HMSET", self.key(b"h"), b"first", 1, self.member(), self.value())]
-
-    def hdel(self):
-        return [(b"HDEL", self.key(b"h"), self.member())]
-
-    def sadd(self):
-        return [(b"SADD", self.key(b"e"), b"first", self.member(), self.member())]
-
-    def srem(self):
-        return [(b"SREM", self.key(b"e"), self.member())]
-
-    def zadd(self):
-        return [(b"ZADD", self.key(b"z"), 0, b"first", self.score(), self.member())]
-
-    def zrem(self):
-        return [(b"ZREM", self.key(b"z"), self.member())]
-
-    def pexpireat(self):
-        return [(b"PEXPIREAT", self.any_key(), self.far())]
-
-    def persist(self):
-        return [(b"PERSIST", self.any_key())]
-
-    def delete(self):
-        return [(b"DEL", self.any_key())]
-
-    SAFE = (set, set, set_with_expiry, mset, hset, hset, hdel, sadd, sadd, srem, zadd, zadd, zrem, pexpireat, persist, delete)
-
-    # -- what may not -----------------------------------------------------------------------------------------------
-
-    def strings(self):
-        key = self.key(b"s")
-        return [self.rng.choice(((b"APPEND", key, self.member()), (b"SETRANGE", key, int(self.rng.random() * 50), b"range"),
-                                 (b"SETNX", key, self.value()), (b"GETSET", key, self.value()),
-                                 (b"SETEX", key, LONG_MS // 1000, self.value())))]
-
-    def counters(self):
-        key = self.key(b"n")
-        return [self.rng.choice(((b"INCR", key), (b"DECRBY", key, 7), (b"INCRBY", key, self.number()), (b"INCRBYFLOAT", self.key(b"f"), self.score())))]
-
-    def bits(self):
-        key, offset = self.key(b"b"), int(self.rng.random() * 500)
-        return [self.rng.choice(((b"SETBIT", key, offset, offset & 1), (b"BITFIELD", key, b"INCRBY", b"u8", offset, 3),
-                                 (b"BITOP", b"XOR", key, self.key(b"b"), self.key(b"b")), (b"PFADD", self.key(b"p"), self.member())))]
-
-    def lists(self):
-        key = self.key(b"l")
-        choices = [(b"LPUSH", key, self.member(), self.value()), (b"RPUSH", key, self.value(), self.member()), (b"LPUSH", key, self.member()),
-                   (b"LPOP", key), (b"RPOP", key), (b"LREM", key, 1, self.member()), (b"LTRIM", key, 0, 40), (b"RPUSHX", key, self.value()),
-                   (b"LINSERT", key, b"BEFORE", self.member(), b"inserted"), (b"RPOPLPUSH", key, self.key(b"l"))]
-        if self.features["LMOVE"]:
-            choices.append((b"LMOVE", key, self.key(b"l"), b"LEFT", b"RIGHT"))
-        return [self.rng.choice(choices)]
-
-    def sets(self):
-        key = self.key(b"e")
-        return [self.rng.choice(((b"SPOP", key), (b"SMOVE", key, self.key(b"e"), self.member()), (b"SUNIONSTORE", key, self.key(b"e"), self.key(b"e")),
-                                 (b"SDIFFSTORE", self.key(b"e"), key, self.key(b"e")), (b"SADD", self.key(b"i"), self.number())))]
-
-    def hashes(self):
-        key = self.key(b"h")
-        choices = [(b"HINCRBY", key, b"counter", 3), (b"HINCRBYFLOAT", key, b"float", self.score()), (b"HSETNX", key, self.member(), self.value())]
-        if self.features["HPEXPIREAT"]:
-            choices.append((b"HPEXPIREAT", key, self.far(), b"FIELDS", 1, self.member()))
-        return [self.rng.choice(choices)]
-
-    def sorted_sets(self):
-        key = self.key(b"z")
-        return [self.rng.choice(((b"ZINCRBY", key, self.score(), self.member()), (b"ZADD", key, b"NX", self.score(), self.member()),
-                                 (b"ZADD", key, b"XX", b"INCR", self.score(), self.member()), (b"ZREMRANGEBYRANK", key, 20, -1),
-                                 (b"ZUNIONSTORE", self.key(b"z"), 2, key, self.key(b"z")), (b"GEOADD", self.key(b"g"), self.number(), 45, self.member()))),
-                *([(b"ZPOPMIN", key)] if self.features["XADD"] and self.rng.random() < 0.2 else [])]
-
-    def streams(self):
-        if not self.features["XADD"]:
-            return self.lists()
-        key, consumer = self.key(b"x", 2), b"c%d" % int(self.rng.random() * 3)
-        return self.rng.choice(([(b"XADD", key, b"*", b"f", self.value(), b"n", self.number())], [(b"XADD", key, b"MAXLEN", b"~", 100, b"*", b"f", b"v")],
-                                [(b"XGROUP", b"CREATE", key, b"g", b"0", b"MKSTREAM")],
-                                [(b"XREADGROUP", b"GROUP", b"g", consumer, b"COUNT", 2, b"STREAMS", key, b">")],
-                                [(b"XTRIM", key, b"MAXLEN", 50)], [self._script(self.ACKNOWLEDGE, key)]))
-
-    def keys(self):
-        kind = self.rng.choice((b"s", b"l", b"e", b"h", b"z"))
-        choices = [self._script(self.RENAME, self.key(kind), self.key(kind)), (b"EXPIRE", self.any_key(), LONG_MS // 1000),
-                   (b"PEXPIRE", self.any_key(), LONG_MS), (b"UNLINK" if self.features["UNLINK"] else b"DEL", self.any_key()),
-                   (b"SORT", self.key(b"i"), b"STORE", self.key(b"l"))]
-        if self.features["COPY"]:
-            choices += [(b"COPY", *self.two_keys(kind), b"REPLACE"), (b"GETDEL", self.key(b"s")), (b"GETEX", self.key(b"s"), b"PX", LONG_MS)]
-        return [self.rng.choice(choices)]
-
-    def scripts(self):
-        return [self._script(self.SEVERAL, self.key(b"n"), self.key(b"l"), self.key(b"h"))]
-
-    # RENAME of a missing key is an error, so it is asked first. The types of both names are the same.
-    RENAME = b"if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('RENAME', KEYS[1], KEYS[2]) end"
-    SEVERAL = (b"local n = redis.call('INCR', KEYS[1]) redis.call('RPUSH', KEYS[2], n) "
-               b"redis.call('HSET', KEYS[3], 'from script', n) return n")
-    # Entries are acknowledged and deleted by what is there: the oldest.
-    ACKNOWLEDGE = (b"local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1] if not first then return end "
-                   b"redis.call('XACK', KEYS[1], 'g', first[1]) return redis.call('XDEL', KEYS[1], first[1])")
-
-    @staticmethod
-    def _script(text, *keys):
-        return (b"EVAL", text, len(keys), *keys)
-
-    ALL = SAFE + (strings, strings, counters, counters, bits, lists, lists, lists, sets, sets, hashes, hashes, sorted_sets, sorted_sets,
-                  streams, streams, streams, keys, keys, scripts)
 
 
 class Load:
@@ -252,7 +60,8 @@ class Load:
     def __init__(self, deployment, rate=1000, mode="all", *, seed=1, keys=2000, databases=(0,), prefix=b"w:", tls=None):
         if mode not in ("all", "safe"):
             raise ValueError(f"no such mode: {mode}")
-        self.counters = collections.Counter()   # units: made, acknowledged, unknown, redirected, delayed; reconnects; "error <code>"
+        # Units: made, acknowledged, unknown, redirected, delayed. Error replies: "error <code>". And reconnects.
+        self.counters = collections.Counter()
         self.rate = rate
         self._mode = mode
         self._deployment = Deployment.of(deployment, tls)
@@ -434,18 +243,17 @@ class Load:
         self._connections.clear()
 
     def _features(self):
-        features = features_of(self._deployment)
-        for name in ("LMOVE", "COPY", "UNLINK"):
-            features[name] = all(node.has_command(name) for node in self._deployment.nodes)
-        return features
+        return {name: all(node.has_command(name) for node in self._deployment.nodes) for name in FEATURES}
 
 
 def _arguments():
     parser = argparse.ArgumentParser(description="Write to a Redis or Valkey deployment at a steady rate.")
-    parser.add_argument("--address", required=True, help="host:port, or redis[s]://[user:password@]host:port; of a cluster any node")
+    parser.add_argument("--address", required=True, metavar="ADDRESS",
+                        help="host:port, or redis[s]://[user:password@]host:port; of a cluster any node")
     parser.add_argument("--rate", type=int, default=1000, help="units of commands a second (1000)")
     parser.add_argument("--seconds", type=float, help="default: until SIGTERM or SIGINT")
-    parser.add_argument("--mode", choices=("all", "safe"), default="all", help="safe: only commands that may be applied twice (all)")
+    parser.add_argument("--mode", choices=("all", "safe"), default="all",
+                        help="safe: only commands that may be applied twice (all)")
     parser.add_argument("--keys", type=int, default=2000, help="about how many keys to use (2000)")
     parser.add_argument("--databases", default="0", help="numbers separated by commas (0)")
     parser.add_argument("--seed", type=int, default=1)

@@ -91,7 +91,9 @@ def _commands(key, kind, whole_streams):
     if kind == "zset":
         return [(b"ZRANGE", key, b"0", b"-1", b"WITHSCORES")]
     if kind == "stream":
-        return [(b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0")] if whole_streams else [(b"XRANGE", key, b"-", b"+"), (b"XINFO", b"STREAM", key)]
+        if whole_streams:
+            return [(b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0")]
+        return [(b"XRANGE", key, b"-", b"+"), (b"XINFO", b"STREAM", key)]
     if kind == "none":
         return []
     return [(b"DUMP", key)]
@@ -122,7 +124,9 @@ def _value(node, key, kind, replies, whole_streams):
         pairs = [(member, float(score)) for member, score in zip(first[::2], first[1::2])]
         return sorted(pairs, key=lambda pair: (pair[1], pair[0])) or None
     if kind == "stream":
-        return _stream_from_full(first) if whole_streams else read_stream_in_steps(node.connection, key, first, _checked(replies[1]))
+        if whole_streams:
+            return _stream_from_full(first)
+        return read_stream_in_steps(node.connection, key, first, _checked(replies[1]))
     return Opaque(first[:-DUMP_FOOTER])
 
 
@@ -130,7 +134,8 @@ def _add_field_expiries(node, items, values):
     hashes = [at for at, (_, kind) in enumerate(items) if kind == "hash" and values[at]]
     if not hashes or not node.has_command("HPEXPIRETIME"):
         return
-    commands = [(b"HPEXPIRETIME", items[at][0], b"FIELDS", len(values[at]), *[field for field, _, _ in values[at]]) for at in hashes]
+    commands = [(b"HPEXPIRETIME", items[at][0], b"FIELDS", len(values[at]), *[field for field, _, _ in values[at]])
+                for at in hashes]
     for at, reply in zip(hashes, node.connection.pipeline(commands)):
         if reply is None or isinstance(reply, wire.ReplyError):
             values[at] = None
@@ -155,7 +160,7 @@ def _stream_from_full(reply):
     for group in map(_dict, full[b"groups"]):
         made = {"name": group[b"name"], "last_id": group[b"last-delivered-id"].decode(),
                 "consumers": sorted(_dict(consumer)[b"name"] for consumer in group[b"consumers"]),
-                "pel": sorted(((entry[0].decode(), entry[1], entry[3]) for entry in group[b"pending"]), key=lambda entry: stream_id(entry[0]))}
+                "pel": [(entry[0].decode(), entry[1], entry[3]) for entry in group[b"pending"]]}   # ordered by id
         if b"entries-read" in group:
             made["entries_read"] = group[b"entries-read"]
         stream["groups"].append(made)
@@ -176,12 +181,6 @@ def read_stream_in_steps(connection, key, entries, info):
                                  "pel": [(entry[0].decode(), entry[1], entry[3]) for entry in pending]})
     stream["groups"].sort(key=lambda group: group["name"])
     return stream
-
-
-def stream_id(text):
-    """A stream id as a pair of numbers, which sorts as the server sorts."""
-    milliseconds, _, sequence = text.partition("-")
-    return int(milliseconds), int(sequence)
 
 
 def _checked(reply):
@@ -285,7 +284,8 @@ def json_form(kind, value):
         return [[text_form(field), text_form(data)] + ([] if expiry is None else [expiry]) for field, data, expiry in value]
     if kind == "zset":
         return [[text_form(member), score_form(score)] for member, score in value]
-    stream = {"entries": [[entry_id, [text_form(part) for part in parts]] for entry_id, parts in value["entries"]], "last_id": value["last_id"]}
+    stream = {"entries": [[entry_id, [text_form(part) for part in parts]] for entry_id, parts in value["entries"]],
+              "last_id": value["last_id"]}
     for name in ("max_deleted_id", "entries_added"):
         if name in value:
             stream[name] = value[name]
