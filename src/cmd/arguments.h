@@ -15,7 +15,9 @@ struct argument_row {
 	const char *name;     /* without its dashes: "source" */
 	const char *value;    /* what stands for the value in the help text: "URL"; NULL: a flag */
 	const char *sentence;
-	const char *choices;  /* values for shell completion, separated by spaces: "text json"; "@file", "@dir", "@option" for those; or NULL */
+	/* Values for shell completion, separated by spaces: "text json"; or "@file", "@dir", "@option" (of a task), "@topic" (of
+	 * help); or NULL. */
+	const char *choices;
 	bool repeated;
 };
 

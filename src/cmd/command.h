@@ -1,7 +1,7 @@
 /* The subcommands, and what they have in common.
  *
- * Each is a row of the table in commands.c and a function cmd_NAME() in a file of its own; help, completion and the reading of its
- * arguments are made of the row. A command returns the exit code, an enum error_kind.
+ * Each is a row of the table in commands.c and a function cmd_NAME() in a file of its own; help, completion and the reading of
+ * its arguments are made of the row. A command returns the exit code, an enum error_kind.
  * Thread: the main one. */
 #ifndef KEYFERRY_CMD_COMMAND_H
 #define KEYFERRY_CMD_COMMAND_H

@@ -229,7 +229,8 @@ int cmd_completion(int argc, char **argv)
 	} else if (shell && strcmp(shell, "fish") == 0) {
 		print_fish();
 	} else {
-		error_set(&error, ERROR_USAGE, "%s", shell ? "it is none of the shells that it knows: bash, zsh, fish" : "name a shell: bash, zsh or fish");
+		error_set(&error, ERROR_USAGE, "%s",
+			shell ? "it is none of the shells that it knows: bash, zsh, fish" : "name a shell: bash, zsh or fish");
 		error_hint(&error, "for example: source <(keyferry completion bash)");
 		return command_fail("completion", &error);
 	}

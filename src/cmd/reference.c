@@ -118,17 +118,23 @@ static void print_group_title(FILE *out, enum reference_format format, const cha
 	}
 }
 
+/* A group's short form ("heartbeat: false") has no dot, but stands with its group. */
+static bool belongs(const struct option_row *row, const char *group, size_t len)
+{
+	if (strncmp(row->path, group, len) != 0)
+		return false;
+	if (len > 0)
+		return row->path[len] == '.' || row->path[len] == '\0';
+	return group_len(row) == 0 && !option_has_below(&task_option_table, slice_of_string(row->path));
+}
+
 static void print_group(FILE *out, enum reference_format format, const char *name, size_t len)
 {
 	print_group_title(out, format, name, len);
 	for (size_t i = 0; i < task_option_table.count; i++) {
 		const struct option_row *row = &task_option_table.rows[i];
 
-		/* A group's short form ("heartbeat: false") stands with its group. */
-		bool short_form = len > 0 && strlen(row->path) == len && strncmp(row->path, name, len) == 0;
-		bool grouped = group_len(row) == len && strncmp(row->path, name, len) == 0;
-
-		if (!short_form && (!grouped || (len == 0 && option_has_below(&task_option_table, (struct slice){(const uint8_t *)row->path, strlen(row->path)}))))
+		if (!belongs(row, name, len))
 			continue;
 		if (format == REFERENCE_TEXT)
 			print_text_row(out, row);
@@ -144,9 +150,10 @@ void reference_print(FILE *out, enum reference_format format)
 	if (format == REFERENCE_MARKDOWN)
 		fprintf(out, "# Options of a task document\n\n"
 			"<!-- Made by `keyferry help options --format markdown`; tools/update-reference writes it. Do not edit. -->\n\n"
-			"A task document is YAML, or JSON when it begins with `{`. `source.tls.ca` means the option `ca` in the mapping `tls` in\n"
-			"the mapping `source`; on the command line it is `--set source.tls.ca=FILE`. Sizes take B, KiB, MiB, GiB, TiB (or KB, MB,\n"
-			"GB, TB), durations ms, s, m, h, d. Only `source.address` and `target.address` must be given.\n");
+			"A task document is YAML, or JSON when it begins with `{`. `source.tls.ca` means the option `ca` in the mapping\n"
+			"`tls` in the mapping `source`; on the command line it is `--set source.tls.ca=FILE`. Sizes take B, KiB, MiB,\n"
+			"GiB, TiB (or KB, MB, GB, TB), durations ms, s, m, h, d. Only `source.address` and `target.address` must be\n"
+			"given.\n");
 	print_group(out, format, "", 0);
 	for (size_t i = 0; i < task_option_table.count; i++) {
 		const char *path = task_option_table.rows[i].path;

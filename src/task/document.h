@@ -3,8 +3,8 @@
  * Whatever the notation, a tree is made of mappings, lists, scalars and nulls; numbers and booleans stay the text that was
  * written, since only an option knows how to read its value (a password of digits is no number).
  * A document that begins with '{' is JSON, all others are YAML. Of YAML, one document of plain structure is taken: aliases, tags
- * and merge keys are refused, which also takes the ground from documents that unfold without end. Keys are scalars and appear once
- * in their mapping. Bounds: DOCUMENT_* below.
+ * and merge keys are refused, which also takes the ground from documents that unfold without end. Keys are scalars and appear
+ * once in their mapping. Bounds: DOCUMENT_* below.
  * Errors (ERROR_USAGE) name file and line and quote nothing of the document, since a slip beside a password would show it.
  * Thread: none in particular; a tree belongs to its creator. */
 #ifndef KEYFERRY_TASK_DOCUMENT_H

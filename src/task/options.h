@@ -1,7 +1,7 @@
 /* The task document: what the operator asked for, parsed, checked and with its defaults filled in.
  *
- * One table (options.c) has one row per option: path, type, default, allowed values, an example and one sentence; the YAML or JSON
- * document, `--set path=value`, URLs, `keyferry help options` and the reference page all go through it.
+ * One table (options_table.c) has one row per option: path, type, default, allowed values, an example and one sentence; the YAML
+ * or JSON document, `--set path=value`, URLs, `keyferry help options` and the reference page all go through it.
  * Strings are owned by the task_options and live as long as it does. Thread: read-only once the task has started. */
 #ifndef KEYFERRY_TASK_OPTIONS_H
 #define KEYFERRY_TASK_OPTIONS_H

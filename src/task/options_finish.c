@@ -116,7 +116,8 @@ static bool finish_tls(const struct tls_options *tls, const char *group, struct 
 {
 	if (!tls->certificate == !tls->key)
 		return true;
-	fail(error, "%s.tls.%s is given without %s.tls.%s", group, tls->certificate ? "cert" : "key", group, tls->key ? "cert" : "key");
+	fail(error, "%s.tls.%s is given without %s.tls.%s", group, tls->certificate ? "cert" : "key", group,
+		tls->key ? "cert" : "key");
 	error_hint(error, "a client certificate and its private key belong together");
 	return false;
 }
@@ -246,7 +247,8 @@ static bool finish_name(struct task_options *options, struct error *error)
 		if (name_is_usable(options->name))
 			return true;
 		fail(error, "%s cannot name a task", slice_quote(slice_of_string(options->name), quoted, sizeof(quoted)));
-		error_hint(error, "a name has letters, digits, '.', '_' and '-', does not begin with '.' or '-', and is at most %d bytes long",
+		error_hint(error,
+			"a name has letters, digits, '.', '_' and '-', does not begin with '.' or '-', and is at most %d bytes long",
 			NAME_MAX_BYTES);
 		return false;
 	}
@@ -294,7 +296,8 @@ static bool check_listen(const struct task_options *options, struct error *error
 
 	if (!options->listen || (endpoint_parse(slice_of_string(options->listen), 0, &endpoint) && !endpoint_is_unix(&endpoint)))
 		return true;
-	fail(error, "--listen %s is not an address with a port", slice_quote(slice_of_string(options->listen), quoted, sizeof(quoted)));
+	fail(error, "--listen %s is not an address with a port",
+		slice_quote(slice_of_string(options->listen), quoted, sizeof(quoted)));
 	error_hint(error, "for example --listen 127.0.0.1:9121");
 	return false;
 }

@@ -223,7 +223,8 @@ static bool accept_empty(const struct option_value *value, const char *what, str
 	if (value->form != OPTION_SCALAR && value->count == 0)
 		return true;
 	error_set(error, ERROR_USAGE, "this version does not %s yet", what);
-	error_hint(error, "leave the option out or empty: every key of the selected databases is copied to the database it came from");
+	error_hint(error,
+		"leave the option out or empty: every key of the selected databases is copied to the database it came from");
 	return false;
 }
 
@@ -300,8 +301,8 @@ static const char *const all[] = {"all", NULL};
 
 static const struct option_row rows[] = {
 	{"name", OPTION_STRING, "text", NULL, .example = "orders-to-new-idc", FIELD(name),
-		.sentence = "Names the task: in the log, in metrics, in the target's marks and as its work directory. Letters, digits, `.`, "
-			"`_`, `-`, at most 100 bytes. By default made of both addresses."},
+		.sentence = "Names the task: in the log, in metrics, in the target's marks and as its work directory. Letters, digits, "
+			"`.`, `_`, `-`, at most 100 bytes. By default made of both addresses."},
 
 	SIDE_ROWS(source, source_modes_later),
 	{"source.databases", OPTION_OTHER, "list of numbers", "all", all, .example = "[0, 2]",
@@ -342,17 +343,20 @@ static const struct option_row rows[] = {
 		FIELD(limit_bytes_per_second), .parse = parse_byte_limit, .sentence = "Bytes per second and link sent to the target."},
 
 	{"spool.max_size", OPTION_SIZE, "size", "8GiB", .example = "50GiB", FIELD(spool_max_size), .min = MIB(4), .max = 1ULL << 50,
-		.sentence = "Disk space that a link's spool may take; when it is full, the source is read no faster than the target takes "
-			"the data. At least four segments."},
-	{"spool.segment_size", OPTION_SIZE, "size", "16MiB", .example = "64MiB", FIELD(spool_segment_size), .min = MIB(1), .max = GIB(1),
+		.sentence = "Disk space that a link's spool may take; when it is full, the source is read no faster than the target "
+			"takes the data. At least four segments."},
+	{"spool.segment_size", OPTION_SIZE, "size", "16MiB", .example = "64MiB", FIELD(spool_segment_size), .min = MIB(1),
+		.max = GIB(1),
 		.sentence = "Size of one file of the spool, whole MiB."},
 
-	{"buffers.in_flight_bytes", OPTION_SIZE, "size", "8MiB", .example = "16MiB", FIELD(in_flight_bytes), .min = KIB(64), .max = GIB(1),
+	{"buffers.in_flight_bytes", OPTION_SIZE, "size", "8MiB", .example = "16MiB", FIELD(in_flight_bytes), .min = KIB(64),
+		.max = GIB(1),
 		.sentence = "Bytes that a link has sent to the target and that are not yet answered, at most."},
 	{"buffers.in_flight_commands", OPTION_COUNT, "number", "32768", .example = "8192", FIELD(in_flight_commands), .min = 1,
 		.max = 1 << 24, .sentence = "Commands that a link has sent to the target and that are not yet answered, at most."},
 
-	{"timeouts.connect", OPTION_DURATION, "duration", "10s", .example = "30s", FIELD(connect_timeout_ms), .min = 100, .max = 600000,
+	{"timeouts.connect", OPTION_DURATION, "duration", "10s", .example = "30s", FIELD(connect_timeout_ms), .min = 100,
+		.max = 600000,
 		.sentence = "Time for a connection to be made, TLS and login included, before it is tried again."},
 	{"timeouts.replication", OPTION_DURATION, "duration", "60s", .example = "2m", FIELD(repl_timeout_ms), .min = 1000,
 		.max = 86400000, .sentence = "Silence of the source after which a link connects anew and continues."},

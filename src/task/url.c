@@ -21,7 +21,8 @@ struct scheme {
 };
 
 static const struct scheme schemes[] = {
-	{"redis", false, false, false}, {"rediss", true, false, false}, {"valkey", false, false, false}, {"valkeys", true, false, false},
+	{"redis", false, false, false}, {"rediss", true, false, false},
+	{"valkey", false, false, false}, {"valkeys", true, false, false},
 	{"redis-sentinel", false, true, false}, {"rediss-sentinel", true, true, false}, {"unix", false, false, true},
 };
 
@@ -359,8 +360,8 @@ static bool check(const struct url *url, bool is_source, uint64_t *ret_database,
 		return false;
 	}
 	if (!is_source && database != 0) {
-		error_set(error, ERROR_USAGE, "this version does not copy into another database yet: each key goes to the database it came "
-			"from");
+		error_set(error, ERROR_USAGE,
+			"this version does not copy into another database yet: each key goes to the database it came from");
 		error_hint(error, "leave '/%llu' out; target.database_map comes with a later version", (unsigned long long)database);
 		return false;
 	}

@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct error error;
 	char *url;
 
-	if (size == 0)
+	/* An input that has the secret itself may show it. */
+	if (size == 0 || memmem(data, size, SECRET, sizeof(SECRET) - 1))
 		return 0;
 	url = insert_secrets(data + 1, size - 1);
 	error_clear(&error);

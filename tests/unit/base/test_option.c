@@ -27,7 +27,8 @@ static const char *const colours_later[] = {"blue", NULL};
 static const struct option_row rows[] = {
 	{"name", OPTION_STRING, "text", NULL, .example = "a", FIELD(name)},
 	{"lid.secret", OPTION_SECRET, "text", NULL, .example = "b", FIELD(secret)},
-	{"lid.enabled", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(enabled), .enables = offsetof(struct thing, wanted)},
+	{"lid.enabled", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(enabled), .enables = offsetof(struct thing,
+		wanted)},
 	{"lid.colour", OPTION_ENUM, NULL, "green", colours, colours_later, "red", FIELD(colour)},
 	{"box.size", OPTION_SIZE, "size", "1MiB", .example = "2MiB", FIELD(size), .min = 1024, .max = 1 << 21},
 	{"box.time", OPTION_DURATION, "duration", "5s", .example = "1s", FIELD(time_ms)},

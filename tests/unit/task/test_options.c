@@ -176,7 +176,8 @@ static void short_forms_work(void **state)
 	assert_int_equal(options.source.address_count, 2);
 	assert_string_equal(options.source.addresses[1].host, "b");
 	task_options_free(&options);
-	assert_true(parse(&options, "source: {tls: {ca: /x}, databases: all}\ntarget: {tls: {insecure: false}}\nfilter: {}\n", &error));
+	assert_true(parse(&options, "source: {tls: {ca: /x}, databases: all}\ntarget: {tls: {insecure: false}}\nfilter: {}\n",
+		&error));
 	assert_true(options.source.tls.enabled);
 	assert_true(options.target.tls.enabled);
 	assert_true(options.all_databases);
@@ -189,16 +190,20 @@ static void mistakes_are_explained(void **state)
 		{"sorce: 1\n", "t.yaml:1: unknown option 'sorce': did you mean 'source'?", "'keyferry help options' lists all options"},
 		{"a: 1\n", "t.yaml:1: unknown option 'a'", NULL},
 		{"source:\n  adress: a\n", "t.yaml:2: unknown option 'source.adress': did you mean 'source.address'?", NULL},
-		{"source:\n  tls:\n    cacert: a\n", "t.yaml:3: unknown option 'source.tls.cacert': did you mean 'source.tls.cert'?", NULL},
+		{"source:\n  tls:\n    cacert: a\n", "t.yaml:3: unknown option 'source.tls.cacert': did you mean 'source.tls.cert'?",
+			NULL},
 		{"max_size: 1GiB\n", "t.yaml:1: unknown option 'max_size': did you mean 'spool.max_size'?", NULL},
 		{"on_conflict: sto\n", "t.yaml:1: option 'on_conflict': \"sto\" is not one of its values: stop, skip",
 			"for example on_conflict: skip"},
-		{"on_conflict: repair\n", "t.yaml:1: option 'on_conflict': this version does not support \"repair\" yet; it takes: stop, skip", NULL},
-		{"source:\n  mode: rdb\n", "t.yaml:2: option 'source.mode': this version does not support \"rdb\" yet; it takes: auto, standalone, "
+		{"on_conflict: repair\n",
+			"t.yaml:1: option 'on_conflict': this version does not support \"repair\" yet; it takes: stop, skip", NULL},
+		{"source:\n  mode: rdb\n",
+			"t.yaml:2: option 'source.mode': this version does not support \"rdb\" yet; it takes: auto, standalone, "
 			"cluster, sentinel", NULL},
 		{"filter: {allow: [x]}\n", "t.yaml:1: option 'filter.allow': this version does not select keys yet", NULL},
 		{"filter: {block: x}\n", "t.yaml:1: option 'filter.block': this version does not select keys yet", NULL},
-		{"target: {database_map: {0: 1}}\n", "t.yaml:1: option 'target.database_map': this version does not map databases yet", NULL},
+		{"target: {database_map: {0: 1}}\n",
+			"t.yaml:1: option 'target.database_map': this version does not map databases yet", NULL},
 		{"name: [a]\n", "t.yaml:1: option 'name': it takes one value (text), not a list", "for example name: orders-to-new-idc"},
 		{"name: {a: b}\n", "t.yaml:1: option 'name': it takes one value (text), not a mapping", NULL},
 		{"name:\n", "t.yaml:1: option 'name': it has no value",
@@ -206,20 +211,28 @@ static void mistakes_are_explained(void **state)
 		{"source: redis\n", "t.yaml:1: option 'source': it is a group of options and takes no value of its own",
 			"for example source.mode: cluster"},
 		{"source:\n  address: []\n", "t.yaml:2: option 'source.address': the list of addresses is empty", NULL},
-		{"source:\n  address: [[a]]\n", "t.yaml:2: option 'source.address': its list holds a list where a plain value is expected", NULL},
+		{"source:\n  address: [[a]]\n",
+			"t.yaml:2: option 'source.address': its list holds a list where a plain value is expected", NULL},
 		{"source:\n  address:\n  - a\n  - 'a:x'\n", "t.yaml:2: option 'source.address': \"a:x\" is not an address", NULL},
-		{"source:\n  databases: [0, 4096]\n", "t.yaml:2: option 'source.databases': \"4096\" is not a database number: 0 to 4095", NULL},
-		{"source:\n  databases: []\n", "t.yaml:2: option 'source.databases': the list is empty, so nothing would be copied", NULL},
-		{"source:\n  tls: []\n", "t.yaml:2: option 'source.tls': it takes true, false or a mapping of its options, not a list", NULL},
-		{"source:\n  tls: {}\n", "t.yaml:2: option 'source.tls': it takes true, false or a mapping of its options, not an empty one", NULL},
+		{"source:\n  databases: [0, 4096]\n",
+			"t.yaml:2: option 'source.databases': \"4096\" is not a database number: 0 to 4095", NULL},
+		{"source:\n  databases: []\n", "t.yaml:2: option 'source.databases': the list is empty, so nothing would be copied",
+			NULL},
+		{"source:\n  tls: []\n",
+			"t.yaml:2: option 'source.tls': it takes true, false or a mapping of its options, not a list", NULL},
+		{"source:\n  tls: {}\n",
+			"t.yaml:2: option 'source.tls': it takes true, false or a mapping of its options, not an empty one", NULL},
 		{"heartbeat: {interval: 5}\n", "t.yaml:1: option 'heartbeat.interval': \"5\" is not a duration",
 			"for example heartbeat.interval: 10s"},
 		{"limit: {spec: 0}\n", "t.yaml:1: option 'limit.spec': a limit of 0 would stop the task", "write 'unlimited' for none"},
-		{"limit: {bytes_per_second: fast}\n", "t.yaml:1: option 'limit.bytes_per_second': \"fast\" is not a limit: it takes unlimited, or "
+		{"limit: {bytes_per_second: fast}\n",
+			"t.yaml:1: option 'limit.bytes_per_second': \"fast\" is not a limit: it takes unlimited, or "
 			"size", NULL},
-		{"limit: {records_per_second: small}\n", "t.yaml:1: option 'limit.records_per_second': \"small\" is not a limit: it takes unlimited, "
+		{"limit: {records_per_second: small}\n",
+			"t.yaml:1: option 'limit.records_per_second': \"small\" is not a limit: it takes unlimited, "
 			"or number", NULL},
-		{"limit:\n  spec: micro\n  records_per_second: 5\n", "t.yaml:3: option 'limit.records_per_second': it sets the same as 'limit.spec' "
+		{"limit:\n  spec: micro\n  records_per_second: 5\n",
+			"t.yaml:3: option 'limit.records_per_second': it sets the same as 'limit.spec' "
 			"in line 2: give one of them", NULL},
 	};
 
@@ -272,7 +285,8 @@ static void secrets_are_not_shown(void **state)
 static void assignments_name_their_origin(void **state)
 {
 	static const struct { const char *assignment, *says; } wrong[] = {
-		{"limit.spec=big", "--set limit.spec: \"big\" is not a limit: it takes micro, small, medium, large, xlarge, 2xlarge, 4xlarge, "
+		{"limit.spec=big",
+			"--set limit.spec: \"big\" is not a limit: it takes micro, small, medium, large, xlarge, 2xlarge, 4xlarge, "
 			"unlimited, or records per second"},
 		{"limit.spek=big", "--set limit.spek: unknown option 'limit.spek': did you mean 'limit.spec'?"},
 		{"taget.mode=cluster", "--set taget.mode: unknown option 'taget.mode': did you mean 'target.mode'?"},

@@ -31,7 +31,8 @@ static void what_does_not_belong_together_is_refused(void **state)
 			"source.mode is 'standalone', but source.address lists 2 addresses"},
 		{"source: {address: a, mode: sentinel}\ntarget: {address: b}\n",
 			"source.master is missing: the name under which the Sentinels know the master"},
-		{"source: {address: a, master: m}\ntarget: {address: b}\n", "source.master is for Sentinels, but source.mode is not 'sentinel'"},
+		{"source: {address: a, master: m}\ntarget: {address: b}\n",
+			"source.master is for Sentinels, but source.mode is not 'sentinel'"},
 		{"source: {address: a}\ntarget: {address: b, sentinel: {password: x}}\n",
 			"target.sentinel is for Sentinels, but target.mode is not 'sentinel'"},
 		{"source: {address: a, tls: {cert: /c}}\ntarget: {address: b}\n", "source.tls.cert is given without source.tls.key"},
@@ -72,7 +73,8 @@ static void ports_follow_the_mode(void **state)
 	struct error error;
 
 	(void)state;
-	assert_true(finish(&options, "source: {mode: sentinel, master: m, address: [a, 'a:7']}\ntarget: {address: [b, '::1', /run/x]}\n", &error));
+	assert_true(finish(&options,
+		"source: {mode: sentinel, master: m, address: [a, 'a:7']}\ntarget: {address: [b, '::1', /run/x]}\n", &error));
 	assert_int_equal(options.source.addresses[0].port, 26379);
 	assert_int_equal(options.source.addresses[1].port, 7);
 	assert_int_equal(options.target.addresses[0].port, 6379);
@@ -214,7 +216,8 @@ static void passwords_come_from_the_environment(void **state)
 
 	(void)state;
 	setenv("KEYFERRY_TEST_PASSWORD", "s3cret", 1);
-	assert_true(finish(&options, "source: {address: a, mode: sentinel, master: m, sentinel: {password_env: KEYFERRY_TEST_PASSWORD}}\n"
+	assert_true(finish(&options,
+		"source: {address: a, mode: sentinel, master: m, sentinel: {password_env: KEYFERRY_TEST_PASSWORD}}\n"
 		"target: {address: b}\n", &error));
 	assert_string_equal(options.source.sentinel_credentials.password, "s3cret");
 	assert_null(options.source.credentials.password);
