@@ -244,10 +244,9 @@ static void stream_ready(struct stream *stream, int events)
 		if (!stream_tell(stream, stream->events.readable))
 			return;
 	}
-	if (can_write && stream->state == STREAM_OPEN && stream->want_write && !stream->transport->ops->has_unsent(stream->transport)) {
-		if (!stream_tell(stream, stream->events.writable))
-			return;
-	}
+	if (can_write && stream->state == STREAM_OPEN && stream->want_write && !transport->ops->has_unsent(transport) &&
+	    !stream_tell(stream, stream->events.writable))
+		return;
 	if (stream->state == STREAM_OPEN)
 		stream_poll_update(stream);
 }
@@ -373,7 +372,8 @@ static void stream_set_options(int fd, int family)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
-/* Tries the address at hand. Those after it keep their share of the time, so that one that swallows packets does not use it up. */
+/* Tries the address at hand. Those after it keep their share of the time, so that one that swallows packets does
+ * not use it up. */
 static void stream_advance(struct stream *stream)
 {
 	struct address *address = &stream->addresses[stream->address_at];
@@ -414,8 +414,8 @@ static bool is_connected_to_itself(int fd)
 	struct sockaddr_storage own = {0}, other = {0};
 	socklen_t own_len = sizeof(own), other_len = sizeof(other);
 
-	return getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 && getpeername(fd, (struct sockaddr *)&other, &other_len) == 0 &&
-	       own.ss_family != AF_UNIX && own_len == other_len && memcmp(&own, &other, own_len) == 0;
+	return getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&other, &other_len) == 0 && own.ss_family != AF_UNIX && own_len == other_len && memcmp(&own, &other, own_len) == 0;
 }
 
 static void stream_connect_done(struct stream *stream)
@@ -568,7 +568,8 @@ static void stream_start_lookup(struct stream *stream)
 	}
 }
 
-struct stream *stream_connect(struct loop *loop, const struct stream_options *options, const struct stream_events *events, void *owner)
+struct stream *stream_connect(struct loop *loop, const struct stream_options *options, const struct stream_events *events,
+			      void *owner)
 {
 	struct stream *stream = memory_alloc_zero(1, sizeof(*stream));
 

@@ -57,7 +57,8 @@ static bool load_certificate(SSL_CTX *ssl, const char *certificate, const char *
 	if (!certificate && !key)
 		return true;
 	if (!certificate || !key) {
-		error_set(error, ERROR_USAGE, "tls.%s: set without a %s", key ? "key" : "certificate", key ? "certificate" : "key");
+		error_set(error, ERROR_USAGE, "tls.%s: set without a %s", key ? "key" : "certificate",
+			  key ? "certificate" : "key");
 		error_hint(error, "a client certificate needs both; a file that holds both may be named twice");
 		return false;
 	}

@@ -157,7 +157,8 @@ static void explain_protocol(const struct tls_session *session, unsigned long co
 }
 
 /* After a call into OpenSSL that answered `result`: 0 it waits for *need, -1 it failed and the session is dead. */
-static int session_outcome(struct tls_session *session, int result, int saved_errno, enum transport_need *need, struct error *error)
+static int session_outcome(struct tls_session *session, int result, int saved_errno, enum transport_need *need,
+			   struct error *error)
 {
 	int outcome = SSL_get_error(session->ssl, result);
 	unsigned long code = ERR_peek_error();

@@ -1,5 +1,7 @@
 #include "peer/client.h"
 
+#include "peer/refusal.h"
+
 #include "base/memory.h"
 
 #include <assert.h>
@@ -225,58 +227,11 @@ static void client_timeout(void *owner)
 	client_die(client, &error);
 }
 
-/* ---- errors of the server ---- */
+/* ---- errors ---- */
 
-static bool text_has(struct slice text, const char *needle)
+static struct refuser refuser_of(const struct client *client)
 {
-	return memmem(text.data, text.len, needle, strlen(needle)) != NULL;
-}
-
-/* Puts the server's refusal of a command into words with what to do. */
-static void explain_refusal(const struct client *client, const char *command, struct slice text, struct error *error)
-{
-	char quoted[400];
-
-	if (slice_starts_with(text, SLICE("NOAUTH"))) {
-		error_set(error, client->blame, "%s: the server asks for a password", client->peer);
-		error_hint(error, "give it with %s.password, or %s.password_file", client->group, client->group);
-	} else if (slice_starts_with(text, SLICE("DENIED"))) {
-		error_set(error, client->blame, "%s: the server is in protected mode and takes no connections from other machines",
-			  client->peer);
-		error_hint(error, "give the server a password, or set its protected-mode to no");
-	} else {
-		error_set(error, client->blame, "%s: %s: %s", client->peer, command, slice_quote(text, quoted, sizeof(quoted)));
-		if (slice_starts_with(text, SLICE("NOPERM")))
-			error_hint(error, "the user needs the right to run %s: ACL SETUSER on that server", command);
-	}
-}
-
-static void explain_auth(const struct client *client, struct slice text, struct error *error)
-{
-	const struct credentials *credentials = client->credentials;
-	char quoted[400];
-
-	if (slice_starts_with(text, SLICE("WRONGPASS")) || slice_starts_with(text, SLICE("NOPERM")) ||
-	    slice_starts_with(text, SLICE("NOAUTH")) || text_has(text, "invalid password")) {
-		error_set(error, client->blame, "%s: wrong user name or password", client->peer);
-		if (credentials->username)
-			error_hint(error, "check %s.username and %s.password", client->group, client->group);
-		else
-			error_hint(error, "check %s.password", client->group);
-	} else if (text_has(text, "no password is set") || text_has(text, "without any password configured")) {
-		error_set(error, client->blame, "%s: a password is given, but the server has none", client->peer);
-		error_hint(error, "remove %s.password, or set a password on the server", client->group);
-	} else if (text_has(text, "wrong number of arguments") && credentials->username) {
-		error_set(error, client->blame, "%s: the server is older than Redis 6 and knows no user names", client->peer);
-		error_hint(error, "remove %s.username", client->group);
-	} else if (text_has(text, credentials->password)) {
-		/* Servers repeat the arguments of commands they do not know. */
-		error_set(error, client->blame, "%s: the server refuses AUTH", client->peer);
-	} else if (slice_starts_with(text, SLICE("DENIED"))) {
-		explain_refusal(client, "AUTH", text, error);
-	} else {
-		error_set(error, client->blame, "%s: AUTH: %s", client->peer, slice_quote(text, quoted, sizeof(quoted)));
-	}
+	return (struct refuser){client->peer, client->group, client->blame};
 }
 
 static void explain_garbage(const struct client *client, const struct parse_fault *fault, struct error *error)
@@ -293,8 +248,8 @@ static void explain_garbage(const struct client *client, const struct parse_faul
 			  slice_quote(slice_make(in.data, in.len < 32 ? in.len : 32), quoted, sizeof(quoted)));
 		error_hint(error, "check host and port");
 	} else {
-		error_set(error, client->blame, "%s: the answer to %s cannot be read: byte %llu: %s", client->peer, first_name(client),
-			  (unsigned long long)fault->offset, fault->what);
+		error_set(error, client->blame, "%s: the answer to %s cannot be read: byte %llu: %s", client->peer,
+			  first_name(client), (unsigned long long)fault->offset, fault->what);
 	}
 }
 
@@ -356,6 +311,8 @@ static void room_keep(struct client *client, size_t taken)
 /* Hands out the replies that are in. False: the client is dead or gone. */
 static bool client_take_replies(struct client *client)
 {
+	struct refuser refuser = refuser_of(client);
+
 	for (;;) {
 		struct slice in = buffer_readable(&client->room.in);
 		struct parse_fault fault = {0, ""};
@@ -372,7 +329,7 @@ static bool client_take_replies(struct client *client)
 			return true;
 		if (result == PARSE_OK && client->requests_count == 0) {
 			if (skim.type == RESP_ERROR)
-				explain_refusal(client, "connecting", skim.text, &error);
+				refusal_explain(&refuser, "connecting", skim.text, &error);
 			else
 				error_set(&error, client->blame, "%s: sent an answer that nothing was asked for", client->peer);
 			client_die(client, &error);
@@ -479,12 +436,13 @@ static void hello_answered(struct client *client)
 static void auth_answered(void *owner, const struct client_reply *reply, const struct error *error)
 {
 	struct client *client = owner;
+	struct refuser refuser = refuser_of(client);
 	struct error refusal;
 
 	if (error)
 		return;
 	if (reply->nodes[0].type == RESP_ERROR) {
-		explain_auth(client, reply->nodes[0].text, &refusal);
+		refusal_explain_auth(&refuser, client->credentials, reply->nodes[0].text, &refusal);
 		client_die(client, &refusal);
 		return;
 	}
@@ -508,7 +466,8 @@ static void hello_make(struct client *client, const char *name)
 		ok = buffer_reserve(&client->hello, 4096);
 	if (credentials && credentials->password) {
 		if (credentials->username)
-			ok = ok && resp_command_write_strings(&client->hello, "AUTH", credentials->username, credentials->password, NULL);
+			ok = ok && resp_command_write_strings(&client->hello, "AUTH", credentials->username,
+							      credentials->password, NULL);
 		else
 			ok = ok && resp_command_write_strings(&client->hello, "AUTH", credentials->password, NULL);
 		request_push(client, "AUTH", auth_answered, client);
@@ -676,6 +635,7 @@ static void call_answered(void *owner, const struct client_reply *reply, const s
 bool client_call(struct client *client, struct client_reply *ret, bool accept_error, struct error *error, ...)
 {
 	struct call call = {.client = client};
+	struct refuser refuser = refuser_of(client);
 	struct slice argv[STRINGS_MAX];
 	char name[NAME_MAX_LEN];
 	uint32_t argc;
@@ -693,7 +653,7 @@ bool client_call(struct client *client, struct client_reply *ret, bool accept_er
 	}
 	if (call.reply.nodes[0].type == RESP_ERROR && !accept_error) {
 		command_name(argc, argv, name);
-		explain_refusal(client, name, call.reply.nodes[0].text, error);
+		refusal_explain(&refuser, name, call.reply.nodes[0].text, error);
 		return false;
 	}
 	*ret = call.reply;

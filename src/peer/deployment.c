@@ -53,8 +53,8 @@ static bool attempts_fail(const struct deployment *deployment, const struct atte
 		*error = attempts->first;
 		return false;
 	}
-	error_set(error, deployment->blame, "none of the %u addresses of the %s can be used: %s", attempts->count, side(deployment),
-		  attempts->texts);
+	error_set(error, deployment->blame, "none of the %u addresses of the %s can be used: %s", attempts->count,
+		  side(deployment), attempts->texts);
 	error_hint(error, "%s", attempts->first.hint);
 	return false;
 }
@@ -84,14 +84,17 @@ static void members_free(struct member *members, uint32_t count)
 
 /* ---- reading the topology ---- */
 
-static bool topology_ask_shards(struct client *client, const struct endpoint *asked, bool tls, struct topology *ret, struct error *error)
+static bool topology_ask_shards(struct client *client, const struct endpoint *asked, bool tls, struct topology *ret,
+				struct error *error)
 {
 	struct client_reply reply;
 
-	return client_call(client, &reply, false, error, "CLUSTER", "SHARDS", NULL) && topology_from_shards(&reply, asked, tls, ret);
+	return client_call(client, &reply, false, error, "CLUSTER", "SHARDS", NULL) &&
+	       topology_from_shards(&reply, asked, tls, ret);
 }
 
-static bool topology_ask_slots(struct client *client, const struct endpoint *asked, bool tls, struct topology *ret, struct error *error)
+static bool topology_ask_slots(struct client *client, const struct endpoint *asked, bool tls, struct topology *ret,
+				struct error *error)
 {
 	struct client_reply reply;
 
@@ -99,7 +102,8 @@ static bool topology_ask_slots(struct client *client, const struct endpoint *ask
 	return client_call(client, &reply, false, error, "CLUSTER", "SLOTS", NULL) && topology_from_slots(&reply, asked, ret);
 }
 
-static bool topology_ask_nodes(struct client *client, const struct endpoint *asked, bool tls, struct topology *ret, struct error *error)
+static bool topology_ask_nodes(struct client *client, const struct endpoint *asked, bool tls, struct topology *ret,
+				struct error *error)
 {
 	struct client_reply reply;
 
@@ -111,7 +115,8 @@ static bool topology_ask_nodes(struct client *client, const struct endpoint *ask
 static bool topology_ask(struct client *client, const struct server_info *info, const struct endpoint *asked, bool tls,
 			 struct topology *ret, struct error *error)
 {
-	error_set(error, client_blame(client), "%s: its answers to CLUSTER SHARDS, SLOTS and NODES cannot be read", client_peer(client));
+	error_set(error, client_blame(client), "%s: its answers to CLUSTER SHARDS, SLOTS and NODES cannot be read",
+		  client_peer(client));
 	if (info->version >= VERSION(7, 0, 0) && topology_ask_shards(client, asked, tls, ret, error))
 		return true;
 	if (!client_is_dead(client) && topology_ask_slots(client, asked, tls, ret, error))
@@ -259,7 +264,8 @@ static bool sentinel_ask(struct deployment *deployment, struct client *client, s
 
 	if (!client_call(client, &reply, false, error, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name, NULL)) {
 		if (!client_is_dead(client) && strstr(error->text, "unknown command"))
-			error_hint(error, "is this a Sentinel? %s.address must name the Sentinels in mode sentinel", side(deployment));
+			error_hint(error, "is this a Sentinel? %s.address must name the Sentinels in mode sentinel",
+				   side(deployment));
 		return false;
 	}
 	if (reply.nodes[0].type == RESP_NULL) {
@@ -271,7 +277,8 @@ static bool sentinel_ask(struct deployment *deployment, struct client *client, s
 	port = resp_member(reply.nodes, 1);
 	if (!host || !port || !slice_to_uint64(port->text, &number) || number == 0 || number > UINT16_MAX ||
 	    !endpoint_parse(host->text, (uint16_t)number, ret) || ret->port != number) {
-		error_set(error, deployment->blame, "%s: the Sentinel's answer about master '%s' cannot be read", client_peer(client), name);
+		error_set(error, deployment->blame, "%s: the Sentinel's answer about master '%s' cannot be read",
+			  client_peer(client), name);
 		return false;
 	}
 	return true;
@@ -310,8 +317,8 @@ static bool sentinel_read(struct deployment *deployment, const struct endpoint *
 
 /* ---- opening ---- */
 
-/* A standalone deployment given by several addresses is its master, wherever that is among them. Only when there is none, the first
- * replica has to do: whether it may, is for the caller to say. */
+/* A standalone deployment given by several addresses is its master, wherever that is among them. Only when there is
+ * none, the first replica has to do: whether it may, is for the caller to say. */
 static bool deployment_try(struct deployment *deployment, const struct endpoint *candidates, size_t count, bool lenient,
 			   struct attempts *attempts)
 {
@@ -320,10 +327,13 @@ static bool deployment_try(struct deployment *deployment, const struct endpoint 
 
 	for (size_t i = 0; i < count; i++) {
 		bool is_replica = false;
+		bool ok;
 
-		if (deployment->options->mode == MODE_SENTINEL ? sentinel_read(deployment, &candidates[i], lenient, &error)
-							       : deployment_read(deployment, &candidates[i], READ_MASTERS, lenient,
-										 &is_replica, &error))
+		if (deployment->options->mode == MODE_SENTINEL)
+			ok = sentinel_read(deployment, &candidates[i], lenient, &error);
+		else
+			ok = deployment_read(deployment, &candidates[i], READ_MASTERS, lenient, &is_replica, &error);
+		if (ok)
 			return true;
 		if (is_replica && !replica)
 			replica = &candidates[i];

@@ -217,19 +217,21 @@ bool server_info_fetch(struct client *client, struct server_info *ret, struct er
 		if (!client_call(client, &reply, false, error, "INFO", NULL))
 			return false;
 		if (reply.nodes[0].type != RESP_BULK || !info_parse(reply.nodes[0].text, &info, &facts)) {
-			error_set(error, client_blame(client), "%s: not a Redis or Valkey server: its answer to INFO has no version",
+			error_set(error, client_blame(client), "%s: not a Redis or Valkey server: no version in its INFO",
 				  client_peer(client));
 			error_hint(error, "check host and port");
 			return false;
 		}
 		if (facts.sentinel) {
-			error_set(error, client_blame(client), "%s: this is a Sentinel, not a server with data", client_peer(client));
-			error_hint(error, "write %s.mode: sentinel and %s.master: NAME, or give the server's own address", side, side);
+			error_set(error, client_blame(client), "%s: this is a Sentinel, not a server with data",
+				  client_peer(client));
+			error_hint(error, "write %s.mode: sentinel and %s.master: NAME, or give the server's own address", side,
+				   side);
 			return false;
 		}
 		if (info.family == FAMILY_REDIS && info.version < VERSION(2, 8, 0)) {
-			error_set(error, client_blame(client), "%s: %s is too old: 2.8 is the oldest that can be used", client_peer(client),
-				  server_name(&info, name));
+			error_set(error, client_blame(client), "%s: %s is too old: 2.8 is the oldest that can be used",
+				  client_peer(client), server_name(&info, name));
 			return false;
 		}
 		if (!info.loading) {
@@ -237,8 +239,8 @@ bool server_info_fetch(struct client *client, struct server_info *ret, struct er
 			return true;
 		}
 		if (clock_monotonic_us() >= deadline_us) {
-			error_set(error, client_blame(client), "%s: the server is still loading its data set after %g s", client_peer(client),
-				  client_timeout_ms(client) / 1000.0);
+			error_set(error, client_blame(client), "%s: the server is still loading its data set after %g s",
+				  client_peer(client), client_timeout_ms(client) / 1000.0);
 			error_hint(error, "wait until it has finished (loading:0 in INFO) and start again");
 			return false;
 		}

@@ -160,8 +160,8 @@ static const struct resp_node *field(const struct resp_node *map, const char *na
 
 /* ---- CLUSTER SHARDS: [["slots", [first, last, ...], "nodes", [["id", ..., "port", ..., "role", ...], ...]], ...] ---- */
 
-/* `endpoint` is what clients are to use; "?" there means a host name that the node has not been given, null or empty the host that
- * was asked. */
+/* `endpoint` is what clients are to use; "?" there means a host name that the node has not been given, null or empty the
+ * host that was asked. */
 static bool shards_node_endpoint(const struct resp_node *node, const struct endpoint *asked, bool tls, struct endpoint *ret)
 {
 	const struct resp_node *named = field(node, "endpoint");
@@ -300,8 +300,8 @@ static bool slots_one(const struct resp_node *entry, const struct endpoint *aske
 	struct slice id;
 
 	(void)tls;
-	if (!node || entry[1].type != RESP_INTEGER || entry[2].type != RESP_INTEGER || entry[1].integer < 0 || entry[2].integer < 0 ||
-	    !slots_node_endpoint(node, asked, &endpoint))
+	if (!node || entry[1].type != RESP_INTEGER || entry[2].type != RESP_INTEGER || entry[1].integer < 0 ||
+	    entry[2].integer < 0 || !slots_node_endpoint(node, asked, &endpoint))
 		return false;
 	id = text_of(resp_member(node, 2));
 	shard = shard_find(topology, &endpoint, id);
@@ -323,7 +323,7 @@ bool topology_from_slots(const struct client_reply *reply, const struct endpoint
 }
 
 /* ---- CLUSTER NODES: a line a node,
- * <id> <ip:port@bus-port[,host name[,tls-port=...]]> <flags> <master's id> <ping> <pong> <epoch> <link state> <slot> <slot> ... ---- */
+ * <id> <ip:port@bus-port[,host name[,tls-port=...]]> <flags> <master's id> <ping> <pong> <epoch> <link state> <slot> ... ---- */
 
 /* Takes the part up to `mark` off the front of rest. False: nothing is left. */
 static bool part_next(struct slice *rest, uint8_t mark, struct slice *part)

@@ -50,8 +50,8 @@ void deployment_free(struct deployment *deployment);
 /* Reads the topology again from any node that still answers. */
 bool deployment_refresh(struct deployment *deployment, struct error *error) WARN_UNUSED;
 const struct topology *deployment_topology(const struct deployment *deployment);
-/* Facts of the master of shard i; valid until refresh. After a refresh NULL for a master that is new and did not answer; one that was
- * known before keeps its facts. */
+/* Facts of the master of shard i; valid until refresh. After a refresh NULL for a master that is new and did not answer;
+ * one that was known before keeps its facts. */
 const struct server_info *deployment_server(const struct deployment *deployment, uint32_t shard);
 /* A client connected to the master of shard i; owned by the deployment. NULL + error: not reachable. */
 struct client *deployment_client(struct deployment *deployment, uint32_t shard, struct error *error) WARN_UNUSED;

@@ -1,5 +1,5 @@
-/* Replies to CLUSTER SHARDS, SLOTS and NODES. The first byte says which ('s', 'l', 'n'; upper case: over TLS), the rest is the reply, or
- * the text of NODES. */
+/* Replies to CLUSTER SHARDS, SLOTS and NODES. The first byte says which ('s', 'l', 'n'; upper case: over TLS), the rest is the
+ * reply, or the text of NODES. */
 #include "peer/topology.h"
 
 #include <stdlib.h>
@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (resp_reply_parse(rest, nodes, NODES_MAX, &taken, &fault) != PARSE_OK)
 			return 0;
 		reply = (struct client_reply){nodes, nodes[0].span};
-		ok = kind == 's' ? topology_from_shards(&reply, &asked, tls, &topology) : topology_from_slots(&reply, &asked, &topology);
+		ok = kind == 's' ? topology_from_shards(&reply, &asked, tls, &topology)
+				 : topology_from_slots(&reply, &asked, &topology);
 	}
 	if (ok) {
 		check(&topology);

@@ -47,8 +47,8 @@ static void on_reply(void *owner, const struct client_reply *reply, const struct
 		scene->replies++;
 		scene->type = reply->nodes[0].type;
 		for (uint32_t i = 0; i < reply->count && used < sizeof(scene->text) - 1; i++)
-			used += (size_t)snprintf(scene->text + used, sizeof(scene->text) - used, "%c%.*s ", (char)reply->nodes[i].type,
-						 (int)reply->nodes[i].text.len, (const char *)reply->nodes[i].text.data);
+			used += (size_t)snprintf(scene->text + used, sizeof(scene->text) - used, "%c%.*s ",
+						 (char)reply->nodes[i].type, (int)reply->nodes[i].text.len, (const char *)reply->nodes[i].text.data);
 	}
 	if (scene->free_in_callback) {
 		client_free(scene->client);
@@ -212,7 +212,8 @@ static void test_hello_goes_first(void **state)
 	scene_start(&scene, &credentials, "keyferry:t", 0);
 	client_send_strings(scene.client, on_reply, &scene, "PING", NULL);
 	/* Nothing of the user's is sent while the password is not accepted. */
-	expect_request(&scene, "*3\r\n$4\r\nAUTH\r\n$4\r\nsync\r\n$6\r\nsesame\r\n*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$10\r\nkeyferry:t\r\n");
+	expect_request(&scene, "*3\r\n$4\r\nAUTH\r\n$4\r\nsync\r\n$6\r\nsesame\r\n"
+		       "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$10\r\nkeyferry:t\r\n");
 	answer(&scene, "+OK\r\n-ERR unknown command\r\n");
 	expect_request(&scene, PING);
 	answer(&scene, "+PONG\r\n");
@@ -314,7 +315,8 @@ static void garbage(const char *bytes, const char *text, const char *hint)
 static void test_not_a_server(void **state)
 {
 	(void)state;
-	garbage("HTTP/1.1 400 Bad Request\r\n\r\n", "not a Redis or Valkey server: it answers \"HTTP/1.1 400 Bad Request", "host and port");
+	garbage("HTTP/1.1 400 Bad Request\r\n\r\n", "not a Redis or Valkey server: it answers \"HTTP/1.1 400 Bad Request",
+		"host and port");
 	garbage("\x15\x03\x03\x02\x02\x46", "the server speaks TLS on this port", "target.tls");
 	garbage("$-5\r\n", "not a Redis", "");
 }

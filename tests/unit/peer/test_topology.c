@@ -1,5 +1,5 @@
-/* Replies are written as trees, "[[slots [0 5460] nodes [...]]]", and go through the real parser: a word is a bulk, a number an integer,
- * '' an empty bulk, nil a null. */
+/* Replies are written as trees, "[[slots [0 5460] nodes [...]]]", and go through the real parser: a word is a bulk, a number
+ * an integer, '' an empty bulk, nil a null. */
 #include "peer/topology.h"
 
 #include "base/memory.h"
@@ -102,7 +102,8 @@ static void check(struct topology *topology, const char *expected)
 		const struct shard *shard = &topology->shards[i];
 		uint32_t owned = 0;
 
-		assert_true(buffer_printf(&text, "%s%s=%u", i ? " " : "", endpoint_format(&shard->master, endpoint), shard->slots));
+		assert_true(buffer_printf(&text, "%s%s=%u", i ? " " : "", endpoint_format(&shard->master, endpoint),
+					  shard->slots));
 		for (uint32_t k = 0; k < shard->replica_count; k++)
 			assert_true(buffer_printf(&text, "+%s", endpoint_format(&shard->replicas[k], endpoint)));
 		for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
@@ -133,12 +134,16 @@ static void test_shards(void **state)
 {
 	(void)state;
 	/* The order of a real 7.0.15, whose first master has just been replaced by its replica. */
-	shards("[[slots [10923 16383] nodes [[id c port 18313 ip 127.0.0.1 endpoint 127.0.0.1 role master replication-offset 0 health online]]]"
-	       " [slots [] nodes [[id a port 18311 ip 127.0.0.1 endpoint 127.0.0.1 role master replication-offset 70 health fail]]]"
-	       " [slots [5461 10922] nodes [[id b port 18312 ip 127.0.0.1 endpoint 127.0.0.1 role master replication-offset 0 health online]"
+	shards("[[slots [10923 16383] nodes [[id c port 18313 ip 127.0.0.1 endpoint 127.0.0.1 role master "
+	       "replication-offset 0 health online]]]"
+	       " [slots [] nodes [[id a port 18311 ip 127.0.0.1 endpoint 127.0.0.1 role master replication-offset 70 "
+	       "health fail]]]"
+	       " [slots [5461 10922] nodes [[id b port 18312 ip 127.0.0.1 endpoint 127.0.0.1 role master "
+	       "replication-offset 0 health online]"
 	       "   [id e port 18315 ip 127.0.0.1 endpoint 127.0.0.1 role replica replication-offset 0 health online]"
 	       "   [id f port 18316 ip 127.0.0.1 endpoint 127.0.0.1 role replica replication-offset 0 health loading]]]"
-	       " [slots [0 5460] nodes [[id d port 18314 ip 127.0.0.1 endpoint 127.0.0.1 role master replication-offset 70 health online]]]]",
+	       " [slots [0 5460] nodes [[id d port 18314 ip 127.0.0.1 endpoint 127.0.0.1 role master "
+	       "replication-offset 70 health online]]]]",
 	       false, "127.0.0.1:18314=5461 127.0.0.1:18312=5462+127.0.0.1:18315 127.0.0.1:18313=5461");
 	shards("[]", false, "");
 }
@@ -155,7 +160,8 @@ static void test_shards_hosts(void **state)
 {
 	(void)state;
 	/* A host name, an unknown one, null and empty: the last two are the host that was asked. */
-	shards("[[slots [0 0] nodes [[id a port 1 ip 10.0.0.1 endpoint a.example.com hostname a.example.com role master health online]]]"
+	shards("[[slots [0 0] nodes [[id a port 1 ip 10.0.0.1 endpoint a.example.com hostname a.example.com role "
+	       "master health online]]]"
 	       " [slots [1 1] nodes [[id b port 2 ip 10.0.0.2 endpoint ? hostname '' role master health online]]]"
 	       " [slots [2 2] nodes [[id c port 3 ip 10.0.0.3 endpoint nil role master health online]]]"
 	       " [slots [3 3] nodes [[id d port 4 ip '' endpoint '' role master health online]]]"
@@ -166,9 +172,12 @@ static void test_shards_hosts(void **state)
 
 static void test_shards_ports(void **state)
 {
-	static const char tree[] = "[[slots [0 0] nodes [[id a port 1 tls-port 11 ip 10.0.0.1 endpoint 10.0.0.1 role master health online]]]"
-				   " [slots [1 1] nodes [[id b tls-port 12 ip 10.0.0.2 endpoint 10.0.0.2 role master health online]]]"
-				   " [slots [2 2] nodes [[id c port 3 ip 10.0.0.3 endpoint 10.0.0.3 role master health online]]]]";
+	static const char tree[] = "[[slots [0 0] nodes [[id a port 1 tls-port 11 ip 10.0.0.1 endpoint 10.0.0.1 role "
+					   "master health online]]]"
+				   " [slots [1 1] nodes [[id b tls-port 12 ip 10.0.0.2 endpoint 10.0.0.2 role master "
+				   "health online]]]"
+				   " [slots [2 2] nodes [[id c port 3 ip 10.0.0.3 endpoint 10.0.0.3 role master health "
+				   "online]]]]";
 
 	(void)state;
 	shards(tree, false, "10.0.0.1:1=1 10.0.0.2:12=1 10.0.0.3:3=1");
@@ -230,13 +239,15 @@ static void test_slots(void **state)
 	(void)state;
 	slots("[]", "");
 	/* 3.0: no ids */
-	slots("[[5461 16383 [10.0.0.2 7001]] [0 5000 [10.0.0.1 7000] [10.0.0.3 7002]] [5002 5460 [10.0.0.1 7000] [10.0.0.3 7002] [10.0.0.4 7003]]]",
+	slots("[[5461 16383 [10.0.0.2 7001]] [0 5000 [10.0.0.1 7000] [10.0.0.3 7002]] [5002 5460 [10.0.0.1 7000] "
+	      "[10.0.0.3 7002] [10.0.0.4 7003]]]",
 	      "10.0.0.1:7000=5460+10.0.0.3:7002+10.0.0.4:7003 10.0.0.2:7001=10923");
 	/* 4.0 to 6.2: ids, and an address of a node may change between two lines of no reply, but its id does not */
 	slots("[[0 1 [10.0.0.1 7000 aaaa] ['' 7002 cccc]] [2 3 [10.0.0.2 7001 bbbb]] [4 4 [10.0.0.1 7000 aaaa]]]",
 	      "10.0.0.1:7000=3+asked.example.com:7002 10.0.0.2:7001=2");
 	/* 7.0: metadata; an unknown host name, a null host */
-	slots("[[0 1 [? 7000 aaaa [ip 10.0.0.1]]] [2 3 [b.example.com 7001 bbbb [ip 10.0.0.2]]] [4 5 [nil 7002 cccc [ip 10.0.0.3]]]]",
+	slots("[[0 1 [? 7000 aaaa [ip 10.0.0.1]]] [2 3 [b.example.com 7001 bbbb [ip 10.0.0.2]]] [4 5 [nil 7002 cccc "
+	      "[ip 10.0.0.3]]]]",
 	      "10.0.0.1:7000=2 b.example.com:7001=2 asked.example.com:7002=2");
 }
 
@@ -335,8 +346,10 @@ static void test_nodes(void **state)
 		   "r4 10.0.0.10:7009@17009 slave m5 0 1 2 connected\n",
 		   false, "asked.example.com:7000=101 [fd00::2]:7001=100+10.0.0.8:7007 10.0.0.3:7002=100");
 	/* 7.2: further fields after the host name */
-	nodes_text("m1 10.0.0.1:7000@17000,,tls-port=7100,shard-id=69 myself,master - 0 0 1 connected 0-16383\n", false, "10.0.0.1:7000=16384");
-	nodes_text("m1 10.0.0.1:7000@17000,,tls-port=7100,shard-id=69 myself,master - 0 0 1 connected 0-16383\n", true, "10.0.0.1:7100=16384");
+	nodes_text("m1 10.0.0.1:7000@17000,,tls-port=7100,shard-id=69 myself,master - 0 0 1 connected "
+	           "0-16383\n", false, "10.0.0.1:7000=16384");
+	nodes_text("m1 10.0.0.1:7000@17000,,tls-port=7100,shard-id=69 myself,master - 0 0 1 connected "
+	           "0-16383\n", true, "10.0.0.1:7100=16384");
 }
 
 static void test_nodes_refused(void **state)
