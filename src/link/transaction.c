@@ -65,7 +65,7 @@ bool transaction_command(struct transaction *transaction, const struct event *ev
 	transaction->commands++;
 	if (event->info && (event->info->flags & COMMAND_SCRIPT))
 		transaction->script = true;
-	if (!event->info || !(event->info->flags & COMMAND_REPLAY_SAFE))
+	if (!event->info || !command_is_replay_safe(event->info, event->argc, event->argv))
 		transaction->unsafe = true;
 	transaction_add(transaction, event->raw);
 	return true;

@@ -715,7 +715,7 @@ static uint16_t command_flags(const struct event *event)
 
 	if (event->info && (event->info->flags & COMMAND_SCRIPT))
 		flags |= UNIT_SCRIPT;
-	if (event->info && (event->info->flags & COMMAND_REPLAY_SAFE))
+	if (event->info && command_is_replay_safe(event->info, event->argc, event->argv))
 		flags |= UNIT_REPLAY_SAFE;
 	return flags;
 }
