@@ -415,7 +415,8 @@ static bool is_connected_to_itself(int fd)
 	socklen_t own_len = sizeof(own), other_len = sizeof(other);
 
 	return getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
-	       getpeername(fd, (struct sockaddr *)&other, &other_len) == 0 && own.ss_family != AF_UNIX && own_len == other_len && memcmp(&own, &other, own_len) == 0;
+	       getpeername(fd, (struct sockaddr *)&other, &other_len) == 0 && own.ss_family != AF_UNIX &&
+	       own_len == other_len && memcmp(&own, &other, own_len) == 0;
 }
 
 static void stream_connect_done(struct stream *stream)
