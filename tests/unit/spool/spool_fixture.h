@@ -25,24 +25,49 @@
 
 #define MIB (1ULL << 20)
 
-static inline uint8_t byte_at(uint64_t position)
-{
-	uint64_t mixed = (position >> 3) * 0x9e3779b97f4a7c15ULL;
+/* What lies at each position: random bytes, repeated after a prime number of them so that no block resembles another. */
+#define PATTERN 1000003
 
-	return (uint8_t)((mixed >> 32) + position);
+static inline const uint8_t *pattern(void)
+{
+	static uint8_t bytes[PATTERN];
+	uint64_t seed = 88172645463325252ULL;
+
+	if (bytes[0] == 0) {
+		for (size_t i = 0; i < PATTERN; i++) {
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			bytes[i] = (uint8_t)(seed >> 32);
+		}
+		bytes[0] = 1;
+	}
+	return bytes;
 }
 
 static inline void fill(uint8_t *out, uint64_t position, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		out[i] = byte_at(position + i);
+	while (len > 0) {
+		size_t at = position % PATTERN, part = len < PATTERN - at ? len : PATTERN - at;
+
+		memcpy(out, pattern() + at, part);
+		out += part;
+		position += part;
+		len -= part;
+	}
 }
 
 static inline bool is_filled(const uint8_t *bytes, uint64_t position, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (bytes[i] != byte_at(position + i))
+	while (len > 0) {
+		size_t at = position % PATTERN, part = len < PATTERN - at ? len : PATTERN - at;
+
+		if (memcmp(bytes, pattern() + at, part) != 0)
 			return false;
+		bytes += part;
+		position += part;
+		len -= part;
+	}
 	return true;
 }
 

@@ -63,12 +63,12 @@ static uint64_t open_damaged(uint64_t *ret_cut)
 	if (end != UINT64_MAX && spool_origin(spool).generation == 1) {
 		uint64_t cut;
 
-		append_bytes(spool, MIB + 11);
+		append_bytes(spool, 11);
 		spool_close(spool);
 		spool = open_spool(&options, &cut);
 		assert_int_equal(cut, 0);
-		assert_int_equal(spool_end(spool), end + MIB + 11);
-		check_bytes(spool, end - end % MIB, end + MIB + 11);
+		assert_int_equal(spool_end(spool), end + 11);
+		check_bytes(spool, end - end % MIB, end + 11);
 	}
 	spool_close(spool);
 	return end;
@@ -112,12 +112,17 @@ static void test_flipped(void **state)
 
 	(void)state;
 	for (unsigned file = STATE; file <= SEGMENT + 2; file++) {
-		uint64_t size = (uint64_t)memory_disk_file_size(file);
+		uint64_t used = file == STATE ? FORMAT_STATE : 2 * FORMAT_RECORD, size;
 
-		for (uint64_t at = 0; at < size; at += (at % 4096 < 128 && at < 20480 ? 1 : at % 4096 < 3600 ? 211 : 1) + (at >= FORMAT_HEAD ? 99991 : 0)) {
+		memory_disk_restore();
+		size = (uint64_t)memory_disk_file_size(file);
+		for (uint64_t at = 0; at < size; at += at < FORMAT_HEAD ? 1 : 49991) {
 			uint64_t got;
 			uint8_t byte;
 
+			/* In the head: what is used at the beginning (of each slot) and in both tables, and a byte behind. */
+			if (at < FORMAT_HEAD && (at % 4096 > used || (at > 8192 && at / 4096 != 4)))
+				continue;
 			memory_disk_restore();
 			assert_true(memory_disk_read(file, at, &byte, 1));
 			byte ^= (uint8_t)(1 + at % 255);
@@ -273,8 +278,7 @@ static void test_kill(void **state)
 		close(channel[0]);
 		spool = open_spool(&real, &cut);
 		assert_true(spool_end(spool) >= flushed && flushed > before);
-		check_bytes(spool, 0, spool_end(spool));
-		/* check_bytes() released behind itself: the next round starts with what is left. */
+		check_bytes(spool, spool_begin_position(spool), spool_end(spool));
 		before = flushed;
 		spool_close(spool);
 	}

@@ -88,6 +88,7 @@ static void test_both_at_once(void **state)
 	uint64_t cut;
 
 	(void)state;
+	pattern(); /* made before there are two threads */
 	options.max_size = 5 * MIB;
 	options.view_max = 8 * MIB;
 	both.spool = open_spool(&options, &cut);
