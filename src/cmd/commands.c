@@ -8,7 +8,8 @@
 static const struct argument_row sync_rows[] = {
 	{"source", "URL", "where the data comes from, instead of a task document", NULL, false},
 	{"target", "URL", "where the data goes", NULL, false},
-	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')", "@option", true},
+	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
+		"@option", true},
 	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
 	{"data", "DIR", "work directory: spool and state; by default made of the name", "@dir", false},
 	{"listen", "ADDR:PORT", "serve /status (JSON) and /metrics (Prometheus) while running", NULL, false},
@@ -19,7 +20,8 @@ static const struct argument_row sync_rows[] = {
 };
 
 static const struct argument_row rdb_rows[] = {
-	{"format", "FORMAT", "summary (default): counts, sizes, expiries, the largest keys; keys: one line per key", "summary keys", false},
+	{"format", "FORMAT", "summary (default): counts, sizes, expiries, the largest keys; keys: one line per key",
+		"summary keys", false},
 };
 
 static const struct argument_row help_rows[] = {
@@ -56,11 +58,22 @@ const struct command commands[] = {
 		.usage = "FILE [--format summary|keys]",
 		.summary = "show what an RDB file holds",
 		.text =
-			"Reads an RDB file (a Redis snapshot) of any version. Of a damaged file, what is\n"
-			"whole is shown, then the error with its offset; the exit code is then 4.\n",
+			"Reads an RDB file (a snapshot) of Redis 2.8 to 8.0 or Valkey, of any size, and\n"
+			"checks its checksum. No server is needed, and nothing is changed.\n"
+			"\n"
+			"'summary' counts keys, expiries and bytes by database and type and names the\n"
+			"largest keys. 'keys' prints one JSON object per key, in the order of the file:\n"
+			"  {\"db\":0,\"key\":\"...\",\"type\":\"hash\",\"bytes\":412,\"ttl_at_ms\":null}\n"
+			"Bytes are those of the value as it lies in the file, packed and compressed; in\n"
+			"memory a server takes more. ttl_at_ms is the time of expiry in Unix milliseconds.\n"
+			"A key that is not printable ASCII is {\"b64\":\"...\"}, one of more than 65,536 bytes\n"
+			"{\"sha256\":\"...\",\"len\":N}.\n"
+			"\n"
+			"Of a damaged file, what is whole is shown, then the error with its offset; the\n"
+			"exit code is then 4.\n",
 		.examples =
 			"keyferry rdb /var/lib/redis/dump.rdb\n"
-			"keyferry rdb dump.rdb --format keys\n",
+			"keyferry rdb dump.rdb --format keys | jq -c 'select(.bytes > 1000000)'\n",
 		ROWS(rdb_rows), .max_words = 1, .words = "@file", .run = cmd_rdb,
 	},
 	{

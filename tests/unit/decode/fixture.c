@@ -11,7 +11,7 @@
 
 #define EOF_MARK_LEN 40
 
-static void fail(const char *what, const char *which)
+static _Noreturn void fail(const char *what, const char *which)
 {
 	fprintf(stderr, "fixtures: %s: %s\n", what, which);
 	abort();
