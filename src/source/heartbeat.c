@@ -109,7 +109,8 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 	refusal = reply_error(reply);
 	if (refusal != NULL) {
 		if (!heartbeat->sample_refused && !slice_starts_with(refusal->text, SLICE("LOADING")))
-			heartbeat_note(heartbeat, LOG_WARNING, "INFO was answered with %s, so the lag in bytes is not known; the user needs +info",
+			heartbeat_note(heartbeat, LOG_WARNING,
+				       "INFO was answered with %s, so the lag in bytes is not known; the user needs +info",
 				       slice_quote(refusal->text, quoted, sizeof(quoted)));
 		heartbeat->sample_refused = true;
 	} else if (reply->count > 0 && info_repl_offset(reply->nodes[0].text, &sample.offset)) {
@@ -164,15 +165,16 @@ static void heartbeat_written(void *owner, const struct client_reply *reply, con
 	denied = slice_starts_with(refusal->text, SLICE("NOPERM"));
 	if (denied || slice_starts_with(refusal->text, SLICE("READONLY"))) {
 		if (heartbeat->writing != WRITE_DENIED)
-			heartbeat_note(heartbeat, LOG_WARNING, "the heartbeat cannot be written (%s): the lag comes from sampled offsets alone%s%s%s",
-				       quoted, denied ? "; to have it, give the user +setex on " : "", denied ? HEARTBEAT_KEY : "",
-				       denied ? "*, or turn it off with heartbeat.enabled" : "");
+			heartbeat_note(heartbeat, LOG_WARNING,
+				       "the heartbeat cannot be written (%s): the lag comes from sampled offsets alone%s%s%s",
+				       quoted, denied ? "; to have it, give the user +setex on " : "",
+				       denied ? HEARTBEAT_KEY : "", denied ? "*, or turn it off with heartbeat.enabled" : "");
 		heartbeat->writing = WRITE_DENIED;
 		return;
 	}
 	if (heartbeat->writing == WRITE_ON)
-		heartbeat_note(heartbeat, LOG_WARNING, "the heartbeat could not be written (%s); it is tried again each %.1f s", quoted,
-			       heartbeat->options.interval_ms / 1000.0);
+		heartbeat_note(heartbeat, LOG_WARNING, "the heartbeat could not be written (%s); it is tried again each %.1f s",
+			       quoted, heartbeat->options.interval_ms / 1000.0);
 	heartbeat->writing = WRITE_TROUBLED;
 }
 
@@ -288,8 +290,9 @@ bool heartbeat_is_key(struct slice key)
 	       (key.len >= name + 4 && memcmp(key.data + name, ":{", 2) == 0 && key.data[key.len - 1] == '}');
 }
 
-static bool heartbeat_copy_sample(const struct heartbeat *heartbeat, const struct sample *(*find)(const struct samples *, uint64_t),
-				  uint64_t argument, struct sample *ret)
+static bool heartbeat_copy_sample(const struct heartbeat *heartbeat,
+				  const struct sample *(*find)(const struct samples *, uint64_t), uint64_t argument,
+				  struct sample *ret)
 {
 	pthread_mutex_t *lock = (pthread_mutex_t *)&heartbeat->lock; /* no part of what the caller sees as constant */
 	const struct sample *found;

@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-void intake_init(struct intake *intake, struct spool *spool, void (*note)(void *owner, int log_level, const char *text), void *owner)
+void intake_init(struct intake *intake, struct spool *spool, void (*note)(void *owner, int log_level, const char *text),
+		 void *owner)
 {
 	*intake = (struct intake){.spool = spool, .note = note, .owner = owner};
 }

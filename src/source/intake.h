@@ -1,5 +1,5 @@
-/* The receiver's hand on the spool: begins generations, appends, finishes the snapshot, and turns what may stand in the way (no room, a
- * full or failing disk) into "hold it and try again", with one note when it begins and one when it is over.
+/* The receiver's hand on the spool: begins generations, appends, finishes the snapshot, and turns what may stand in the way (no
+ * room, a full or failing disk) into "hold it and try again", with one note when it begins and one when it is over.
  * Every call may be repeated after HOLD_ROOM or HOLD_DISK: nothing was done, or what was done is remembered.
  * Thread: the receiver's loop. */
 #ifndef KEYFERRY_SOURCE_INTAKE_H
@@ -25,7 +25,8 @@ struct intake {
 };
 
 /* note: sentences for the log. */
-void intake_init(struct intake *intake, struct spool *spool, void (*note)(void *owner, int log_level, const char *text), void *owner);
+void intake_init(struct intake *intake, struct spool *spool, void (*note)(void *owner, int log_level, const char *text),
+		 void *owner);
 
 /* The offset of the last byte held of a history that can be gone on with; -1: there is none (nothing yet, or half a snapshot). */
 int64_t intake_held_offset(const struct intake *intake);

@@ -38,8 +38,8 @@ struct payload {
 void payload_begin_length(struct payload *payload, uint64_t length);
 void payload_begin_marked(struct payload *payload, const uint8_t mark[PAYLOAD_MARK]);
 
-/* Takes *ret_taken bytes of `in`. To be called again, with the rest, until it answers MORE or the payload is over; an empty `in` is
- * fine. *ret_bytes points into `in` or into the payload and is valid until the next call. */
+/* Takes *ret_taken bytes of `in`. To be called again, with the rest, until it answers MORE or the payload is over; an empty `in`
+ * is fine. *ret_bytes points into `in` or into the payload and is valid until the next call. */
 enum payload_step payload_next(struct payload *payload, struct slice in, size_t *ret_taken, struct slice *ret_bytes);
 
 /* After END or WRONG: the two sums, for a message. The stored one is 0 when there was none. */

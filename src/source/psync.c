@@ -22,8 +22,8 @@ void psync_free(struct psync *psync)
 
 /* ---- errors ---- */
 
-/* The server's own words, fit for a message. An old or restricted server may repeat the arguments of a command that it does not know,
- * and with AUTH that is the password: that part never comes through. */
+/* The server's own words, fit for a message. An old or restricted server may repeat the arguments of a command that it does not
+ * know, and with AUTH that is the password: that part never comes through. */
 static const char *psync_quote(struct slice text, char *out, size_t cap)
 {
 	static const char repeats[] = "with args beginning";
@@ -75,7 +75,8 @@ static enum psync_step psync_answered_error(struct psync *psync, const char *com
 
 	error_set(&psync->error, ERROR_SOURCE, "%s was answered with %s", command, psync_quote(text, quoted, sizeof(quoted)));
 	if (slice_starts_with(text, SLICE("NOAUTH")) || text_has(text, "operation not permitted")) {
-		error_hint(&psync->error, "the source asks for a password: set source.password_file, and source.username for an ACL user");
+		error_hint(&psync->error,
+			   "the source asks for a password: set source.password_file, and source.username for an ACL user");
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("WRONGPASS")) || text_has(text, "invalid password")) {
@@ -91,11 +92,13 @@ static enum psync_step psync_answered_error(struct psync *psync, const char *com
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("DENIED"))) {
-		error_hint(&psync->error, "the source is in protected mode: it takes connections from its own host only until it has a password");
+		error_hint(&psync->error, "the source is in protected mode: without a password it takes connections from its own "
+			   "host only");
 		return psync_refuse(psync);
 	}
 	if (text_has(text, "unknown command") || text_has(text, "unknown subcommand")) {
-		error_hint(&psync->error, "the source must allow PSYNC and REPLCONF (not renamed, not disabled by its provider), and be 2.8 or later");
+		error_hint(&psync->error, "the source must allow PSYNC and REPLCONF (not renamed, not disabled by its provider), "
+					  "and be 2.8 or later");
 		return psync_refuse(psync);
 	}
 	return psync_fail(psync);
@@ -343,7 +346,7 @@ static enum psync_step psync_got_error(struct psync *psync, struct slice text)
 	case PSYNC_INFO:
 		return psync_answered_error(psync, "INFO", text);
 	case PSYNC_PORT:
-		/* Without REPLCONF no acknowledgement would be taken later, and the master would cut the connection again and again. */
+		/* Without REPLCONF no acknowledgement would be taken later, and the master would cut the connection every time. */
 		return psync_answered_error(psync, "REPLCONF listening-port", text);
 	case PSYNC_CAPABILITIES:
 		return psync_ask_version(psync);
@@ -383,7 +386,8 @@ static enum psync_step psync_got_line(struct psync *psync, struct slice line)
 	if (psync->state == PSYNC_INFO && line.data[0] == '$') {
 		uint64_t length;
 
-		if (slice_to_uint64(slice_make(line.data + 1, line.len - 1), &length) && length > 0 && length <= INFO_MAX_LEN - 2) {
+		if (slice_to_uint64(slice_make(line.data + 1, line.len - 1), &length) && length > 0 &&
+		    length <= INFO_MAX_LEN - 2) {
 			psync->reply_is_bulk = true;
 			psync->reply_left = (size_t)length + 2;
 			return PSYNC_NEED_MORE;
@@ -468,10 +472,12 @@ static enum psync_step psync_next_payload(struct psync *psync, struct slice in, 
 		break;
 	}
 	if (psync->payload.total < PAYLOAD_RDB_MIN)
-		error_set(&psync->error, ERROR_SOURCE, "the snapshot has only %" PRIu64 " bytes, too few to be one", psync->payload.total);
+		error_set(&psync->error, ERROR_SOURCE, "the snapshot has only %" PRIu64 " bytes, too few to be one",
+			  psync->payload.total);
 	else
 		error_set(&psync->error, ERROR_SOURCE,
-			  "the snapshot's checksum is wrong: its %" PRIu64 " bytes were damaged on the way (%016" PRIx64 ", and not %016" PRIx64 ")",
+			  "the snapshot's checksum is wrong: its %" PRIu64 " bytes were damaged on the way (%016" PRIx64
+			  ", and not %016" PRIx64 ")",
 			  psync->payload.total, psync->payload.sum, payload_sum_stored(&psync->payload));
 	return psync_fail(psync);
 }

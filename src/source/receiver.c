@@ -165,8 +165,8 @@ static void receiver_lose(struct receiver *receiver, const struct error *error)
 	held = intake_held_offset(&receiver->intake);
 	if (held >= 0 && !receiver->resync_asked)
 		snprintf(plan, sizeof(plan), "from offset %" PRId64, held);
-	snprintf(text, sizeof(text), "%s%s%s%s; trying again in %.1f s, to go on %s", error->text, error->hint[0] != '\0' ? " (" : "",
-		 error->hint, error->hint[0] != '\0' ? ")" : "", delay / 1000.0, plan);
+	snprintf(text, sizeof(text), "%s%s%s%s; trying again in %.1f s, to go on %s", error->text,
+		 error->hint[0] != '\0' ? " (" : "", error->hint, error->hint[0] != '\0' ? ")" : "", delay / 1000.0, plan);
 	receiver->events.note(receiver->owner, LOG_WARNING, text);
 }
 
@@ -209,8 +209,8 @@ static void receiver_send(struct receiver *receiver)
 		memory_wipe(receiver->out.data, receiver->out.cap); /* the password was in it */
 }
 
-/* Once streaming, the offset up to which all is applied; as real replicas do, that of FULLRESYNC until there is more. Until then, after
- * FULLRESYNC, a newline: it tells the master that this replica is alive, as real ones do while they load. */
+/* Once streaming, the offset up to which all is applied; as real replicas do, that of FULLRESYNC until there is more. Until then,
+ * after FULLRESYNC, a newline: it tells the master that this replica is alive, as real ones do while they load. */
 static void receiver_acknowledge(struct receiver *receiver)
 {
 	enum receiver_state state = receiver_state(receiver);
@@ -255,15 +255,18 @@ static void receiver_note_full_resync(struct receiver *receiver, const struct sp
 	if (old->generation == 0)
 		receiver_note(receiver, LOG_INFO, "%s: full resync, %s", server, new_one);
 	else if (receiver->asked_replid[0] == '\0')
-		receiver_note(receiver, LOG_WARNING, "%s: full resync, %s: the one before was not received to its end", server, new_one);
+		receiver_note(receiver, LOG_WARNING, "%s: full resync, %s: the one before was not received to its end", server,
+			      new_one);
 	else if (strcmp(receiver->asked_replid, psync->replid) == 0)
-		receiver_note(receiver, LOG_WARNING, "%s: full resync, %s: its backlog does not hold offset %" PRId64 " any more", server, new_one,
-			      receiver->asked_offset + 1);
+		receiver_note(receiver, LOG_WARNING, "%s: full resync, %s: its backlog does not hold offset %" PRId64 " any more",
+			      server, new_one, receiver->asked_offset + 1);
 	else
-		receiver_note(receiver, LOG_WARNING, "%s: full resync, %s: it does not know offset %" PRId64 " of replication id %s", server,
-			      new_one, receiver->asked_offset + 1, receiver->asked_replid);
+		receiver_note(receiver, LOG_WARNING,
+			      "%s: full resync, %s: it does not know offset %" PRId64 " of replication id %s", server, new_one,
+			      receiver->asked_offset + 1, receiver->asked_replid);
 	if (old->generation != 0 && !receiver->options.snapshot)
-		receiver_note(receiver, LOG_ERROR, "snapshot is off, so what the source changed between the two is missing in the target; "
+		receiver_note(receiver, LOG_ERROR,
+			      "snapshot is off, so what the source changed between the two is missing in the target; "
 			      "begin again with a snapshot to have it");
 }
 
@@ -315,8 +318,8 @@ static enum hold receiver_continued(struct receiver *receiver)
 		return hold;
 	receiver_accepted(receiver);
 	receiver_set_state(receiver, RECEIVER_STREAMING);
-	receiver_note(receiver, LOG_INFO, "%s: streaming from offset %" PRId64 "%s", server_name(&psync->server, server), psync->offset,
-		      renamed ? ", under a new replication id" : "");
+	receiver_note(receiver, LOG_INFO, "%s: streaming from offset %" PRId64 "%s", server_name(&psync->server, server),
+		      psync->offset, renamed ? ", under a new replication id" : "");
 	receiver_acknowledge(receiver);
 	return HOLD_NONE;
 }
@@ -331,7 +334,8 @@ static void receiver_snapshot_begins(struct receiver *receiver)
 	if (length > 0)
 		receiver_note(receiver, LOG_INFO, "the snapshot begins: %" PRIu64 " bytes", length);
 	else
-		receiver_note(receiver, LOG_INFO, "the snapshot begins; sent straight from memory, so its size is not known before its end");
+		receiver_note(receiver, LOG_INFO,
+			      "the snapshot begins; sent straight from memory, so its size is not known before its end");
 }
 
 static enum hold receiver_snapshot_ends(struct receiver *receiver)
@@ -402,7 +406,8 @@ static bool receiver_next_step(struct receiver *receiver)
 	}
 }
 
-/* Does all that was read, from the held step on. Afterwards either everything is done, or a step is held, or the connection is gone. */
+/* Does all that was read, from the held step on. Afterwards either everything is done, or a step is held, or the connection is
+ * gone. */
 static void receiver_process(struct receiver *receiver)
 {
 	bool retry = receiver->hold != HOLD_NONE;
@@ -554,7 +559,8 @@ static void receiver_check_room(struct receiver *receiver)
 	if (receiver->hold != HOLD_ROOM || receiver->hold_noted || waited_us < FULL_NOTE_US)
 		return;
 	receiver->hold_noted = true;
-	receiver_note(receiver, LOG_WARNING, "the spool is full, so reading has waited for %.0f s; if the target cannot keep up, the source will cut "
+	receiver_note(receiver, LOG_WARNING,
+		      "the spool is full, so reading has waited for %.0f s; if the target cannot keep up, the source will cut "
 		      "the connection at its client-output-buffer-limit or repl-timeout (raise those, or spool.max_size)",
 		      (double)waited_us / 1e6);
 }
@@ -652,7 +658,8 @@ struct receiver_status receiver_status(const struct receiver *receiver)
 
 /* ---- life ---- */
 
-struct receiver *receiver_new(struct loop *loop, const struct receiver_options *options, const struct receiver_events *events, void *owner)
+struct receiver *receiver_new(struct loop *loop, const struct receiver_options *options, const struct receiver_events *events,
+			      void *owner)
 {
 	struct receiver *receiver = memory_alloc_zero(1, sizeof(*receiver));
 

@@ -1,7 +1,7 @@
 /* Where a source stood, and when: its offsets as sampled, oldest first, to look up when it was at a given one.
  *
- * The room is bounded and the span is not: when it is full, every other sample of the older half goes, so the recent past is known
- * by the second and the distant one more coarsely.
+ * The room is bounded and the span is not: when it is full, every other sample of the older half goes, so the recent past is
+ * known by the second and the distant one more coarsely.
  * Thread: owned by one (or guarded by its owner). */
 #ifndef KEYFERRY_SOURCE_SAMPLES_H
 #define KEYFERRY_SOURCE_SAMPLES_H

@@ -101,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	whole = run(&request, slice_make(data + 2, size - 2), 0);
 	cut = run(&request, slice_make(data + 2, size - 2), data[1] + 1u);
-	must(whole.state == cut.state && whole.steps == cut.steps && whole.snapshot == cut.snapshot && whole.stream == cut.stream);
+	must(whole.state == cut.state && whole.steps == cut.steps && whole.snapshot == cut.snapshot &&
+	     whole.stream == cut.stream);
 	return 0;
 }

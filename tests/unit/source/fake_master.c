@@ -104,8 +104,9 @@ static void call_command(struct call *call, uint32_t argc, const struct slice *a
 		char info[512];
 
 		snprintf(info, sizeof(info),
-			 "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:%s\r\n# Replication\r\nrole:master\r\n"
-			 "master_replid:%s\r\nmaster_repl_offset:%" PRId64 "\r\n", master->replid, master->replid, master->start_offset);
+			 "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:%s\r\n"
+			 "# Replication\r\nrole:master\r\nmaster_replid:%s\r\nmaster_repl_offset:%" PRId64 "\r\n",
+			 master->replid, master->replid, master->start_offset);
 		must(buffer_printf(answer, "$%zu\r\n%s\r\n", strlen(info), info));
 	} else if (slice_equal(argv[0], SLICE("PSYNC"))) {
 		call_psync(call, argv);
@@ -191,7 +192,8 @@ static void call_write(struct call *call)
 
 static bool call_has_more(const struct call *call)
 {
-	return call->answer.end > call->answer.start || (call->streaming && (call->sent < call_limit(call) || call->sent == call->plan.cut_at));
+	return call->answer.end > call->answer.start ||
+	       (call->streaming && (call->sent < call_limit(call) || call->sent == call->plan.cut_at));
 }
 
 /* False: the test is over. */

@@ -1,7 +1,7 @@
 /* A master played by a thread: it answers the handshake and serves made-up bytes, with faults planned per connection.
  *
- * Its history is one run of stream bytes behind `start_offset`; whoever asks for a byte of it under `replid` gets +CONTINUE, everybody else
- * the snapshot and all of the run. What it was asked and told is kept for the test to look at. */
+ * Its history is one run of stream bytes behind `start_offset`; whoever asks for a byte of it under `replid` gets +CONTINUE,
+ * everybody else the snapshot and all of the run. What it was asked and told is kept for the test to look at. */
 #ifndef KEYFERRY_TESTS_FAKE_MASTER_H
 #define KEYFERRY_TESTS_FAKE_MASTER_H
 

@@ -68,7 +68,8 @@ static bool answers(const struct redis_server *server)
 	socklen_t len = sizeof(address);
 
 	/* A socket that is given the very port it connects to meets itself. */
-	connected = connected && getsockname(fd, (struct sockaddr *)&address, &len) == 0 && ntohs(address.sin_port) != server->endpoint.port;
+	connected = connected && getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
+		    ntohs(address.sin_port) != server->endpoint.port;
 	close(fd);
 	return connected;
 }

@@ -1,5 +1,5 @@
-/* Recorded and composed handshakes through the state machine, in every splitting. What comes out is written as one text ("full resync
- * <id> <offset>; snapshot 30; ...") and compared as such; the same text must come out however the bytes were cut. */
+/* Recorded and composed handshakes through the state machine, in every splitting. What comes out is written as one text ("full
+ * resync <id> <offset>; snapshot 30; ...") and compared as such; the same text must come out however the bytes were cut. */
 #include "source/psync.h"
 
 #include "base/memory.h"
@@ -25,8 +25,8 @@
 #define INFO_32 INFO_REDIS("3.2.13") "master_repl_offset:4711\r\n"
 #define INFO_70 INFO_REDIS("7.0.15") INFO_PSYNC2
 #define INFO_VALKEY \
-	"# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nserver_mode:standalone\r\nrun_id:" RUN_ID \
-	"\r\n# Replication\r\nrole:master\r\n" INFO_PSYNC2
+	"# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nserver_mode:standalone\r\n" \
+	"run_id:" RUN_ID "\r\n# Replication\r\nrole:master\r\n" INFO_PSYNC2
 
 /* A question (its words with spaces between) and what the master sends in answer. */
 struct answer {
@@ -260,7 +260,8 @@ static void test_valkey_with_acl_user(void **state)
 	struct answer answers[] = {
 		{"PING", "-NOAUTH Authentication required.\r\n", 0},
 		{"AUTH sync p w", "+OK\r\n", 0},
-		{"CLIENT SETNAME keyferry:task:link", "-NOPERM User sync has no permissions to run the 'client|setname' command\r\n", 0},
+		{"CLIENT SETNAME keyferry:task:link",
+		 "-NOPERM User sync has no permissions to run the 'client|setname' command\r\n", 0},
 		{"INFO", INFO_VALKEY, 0},
 		{"REPLCONF listening-port 0", "+OK\r\n", 0},
 		{"REPLCONF capa eof capa psync2", "+OK\r\n", 0},
@@ -399,9 +400,11 @@ static void test_errors(void **state)
 		     "full resync " ID " 9; failed: the source could not make its snapshot and says "
 		     "\"ERR BGSAVE failed, replication can't continue\"");
 	check_answer("PSYNC ? -1", "+FULLRESYNC " ID " 9\r\n$EOF:123\r\n",
-		     "full resync " ID " 9; failed: the snapshot's header was answered with \"$EOF:123\", which is not understood");
+		     "full resync " ID
+		     " 9; failed: the snapshot's header was answered with \"$EOF:123\", which is not understood");
 	check_answer("PSYNC ? -1", "+FULLRESYNC " ID " 9\r\n$20\r\nREDIS00100123456789x*1\r\n",
-		     "full resync " ID " 9; snapshot 20; failed: the snapshot's checksum is wrong: its 20 bytes were damaged on the way "
+		     "full resync " ID
+		     " 9; snapshot 20; failed: the snapshot's checksum is wrong: its 20 bytes were damaged on the way "
 		     "(cdc77c982dac406b, and not 7839383736353433)");
 	check_answer("PSYNC ? -1", "+FULLRESYNC " ID " 9\r\n$0\r\n",
 		     "full resync " ID " 9; snapshot 0; failed: the snapshot has only 0 bytes, too few to be one");

@@ -64,7 +64,8 @@ static bool writes_are_held(struct bench *bench)
 
 	if (writer->answered < writer->written)
 		return false;
-	return receiver_status(bench->receiver).state == RECEIVER_STREAMING && spool_snapshot_end(bench->spool) != SPOOL_UNKNOWN &&
+	return receiver_status(bench->receiver).state == RECEIVER_STREAMING &&
+	       spool_snapshot_end(bench->spool) != SPOOL_UNKNOWN &&
 	       spool_offset_of(bench->spool, spool_end(bench->spool)) - 1 >= (int64_t)bench->number;
 }
 
@@ -86,7 +87,8 @@ static void check_stream(struct bench *bench, int first, int last)
 		uint32_t argc;
 		int64_t number;
 
-		assert_int_equal(resp_command_parse(&parser, slice_make(view + position, end - position), &argc, &argv, &taken, &need, &fault),
+		assert_int_equal(resp_command_parse(&parser, slice_make(view + position, end - position), &argc, &argv, &taken,
+						    &need, &fault),
 				 PARSE_OK);
 		position += taken;
 		if (argc != 3 || !slice_equal_nocase(argv[0], SLICE("SET")))

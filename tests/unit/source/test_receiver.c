@@ -104,7 +104,8 @@ static struct scene *scene_of(struct bench *bench)
 
 static bool has_everything(struct bench *bench)
 {
-	return spool_origin(bench->spool).generation == scene_of(bench)->generation && spool_snapshot_end(bench->spool) == RDB_LEN && spool_end(bench->spool) == RDB_LEN + STREAM_LEN;
+	return spool_origin(bench->spool).generation == scene_of(bench)->generation &&
+	       spool_snapshot_end(bench->spool) == RDB_LEN && spool_end(bench->spool) == RDB_LEN + STREAM_LEN;
 }
 
 static void check_everything(struct scene *scene, uint64_t generation)
@@ -229,7 +230,8 @@ static void test_cut_in_stream(void **state)
 
 static bool streams_again(struct bench *bench)
 {
-	return receiver_status(bench->receiver).state == RECEIVER_STREAMING && receiver_status(bench->receiver).reconnects == bench->number;
+	return receiver_status(bench->receiver).state == RECEIVER_STREAMING &&
+	       receiver_status(bench->receiver).reconnects == bench->number;
 }
 
 /* The stream has ended, the connection is quiet and cut: nothing is asked for twice. */
@@ -299,7 +301,8 @@ static void *ready_from_another_thread(void *receiver)
 	return NULL;
 }
 
-/* The applier takes its time to let go: the old generation stays untouched until then, also when the connection breaks meanwhile. */
+/* The applier takes its time to let go: the old generation stays untouched until then, also when the connection
+ * breaks meanwhile. */
 static void test_full_resync_waits_for_the_applier(void **state)
 {
 	struct scene *scene = *state;

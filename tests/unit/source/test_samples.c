@@ -10,7 +10,10 @@
 
 static void add(struct samples *samples, uint64_t number, int64_t offset)
 {
-	const struct sample sample = {.number = number, .offset = offset, .wall_ms = (int64_t)number * 1000, .at_us = number * 1000000};
+	const struct sample sample = {.number = number,
+				      .offset = offset,
+				      .wall_ms = (int64_t)number * 1000,
+				      .at_us = number * 1000000};
 
 	samples_add(samples, &sample);
 }
