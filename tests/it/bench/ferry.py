@@ -22,6 +22,19 @@ def binary():
     return os.path.abspath(path)
 
 
+def text_at(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def json_at(port, path="/status"):
+    return json.loads(text_at(port, path))
+
+
+def streaming(status):
+    return status["state"] == "streaming"
+
+
 class Ferry:
     """One task. start() may be called again after it has ended: it resumes in the same work directory.
 
@@ -103,11 +116,10 @@ class Ferry:
             self._port.release()
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-            return answer.read().decode()
+        return text_at(self.port, path)
 
     def status(self):
-        return json.loads(self.get("/status"))
+        return json_at(self.port)
 
     def check_running(self):
         assert self.process.running, f"keyferry has ended with {self.process.exit_code}:\n{self.log}"
@@ -125,7 +137,7 @@ class Ferry:
         return self._wait(condition, timeout, what)
 
     def wait_streaming(self, timeout=180):
-        return self._wait(lambda status: status["state"] == "streaming", timeout, "streaming")
+        return self._wait(streaming, timeout, "streaming")
 
     def wait_log(self, text, timeout=60):
         wait_for(lambda: text in self.log, timeout=timeout, what=f"{text!r} in keyferry's log")
