@@ -857,6 +857,7 @@ void applier_park(struct applier *applier)
 void applier_drain(struct applier *applier, uint32_t deadline_ms)
 {
 	if (applier->run_state == ENDED) {
+		save_state(applier, false);
 		applier->events->drained(applier->owner);
 		return;
 	}
