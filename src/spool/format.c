@@ -79,23 +79,23 @@ bool format_get_state(const uint8_t in[FORMAT_STATE], struct format_state *ret)
 	return true;
 }
 
-void format_put_head(uint64_t segment_size, uint64_t generation, uint64_t number, uint8_t out[FORMAT_HEAD_USED])
+void format_put_head(const struct format_head *head, uint8_t out[FORMAT_HEAD_USED])
 {
 	memset(out, 0, FORMAT_HEAD_USED);
 	memcpy(out, head_magic, sizeof(head_magic));
 	put32(out + 16, VERSION);
-	put64(out + 24, segment_size);
-	put64(out + 32, generation);
-	put64(out + 40, number);
+	put64(out + 24, head->segment_size);
+	put64(out + 32, head->generation);
+	put64(out + 40, head->number);
 	put64(out + 56, XXH3_64bits(out, 56));
 }
 
-bool format_head_is(const uint8_t in[FORMAT_HEAD_USED], uint64_t segment_size, uint64_t generation, uint64_t number)
+bool format_get_head(const uint8_t in[FORMAT_HEAD_USED], struct format_head *ret)
 {
-	uint8_t expected[FORMAT_HEAD_USED];
-
-	format_put_head(segment_size, generation, number, expected);
-	return memcmp(in, expected, FORMAT_HEAD_USED) == 0;
+	if (memcmp(in, head_magic, sizeof(head_magic)) != 0 || get32(in + 16) != VERSION || get64(in + 56) != XXH3_64bits(in, 56))
+		return false;
+	*ret = (struct format_head){.segment_size = get64(in + 24), .generation = get64(in + 32), .number = get64(in + 40)};
+	return true;
 }
 
 static uint64_t record_check(const uint8_t record[FORMAT_RECORD], uint64_t generation, uint64_t block)

@@ -67,6 +67,12 @@ struct format_state {
 	struct spool_origin origin;
 };
 
+struct format_head {
+	uint64_t segment_size;
+	uint64_t generation;
+	uint64_t number;
+};
+
 struct format_record {
 	uint64_t end;
 	uint64_t sum;
@@ -77,8 +83,8 @@ struct format_record {
 void format_put_state(const struct format_state *state, uint8_t out[FORMAT_STATE]);
 bool format_get_state(const uint8_t in[FORMAT_STATE], struct format_state *ret);
 
-void format_put_head(uint64_t segment_size, uint64_t generation, uint64_t number, uint8_t out[FORMAT_HEAD_USED]);
-bool format_head_is(const uint8_t in[FORMAT_HEAD_USED], uint64_t segment_size, uint64_t generation, uint64_t number);
+void format_put_head(const struct format_head *head, uint8_t out[FORMAT_HEAD_USED]);
+bool format_get_head(const uint8_t in[FORMAT_HEAD_USED], struct format_head *ret);
 
 void format_put_record(const struct format_record *record, uint64_t generation, uint64_t block, uint8_t out[FORMAT_RECORD]);
 bool format_get_record(const uint8_t in[FORMAT_RECORD], uint64_t generation, uint64_t block, struct format_record *ret);

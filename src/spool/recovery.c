@@ -90,17 +90,21 @@ static int read_table(struct job *job, struct found *found, int file)
 {
 	const struct segment_store *store = job->store;
 	uint64_t start = found->number * store->size, blocks = store->size / FORMAT_BLOCK;
-	uint8_t head[FORMAT_HEAD_USED], table[FORMAT_BLOCKS_MAX * FORMAT_RECORD];
+	uint8_t bytes[FORMAT_HEAD_USED], table[FORMAT_BLOCKS_MAX * FORMAT_RECORD];
 	int64_t size = store->disk->size(file);
+	struct format_head head;
 	int result;
 
 	if (size < FORMAT_HEAD)
 		return size < 0 ? (int)size : 0;
 	found->bytes = (uint64_t)size - FORMAT_HEAD < store->size ? (uint64_t)size - FORMAT_HEAD : store->size;
-	result = segment_read_file(store->disk, file, 0, head, sizeof(head));
-	found->whole_head = result == 0 && format_head_is(head, store->size, store->generation, found->number);
+	result = segment_read_file(store->disk, file, 0, bytes, sizeof(bytes));
+	found->whole_head = result == 0 && format_get_head(bytes, &head);
 	if (!found->whole_head)
-		return result == -ENODATA ? 0 : result;
+		return result;
+	/* A whole head of another segment was not torn by anything: somebody moved the file here, or changed the state. */
+	if (head.segment_size != store->size || head.generation != store->generation || head.number != found->number)
+		return -EBADMSG;
 	found->records = memory_alloc_zero(2 * blocks, sizeof(*found->records));
 	for (unsigned which = 0; which < 2; which++) {
 		result = segment_read_file(store->disk, file, format_record_at(which, 0), table, blocks * FORMAT_RECORD);
@@ -132,7 +136,8 @@ static bool read_tables(struct job *job, struct error *error)
 			segment_close(store, file);
 		}
 		if (result < 0) {
-			segment_error(store, found->number, result, "cannot be read", error);
+			segment_error(store, found->number, result,
+				result == -EBADMSG ? "its head is that of another segment" : "cannot be read", error);
 			return false;
 		}
 		if (found->bytes > 0 && found->number * store->size + found->bytes > job->seen)

@@ -56,7 +56,7 @@ int segment_create(const struct segment_store *store, uint64_t number)
 	file = store->disk->open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (file < 0)
 		return file;
-	format_put_head(store->size, store->generation, number, head);
+	format_put_head(&(struct format_head){.segment_size = store->size, .generation = store->generation, .number = number}, head);
 	result = segment_write_file(store->disk, file, 0, zeros, sizeof(zeros));
 	if (result == 0)
 		result = segment_write_file(store->disk, file, 0, head, sizeof(head));

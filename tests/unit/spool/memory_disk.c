@@ -28,6 +28,7 @@ struct file {
 	uint64_t made, unlinked; /* numbers of the directory's changes */
 	struct content synced, saved;
 	bool saved_named;
+	bool changed; /* since it was saved */
 };
 
 static struct file files[FILES_MAX];
@@ -66,6 +67,7 @@ static void set_content(struct file *file, const struct content *content)
 {
 	ssize_t done = ftruncate(file->memory, (off_t)content->size);
 
+	file->changed = true;
 	assert(done == 0);
 	done = pwrite(file->memory, content->data, content->size, 0);
 	assert(done >= 0 && (uint64_t)done == content->size);
@@ -114,6 +116,7 @@ static int memory_open(const char *path, int flags, int mode)
 	} else if (flags & O_TRUNC) {
 		result = ftruncate(file->memory, 0);
 		assert(result == 0);
+		file->changed = true;
 	}
 	file->handles++;
 	return (int)(file - files);
@@ -148,6 +151,7 @@ static ssize_t memory_pwrite(int handle, const void *data, size_t len, uint64_t 
 			return -ENOSPC;
 		len = (size_t)(len - grown + fits);
 	}
+	files[handle].changed = true;
 	done = pwrite(files[handle].memory, data, len, (off_t)offset);
 	return done < 0 ? -errno : done;
 }
@@ -169,6 +173,7 @@ static int memory_truncate(int handle, uint64_t size)
 
 	if (result < 0)
 		return result;
+	files[handle].changed = true;
 	return ftruncate(files[handle].memory, (off_t)size) < 0 ? -errno : 0;
 }
 
@@ -380,14 +385,20 @@ bool memory_disk_change(unsigned file, uint64_t offset, const void *data, size_t
 {
 	struct file *at = file_at(file);
 
-	return at && offset + len <= size_of(at) && pwrite(at->memory, data, len, (off_t)offset) == (ssize_t)len;
+	if (!at || offset + len > size_of(at))
+		return false;
+	at->changed = true;
+	return pwrite(at->memory, data, len, (off_t)offset) == (ssize_t)len;
 }
 
 bool memory_disk_truncate(unsigned file, uint64_t size)
 {
 	struct file *at = file_at(file);
 
-	return at && ftruncate(at->memory, (off_t)size) == 0;
+	if (!at)
+		return false;
+	at->changed = true;
+	return ftruncate(at->memory, (off_t)size) == 0;
 }
 
 bool memory_disk_remove(unsigned file)
@@ -407,6 +418,7 @@ void memory_disk_save(void)
 		free(files[i].saved.data);
 		files[i].saved = content_of(&files[i]);
 		files[i].saved_named = files[i].unlinked == NEVER;
+		files[i].changed = false;
 	}
 }
 
@@ -419,7 +431,9 @@ void memory_disk_restore(void)
 			forget(&files[i]);
 			continue;
 		}
-		set_content(&files[i], &files[i].saved);
+		if (files[i].changed)
+			set_content(&files[i], &files[i].saved);
+		files[i].changed = false;
 		files[i].unlinked = files[i].saved_named ? NEVER : ++changes;
 	}
 }

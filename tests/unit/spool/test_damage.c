@@ -141,7 +141,7 @@ static void test_damage_before_tail(void **state)
 	uint64_t end = make_spool(4 * MIB + 500), cut;
 	struct error error = {0};
 	struct spool *spool;
-	uint8_t byte;
+	uint8_t byte, head[FORMAT_HEAD_USED];
 
 	(void)state;
 	/* A byte of a block: nobody sees it. */
@@ -173,6 +173,13 @@ static void test_damage_before_tail(void **state)
 	assert_true(memory_disk_remove(SEGMENT + 1));
 	assert_null(spool_open(&options, &cut, &error));
 	assert_non_null(strstr(error.text, "00000001-000000000001.segment: missing"));
+
+	/* A file that was moved here. */
+	memory_disk_restore();
+	assert_true(memory_disk_read(SEGMENT + 1, 0, head, sizeof(head)));
+	assert_true(memory_disk_change(SEGMENT + 2, 0, head, sizeof(head)));
+	assert_null(spool_open(&options, &cut, &error));
+	assert_non_null(strstr(error.text, "00000001-000000000002.segment: its head is that of another segment"));
 
 	/* Behind it, the same faults are a tail. */
 	memory_disk_restore();
