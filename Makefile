@@ -1,0 +1,75 @@
+# A thin face over Meson: what a newcomer types. `make help` lists it.
+#
+# On a fresh Debian machine git, make and root (or sudo) are enough: what is missing is installed by tools/install-deps.
+# BUILD, PREFIX, DESTDIR, CC and CFLAGS may be given; MESON_ARGS goes to `meson setup`.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+
+.DEFAULT_GOAL := keyferry
+.PHONY: keyferry deps check lint tidy demo bench fuzz format install clean help
+
+## keyferry       builds build/keyferry (default)
+keyferry: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+	@ln -sfn src/cmd/keyferry $(BUILD)/keyferry
+
+# Only a new build folder asks for packages: `make` in an old one must not depend on dpkg. Unit tests are built where they are run, by `make check`.
+$(BUILD)/build.ninja:
+	@tools/install-deps build
+	meson setup $(BUILD) --prefix $(PREFIX) -Dtests=false $(MESON_ARGS)
+
+## deps           installs every Debian package that building and all tests need
+deps:
+	@tools/install-deps all
+
+## check          all tests of a normal run; ends with the line "N passed, N failed"
+check:
+	@tools/install-deps all
+	@tools/check
+
+## lint           the fast part of it: formatting, include directions, scripts
+lint:
+	@tools/install-deps all
+	@tools/check lint
+
+## demo           two clusters on loopback, a writer and keyferry between them; ONCE=1 ends after the comparison
+demo: demo-deps keyferry
+	@tools/demo $(if $(filter-out 0,$(ONCE)),--once)
+
+## bench          keyferry against native replication, on the same data
+bench: demo-deps keyferry
+	@tools/bench
+
+.PHONY: demo-deps
+demo-deps:
+	@tools/install-deps demo
+
+## fuzz           looks for new inputs with libFuzzer, FUZZ_SECONDS each; NOUN=url takes one harness
+fuzz:
+	@tools/install-deps all
+	@tools/fuzz $(FUZZ_SECONDS) $(NOUN)
+
+## tidy           clang-tidy over all of src/
+tidy:
+	@tools/install-deps all
+	@tools/check tidy
+
+## format         lays out all C files as .clang-format says
+format:
+	@tools/install-deps all
+	git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+## install        into PREFIX (/usr/local), below DESTDIR when that is given
+install: keyferry
+	meson configure $(BUILD) -Dprefix=$(PREFIX)
+	DESTDIR="$(DESTDIR)" meson install -C $(BUILD)
+
+## clean          removes everything that was built
+clean:
+	rm -rf $(BUILD) build-check build-fuzz
+
+## help           this list
+help:
+	@sed -n 's/^## /  make /p' $(firstword $(MAKEFILE_LIST))
