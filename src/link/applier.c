@@ -702,6 +702,8 @@ static void run(struct applier *applier)
 	if (pass_barrier(applier) && pass_learning(applier, &error, &failed))
 		more = run_portion(applier, &error, &failed);
 	sink_flush(applier->sink);
+	/* Where nothing went to the target (PING, GETACK, what is left out), no reply tells of it: a source that shuts down waits for this. */
+	tell_applied(applier, false);
 	let_go(applier);
 	applier->running = false;
 	if (failed) {
