@@ -13,6 +13,8 @@ Modes:
 - "safe": only commands of which any part of the sequence may be applied again, provided the rest follows: the end is the
   same. For that each key keeps its type, and a collection always has its first element, so that removing another one
   never removes the key and with it its expiry. A command whose answer was lost is sent again.
+- "lasting": as "safe", and no key is ever deleted: a snapshot brings all of them, so the end is the same also where
+  the source has been copied twice.
 
 The commands of a unit that belong together (a transaction) go to one slot: keys are <prefix>{<tag>}:<type>:<number>, and
 a unit draws its keys from one tag.
@@ -53,12 +55,12 @@ class Load:
 
     deployment   anything Deployment.of() takes
     rate         units a second (a transaction is one unit)
-    mode         "all" or "safe", see above
+    mode         "all", "safe" or "lasting", see above
     keys         about how many keys it uses
     databases    drawn from at random; (0,) for a cluster"""
 
     def __init__(self, deployment, rate=1000, mode="all", *, seed=1, keys=2000, databases=(0,), prefix=b"w:", tls=None):
-        if mode not in ("all", "safe"):
+        if mode not in ("all", "safe", "lasting"):
             raise ValueError(f"no such mode: {mode}")
         # Units: made, acknowledged, unknown, redirected, delayed. Error replies: "error <code>". And reconnects.
         self.counters = collections.Counter()
@@ -252,8 +254,8 @@ def _arguments():
                         help="host:port, or redis[s]://[user:password@]host:port; of a cluster any node")
     parser.add_argument("--rate", type=int, default=1000, help="units of commands a second (1000)")
     parser.add_argument("--seconds", type=float, help="default: until SIGTERM or SIGINT")
-    parser.add_argument("--mode", choices=("all", "safe"), default="all",
-                        help="safe: only commands that may be applied twice (all)")
+    parser.add_argument("--mode", choices=("all", "safe", "lasting"), default="all",
+                        help="safe: only commands that may be applied twice; lasting: and no key is deleted (all)")
     parser.add_argument("--keys", type=int, default=2000, help="about how many keys to use (2000)")
     parser.add_argument("--databases", default="0", help="numbers separated by commas (0)")
     parser.add_argument("--seed", type=int, default=1)

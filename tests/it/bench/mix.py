@@ -33,7 +33,7 @@ class Mix:
         self.prefix = prefix
         self.databases = databases
         self.tags = max(1, keys // 50)
-        self.makers = self.SAFE if mode == "safe" else self.ALL
+        self.makers = {"all": self.ALL, "safe": self.SAFE, "lasting": self.LASTING}[mode]
         self.mode = mode
         self._tag = 0
 
@@ -116,7 +116,8 @@ class Mix:
     def delete(self):
         return [(b"DEL", self.any_key())]
 
-    SAFE = (set, set, set_with_expiry, mset, hset, hset, hdel, sadd, sadd, srem, zadd, zadd, zrem, pexpireat, persist, delete)
+    LASTING = (set, set, set_with_expiry, mset, hset, hset, hdel, sadd, sadd, srem, zadd, zadd, zrem, pexpireat, persist)
+    SAFE = LASTING + (delete,)
 
     # -- what may not -----------------------------------------------------------------------------------------------
 
