@@ -1,0 +1,52 @@
+"""What many scenario tests have in common: synchronise two deployments under load, and compare them at the end."""
+
+from .compare import assert_same
+from .data import features_of, fill
+from .ferry import Ferry
+from .load import Load
+from .sentinel import SentinelGroup
+
+# Before 7.0 the stream carries times to live, which count from the moment they are applied: late by the lag.
+RELATIVE_EXPIRY_MS = 2000
+
+
+def data_of(deployment):
+    """What the data tools take in place of a bench deployment: of a Sentinel group its present master."""
+    return deployment.master if isinstance(deployment, SentinelGroup) else deployment
+
+
+def masters_of(deployment):
+    """The bench servers that are masters of a bench server, cluster or Sentinel group."""
+    deployment = data_of(deployment)
+    return deployment.masters() if hasattr(deployment, "masters") else [deployment]
+
+
+def sync_under_load(bench, source, target, *, databases=(0,), options=None, keys=20000, rate=1500, units=3000, mode="all",
+                    ferry=None):
+    """Fills the source, starts a writer and keyferry, lets it reach streaming and follow for `units` more units of the
+    writer, stops the writer, compares exactly, stops keyferry. Returns the Ferry.
+
+    source, target   bench servers, clusters or Sentinel groups
+    options          --set options of keyferry
+    mode             of the writer, see load.py
+    ferry            a Ferry that has not been started, in place of one made of source, target and options"""
+    left, right = data_of(source), data_of(target)
+    fill(left, keys=keys, databases=databases, functions=True, features=features_of(left, right))
+    ferry = ferry or Ferry(bench, source, target, options)
+    with Load(left, rate=rate, databases=databases, mode=mode) as load:
+        ferry.start().wait_streaming()
+        before = load.acknowledged
+        ferry.wait_status(lambda status: load.acknowledged > before + units, what=f"{units} more units of the writer")
+    assert not load.errors
+    finish_in_step(ferry, source, target)
+    return ferry
+
+
+def finish_in_step(ferry, source, target, **options):
+    """Nobody writes any more: waits until all is applied, compares exactly, stops keyferry. `options` go to compare()."""
+    masters = masters_of(source)
+    ferry.wait_in_step(*masters)
+    if not all(server.version.at_least(7, 0) for server in masters):
+        options = {"expiry_tolerance_ms": RELATIVE_EXPIRY_MS} | options
+    assert_same(data_of(source), data_of(target), as_replica=True, **options)
+    assert ferry.stop() == 0
