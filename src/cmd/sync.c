@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define POLL_MS 200
-#define SAMPLE_EVERY 3 /* polls */
+#define POLL_MS 100
+#define SAMPLE_EVERY 5 /* polls */
 #define DRAIN_MS 10000
 
 struct run {

@@ -21,7 +21,7 @@
 #define UNLOAD_STEP (1u << 20)
 #define RELEASE_STEP (1u << 20)
 #define STATE_INTERVAL_MS 1000
-#define PUBLISH_INTERVAL_MS 200
+#define PUBLISH_INTERVAL_MS 50
 #define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
 #define BEATS_MAX 32
 #define MASTERS_MAX 1024
