@@ -1,0 +1,379 @@
+#include "link/dispatch.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "link/selection.h"
+#include "route/route.h"
+
+#include <stdlib.h>
+
+#define MASTERS_MAX TOPOLOGY_SHARDS_MAX
+
+enum barrier { BARRIER_NONE, BARRIER_BEFORE, BARRIER_AFTER };
+
+struct dispatch {
+	struct dispatch_options options;
+	struct sink *sink;
+	bool own_data;
+	uint32_t db_stream; /* of the event under way */
+	bool valkey;
+	struct transaction transaction;
+	struct route_splitter splitter;
+	/* an event for all masters waits for what came before it, or is waited for */
+	enum barrier barrier;
+	struct event barrier_event;
+	struct slice library_arguments[4]; /* the command that a library or script of the snapshot becomes */
+	/* a command waits until the target has told its keys */
+	struct command_table *learned;
+	struct learner *learner;
+	bool learning, learned_it;
+	struct event unknown;
+	uint64_t expired_keys, left_out;
+};
+
+static void progress(struct dispatch *dispatch, uint64_t position)
+{
+	sink_progress(dispatch->sink, position, dispatch->db_stream);
+}
+
+/* ---- commands ---- */
+
+static void send_split(struct dispatch *dispatch, const struct event *event)
+{
+	struct route_part *parts;
+	uint32_t count = route_split(&dispatch->splitter, event, &parts);
+
+	for (uint32_t i = 0; i < count; i++)
+		sink_arguments(dispatch->sink, event, i + 1 == count ? event->end : event->start, parts[i].slot, dispatch->db_stream, 0,
+			       parts[i].argc, parts[i].argv);
+}
+
+static void begin_barrier(struct dispatch *dispatch, const struct event *event)
+{
+	dispatch->barrier_event = *event;
+	dispatch->barrier = BARRIER_BEFORE;
+}
+
+/* A cluster target has database 0 alone (Valkey 9 has more, which this version does not use). */
+static bool check_database(const struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	char key[160];
+
+	if (event->db == 0 || !sink_is_cluster(dispatch->sink))
+		return true;
+	error_set(error, ERROR_CONFLICT, "key %s lies in database %u of the source (spool position %llu), and a cluster target has database 0 alone",
+		  slice_quote(event->key, key, sizeof(key)), event->db, (unsigned long long)event->start);
+	error_hint(error, "Choose the database to copy with source.databases: [0], or use a standalone target");
+	return false;
+}
+
+static bool is_flush(const struct event *event)
+{
+	return slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")) || slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"));
+}
+
+static bool check_flush(const struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	if (dispatch->options.only_link || !is_flush(event))
+		return true;
+	error_set(error, ERROR_CONFLICT, "%.*s at one of several source masters (database %u, spool position %llu) would clear what the others have brought",
+		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, (unsigned long long)event->start);
+	error_hint(error, "This version of keyferry does not carry it: clear the target by hand and start anew with an empty work directory");
+	return false;
+}
+
+static bool send_command(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	struct route route;
+
+	if (!check_flush(dispatch, event, error))
+		return false;
+	if (!sink_is_cluster(dispatch->sink)) {
+		sink_command(dispatch->sink, event, 0, dispatch->db_stream);
+		return true;
+	}
+	route = route_command(event, error);
+	switch (route.kind) {
+	case ROUTE_SLOT:
+		if (!check_database(dispatch, event, error))
+			return false;
+		sink_command(dispatch->sink, event, route.slot, dispatch->db_stream);
+		return true;
+	case ROUTE_SPLIT:
+		if (!check_database(dispatch, event, error))
+			return false;
+		send_split(dispatch, event);
+		return true;
+	case ROUTE_ALL:
+		if (is_flush(event) && event->db != 0 && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
+			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
+			return true;
+		}
+		begin_barrier(dispatch, event);
+		return true;
+	case ROUTE_ANY:
+		sink_command(dispatch->sink, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0, dispatch->db_stream);
+		return true;
+	case ROUTE_REFUSED:
+		break;
+	}
+	return false;
+}
+
+static bool handle_transaction(struct dispatch *dispatch, const struct event *event, enum selection selection, struct error *error)
+{
+	struct transaction *transaction = &dispatch->transaction;
+	bool cluster = sink_is_cluster(dispatch->sink);
+
+	if (event->edge == TRANSACTION_BEGIN) {
+		transaction_begin(transaction, event);
+		return true;
+	}
+	if (event->edge == TRANSACTION_INSIDE) {
+		if (selection == SELECTION_LEAVE) {
+			dispatch->left_out++;
+			return true;
+		}
+		if (selection == SELECTION_HEARTBEAT)
+			return true;
+		return check_flush(dispatch, event, error) && (!cluster || check_database(dispatch, event, error)) &&
+		       transaction_command(transaction, event, cluster, error);
+	}
+	transaction->open = false;
+	if (transaction->commands == 0) {
+		progress(dispatch, event->end);
+		return true;
+	}
+	transaction_add(transaction, event->raw);
+	sink_transaction(dispatch->sink, transaction->start, event->end, transaction->has_slot ? transaction->slot : 0, transaction->db,
+			 dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
+			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
+	return true;
+}
+
+static bool handle_command(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	enum selection selection = selection_of(dispatch->options.task, event, error);
+
+	if (selection == SELECTION_REFUSED)
+		return false;
+	if (selection == SELECTION_HEARTBEAT)
+		lag_note(dispatch->options.lag, event);
+	if (event->edge != TRANSACTION_NONE)
+		return handle_transaction(dispatch, event, selection, error);
+	if (selection != SELECTION_COPY) {
+		if (selection == SELECTION_LEAVE)
+			dispatch->left_out++;
+		progress(dispatch, event->end);
+		return true;
+	}
+	return send_command(dispatch, event, error);
+}
+
+static bool handle_key(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	enum selection selection = selection_of(dispatch->options.task, event, error);
+	uint16_t slot;
+
+	if (selection == SELECTION_REFUSED)
+		return false;
+	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. */
+	if (selection == SELECTION_COPY && event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
+		dispatch->expired_keys++;
+		selection = SELECTION_HEARTBEAT;
+	}
+	if (selection != SELECTION_COPY) {
+		if (selection == SELECTION_LEAVE)
+			dispatch->left_out++;
+		progress(dispatch, event->end);
+		return true;
+	}
+	if (!check_database(dispatch, event, error))
+		return false;
+	slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
+	return sink_key(dispatch->sink, event, slot, dispatch->valkey, error);
+}
+
+/* A function library or a script body of the snapshot becomes a command for all masters. */
+static bool handle_library(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	struct event command = *event;
+	uint32_t argc = 0;
+	uint16_t flags = 0;
+
+	command.argv = dispatch->library_arguments;
+	if (event->kind == EVENT_SCRIPT) {
+		command.argv[argc++] = SLICE("SCRIPT");
+		command.argv[argc++] = SLICE("LOAD");
+	} else {
+		if (!dispatch->options.abilities.functions) {
+			error_set(error, ERROR_CONFLICT, "the source has a function library (spool position %llu), and %s knows no functions",
+				  (unsigned long long)event->start, dispatch->options.abilities.name);
+			error_hint(error, "Use a target of Redis 7.0 or newer, or remove the library from the source");
+			return false;
+		}
+		command.argv[argc++] = SLICE("FUNCTION");
+		command.argv[argc++] = SLICE("LOAD");
+		if (dispatch->options.task->conflict == CONFLICT_OVERWRITE || dispatch->own_data)
+			command.argv[argc++] = SLICE("REPLACE");
+		else if (dispatch->options.task->conflict == CONFLICT_SKIP)
+			flags = UNIT_ANY_ERROR;
+	}
+	command.argv[argc++] = event->value;
+	command.argc = argc;
+	if (sink_is_cluster(dispatch->sink))
+		begin_barrier(dispatch, &command);
+	else
+		sink_arguments(dispatch->sink, &command, event->end, 0, dispatch->db_stream, flags, argc, command.argv);
+	return true;
+}
+
+/* ---- unknown commands ---- */
+
+static void on_learned(void *owner, const struct command_info *info)
+{
+	struct dispatch *dispatch = owner;
+
+	/* NULL: the target does not know it either; routing says so. */
+	dispatch->unknown.info = info;
+	if (info) {
+		uint32_t at = command_first_key(info, dispatch->unknown.argc, dispatch->unknown.argv);
+
+		if (at > 0 && at < dispatch->unknown.argc)
+			dispatch->unknown.key = dispatch->unknown.argv[at];
+	}
+	dispatch->learned_it = true;
+	dispatch->options.go_on(dispatch->options.owner);
+}
+
+static bool must_learn(const struct dispatch *dispatch, const struct event *event)
+{
+	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN && event->edge != TRANSACTION_END &&
+	       sink_is_cluster(dispatch->sink);
+}
+
+static void begin_learning(struct dispatch *dispatch, const struct event *event)
+{
+	dispatch->unknown = *event;
+	dispatch->learning = true;
+	dispatch->learned_it = false;
+	learner_ask(dispatch->learner, event->argv[0], on_learned, dispatch);
+}
+
+/* ---- waiting ---- */
+
+/* True: nothing stands in the way any more. */
+static bool pass_barrier(struct dispatch *dispatch)
+{
+	const struct event *event = &dispatch->barrier_event;
+	uint16_t slots[MASTERS_MAX];
+	uint32_t masters;
+
+	if (dispatch->barrier == BARRIER_NONE)
+		return true;
+	if (!sink_idle(dispatch->sink))
+		return false;
+	if (dispatch->barrier == BARRIER_AFTER) {
+		dispatch->barrier = BARRIER_NONE;
+		return true;
+	}
+	masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+	for (uint32_t i = 0; i < masters; i++)
+		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
+			       event->argv);
+	sink_flush(dispatch->sink);
+	dispatch->barrier = BARRIER_AFTER;
+	return false;
+}
+
+bool dispatch_at_barrier(const struct dispatch *dispatch)
+{
+	return dispatch->barrier != BARRIER_NONE;
+}
+
+enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
+{
+	if (!pass_barrier(dispatch))
+		return DISPATCH_WAITS;
+	if (!dispatch->learning)
+		return DISPATCH_READY;
+	if (!dispatch->learned_it)
+		return DISPATCH_WAITS;
+	dispatch->learning = false;
+	if (!handle_command(dispatch, &dispatch->unknown, error))
+		return DISPATCH_FAILED;
+	return dispatch->barrier == BARRIER_NONE ? DISPATCH_READY : DISPATCH_WAITS;
+}
+
+/* ---- public ---- */
+
+struct dispatch *dispatch_new(const struct dispatch_options *options)
+{
+	struct dispatch *dispatch = memory_alloc_zero(1, sizeof(*dispatch));
+
+	dispatch->options = *options;
+	dispatch->learned = command_table_new();
+	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
+	return dispatch;
+}
+
+void dispatch_free(struct dispatch *dispatch)
+{
+	if (!dispatch)
+		return;
+	learner_free(dispatch->learner);
+	command_table_free(dispatch->learned);
+	transaction_free(&dispatch->transaction);
+	route_splitter_free(&dispatch->splitter);
+	free(dispatch);
+}
+
+void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
+{
+	dispatch->sink = sink;
+	dispatch->own_data = own_data;
+	dispatch->barrier = BARRIER_NONE;
+	dispatch->learning = false;
+	dispatch->transaction.open = false;
+}
+
+const struct command_table *dispatch_commands(const struct dispatch *dispatch)
+{
+	return dispatch->learned;
+}
+
+bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey, struct error *error)
+{
+	dispatch->db_stream = db_stream;
+	dispatch->valkey = valkey;
+	switch (event->kind) {
+	case EVENT_KEY:
+		return handle_key(dispatch, event, error);
+	case EVENT_FUNCTION:
+	case EVENT_SCRIPT:
+		return handle_library(dispatch, event, error);
+	case EVENT_COMMAND:
+		if (must_learn(dispatch, event)) {
+			begin_learning(dispatch, event);
+			return true;
+		}
+		return handle_command(dispatch, event, error);
+	case EVENT_SNAPSHOT_END:
+		break;
+	case EVENT_PROGRESS:
+		if (!dispatch->transaction.open)
+			break;
+		/* A SELECT inside stays inside; what else asks for nothing is left out. */
+		if (event->argc > 0 && slice_equal_nocase(event->argv[0], SLICE("SELECT")))
+			transaction_add(&dispatch->transaction, event->raw);
+		return true;
+	}
+	progress(dispatch, event->end);
+	return true;
+}
+
+void dispatch_counters(const struct dispatch *dispatch, uint64_t *ret_expired_keys, uint64_t *ret_left_out)
+{
+	*ret_expired_keys = dispatch->expired_keys;
+	*ret_left_out = dispatch->left_out;
+}

@@ -1,0 +1,54 @@
+/* The dispatch: decides of each event what the target is sent, and hands it to the sink.
+ *
+ *   event -> selection -> (transaction being gathered) -> route -> sink
+ *
+ * Two things make the link wait before the next event is decoded (dispatch_ready):
+ *   barrier   a command for all masters of a cluster: what came before is answered first, what comes after waits
+ *   learning  a command that is not in the table: the target is asked for its keys
+ * Thread: the link's applier. */
+#ifndef KEYFERRY_LINK_DISPATCH_H
+#define KEYFERRY_LINK_DISPATCH_H
+
+#include "link/lag.h"
+#include "link/learner.h"
+#include "link/transaction.h"
+#include "sink/sink.h"
+#include "task/options.h"
+
+struct dispatch;
+
+struct dispatch_options {
+	struct loop *loop;
+	const struct task_options *task;
+	struct deployment *target;
+	const struct topology *topology;
+	struct target_abilities abilities;
+	bool only_link;
+	const char *name;      /* of connections */
+	struct lag *lag;       /* is told of heartbeats */
+	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
+	void *owner;
+};
+
+struct dispatch *dispatch_new(const struct dispatch_options *options);
+void dispatch_free(struct dispatch *dispatch);
+
+/* A new sink, at a place outside transactions. `own_data`: what the target holds came from this link. */
+void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data);
+/* The commands that the target has told of; for the stream decoder. */
+const struct command_table *dispatch_commands(const struct dispatch *dispatch);
+
+/* Handles one event (EVENT_SNAPSHOT_END too: as progress). `db_stream`: selected in the stream behind it; `valkey`: the snapshot is a VALKEY one. The event's memory has
+ * to stay until dispatch_ready() answers true. False: the link has to stop; ERROR_CONFLICT. */
+bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey, struct error *error) WARN_UNUSED;
+
+enum dispatch_state { DISPATCH_READY, DISPATCH_WAITS, DISPATCH_FAILED };
+/* May the next event be decoded? FAILED fills error. */
+enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error);
+/* Does it wait for the sink to be idle? */
+bool dispatch_at_barrier(const struct dispatch *dispatch);
+
+/* keys of the snapshot past their time, not created; keys and commands that the selection leaves out */
+void dispatch_counters(const struct dispatch *dispatch, uint64_t *ret_expired_keys, uint64_t *ret_left_out);
+
+#endif

@@ -1,0 +1,75 @@
+#include "link/lag.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+/* A heartbeat may be late by this much before the sampled offsets are asked instead. */
+#define BEAT_GRACE_MS 1000
+
+void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms)
+{
+	*lag = (struct lag){.heartbeat = heartbeat, .interval_ms = interval_ms, .goal = -1};
+}
+
+void lag_note(struct lag *lag, const struct event *event)
+{
+	/* SETEX key seconds ms; from 7.0 on it comes as SET key ms PXAT time. */
+	uint32_t at = slice_equal_nocase(event->argv[0], SLICE("SETEX")) ? 3 : 2;
+	int64_t sent_ms;
+
+	if (at >= event->argc || !slice_to_int64(event->argv[at], &sent_ms) || lag->beat_count == LAG_BEATS_MAX)
+		return;
+	lag->beats[lag->beat_count].position = event->end;
+	lag->beats[lag->beat_count++].sent_ms = sent_ms;
+}
+
+static void take_beats(struct lag *lag, uint64_t position)
+{
+	uint32_t done = 0;
+
+	while (done < lag->beat_count && lag->beats[done].position <= position) {
+		int64_t ms = clock_wall_ms() - lag->beats[done].sent_ms;
+
+		lag->last_beat_ms = lag->beats[done].sent_ms;
+		lag->last_lag_ms = ms > 0 ? ms : 0;
+		done++;
+	}
+	lag->beat_count -= done;
+	memmove(lag->beats, lag->beats + done, lag->beat_count * sizeof(lag->beats[0]));
+}
+
+static void check_caught_up(struct lag *lag, int64_t applied_offset)
+{
+	if (lag->caught_up || applied_offset < 0)
+		return;
+	if (!lag->has_ticket) {
+		lag->ticket = heartbeat_ticket(lag->heartbeat);
+		lag->has_ticket = true;
+	}
+	if (lag->goal < 0 && !heartbeat_sampled_since(lag->heartbeat, lag->ticket, &lag->goal))
+		return;
+	lag->caught_up = applied_offset >= lag->goal;
+}
+
+void lag_applied(struct lag *lag, uint64_t position, int64_t applied_offset)
+{
+	take_beats(lag, position);
+	check_caught_up(lag, applied_offset);
+}
+
+int64_t lag_ms(const struct lag *lag, int64_t applied_offset)
+{
+	int64_t now = clock_wall_ms();
+	int64_t source_offset, then;
+	uint64_t sampled_us;
+
+	if (applied_offset < 0)
+		return -1;
+	if (lag->last_beat_ms && now - lag->last_beat_ms < lag->interval_ms + lag->last_lag_ms + BEAT_GRACE_MS)
+		return lag->last_lag_ms;
+	if (heartbeat_source_offset(lag->heartbeat, &source_offset, &sampled_us) && applied_offset >= source_offset)
+		return 0;
+	then = heartbeat_time_of_offset(lag->heartbeat, applied_offset);
+	return then > 0 ? now - then : -1;
+}

@@ -1,0 +1,40 @@
+/* The lag of a link: seconds between a write at the source and its being applied, and whether the link has caught up.
+ *
+ * By the heartbeat where there is one: its time stands in the stream, and counts once everything before it is applied. By the sampled offsets of the source
+ * where there is none or the next one is overdue.
+ * Caught up: the source's offset as it was sampled after the snapshot had been applied (or after the start) is applied.
+ * Thread: the link's applier. */
+#ifndef KEYFERRY_LINK_LAG_H
+#define KEYFERRY_LINK_LAG_H
+
+#include "decode/event.h"
+#include "source/heartbeat.h"
+
+#define LAG_BEATS_MAX 32 /* heartbeats on their way at once; more are not needed to know the lag */
+
+struct lag {
+	struct heartbeat *heartbeat;
+	int64_t interval_ms; /* of the heartbeat */
+	/* met in the stream, not applied yet */
+	struct {
+		uint64_t position;
+		int64_t sent_ms;
+	} beats[LAG_BEATS_MAX];
+	uint32_t beat_count;
+	int64_t last_beat_ms, last_lag_ms;
+	uint64_t ticket;
+	bool has_ticket;
+	int64_t goal; /* the offset to catch up with; -1: not known yet */
+	bool caught_up;
+};
+
+/* Also at the beginning of each generation. */
+void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms);
+/* A heartbeat came by in the stream. */
+void lag_note(struct lag *lag, const struct event *event);
+/* Everything before `position` is applied; applied_offset is that as a replication offset, -1 in the snapshot. */
+void lag_applied(struct lag *lag, uint64_t position, int64_t applied_offset);
+/* -1: not known. */
+int64_t lag_ms(const struct lag *lag, int64_t applied_offset);
+
+#endif
