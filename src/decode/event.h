@@ -24,6 +24,7 @@ enum event_kind {
 enum transaction_edge { TRANSACTION_NONE, TRANSACTION_BEGIN, TRANSACTION_INSIDE, TRANSACTION_END };
 
 #define EXPIRE_NEVER (-1)
+#define EVENT_IN_SNAPSHOT (-1)
 
 struct event {
 	enum event_kind kind;
@@ -31,6 +32,7 @@ struct event {
 	uint32_t db;
 	uint64_t start; /* spool position of the first byte of the event ... */
 	uint64_t end;   /* ... and of the first byte after it */
+	int64_t offset; /* replication offset of its first byte, EVENT_IN_SNAPSHOT in the snapshot; set by the applier */
 	struct slice key;   /* EVENT_KEY; EVENT_COMMAND: the first key, or empty */
 	/* EVENT_KEY: the serialised value as in the RDB, without the type byte; for a RDB_TYPE_STRING value that is stored raw,
 	 * `string` is its plain bytes as well (else string.data is NULL: integer or LZF form). FUNCTION, SCRIPT: the body. */
@@ -47,5 +49,13 @@ struct event {
 	uint32_t argc;
 	struct slice *argv; /* argv[0] is the name; the array lives until the next decode */
 };
+
+#define EVENT_PLACE_MAX 48
+/* Where an event stands, as error texts say it: "offset 4711", or "byte 815 of the snapshot". Returns out. */
+const char *event_place_text(int64_t offset, uint64_t position, char out[EVENT_PLACE_MAX]);
+static inline const char *event_place(const struct event *event, char out[EVENT_PLACE_MAX])
+{
+	return event_place_text(event->offset, event->start, out);
+}
 
 #endif

@@ -88,6 +88,12 @@ static bool in_snapshot_at(const struct applier *applier, uint64_t position)
 	return position < spool_snapshot_end(applier->options.spool);
 }
 
+/* Of the stream's byte at `position`. */
+static int64_t offset_at(const struct applier *applier, uint64_t position)
+{
+	return in_snapshot_at(applier, position) ? EVENT_IN_SNAPSHOT : spool_offset_of(applier->options.spool, position);
+}
+
 static void save_state(struct applier *applier, bool clean)
 {
 	struct link_state state = {.generation = applier->generation, .clean = clean};
@@ -180,12 +186,13 @@ static enum parse decode(struct applier *applier, struct slice in, struct event 
 /* An event that is not whole while the spool is full: it can never be. */
 static void check_stuck(struct applier *applier)
 {
+	char place[EVENT_PLACE_MAX];
 	struct error error;
 
 	if (spool_room(applier->options.spool) > 0 || !sink_idle(applier->sink) || applier->released < applier->position)
 		return;
-	error_set(&error, ERROR_CONFLICT, "one %s at spool position %llu is larger than the spool may be (%llu bytes, spool.max_size)",
-		  applier->snapshot ? "value of the snapshot" : "command of the stream", (unsigned long long)applier->position,
+	error_set(&error, ERROR_CONFLICT, "one %s at %s is larger than the spool may be (%llu bytes, spool.max_size)",
+		  applier->snapshot ? "value" : "command", event_place_text(offset_at(applier, applier->position), applier->position, place),
 		  (unsigned long long)applier->options.task->spool_max_size);
 	error_hint(&error, "Raise spool.max_size above the size of the largest value of the source");
 	fail(applier, &error);
@@ -220,10 +227,11 @@ static uint64_t available(const struct applier *applier)
 }
 
 /* Handles what was decoded. False: the link has to stop. */
-static bool handle(struct applier *applier, const struct event *event, struct error *error)
+static bool handle(struct applier *applier, struct event *event, struct error *error)
 {
 	uint32_t db = applier->snapshot ? applier->place.db : stream_decoder_database(applier->stream);
 
+	event->offset = offset_at(applier, event->start);
 	if (event->kind == EVENT_KEY || event->kind == EVENT_COMMAND)
 		limit_spend(&applier->records, 1);
 	if (event->kind == EVENT_SNAPSHOT_END) {
@@ -496,6 +504,7 @@ void applier_drain(struct applier *applier, uint32_t deadline_ms)
 {
 	if (applier->run_state == ENDED) {
 		save_state(applier, false);
+		publish(applier);
 		applier->events->drained(applier->owner);
 		return;
 	}

@@ -57,12 +57,12 @@ static void begin_barrier(struct dispatch *dispatch, const struct event *event)
 /* A cluster target has database 0 alone (Valkey 9 has more, which this version does not use). */
 static bool check_database(const struct dispatch *dispatch, const struct event *event, struct error *error)
 {
-	char key[160];
+	char key[160], place[EVENT_PLACE_MAX];
 
 	if (event->db == 0 || !sink_is_cluster(dispatch->sink))
 		return true;
-	error_set(error, ERROR_CONFLICT, "key %s lies in database %u of the source (spool position %llu), and a cluster target has database 0 alone",
-		  slice_quote(event->key, key, sizeof(key)), event->db, (unsigned long long)event->start);
+	error_set(error, ERROR_CONFLICT, "key %s lies in database %u of the source (%s), and a cluster target has database 0 alone",
+		  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
 	error_hint(error, "Choose the database to copy with source.databases: [0], or use a standalone target");
 	return false;
 }
@@ -74,10 +74,12 @@ static bool is_flush(const struct event *event)
 
 static bool check_flush(const struct dispatch *dispatch, const struct event *event, struct error *error)
 {
+	char place[EVENT_PLACE_MAX];
+
 	if (dispatch->options.only_link || !is_flush(event))
 		return true;
-	error_set(error, ERROR_CONFLICT, "%.*s at one of several source masters (database %u, spool position %llu) would clear what the others have brought",
-		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, (unsigned long long)event->start);
+	error_set(error, ERROR_CONFLICT, "%.*s at one of several source masters (database %u, %s) would clear what the others have brought",
+		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place));
 	error_hint(error, "This version of keyferry does not carry it: clear the target by hand and start anew with an empty work directory");
 	return false;
 }
@@ -198,6 +200,7 @@ static bool handle_key(struct dispatch *dispatch, const struct event *event, str
 static bool handle_library(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	struct event command = *event;
+	char place[EVENT_PLACE_MAX];
 	uint32_t argc = 0;
 	uint16_t flags = 0;
 
@@ -207,8 +210,8 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 		command.argv[argc++] = SLICE("LOAD");
 	} else {
 		if (!dispatch->options.abilities.functions) {
-			error_set(error, ERROR_CONFLICT, "the source has a function library (spool position %llu), and %s knows no functions",
-				  (unsigned long long)event->start, dispatch->options.abilities.name);
+			error_set(error, ERROR_CONFLICT, "the source has a function library (%s), and %s knows no functions",
+				  event_place(event, place), dispatch->options.abilities.name);
 			error_hint(error, "Use a target of Redis 7.0 or newer, or remove the library from the source");
 			return false;
 		}

@@ -36,9 +36,11 @@ static uint32_t databases_of(const struct event *event, uint32_t out[2])
 
 static enum selection mixed(const struct event *event, struct error *error)
 {
-	error_set(error, ERROR_CONFLICT, "%.*s (database %u, spool position %llu) touches databases of which only some are chosen by source.databases",
+	char place[EVENT_PLACE_MAX];
+
+	error_set(error, ERROR_CONFLICT, "%.*s (database %u, %s) touches databases of which only some are chosen by source.databases",
 		  (int)(event->argv[0].len > 64 ? 64 : event->argv[0].len), (const char *)event->argv[0].data, event->db,
-		  (unsigned long long)event->start);
+		  event_place(event, place));
 	error_hint(error, "Choose all of these databases, or none");
 	return SELECTION_REFUSED;
 }

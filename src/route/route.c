@@ -25,12 +25,12 @@ static void see_key(void *owner, uint32_t index)
 
 static struct route refuse(const struct event *event, struct error *error, const char *why, const char *hint)
 {
-	char key[160];
+	char key[160], place[EVENT_PLACE_MAX];
 	struct slice name = event->argv[0];
 
-	error_set(error, ERROR_CONFLICT, "%.*s%s%s (database %u, spool position %llu) cannot be applied to a cluster: %s",
+	error_set(error, ERROR_CONFLICT, "%.*s%s%s (database %u, %s) cannot be applied to a cluster: %s",
 		  (int)(name.len > 64 ? 64 : name.len), (const char *)name.data, event->key.data ? " of key " : "",
-		  event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->db, (unsigned long long)event->start, why);
+		  event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->db, event_place(event, place), why);
 	error_hint(error, "%s", hint);
 	return (struct route){.kind = ROUTE_REFUSED};
 }

@@ -177,11 +177,11 @@ static bool integer_text(const struct event *event, uint8_t digits[24], struct s
 
 static void refuse(struct error *error, const struct event *event, bool valkey, const char *why)
 {
-	char key[160];
+	char key[160], place[EVENT_PLACE_MAX];
 
-	error_set(error, ERROR_CONFLICT, "key %s (%s, database %u, %zu bytes, spool position %llu): %s",
+	error_set(error, ERROR_CONFLICT, "key %s (%s, database %u, %zu bytes, %s): %s",
 		  slice_quote(event->key, key, sizeof(key)), rdb_type_name(event->type, valkey), event->db, event->value.len,
-		  (unsigned long long)event->start, why);
+		  event_place(event, place), why);
 }
 
 bool encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options,

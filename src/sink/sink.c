@@ -360,18 +360,19 @@ static void describe(const struct unit *unit, char *out, size_t cap)
 static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text)
 {
 	struct error error;
-	char what[256];
+	char what[256], place[EVENT_PLACE_MAX];
 
 	describe(unit, what, sizeof(what));
+	event_place_text(sink->options.spool ? spool_offset_of(sink->options.spool, unit->start) : EVENT_IN_SNAPSHOT, unit->start, place);
 	if (sink->options.on_conflict == ON_CONFLICT_SKIP && !(unit->flags & UNIT_KEY)) {
 		sink->counters.conflicts++;
-		note(sink, LOG_WARNING, "skipped as on_conflict: skip says: %s%s (database %u, spool position %llu): target %s answered %s",
-		     unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, (unsigned long long)unit->start,
+		note(sink, LOG_WARNING, "skipped as on_conflict: skip says: %s%s (database %u, %s): target %s answered %s",
+		     unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place,
 		     node_peer(node), text);
 		return true;
 	}
-	error_set(&error, ERROR_CONFLICT, "target %s refuses %s%s (database %u, spool position %llu): %s", node_peer(node),
-		  unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, (unsigned long long)unit->start, text);
+	error_set(&error, ERROR_CONFLICT, "target %s refuses %s%s (database %u, %s): %s", node_peer(node),
+		  unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place, text);
 	error_hint(&error, "%s", unit->flags & UNIT_KEY
 					 ? "The value cannot be restored there; compare the versions and modules of source and target"
 					 : "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip");
