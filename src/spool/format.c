@@ -70,8 +70,9 @@ bool format_get_state(const uint8_t in[FORMAT_STATE], struct format_state *ret)
 	state.origin.generation = get64(in + 40);
 	state.origin.offset = (int64_t)get64(in + 48);
 	memcpy(state.origin.replid, in + 64, sizeof(state.origin.replid));
-	if (memcmp(in, state_magic, sizeof(state_magic)) != 0 || get32(in + 16) != VERSION || get64(in + 120) != XXH3_64bits(in, 120) ||
-	    !format_segment_size_fits(state.segment_size) || !format_origin_fits(&state.origin))
+	if (memcmp(in, state_magic, sizeof(state_magic)) != 0 || get32(in + 16) != VERSION ||
+	    get64(in + 120) != XXH3_64bits(in, 120) || !format_segment_size_fits(state.segment_size) ||
+	    !format_origin_fits(&state.origin))
 		return false;
 	if (state.snapshot_end != SPOOL_UNKNOWN && state.snapshot_end > FORMAT_POSITION_MAX)
 		return false;

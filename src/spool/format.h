@@ -34,9 +34,9 @@
  * 65536       the bytes
  *
  * record: 32 bytes, all zeros where never written. Block b of a segment (1 MiB) has the records at 4096 + 32 * b and
- * 16384 + 32 * b. A block that grows is recorded over and over in one of them, until that is known to be on the disk; from then on
- * in the other. So whatever a power cut does to the newer record, the one that was on the disk is untouched; and the table is a
- * fixed few KiB, however often a slow stream is flushed. The longer one that is whole and true counts.
+ * 16384 + 32 * b. A block that grows is recorded over and over in one of them, until that is known to be on the disk; from then
+ * on in the other. So whatever a power cut does to the newer record, the one that was on the disk is untouched; and the table is
+ * a fixed few KiB, however often a slow stream is flushed. The longer one that is whole and true counts.
  *     0   8  end: the record covers [start of the block, end)
  *     8   8  XXH3 of these bytes
  *    16   8  synced: everything before this position was on the disk before this record was written. What lies behind it a power

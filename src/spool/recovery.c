@@ -74,8 +74,10 @@ static bool list_names(struct job *job, struct error *error)
 		const struct name *name = &job->names[i];
 
 		if (name->generation > store->generation) {
-			error_set(error, ERROR_INTERNAL, "spool %s: it holds segments of generation %llu, but its state knows only %llu: the state file is damaged",
-				store->dir, (unsigned long long)name->generation, (unsigned long long)store->generation);
+			error_set(error, ERROR_INTERNAL,
+				  "spool %s: it holds segments of generation %llu, but its state knows only %llu: the state file "
+				  "is damaged",
+				  store->dir, (unsigned long long)name->generation, (unsigned long long)store->generation);
 			error_hint(error, "delete everything in that directory: the link takes a new snapshot then");
 			return false;
 		}
@@ -137,7 +139,7 @@ static bool read_tables(struct job *job, struct error *error)
 		}
 		if (result < 0) {
 			segment_error(store, found->number, result,
-				result == -EBADMSG ? "its head is that of another segment" : "cannot be read", error);
+				      result == -EBADMSG ? "its head is that of another segment" : "cannot be read", error);
 			return false;
 		}
 		if (found->bytes > 0 && found->number * store->size + found->bytes > job->seen)
@@ -175,7 +177,8 @@ static int choose_record(struct job *job, const struct found *found, int file, u
 }
 
 /* Walks one segment; false: the disk failed. *ret_whole: the walk goes on with the next segment. */
-static bool walk_segment(struct job *job, size_t at, struct recovery *out, XXH3_state_t *hash, bool *ret_whole, struct error *error)
+static bool walk_segment(struct job *job, size_t at, struct recovery *out, XXH3_state_t *hash, bool *ret_whole,
+			 struct error *error)
 {
 	const struct segment_store *store = job->store;
 	const struct found *found = &job->found[at];
@@ -197,7 +200,8 @@ static bool walk_segment(struct job *job, size_t at, struct recovery *out, XXH3_
 		job->tail = record->end;
 		if (record->end - block == FORMAT_BLOCK) {
 			out->blocks = memory_realloc_array(out->blocks, out->block_count + 1, sizeof(*out->blocks));
-			out->blocks[out->block_count++] = (struct recovery_block){.sum = record->sum, .verified = record->end > job->synced};
+			out->blocks[out->block_count++] =
+				(struct recovery_block){.sum = record->sum, .verified = record->end > job->synced};
 		} else {
 			job->tail_record = which;
 			XXH3_64bits_update(hash, job->buffer, record->end - block);
@@ -238,11 +242,13 @@ static bool walk(struct job *job, struct recovery *out, XXH3_state_t *hash, stru
 	if (job->tail >= job->synced)
 		return true;
 	segment_path(store, job->tail / store->size, path);
-	error_set(error, ERROR_INTERNAL, "spool segment %s: %s at byte %llu of the file (position %llu); %llu bytes behind it had been on the disk",
-		path, missing(job, job->tail / store->size) ? "missing" : "damaged",
-		(unsigned long long)(FORMAT_HEAD + job->tail % store->size), (unsigned long long)job->tail,
-		(unsigned long long)(job->synced - job->tail));
-	error_hint(error, "the disk, or somebody, changed the file; delete everything in that directory: the link takes a new snapshot then");
+	error_set(error, ERROR_INTERNAL,
+		  "spool segment %s: %s at byte %llu of the file (position %llu); %llu bytes behind it had been on the disk",
+		  path, missing(job, job->tail / store->size) ? "missing" : "damaged",
+		  (unsigned long long)(FORMAT_HEAD + job->tail % store->size), (unsigned long long)job->tail,
+		  (unsigned long long)(job->synced - job->tail));
+	error_hint(error, "the disk, or somebody, changed the file; delete everything in that directory: the link takes a new "
+			  "snapshot then");
 	return false;
 }
 
@@ -252,7 +258,8 @@ static int cut_segment(struct job *job, const struct found *found)
 	const struct segment_store *store = job->store;
 	uint64_t start = found->number * store->size, keep = job->tail - start;
 	uint64_t block = keep / FORMAT_BLOCK;
-	/* The record that counts may be in the page cache only, while the other one is on the disk: now it is safe to give that up. */
+	/* The record that counts may be in the page cache only, while the other one is on the disk: now it is safe to give that
+	 * up. */
 	bool changed = found->bytes != keep || job->tail_record >= 0;
 	int file = segment_open(store, found->number, true);
 	int result = 0;
@@ -298,7 +305,8 @@ static bool cut(struct job *job, struct recovery *out, struct error *error)
 
 	if (job->found_count == 0)
 		return true;
-	/* Nothing in it is whole, so it goes too; but the first segment stays all the same: its name says where the spool stands. */
+	/* Nothing in it is whole, so it goes too; but the first segment stays all the same: its name says where the spool
+	 * stands. */
 	if (last > 0 && job->found[last].number * store->size == job->tail)
 		last--;
 	for (size_t i = job->found_count; i-- > last;) {
@@ -343,8 +351,8 @@ bool recovery_run(const struct segment_store *store, XXH3_state_t *hash, struct 
 	bool done;
 
 	job.buffer = memory_alloc(FORMAT_BLOCK);
-	done = list_names(&job, error) && read_tables(&job, error) && walk(&job, &out, hash, error) &&
-	       cut(&job, &out, error) && remove_old(&job, error);
+	done = list_names(&job, error) && read_tables(&job, error) && walk(&job, &out, hash, error) && cut(&job, &out, error) &&
+	       remove_old(&job, error);
 	if (done) {
 		out.end = job.tail;
 		out.synced = job.synced;

@@ -25,7 +25,7 @@ bool ring_init(struct ring *ring, const struct segment_store *store, uint64_t vi
 	base = reserve(NULL, LAPS * made.lap, 0);
 	if (base == MAP_FAILED) {
 		error_set_errno(error, ERROR_INTERNAL, errno, "spool %s: cannot reserve %llu bytes of address space", store->dir,
-			(unsigned long long)(LAPS * made.lap));
+				(unsigned long long)(LAPS * made.lap));
 		error_hint(error, "lift the limit on virtual memory (ulimit -v); no memory is used by it");
 		return false;
 	}
@@ -55,7 +55,8 @@ static uint8_t *slot_address(const struct ring *ring, uint64_t slot, unsigned la
 
 static void slot_clear(struct ring *ring, uint64_t slot)
 {
-	/* Should the system refuse (it may when it runs out of mappings), the old bytes stay mapped until the slot is used again. */
+	/* Should the system refuse (it may when it runs out of mappings), the old bytes stay mapped until the slot is used
+	 * again. */
 	for (unsigned lap = 0; lap < LAPS; lap++)
 		(void)reserve(slot_address(ring, slot, lap), ring->store->size, MAP_FIXED);
 	ring->mapped[slot] = 0;

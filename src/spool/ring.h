@@ -19,15 +19,16 @@
 struct ring {
 	const struct segment_store *store;
 	uint8_t *base;
-	uint64_t lap;         /* bytes */
-	uint64_t slots;       /* segments in a lap */
-	uint64_t lap_start;   /* the position that lies at base */
+	uint64_t lap;       /* bytes */
+	uint64_t slots;     /* segments in a lap */
+	uint64_t lap_start; /* the position that lies at base */
 	uint64_t released;
-	uint64_t *mapped;     /* per slot: number of the segment there + 1; 0: none */
+	uint64_t *mapped; /* per slot: number of the segment there + 1; 0: none */
 };
 
 /* Room for ranges of view_max bytes; position: where the reader begins. */
-bool ring_init(struct ring *ring, const struct segment_store *store, uint64_t view_max, uint64_t position, struct error *error) WARN_UNUSED;
+bool ring_init(struct ring *ring, const struct segment_store *store, uint64_t view_max, uint64_t position,
+	       struct error *error) WARN_UNUSED;
 void ring_free(struct ring *ring);
 
 /* One past the last position that can be viewed before more is released. */

@@ -56,7 +56,8 @@ int segment_create(const struct segment_store *store, uint64_t number)
 	file = store->disk->open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (file < 0)
 		return file;
-	format_put_head(&(struct format_head){.segment_size = store->size, .generation = store->generation, .number = number}, head);
+	format_put_head(&(struct format_head){.segment_size = store->size, .generation = store->generation, .number = number},
+			head);
 	result = segment_write_file(store->disk, file, 0, zeros, sizeof(zeros));
 	if (result == 0)
 		result = segment_write_file(store->disk, file, 0, head, sizeof(head));
@@ -92,7 +93,7 @@ int segment_read(const struct segment_store *store, int file, uint64_t offset, v
 }
 
 int segment_write_record(const struct segment_store *store, int file, uint64_t block, unsigned which,
-	const struct format_record *record)
+			 const struct format_record *record)
 {
 	uint64_t at = format_record_at(which, block % store->size / FORMAT_BLOCK);
 	uint8_t bytes[FORMAT_RECORD] = {0};
@@ -123,7 +124,7 @@ void segment_error(const struct segment_store *store, uint64_t number, int resul
 
 	format_put_name(store->generation, number, name);
 	error_set_errno(error, ERROR_INTERNAL, -result, "spool segment %s/%s: %s%s", store->dir, name, what,
-		segment_result_is_full(result) ? ": disk full" : "");
+			segment_result_is_full(result) ? ": disk full" : "");
 	if (segment_result_is_full(result))
 		error_hint(error, "free some space there, or give the task less spool (spool.max_size)");
 }

@@ -32,7 +32,7 @@ int segment_read(const struct segment_store *store, int file, uint64_t offset, v
 
 /* `block` is the position of the block's first byte; which of its two records: 0 or 1. NULL wipes it. */
 int segment_write_record(const struct segment_store *store, int file, uint64_t block, unsigned which,
-	const struct format_record *record) WARN_UNUSED;
+			 const struct format_record *record) WARN_UNUSED;
 
 /* 0 also where it is gone already. */
 int segment_remove(const struct segment_store *store, uint64_t number) WARN_UNUSED;

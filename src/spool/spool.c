@@ -1,6 +1,6 @@
-/* The spool itself: the writer's side, the positions that both sides share, and the calls of spool.h.
+/* The spool itself: the positions that both sides share, and the calls of spool.h.
  *
- * The writer knows files (segment.h), the reader knows mappings (ring.h); each opens segments by number for itself. They share
+ * The writer (writer.h) knows files, the reader (ring.h) knows mappings; each opens segments by number for itself. They share
  *   end       stored by the writer once the bytes can be read (release), loaded by the reader (acquire)
  *   begin     stored by the reader when a segment is deleted, loaded by the writer for the bound
  *   starved   set by the writer when it found no room, taken back by the reader who makes some
@@ -8,9 +8,9 @@
 #include "spool/spool.h"
 
 #include "base/memory.h"
-#include "spool/recovery.h"
 #include "spool/ring.h"
 #include "spool/state.h"
+#include "spool/writer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,20 +19,6 @@
 #include <stdlib.h>
 
 #define SEGMENT_DEFAULT (16 * FORMAT_BLOCK)
-
-struct writer {
-	int file; /* -1: none open */
-	uint64_t number;          /* of the open file */
-	uint64_t next_segment;    /* number of the first that does not exist yet */
-	unsigned next_record;     /* which of the current block's two records is written; the other one is on the disk */
-	bool record_pending;      /* it was written, and is not on the disk yet */
-	uint64_t recorded;        /* everything before has a record */
-	uint64_t synced;          /* everything before is on the disk */
-	bool new_names;           /* files were made since the directory was synced */
-	bool lost_bytes;          /* a sync failed: what it was to store may be gone for good */
-	XXH3_state_t *hash;       /* the bytes of the block that the end is in */
-	XXH3_state_t *hash_ahead; /* the same with those being appended */
-};
 
 struct spool {
 	struct segment_store store;
@@ -67,13 +53,13 @@ struct spool {
 static bool check_options(const struct spool_options *options, uint64_t segment_size, struct error *error)
 {
 	if (!format_segment_size_fits(segment_size)) {
-		error_set(error, ERROR_USAGE, "spool %s: a segment of %llu bytes is not a multiple of 1 MiB up to 256 MiB", options->dir,
-			(unsigned long long)segment_size);
+		error_set(error, ERROR_USAGE, "spool %s: a segment of %llu bytes is not a multiple of 1 MiB up to 256 MiB",
+			  options->dir, (unsigned long long)segment_size);
 		return false;
 	}
 	if (options->max_size < 4 * segment_size) {
 		error_set(error, ERROR_USAGE, "spool %s: %llu bytes are less than four segments of %llu", options->dir,
-			(unsigned long long)options->max_size, (unsigned long long)segment_size);
+			  (unsigned long long)options->max_size, (unsigned long long)segment_size);
 		error_hint(error, "give the spool more room, or smaller segments");
 		return false;
 	}
@@ -112,21 +98,16 @@ static bool change_state(struct spool *spool, struct format_state *state, struct
 
 static bool recover(struct spool *spool, uint64_t *ret_cut, struct error *error)
 {
-	struct writer *writer = &spool->writer;
 	struct recovery found;
 
-	if (!recovery_run(&spool->store, writer->hash, &found, error))
+	if (!recovery_run(&spool->store, spool->writer.hash, &found, error))
 		return false;
 	spool->unread = found.blocks;
 	spool->unread_begin = found.begin;
 	spool->unread_count = found.block_count;
 	atomic_store(&spool->begin, found.begin);
 	atomic_store(&spool->end, found.end);
-	writer->next_segment = found.next_segment;
-	writer->next_record = found.next_record;
-	writer->recorded = found.end;
-	writer->synced = found.synced;
-	writer->new_names = true;
+	writer_resume(&spool->writer, &found);
 	if (spool->state.snapshot_end != SPOOL_UNKNOWN && found.end < spool->state.snapshot_end) {
 		struct format_state state = spool->state;
 
@@ -157,10 +138,7 @@ struct spool *spool_open(const struct spool_options *options, uint64_t *ret_cut,
 	spool->store.disk = options->disk ? options->disk : &disk_real;
 	spool->store.dir = memory_strdup(options->dir);
 	spool->state_file.file = -1;
-	spool->writer.file = -1;
-	spool->writer.hash = XXH3_createState();
-	spool->writer.hash_ahead = XXH3_createState();
-	if (!spool->writer.hash || !spool->writer.hash_ahead) {
+	if (!writer_init(&spool->writer, &spool->store)) {
 		error_set(error, ERROR_INTERNAL, "spool %s: out of memory", options->dir);
 		goto failed;
 	}
@@ -168,7 +146,8 @@ struct spool *spool_open(const struct spool_options *options, uint64_t *ret_cut,
 		goto failed;
 	adopt_state(spool, &state);
 	adopt_generation(spool);
-	/* Recovery comes first also for a fresh spool: segments without a state are a damaged one, never to be taken for nothing. */
+	/* Recovery comes first also for a fresh spool: segments without a state are a damaged one, never to be taken for
+	 * nothing. */
 	if (!recover(spool, &cut, error) || (fresh && !change_state(spool, &state, error)))
 		goto failed;
 	if (!ring_init(&spool->ring, &spool->store, spool->view_max, atomic_load(&spool->begin), error))
@@ -180,13 +159,6 @@ failed:
 	return NULL;
 }
 
-static void close_file(struct spool *spool)
-{
-	if (spool->writer.file >= 0)
-		segment_close(&spool->store, spool->writer.file);
-	spool->writer.file = -1;
-}
-
 void spool_close(struct spool *spool)
 {
 	struct error ignored;
@@ -196,11 +168,9 @@ void spool_close(struct spool *spool)
 	/* What cannot be recorded now is a torn tail for the next opening. */
 	if (spool->ring.base && !spool_flush(spool, false, &ignored))
 		error_clear(&ignored);
-	close_file(spool);
+	writer_free(&spool->writer);
 	state_close(&spool->state_file);
 	ring_free(&spool->ring);
-	XXH3_freeState(spool->writer.hash);
-	XXH3_freeState(spool->writer.hash_ahead);
 	pthread_mutex_destroy(&spool->origin_lock);
 	free(spool->unread);
 	free(spool->store.dir);
@@ -265,14 +235,15 @@ static void drop_segments(struct spool *spool)
 
 bool spool_start(struct spool *spool, const struct spool_origin *origin, bool has_snapshot, struct error *error)
 {
-	struct format_state state = {.segment_size = spool->segment_size, .snapshot_end = has_snapshot ? SPOOL_UNKNOWN : 0, .origin = *origin};
+	struct format_state state = {
+		.segment_size = spool->segment_size, .snapshot_end = has_snapshot ? SPOOL_UNKNOWN : 0, .origin = *origin};
 	struct segment_store next = spool->store;
-	struct writer *writer = &spool->writer;
 	struct ring ring;
 
 	if (origin->generation <= spool->state.origin.generation || !format_origin_fits(origin)) {
-		error_set(error, ERROR_INTERNAL, "spool %s: generation %llu at offset %lld cannot follow generation %llu", spool->store.dir,
-			(unsigned long long)origin->generation, (long long)origin->offset, (unsigned long long)spool->state.origin.generation);
+		error_set(error, ERROR_INTERNAL, "spool %s: generation %llu at offset %lld cannot follow generation %llu",
+			  spool->store.dir, (unsigned long long)origin->generation, (long long)origin->offset,
+			  (unsigned long long)spool->state.origin.generation);
 		return false;
 	}
 	/* All that can fail comes first. */
@@ -284,9 +255,9 @@ bool spool_start(struct spool *spool, const struct spool_origin *origin, bool ha
 		ring_free(&ring);
 		return false;
 	}
-	close_file(spool);
 	ring_free(&spool->ring);
 	drop_segments(spool);
+	writer_restart(&spool->writer);
 
 	adopt_state(spool, &state);
 	adopt_generation(spool);
@@ -295,8 +266,6 @@ bool spool_start(struct spool *spool, const struct spool_origin *origin, bool ha
 	free(spool->unread);
 	spool->unread = NULL;
 	spool->unread_count = 0;
-	XXH3_64bits_reset(writer->hash);
-	*writer = (struct writer){.file = -1, .hash = writer->hash, .hash_ahead = writer->hash_ahead};
 	atomic_store(&spool->begin, 0);
 	atomic_store(&spool->end, 0);
 	return true;
@@ -307,7 +276,8 @@ bool spool_rename_history(struct spool *spool, const char *replid, struct error 
 	struct format_state state = spool->state;
 
 	if (strlen(replid) >= sizeof(state.origin.replid)) {
-		error_set(error, ERROR_INTERNAL, "spool %s: a replication id of %zu bytes is too long", spool->store.dir, strlen(replid));
+		error_set(error, ERROR_INTERNAL, "spool %s: a replication id of %zu bytes is too long", spool->store.dir,
+			  strlen(replid));
 		return false;
 	}
 	memset(state.origin.replid, 0, sizeof(state.origin.replid));
@@ -341,128 +311,17 @@ uint64_t spool_room(const struct spool *spool)
 	return bytes;
 }
 
-/* The file of this segment, made if need be. Negative errno. */
-static int open_file(struct spool *spool, uint64_t number)
-{
-	struct writer *writer = &spool->writer;
-	int file;
-
-	if (writer->file >= 0 && writer->number == number)
-		return writer->file;
-	file = number < writer->next_segment ? segment_open(&spool->store, number, true) : segment_create(&spool->store, number);
-	if (file < 0)
-		return file;
-	if (number >= writer->next_segment) {
-		writer->next_segment = number + 1;
-		writer->new_names = true;
-	}
-	close_file(spool);
-	writer->file = file;
-	writer->number = number;
-	return file;
-}
-
-/* Writes the bytes of one segment and the records of the blocks that they complete. 0 or a negative errno. */
-static int append_piece(struct spool *spool, uint64_t position, const uint8_t *data, size_t len, unsigned *next_record)
-{
-	struct writer *writer = &spool->writer;
-	int file = open_file(spool, position / spool->store.size), result;
-
-	if (file < 0)
-		return file;
-	result = segment_write(&spool->store, file, position % spool->store.size, data, len);
-	while (len > 0 && result == 0) {
-		uint64_t block = position - position % FORMAT_BLOCK;
-		size_t part = block + FORMAT_BLOCK - position < len ? (size_t)(block + FORMAT_BLOCK - position) : len;
-
-		XXH3_64bits_update(writer->hash_ahead, data, part);
-		data += part;
-		len -= part;
-		position += part;
-		if (position == block + FORMAT_BLOCK) {
-			struct format_record record = {.end = position, .sum = XXH3_64bits_digest(writer->hash_ahead), .synced = writer->synced};
-
-			result = segment_write_record(&spool->store, file, block, *next_record, &record);
-			XXH3_64bits_reset(writer->hash_ahead);
-			*next_record = 0;
-		}
-	}
-	return result;
-}
-
-/* The record of the block that is not complete yet. */
-static bool record_tail(struct spool *spool, struct error *error)
-{
-	struct writer *writer = &spool->writer;
-	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed);
-	struct format_record record = {.end = end, .sum = XXH3_64bits_digest(writer->hash), .synced = writer->synced};
-	int file, result;
-
-	if (writer->recorded == end)
-		return true;
-	file = result = open_file(spool, end / spool->store.size);
-	if (file >= 0)
-		result = segment_write_record(&spool->store, file, end - end % FORMAT_BLOCK, writer->next_record, &record);
-	if (result < 0) {
-		segment_error(&spool->store, end / spool->store.size, result, "the checksum cannot be written", error);
-		return false;
-	}
-	writer->record_pending = true;
-	writer->recorded = end;
-	return true;
-}
-
-/* An append failed half-way. Its bytes stay where they are, behind the end, and the next attempt writes over them; but if it completed the
- * block that the end is in, it also wrote over that block's record. */
-static void take_back(struct spool *spool)
-{
-	struct writer *writer = &spool->writer;
-	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed);
-	struct error ignored;
-
-	writer->recorded = end - end % FORMAT_BLOCK;
-	if (!record_tail(spool, &ignored))
-		error_clear(&ignored); /* the next flush tries again */
-}
-
 bool spool_append(struct spool *spool, const void *data, size_t len, bool *ret_disk_full, struct error *error)
 {
-	struct writer *writer = &spool->writer;
-	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed), position = end;
-	unsigned next_record = writer->next_record;
-	const uint8_t *at = data;
-	XXH3_state_t *hash;
-
 	*ret_disk_full = false;
 	if (spool->state.origin.generation == 0 || len > room(spool)) {
 		error_set(error, ERROR_INTERNAL, "spool %s: %zu bytes appended %s", spool->store.dir, len,
-			spool->state.origin.generation == 0 ? "before it was started" : "where there is no room for them");
+			  spool->state.origin.generation == 0 ? "before it was started" : "where there is no room for them");
 		return false;
 	}
-	XXH3_copyState(writer->hash_ahead, writer->hash);
-	while (position < end + len) {
-		uint64_t rest = spool->store.size - position % spool->store.size;
-		size_t piece = rest < end + len - position ? (size_t)rest : (size_t)(end + len - position);
-		int result = append_piece(spool, position, at, piece, &next_record);
-
-		if (result < 0) {
-			segment_error(&spool->store, position / spool->store.size, result, "cannot be written", error);
-			*ret_disk_full = segment_result_is_full(result);
-			take_back(spool);
-			return false;
-		}
-		at += piece;
-		position += piece;
-	}
-	hash = writer->hash;
-	writer->hash = writer->hash_ahead;
-	writer->hash_ahead = hash;
-	if (position - position % FORMAT_BLOCK > end - end % FORMAT_BLOCK) {
-		writer->next_record = next_record;
-		writer->record_pending = false;
-		writer->recorded = position - position % FORMAT_BLOCK;
-	}
-	atomic_store_explicit(&spool->end, position, memory_order_release);
+	if (!writer_append(&spool->writer, data, len, ret_disk_full, error))
+		return false;
+	atomic_store_explicit(&spool->end, spool->writer.end, memory_order_release);
 	if (spool->on_data && len > 0)
 		spool->on_data(spool->on_data_owner);
 	return true;
@@ -475,7 +334,7 @@ bool spool_finish_snapshot(struct spool *spool, struct error *error)
 	/* The records first: a state that knows of more than the segments hold is a snapshot to be taken again. */
 	if (!spool_flush(spool, false, error))
 		return false;
-	state.snapshot_end = atomic_load_explicit(&spool->end, memory_order_relaxed);
+	state.snapshot_end = spool->writer.end;
 	if (!change_state(spool, &state, error))
 		return false;
 	/* The reader holds the snapshot's last bytes back until its end is known. */
@@ -484,60 +343,9 @@ bool spool_finish_snapshot(struct spool *spool, struct error *error)
 	return true;
 }
 
-static int sync_segment(struct spool *spool, uint64_t number)
-{
-	struct writer *writer = &spool->writer;
-	int file, result;
-
-	if (writer->file >= 0 && writer->number == number)
-		file = writer->file;
-	else
-		file = segment_open(&spool->store, number, false);
-	if (file < 0)
-		return file == -ENOENT ? 0 : file; /* applied and deleted meanwhile */
-	result = spool->store.disk->sync(file);
-	if (file != writer->file)
-		segment_close(&spool->store, file);
-	writer->lost_bytes = result < 0;
-	return result;
-}
-
 bool spool_flush(struct spool *spool, bool to_disk, struct error *error)
 {
-	struct writer *writer = &spool->writer;
-	uint64_t end = atomic_load_explicit(&spool->end, memory_order_relaxed);
-	uint64_t begin = spool_begin_position(spool);
-	int result;
-
-	if (!record_tail(spool, error))
-		return false;
-	if (!to_disk || (writer->synced == end && !writer->new_names))
-		return true;
-	if (writer->lost_bytes) {
-		error_set(error, ERROR_INTERNAL, "spool %s: the disk failed to store bytes that it had accepted (position %llu)", spool->store.dir,
-			(unsigned long long)writer->synced);
-		error_hint(error, "look after the disk, then start again: what is whole is kept");
-		return false;
-	}
-	for (uint64_t at = writer->synced > begin ? writer->synced : begin; at < end; at += spool->store.size - at % spool->store.size) {
-		result = sync_segment(spool, at / spool->store.size);
-		if (result < 0) {
-			segment_error(&spool->store, at / spool->store.size, result, "cannot be synced", error);
-			return false;
-		}
-	}
-	result = writer->new_names ? spool->store.disk->sync_dir(spool->store.dir) : 0;
-	if (result < 0) {
-		error_set_errno(error, ERROR_INTERNAL, -result, "spool %s: the directory cannot be synced", spool->store.dir);
-		return false;
-	}
-	writer->new_names = false;
-	writer->synced = end;
-	/* From now on this record is what a power cut falls back to. */
-	if (writer->record_pending)
-		writer->next_record = !writer->next_record;
-	writer->record_pending = false;
-	return true;
+	return writer_flush(&spool->writer, spool_begin_position(spool), to_disk, error);
 }
 
 void spool_on_room(struct spool *spool, void (*callback)(void *owner), void *owner)
@@ -554,8 +362,8 @@ void spool_on_data(struct spool *spool, void (*callback)(void *owner), void *own
 	spool->on_data_owner = owner;
 }
 
-/* Blocks that recovery trusted are verified before anybody sees them. They lie in the mapping already; a block that begins before the
- * view or ends behind it is in the same segment. */
+/* Blocks that recovery trusted are verified before anybody sees them. They lie in the mapping already; a block that begins
+ * before the view or ends behind it is in the same segment. */
 static bool verify_unread(struct spool *spool, const uint8_t *view, uint64_t position, uint64_t len, struct error *error)
 {
 	uint64_t block = position - position % FORMAT_BLOCK;
@@ -571,8 +379,9 @@ static bool verify_unread(struct spool *spool, const uint8_t *view, uint64_t pos
 		if (XXH3_64bits(bytes, FORMAT_BLOCK) != spool->unread[index].sum) {
 			segment_error(&spool->store, block / spool->store.size, -EIO, "damaged", error);
 			error_prefix(error, "the block at byte %llu (position %llu) is not what was received",
-				(unsigned long long)(FORMAT_HEAD + block % spool->store.size), (unsigned long long)block);
-			error_hint(error, "the disk, or somebody, changed the file; delete the spool's directory: the link takes a new snapshot then");
+				     (unsigned long long)(FORMAT_HEAD + block % spool->store.size), (unsigned long long)block);
+			error_hint(error, "the disk, or somebody, changed the file; delete the spool's directory: the link takes "
+					  "a new snapshot then");
 			return false;
 		}
 		spool->unread[index].verified = true;
@@ -587,9 +396,10 @@ const uint8_t *spool_view(struct spool *spool, uint64_t position, uint64_t len, 
 
 	if (position > end || len > end - position || position < spool->ring.released || len > spool->view_max ||
 	    position + len > ring_limit(&spool->ring)) {
-		error_set(error, ERROR_INTERNAL, "spool %s: a view of %llu bytes at position %llu, where %llu to %llu can be viewed",
-			spool->store.dir, (unsigned long long)len, (unsigned long long)position, (unsigned long long)spool->ring.released,
-			(unsigned long long)(end < ring_limit(&spool->ring) ? end : ring_limit(&spool->ring)));
+		error_set(error, ERROR_INTERNAL,
+			  "spool %s: a view of %llu bytes at position %llu, where %llu to %llu can be viewed", spool->store.dir,
+			  (unsigned long long)len, (unsigned long long)position, (unsigned long long)spool->ring.released,
+			  (unsigned long long)(end < ring_limit(&spool->ring) ? end : ring_limit(&spool->ring)));
 		return NULL;
 	}
 	view = ring_view(&spool->ring, position, len, error);
@@ -617,7 +427,8 @@ void spool_release(struct spool *spool, uint64_t position)
 	last = position > spool->keep_size ? (position - spool->keep_size) / size : 0;
 	if (last > (end - 1) / size)
 		last = (end - 1) / size;
-	/* Oldest first, so that what is left after a crash has no gap. A file that cannot be deleted is held on to and tried again. */
+	/* Oldest first, so that what is left after a crash has no gap. A file that cannot be deleted is held on to and tried
+	 * again. */
 	while (first < last && segment_remove(&spool->store, first) == 0)
 		first++;
 	if (first * size <= begin)

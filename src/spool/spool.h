@@ -27,27 +27,27 @@ struct spool;
 #define SPOOL_UNKNOWN UINT64_MAX
 
 struct spool_options {
-	const char *dir;        /* exists; the spool is alone in it */
-	uint64_t segment_size;  /* multiple of 1 MiB, at most 256 MiB; 0: 16 MiB. A generation keeps the size it was begun with */
-	uint64_t max_size;      /* bytes on disk before appending must wait; at least four segments */
-	uint64_t keep_size;     /* bytes already released that are kept all the same (for sending again), at most half of max_size; 0: none */
-	uint64_t view_max;      /* longest view, 0: SPOOL_VIEW_MAX; less takes less address space */
+	const char *dir;       /* exists; the spool is alone in it */
+	uint64_t segment_size; /* multiple of 1 MiB, at most 256 MiB; 0: 16 MiB. A generation keeps the size it was begun with */
+	uint64_t max_size;     /* bytes on disk before appending must wait; at least four segments */
+	uint64_t keep_size;    /* bytes already released that are kept (for sending again), at most half of max_size; 0: none */
+	uint64_t view_max;     /* longest view, 0: SPOOL_VIEW_MAX; less takes less address space */
 	const struct disk *disk; /* NULL: the real one */
 };
 
 /* Which history the bytes belong to. */
 struct spool_origin {
-	uint64_t generation;  /* counts full resyncs of this link, from 1; 0: the spool is empty and has none */
-	char replid[41];      /* replication id; changes when a promoted replica continues the history */
-	int64_t offset;       /* offset of FULLRESYNC: the stream's first byte has offset + 1 */
+	uint64_t generation; /* counts full resyncs of this link, from 1; 0: the spool is empty and has none */
+	char replid[41];     /* replication id; changes when a promoted replica continues the history */
+	int64_t offset;      /* offset of FULLRESYNC: the stream's first byte has offset + 1 */
 };
 
 /* Opens or creates, recovering from a torn tail. *ret_cut: bytes dropped because they were not whole (0: clean). Fails with
- * ERROR_USAGE when the directory is not writable or an option is out of its range, ERROR_INTERNAL when what lies there is no spool or
- * is damaged before its tail. The tail is what came after the last spool_flush(to_disk): it is verified here. What is older is verified
- * when it is first viewed, so that opening takes no longer the more the spool holds.
- * The state is as the last process left it, with two differences: the first position held is a segment's first (the reader releases
- * what is applied before it views), and a snapshot whose end was cut off is not complete any more. */
+ * ERROR_USAGE when the directory is not writable or an option is out of its range, ERROR_INTERNAL when what lies there is no
+ * spool or is damaged before its tail. The tail is what came after the last spool_flush(to_disk): it is verified here. What is
+ * older is verified when it is first viewed, so that opening takes no longer the more the spool holds.
+ * The state is as the last process left it, with two differences: the first position held is a segment's first (the reader
+ * releases what is applied before it views), and a snapshot whose end was cut off is not complete any more. */
 struct spool *spool_open(const struct spool_options *options, uint64_t *ret_cut, struct error *error) WARN_UNUSED;
 void spool_close(struct spool *spool);
 
@@ -69,9 +69,9 @@ static inline int64_t spool_offset_before(const struct spool *spool, uint64_t po
 
 /* ---- writer: the receiver ---- */
 
-/* Begins a new generation, higher than the last, at position 0 and drops everything held. The reader must not hold views and makes no call
- * meanwhile (the link stops its applier before). With `has_snapshot` false the stream begins at position 0. Durable when it
- * returns; after a failure all is as before. */
+/* Begins a new generation, higher than the last, at position 0 and drops everything held. The reader must not hold views and
+ * makes no call meanwhile (the link stops its applier before). With `has_snapshot` false the stream begins at position 0.
+ * Durable when it returns; after a failure all is as before. */
 bool spool_start(struct spool *spool, const struct spool_origin *origin, bool has_snapshot, struct error *error) WARN_UNUSED;
 /* The history goes on under another id (+CONTINUE <replid>). */
 bool spool_rename_history(struct spool *spool, const char *replid, struct error *error) WARN_UNUSED;
@@ -83,21 +83,22 @@ bool spool_append(struct spool *spool, const void *data, size_t len, bool *ret_d
 /* The snapshot ends at the current end; the stream follows. */
 bool spool_finish_snapshot(struct spool *spool, struct error *error) WARN_UNUSED;
 /* Checksums of all that was appended reach the segment's table (a process crash after this loses nothing), and, with to_disk, all
- * reaches the disk itself (nor does a power cut). Without a call the table follows by itself every 1 MiB. Once the disk has failed to store
- * what it had accepted, every later call with to_disk fails until a new generation: the system forgets such bytes. */
+ * reaches the disk itself (nor does a power cut). Without a call the table follows by itself every 1 MiB. Once the disk has
+ * failed to store what it had accepted, every later call with to_disk fails until a new generation: the system forgets such
+ * bytes. */
 bool spool_flush(struct spool *spool, bool to_disk, struct error *error) WARN_UNUSED;
 /* Called on the reader's thread when a release made room after spool_room() had been 0. Set before threads start. */
 void spool_on_room(struct spool *spool, void (*callback)(void *owner), void *owner);
 
 /* ---- reader: the applier ---- */
 
-/* Called on the writer's thread after bytes were appended or the snapshot's end became known; must be quick (a wake-up). Set before
- * threads start. */
+/* Called on the writer's thread after bytes were appended or the snapshot's end became known; must be quick (a wake-up). Set
+ * before threads start. */
 void spool_on_data(struct spool *spool, void (*callback)(void *owner), void *owner);
 /* The bytes [position, position + len), contiguous, len <= SPOOL_VIEW_MAX, within what is held and not released, ending within
  * SPOOL_VIEW_MAX of the released position. The pointer is stable and stays valid until spool_release() passes the range's end.
- * Views share their memory: whoever holds a pointer may read on behind its view, through all that later views have given. (Unless the
- * released position has come round the ring in between, the later view's own pointer is just that continuation.)
+ * Views share their memory: whoever holds a pointer may read on behind its view, through all that later views have given.
+ * (Unless the released position has come round the ring in between, the later view's own pointer is just that continuation.)
  * NULL + error: the mapping failed, the range is not held, or bytes from before the restart are not what was received. */
 const uint8_t *spool_view(struct spool *spool, uint64_t position, uint64_t len, struct error *error) WARN_UNUSED;
 /* The pages of [from, to) leave this process's memory; the bytes stay readable (they come back from the page cache).

@@ -11,7 +11,7 @@
 static void fail(const struct state_file *state, int result, const char *what, struct error *error)
 {
 	error_set_errno(error, ERROR_INTERNAL, -result, "spool state %s/" FORMAT_STATE_NAME ": %s%s", state->dir, what,
-		segment_result_is_full(result) ? ": disk full" : "");
+			segment_result_is_full(result) ? ": disk full" : "");
 	if (segment_result_is_full(result))
 		error_hint(error, "free some space there");
 }
@@ -24,7 +24,8 @@ static bool load(struct state_file *state, struct format_state *ret, bool *ret_f
 	int64_t size = state->disk->size(state->file);
 	int result;
 
-	result = size < 0 ? (int)size : segment_read_file(state->disk, state->file, 0, bytes, size < FILE_SIZE ? (size_t)size : FILE_SIZE);
+	result = size < 0 ? (int)size
+			  : segment_read_file(state->disk, state->file, 0, bytes, size < FILE_SIZE ? (size_t)size : FILE_SIZE);
 	if (result < 0) {
 		fail(state, result, "cannot be read", error);
 		return false;
@@ -43,13 +44,14 @@ static bool load(struct state_file *state, struct format_state *ret, bool *ret_f
 		*ret_fresh = true;
 		return true;
 	}
-	error_set(error, ERROR_INTERNAL, "spool state %s/" FORMAT_STATE_NAME ": this is no state of a spool, or it is damaged", state->dir);
+	error_set(error, ERROR_INTERNAL, "spool state %s/" FORMAT_STATE_NAME ": this is no state of a spool, or it is damaged",
+		  state->dir);
 	error_hint(error, "if the spool was damaged, delete everything in that directory: the link takes a new snapshot then");
 	return false;
 }
 
 bool state_open(struct state_file *state, const struct disk *disk, const char *dir, struct format_state *ret, bool *ret_fresh,
-	struct error *error)
+		struct error *error)
 {
 	char path[SEGMENT_PATH_MAX];
 	int file;

@@ -12,10 +12,11 @@ struct state_file {
 	int file;
 };
 
-/* Opens the file and reads the newest state. Where there is none yet, *ret_fresh is set and *ret is untouched: the caller makes the first
- * one with state_write(), once it knows that the directory holds nothing else. Fails with ERROR_USAGE where the directory cannot be written. */
+/* Opens the file and reads the newest state. Where there is none yet, *ret_fresh is set and *ret is untouched: the caller makes
+ * the first one with state_write(), once it knows that the directory holds nothing else. Fails with ERROR_USAGE where the
+ * directory cannot be written. */
 bool state_open(struct state_file *state, const struct disk *disk, const char *dir, struct format_state *ret, bool *ret_fresh,
-	struct error *error) WARN_UNUSED;
+		struct error *error) WARN_UNUSED;
 /* Puts the state on the disk, durably; its sequence has grown since the last time. After a failure the last one still counts. */
 bool state_write(struct state_file *state, const struct format_state *content, struct error *error) WARN_UNUSED;
 void state_close(struct state_file *state);

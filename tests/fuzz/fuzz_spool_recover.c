@@ -1,8 +1,9 @@
 /* A spool whose files somebody has changed: opening it never crashes, and never gives a byte that was not received.
  *
- * The input is a list of changes to a spool of three segments, on a disk in memory. Beside changes of plain bytes there are such that keep the
- * checks of records and of the state right, so that what lies behind the checks is reached too. A record's checksum of the
- * bytes is either a wrong one or that of the bytes once received: others could make wrong bytes look right, and no spool could tell. */
+ * The input is a list of changes to a spool of three segments, on a disk in memory. Beside changes of plain bytes there are such
+ * that keep the checks of records and of the state right, so that what lies behind the checks is reached too. A record's
+ * checksum of the bytes is either a wrong one or that of the bytes once received: others could make wrong bytes look right, and
+ * no spool could tell. */
 #include "../unit/spool/memory_disk.h"
 
 #include "base/memory.h"
@@ -47,7 +48,8 @@ static void make_spool(void)
 	spool = spool_open(&options, &cut, &error);
 	require(spool && spool_start(spool, &origin, true, &error), "a new spool");
 	require(spool_append(spool, content, MIB / 2, &full, &error) && spool_finish_snapshot(spool, &error), "the snapshot");
-	require(spool_append(spool, content + MIB / 2, SYNCED - MIB / 2, &full, &error) && spool_flush(spool, true, &error), "synced");
+	require(spool_append(spool, content + MIB / 2, SYNCED - MIB / 2, &full, &error) && spool_flush(spool, true, &error),
+		"synced");
 	require(spool_append(spool, content + SYNCED, 1000, &full, &error) && spool_flush(spool, false, &error), "not synced");
 	require(spool_append(spool, content + SYNCED + 1000, TOTAL - SYNCED - 1000, &full, &error), "the rest");
 	spool_close(spool);
@@ -86,7 +88,8 @@ static void change_record(struct input *input)
 
 static void change_state(struct input *input)
 {
-	struct format_state state = {.sequence = take(input, 1), .segment_size = take(input, 1) * MIB, .snapshot_end = take(input, 3)};
+	struct format_state state = {
+		.sequence = take(input, 1), .segment_size = take(input, 1) * MIB, .snapshot_end = take(input, 3)};
 	uint8_t bytes[FORMAT_STATE];
 
 	state.origin.generation = take(input, 1) % 3;
@@ -114,17 +117,10 @@ static void change_something(struct input *input)
 		byte = (uint8_t)take(input, 1);
 		memory_disk_change(file, at, &byte, 1);
 		break;
-	case 2:
-		memory_disk_truncate(file, take(input, 3) % (2 * MIB));
-		break;
-	case 3:
-		memory_disk_remove(file);
-		break;
-	case 4:
-		change_record(input);
-		break;
-	default:
-		change_state(input);
+	case 2: memory_disk_truncate(file, take(input, 3) % (2 * MIB)); break;
+	case 3: memory_disk_remove(file); break;
+	case 4: change_record(input); break;
+	default: change_state(input);
 	}
 }
 
@@ -175,7 +171,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		spool_close(spool);
 		if (whole) {
 			spool = spool_open(&options, &cut, &error);
-			require(spool && cut == 0 && spool_end(spool) == end, "the second opening finds all that the first has left");
+			require(spool && cut == 0 && spool_end(spool) == end,
+				"the second opening finds all that the first has left");
 			require(check_spool(spool), "and it is whole");
 			spool_close(spool);
 		}

@@ -1,7 +1,7 @@
 /* A disk in memory for tests: it can be full, fail at a chosen call, and lose its power.
  *
- * A power cut keeps what was synced. Of everything else each sector of 512 bytes is kept or not by itself, a file that grew or shrank has either
- * length or one between, and of what happened to names since the directory was synced some first part is kept.
+ * A power cut keeps what was synced. Of everything else each sector of 512 bytes is kept or not by itself, a file that grew or
+ * shrank has either length or one between, and of what happened to names since the directory was synced some first part is kept.
  * One disk a process; any directory name is the same directory. Thread: one. */
 #ifndef KEYFERRY_TESTS_MEMORY_DISK_H
 #define KEYFERRY_TESTS_MEMORY_DISK_H

@@ -138,7 +138,8 @@ static inline struct spool *open_spool(const struct spool_options *options, uint
 
 static inline void start_spool(struct spool *spool, uint64_t generation, bool has_snapshot)
 {
-	struct spool_origin origin = {.generation = generation, .replid = "0123456789abcdef0123456789abcdef01234567", .offset = 1000};
+	struct spool_origin origin = {
+		.generation = generation, .replid = "0123456789abcdef0123456789abcdef01234567", .offset = 1000};
 	struct error error = {0};
 
 	assert_true(spool_start(spool, &origin, has_snapshot, &error));

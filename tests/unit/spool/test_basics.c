@@ -65,7 +65,8 @@ static void test_ring_wraps(void **state)
 		assert_non_null(view);
 		assert_true(is_filled(view, position, len));
 		if (held) {
-			assert_true(is_filled(held, held_at, position + len - held_at > 3 * MIB ? 3 * MIB : position + len - held_at));
+			assert_true(is_filled(held, held_at,
+					      position + len - held_at > 3 * MIB ? 3 * MIB : position + len - held_at));
 			spool_release(spool, position - 1);
 			/* The pointer is held over the release of what lies before it. */
 			assert_true(is_filled(held + (position - 1 - held_at), position - 1, len + 1));
@@ -277,12 +278,9 @@ static void test_bad_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_append_and_view),
-		cmocka_unit_test(test_ring_wraps),
-		cmocka_unit_test(test_bound),
-		cmocka_unit_test(test_keep),
-		cmocka_unit_test(test_generations),
-		cmocka_unit_test(test_unload_bounds_memory),
+		cmocka_unit_test(test_append_and_view), cmocka_unit_test(test_ring_wraps),
+		cmocka_unit_test(test_bound),           cmocka_unit_test(test_keep),
+		cmocka_unit_test(test_generations),     cmocka_unit_test(test_unload_bounds_memory),
 		cmocka_unit_test(test_bad_options),
 	};
 

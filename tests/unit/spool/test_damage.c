@@ -130,7 +130,8 @@ static void test_flipped(void **state)
 			got = open_damaged(&cut);
 			assert_true(got == UINT64_MAX || got <= end);
 			if (file != STATE && got == UINT64_MAX)
-				fail_msg("file %u, byte %llu: nothing was synced, so this is a tail", file, (unsigned long long)at);
+				fail_msg("file %u, byte %llu: nothing was synced, so this is a tail", file,
+					 (unsigned long long)at);
 		}
 	}
 }

@@ -6,14 +6,14 @@ static const struct spool_options options = {
 	.dir = "/spool", .segment_size = MIB, .max_size = 32 * MIB, .view_max = 3 * MIB, .disk = &disk_memory};
 
 /* A call that may fail once; the second attempt must not. */
-#define TWICE(call) \
-	do { \
-		if (!(call)) { \
-			assert_int_equal(error.kind, ERROR_INTERNAL); \
-			assert_non_null(strstr(error.text, "/spool")); \
-			failures++; \
-			assert_true(call); \
-		} \
+#define TWICE(call)                                                                                                              \
+	do {                                                                                                                     \
+		if (!(call)) {                                                                                                   \
+			assert_int_equal(error.kind, ERROR_INTERNAL);                                                            \
+			assert_non_null(strstr(error.text, "/spool"));                                                           \
+			failures++;                                                                                              \
+			assert_true(call);                                                                                       \
+		}                                                                                                                \
 	} while (0)
 
 /* The whole life of a spool with at most one failing call in it. Returns how many of its calls failed. */
@@ -161,10 +161,11 @@ static void test_power_cuts(void **state)
 			uint64_t end = spool_end(spool);
 
 			if (spool_origin(spool).generation != generation)
-				fail_msg("seed %llu: generation %llu is lost", (unsigned long long)seed, (unsigned long long)generation);
+				fail_msg("seed %llu: generation %llu is lost", (unsigned long long)seed,
+					 (unsigned long long)generation);
 			if (end < durable)
-				fail_msg("seed %llu, life %u: %llu are left of %llu", (unsigned long long)seed, life, (unsigned long long)end,
-					(unsigned long long)durable);
+				fail_msg("seed %llu, life %u: %llu are left of %llu", (unsigned long long)seed, life,
+					 (unsigned long long)end, (unsigned long long)durable);
 			/* Looked at, not released: the next life wants it too. */
 			for (uint64_t at = spool_begin_position(spool), stop = at + 3 * MIB; at < end && at < stop; at += 4096) {
 				uint64_t len = end - at < 4096 ? end - at : 4096;
@@ -176,20 +177,17 @@ static void test_power_cuts(void **state)
 			}
 			for (unsigned step = 0; step < 12; step++) {
 				switch (generation == 0 ? 9 : next_random(&random) % 10) {
-				default:
-					append_bytes(spool, next_random(&random) % 400000);
-					break;
+				default: append_bytes(spool, next_random(&random) % 400000); break;
 				case 5:
-				case 6:
-					assert_true(spool_flush(spool, false, &error));
-					break;
+				case 6: assert_true(spool_flush(spool, false, &error)); break;
 				case 7:
 					assert_true(spool_flush(spool, true, &error));
 					durable = spool_end(spool);
 					break;
 				case 8:
 					end = spool_end(spool) - spool_begin_position(spool);
-					spool_release(spool, spool_begin_position(spool) + (end ? next_random(&random) % end : 0));
+					spool_release(spool,
+						      spool_begin_position(spool) + (end ? next_random(&random) % end : 0));
 					break;
 				case 9:
 					if (generation > 0 && next_random(&random) % 8)

@@ -67,7 +67,8 @@ static void *read_all(void *owner)
 		view = spool_view(both->spool, position, len, &error);
 		if (!view || !is_filled(view, position, len))
 			return NULL;
-		if (spool_origin(both->spool).generation != 1 || spool_offset_of(both->spool, position) > (int64_t)(1001 + position))
+		if (spool_origin(both->spool).generation != 1 ||
+		    spool_offset_of(both->spool, position) > (int64_t)(1001 + position))
 			return NULL;
 		spool_unload(both->spool, position, position + len);
 		/* Like an applier: what is applied lags behind what was looked at. */
