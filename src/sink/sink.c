@@ -1,13 +1,7 @@
-#include "sink/sink.h"
+#include "sink/sink_state.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/memory.h"
-#include "sink/lane.h"
-#include "sink/node.h"
-#include "sink/refresh.h"
-#include "sink/verdict.h"
-#include "sink/window.h"
 #include "wire/command.h"
 
 #include <stdarg.h>
@@ -17,39 +11,10 @@
 
 #define LANE_TICK_MS 25       /* how often held slots are looked at */
 #define HOUSEKEEPING_MS 1000
-#define WAIT_FIRST_MS 50
-#define MOVED_AGAIN_MS 10
 #define WAITING_TOLD_AFTER_MS 1000ULL
 #define NODES_MAX 2048
 
-struct sink {
-	struct sink_options options;
-	const struct sink_events *events;
-	void *owner;
-	bool cluster;
-	struct window window;
-	struct node **nodes;
-	uint32_t node_count;
-	struct node *owner_of[SLOT_COUNT];   /* by the map; standalone: [0] alone */
-	uint32_t busy[SLOT_COUNT];           /* units of the slot on a node */
-	struct node *busy_node[SLOT_COUNT];  /* that node */
-	struct lanes lanes;
-	struct refresh *refresh;
-	struct timer *lane_timer;
-	struct timer *housekeeping;
-	struct idle *turn;                   /* settles once per turn what the replies of that turn have changed */
-	bool divert_wanted;
-	bool failed;
-	bool room_wanted;
-	char cause[1200];
-	char waiting_for[1200];
-	uint64_t waiting_since_us;
-	struct sink_counters counters;
-};
-
-static void note(struct sink *sink, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static void note(struct sink *sink, enum log_level level, const char *format, ...)
+void sink_note(struct sink *sink, enum log_level level, const char *format, ...)
 {
 	char text[2048];
 	va_list args;
@@ -60,7 +25,7 @@ static void note(struct sink *sink, enum log_level level, const char *format, ..
 	sink->events->note(sink->owner, (int)level, text);
 }
 
-static void fail(struct sink *sink, const struct error *error)
+void sink_fail(struct sink *sink, const struct error *error)
 {
 	if (sink->failed)
 		return;
@@ -70,8 +35,7 @@ static void fail(struct sink *sink, const struct error *error)
 
 /* ---- waiting, as the operator sees it ---- */
 
-/* Why the latest slot was held; told only when that lasts, for a slot that moves is held a few milliseconds and again. */
-static void remember_cause(struct sink *sink, const char *peer, const char *why)
+void sink_remember_cause(struct sink *sink, const char *peer, const char *why)
 {
 	snprintf(sink->cause, sizeof(sink->cause), "target %s: %s", peer, why);
 }
@@ -88,11 +52,11 @@ static void check_waiting(struct sink *sink)
 		if (now - lane->held_since_us < WAITING_TOLD_AFTER_MS * 1000)
 			continue;
 		if (!sink->cause[0])
-			remember_cause(sink, sink->owner_of[lane->slot] ? node_peer(sink->owner_of[lane->slot]) : "(slot without a master)",
+			sink_remember_cause(sink, sink->owner_of[lane->slot] ? node_peer(sink->owner_of[lane->slot]) : "(slot without a master)",
 				       "not connected yet");
 		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
 		sink->waiting_since_us = lane->held_since_us;
-		note(sink, LOG_WARNING, "waiting for %s; it goes on by itself when that is over", sink->waiting_for);
+		sink_note(sink, LOG_WARNING, "waiting for %s; it goes on by itself when that is over", sink->waiting_for);
 		return;
 	}
 }
@@ -101,7 +65,7 @@ static void waiting_ends(struct sink *sink)
 {
 	if (!sink->waiting_for[0])
 		return;
-	note(sink, LOG_INFO, "the target takes commands again after %.1f s (%s)",
+	sink_note(sink, LOG_INFO, "the target takes commands again after %.1f s (%s)",
 	     (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6, sink->waiting_for);
 	sink->waiting_for[0] = '\0';
 	sink->cause[0] = '\0';
@@ -144,8 +108,7 @@ static void submit(struct sink *sink, struct unit *unit)
 		put_on_node(sink, node, unit);
 }
 
-/* Back into its slot's lane, in order; the slot is held from now on. */
-static struct lane *hold(struct sink *sink, struct unit *unit)
+struct lane *sink_hold(struct sink *sink, struct unit *unit)
 {
 	struct lane *lane = hold_slot(sink, unit->slot);
 
@@ -164,7 +127,7 @@ static void take_back(struct sink *sink, struct unit_list list)
 
 	while ((unit = unit_list_take(&list))) {
 		sink->busy[unit->slot]--;
-		hold(sink, unit);
+		sink_hold(sink, unit);
 	}
 }
 
@@ -190,10 +153,7 @@ static void divert(struct sink *sink)
 
 /* ---- nodes ---- */
 
-static struct node *node_at(struct sink *sink, const struct endpoint *endpoint);
-
-/* The slot is as it should be: what waited follows at once. */
-static void release_rest(struct sink *sink, struct lane *lane)
+void sink_release_rest(struct sink *sink, struct lane *lane)
 {
 	struct node *node = sink->owner_of[lane->slot];
 	struct unit *unit;
@@ -224,7 +184,7 @@ static void try_lanes(struct sink *sink)
 		if (sink->busy[lane->slot] > 0 || now < lane->retry_at_us)
 			continue;
 		if (lane->asking)
-			node = node_at(sink, &lane->ask);
+			node = sink_node_at(sink, &lane->ask);
 		if (!node) {
 			refresh_want(sink->refresh);
 			continue;
@@ -289,239 +249,14 @@ static void on_node_lost(void *owner, struct node *node, const struct error *err
 	if (sink->failed)
 		return;
 	take_back(sink, node_take_units(node));
-	remember_cause(sink, node_peer(node), error->text);
+	sink_remember_cause(sink, node_peer(node), error->text);
 	refresh_want(sink->refresh);
 	idle_start(sink->turn);
 }
 
-static void unit_done(struct sink *sink, struct unit *unit)
-{
-	if (unit->flags & UNIT_KEY)
-		sink->counters.keys++;
-	else if (unit->flags & UNIT_COUNTED)
-		sink->counters.commands++;
-	window_done(&sink->window, unit);
-}
+static const struct node_events node_callbacks = {on_node_ready, on_node_lost, sink_answered};
 
-/* Takes "<mark><number>\r\n" off the front. */
-static bool take_header(struct slice *in, char mark, int64_t *number)
-{
-	const uint8_t *end = in->len ? memchr(in->data, '\n', in->len) : NULL;
-
-	if (!end || in->data[0] != (uint8_t)mark || end < in->data + 2 ||
-	    !slice_to_int64(slice_make(in->data + 1, (size_t)(end - in->data) - 2), number))
-		return false;
-	*in = slice_make(end + 1, in->len - (size_t)(end + 1 - in->data));
-	return true;
-}
-
-/* The first arguments of a command of which the rest may lie in further pieces. Returns their number. */
-static uint32_t take_arguments(struct slice *in, struct slice *argv, uint32_t max)
-{
-	uint32_t count = 0;
-	int64_t argc, len;
-
-	if (!take_header(in, '*', &argc))
-		return 0;
-	while (count < max && count < argc && take_header(in, '$', &len) && len >= 0 && (uint64_t)len + 2 <= in->len) {
-		argv[count++] = slice_make(in->data, (size_t)len);
-		*in = slice_make(in->data + len + 2, in->len - (size_t)len - 2);
-	}
-	return count;
-}
-
-/* "SET of key ..." of the unit's first command; of the first one after MULTI for a transaction. */
-static void describe(const struct unit *unit, char *out, size_t cap)
-{
-	struct slice in = unit->pieces[0];
-	struct slice argv[4];
-	uint32_t argc = take_arguments(&in, argv, 4);
-	const struct command_info *info;
-	uint32_t at = 1;
-	char key[160];
-
-	if (argc == 1 && (unit->flags & UNIT_TRANSACTION)) {
-		if (in.len == 0 && unit->piece_count > 1)
-			in = unit->pieces[1];
-		argc = take_arguments(&in, argv, 4);
-	}
-	if (argc == 0) {
-		snprintf(out, cap, "a command");
-		return;
-	}
-	info = command_lookup(argc, argv);
-	if (info && info->keys.first > 0)
-		at = (uint32_t)info->keys.first;
-	snprintf(out, cap, "%.*s%s%s", (int)(argv[0].len > 64 ? 64 : argv[0].len), (const char *)argv[0].data, at < argc ? " of key " : "",
-		 at < argc ? slice_quote(argv[at], key, sizeof(key)) : "");
-}
-
-/* The target refuses for good: what the policy says. True: the unit is settled. */
-static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text)
-{
-	struct error error;
-	char what[256], place[EVENT_PLACE_MAX];
-
-	describe(unit, what, sizeof(what));
-	event_place_text(sink->options.spool ? spool_offset_of(sink->options.spool, unit->start) : EVENT_IN_SNAPSHOT, unit->start, place);
-	if (sink->options.on_conflict == ON_CONFLICT_SKIP && !(unit->flags & UNIT_KEY)) {
-		sink->counters.conflicts++;
-		note(sink, LOG_WARNING, "skipped as on_conflict: skip says: %s%s (database %u, %s): target %s answered %s",
-		     unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place,
-		     node_peer(node), text);
-		return true;
-	}
-	error_set(&error, ERROR_CONFLICT, "target %s refuses %s%s (database %u, %s): %s", node_peer(node),
-		  unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place, text);
-	error_hint(&error, "%s", unit->flags & UNIT_KEY
-					 ? "The value cannot be restored there; compare the versions and modules of source and target"
-					 : "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip");
-	fail(sink, &error);
-	return false;
-}
-
-static bool key_exists(struct sink *sink, struct node *node, struct unit *unit)
-{
-	struct error error;
-	char what[256];
-
-	/* What an earlier sending has put there is no conflict. */
-	if ((unit->flags & UNIT_RESENT) || sink->options.resumed)
-		return true;
-	if (sink->options.conflict == CONFLICT_SKIP) {
-		sink->counters.skipped_keys++;
-		return true;
-	}
-	describe(unit, what, sizeof(what));
-	error_set(&error, ERROR_CONFLICT, "target %s holds a key already that the snapshot brings: %s (database %u)", node_peer(node), what,
-		  unit->db);
-	error_hint(&error, "Remove it there, or set target.conflict to overwrite or skip");
-	fail(sink, &error);
-	return false;
-}
-
-static void moved(struct sink *sink, struct node *node, struct unit *unit, const char *text, bool ask)
-{
-	bool was_probe = lanes_find(&sink->lanes, unit->slot) && lanes_find(&sink->lanes, unit->slot)->probe == unit;
-	struct endpoint endpoint;
-	struct lane *lane;
-	uint16_t slot;
-
-	sink->counters.redirections++;
-	lane = hold(sink, unit);
-	if (!verdict_redirection(text, node_endpoint(node), &slot, &endpoint)) {
-		lane_back_off(lane, WAIT_FIRST_MS, clock_monotonic_us());
-		return;
-	}
-	if (ask) {
-		lane->one_by_one = true;
-		lane->asking = was_probe && !lane->asking;
-		lane->ask = endpoint;
-		return;
-	}
-	lane->asking = false;
-	if (slot == unit->slot)
-		sink->owner_of[slot] = node_at(sink, &endpoint);
-	if (was_probe) /* two nodes may point at each other while the news travels */
-		lane_back_off(lane, MOVED_AGAIN_MS, clock_monotonic_us());
-	refresh_want(sink->refresh);
-}
-
-static void must_wait(struct sink *sink, struct node *node, struct unit *unit, const char *text)
-{
-	struct lane *lane = hold(sink, unit);
-
-	/* All units that were in flight meet the same answer: one step of back-off for them together. */
-	lane->asking = false;
-	if (clock_monotonic_us() >= lane->retry_at_us)
-		lane_back_off(lane, WAIT_FIRST_MS, clock_monotonic_us());
-	remember_cause(sink, node_peer(node), text);
-	refresh_want(sink->refresh);
-}
-
-/* Answered well, or as well as it will be. */
-static void settled(struct sink *sink, struct unit *unit)
-{
-	struct lane *lane = lanes_find(&sink->lanes, unit->slot);
-
-	if (lane && lane->probe == unit) {
-		lane->probe = NULL;
-		lane->backoff_ms = 0;
-		lane->asking = false;
-		unit_done(sink, unit);
-		if (!lane->one_by_one && sink->busy[lane->slot] == 0 && sink->owner_of[lane->slot] && node_ready(sink->owner_of[lane->slot]))
-			release_rest(sink, lane);
-		return;
-	}
-	/* An earlier unit of this slot was turned away while this one got through: it has to run again behind that one. Where running twice would do harm
-	 * it is left at that. */
-	if (lane && lane->waiting.head && lane->waiting.head->start < unit->start && (unit->flags & UNIT_REPLAY_SAFE)) {
-		unit->flags |= UNIT_RESENT;
-		hold(sink, unit);
-		return;
-	}
-	unit_done(sink, unit);
-}
-
-static void on_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer)
-{
-	struct sink *sink = owner;
-	bool ok = true;
-	struct error error;
-
-	sink->busy[unit->slot]--;
-	idle_start(sink->turn);
-	if (sink->failed)
-		return;
-	if (!answer->error) {
-		if ((unit->flags & UNIT_KEY) && answer->null)
-			ok = key_exists(sink, node, unit);
-	} else if (answer->error_at == UNIT_PREFIX) {
-		error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), unit->db, answer->error);
-		error_hint(&error, "Raise `databases` on the target, or choose databases with source.databases");
-		fail(sink, &error);
-		return;
-	} else {
-		switch (verdict_of(answer->error)) {
-		case VERDICT_MOVED:
-		case VERDICT_ASK:
-			moved(sink, node, unit, answer->error, verdict_of(answer->error) == VERDICT_ASK);
-			return;
-		case VERDICT_WAIT:
-			if (answer->inside_exec) {
-				ok = refused(sink, node, unit, answer->error);
-				break;
-			}
-			must_wait(sink, node, unit, answer->error);
-			return;
-		case VERDICT_EXISTS:
-			ok = unit->flags & UNIT_KEY ? key_exists(sink, node, unit) : refused(sink, node, unit, answer->error);
-			break;
-		case VERDICT_DENIED:
-			error_set(&error, ERROR_TARGET, "target %s: %s", node_peer(node), answer->error);
-			error_hint(&error, "Give the target's user the rights that the documentation lists under \"Least rights\"");
-			fail(sink, &error);
-			return;
-		case VERDICT_NOSCRIPT:
-			ok = refused(sink, node, unit, answer->error);
-			break;
-		case VERDICT_REFUSED:
-			if (unit->flags & UNIT_ANY_ERROR)
-				break;
-			if (unit->flags & UNIT_SCRIPT)
-				sink->counters.script_errors++;
-			else
-				ok = refused(sink, node, unit, answer->error);
-			break;
-		}
-	}
-	if (ok)
-		settled(sink, unit);
-}
-
-static const struct node_events node_callbacks = {on_node_ready, on_node_lost, on_answered};
-
-static struct node *node_at(struct sink *sink, const struct endpoint *endpoint)
+struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 {
 	const struct deployment_options *target = deployment_options(sink->options.target);
 	struct node_options options = {
@@ -575,7 +310,7 @@ static bool owns_slots(const struct sink *sink, const struct node *node)
 static void take_topology(struct sink *sink, const struct topology *topology)
 {
 	if (!sink->cluster) {
-		sink->owner_of[0] = node_at(sink, &topology->shards[0].master);
+		sink->owner_of[0] = sink_node_at(sink, &topology->shards[0].master);
 		return;
 	}
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
@@ -583,7 +318,7 @@ static void take_topology(struct sink *sink, const struct topology *topology)
 
 		/* A slot that this node does not know an owner of keeps the one it had: MOVED or CLUSTERDOWN will tell. */
 		if (shard != SHARD_NONE)
-			sink->owner_of[slot] = node_at(sink, &topology->shards[shard].master);
+			sink->owner_of[slot] = sink_node_at(sink, &topology->shards[shard].master);
 	}
 }
 

@@ -1,0 +1,53 @@
+/* Inside the sink: its state, and what its two files call of each other. For sink.c and outcome.c alone.
+ * Thread: the link's applier. */
+#ifndef KEYFERRY_SINK_SINK_STATE_H
+#define KEYFERRY_SINK_SINK_STATE_H
+
+#include "base/log.h"
+#include "sink/lane.h"
+#include "sink/node.h"
+#include "sink/refresh.h"
+#include "sink/sink.h"
+#include "sink/window.h"
+
+struct sink {
+	struct sink_options options;
+	const struct sink_events *events;
+	void *owner;
+	bool cluster;
+	struct window window;
+	struct node **nodes;
+	uint32_t node_count;
+	struct node *owner_of[SLOT_COUNT];   /* by the map; standalone: [0] alone */
+	uint32_t busy[SLOT_COUNT];           /* units of the slot on a node */
+	struct node *busy_node[SLOT_COUNT];  /* that node */
+	struct lanes lanes;
+	struct refresh *refresh;
+	struct timer *lane_timer;
+	struct timer *housekeeping;
+	struct idle *turn;                   /* settles once per turn what the replies of that turn have changed */
+	bool divert_wanted;
+	bool failed;
+	bool room_wanted;
+	char cause[1200];
+	char waiting_for[1200];
+	uint64_t waiting_since_us;
+	struct sink_counters counters;
+};
+
+/* sink.c */
+void sink_note(struct sink *sink, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+void sink_fail(struct sink *sink, const struct error *error);
+/* Why the latest slot was held; told only when that lasts, for a slot that moves is held a few milliseconds and again. */
+void sink_remember_cause(struct sink *sink, const char *peer, const char *why);
+/* Back into its slot's lane, in order; the slot is held from now on. */
+struct lane *sink_hold(struct sink *sink, struct unit *unit);
+/* The slot is as it should be: what waited follows at once. */
+void sink_release_rest(struct sink *sink, struct lane *lane);
+/* The node there, made if it is not known; NULL: there are too many. */
+struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint);
+
+/* outcome.c: a unit was answered (node_events.answered). */
+void sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);
+
+#endif
