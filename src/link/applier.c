@@ -454,6 +454,9 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	} else if (state) {
 		stream_decoder_resume(applier->stream, state->db);
 	}
+	/* The spool keeps whole segments: what lies before the position in the first one is done with. After a power cut it may end before. */
+	if (applier->position > spool_begin_position(spool) && applier->position <= spool_end(spool))
+		spool_release(spool, applier->position);
 	sink_free(applier->sink);
 	options.position = applier->position;
 	options.db = state ? state->db : 0;
