@@ -75,8 +75,14 @@ static double percent(const struct link_status *link)
 {
 	if (link->phase == LINK_STREAMING)
 		return 100;
-	if (link->snapshot_bytes_total == 0)
+	/* A diskless source tells no size; then its number of keys, which has changed since it was asked, has to do. */
+	if (link->snapshot_bytes_total == 0 && link->snapshot_keys_total == 0)
 		return -1;
+	if (link->snapshot_bytes_total == 0) {
+		double done = 100.0 * (double)(link->applier.sink.keys + link->applier.left_out) / (double)link->snapshot_keys_total;
+
+		return done > 99 ? 99 : done;
+	}
 	return 100.0 * (double)link->applier.snapshot_bytes_done / (double)link->snapshot_bytes_total;
 }
 

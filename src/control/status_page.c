@@ -52,8 +52,8 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "waiting_for", applier->waiting_for[0] ? json_string(applier->waiting_for) : json_null());
 	json_object_set_new(root, "error", error_json(&link->error));
 	json_object_set_new(root, "snapshot",
-			    json_pack("{s:I, s:I, s:I, s:I}", "bytes_total", (json_int_t)link->snapshot_bytes_total, "bytes_done",
-				      (json_int_t)applier->snapshot_bytes_done, "keys_done", (json_int_t)applier->sink.keys, "keys_expired",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "bytes_total", (json_int_t)link->snapshot_bytes_total, "bytes_done",
+				      (json_int_t)applier->snapshot_bytes_done, "keys_total", (json_int_t)link->snapshot_keys_total, "keys_done", (json_int_t)applier->sink.keys, "keys_expired",
 				      (json_int_t)applier->expired_keys));
 	json_object_set_new(root, "position",
 			    json_pack("{s:s, s:o, s:o, s:I}", "replid", link->origin.replid, "received", number_or_null(link->received_offset),

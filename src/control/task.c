@@ -89,6 +89,7 @@ static bool open_links(struct task *task, void (*changed)(void *owner), void *ow
 			.cluster = source->cluster,
 			.slot = first_slot(source, i),
 			.only_link = source->shard_count == 1,
+			.source_keys = deployment_server(task->source, i)->keys,
 			.dir = paths[i],
 			.changed = changed,
 			.owner = owner,

@@ -338,6 +338,7 @@ void link_status(struct link *link, struct link_status *ret)
 	if (!heartbeat_source_offset(link->heartbeat, &status.source_offset, &sampled_us))
 		status.source_offset = -1;
 	status.spool_bytes = end > status.applier.position ? end - status.applier.position : 0;
+	status.snapshot_keys_total = link->options.source_keys;
 	status.spool_disk_bytes = spool_disk_bytes(link->spool);
 	if (status.error.kind != ERROR_NONE)
 		status.phase = LINK_FAILED;

@@ -30,6 +30,7 @@ struct link_options {
 	bool cluster;                          /* the source is one; then: */
 	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag */
 	bool only_link;
+	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
 	const char *dir;                       /* the link's folder; exists */
 	void (*changed)(void *owner);          /* failed, gave up: look at the status; must only wake somebody */
 	void *owner;
@@ -46,6 +47,7 @@ struct link_status {
 	int64_t received_offset;     /* -1: not in the stream */
 	int64_t source_offset;       /* sampled; -1: unknown */
 	uint64_t snapshot_bytes_total; /* 0: not known */
+	uint64_t snapshot_keys_total;  /* about: what the source held at the start */
 	uint64_t spool_bytes;        /* received, not applied yet */
 	uint64_t spool_disk_bytes;
 	bool resumed;
