@@ -46,7 +46,7 @@ struct node {
 	char error_text[REPLY_TEXT_MAX];
 	uint8_t *in;
 	size_t in_len;
-	uint64_t progress_us;    /* when the connection last moved a byte, or had nothing to do */
+	uint64_t progress_us;    /* when the oldest unit, or the greeting, last came a step further */
 	struct error failure;    /* waits for the retry timer to be told */
 	char peer[ENDPOINT_TEXT_MAX];
 };
@@ -403,8 +403,9 @@ static void write_queue(struct node *node)
 			return;
 		}
 		if (taken > 0) {
-			/* An idle connection's silence begins with its first request. */
-			node->progress_us = clock_monotonic_us();
+			/* Silence begins with the first request; what is written behind one that is not answered does not end it. */
+			if (!node->sent.head)
+				node->progress_us = clock_monotonic_us();
 			advance(node, (size_t)taken);
 		}
 		if ((size_t)taken < g.bytes) {
@@ -450,8 +451,10 @@ static void start_connection(struct node *node)
 		.blame = ERROR_TARGET,
 	};
 
-	if (!node->stream)
-		node->stream = stream_connect(node->options.loop, &options, &stream_callbacks, node);
+	if (node->stream)
+		return;
+	node->step = node->step_count = 0;
+	node->stream = stream_connect(node->options.loop, &options, &stream_callbacks, node);
 }
 
 /* ---- public ---- */
@@ -560,10 +563,16 @@ void node_divert(struct node *node, bool (*leave)(void *owner, const struct unit
 
 void node_check_silence(struct node *node, uint32_t timeout_ms)
 {
+	bool greeting = node->stream && !node->ready && node->step < node->step_count;
+	uint64_t silent_us = clock_monotonic_us() - node->progress_us;
 	struct error error;
 
-	if (!node->ready || !oldest(node) || clock_monotonic_us() - node->progress_us < (uint64_t)timeout_ms * 1000)
+	if (greeting && silent_us >= (uint64_t)node->options.connect_timeout_ms * 1000)
+		error_set(&error, ERROR_TARGET, "target %s takes the connection and does not answer for %.1f s", node->peer,
+			  (double)silent_us / 1e6);
+	else if (node->ready && oldest(node) && silent_us >= (uint64_t)timeout_ms * 1000)
+		error_set(&error, ERROR_TARGET, "target %s has been silent for %.1f s", node->peer, (double)silent_us / 1e6);
+	else
 		return;
-	error_set(&error, ERROR_TARGET, "target %s has been silent for %u s", node->peer, timeout_ms / 1000);
 	fail(node, &error);
 }

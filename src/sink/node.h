@@ -61,7 +61,8 @@ bool node_has_units(const struct node *node);
 struct unit_list node_take_units(struct node *node);
 /* Moves those of the units not written yet for which `leave` answers true to `out`, order kept. */
 void node_divert(struct node *node, bool (*leave)(void *owner, const struct unit *unit), void *owner, struct unit_list *out);
-/* A connection that has not answered its oldest unit for so long is lost. Called now and then. */
+/* A connection that has not answered its oldest unit for so long is lost, and so is one that does not answer the greeting
+ * within the connect timeout. Called now and then. */
 void node_check_silence(struct node *node, uint32_t timeout_ms);
 
 #endif
