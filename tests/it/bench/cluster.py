@@ -58,6 +58,7 @@ class View:
     port: int
     flags: frozenset
     master: str | None    # id of the master of a replica
+    epoch: int            # of its configuration
     connected: bool
     ranges: tuple         # of (first, last)
     moving: tuple         # as printed: "[93->-id]" leaving for id, "[93-<-id]" coming from id
@@ -68,7 +69,7 @@ class View:
 
 
 def _parse_view(line):
-    name, address, flags, master, _, _, _, link, *parts = line.split()
+    name, address, flags, master, _, _, epoch, link, *parts = line.split()
     ranges = []
     for part in parts:
         if not part.startswith("["):
@@ -76,8 +77,8 @@ def _parse_view(line):
             ranges.append((int(first), int(last or first)))
     # ip:port@busport[,hostname][,tls-port=...]
     port = int(address.split("@")[0].rpartition(":")[2])
-    return View(name, port, frozenset(flags.split(",")), None if master == "-" else master, link == "connected", tuple(ranges),
-                tuple(part for part in parts if part.startswith("[")))
+    return View(name, port, frozenset(flags.split(",")), None if master == "-" else master, int(epoch), link == "connected",
+                tuple(ranges), tuple(part for part in parts if part.startswith("[")))
 
 
 class Cluster:
@@ -194,8 +195,12 @@ class Cluster:
         return self.views(self._running()[0])
 
     def _agreed(self):
-        """Whether all running nodes say the same of who is alive, who is master of whom and who owns what."""
-        opinions = [{(view.id, view.master, view.failed, view.ranges) for view in self.views(node)} for node in self._running()]
+        """Whether all running nodes say the same of who is alive, who is master of whom and who owns what.
+
+        And of the epochs: a master that takes a slot over before it has heard of a higher epoch than its own keeps its
+        own, and the other one may get the slot back."""
+        opinions = [{(view.id, view.master, view.failed, view.ranges, view.epoch) for view in self.views(node)}
+                    for node in self._running()]
         return all(opinion == opinions[0] for opinion in opinions)
 
     def _states_ok(self):
