@@ -20,9 +20,17 @@
 #define RELEASE_STEP (1u << 20)
 #define STATE_INTERVAL_MS 1000
 #define PUBLISH_INTERVAL_MS 50
+#define LOST_TAIL_MAX (64u << 20) /* of the spool, in a crash: what was received and not yet on the disk */
 #define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
 
-enum run_state { RUNNING, PARKING, PARKED, DRAINING, ENDED };
+enum run_state {
+	RUNNING,
+	PARKING,
+	PARKED,
+	DRAINING,
+	STUCK, /* failed at an event that could not be decoded or sent; what lies before it is still answered */
+	ENDED,
+};
 
 struct applier {
 	struct applier_options options;
@@ -63,12 +71,14 @@ static void note(struct applier *applier, enum log_level level, const char *form
 	applier->events->note(applier->owner, (int)level, text);
 }
 
-static void fail(struct applier *applier, const struct error *error)
+static void fail(struct applier *applier, enum run_state state, const struct error *error)
 {
-	if (applier->run_state == ENDED)
-		return;
-	applier->run_state = ENDED;
-	applier->events->failed(applier->owner, error);
+	bool told = applier->run_state == STUCK || applier->run_state == ENDED;
+
+	if (applier->run_state != ENDED)
+		applier->run_state = state;
+	if (!told)
+		applier->events->failed(applier->owner, error);
 }
 
 /* ---- position, state, lag ---- */
@@ -195,7 +205,7 @@ static void check_stuck(struct applier *applier)
 		  applier->snapshot ? "value" : "command", event_place_text(offset_at(applier, applier->position), applier->position, place),
 		  (unsigned long long)applier->options.task->spool_max_size);
 	error_hint(&error, "Raise spool.max_size above the size of the largest value of the source");
-	fail(applier, &error);
+	fail(applier, STUCK, &error);
 }
 
 static bool may_go_on(struct applier *applier)
@@ -224,6 +234,18 @@ static uint64_t available(const struct applier *applier)
 		end = snapshot_end;
 	/* After a crash the spool may end before what was applied: the source sends it again. */
 	return end > applier->position ? end - applier->position : 0;
+}
+
+/* What cannot be decoded does not get better by waiting; a decoder knows no replication offset. */
+static void name_damage(const struct applier *applier, struct error *error)
+{
+	char place[EVENT_PLACE_MAX];
+
+	if (!applier->snapshot)
+		error_prefix(error, "%s", event_place_text(offset_at(applier, applier->position), applier->position, place));
+	if (!error->hint[0])
+		error_hint(error, "The source sent what keyferry does not understand, or the work directory is damaged: begin anew with "
+			   "an empty work directory and target.existing: merge; should it come again, please report it");
 }
 
 /* Handles what was decoded. False: the link has to stop. */
@@ -275,6 +297,7 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 			return PORTION_MORE;
 		switch (decode(applier, slice_make(data + at, (size_t)(len - at)), &event, &need, &scanned, error)) {
 		case PARSE_BAD:
+			name_damage(applier, error);
 			return PORTION_FAILED;
 		case PARSE_MORE:
 			applier->need = need;
@@ -353,7 +376,7 @@ static void run(struct applier *applier)
 	let_go(applier);
 	applier->running = false;
 	if (portion == PORTION_FAILED) {
-		fail(applier, &error);
+		fail(applier, STUCK, &error);
 	} else if (portion == PORTION_MORE) {
 		idle_start(applier->again);
 	} else if (applier->need > 0 && sink_idle(applier->sink)) {
@@ -399,7 +422,7 @@ static void on_applied(void *owner)
 
 static void on_sink_failed(void *owner, const struct error *error)
 {
-	fail(owner, error);
+	fail(owner, ENDED, error);
 }
 
 static void on_sink_note(void *owner, int log_level, const char *text)
@@ -412,6 +435,14 @@ static void on_sink_note(void *owner, int log_level, const char *text)
 static const struct sink_events sink_callbacks = {on_room, on_applied, on_sink_failed, on_sink_note};
 
 /* ---- generations ---- */
+
+/* Up to where the run before may have sent: as far as it had received. A crash takes the spool's newest bytes with it, hence the margin. */
+static uint64_t sent_before(const struct applier *applier, const struct link_state *state)
+{
+	uint64_t end = spool_end(applier->options.spool);
+
+	return (end > state->position ? end : state->position) + LOST_TAIL_MAX;
+}
 
 /* Begins with the spool's present generation; at `state` when it belongs to it. */
 static void start_generation(struct applier *applier, const struct link_state *state)
@@ -432,7 +463,7 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		.in_flight_bytes = task->in_flight_bytes,
 		.connect_timeout_ms = task->connect_timeout_ms,
 		.silence_timeout_ms = task->repl_timeout_ms,
-		.resumed = state && !state->clean,
+		.sent_before = state && !state->clean ? sent_before(applier, state) : 0,
 	};
 
 	applier->generation = spool_origin(spool).generation;
