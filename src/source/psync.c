@@ -261,7 +261,8 @@ static enum psync_step psync_not_understood(struct psync *psync, const char *com
 
 	error_set(&psync->error, ERROR_SOURCE, "%s was answered with %s, which is not understood", command,
 		  slice_quote(text, quoted, sizeof(quoted)));
-	return psync_fail(psync);
+	error_hint(&psync->error, "check that the source's address is that of a Redis or Valkey server, without a proxy in between");
+	return psync_refuse(psync);
 }
 
 /* The reply to PSYNC, the line's first byte included. */
