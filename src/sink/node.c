@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "sink/verdict.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,11 +141,23 @@ static void on_failed(void *owner, const struct error *error)
 	fail(owner, error);
 }
 
+/* Loading, busy with a script, too many clients, protected mode, a password that we have not: the server answers so whatever it is asked. */
+static bool refuses_everybody(const struct reply *reply)
+{
+	return reply->has_error && (verdict_of(reply->text) == VERDICT_WAIT || strncmp(reply->text, "NOAUTH", 6) == 0 ||
+				    strncmp(reply->text, "DENIED", 6) == 0);
+}
+
 /* Answers false when the connection is of no use. */
 static bool take_hello_reply(struct node *node, const struct reply *reply)
 {
 	struct error error;
 
+	if (refuses_everybody(reply)) {
+		error_set(&error, ERROR_TARGET, "target %s: %s", node->peer, reply->text);
+		fail(node, &error);
+		return false;
+	}
 	switch (node->steps[node->step]) {
 	case STEP_AUTH:
 		if (!reply->has_error)
@@ -155,15 +168,7 @@ static bool take_hello_reply(struct node *node, const struct reply *reply)
 		return false;
 	case STEP_ID:
 		/* Before 5.0 there is none; then the kill is left out. */
-		node->connection_id = 0;
-		if (reply->type == RESP_INTEGER)
-			node->connection_id = strtoll(reply->text, NULL, 10);
-		/* A node that is loading, or wants a password that we have not, answers so to everything. */
-		if (reply->has_error && (strncmp(reply->text, "LOADING", 7) == 0 || strncmp(reply->text, "NOAUTH", 6) == 0)) {
-			error_set(&error, ERROR_TARGET, "target %s: %s", node->peer, reply->text);
-			fail(node, &error);
-			return false;
-		}
+		node->connection_id = reply->type == RESP_INTEGER ? strtoll(reply->text, NULL, 10) : 0;
 		break;
 	case STEP_NAME:
 	case STEP_KILL: /* "No such client": it is gone already */
@@ -211,6 +216,12 @@ static bool take_reply(struct node *node, struct reply *reply)
 	if (reply->has_error && !node->answer.error) {
 		bool prefix = unit->answered < unit->prefix_replies;
 
+		/* Behind a SELECT that has to wait, everything would run in the wrong database. */
+		if (prefix && verdict_of(reply->text) == VERDICT_WAIT) {
+			error_set(&error, ERROR_TARGET, "target %s: %s", node->peer, reply->text);
+			fail(node, &error);
+			return false;
+		}
 		note_error(node, reply, prefix ? UNIT_PREFIX : unit->answered - unit->prefix_replies);
 	}
 	if (++unit->answered < unit->replies + unit->prefix_replies)
@@ -264,6 +275,12 @@ static void on_readable(void *owner)
 }
 
 /* ---- writing ---- */
+
+/* The database that is selected on the connection behind the unit. A transaction that changes it may be turned away and change nothing. */
+static uint32_t database_behind(const struct unit *unit)
+{
+	return unit->db_after == unit->db ? unit->db : DATABASE_UNKNOWN;
+}
 
 /* SELECT and ASKING, as this unit needs them behind database `db`. Returns the length, and in *replies their number. */
 static size_t make_prefix(const struct unit *unit, uint32_t db, char out[96], uint32_t *replies)
@@ -346,7 +363,7 @@ static void gather_queue(struct node *node, struct gathering *g)
 		} else if (node->prefix_len > 0 && !gather(g, prefix, node->prefix_len)) {
 			return;
 		}
-		db = unit->db_after;
+		db = database_behind(unit);
 		for (uint32_t i = 0; i < unit->piece_count; i++)
 			if (!gather(g, unit->pieces[i].data, unit->pieces[i].len))
 				return;
@@ -372,7 +389,7 @@ static void advance(struct node *node, size_t taken)
 			node->prefix_len = make_prefix(unit, node->db_written, node->prefix, &replies);
 			unit->prefix_replies = replies;
 			unit->answered = 0;
-			node->db_written = unit->db_after;
+			node->db_written = database_behind(unit);
 		}
 		len = (size_t)(node->prefix_len + unit->size - node->queue_written);
 		if (taken < len) {

@@ -42,7 +42,7 @@ struct sink_options {
 	uint32_t silence_timeout_ms;      /* a node that answers nothing for so long is connected to anew */
 	uint64_t position;                /* where applying begins, and the database selected there */
 	uint32_t db;
-	bool resumed;                     /* keys of the snapshot near `position` may be there from an earlier run */
+	uint64_t sent_before;             /* what begins below it may have been applied by an earlier run already */
 };
 
 struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner);
