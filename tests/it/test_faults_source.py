@@ -47,7 +47,8 @@ def test_cut_twenty_times(pair):
     source.command("SAVE")
     size = (source.folder / "dump.rdb").stat().st_size
     # The first falls into the line that announces the snapshot, the others into the snapshot.
-    proxy.plan(Cut(FULL, 20), Cut(FULL, 200), Cut(FULL, size // 3, reset=True), Cut(FULL, size // 2), Cut(FULL, size - 100, reset=True))
+    proxy.plan(Cut(FULL, 20), Cut(FULL, 200), Cut(FULL, size // 3, reset=True), Cut(FULL, size // 2),
+               Cut(FULL, size - 100, reset=True))
     with Load(source, rate=500, mode="lasting") as load:
         ferry.start().wait_streaming()
         assert proxy.sessions == 6 * [FULL]
@@ -230,7 +231,7 @@ def test_slow_target_costs_the_source_nothing(bench):
                 pipeline.append(f"big:{number}", b"x" * 20_000)
             pipeline.execute()
         goal = source.info("replication")["master_repl_offset"]
-        ferry.wait_status(lambda status, goal=goal: (status["links"][0]["position"]["received"] or 0) >= goal, what="all to be received")
+        ferry.wait_status(lambda status, goal=goal: status["links"][0]["position"]["received"] >= goal, what="all to be received")
     assert link_of(ferry)["spool"]["bytes"] > 30_000_000
     target.resume()
     assert_in_step(ferry, source, target)
