@@ -134,6 +134,15 @@ void sink_bench_close(struct sink_bench *bench)
 	free(bench->kept);
 }
 
+bool bench_is_idle(const struct sink_bench *bench)
+{
+	uint64_t position;
+	uint32_t db;
+
+	sink_applied(bench->sink, &position, &db);
+	return sink_idle(bench->sink) && bench->applied_max == position;
+}
+
 void bench_turn(struct sink_bench *bench)
 {
 	bool never = false;

@@ -60,10 +60,12 @@ struct slice bench_raw(struct sink_bench *bench, const char *words);
 #define bench_settle(bench) \
 	do { \
 		sink_flush((bench)->sink); \
-		bench_wait(bench, sink_idle((bench)->sink) || (bench)->failed); \
+		bench_wait(bench, bench_is_idle(bench) || (bench)->failed); \
 		if ((bench)->failed) \
 			fail_msg("the sink failed: %s", (bench)->error.text); \
 	} while (0)
+/* All is answered, and the sink has said so. */
+bool bench_is_idle(const struct sink_bench *bench);
 void bench_turn(struct sink_bench *bench);
 /* Lets so many ms pass on the loop: only to see that something does NOT happen. */
 void bench_pass(struct sink_bench *bench, uint32_t ms);
