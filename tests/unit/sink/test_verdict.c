@@ -26,6 +26,7 @@ static void test_verdicts(void **state)
 		{"NOREPLICAS Not enough good replicas to write.", VERDICT_WAIT},
 		{"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", VERDICT_WAIT},
 		{"EXECABORT Transaction discarded because of previous errors.", VERDICT_WAIT},
+		{"EXECABORT Transaction discarded because of: NOPERM User x has no permissions to run the 'exec' command", VERDICT_DENIED},
 		{"ERR max number of clients reached", VERDICT_WAIT},
 		{"ERR Error running script (call to f_x): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'.", VERDICT_WAIT},
 		{"BUSYKEY Target key name already exists.", VERDICT_EXISTS},
