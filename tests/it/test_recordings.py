@@ -202,7 +202,7 @@ def test_not_now(bench, reply):
 
 
 @pytest.mark.parametrize("reply, hint", [
-    ("-NOPERM this user has no permissions to run the 'psync' command", "the source's user needs +ping +info +psync +replconf"),
+    ("-NOPERM this user has no permissions to run the 'psync' command", "the source's user needs +info +psync +replconf"),
     ("-ERR unknown command `PSYNC`, with args beginning with: `?`, `-1`, ", "the source must allow PSYNC and REPLCONF"),
     ("garbage", "check the source's address"),
     ("+FULLRESYNC garbage", "check that the source's address is that of a Redis or Valkey server"),
