@@ -154,7 +154,7 @@ static void publish(struct applier *applier)
 	status.snapshot_bytes_done = status.position < snapshot_end ? status.position : snapshot_end;
 	status.bytes_done = status.position - applier->applied_at_start;
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
-	dispatch_counters(applier->dispatch, &status.expired_keys, &status.left_out);
+	status.dispatch = dispatch_counters(applier->dispatch);
 	if (applier->sink) {
 		status.sink = sink_counters(applier->sink);
 		snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", sink_waiting_for(applier->sink));
@@ -569,6 +569,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.only_link = options->only_link,
 		.name = options->name,
 		.lag = &applier->lag,
+		.note = on_sink_note,
 		.go_on = on_go_on,
 		.owner = applier,
 	};
