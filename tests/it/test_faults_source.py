@@ -199,6 +199,23 @@ def test_source_killed_that_goes_back_in_time(bench):
     assert ferry.log.count("full resync") == 2
 
 
+def test_failover_of_sentinels(bench):
+    """The old master becomes a replica of the new one, and so the source of the same data with another history."""
+    source, target = bench.sentinel(), bench.server()
+    fill(source.master, keys=2000)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with Load(source.master) as load:
+        more_of(load, ferry, 500)
+    ferry.wait_in_step(source.master)
+    new = source.failover()
+    ferry.wait_status(lambda status: status["links"][0]["reconnects"] > 0 and status["links"][0]["connected"], what="the link")
+    with Load(new, prefix=b"again:") as load:
+        more_of(load, ferry, 500)
+    goal = new.info("replication")["master_repl_offset"]
+    ferry.wait_status(lambda status: (status["links"][0]["position"]["applied"] or 0) >= goal, what="all to be applied")
+    assert_same(new, target, as_replica=True)
+
+
 def test_output_buffer_of_the_source_overrun(bench):
     """keyferry itself is frozen: the source drops it, and has not kept what it would have to send again."""
     source = bench.server(config={"client-output-buffer-limit": ("replica", "1mb", "0", "0"), "repl-backlog-size": "1mb"})
