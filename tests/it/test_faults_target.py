@@ -4,12 +4,16 @@ the target is exactly what the source is.
 After a connection to the target was lost, the commands that were in flight are sent again: nobody knows which of them
 were executed. So wherever that may happen, only commands that may be applied twice are used (mode "safe")."""
 
+import pytest
+
 from bench.compare import assert_same
 from bench.data import fill
 from bench.ferry import Ferry
 from bench.load import Load
 from bench.proxy import Proxy
 from bench.slots import key_slot
+
+pytestmark = pytest.mark.sanitize
 
 # Nothing that was acknowledged is lost by a kill -9.
 AOF = {"appendonly": "yes", "appendfsync": "always"}
