@@ -10,6 +10,8 @@ from bench.ferry import Ferry
 from bench.recordings import Recording, recording_names
 from bench.replay import CLOSE, REPLY, RESET, SILENCE, SNAPSHOT, STREAM, Break, Faults, ReplayMaster
 
+pytestmark = pytest.mark.sanitize
+
 MISBEHAVING = "redis-6.2.16"
 
 

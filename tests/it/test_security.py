@@ -17,6 +17,7 @@ HEARTBEAT = "+setex ~DTS_REDIS_TIMESTAMP_HEARTBEAT*"
 TARGET = "~* +@write +info +select +multi +exec"
 CLUSTER = "+cluster|slots"
 PUBLISH = "+publish &*"
+SCRIPTS = "+script|load +script|flush"
 
 
 # -- TLS ----------------------------------------------------------------------------------------------------------------
@@ -199,6 +200,23 @@ def test_rights_for_published_messages(bench):
     ferry.start().wait_in_step(source)
     assert listener.get_message(timeout=10)["data"] == b"one"
     assert ferry.stop() == 0
+
+
+def test_rights_for_scripts_of_older_sources(bench):
+    """Before 7.0 they are in the snapshot and in the stream."""
+    source, target = bench.server("redis-6.0"), bench.server("redis-7.0")
+    source.command("SCRIPT", "LOAD", "return 1")
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", f"{TARGET} {SCRIPTS}").start().wait_streaming()
+    source.command("SCRIPT", "LOAD", "return 2")
+    source.command("EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", 1, "by a script", "x")
+    ferry.wait_in_step(source)
+    assert target.command("EVALSHA", "7f923f79fe76194c868d7e1d0820de36700eb649", 0) == 2
+    source.command("SCRIPT", "FLUSH")
+    finish_in_step(ferry, source, target)
+    restricted(target, TARGET)
+    source.command("SCRIPT", "LOAD", "return 3")
+    assert ferry.run() == 5
+    assert "to run the 'script|load' command" in ferry.log
 
 
 def test_without_the_right_to_write_the_heartbeat(bench):
