@@ -34,7 +34,7 @@ struct encode_options {
 	struct target_abilities target;
 	bool source_valkey;          /* the snapshot's magic is VALKEY */
 	bool replace;                /* conflict: overwrite; otherwise a key that exists is left and answered BUSYKEY or nil */
-	struct spool *spool;         /* large values are unloaded behind the checksum walk */
+	struct spool *spool;         /* large values are unloaded behind the checksum walk; may be NULL */
 };
 
 /* Can it be sent by encode_key()? Otherwise it has to be rewritten as ordinary commands. */
