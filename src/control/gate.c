@@ -171,7 +171,7 @@ static void warn_of_versions(const struct gate *gate)
 
 			if (newer_family ? source->rdb_version <= 11 || source->rdb_version >= 80 : source->rdb_version <= target->rdb_version)
 				continue;
-			warn(gate, "the source is %s, the target %s: a key in a form that the target does not know stops the task, naming the key",
+			warn(gate, "the source is %s, the target %s: what the target has no command for stops the task, naming the key",
 			     server_name(source, a), server_name(target, b));
 			return;
 		}
