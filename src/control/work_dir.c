@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The member of a link whose source is files; no address is without a port or a slash. */
+#define FILES_MEMBER "files"
+
 struct work_dir {
 	char *path;
 	int lock;
@@ -164,10 +167,14 @@ static bool is_member(json_t *members, const struct endpoint *endpoint)
 	return false;
 }
 
+/* shard NULL: the files that take a source's place. */
 static bool belongs(json_t *link, const struct shard *shard)
 {
 	json_t *members = json_object_get(link, "members");
 
+	if (!shard)
+		return json_array_size(members) == 1 && json_is_string(json_array_get(members, 0)) &&
+		       strcmp(json_string_value(json_array_get(members, 0)), FILES_MEMBER) == 0;
 	if (is_member(members, &shard->master))
 		return true;
 	for (uint32_t i = 0; i < shard->replica_count; i++)
@@ -176,6 +183,7 @@ static bool belongs(json_t *link, const struct shard *shard)
 	return false;
 }
 
+/* taken may be NULL: none is. */
 static json_t *link_of(struct work_dir *dir, const struct shard *shard, const bool *taken)
 {
 	size_t i;
@@ -183,7 +191,7 @@ static json_t *link_of(struct work_dir *dir, const struct shard *shard, const bo
 	json_int_t next = 0;
 
 	json_array_foreach(dir->links, i, link) {
-		if (!(i < TOPOLOGY_SHARDS_MAX && taken[i]) && belongs(link, shard))
+		if (!(taken && i < TOPOLOGY_SHARDS_MAX && taken[i]) && belongs(link, shard))
 			return link;
 		if (json_integer_value(json_object_get(link, "folder")) >= next)
 			next = json_integer_value(json_object_get(link, "folder")) + 1;
@@ -221,4 +229,17 @@ bool work_dir_assign(struct work_dir *dir, const struct topology *source, const 
 	}
 	*ret_gone = (uint32_t)json_array_size(dir->links) - used;
 	return write_links(dir, error);
+}
+
+const char *work_dir_assign_files(struct work_dir *dir, struct error *error)
+{
+	json_t *link = link_of(dir, NULL, NULL);
+	json_t *members = json_object_get(link, "members");
+
+	if (json_array_size(members) == 0)
+		json_array_append_new(members, json_string(FILES_MEMBER));
+	dir->folders = memory_alloc_zero(1, sizeof(dir->folders[0]));
+	dir->folder_count = 1;
+	dir->folders[0] = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder")));
+	return make_folder(dir->folders[0], error) && write_links(dir, error) ? dir->folders[0] : NULL;
 }

@@ -127,7 +127,7 @@ enum parse stream_decode(struct stream_decoder *decoder, struct slice in, uint64
 	event.start = position;
 	event.end = position + taken;
 	event.raw = slice_make(in.data, taken);
-	if (event.argc > 0) {
+	if (event.argc > 0 && in.data[0] != '#') {
 		event.info = command_table_lookup(decoder->table, event.argc, event.argv);
 		if (event.info == NULL) {
 			event.kind = EVENT_COMMAND;
