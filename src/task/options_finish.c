@@ -159,7 +159,7 @@ static bool finish_files(const struct task_options *options, struct error *error
 	const struct credentials *credentials = &source->credentials;
 	const char *mode = source->mode == MODE_RDB ? "rdb" : "aof";
 
-	if (!source->path || source->path[0] == '\0') {
+	if (!source->path) {
 		fail(error, "source.path is missing: source.mode '%s' reads files", mode);
 		error_hint(error, "for example source.path: %s", source->mode == MODE_RDB ? "/backup/dump.rdb" : "/var/lib/redis/appendonlydir");
 		return false;
@@ -276,24 +276,24 @@ static void append_endpoint(char *out, size_t cap, const struct endpoint *endpoi
 }
 
 /* "dump.rdb": the last part of the path, with '_' for what a name cannot have. */
-static void append_path(char *out, size_t cap, const char *path)
+static void path_name(char *out, size_t cap, const char *path)
 {
-	size_t at = strlen(out), len = strlen(path), from;
+	size_t len = strlen(path), from;
 
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	for (from = len; from > 0 && path[from - 1] != '/';)
 		from--;
-	snprintf(out + at, cap - at, "%.*s", (int)(len - from > PATH_NAME_MAX ? PATH_NAME_MAX : len - from), path + from);
-	for (; out[at]; at++) {
-		char c = out[at];
-		bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+	snprintf(out, cap, "%.*s", (int)(len - from > PATH_NAME_MAX ? PATH_NAME_MAX : len - from), path + from);
+	for (size_t i = 0; out[i]; i++) {
+		char c = out[i];
+		bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 
-		if (!kept && !(c == '.' && at > 0))
-			out[at] = '_';
+		if (!kept && !((c == '.' || c == '-') && i > 0))
+			out[i] = '_';
 	}
-	if (out[0] == '-')
-		out[0] = '_';
+	if (out[0] == '\0')
+		snprintf(out, cap, "_");
 }
 
 static bool finish_name(struct task_options *options, struct error *error)
@@ -312,7 +312,7 @@ static bool finish_name(struct task_options *options, struct error *error)
 		return false;
 	}
 	if (is_files(&options->source))
-		append_path(derived, sizeof(derived), options->source.path);
+		path_name(derived, sizeof(derived), options->source.path);
 	else
 		append_endpoint(derived, sizeof(derived), &options->source.addresses[0]);
 	strcat(derived, "-to-");
