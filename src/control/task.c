@@ -104,6 +104,10 @@ static bool open_input(struct task *task, struct error *error)
 		return false;
 	if (task->inspection.cut[0])
 		log_warning("%s", task->inspection.cut);
+	if (task->inspection.past_expiries > 0)
+		log_warning("%s: %llu times of expiry in it have passed. The target removes such a key at once, also where a later command of the file "
+			    "makes it live longer: it is missing then",
+			    source->path, (unsigned long long)task->inspection.past_expiries);
 	return true;
 }
 

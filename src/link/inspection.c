@@ -1,5 +1,6 @@
 #include "link/inspection.h"
 
+#include "base/clock.h"
 #include "decode/snapshot.h"
 #include "decode/stream.h"
 #include "wire/crc64.h"
@@ -23,6 +24,7 @@ struct inspect {
 	struct error *error;
 	uint64_t done, all; /* bytes of the files before this one, and of all */
 	uint64_t chain;     /* CRC-64 of the sums and lengths of the files so far */
+	int64_t now_ms;
 	/* the file under way */
 	struct input_file *file;
 	const uint8_t *data;
@@ -186,6 +188,8 @@ static bool inspect_snapshot(struct inspect *inspect, uint64_t *ret_end)
 		if (event.kind == EVENT_KEY) {
 			found->keys++;
 			note_database(found, event.db);
+			if (inspect->input->kind == INPUT_AOF && event.expire_at_ms != EXPIRE_NEVER && event.expire_at_ms <= inspect->now_ms)
+				found->past_expiries++;
 		} else if (event.kind == EVENT_PROGRESS && event.type == RDB_OPCODE_AUX) {
 			note_server(found, &event);
 		} else if (event.kind == EVENT_SNAPSHOT_END) {
@@ -209,6 +213,42 @@ struct commands {
 	uint64_t commands; /* before `whole` */
 	uint64_t inside;   /* commands of the open transaction */
 };
+
+/* The absolute time that a command gives a key; EXPIRE_NEVER: none. The servers write all times to live into their files in these forms. */
+static int64_t expiry_of(const struct event *event)
+{
+	bool seconds = false;
+	uint32_t at = 0;
+	int64_t time;
+
+	if (event->argc < 3)
+		return EXPIRE_NEVER;
+	if (slice_equal_nocase(event->argv[0], SLICE("PEXPIREAT"))) {
+		at = 2;
+	} else if (slice_equal_nocase(event->argv[0], SLICE("EXPIREAT"))) {
+		at = 2;
+		seconds = true;
+	} else if (slice_equal_nocase(event->argv[0], SLICE("SET"))) {
+		for (uint32_t i = 3; i + 1 < event->argc; i++) {
+			if (!slice_equal_nocase(event->argv[i], SLICE("EXAT")) && !slice_equal_nocase(event->argv[i], SLICE("PXAT")))
+				continue;
+			seconds = event->argv[i].data[0] == 'E' || event->argv[i].data[0] == 'e';
+			at = i + 1;
+		}
+	}
+	if (at == 0 || !slice_to_int64(event->argv[at], &time) || time < 0)
+		return EXPIRE_NEVER;
+	return !seconds ? time : time > INT64_MAX / 1000 ? INT64_MAX : time * 1000;
+}
+
+static void note_command(struct inspect *inspect, const struct event *event)
+{
+	int64_t expiry = expiry_of(event);
+
+	note_database(inspect->found, event->db);
+	if (expiry != EXPIRE_NEVER && expiry <= inspect->now_ms)
+		inspect->found->past_expiries++;
+}
 
 /* OK, MORE: the file ends inside this event. BAD: *error; also when stopped. */
 static enum parse next_command(struct inspect *inspect, struct commands *commands, struct event *event)
@@ -276,7 +316,7 @@ static bool inspect_commands(struct inspect *inspect, uint64_t from)
 		commands.at = event.end;
 		if (event.kind == EVENT_COMMAND) {
 			commands.inside++;
-			note_database(inspect->found, event.db);
+			note_command(inspect, &event);
 		}
 		if (stream_decoder_in_transaction(commands.decoder))
 			continue;
@@ -351,7 +391,7 @@ static bool inspect_file(struct inspect *inspect, struct input_file *file)
 bool inspection_run(struct input *input, const struct inspection_events *events, struct inspection *ret, struct error *error)
 {
 	struct inspection found = {.highest_db = -1};
-	struct inspect inspect = {.input = input, .events = events, .found = &found, .error = error};
+	struct inspect inspect = {.input = input, .events = events, .found = &found, .error = error, .now_ms = clock_wall_ms()};
 
 	for (uint32_t i = 0; i < input->count; i++)
 		inspect.all += input->files[i].size;

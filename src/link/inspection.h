@@ -22,6 +22,7 @@ struct inspection {
 	int64_t highest_db; /* -1: none */
 	uint32_t rdb_version; /* of the snapshot; 0: there is none */
 	char server[64];      /* that wrote the snapshot, "Redis 7.0.15"; or empty */
+	uint64_t past_expiries; /* times of expiry in an append-only file that have passed: see docs/file-sources.md on what that may mean */
 	char cut[512];        /* what was left out at the end: a sentence for the log; or empty */
 };
 

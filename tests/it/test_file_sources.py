@@ -330,6 +330,16 @@ def test_damage_of_append_only_files(bench):
     assert "line 1" in ferry.log and "slash" in ferry.log
 
 
+def test_times_that_have_passed_are_told(bench):
+    """A server keeps such a key while it loads, so that a later command can save it; a target cannot (docs/file-sources.md)."""
+    target = bench.server()
+    path = bench.folder / "appendonly.aof"
+    path.write_bytes(commands("SELECT 0", "SET gone 1", "PEXPIREAT gone 1700000000000", "SET kept 1"))
+    ferry = sync_files(bench, f"aof://{path}", target)
+    assert "1 times of expiry in it have passed" in ferry.log
+    assert target.command("KEYS", "*") == [b"kept"]
+
+
 def test_an_empty_append_only_file(bench):
     path = bench.folder / "appendonly.aof"
     path.write_bytes(b"")

@@ -128,6 +128,22 @@ static void whole_files(void **state)
 	assert_string_equal(bench->found.cut, "");
 }
 
+/* Of all forms; what lies ahead does not count. */
+static void times_that_have_passed(void **state)
+{
+	struct bench *bench = *state;
+
+	assert_true(inspect_text(bench, "*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$13\r\n1700000000000\r\n"
+					"*3\r\n$8\r\nexpireat\r\n$1\r\nk\r\n$10\r\n1700000000\r\n"
+					"*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\npxat\r\n$13\r\n1700000000000\r\n"
+					"*6\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\nEXAT\r\n$10\r\n1700000000\r\n$2\r\nNX\r\n"));
+	assert_int_equal(bench->found.past_expiries, 4);
+	assert_true(inspect_text(bench, "*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$13\r\n4102444800000\r\n"
+					"*3\r\n$8\r\nEXPIREAT\r\n$1\r\nk\r\n$19\r\n9223372036854775807\r\n"
+					"*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$1\r\nx\r\n" SET));
+	assert_int_equal(bench->found.past_expiries, 0);
+}
+
 /* Every length of a file ends at a whole command, and of a transaction at its beginning. */
 static void every_tail(void **state)
 {
@@ -228,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(whole_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(times_that_have_passed, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_tail, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(several_files, setup, teardown),
