@@ -23,7 +23,7 @@ static bool add_file(struct input *input, const char *path, struct error *error)
 {
 	struct input_file *entry;
 	struct stat status;
-	int file = open(path, O_RDONLY | O_CLOEXEC);
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
 
 	if (file < 0 || fstat(file, &status) < 0) {
 		error_set_errno(error, ERROR_SOURCE, errno, "%s cannot be read", path);
@@ -56,7 +56,7 @@ static bool has_suffix(const char *text, const char *suffix)
 static bool read_manifest(const char *path, struct aof_manifest *manifest, struct error *error)
 {
 	uint8_t *text = memory_alloc(AOF_MANIFEST_BYTES_MAX + 1);
-	int file = open(path, O_RDONLY | O_CLOEXEC);
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
 	size_t len = 0;
 	ssize_t got = file < 0 ? -1 : 1;
 	bool ok = false;
