@@ -205,9 +205,9 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 		return;
 	}
 	if (!answer->error) {
-		if ((unit->flags & UNIT_KEY) && answer->null)
+		if ((unit->flags & UNIT_KEY) && (answer->null || ((unit->flags & UNIT_PLACE) && strcmp(answer->last, "0") == 0)))
 			ok = key_exists(sink, node, unit);
-	} else if (answer->error_at == UNIT_PREFIX) {
+	} else if (answer->error_at == UNIT_PREFIX && verdict_of(answer->error) != VERDICT_DENIED) {
 		error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), unit->db, answer->error);
 		error_hint(&error, "Raise `databases` on the target, or choose databases with source.databases");
 		sink_fail(sink, &error);
@@ -233,7 +233,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			break;
 		case VERDICT_DENIED:
 			error_set(&error, ERROR_TARGET, "target %s: %s", node_peer(node), answer->error);
-			error_hint(&error, "Give the target's user the rights that the documentation lists under \"Least rights\"");
+			error_hint(&error, "Give the target's user the rights that docs/least-rights.md lists");
 			sink_fail(sink, &error);
 			return;
 		case VERDICT_NOSCRIPT:
@@ -242,6 +242,8 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			break;
 		case VERDICT_REFUSED:
 			if (unit->flags & UNIT_ANY_ERROR)
+				break;
+			if ((unit->flags & UNIT_PLACE) && (unit->flags & UNIT_RESENT) && strstr(answer->error, "no such key"))
 				break;
 			if ((unit->flags & UNIT_RESENT) && !(unit->flags & UNIT_KEY) && executed)
 				break; /* XADD, XGROUP CREATE, RENAME, ...: refused because it has been applied already */

@@ -40,6 +40,9 @@ enum verdict verdict_of(const char *error)
 		{"ERR DB index", VERDICT_UNKNOWN},
 	};
 
+	/* EXEC itself was refused, and since 7.0 says why. */
+	if (strstr(error, "EXECABORT Transaction discarded because of: NOPERM") == error)
+		return VERDICT_DENIED;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strncmp(error, table[i].prefix, strlen(table[i].prefix)) == 0)
 			return table[i].verdict;
@@ -62,7 +65,7 @@ bool verdict_redirection(const char *error, const struct endpoint *asked, uint16
 		return false;
 	host++;
 	slot = strtoul(slot_text + 1, &end, 10);
-	if (*end != ' ' || slot >= SLOT_COUNT)
+	if (end == slot_text + 1 || *end != ' ' || slot >= SLOT_COUNT)
 		return false;
 	port = strtoul(colon + 1, &end, 10);
 	if (end == colon + 1 || port == 0 || port > 65535)

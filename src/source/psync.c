@@ -88,7 +88,7 @@ static enum psync_step psync_answered_error(struct psync *psync, const char *com
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("NOPERM"))) {
-		error_hint(&psync->error, "the source's user needs +ping +info +psync +replconf");
+		error_hint(&psync->error, "the source's user needs +info +psync +replconf: see docs/least-rights.md");
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("DENIED"))) {

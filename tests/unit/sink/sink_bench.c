@@ -134,6 +134,15 @@ void sink_bench_close(struct sink_bench *bench)
 	free(bench->kept);
 }
 
+bool bench_is_idle(const struct sink_bench *bench)
+{
+	uint64_t position;
+	uint32_t db;
+
+	sink_applied(bench->sink, &position, &db);
+	return sink_idle(bench->sink) && bench->applied_max == position;
+}
+
 void bench_turn(struct sink_bench *bench)
 {
 	bool never = false;
@@ -211,7 +220,7 @@ uint64_t bench_command(struct sink_bench *bench, uint32_t db, const char *words)
 	return event.end;
 }
 
-bool bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct slice value, struct error *error)
+void bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct slice value)
 {
 	struct event event = {
 		.kind = EVENT_KEY,
@@ -228,7 +237,7 @@ bool bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct sl
 	};
 
 	bench->position = event.end;
-	return sink_key(bench->sink, &event, bench->topology.cluster ? slot_of_key(event.key) : 0, false, error);
+	sink_key(bench->sink, &event, bench->topology.cluster ? slot_of_key(event.key) : 0, false);
 }
 
 uint64_t bench_transaction(struct sink_bench *bench, uint32_t db, uint32_t db_after, uint16_t flags, const char *const *commands)
@@ -245,6 +254,6 @@ uint64_t bench_transaction(struct sink_bench *bench, uint32_t db, uint32_t db_af
 	pieces[count++] = bench_raw(bench, "EXEC");
 	for (uint32_t i = 0; i < count; i++)
 		bench->position += pieces[i].len;
-	sink_transaction(bench->sink, start, bench->position, slot, db, db_after, pieces, count, count, flags);
+	sink_transaction(bench->sink, start, bench->position, slot, db, db_after, db_after, pieces, count, count, flags);
 	return bench->position;
 }

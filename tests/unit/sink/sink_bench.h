@@ -39,7 +39,7 @@ void sink_bench_close(struct sink_bench *bench);
 /* "SET k v" as a command of the stream, in database db. sink_flush() is the caller's. Returns its end. */
 uint64_t bench_command(struct sink_bench *bench, uint32_t db, const char *words);
 /* A string key of the snapshot. */
-bool bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct slice value, struct error *error);
+void bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct slice value);
 /* MULTI, the commands, EXEC. Each stands in a piece of its own. */
 uint64_t bench_transaction(struct sink_bench *bench, uint32_t db, uint32_t db_after, uint16_t flags, const char *const *commands);
 /* Bytes of `words` as RESP; lives as long as the bench. */
@@ -60,10 +60,12 @@ struct slice bench_raw(struct sink_bench *bench, const char *words);
 #define bench_settle(bench) \
 	do { \
 		sink_flush((bench)->sink); \
-		bench_wait(bench, sink_idle((bench)->sink) || (bench)->failed); \
+		bench_wait(bench, bench_is_idle(bench) || (bench)->failed); \
 		if ((bench)->failed) \
 			fail_msg("the sink failed: %s", (bench)->error.text); \
 	} while (0)
+/* All is answered, and the sink has said so. */
+bool bench_is_idle(const struct sink_bench *bench);
 void bench_turn(struct sink_bench *bench);
 /* Lets so many ms pass on the loop: only to see that something does NOT happen. */
 void bench_pass(struct sink_bench *bench, uint32_t ms);
