@@ -180,7 +180,7 @@ static bool warn_of_version(const struct gate *gate, int rdb_version, const char
 
 		if (newer_family ? rdb_version <= 11 || rdb_version >= 80 : rdb_version <= target->rdb_version)
 			continue;
-		warn(gate, "the source is %s, the target %s: a key in a form that the target does not know stops the task, naming the key", source_name,
+		warn(gate, "the source is %s, the target %s: what the target has no command for stops the task, naming the key", source_name,
 		     server_name(target, name));
 		return true;
 	}
