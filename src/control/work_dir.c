@@ -16,6 +16,9 @@
 /* Links of shards that are gone stay in the list. */
 #define LINKS_MAX (16 * TOPOLOGY_SHARDS_MAX)
 
+/* The member of a link whose source is files; an address has a port or a slash. */
+#define FILES_MEMBER "files"
+
 struct work_dir {
 	char *path;
 	int lock;
@@ -267,4 +270,24 @@ bool work_dir_assign(struct work_dir *dir, const struct topology *source, const 
 	*ret_gone = (uint32_t)json_array_size(dir->links) - source->shard_count;
 	free(links);
 	return ok && write_links(dir, error);
+}
+
+const char *work_dir_assign_files(struct work_dir *dir, struct error *error)
+{
+	json_t *link = NULL, *other, *members;
+	size_t i;
+
+	json_array_foreach(dir->links, i, other) {
+		members = json_object_get(other, "members");
+		if (json_array_size(members) == 1 && strcmp(json_string_value(json_array_get(members, 0)), FILES_MEMBER) == 0)
+			link = other;
+	}
+	if (!link) {
+		link = json_array_get(dir->links, new_link(dir));
+		json_array_append_new(json_object_get(link, "members"), json_string(FILES_MEMBER));
+	}
+	dir->folders = memory_alloc_zero(1, sizeof(dir->folders[0]));
+	dir->folder_count = 1;
+	dir->folders[0] = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder")));
+	return make_folder(dir->folders[0], error) && write_links(dir, error) ? dir->folders[0] : NULL;
 }

@@ -112,6 +112,7 @@ static void start(struct bench *bench, const struct link_state *state)
 		.name = "keyferry:test",
 		.state_path = bench->state_path,
 		.spool = bench->spool,
+		.source = no_source,
 	};
 
 	bench->applier = applier_new(&options, state ? state : &none, &callbacks, bench);
