@@ -52,6 +52,7 @@ void rdb_file_close(struct rdb_file *file)
 	if (file->size > 0)
 		munmap((void *)(uintptr_t)file->data, file->size);
 	snapshot_decoder_free(file->decoder);
+	snapshot_decoder_free(file->rereader);
 }
 
 /* Sums the bytes up to `end` and unloads them, but for the page that `end` is in. What is still needed of them, a key, is loaded
@@ -132,6 +133,29 @@ bool rdb_file_next(struct rdb_file *file, struct event *event, enum rdb_checksum
 		sum_to(file, file->at + scanned);
 		len = rest - len < WINDOW ? rest : len + WINDOW;
 	}
+}
+
+bool rdb_file_read(struct rdb_file *file, uint32_t db, uint64_t start, uint64_t end, struct event *event, struct error *error)
+{
+	struct snapshot_place place = snapshot_decoder_place(file->decoder);
+	uint64_t need, scanned;
+
+	if (!file->rereader) {
+		file->rereader = snapshot_decoder_new();
+		madvise((void *)(uintptr_t)file->data, file->size, MADV_NORMAL);
+	}
+	/* Keys come in any order: which pages are still needed is not known, so all go, now and then. */
+	if (file->reread >= WINDOW) {
+		madvise((void *)(uintptr_t)file->data, file->size, MADV_DONTNEED);
+		file->reread = 0;
+	}
+	file->reread += end - start;
+	place.db = db;
+	snapshot_decoder_resume(file->rereader, place);
+	if (snapshot_decode(file->rereader, slice_make(file->data + start, end - start), start, event, &need, &scanned, error) == PARSE_OK)
+		return true;
+	error_set(error, ERROR_SOURCE, "%s was changed at position %" PRIu64 " while it was read", file->path, start);
+	return false;
 }
 
 const char *rdb_key_type(const struct event *key, bool valkey, char out[RDB_KEY_TYPE_ROOM])

@@ -20,6 +20,8 @@ struct rdb_file {
 	uint64_t unloaded; /* bytes given back to the system */
 	uint64_t crc;
 	struct snapshot_decoder *decoder;
+	uint64_t reread;   /* bytes of keys read again and not yet given back */
+	struct snapshot_decoder *rereader; /* made when it is first needed */
 };
 
 /* NONE: the server was told to write none, or is older than they are. */
@@ -33,6 +35,10 @@ void rdb_file_close(struct rdb_file *file);
  * is an error in the event's place. False: the file is damaged or cut off, ERROR_SOURCE with the offset. Not to be called after
  * the end or an error. */
 bool rdb_file_next(struct rdb_file *file, struct event *event, enum rdb_checksum *checksum, struct error *error) WARN_UNUSED;
+
+/* A key that rdb_file_next() has handed out before, again: its database, start and end. Its slices are valid until the next call. */
+bool rdb_file_read(struct rdb_file *file, uint32_t db, uint64_t start, uint64_t end, struct event *event,
+		   struct error *error) WARN_UNUSED;
 
 #define RDB_KEY_TYPE_ROOM 16
 /* The name of a key's type; for a value of a module, the module's own name for it, as the server's TYPE tells it. */

@@ -22,6 +22,7 @@ struct dispatch {
 	/* an event for all masters waits for what came before it, or is waited for */
 	enum barrier barrier;
 	struct event barrier_event;
+	uint16_t barrier_flags; /* of its units */
 	struct slice library_arguments[4]; /* the command that a library or script of the snapshot becomes */
 	/* a command waits until the target has told its keys */
 	struct command_table *learned;
@@ -48,9 +49,10 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 			       parts[i].argc, parts[i].argv);
 }
 
-static void begin_barrier(struct dispatch *dispatch, const struct event *event)
+static void begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags)
 {
 	dispatch->barrier_event = *event;
+	dispatch->barrier_flags = flags;
 	dispatch->barrier = BARRIER_BEFORE;
 }
 
@@ -111,7 +113,7 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
 			return true;
 		}
-		begin_barrier(dispatch, event);
+		begin_barrier(dispatch, event, 0);
 		return true;
 	case ROUTE_ANY:
 		sink_command(dispatch->sink, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0, dispatch->db_stream);
@@ -148,7 +150,7 @@ static bool handle_transaction(struct dispatch *dispatch, const struct event *ev
 	}
 	transaction_add(transaction, event->raw);
 	sink_transaction(dispatch->sink, transaction->start, event->end, transaction->has_slot ? transaction->slot : 0, transaction->db,
-			 dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
+			 transaction->db_after, dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
 			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
 	return true;
 }
@@ -225,7 +227,7 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 	command.argv[argc++] = event->value;
 	command.argc = argc;
 	if (sink_is_cluster(dispatch->sink))
-		begin_barrier(dispatch, &command);
+		begin_barrier(dispatch, &command, flags);
 	else
 		sink_arguments(dispatch->sink, &command, event->end, 0, dispatch->db_stream, flags, argc, command.argv);
 	return true;
@@ -282,11 +284,16 @@ static bool pass_barrier(struct dispatch *dispatch)
 	}
 	masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
 	for (uint32_t i = 0; i < masters; i++)
-		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
-			       event->argv);
+		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream,
+			       dispatch->barrier_flags, event->argc, event->argv);
 	sink_flush(dispatch->sink);
 	dispatch->barrier = BARRIER_AFTER;
 	return false;
+}
+
+bool dispatch_in_transaction(const struct dispatch *dispatch)
+{
+	return dispatch->transaction.open;
 }
 
 bool dispatch_at_barrier(const struct dispatch *dispatch)
@@ -366,9 +373,8 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 	case EVENT_PROGRESS:
 		if (!dispatch->transaction.open)
 			break;
-		/* A SELECT inside stays inside; what else asks for nothing is left out. */
 		if (event->argc > 0 && slice_equal_nocase(event->argv[0], SLICE("SELECT")))
-			transaction_add(&dispatch->transaction, event->raw);
+			transaction_select(&dispatch->transaction, event->raw);
 		return true;
 	}
 	progress(dispatch, event->end);

@@ -45,6 +45,8 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 enum dispatch_state { DISPATCH_READY, DISPATCH_WAITS, DISPATCH_FAILED };
 /* May the next event be decoded? FAILED fills error. */
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error);
+/* A transaction's MULTI has come, its EXEC not yet: its bytes are held. */
+bool dispatch_in_transaction(const struct dispatch *dispatch);
 /* Does it wait for the sink to be idle? */
 bool dispatch_at_barrier(const struct dispatch *dispatch);
 

@@ -1,5 +1,6 @@
 #include "sink/encode.h"
 
+#include "base/clock.h"
 #include "wire/crc64.h"
 #include "wire/rdb.h"
 #include "wire/resp.h"
@@ -105,11 +106,18 @@ static uint64_t checksum(const struct event *event, const struct encode_options 
 		size_t part = event->value.len - at < WALK_STEP ? event->value.len - at : WALK_STEP;
 
 		crc = crc64(crc, event->value.data + at, part);
-		if (event->value.len > WALK_STEP)
+		if (options->spool && event->value.len > WALK_STEP)
 			spool_unload(options->spool, value_start + at, value_start + at + part);
 	}
 	put_little_endian(around, version, 2);
 	return crc64(crc, around, 2);
+}
+
+static int64_t time_to_live(int64_t expire_at_ms)
+{
+	int64_t left = expire_at_ms - clock_wall_ms();
+
+	return left > 0 ? left : 1;
 }
 
 static void encode_restore(struct window *window, struct unit *unit, const struct event *event, int version,
@@ -121,7 +129,8 @@ static void encode_restore(struct window *window, struct unit *unit, const struc
 	bool absolute = expires && target->restore_absolute_ttl;
 	bool replace = options->replace && target->restore_replace;
 	bool delete_before = options->replace && !target->restore_replace;
-	bool expire_after = expires && !absolute;
+	/* Where the key may be somebody else's, a command of its own would set the expiry of that one. */
+	bool expire_after = expires && !absolute && options->replace;
 	uint64_t crc = checksum(event, options, (uint16_t)version);
 	uint8_t *memory = window_alloc(window, unit, 2 * AROUND_MAX + 3 * event->key.len + (copy ? event->value.len : 0));
 	uint8_t *at = memory;
@@ -137,7 +146,7 @@ static void encode_restore(struct window *window, struct unit *unit, const struc
 	*at++ = (uint8_t)('4' + (replace ? 1 : 0) + (absolute ? 1 : 0));
 	at = PUT(at, "\r\n$7\r\nRESTORE\r\n");
 	at = put_bulk(at, event->key.data, event->key.len);
-	at = put_number(at, absolute ? event->expire_at_ms : 0);
+	at = put_number(at, !expires || expire_after ? 0 : absolute ? event->expire_at_ms : time_to_live(event->expire_at_ms));
 	at += resp_put_bulk_header(at, 1 + event->value.len + FOOTER_LEN);
 	*at++ = event->type;
 	at = tail = place_value(unit, memory, at, event->value, copy);

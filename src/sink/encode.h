@@ -28,7 +28,7 @@ struct encode_options {
 	struct target_abilities target;
 	bool source_valkey;          /* the snapshot's magic is VALKEY */
 	bool replace;                /* conflict: overwrite; otherwise a key that exists is left and answered BUSYKEY or nil */
-	struct spool *spool;         /* large values are unloaded behind the checksum walk */
+	struct spool *spool;         /* large values are unloaded behind the checksum walk; may be NULL */
 };
 
 /* Fills the unit's pieces for a key of the snapshot: SET where it is a plain string, RESTORE of the raw payload otherwise.

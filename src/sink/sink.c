@@ -492,10 +492,10 @@ void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, 
 	submit(sink, unit);
 }
 
-void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, const struct slice *pieces,
-		      uint32_t piece_count, uint32_t replies, uint16_t flags)
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
+		      const struct slice *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
 {
-	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_after, UNIT_TRANSACTION | UNIT_COUNTED | flags);
+	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream, UNIT_TRANSACTION | UNIT_COUNTED | flags);
 
 	if (piece_count > UNIT_INLINE_PIECES) {
 		uint8_t *memory = window_alloc(&sink->window, unit, (piece_count + 1) * sizeof(struct slice));

@@ -61,9 +61,10 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 /* A command made anew, copied; the last of several for one event has end = event->end, the others end = event->start. `flags`: unit flags. */
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, uint32_t argc,
 		    const struct slice *argv);
-/* A whole transaction: pieces of the stream from MULTI to EXEC (copied as references), `replies` in all. `safe`: every command in it is. */
-void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, const struct slice *pieces,
-		      uint32_t piece_count, uint32_t replies, uint16_t flags);
+/* A whole transaction: pieces of the stream from MULTI to EXEC (copied as references), `replies` in all. `db`: selected before it, `db_after`: by the
+ * last SELECT inside. */
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
+		      const struct slice *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags);
 /* Nothing to apply up to `position`. */
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 

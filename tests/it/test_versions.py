@@ -18,7 +18,8 @@ def test_to_itself(bench, version):
     sync_under_load(bench, bench.server(version), bench.server(version), databases=(0, 9), **MODEST)
 
 
-@pytest.mark.parametrize("version", [one for one in versions.parameters() if one.values[0] not in map(newest, versions.available())])
+@pytest.mark.parametrize("version", [one for one in versions.parameters()
+                                     if one.values[0] not in map(newest, versions.available())])
 def test_to_the_newest_of_its_family(bench, version):
     sync_under_load(bench, bench.server(version), bench.server(newest(version)), databases=(0, 9), **MODEST)
 

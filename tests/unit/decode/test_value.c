@@ -104,72 +104,88 @@ static void test_values_of_servers(void **state)
 
 /* ---- values made here ---- */
 
-static char *print_id(char *at, struct value_stream_id id)
+static void print_id(FILE *out, const char *before, struct value_stream_id id)
 {
-	return at + sprintf(at, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
+	fprintf(out, "%s%" PRIu64 "-%" PRIu64, before, id.ms, id.seq);
 }
 
-static char *print_item(char *at, const struct value_item *item)
+static void print_bytes(FILE *out, const char *before, struct slice bytes)
 {
-	at += sprintf(at, "%.*s", (int)item->bytes.len, (const char *)item->bytes.data);
+	fprintf(out, "%s%.*s", before, (int)bytes.len, (const char *)bytes.data);
+}
+
+static void print_item(FILE *out, const struct value_item *item)
+{
+	print_bytes(out, "", item->bytes);
 	switch (item->kind) {
 	case VALUE_ITEM_ELEMENT:
 		if (value_reader_kind(reader) == VALUE_ZSET)
-			return at + sprintf(at, "=%.17g", item->score);
+			fprintf(out, "=%.17g", item->score);
 		if (value_reader_kind(reader) != VALUE_HASH)
-			return at;
-		at += sprintf(at, "=%.*s", (int)item->content.len, (const char *)item->content.data);
-		return item->expire_at_ms == EXPIRE_NEVER ? at : at + sprintf(at, "@%" PRId64, item->expire_at_ms);
+			break;
+		print_bytes(out, "=", item->content);
+		if (item->expire_at_ms != EXPIRE_NEVER)
+			fprintf(out, "@%" PRId64, item->expire_at_ms);
+		break;
 	case VALUE_ITEM_ENTRY:
-		return print_id(at, item->entry.id) + sprintf(strchr(at, '\0'), "(%" PRIu64 ")", item->entry.fields);
-	case VALUE_ITEM_FIELD: return at + sprintf(at, "=%.*s", (int)item->content.len, (const char *)item->content.data);
+		print_id(out, "", item->entry.id);
+		fprintf(out, "(%" PRIu64 ")", item->entry.fields);
+		break;
+	case VALUE_ITEM_FIELD: print_bytes(out, "=", item->content); break;
 	case VALUE_ITEM_STREAM:
-		at = print_id(at + sprintf(at, "stream %" PRIu64 " ", item->stream.length), item->stream.last_id);
+		fprintf(out, "stream %" PRIu64, item->stream.length);
+		print_id(out, " ", item->stream.last_id);
 		if (!item->stream.counted)
-			return at;
-		at = print_id(at + sprintf(at, " from "), item->stream.first_id);
-		at = print_id(at + sprintf(at, " deleted "), item->stream.max_deleted_id);
-		return at + sprintf(at, " added %" PRIu64, item->stream.entries_added);
+			break;
+		print_id(out, " from ", item->stream.first_id);
+		print_id(out, " deleted ", item->stream.max_deleted_id);
+		fprintf(out, " added %" PRIu64, item->stream.entries_added);
+		break;
 	case VALUE_ITEM_GROUP:
-		at = print_id(at + sprintf(at, " group "), item->group.last_id);
-		return at + sprintf(at, " read %" PRId64 " pending %" PRIu64, item->group.entries_read, item->group.pending);
+		print_id(out, " group ", item->group.last_id);
+		fprintf(out, " read %" PRId64 " pending %" PRIu64, item->group.entries_read, item->group.pending);
+		break;
 	case VALUE_ITEM_CONSUMER:
-		return at + sprintf(at, " consumer %" PRId64 " %" PRId64 " pending %" PRIu64, item->consumer.seen_at_ms,
-				    item->consumer.active_at_ms, item->consumer.pending);
+		fprintf(out, " consumer %" PRId64 " %" PRId64 " pending %" PRIu64, item->consumer.seen_at_ms,
+			item->consumer.active_at_ms, item->consumer.pending);
+		break;
 	case VALUE_ITEM_PENDING:
-		at = print_id(at + sprintf(at, "pending "), item->pending.id);
-		return at + sprintf(at, " %" PRId64 "*%" PRIu64, item->pending.delivered_at_ms, item->pending.delivery_count);
-	case VALUE_ITEM_MODULE: return at + sprintf(at, " v%u", item->module.version);
-	case VALUE_ITEM_SIGNED: return at + sprintf(at, "%" PRId64, item->integer);
-	case VALUE_ITEM_UNSIGNED: return at + sprintf(at, "u%" PRIu64, item->number);
-	case VALUE_ITEM_BYTES: return at;
-	default: return at + sprintf(at, "%g", item->real);
+		print_id(out, "pending ", item->pending.id);
+		fprintf(out, " %" PRId64 "*%" PRIu64, item->pending.delivered_at_ms, item->pending.delivery_count);
+		break;
+	case VALUE_ITEM_MODULE: fprintf(out, " v%u", item->module.version); break;
+	case VALUE_ITEM_SIGNED: fprintf(out, "%" PRId64, item->integer); break;
+	case VALUE_ITEM_UNSIGNED: fprintf(out, "u%" PRIu64, item->number); break;
+	case VALUE_ITEM_FLOAT:
+	case VALUE_ITEM_DOUBLE: fprintf(out, "%g", item->real); break;
+	case VALUE_ITEM_BYTES: break;
 	}
 }
 
 /* All items, with commas between; damage as "!what at offset". */
 static const char *describe(uint8_t type, bool valkey, struct slice value)
 {
-	static char out[8192];
+	static char text[8192];
+	FILE *out = fmemopen(text, sizeof(text), "w");
 	uint8_t *copy = memory_alloc(value.len);
 	struct parse_fault fault;
 	struct value_item item;
 	enum value_answer answer;
-	char *at = out;
 
+	assert_non_null(out);
 	memcpy(copy, value.data, value.len);
-	value.data = copy;
-	out[0] = '\0';
-	assert_true(value_reader_begin(reader, type, valkey, value));
+	assert_true(value_reader_begin(reader, type, valkey, slice_make(copy, value.len)));
 	while ((answer = value_reader_next(reader, &item, &fault)) == VALUE_ITEM) {
-		if (at > out)
-			*at++ = ',';
-		at = print_item(at, &item);
+		if (item.index > 0)
+			putc(',', out);
+		print_item(out, &item);
 	}
 	if (answer == VALUE_BAD)
-		sprintf(at, "!%s at %" PRIu64, fault.what, fault.offset);
+		fprintf(out, "!%s at %" PRIu64, fault.what, fault.offset);
+	putc('\0', out);
+	fclose(out);
 	free(copy);
-	return out;
+	return text;
 }
 
 #define READS(type, bytes, text) assert_string_equal(describe(type, false, SLICE(bytes)), text)

@@ -284,7 +284,16 @@ static void take_command(struct connection *connection, uint32_t argc, const str
 
 	fake->arrived++;
 	if (is(argv[0], "CLIENT") || is(argv[0], "AUTH")) {
-		client_command(connection, argv, argc);
+		char text[TEXT_MAX];
+		struct fake_command command = {argc, argv, text, 0, false, false, connection->number};
+		const char *reply;
+
+		text_of(argc, argv, text);
+		reply = fake->greeting ? fake->greeting(fake->owner, &command) : NULL;
+		if (reply)
+			say(connection, reply);
+		else
+			client_command(connection, argv, argc);
 	} else if (is(argv[0], "CLUSTER")) {
 		answer_slots(connection);
 	} else if (is(argv[0], "ASKING")) {

@@ -45,6 +45,7 @@ struct fake_target {
 	struct fake_cluster *cluster; /* NULL: standalone */
 	int index;                    /* among the cluster's members */
 	const char *(*decide)(void *owner, struct fake_target *fake, const struct fake_command *command);
+	const char *(*greeting)(void *owner, const struct fake_command *command); /* answers AUTH and CLIENT; NULL: as usual */
 	void *owner;
 	size_t reply_piece;           /* bytes of replies written in one turn of the loop; 0: all at once */
 	bool mute_hello;              /* reads and answers nothing at all */

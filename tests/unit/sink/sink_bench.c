@@ -254,6 +254,6 @@ uint64_t bench_transaction(struct sink_bench *bench, uint32_t db, uint32_t db_af
 	pieces[count++] = bench_raw(bench, "EXEC");
 	for (uint32_t i = 0; i < count; i++)
 		bench->position += pieces[i].len;
-	sink_transaction(bench->sink, start, bench->position, slot, db, db_after, pieces, count, count, flags);
+	sink_transaction(bench->sink, start, bench->position, slot, db, db_after, db_after, pieces, count, count, flags);
 	return bench->position;
 }
