@@ -146,6 +146,7 @@ static void on_state_timer(void *owner)
 static void publish(struct applier *applier)
 {
 	struct applier_status status = {0};
+	struct dispatch_counters counters;
 	uint64_t snapshot_end = spool_snapshot_end(applier->options.spool);
 	uint32_t db;
 
@@ -159,9 +160,12 @@ static void publish(struct applier *applier)
 	status.snapshot_bytes_done = status.position < snapshot_end ? status.position : snapshot_end;
 	status.bytes_done = status.position - applier->applied_at_start;
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
-	dispatch_counters(applier->dispatch, &status.expired_keys, &status.left_out);
+	counters = dispatch_counters(applier->dispatch);
+	status.expired_keys = counters.expired_keys;
+	status.left_out = counters.left_out;
 	if (applier->sink) {
 		status.sink = sink_counters(applier->sink);
+		status.sink.conflicts += counters.conflicts;
 		snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", sink_waiting_for(applier->sink));
 	}
 	pthread_mutex_lock(&applier->lock);
@@ -606,6 +610,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.only_link = options->only_link,
 		.name = options->name,
 		.lag = &applier->lag,
+		.note = on_sink_note,
 		.go_on = on_go_on,
 		.owner = applier,
 	};

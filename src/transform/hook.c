@@ -260,14 +260,17 @@ static int protected_load(lua_State *lua)
 	return 1;
 }
 
-static const char *message(lua_State *lua)
+static const char *message(lua_State *lua, int status)
 {
+	if (status == LUA_ERRMEM)
+		return "it takes more memory than lua.memory allows";
 	return lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : "an error that is no text";
 }
 
 struct hook *hook_new(const struct task_options *options, struct error *error)
 {
 	struct hook *hook = memory_alloc_zero(1, sizeof(*hook));
+	int status;
 
 	hook->memory_max = options->lua_memory;
 	hook->steps = (int)options->lua_steps;
@@ -279,8 +282,9 @@ struct hook *hook_new(const struct task_options *options, struct error *error)
 	lua_sethook(hook->lua, on_steps, LUA_MASKCOUNT, hook->steps);
 	lua_pushcfunction(hook->lua, protected_load);
 	lua_pushlightuserdata(hook->lua, (void *)(uintptr_t)options);
-	if (lua_pcall(hook->lua, 1, 1, 0) != LUA_OK) {
-		error_set(error, ERROR_USAGE, "option 'lua.script': %.600s", message(hook->lua));
+	status = lua_pcall(hook->lua, 1, 1, 0);
+	if (status != LUA_OK) {
+		error_set(error, ERROR_USAGE, "option 'lua.script': %.600s", message(hook->lua, status));
 		error_hint(error, "for example lua.script: \"return function(event) return event.key ~= 'secret' end\"");
 		goto failed;
 	}
@@ -304,16 +308,18 @@ enum hook_outcome hook_call(struct hook *hook, const struct event *event, struct
 {
 	struct call call = {hook, event, arena, out, HOOK_SAME};
 	char key[160], place[EVENT_PLACE_MAX];
+	int status;
 
 	lua_sethook(hook->lua, on_steps, LUA_MASKCOUNT, hook->steps);
 	lua_pushcfunction(hook->lua, protected_call);
 	lua_pushlightuserdata(hook->lua, &call);
-	if (lua_pcall(hook->lua, 1, 0, 0) == LUA_OK)
+	status = lua_pcall(hook->lua, 1, 0, 0);
+	if (status == LUA_OK)
 		return call.outcome;
 	error_set(error, ERROR_CONFLICT, "the Lua script fails at %s%.*s key %s (database %u, %s): %.300s", event->kind == EVENT_KEY ? "the" : "",
 		  (int)(event->kind != EVENT_KEY ? event->argv[0].len > 64 ? 64 : event->argv[0].len : 0),
 		  event->kind != EVENT_KEY ? (const char *)event->argv[0].data : "", slice_quote(event->key, key, sizeof(key)), event->db,
-		  event_place(event, place), message(hook->lua));
+		  event_place(event, place), message(hook->lua, status));
 	error_hint(error, "Mend the script, raise lua.steps or lua.memory, or set on_conflict: skip");
 	lua_settop(hook->lua, 0);
 	return HOOK_FAILED;

@@ -23,14 +23,15 @@ static uint32_t types_of(const struct event *event)
 	}
 }
 
-uint32_t value_type_bits(uint8_t rdb_type, bool valkey)
+uint32_t value_type_bits(uint8_t rdb_type)
 {
 	static const struct {
 		const char *name;
 		enum value_type type;
 	} names[] = {{"string", VALUE_STRING}, {"list", VALUE_LIST}, {"set", VALUE_SET}, {"zset", VALUE_ZSET},
 		     {"hash", VALUE_HASH}, {"stream", VALUE_STREAM}, {"module", VALUE_MODULE}};
-	const char *name = rdb_type_name(rdb_type, valkey);
+	/* Numbers that mean different things in files of Redis and of Valkey are not shared by types that both can read. */
+	const char *name = rdb_type_name(rdb_type, false) ? rdb_type_name(rdb_type, false) : rdb_type_name(rdb_type, true);
 
 	for (size_t i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i].name, name) == 0)
@@ -44,8 +45,7 @@ static uint32_t types_of_key(const struct event *event, enum effect effect, uint
 	uint32_t types = types_of(event);
 
 	if (effect == EFFECT_OVERWRITE && event->info->group == COMMAND_GROUP_GENERIC && event->argc > 3 && event->argv[3].len > 0)
-		/* A hash of Valkey 9 and one of a release candidate share a number: both are hashes. */
-		return value_type_bits(event->argv[3].data[0], true);
+		return value_type_bits(event->argv[3].data[0]);
 	if (effect == EFFECT_STORE_LAST && last && number > 0 && event->info->group == COMMAND_GROUP_GENERIC)
 		return TYPE_BIT(VALUE_LIST);
 	/* Sets may be read as sorted ones. */

@@ -62,7 +62,7 @@ enum transform_outcome partial_select(struct transform *transform, const struct 
 enum transform_outcome databases_handle(struct transform *transform, const struct event *in, bool *ret_handled, struct error *error);
 
 /* The bits of an RDB value type; all of them where it is not known. */
-uint32_t value_type_bits(uint8_t rdb_type, bool valkey);
+uint32_t value_type_bits(uint8_t rdb_type);
 
 /* The new name, or the old one; false: a regular expression met its bound. */
 bool stage_rename(struct transform *transform, uint32_t db, struct slice key, struct slice *ret);

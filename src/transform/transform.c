@@ -196,7 +196,7 @@ static enum transform_outcome make_command(struct transform *transform, const st
 
 static enum transform_outcome make_key(struct transform *transform, const struct event *in, struct error *error)
 {
-	struct subject subject = {in->db, in->key, value_type_bits(in->type, true)};
+	struct subject subject = {in->db, in->key, value_type_bits(in->type)};
 
 	switch (selection_of_snapshot_key(transform->selection, &subject)) {
 	case ANSWER_NO: return TRANSFORM_DROPPED;
@@ -347,8 +347,6 @@ enum transform_outcome transform_event(struct transform *transform, const struct
 	if (outcome != TRANSFORM_CHANGED)
 		return outcome;
 	list = transform->hook ? &transform->hooked : &transform->made;
-	for (uint32_t i = 0; i + 1 < list->count; i++)
-		list->items[i].end = in->start;
 	*output = (struct transform_output){list->items, list->count};
 	return TRANSFORM_CHANGED;
 }

@@ -39,7 +39,7 @@ enum transform_outcome {
 };
 
 /* What stands in place of an event. Its memory is the transform's, until the next call. Of an event whose arguments are new, raw.data is NULL; `db` is
- * the target's. All but the last have end = start. */
+ * the target's; positions are those of the event they stand for. */
 struct transform_output {
 	struct event *events;
 	uint32_t count;
