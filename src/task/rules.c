@@ -18,7 +18,7 @@ static bool refuse_map(const struct option_value *value, struct error *error)
 {
 	if (value->form != OPTION_MAP)
 		return false;
-	error_set(error, ERROR_USAGE, "it takes a value or a list of values, not a mapping");
+	error_set(error, ERROR_USAGE, "it takes one value or a list, not a mapping");
 	return true;
 }
 

@@ -81,7 +81,7 @@ def document(source, target, **options):
 
 
 def by_place(records):
-    return {(record["db"], record["key"]): record for record in records}
+    return {(record["db"], bytes_of_text_form(record["key"])): record for record in records}
 
 
 def assert_records(expected, found):

@@ -452,7 +452,7 @@ static void the_script_drops_changes_splits(void **state)
 	assert_string_equal(key(&bench, 0, "split", 0), "0: split; 1: b");
 	assert_refused(command(&bench, "SET loop v"), "lua.steps");
 	assert_refused(command(&bench, "SET grow v"), "lua.memory");
-	assert_refused(command(&bench, "SET fail v"), "lua.script:11: on purpose");
+	assert_refused(command(&bench, "SET fail v"), "lua.script:10: on purpose");
 	assert_refused(command(&bench, "SET files v"), "io");
 	assert_refused(command(&bench, "SET multi v"), "no script may make");
 	assert_refused(command(&bench, "SET wrong v"), "returned a number");
