@@ -28,7 +28,11 @@ struct entry {
 struct run {
 	uint64_t at;
 	uint64_t end;
+	uint64_t unloaded; /* up to here, what was handed out has been given back to the system */
 };
+
+/* So much of a run stays loaded behind the record that was handed out last. */
+#define RUN_KEPT (1U << 20)
 
 struct sorter {
 	size_t limit;
@@ -198,7 +202,7 @@ static bool spill(struct sorter *sorter, struct error *error)
 		sorter->run_room = sorter->run_room ? 2 * sorter->run_room : 16;
 		sorter->runs = memory_realloc_array(sorter->runs, sorter->run_room, sizeof(*sorter->runs));
 	}
-	sorter->runs[sorter->run_count++] = (struct run){start, sorter->written};
+	sorter->runs[sorter->run_count++] = (struct run){start, sorter->written, start};
 	sorter->used = 0;
 	sorter->count = 0;
 	return true;
@@ -287,6 +291,20 @@ bool sorter_sort(struct sorter *sorter, struct error *error)
 	return true;
 }
 
+/* Gives back the memory of whole pages before the run's next record; a slice that is still in use loads its page again by itself. */
+static void unload(struct sorter *sorter, struct run *run)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t start = run->unloaded / page * page;
+	uint64_t end = run->at / page * page;
+
+	if (run->at - run->unloaded < RUN_KEPT && run->at < run->end)
+		return;
+	if (end > start)
+		madvise((void *)(uintptr_t)(sorter->map + start), end - start, MADV_DONTNEED);
+	run->unloaded = run->at;
+}
+
 bool sorter_next(struct sorter *sorter, struct slice *key, struct slice *payload)
 {
 	struct header header;
@@ -306,6 +324,7 @@ bool sorter_next(struct sorter *sorter, struct slice *key, struct slice *payload
 	*payload = slice_make(record + sizeof(header) + header.key_len, header.payload_len);
 	if (sorter->map) {
 		sorter->runs[0].at += sizeof(header) + header.key_len + header.payload_len;
+		unload(sorter, &sorter->runs[0]);
 		if (sorter->runs[0].at == sorter->runs[0].end)
 			sorter->runs[0] = sorter->runs[--sorter->run_count];
 		sift_down(sorter, 0);

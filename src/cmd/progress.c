@@ -79,7 +79,7 @@ static double percent(const struct link_status *link)
 	if (link->snapshot_bytes_total == 0 && link->snapshot_keys_total == 0)
 		return -1;
 	if (link->snapshot_bytes_total == 0) {
-		double done = 100.0 * (double)(link->applier.sink.keys + link->applier.left_out) / (double)link->snapshot_keys_total;
+		double done = 100.0 * (double)(link->applier.sink.keys + link->applier.dispatch.left_out) / (double)link->snapshot_keys_total;
 
 		return done > 99 ? 99 : done;
 	}

@@ -13,6 +13,7 @@
 
 struct rdb_file {
 	const char *path;
+	int fd;
 	const uint8_t *data;
 	uint64_t size;
 	uint64_t at;       /* the next event's first byte */
@@ -20,8 +21,11 @@ struct rdb_file {
 	uint64_t unloaded; /* bytes given back to the system */
 	uint64_t crc;
 	struct snapshot_decoder *decoder;
-	uint64_t reread;   /* bytes of keys read again and not yet given back */
-	struct snapshot_decoder *rereader; /* made when it is first needed */
+	/* keys read again; made when they are first needed */
+	struct snapshot_decoder *rereader;
+	uint8_t *reread_room;
+	uint64_t reread_start; /* the part of `data` that the last one loaded, if any */
+	uint64_t reread_end;
 };
 
 /* NONE: the server was told to write none, or is older than they are. */

@@ -71,7 +71,7 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "snapshot",
 			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "bytes_total", (json_int_t)link->snapshot_bytes_total, "bytes_done",
 				      (json_int_t)applier->snapshot_bytes_done, "keys_total", (json_int_t)link->snapshot_keys_total, "keys_done", (json_int_t)applier->sink.keys, "keys_expired",
-				      (json_int_t)applier->expired_keys));
+				      (json_int_t)applier->dispatch.expired_keys));
 	json_object_set_new(root, "position",
 			    json_pack("{s:o, s:o, s:o, s:I}", "replid", text_json(link->origin.replid), "received", number_or_null(link->received_offset),
 				      "applied", number_or_null(applier->applied_offset), "generation", (json_int_t)link->origin.generation));
@@ -83,8 +83,10 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "spool",
 			    json_pack("{s:I, s:I}", "bytes", (json_int_t)link->spool_bytes, "disk_bytes", (json_int_t)link->spool_disk_bytes));
 	json_object_set_new(root, "counters",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_applied", (json_int_t)applier->sink.commands,
-				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->left_out,
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "keys_rewritten",
+				      (json_int_t)applier->dispatch.rewritten_keys, "keys_lossy", (json_int_t)applier->dispatch.lossy_keys,
+				      "commands_applied", (json_int_t)applier->sink.commands,
+				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->dispatch.left_out,
 				      "keys_skipped", (json_int_t)applier->sink.skipped_keys, "conflicts", (json_int_t)applier->sink.conflicts,
 				      "script_errors", (json_int_t)applier->sink.script_errors, "redirections",
 				      (json_int_t)applier->sink.redirections, "retries", (json_int_t)applier->sink.retries));

@@ -275,8 +275,3 @@ bool value_packed_take(struct value_reader *reader, struct packed_element *eleme
 
 	return step == PACKED_END ? value_fail(fault, reader->node_at, missing) : step == PACKED_ELEMENT;
 }
-
-bool value_packed_fail(const struct value_reader *reader, struct parse_fault *fault, const char *what)
-{
-	return value_fail(fault, reader->node_at, what);
-}

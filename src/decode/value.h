@@ -16,7 +16,7 @@
  *
  * Nothing in the bytes is trusted: every length, count and id is checked against the bytes that are there, and no memory is taken
  * for anything not yet seen. A reader's memory is the plain bytes of one packed node and of the parts of one item where the file
- * has them compressed, each at most `budget`, and for a stream about 2 % of the bytes of the largest group's pending entries.
+ * has them compressed, each at most `budget`, and for a stream at most 4 % of the bytes of the largest group's pending entries.
  * That elements of a set or fields of a hash differ from each other is not checked.
  * Format facts: see wire/rdb.h, and t_stream.c and rdb.c of Redis 5.0 to 8.0 for streams.
  * Thread: belongs to one caller. */

@@ -114,6 +114,9 @@ enum packed_step value_packed_next(struct value_reader *reader, struct packed_el
 bool value_packed_take(struct value_reader *reader, struct packed_element *element, const char *missing,
 		       struct parse_fault *fault);
 /* For damage found by the meaning of an element. */
-bool value_packed_fail(const struct value_reader *reader, struct parse_fault *fault, const char *what);
+static inline bool value_packed_fail(const struct value_reader *reader, struct parse_fault *fault, const char *what)
+{
+	return value_fail(fault, reader->node_at, what);
+}
 
 #endif

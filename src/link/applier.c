@@ -146,7 +146,6 @@ static void on_state_timer(void *owner)
 static void publish(struct applier *applier)
 {
 	struct applier_status status = {0};
-	struct dispatch_counters counters;
 	uint64_t snapshot_end = spool_snapshot_end(applier->options.spool);
 	uint32_t db;
 
@@ -160,12 +159,10 @@ static void publish(struct applier *applier)
 	status.snapshot_bytes_done = status.position < snapshot_end ? status.position : snapshot_end;
 	status.bytes_done = status.position - applier->applied_at_start;
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
-	counters = dispatch_counters(applier->dispatch);
-	status.expired_keys = counters.expired_keys;
-	status.left_out = counters.left_out;
+	status.dispatch = dispatch_counters(applier->dispatch);
 	if (applier->sink) {
 		status.sink = sink_counters(applier->sink);
-		status.sink.conflicts += counters.conflicts;
+		status.sink.conflicts += status.dispatch.conflicts;
 		snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", sink_waiting_for(applier->sink));
 	}
 	pthread_mutex_lock(&applier->lock);

@@ -1,8 +1,10 @@
 #include "link/dispatch.h"
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "link/rewrite.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
 #include "transform/transform.h"
@@ -11,6 +13,8 @@
 #include <stdlib.h>
 
 #define MASTERS_MAX TOPOLOGY_SHARDS_MAX
+#define DIRECT_MAX (64u << 10) /* bytes of commands that a key is rewritten to in one transaction; more go the long way */
+#define KEY_MAX (512u << 20)
 
 enum barrier { BARRIER_NONE, BARRIER_BEFORE, BARRIER_AFTER };
 
@@ -37,6 +41,17 @@ struct dispatch {
 	struct learner *learner;
 	bool learning, learned_it;
 	struct event unknown;
+	/* a key that is being rewritten */
+	struct rewrite *rewrite;
+	bool rewriting, place_next;
+	uint32_t place_argc;        /* RENAME, once all parts are there; the rewrite keeps it */
+	struct slice *place_argv;
+	struct event rewrite_event;
+	uint64_t rewrite_end;       /* the position behind it */
+	struct buffer rewrite_key;  /* of the event */
+	uint16_t rewrite_slot;
+	uint64_t retries_before;    /* units the sink had sent again when it began */
+	struct buffer transaction_bytes; /* of a small one */
 	struct dispatch_counters counters;
 };
 
@@ -142,6 +157,136 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 	return false;
 }
 
+/* ---- rewriting ---- */
+
+static bool replaces(const struct dispatch *dispatch)
+{
+	return dispatch->own_data || dispatch->options.task->conflict == CONFLICT_OVERWRITE;
+}
+
+static void rewritten(struct dispatch *dispatch, const struct event *event)
+{
+	const char *losses = rewrite_losses(dispatch->rewrite);
+	char key[160], text[512];
+
+	dispatch->counters.rewritten_keys++;
+	if (!losses[0])
+		return;
+	dispatch->counters.lossy_keys++;
+	snprintf(text, sizeof(text), "key %s (database %u) is in the target less %s, which %s has no command for (target.downgrade: lossy)",
+		 slice_quote(event->key, key, sizeof(key)), event->db, losses, dispatch->options.abilities.name);
+	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
+}
+
+enum direct { DIRECT_DONE, DIRECT_TOO_LARGE, DIRECT_FAILED };
+
+/* A small key as one transaction: nobody sees half of it, and sending it again does no harm. */
+static enum direct send_direct(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, struct error *error)
+{
+	struct buffer *bytes = &dispatch->transaction_bytes;
+	uint32_t replies = 2, argc;
+	enum rewrite_answer answer;
+	struct slice *argv;
+	bool fits;
+
+	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), dispatch->valkey, &dispatch->options.abilities, REWRITE_DIRECT, error))
+		return DIRECT_FAILED;
+	buffer_clear(bytes);
+	fits = resp_command_write_strings(bytes, "MULTI", NULL);
+	while ((answer = rewrite_next(dispatch->rewrite, &argc, &argv, error)) == REWRITE_COMMAND) {
+		if (!fits || !resp_command_write(bytes, argc, argv))
+			return DIRECT_TOO_LARGE;
+		replies++;
+	}
+	if (answer == REWRITE_FAILED)
+		return DIRECT_FAILED;
+	if (!resp_command_write_strings(bytes, "EXEC", NULL))
+		return DIRECT_TOO_LARGE;
+	sink_encoded(dispatch->sink, event, end, slot, dispatch->db_stream, UNIT_KEY | UNIT_TRANSACTION | UNIT_REPLAY_SAFE | UNIT_COUNTED,
+		     buffer_readable(bytes), replies);
+	rewritten(dispatch, event);
+	return DIRECT_DONE;
+}
+
+static bool begin_rewriting(struct dispatch *dispatch, struct error *error)
+{
+	dispatch->rewriting = true;
+	dispatch->place_next = false;
+	dispatch->retries_before = sink_counters(dispatch->sink).retries;
+	return rewrite_begin(dispatch->rewrite, &dispatch->rewrite_event, slot_of_key(dispatch->rewrite_event.key), dispatch->valkey,
+			     &dispatch->options.abilities, replaces(dispatch) ? REWRITE_RENAME : REWRITE_RENAMENX, error);
+}
+
+static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, struct error *error)
+{
+	if (replaces(dispatch) && event->value.len <= DIRECT_MAX / 2) {
+		switch (send_direct(dispatch, event, end, slot, error)) {
+		case DIRECT_DONE:
+			return true;
+		case DIRECT_FAILED:
+			return false;
+		case DIRECT_TOO_LARGE:
+			break;
+		}
+	}
+	dispatch->rewrite_event = *event;
+	dispatch->rewrite_end = end;
+	/* The decoder's memory, where the key may lie, is used again by then. */
+	buffer_clear(&dispatch->rewrite_key);
+	if (!buffer_append_slice(&dispatch->rewrite_key, event->key)) {
+		error_set(error, ERROR_CONFLICT, "a key of %zu bytes is too long to be rewritten", event->key.len);
+		return false;
+	}
+	dispatch->rewrite_event.key = buffer_readable(&dispatch->rewrite_key);
+	dispatch->rewrite_slot = slot;
+	return begin_rewriting(dispatch, error);
+}
+
+/* Sends as much as there is room for. */
+static enum dispatch_state go_on_rewriting(struct dispatch *dispatch, struct error *error)
+{
+	const struct event *event = &dispatch->rewrite_event;
+	struct slice *argv;
+	uint32_t argc;
+
+	while (sink_has_room(dispatch->sink)) {
+		if (dispatch->place_next) {
+			/* All parts have to be there, once: what was sent again may have been added twice. */
+			if (!sink_idle(dispatch->sink))
+				return DISPATCH_WAITS;
+			if (sink_counters(dispatch->sink).retries != dispatch->retries_before) {
+				if (!begin_rewriting(dispatch, error))
+					return DISPATCH_FAILED;
+				continue;
+			}
+		}
+		if (dispatch->place_next) {
+			dispatch->place_next = false;
+			sink_arguments(dispatch->sink, event, event->start, dispatch->rewrite_slot, dispatch->db_stream,
+				       UNIT_KEY | UNIT_PLACE, dispatch->place_argc, dispatch->place_argv);
+			continue;
+		}
+		switch (rewrite_next(dispatch->rewrite, &argc, &argv, error)) {
+		case REWRITE_COMMAND:
+			sink_arguments(dispatch->sink, event, event->start, dispatch->rewrite_slot, dispatch->db_stream, 0, argc, argv);
+			break;
+		case REWRITE_PLACE:
+			dispatch->place_argc = argc;
+			dispatch->place_argv = argv;
+			dispatch->place_next = true;
+			break;
+		case REWRITE_END:
+			dispatch->rewriting = false;
+			progress(dispatch, dispatch->rewrite_end);
+			rewritten(dispatch, event);
+			return DISPATCH_READY;
+		case REWRITE_FAILED:
+			return DISPATCH_FAILED;
+		}
+	}
+	return DISPATCH_WAITS;
+}
+
 /* ---- transformed events ---- */
 
 static bool add_to_transaction(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -156,8 +301,12 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 {
 	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
 
-	return check_database(dispatch, event, error) &&
-	       sink_key(dispatch->sink, event, end, slot, dispatch->db_stream, dispatch->valkey, error);
+	if (!check_database(dispatch, event, error))
+		return false;
+	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
+		return send_rewritten(dispatch, event, end, slot, error);
+	sink_key(dispatch->sink, event, end, slot, dispatch->db_stream, dispatch->valkey);
+	return true;
 }
 
 /* Hands in what is pending, as far as there is room and no barrier. */
@@ -167,7 +316,7 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		struct event *event = &dispatch->pending.events[dispatch->pending_at];
 		uint64_t end = dispatch->pending_at + 1 == dispatch->pending.count ? dispatch->pending_end : event->start;
 
-		if (dispatch->barrier != BARRIER_NONE || !sink_has_room(dispatch->sink))
+		if (dispatch->barrier != BARRIER_NONE || dispatch->rewriting || !sink_has_room(dispatch->sink))
 			return DISPATCH_WAITS;
 		dispatch->pending_at++;
 		if (event->kind == EVENT_KEY) {
@@ -179,7 +328,7 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		if (!send_command(dispatch, event, error))
 			return DISPATCH_FAILED;
 	}
-	return dispatch->barrier == BARRIER_NONE ? DISPATCH_READY : DISPATCH_WAITS;
+	return dispatch->barrier == BARRIER_NONE && !dispatch->rewriting ? DISPATCH_READY : DISPATCH_WAITS;
 }
 
 /* Nothing of it goes to the target; in a transaction its EXEC moves the position. */
@@ -387,13 +536,19 @@ bool dispatch_in_transaction(const struct dispatch *dispatch)
 
 bool dispatch_at_barrier(const struct dispatch *dispatch)
 {
-	return dispatch->barrier != BARRIER_NONE;
+	return dispatch->barrier != BARRIER_NONE || dispatch->rewriting;
 }
 
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
 {
 	if (!pass_barrier(dispatch))
 		return DISPATCH_WAITS;
+	if (dispatch->rewriting) {
+		enum dispatch_state state = go_on_rewriting(dispatch, error);
+
+		if (state != DISPATCH_READY)
+			return state;
+	}
 	if (dispatch->learning) {
 		if (!dispatch->learned_it)
 			return DISPATCH_WAITS;
@@ -412,6 +567,9 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 
 	dispatch->options = *options;
 	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
+	dispatch->rewrite = rewrite_new();
+	buffer_init(&dispatch->transaction_bytes, DIRECT_MAX);
+	buffer_init(&dispatch->rewrite_key, KEY_MAX);
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -421,6 +579,9 @@ void dispatch_free(struct dispatch *dispatch)
 {
 	if (!dispatch)
 		return;
+	rewrite_free(dispatch->rewrite);
+	buffer_free(&dispatch->transaction_bytes);
+	buffer_free(&dispatch->rewrite_key);
 	learner_free(dispatch->learner);
 	command_table_free(dispatch->learned);
 	transform_free(dispatch->transform);
@@ -437,6 +598,7 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 	dispatch->learning = false;
 	dispatch->pending = (struct transform_output){0};
 	dispatch->pending_at = 0;
+	dispatch->rewriting = false;
 	dispatch->transaction.open = false;
 }
 

@@ -2,10 +2,11 @@
  *
  *   event -> transform -> (transaction being gathered) -> route -> sink
  *
- * Three things make the link wait before the next event is decoded (dispatch_ready):
+ * Four things make the link wait before the next event is decoded (dispatch_ready):
  *   barrier   a command for all masters of a cluster: what came before is answered first, what comes after waits
  *   room      one event has become more than the sink has room for
  *   learning  a command that is not in the table: the target is asked for its keys
+ *   rewriting a large key that the target cannot take as it is goes there in many commands, as there is room
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_DISPATCH_H
 #define KEYFERRY_LINK_DISPATCH_H
@@ -49,13 +50,15 @@ enum dispatch_state { DISPATCH_READY, DISPATCH_WAITS, DISPATCH_FAILED };
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error);
 /* A transaction's MULTI has come, its EXEC not yet: its bytes are held. */
 bool dispatch_in_transaction(const struct dispatch *dispatch);
-/* Does it wait for the sink to be idle? */
+/* Does it wait for the sink to be idle, or to have room? Then dispatch_ready() has to be asked again whenever something was answered. */
 bool dispatch_at_barrier(const struct dispatch *dispatch);
 
 struct dispatch_counters {
-	uint64_t expired_keys; /* of the snapshot, past their time: not created */
-	uint64_t left_out;     /* keys and commands that the selection leaves out */
-	uint64_t conflicts;    /* that could not be transformed and were skipped, as on_conflict says */
+	uint64_t expired_keys;   /* of the snapshot, past their time: not created */
+	uint64_t left_out;       /* keys and commands that the selection leaves out */
+	uint64_t conflicts;      /* that could not be transformed and were skipped, as on_conflict says */
+	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
+	uint64_t lossy_keys;     /* of these, with something left out */
 };
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);
 

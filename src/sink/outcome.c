@@ -205,7 +205,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 		return;
 	}
 	if (!answer->error) {
-		if ((unit->flags & UNIT_KEY) && answer->null)
+		if ((unit->flags & UNIT_KEY) && (answer->null || ((unit->flags & UNIT_PLACE) && strcmp(answer->last, "0") == 0)))
 			ok = key_exists(sink, node, unit);
 	} else if (answer->error_at == UNIT_PREFIX && verdict_of(answer->error) != VERDICT_DENIED) {
 		error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), unit->db, answer->error);
@@ -242,6 +242,8 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			break;
 		case VERDICT_REFUSED:
 			if (unit->flags & UNIT_ANY_ERROR)
+				break;
+			if ((unit->flags & UNIT_PLACE) && (unit->flags & UNIT_RESENT) && strstr(answer->error, "no such key"))
 				break;
 			if ((unit->flags & UNIT_RESENT) && !(unit->flags & UNIT_KEY) && executed)
 				break; /* XADD, XGROUP CREATE, RENAME, ...: refused because it has been applied already */

@@ -443,7 +443,7 @@ static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, ui
 	return unit;
 }
 
-bool sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, bool source_valkey, struct error *error)
+void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, bool source_valkey)
 {
 	struct encode_options options = {
 		.target = sink->options.abilities,
@@ -454,17 +454,27 @@ bool sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16
 	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream,
 				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED);
 
-	if (!encode_key(&sink->window, unit, event, &options, error)) {
-		window_drop_unit(&sink->window);
-		return false;
-	}
+	encode_key(&sink->window, unit, event, &options);
 	submit(sink, unit);
-	return true;
 }
 
-static uint16_t command_flags(const struct event *event)
+void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, struct slice bytes,
+		  uint32_t replies)
 {
-	uint16_t flags = UNIT_COUNTED;
+	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, flags);
+	uint8_t *memory = window_alloc(&sink->window, unit, bytes.len);
+
+	memcpy(memory, bytes.data, bytes.len);
+	unit->pieces[0] = slice_make(memory, bytes.len);
+	unit->piece_count = 1;
+	unit->replies = replies;
+	submit(sink, unit);
+}
+
+/* Of a unit that ends at `end`; of several for one command the last is counted. */
+static uint16_t command_flags(const struct event *event, uint64_t end)
+{
+	uint16_t flags = event->kind == EVENT_COMMAND && end == event->end ? UNIT_COUNTED : 0;
 
 	if (event->info && (event->info->flags & COMMAND_SCRIPT))
 		flags |= UNIT_SCRIPT;
@@ -475,7 +485,7 @@ static uint16_t command_flags(const struct event *event)
 
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream)
 {
-	struct unit *unit = new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event));
+	struct unit *unit = new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
 
 	unit->pieces[0] = event->raw;
 	unit->piece_count = 1;
@@ -486,7 +496,7 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, uint32_t argc,
 		    const struct slice *argv)
 {
-	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, command_flags(event) | flags);
+	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, command_flags(event, end) | flags);
 
 	encode_command(&sink->window, unit, argc, argv);
 	submit(sink, unit);

@@ -55,9 +55,11 @@ bool sink_idle(const struct sink *sink);
 
 /* One of these per event, only with room. `db_stream`: the database selected in the stream behind the event; event->db is the target's. `end`: where the
  * position stands when this is done: event->end, or event->start for all but the last of several that stand for one event. They write nothing yet. */
-/* A key of the snapshot; its name is copied, its value may not be. False: the target cannot hold it. */
-bool sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, bool source_valkey, struct error *error)
-	WARN_UNUSED;
+/* A key of the snapshot that encode_possible() is true of. */
+void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, bool source_valkey);
+/* Commands that were made anew, as bytes (copied), answered by `replies` replies. */
+void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, struct slice bytes,
+		  uint32_t replies);
 /* A command as it came. */
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream);
 /* A command made anew, copied. `flags`: unit flags. */

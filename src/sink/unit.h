@@ -26,6 +26,7 @@ enum unit_flag {
 	UNIT_ANY_ERROR = 1 << 5,   /* an error reply of the server is no reason to stop (function that is there already) */
 	UNIT_COUNTED = 1 << 6,     /* a record for limits and counters */
 	UNIT_DONE = 1 << 7,
+	UNIT_PLACE = 1 << 9,       /* RENAME or RENAMENX of a rewritten key: 0 says that the key exists; resent, "no such key" that it was done */
 	UNIT_ASKING = 1 << 8,     /* goes out behind ASKING: its slot is being imported by the node */
 };
 

@@ -85,12 +85,6 @@ struct unit *window_new_unit(struct window *window)
 	return unit;
 }
 
-void window_drop_unit(struct window *window)
-{
-	assert(!window_empty(window));
-	window->tail--;
-}
-
 uint8_t *window_alloc(struct window *window, struct unit *unit, size_t len)
 {
 	uint64_t at = window->memory_tail % window->memory_size;

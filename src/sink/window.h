@@ -39,8 +39,6 @@ static inline bool window_empty(const struct window *window)
 
 /* A new unit at the tail (room was checked), zeroed. */
 struct unit *window_new_unit(struct window *window);
-/* The newest unit, for which nothing was allocated, is not wanted after all. */
-void window_drop_unit(struct window *window);
 /* len contiguous bytes that live as long as the unit; the unit owns them by itself where they do not fit. */
 uint8_t *window_alloc(struct window *window, struct unit *unit, size_t len);
 /* The last allocation of this unit turned out shorter. */

@@ -202,7 +202,7 @@ _Static_assert(sizeof(types) / sizeof(types[0]) == VALUE_TYPES + 1, "one word pe
 	{"prefix", OPTION_OTHER, "text or list of texts", NULL, .example = "\"user:\"", FIELD(owner, where.prefixes), .parse = parse_texts, \
 		.sentence = "How the key begins."}, \
 	{"glob", OPTION_OTHER, "pattern or list of patterns", NULL, .example = "\"user:*:cart\"", FIELD(owner, where.globs), \
-		.parse = parse_texts, .sentence = "The whole key, as the server's command KEYS takes it: `*`, `?`, `[a-z]`, `[^a]`, `\\\\`."}, \
+		.parse = parse_texts, .sentence = "The whole key, as the server's command KEYS takes it: `*`, `?`, `[a-z]`, `[^a]`, `\\`."}, \
 	{"regex", OPTION_OTHER, "regular expression or list of them", NULL, .example = "\"^user:[0-9]+$\"", FIELD(owner, where.regexes), \
 		.parse = parse_regexes, .sentence = "A regular expression (PCRE2, over bytes) that is found in the key."}, \
 	{"slot", OPTION_OTHER, "number, range or list of them", NULL, .example = "[0-5460, 10923]", FIELD(owner, where.slots), \

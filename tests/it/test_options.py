@@ -381,7 +381,8 @@ def test_log_in_json(bench):
     assert ferry.wait() == 6
     lines = lines_in_json(ferry)
     assert {line["level"] for line in lines} == {"info", "error"}
-    assert r'LPUSH of key "\x22quoted\x22\x5c \x0a\xc3\xbf"' in next(line["message"] for line in lines if line["level"] == "error")
+    (error,) = [line["message"] for line in lines if line["level"] == "error"]
+    assert r'LPUSH of key "\x22quoted\x22\x5c \x0a\xc3\xbf"' in error
     refused = Ferry(bench, source, target, arguments=["--log-format", "json"])
     assert refused.run() == 3
     (line,) = lines_in_json(refused)

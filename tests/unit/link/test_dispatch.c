@@ -103,7 +103,7 @@ static void test_transaction_of_several_databases(void **state)
 					       "SELECT 2", "SET b 2",  "SELECT 9", "SET z 1",  "EXEC",    "SELECT 2", "SET c 3", NULL};
 	struct bench bench;
 	struct error error;
-	uint64_t expired, left_out;
+	uint64_t left_out;
 
 	(void)state;
 	open_bench(&bench, 0);
@@ -112,7 +112,7 @@ static void test_transaction_of_several_databases(void **state)
 	begin(&bench);
 	assert_true(stream(&bench, commands, &error));
 	expect_executed(&bench, "0 SET a 1 [tx]\n2 SET b 2 [tx]\n2 SET c 3\n");
-	dispatch_counters(bench.dispatch, &expired, &left_out);
+	left_out = dispatch_counters(bench.dispatch).left_out;
 	assert_int_equal(left_out, 3);
 	close_bench(&bench);
 }

@@ -220,7 +220,7 @@ uint64_t bench_command(struct sink_bench *bench, uint32_t db, const char *words)
 	return event.end;
 }
 
-bool bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct slice value, struct error *error)
+void bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct slice value)
 {
 	struct event event = {
 		.kind = EVENT_KEY,
@@ -237,7 +237,7 @@ bool bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct sl
 	};
 
 	bench->position = event.end;
-	return sink_key(bench->sink, &event, event.end, bench->topology.cluster ? slot_of_key(event.key) : 0, event.db, false, error);
+	sink_key(bench->sink, &event, event.end, bench->topology.cluster ? slot_of_key(event.key) : 0, event.db, false);
 }
 
 uint64_t bench_transaction(struct sink_bench *bench, uint32_t db, uint32_t db_after, uint16_t flags, const char *const *commands)

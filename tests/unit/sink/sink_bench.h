@@ -39,7 +39,7 @@ void sink_bench_close(struct sink_bench *bench);
 /* "SET k v" as a command of the stream, in database db. sink_flush() is the caller's. Returns its end. */
 uint64_t bench_command(struct sink_bench *bench, uint32_t db, const char *words);
 /* A string key of the snapshot. */
-bool bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct slice value, struct error *error);
+void bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct slice value);
 /* MULTI, the commands, EXEC. Each stands in a piece of its own. */
 uint64_t bench_transaction(struct sink_bench *bench, uint32_t db, uint32_t db_after, uint16_t flags, const char *const *commands);
 /* Bytes of `words` as RESP; lives as long as the bench. */
