@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "control/status_page.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,12 +16,13 @@
 
 /* One progress display per process, as there is one terminal. */
 static struct {
+	pthread_mutex_t lock; /* of the screen: log lines of other threads wipe it and draw it again */
 	bool bars;
 	uint64_t last_line_us;
 	unsigned lines_shown;
 	char screen[SCREEN_MAX];
 	size_t screen_len;
-} display;
+} display = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void put(const char *text, size_t len)
 {
@@ -50,12 +52,25 @@ static void draw(void)
 		display.lines_shown += display.screen[i] == '\n';
 }
 
+/* Around a log line: nobody draws in between. */
+static void before_line(void)
+{
+	pthread_mutex_lock(&display.lock);
+	wipe();
+}
+
+static void after_line(void)
+{
+	draw();
+	pthread_mutex_unlock(&display.lock);
+}
+
 void progress_start(bool bars)
 {
 	display.bars = bars;
 	display.last_line_us = clock_monotonic_us();
 	if (bars)
-		log_set_screen(wipe, draw);
+		log_set_screen(before_line, after_line);
 }
 
 static const char *size_text(double bytes, char out[32])
@@ -73,7 +88,7 @@ static const char *size_text(double bytes, char out[32])
 
 static double percent(const struct link_status *link)
 {
-	if (link->phase == LINK_STREAMING)
+	if (link->phase == LINK_STREAMING || link->phase == LINK_FINISHED)
 		return 100;
 	/* A diskless source tells no size; then its number of keys, which has changed since it was asked, has to do. */
 	if (link->snapshot_bytes_total == 0 && link->snapshot_keys_total == 0)
@@ -100,6 +115,10 @@ static size_t describe(const struct link_status *link, char *out, size_t cap)
 	else if (link->phase == LINK_STREAMING)
 		len = snprintf(out, cap, "streaming%s, %s, %.0f records/s, %s/s, %s in the spool", link->connected ? "" : " (source away)", lag,
 			       link->commands_per_second, size_text(link->bytes_per_second, rate), size_text((double)link->spool_bytes, size));
+	else if (link->phase == LINK_SNAPSHOT && link->files)
+		len = snprintf(out, cap, "%.1f %% of the files, %llu keys and %llu commands, %.0f records/s, %s/s", done,
+			       (unsigned long long)link->applier.sink.keys, (unsigned long long)link->applier.sink.commands, link->commands_per_second,
+			       size_text(link->bytes_per_second, rate));
 	else if (link->phase == LINK_SNAPSHOT && done >= 0)
 		len = snprintf(out, cap, "snapshot %.1f %%, %llu keys, %.0f keys/s, %s/s", done, (unsigned long long)link->applier.sink.keys,
 			       link->commands_per_second, size_text(link->bytes_per_second, rate));
@@ -116,25 +135,31 @@ static void show_bars(const struct task_status *status)
 	struct winsize size = {.ws_col = 80};
 	size_t at = 0;
 
+	pthread_mutex_lock(&display.lock);
+	wipe();
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 40)
 		size.ws_col = 80;
 	for (uint32_t i = 0; i < status->link_count && at + 512 < SCREEN_MAX; i++) {
 		const struct link_status *link = &status->links[i];
 		char line[512], bar[BAR_WIDTH + 1], text[384];
 		double done = percent(link);
-		int filled = done < 0 ? 0 : (int)(done * BAR_WIDTH / 100);
+		int filled = done < 0 ? 0 : done > 100 ? BAR_WIDTH : (int)(done * BAR_WIDTH / 100);
 
 		memset(bar, '.', BAR_WIDTH);
 		memset(bar, '#', (size_t)filled);
 		bar[BAR_WIDTH] = '\0';
 		describe(link, text, sizeof(text));
+		/* A server's error text may hold control bytes, which the terminal would obey. */
+		for (char *p = text; *p; p++)
+			if ((unsigned char)*p < 0x20 || *p == 0x7f)
+				*p = ' ';
 		/* Never over the edge: a wrapped line would break the wiping. */
 		snprintf(line, sizeof(line), "%-21.40s [%s] %s", link->source, bar, text);
 		at += (size_t)snprintf(display.screen + at, SCREEN_MAX - at, "%.*s\n", (int)size.ws_col - 1, line);
 	}
-	wipe();
 	display.screen_len = at;
 	draw();
+	pthread_mutex_unlock(&display.lock);
 }
 
 static void show_lines(const struct task_status *status)
