@@ -6,6 +6,7 @@
 #include "control/gate.h"
 #include "control/rates.h"
 #include "control/work_dir.h"
+#include "transform/transform.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -238,8 +239,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	task->state = TASK_PRECHECKING;
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
-	ok = (task->dir = work_dir_open(options->data_dir, error)) &&
-	     open_sides(task, loop, name, error) &&
+	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) &&
 	     (task->source ? open_links(task, error) : open_file_link(task, error));
 	free(name);
 	if (!ok) {

@@ -1,9 +1,10 @@
 /* The dispatch: decides of each event what the target is sent, and hands it to the sink.
  *
- *   event -> selection -> (transaction being gathered) -> route -> sink
+ *   event -> transform -> (transaction being gathered) -> route -> sink
  *
- * Two things make the link wait before the next event is decoded (dispatch_ready):
+ * Four things make the link wait before the next event is decoded (dispatch_ready):
  *   barrier   a command for all masters of a cluster: what came before is answered first, what comes after waits
+ *   room      one event has become more than the sink has room for
  *   learning  a command that is not in the table: the target is asked for its keys
  *   rewriting a large key that the target cannot take as it is goes there in many commands, as there is room
  * Thread: the link's applier. */
@@ -25,9 +26,9 @@ struct dispatch_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	bool only_link;
-	const char *name;      /* of connections */
-	struct lag *lag;       /* is told of heartbeats */
-	void (*note)(void *owner, int log_level, const char *text);
+	const char *name;                                           /* of connections */
+	struct lag *lag;                                            /* is told of heartbeats */
+	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
 	void *owner;
 };
@@ -42,7 +43,8 @@ const struct command_table *dispatch_commands(const struct dispatch *dispatch);
 
 /* Handles one event (EVENT_SNAPSHOT_END too: as progress). `db_stream`: selected in the stream behind it; `valkey`: the snapshot is a VALKEY one. The event's memory has
  * to stay until dispatch_ready() answers true. False: the link has to stop; ERROR_CONFLICT. */
-bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey, struct error *error) WARN_UNUSED;
+bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey,
+		    struct error *error) WARN_UNUSED;
 
 enum dispatch_state { DISPATCH_READY, DISPATCH_WAITS, DISPATCH_FAILED };
 /* May the next event be decoded? FAILED fills error. */
@@ -55,6 +57,7 @@ bool dispatch_at_barrier(const struct dispatch *dispatch);
 struct dispatch_counters {
 	uint64_t expired_keys;   /* of the snapshot, past their time: not created */
 	uint64_t left_out;       /* keys and commands that the selection leaves out */
+	uint64_t conflicts;      /* that could not be transformed and were skipped, as on_conflict says */
 	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
 	uint64_t lossy_keys;     /* of these, with something left out */
 };
