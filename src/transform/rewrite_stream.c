@@ -153,7 +153,8 @@ void rewrite_xgroup_start(struct rewrite *rewrite)
 	}
 }
 
-/* XGROUP CREATECONSUMER key group consumer: reading what it has pending makes a consumer; behind the highest id there is nothing. */
+/* XGROUP CREATECONSUMER key group consumer: reading what it has pending makes a consumer. Behind this id there is nothing; the very highest one is how
+ * servers write ">" inside, and would deliver new entries. */
 void rewrite_xgroup_createconsumer(struct rewrite *rewrite)
 {
 	if (rewrite->argc != 5)
@@ -165,7 +166,7 @@ void rewrite_xgroup_createconsumer(struct rewrite *rewrite)
 	rewrite_word(rewrite, "1");
 	rewrite_word(rewrite, "STREAMS");
 	rewrite_slice(rewrite, rewrite->argv[2]);
-	rewrite_word(rewrite, "18446744073709551615-18446744073709551615");
+	rewrite_word(rewrite, "18446744073709551615-18446744073709551614");
 }
 
 /* XSETID key id [ENTRIESADDED n] [MAXDELETEDID id]: the counters came with 7.0. */
