@@ -29,7 +29,7 @@ check:
 	@tools/install-deps all
 	@tools/check
 
-## lint           the fast part of it: formatting, include directions, scripts
+## lint           the fast part of it: include directions, leftovers, scripts, links
 lint:
 	@tools/install-deps all
 	@tools/check lint

@@ -28,6 +28,11 @@ void log_set_json(bool json)
 	as_json = json;
 }
 
+bool log_is_json(void)
+{
+	return as_json;
+}
+
 void log_set_screen(void (*before)(void), void (*after)(void))
 {
 	pthread_mutex_lock(&screen_lock);

@@ -17,6 +17,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 /* Settings for the whole process; set before threads start, the level at any time. */
 void log_set_level(enum log_level level);
 void log_set_json(bool json);
+bool log_is_json(void);
 /* Called before and after a line is written, so that a progress display can step aside; NULL: none. */
 void log_set_screen(void (*before)(void), void (*after)(void));
 

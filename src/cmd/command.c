@@ -1,13 +1,18 @@
 #include "cmd/command.h"
 
+#include "base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 int command_fail(const char *name, const struct error *error)
 {
-	fprintf(stderr, "keyferry %s: %s\n", name, error->text);
-	if (error->hint[0])
-		fprintf(stderr, "  %s\n", error->hint);
+	/* Whoever asked for JSON reads the last line as JSON, too. */
+	if (log_is_json())
+		log_error_value(LOG_ERROR, error);
+	else
+		fprintf(stderr, "keyferry %s: %s\n%s%s%s", name, error->text, error->hint[0] ? "  " : "", error->hint,
+			error->hint[0] ? "\n" : "");
 	return error->kind == ERROR_NONE ? ERROR_INTERNAL : error->kind;
 }
 

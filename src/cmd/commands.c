@@ -20,8 +20,8 @@ static const struct argument_row sync_rows[] = {
 };
 
 static const struct argument_row rdb_rows[] = {
-	{"format", "FORMAT", "summary (default): counts, sizes, expiries, the largest keys; keys: one line per key",
-		"summary keys", false},
+	{"format", "FORMAT", "summary (default): counts, sizes, expiries, the largest keys; keys: one line per key; jsonl: all data",
+		"summary keys jsonl", false},
 };
 
 static const struct argument_row help_rows[] = {
@@ -55,7 +55,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "rdb",
-		.usage = "FILE [--format summary|keys]",
+		.usage = "FILE [--format summary|keys|jsonl]",
 		.summary = "show what an RDB file holds",
 		.text =
 			"Reads an RDB file (a snapshot) of Redis 2.8 to 8.0 or Valkey, of any size, and\n"
@@ -69,11 +69,18 @@ const struct command commands[] = {
 			"A key that is not printable ASCII is {\"b64\":\"...\"}, one of more than 65,536 bytes\n"
 			"{\"sha256\":\"...\",\"len\":N}.\n"
 			"\n"
+			"'jsonl' prints one JSON object per key with its whole value, ordered by database,\n"
+			"then by the bytes of the key, and sets, hashes and sorted sets in an order of their\n"
+			"own: files of equal data print the same, whatever server wrote them. What does not\n"
+			"fit into about 200 MB of memory is sorted in $TMPDIR, else /var/tmp. keyferry-rdb(1)\n"
+			"tells the form of each type's value.\n"
+			"\n"
 			"Of a damaged file, what is whole is shown, then the error with its offset; the\n"
 			"exit code is then 4.\n",
 		.examples =
 			"keyferry rdb /var/lib/redis/dump.rdb\n"
-			"keyferry rdb dump.rdb --format keys | jq -c 'select(.bytes > 1000000)'\n",
+			"keyferry rdb dump.rdb --format keys | jq -c 'select(.bytes > 1000000)'\n"
+			"diff <(keyferry rdb a.rdb --format jsonl) <(keyferry rdb b.rdb --format jsonl)\n",
 		ROWS(rdb_rows), .max_words = 1, .words = "@file", .run = cmd_rdb,
 	},
 	{

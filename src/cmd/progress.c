@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "control/status_page.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,12 +16,13 @@
 
 /* One progress display per process, as there is one terminal. */
 static struct {
+	pthread_mutex_t lock; /* of the screen: log lines of other threads wipe it and draw it again */
 	bool bars;
 	uint64_t last_line_us;
 	unsigned lines_shown;
 	char screen[SCREEN_MAX];
 	size_t screen_len;
-} display;
+} display = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void put(const char *text, size_t len)
 {
@@ -50,12 +52,25 @@ static void draw(void)
 		display.lines_shown += display.screen[i] == '\n';
 }
 
+/* Around a log line: nobody draws in between. */
+static void before_line(void)
+{
+	pthread_mutex_lock(&display.lock);
+	wipe();
+}
+
+static void after_line(void)
+{
+	draw();
+	pthread_mutex_unlock(&display.lock);
+}
+
 void progress_start(bool bars)
 {
 	display.bars = bars;
 	display.last_line_us = clock_monotonic_us();
 	if (bars)
-		log_set_screen(wipe, draw);
+		log_set_screen(before_line, after_line);
 }
 
 static const char *size_text(double bytes, char out[32])
@@ -79,7 +94,7 @@ static double percent(const struct link_status *link)
 	if (link->snapshot_bytes_total == 0 && link->snapshot_keys_total == 0)
 		return -1;
 	if (link->snapshot_bytes_total == 0) {
-		double done = 100.0 * (double)(link->applier.sink.keys + link->applier.left_out) / (double)link->snapshot_keys_total;
+		double done = 100.0 * (double)(link->applier.sink.keys + link->applier.dispatch.left_out) / (double)link->snapshot_keys_total;
 
 		return done > 99 ? 99 : done;
 	}
@@ -116,25 +131,31 @@ static void show_bars(const struct task_status *status)
 	struct winsize size = {.ws_col = 80};
 	size_t at = 0;
 
+	pthread_mutex_lock(&display.lock);
+	wipe();
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 40)
 		size.ws_col = 80;
 	for (uint32_t i = 0; i < status->link_count && at + 512 < SCREEN_MAX; i++) {
 		const struct link_status *link = &status->links[i];
 		char line[512], bar[BAR_WIDTH + 1], text[384];
 		double done = percent(link);
-		int filled = done < 0 ? 0 : (int)(done * BAR_WIDTH / 100);
+		int filled = done < 0 ? 0 : done > 100 ? BAR_WIDTH : (int)(done * BAR_WIDTH / 100);
 
 		memset(bar, '.', BAR_WIDTH);
 		memset(bar, '#', (size_t)filled);
 		bar[BAR_WIDTH] = '\0';
 		describe(link, text, sizeof(text));
+		/* A server's error text may hold control bytes, which the terminal would obey. */
+		for (char *p = text; *p; p++)
+			if ((unsigned char)*p < 0x20 || *p == 0x7f)
+				*p = ' ';
 		/* Never over the edge: a wrapped line would break the wiping. */
 		snprintf(line, sizeof(line), "%-21.40s [%s] %s", link->source, bar, text);
 		at += (size_t)snprintf(display.screen + at, SCREEN_MAX - at, "%.*s\n", (int)size.ws_col - 1, line);
 	}
-	wipe();
 	display.screen_len = at;
 	draw();
+	pthread_mutex_unlock(&display.lock);
 }
 
 static void show_lines(const struct task_status *status)

@@ -2,11 +2,27 @@
 #include "cmd/command.h"
 #include "cmd/json_bytes.h"
 #include "cmd/rdb_file.h"
+#include "cmd/rdb_lines.h"
 #include "cmd/rdb_summary.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+enum format { FORMAT_SUMMARY, FORMAT_KEYS, FORMAT_JSONL };
+
+static bool find_format(const char *name, enum format *ret)
+{
+	static const char *const names[] = {[FORMAT_SUMMARY] = "summary", [FORMAT_KEYS] = "keys", [FORMAT_JSONL] = "jsonl"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			*ret = (enum format)i;
+			return true;
+		}
+	}
+	return false;
+}
 
 /* One line of JSON. */
 static void print_key(const struct event *key, bool valkey)
@@ -42,13 +58,15 @@ static bool read_events(struct rdb_file *file, struct rdb_summary *summary, enum
 	return true;
 }
 
-static bool show(struct rdb_file *file, bool keys, struct error *error)
+static bool show(struct rdb_file *file, enum format format, struct error *error)
 {
 	enum rdb_checksum checksum = RDB_CHECKSUM_NOT_SEEN;
 	struct rdb_summary summary;
 	bool whole;
 
-	if (keys)
+	if (format == FORMAT_JSONL)
+		return rdb_lines_print(file, stdout, error);
+	if (format == FORMAT_KEYS)
 		return read_events(file, NULL, &checksum, error);
 	rdb_summary_init(&summary, clock_wall_ms());
 	whole = read_events(file, &summary, &checksum, error);
@@ -62,7 +80,8 @@ int cmd_rdb(int argc, char **argv)
 	struct arguments arguments;
 	struct rdb_file file;
 	struct error error;
-	const char *path, *format;
+	const char *path;
+	enum format format;
 	bool whole;
 	int code = command_arguments("rdb", argc, argv, &arguments);
 
@@ -70,9 +89,8 @@ int cmd_rdb(int argc, char **argv)
 		return code;
 	error_clear(&error);
 	path = arguments_word(&arguments, 0);
-	format = arguments_given(&arguments, "format") ? arguments_value(&arguments, "format") : "summary";
-	if (strcmp(format, "summary") != 0 && strcmp(format, "keys") != 0) {
-		error_set(&error, ERROR_USAGE, "--format takes summary or keys");
+	if (!find_format(arguments_given(&arguments, "format") ? arguments_value(&arguments, "format") : "summary", &format)) {
+		error_set(&error, ERROR_USAGE, "--format takes summary, keys or jsonl");
 		return command_fail("rdb", &error);
 	}
 	if (!path) {
@@ -82,7 +100,7 @@ int cmd_rdb(int argc, char **argv)
 	}
 	if (!rdb_file_open(&file, path, &error))
 		return command_fail("rdb", &error);
-	whole = show(&file, strcmp(format, "keys") == 0, &error);
+	whole = show(&file, format, &error);
 	rdb_file_close(&file);
 	if (whole)
 		return ERROR_NONE;

@@ -13,6 +13,7 @@
 
 struct rdb_file {
 	const char *path;
+	int fd;
 	const uint8_t *data;
 	uint64_t size;
 	uint64_t at;       /* the next event's first byte */
@@ -20,6 +21,11 @@ struct rdb_file {
 	uint64_t unloaded; /* bytes given back to the system */
 	uint64_t crc;
 	struct snapshot_decoder *decoder;
+	/* keys read again; made when they are first needed */
+	struct snapshot_decoder *rereader;
+	uint8_t *reread_room;
+	uint64_t reread_start; /* the part of `data` that the last one loaded, if any */
+	uint64_t reread_end;
 };
 
 /* NONE: the server was told to write none, or is older than they are. */
@@ -33,6 +39,10 @@ void rdb_file_close(struct rdb_file *file);
  * is an error in the event's place. False: the file is damaged or cut off, ERROR_SOURCE with the offset. Not to be called after
  * the end or an error. */
 bool rdb_file_next(struct rdb_file *file, struct event *event, enum rdb_checksum *checksum, struct error *error) WARN_UNUSED;
+
+/* A key that rdb_file_next() has handed out before, again: its database, start and end. Its slices are valid until the next call. */
+bool rdb_file_read(struct rdb_file *file, uint32_t db, uint64_t start, uint64_t end, struct event *event,
+		   struct error *error) WARN_UNUSED;
 
 #define RDB_KEY_TYPE_ROOM 16
 /* The name of a key's type; for a value of a module, the module's own name for it, as the server's TYPE tells it. */

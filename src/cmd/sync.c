@@ -72,7 +72,8 @@ static bool read_options(const struct arguments *arguments, struct task_options 
 	while ((assignment = arguments_next(arguments, "set", &cursor))) {
 		char origin[256];
 
-		snprintf(origin, sizeof(origin), "--set %.*s", (int)strcspn(assignment, "="), assignment);
+		/* Without the value, which may be a secret. */
+		snprintf(origin, sizeof(origin), "--set %.*s", (int)strcspn(assignment, "=") + 1, assignment);
 		if (!task_options_set(options, assignment, origin, error))
 			return false;
 	}

@@ -220,6 +220,11 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 			.restore_absolute_ttl = valkey || info->version >= VERSION(5, 0, 0),
 			.restore_replace = valkey || info->version >= VERSION(3, 0, 0),
 			.functions = valkey || info->version >= VERSION(7, 0, 0),
+			.hset_many = valkey || info->version >= VERSION(4, 0, 0),
+			.streams = valkey || info->version >= VERSION(5, 0, 0),
+			.consumers = valkey || info->version >= VERSION(6, 2, 0),
+			.stream_counters = valkey || info->version >= VERSION(7, 0, 0),
+			.field_expiry = info->version >= (valkey ? VERSION(9, 0, 0) : VERSION(7, 4, 0)),
 			.valkey_rdb = info->rdb_version >= 80,
 			.rdb_version = info->rdb_version,
 		};
@@ -229,6 +234,11 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 		abilities.restore_absolute_ttl = one.restore_absolute_ttl && (first || abilities.restore_absolute_ttl);
 		abilities.restore_replace = one.restore_replace && (first || abilities.restore_replace);
 		abilities.functions = one.functions && (first || abilities.functions);
+		abilities.hset_many = one.hset_many && (first || abilities.hset_many);
+		abilities.streams = one.streams && (first || abilities.streams);
+		abilities.consumers = one.consumers && (first || abilities.consumers);
+		abilities.stream_counters = one.stream_counters && (first || abilities.stream_counters);
+		abilities.field_expiry = one.field_expiry && (first || abilities.field_expiry);
 		abilities.valkey_rdb = one.valkey_rdb && (first || abilities.valkey_rdb);
 		if (bulk_max < abilities.bulk_max)
 			abilities.bulk_max = bulk_max;

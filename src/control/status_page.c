@@ -20,12 +20,29 @@ const char *status_page_phase(enum link_phase phase)
 
 /* ---- JSON ---- */
 
+/* Servers' texts may hold any bytes (an error that quotes an argument), and a text may be cut within a character: what is no UTF-8 becomes '?'. */
+static json_t *text_json(const char *text)
+{
+	json_t *string = json_string(text);
+	char *copy;
+
+	if (string)
+		return string;
+	copy = memory_strdup(text);
+	for (char *p = copy; *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	string = json_string(copy);
+	free(copy);
+	return string;
+}
+
 static json_t *error_json(const struct error *error)
 {
 	if (error->kind == ERROR_NONE)
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:i}", "kind", error_kind_name(error->kind), "text", error->text, "hint", error->hint, "exit_code",
-			 (int)error->kind);
+	return json_pack("{s:s, s:o, s:o, s:i}", "kind", error_kind_name(error->kind), "text", text_json(error->text), "hint",
+			 text_json(error->hint), "exit_code", (int)error->kind);
 }
 
 static json_t *number_or_null(int64_t number)
@@ -45,18 +62,18 @@ static json_t *link_json(const struct link_status *link)
 	const struct applier_status *applier = &link->applier;
 	json_t *root = json_object();
 
-	json_object_set_new(root, "source", json_string(link->source));
+	json_object_set_new(root, "source", text_json(link->source));
 	json_object_set_new(root, "state", json_string(status_page_phase(link->phase)));
 	json_object_set_new(root, "connected", json_boolean(link->connected));
 	json_object_set_new(root, "caught_up", json_boolean(applier->caught_up));
-	json_object_set_new(root, "waiting_for", applier->waiting_for[0] ? json_string(applier->waiting_for) : json_null());
+	json_object_set_new(root, "waiting_for", applier->waiting_for[0] ? text_json(applier->waiting_for) : json_null());
 	json_object_set_new(root, "error", error_json(&link->error));
 	json_object_set_new(root, "snapshot",
 			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "bytes_total", (json_int_t)link->snapshot_bytes_total, "bytes_done",
 				      (json_int_t)applier->snapshot_bytes_done, "keys_total", (json_int_t)link->snapshot_keys_total, "keys_done", (json_int_t)applier->sink.keys, "keys_expired",
-				      (json_int_t)applier->expired_keys));
+				      (json_int_t)applier->dispatch.expired_keys));
 	json_object_set_new(root, "position",
-			    json_pack("{s:s, s:o, s:o, s:I}", "replid", link->origin.replid, "received", number_or_null(link->received_offset),
+			    json_pack("{s:o, s:o, s:o, s:I}", "replid", text_json(link->origin.replid), "received", number_or_null(link->received_offset),
 				      "applied", number_or_null(applier->applied_offset), "generation", (json_int_t)link->origin.generation));
 	json_object_set_new(root, "lag",
 			    json_pack("{s:o, s:o}", "seconds", applier->lag_ms < 0 ? json_null() : json_real((double)applier->lag_ms / 1000), "bytes",
@@ -66,8 +83,10 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "spool",
 			    json_pack("{s:I, s:I}", "bytes", (json_int_t)link->spool_bytes, "disk_bytes", (json_int_t)link->spool_disk_bytes));
 	json_object_set_new(root, "counters",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_applied", (json_int_t)applier->sink.commands,
-				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->left_out,
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "keys_rewritten",
+				      (json_int_t)applier->dispatch.rewritten_keys, "keys_lossy", (json_int_t)applier->dispatch.lossy_keys,
+				      "commands_applied", (json_int_t)applier->sink.commands,
+				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->dispatch.left_out,
 				      "keys_skipped", (json_int_t)applier->sink.skipped_keys, "conflicts", (json_int_t)applier->sink.conflicts,
 				      "script_errors", (json_int_t)applier->sink.script_errors, "redirections",
 				      (json_int_t)applier->sink.redirections, "retries", (json_int_t)applier->sink.retries));
@@ -84,7 +103,7 @@ char *status_page_json(const struct task_status *status)
 	char since[32];
 	char *text;
 
-	json_object_set_new(root, "task", json_string(status->name));
+	json_object_set_new(root, "task", text_json(status->name));
 	json_object_set_new(root, "state", json_string(task_state_name(status->state)));
 	json_object_set_new(root, "since", json_string(clock_format_rfc3339(status->since_ms, since)));
 	json_object_set_new(root, "error", error_json(&status->error));

@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Links of shards that are gone stay in the list. */
+#define LINKS_MAX (16 * TOPOLOGY_SHARDS_MAX)
+
 struct work_dir {
 	char *path;
 	int lock;
@@ -70,17 +73,39 @@ static bool take_lock(struct work_dir *dir, struct error *error)
 	return true;
 }
 
+static bool is_link(json_t *link)
+{
+	json_t *folder = json_object_get(link, "folder"), *members = json_object_get(link, "members"), *member;
+	size_t i;
+
+	json_array_foreach(members, i, member)
+		if (!json_is_string(member))
+			return false;
+	return json_is_array(members) && json_is_integer(folder) && json_integer_value(folder) >= 0;
+}
+
+static bool are_links(json_t *links)
+{
+	size_t i;
+	json_t *link;
+
+	json_array_foreach(links, i, link)
+		if (!is_link(link))
+			return false;
+	return json_is_array(links) && json_array_size(links) <= LINKS_MAX;
+}
+
 static bool read_links(struct work_dir *dir, struct error *error)
 {
 	char *path = memory_printf("%s/links.json", dir->path);
-	json_error_t fault;
+	json_error_t fault = {.text = "its form is another one"};
 	bool ok = true;
 
 	if (access(path, F_OK) < 0) {
 		dir->links = json_array();
 	} else {
 		dir->links = json_load_file(path, 0, &fault);
-		if (!json_is_array(dir->links)) {
+		if (!are_links(dir->links)) {
 			error_set(error, ERROR_USAGE, "%s is not what keyferry writes there: %s", path, fault.text);
 			error_hint(error, "Restore the file, or begin anew with an empty work directory");
 			ok = false;
@@ -94,12 +119,16 @@ static bool write_links(struct work_dir *dir, struct error *error)
 {
 	char *path = memory_printf("%s/links.json", dir->path);
 	char *beside = memory_printf("%s/links.json.new", dir->path);
-	bool ok = json_dump_file(dir->links, beside, JSON_INDENT(1)) == 0 && rename(beside, path) == 0;
+	int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	/* On the disk before it takes the other's place: without it the work directory is worth nothing. */
+	bool ok = file >= 0 && json_dumpfd(dir->links, file, JSON_INDENT(1)) == 0 && fsync(file) == 0 && rename(beside, path) == 0;
 
 	if (!ok) {
 		error_set_errno(error, ERROR_USAGE, errno, "cannot write %s", beside);
 		error_hint(error, "Make room in the work directory, and make it writable");
 	}
+	if (file >= 0)
+		close(file);
 	free(path);
 	free(beside);
 	return ok;
@@ -138,7 +167,8 @@ bool work_dir_has_links(const struct work_dir *dir)
 
 /* ---- shards and folders ---- */
 
-static void add_member(json_t *members, const struct endpoint *endpoint)
+/* Its place among the members; -1: it is none. */
+static int member_at(json_t *members, const struct endpoint *endpoint)
 {
 	char text[ENDPOINT_TEXT_MAX];
 	size_t i;
@@ -147,78 +177,98 @@ static void add_member(json_t *members, const struct endpoint *endpoint)
 	endpoint_format(endpoint, text);
 	json_array_foreach(members, i, known)
 		if (strcmp(json_string_value(known), text) == 0)
-			return;
-	json_array_append_new(members, json_string(text));
+			return (int)i;
+	return -1;
 }
 
-static bool is_member(json_t *members, const struct endpoint *endpoint)
+/* Where a replica has gone from one shard to another it counts for its new one. */
+static void set_member(struct work_dir *dir, size_t link, const struct endpoint *endpoint)
 {
 	char text[ENDPOINT_TEXT_MAX];
 	size_t i;
-	json_t *known;
+	json_t *other;
 
-	endpoint_format(endpoint, text);
-	json_array_foreach(members, i, known)
-		if (json_is_string(known) && strcmp(json_string_value(known), text) == 0)
-			return true;
-	return false;
+	json_array_foreach(dir->links, i, other) {
+		json_t *members = json_object_get(other, "members");
+		int at = member_at(members, endpoint);
+
+		if (i != link && at >= 0)
+			json_array_remove(members, (size_t)at);
+		else if (i == link && at < 0)
+			json_array_append_new(members, json_string(endpoint_format(endpoint, text)));
+	}
 }
 
-static bool belongs(json_t *link, const struct shard *shard)
-{
-	json_t *members = json_object_get(link, "members");
+#define NO_LINK SIZE_MAX
 
-	if (is_member(members, &shard->master))
-		return true;
-	for (uint32_t i = 0; i < shard->replica_count; i++)
-		if (is_member(members, &shard->replicas[i]))
-			return true;
-	return false;
-}
-
-static json_t *link_of(struct work_dir *dir, const struct shard *shard, const bool *taken)
+/* The first link that is not taken and has a member at any of these addresses. */
+static size_t find_link(struct work_dir *dir, const struct endpoint *endpoints, uint32_t count, const bool *taken)
 {
 	size_t i;
 	json_t *link;
-	json_int_t next = 0;
 
-	json_array_foreach(dir->links, i, link) {
-		if (!(i < TOPOLOGY_SHARDS_MAX && taken[i]) && belongs(link, shard))
-			return link;
+	json_array_foreach(dir->links, i, link)
+		for (uint32_t j = 0; j < count && !taken[i]; j++)
+			if (member_at(json_object_get(link, "members"), &endpoints[j]) >= 0)
+				return i;
+	return NO_LINK;
+}
+
+static size_t new_link(struct work_dir *dir)
+{
+	json_int_t next = 0;
+	size_t i;
+	json_t *link;
+
+	json_array_foreach(dir->links, i, link)
 		if (json_integer_value(json_object_get(link, "folder")) >= next)
 			next = json_integer_value(json_object_get(link, "folder")) + 1;
+	json_array_append_new(dir->links, json_pack("{s:I, s:[]}", "folder", next, "members"));
+	return json_array_size(dir->links) - 1;
+}
+
+/* Masters choose first: a replica that has come from elsewhere must not lead its new shard to the link of its old one. */
+static void find_links(struct work_dir *dir, const struct topology *source, size_t *links)
+{
+	bool *taken = memory_alloc_zero(json_array_size(dir->links) + source->shard_count, sizeof(*taken));
+
+	for (int step = 0; step < 3; step++) {
+		for (uint32_t i = 0; i < source->shard_count; i++) {
+			const struct shard *shard = &source->shards[i];
+
+			if (step == 0)
+				links[i] = find_link(dir, &shard->master, 1, taken);
+			else if (step == 1 && links[i] == NO_LINK)
+				links[i] = find_link(dir, shard->replicas, shard->replica_count, taken);
+			else if (links[i] == NO_LINK)
+				links[i] = new_link(dir);
+			if (links[i] != NO_LINK)
+				taken[links[i]] = true;
+		}
 	}
-	link = json_pack("{s:I, s:[]}", "folder", next, "members");
-	json_array_append_new(dir->links, link);
-	return link;
+	free(taken);
 }
 
 bool work_dir_assign(struct work_dir *dir, const struct topology *source, const char **paths, uint32_t *ret_gone, struct error *error)
 {
-	bool taken[TOPOLOGY_SHARDS_MAX] = {false};
-	uint32_t used = 0;
+	size_t *links = memory_alloc_zero(source->shard_count, sizeof(*links));
+	bool ok = true;
 
 	dir->folders = memory_alloc_zero(source->shard_count, sizeof(dir->folders[0]));
 	dir->folder_count = source->shard_count;
-	for (uint32_t i = 0; i < source->shard_count; i++) {
+	find_links(dir, source, links);
+	for (uint32_t i = 0; ok && i < source->shard_count; i++) {
 		const struct shard *shard = &source->shards[i];
-		json_t *link = link_of(dir, shard, taken);
-		json_t *members = json_object_get(link, "members");
-		size_t index;
-		json_t *at;
+		json_t *folder = json_object_get(json_array_get(dir->links, links[i]), "folder");
 
-		json_array_foreach(dir->links, index, at)
-			if (at == link && index < TOPOLOGY_SHARDS_MAX)
-				taken[index] = true;
-		used++;
-		add_member(members, &shard->master);
+		set_member(dir, links[i], &shard->master);
 		for (uint32_t j = 0; j < shard->replica_count; j++)
-			add_member(members, &shard->replicas[j]);
-		dir->folders[i] = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder")));
-		if (!make_folder(dir->folders[i], error))
-			return false;
+			set_member(dir, links[i], &shard->replicas[j]);
+		dir->folders[i] = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(folder));
 		paths[i] = dir->folders[i];
+		ok = make_folder(dir->folders[i], error);
 	}
-	*ret_gone = (uint32_t)json_array_size(dir->links) - used;
-	return write_links(dir, error);
+	*ret_gone = (uint32_t)json_array_size(dir->links) - source->shard_count;
+	free(links);
+	return ok && write_links(dir, error);
 }

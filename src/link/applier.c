@@ -17,12 +17,20 @@
 #define PORTION_BYTES (1u << 20)
 #define VIEW_STEP (4u << 20)      /* how much of the spool is looked at at once; more where one event is larger */
 #define UNLOAD_STEP (1u << 20)
-#define RELEASE_STEP (1u << 20)
+#define RELEASE_STEP (16u << 20)  /* at most; the spool gives back whole segments */
 #define STATE_INTERVAL_MS 1000
 #define PUBLISH_INTERVAL_MS 50
+#define LOST_TAIL_MAX (64u << 20) /* of the spool, in a crash: what was received and not yet on the disk */
 #define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
 
-enum run_state { RUNNING, PARKING, PARKED, DRAINING, ENDED };
+enum run_state {
+	RUNNING,
+	PARKING,
+	PARKED,
+	DRAINING,
+	STUCK, /* failed at an event that could not be decoded or sent; what lies before it is still answered */
+	ENDED,
+};
 
 struct applier {
 	struct applier_options options;
@@ -42,7 +50,8 @@ struct applier {
 	struct timer *limit_timer, *state_timer, *publish_timer, *deadline;
 	struct idle *again;
 	uint64_t released, unloaded;
-	struct link_state saved;
+	struct link_state saved;           /* what the state file says */
+	bool save_failed;                  /* at the last attempt */
 	uint64_t applied_at_start;
 	bool running;                      /* within run(): callbacks of the sink do not enter it again */
 	pthread_mutex_t lock;              /* of `published` */
@@ -63,12 +72,17 @@ static void note(struct applier *applier, enum log_level level, const char *form
 	applier->events->note(applier->owner, (int)level, text);
 }
 
-static void fail(struct applier *applier, const struct error *error)
+static void fail(struct applier *applier, enum run_state state, const struct error *error)
 {
-	if (applier->run_state == ENDED)
-		return;
-	applier->run_state = ENDED;
-	applier->events->failed(applier->owner, error);
+	bool told = applier->run_state == STUCK || applier->run_state == ENDED;
+
+	/* What is in flight at a failed target will not be answered any more. */
+	if (applier->run_state == DRAINING)
+		timer_start(applier->deadline, 0);
+	if (applier->run_state != ENDED)
+		applier->run_state = state;
+	if (!told)
+		applier->events->failed(applier->owner, error);
 }
 
 /* ---- position, state, lag ---- */
@@ -107,7 +121,8 @@ static void save_state(struct applier *applier, bool clean)
 	state.place.db = state.db;
 	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean)
 		return;
-	if (link_state_write(applier->options.state_path, &state, &error))
+	applier->save_failed = !link_state_write(applier->options.state_path, &state, &error);
+	if (!applier->save_failed)
 		applier->saved = state;
 	else
 		note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
@@ -144,7 +159,7 @@ static void publish(struct applier *applier)
 	status.snapshot_bytes_done = status.position < snapshot_end ? status.position : snapshot_end;
 	status.bytes_done = status.position - applier->applied_at_start;
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
-	dispatch_counters(applier->dispatch, &status.expired_keys, &status.left_out);
+	status.dispatch = dispatch_counters(applier->dispatch);
 	if (applier->sink) {
 		status.sink = sink_counters(applier->sink);
 		snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", sink_waiting_for(applier->sink));
@@ -186,16 +201,21 @@ static enum parse decode(struct applier *applier, struct slice in, struct event 
 /* An event that is not whole while the spool is full: it can never be. */
 static void check_stuck(struct applier *applier)
 {
+	bool transaction = dispatch_in_transaction(applier->dispatch);
 	char place[EVENT_PLACE_MAX];
 	struct error error;
+	uint64_t position;
+	uint32_t db;
 
-	if (spool_room(applier->options.spool) > 0 || !sink_idle(applier->sink) || applier->released < applier->position)
+	low_water(applier, &position, &db);
+	if (spool_room(applier->options.spool) > 0 || applier->released < position)
 		return;
 	error_set(&error, ERROR_CONFLICT, "one %s at %s is larger than the spool may be (%llu bytes, spool.max_size)",
-		  applier->snapshot ? "value" : "command", event_place_text(offset_at(applier, applier->position), applier->position, place),
+		  applier->snapshot ? "value" : transaction ? "transaction, up to the command" : "command",
+		  event_place_text(offset_at(applier, applier->position), applier->position, place),
 		  (unsigned long long)applier->options.task->spool_max_size);
 	error_hint(&error, "Raise spool.max_size above the size of the largest value of the source");
-	fail(applier, &error);
+	fail(applier, STUCK, &error);
 }
 
 static bool may_go_on(struct applier *applier)
@@ -224,6 +244,18 @@ static uint64_t available(const struct applier *applier)
 		end = snapshot_end;
 	/* After a crash the spool may end before what was applied: the source sends it again. */
 	return end > applier->position ? end - applier->position : 0;
+}
+
+/* What cannot be decoded does not get better by waiting; a decoder knows no replication offset. */
+static void name_damage(const struct applier *applier, struct error *error)
+{
+	char place[EVENT_PLACE_MAX];
+
+	if (!applier->snapshot)
+		error_prefix(error, "%s", event_place_text(offset_at(applier, applier->position), applier->position, place));
+	if (!error->hint[0])
+		error_hint(error, "The source sent what keyferry does not understand, or the work directory is damaged: begin anew with "
+			   "an empty work directory and target.existing: merge; should it come again, please report it");
 }
 
 /* Handles what was decoded. False: the link has to stop. */
@@ -275,6 +307,7 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 			return PORTION_MORE;
 		switch (decode(applier, slice_make(data + at, (size_t)(len - at)), &event, &need, &scanned, error)) {
 		case PARSE_BAD:
+			name_damage(applier, error);
 			return PORTION_FAILED;
 		case PARSE_MORE:
 			applier->need = need;
@@ -311,16 +344,38 @@ static void let_go(struct applier *applier)
 	}
 }
 
+/* Gives the spool back what is applied; never what the state file does not know of yet, for after a crash it says where to begin. */
 static void release(struct applier *applier, bool all)
 {
+	uint64_t segment = applier->options.task->spool_segment_size;
+	uint64_t step = segment && segment < RELEASE_STEP ? segment : RELEASE_STEP;
 	uint64_t position;
 	uint32_t db;
 
 	low_water(applier, &position, &db);
-	if (position - applier->released < RELEASE_STEP && !all)
+	if (position <= applier->released || (position - applier->released < step && !all))
 		return;
-	spool_release(applier->options.spool, position);
-	applier->released = position;
+	if (!applier->save_failed) /* else the timer tries */
+		save_state(applier, false);
+	if (applier->saved.generation != applier->generation || applier->saved.position > spool_end(applier->options.spool))
+		return;
+	spool_release(applier->options.spool, applier->saved.position);
+	applier->released = applier->saved.position;
+}
+
+/* There is an event, or a transaction, that is not whole yet, and everything before it is answered. */
+static bool awaits_rest(const struct applier *applier)
+{
+	return (applier->need > 0 || dispatch_in_transaction(applier->dispatch)) && sink_idle(applier->sink);
+}
+
+/* If the spool is full now, then for good: unless a release makes room. */
+static void make_room(struct applier *applier)
+{
+	if (spool_room(applier->options.spool) > 0)
+		return;
+	release(applier, true);
+	check_stuck(applier);
 }
 
 static void start_generation(struct applier *applier, const struct link_state *state);
@@ -353,12 +408,11 @@ static void run(struct applier *applier)
 	let_go(applier);
 	applier->running = false;
 	if (portion == PORTION_FAILED) {
-		fail(applier, &error);
+		fail(applier, STUCK, &error);
 	} else if (portion == PORTION_MORE) {
 		idle_start(applier->again);
-	} else if (applier->need > 0 && sink_idle(applier->sink)) {
-		release(applier, true);
-		check_stuck(applier);
+	} else if (awaits_rest(applier)) {
+		make_room(applier);
 	}
 }
 
@@ -393,13 +447,13 @@ static void on_applied(void *owner)
 	release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
 		check_quiet(applier);
-	else if (dispatch_at_barrier(applier->dispatch))
+	else if (dispatch_at_barrier(applier->dispatch) || awaits_rest(applier))
 		idle_start(applier->again);
 }
 
 static void on_sink_failed(void *owner, const struct error *error)
 {
-	fail(owner, error);
+	fail(owner, ENDED, error);
 }
 
 static void on_sink_note(void *owner, int log_level, const char *text)
@@ -412,6 +466,14 @@ static void on_sink_note(void *owner, int log_level, const char *text)
 static const struct sink_events sink_callbacks = {on_room, on_applied, on_sink_failed, on_sink_note};
 
 /* ---- generations ---- */
+
+/* Up to where the run before may have sent: as far as it had received. A crash takes the spool's newest bytes with it, hence the margin. */
+static uint64_t sent_before(const struct applier *applier, const struct link_state *state)
+{
+	uint64_t end = spool_end(applier->options.spool);
+
+	return (end > state->position ? end : state->position) + LOST_TAIL_MAX;
+}
 
 /* Begins with the spool's present generation; at `state` when it belongs to it. */
 static void start_generation(struct applier *applier, const struct link_state *state)
@@ -432,7 +494,7 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		.in_flight_bytes = task->in_flight_bytes,
 		.connect_timeout_ms = task->connect_timeout_ms,
 		.silence_timeout_ms = task->repl_timeout_ms,
-		.resumed = state && !state->clean,
+		.sent_before = state && !state->clean ? sent_before(applier, state) : 0,
 	};
 
 	applier->generation = spool_origin(spool).generation;
@@ -462,6 +524,9 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	options.db = state ? state->db : 0;
 	applier->sink = sink_new(&options, &sink_callbacks, applier);
 	dispatch_begin(applier->dispatch, applier->sink, state || applier->generation > 1);
+	/* From now on more may have been sent than the state file says. */
+	if (state && state->clean)
+		save_state(applier, false);
 	publish(applier);
 }
 
@@ -497,6 +562,9 @@ static void on_deadline(void *owner)
 
 void applier_park(struct applier *applier)
 {
+	/* Parked still: the source insisted on another full resync before anything of the last one came. */
+	if (applier->run_state == PARKED)
+		applier->events->parked(applier->owner);
 	if (applier->run_state != RUNNING)
 		return;
 	applier->run_state = PARKING;
@@ -538,6 +606,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.only_link = options->only_link,
 		.name = options->name,
 		.lag = &applier->lag,
+		.note = on_sink_note,
 		.go_on = on_go_on,
 		.owner = applier,
 	};

@@ -10,6 +10,7 @@
 #ifndef KEYFERRY_LINK_APPLIER_H
 #define KEYFERRY_LINK_APPLIER_H
 
+#include "link/dispatch.h"
 #include "link/state.h"
 #include "sink/sink.h"
 #include "source/heartbeat.h"
@@ -56,8 +57,7 @@ struct applier_status {
 	uint64_t snapshot_bytes_done;
 	uint64_t bytes_done;      /* spool bytes applied since start */
 	int64_t lag_ms;           /* -1: not known yet */
-	uint64_t expired_keys;    /* of the snapshot, past their time when they came by: not created */
-	uint64_t left_out;        /* keys and commands that the selection leaves out */
+	struct dispatch_counters dispatch;
 	struct sink_counters sink;
 	char waiting_for[256];    /* or "" */
 };

@@ -1,13 +1,19 @@
 #include "link/dispatch.h"
 
+#include "base/buffer.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "link/rewrite.h"
 #include "link/selection.h"
 #include "route/route.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MASTERS_MAX TOPOLOGY_SHARDS_MAX
+#define DIRECT_MAX (64u << 10) /* bytes of commands that a key is rewritten to in one transaction; more go the long way */
+#define KEY_MAX (512u << 20)
 
 enum barrier { BARRIER_NONE, BARRIER_BEFORE, BARRIER_AFTER };
 
@@ -22,13 +28,24 @@ struct dispatch {
 	/* an event for all masters waits for what came before it, or is waited for */
 	enum barrier barrier;
 	struct event barrier_event;
+	uint16_t barrier_flags; /* of its units */
 	struct slice library_arguments[4]; /* the command that a library or script of the snapshot becomes */
 	/* a command waits until the target has told its keys */
 	struct command_table *learned;
 	struct learner *learner;
 	bool learning, learned_it;
 	struct event unknown;
-	uint64_t expired_keys, left_out;
+	/* a key that is being rewritten */
+	struct rewrite *rewrite;
+	bool rewriting, place_next;
+	uint32_t place_argc;        /* RENAME, once all parts are there; the rewrite keeps it */
+	struct slice *place_argv;
+	struct event rewrite_event;
+	struct buffer rewrite_key;  /* of the event */
+	uint16_t rewrite_slot;
+	uint64_t retries_before;    /* units the sink had sent again when it began */
+	struct buffer transaction_bytes; /* of a small one */
+	struct dispatch_counters counters;
 };
 
 static void progress(struct dispatch *dispatch, uint64_t position)
@@ -48,9 +65,10 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 			       parts[i].argc, parts[i].argv);
 }
 
-static void begin_barrier(struct dispatch *dispatch, const struct event *event)
+static void begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags)
 {
 	dispatch->barrier_event = *event;
+	dispatch->barrier_flags = flags;
 	dispatch->barrier = BARRIER_BEFORE;
 }
 
@@ -111,7 +129,7 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
 			return true;
 		}
-		begin_barrier(dispatch, event);
+		begin_barrier(dispatch, event, 0);
 		return true;
 	case ROUTE_ANY:
 		sink_command(dispatch->sink, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0, dispatch->db_stream);
@@ -133,7 +151,7 @@ static bool handle_transaction(struct dispatch *dispatch, const struct event *ev
 	}
 	if (event->edge == TRANSACTION_INSIDE) {
 		if (selection == SELECTION_LEAVE) {
-			dispatch->left_out++;
+			dispatch->counters.left_out++;
 			return true;
 		}
 		if (selection == SELECTION_HEARTBEAT)
@@ -148,7 +166,7 @@ static bool handle_transaction(struct dispatch *dispatch, const struct event *ev
 	}
 	transaction_add(transaction, event->raw);
 	sink_transaction(dispatch->sink, transaction->start, event->end, transaction->has_slot ? transaction->slot : 0, transaction->db,
-			 dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
+			 transaction->db_after, dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
 			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
 	return true;
 }
@@ -165,11 +183,140 @@ static bool handle_command(struct dispatch *dispatch, const struct event *event,
 		return handle_transaction(dispatch, event, selection, error);
 	if (selection != SELECTION_COPY) {
 		if (selection == SELECTION_LEAVE)
-			dispatch->left_out++;
+			dispatch->counters.left_out++;
 		progress(dispatch, event->end);
 		return true;
 	}
 	return send_command(dispatch, event, error);
+}
+
+/* ---- rewriting ---- */
+
+static bool replaces(const struct dispatch *dispatch)
+{
+	return dispatch->own_data || dispatch->options.task->conflict == CONFLICT_OVERWRITE;
+}
+
+static void rewritten(struct dispatch *dispatch, const struct event *event)
+{
+	const char *losses = rewrite_losses(dispatch->rewrite);
+	char key[160], text[512];
+
+	dispatch->counters.rewritten_keys++;
+	if (!losses[0])
+		return;
+	dispatch->counters.lossy_keys++;
+	snprintf(text, sizeof(text), "key %s (database %u) is in the target less %s, which %s has no command for (target.downgrade: lossy)",
+		 slice_quote(event->key, key, sizeof(key)), event->db, losses, dispatch->options.abilities.name);
+	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
+}
+
+enum direct { DIRECT_DONE, DIRECT_TOO_LARGE, DIRECT_FAILED };
+
+/* A small key as one transaction: nobody sees half of it, and sending it again does no harm. */
+static enum direct send_direct(struct dispatch *dispatch, const struct event *event, uint16_t slot, struct error *error)
+{
+	struct buffer *bytes = &dispatch->transaction_bytes;
+	uint32_t replies = 2, argc;
+	enum rewrite_answer answer;
+	struct slice *argv;
+	bool fits;
+
+	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), dispatch->valkey, &dispatch->options.abilities, REWRITE_DIRECT, error))
+		return DIRECT_FAILED;
+	buffer_clear(bytes);
+	fits = resp_command_write_strings(bytes, "MULTI", NULL);
+	while ((answer = rewrite_next(dispatch->rewrite, &argc, &argv, error)) == REWRITE_COMMAND) {
+		if (!fits || !resp_command_write(bytes, argc, argv))
+			return DIRECT_TOO_LARGE;
+		replies++;
+	}
+	if (answer == REWRITE_FAILED)
+		return DIRECT_FAILED;
+	if (!resp_command_write_strings(bytes, "EXEC", NULL))
+		return DIRECT_TOO_LARGE;
+	sink_encoded(dispatch->sink, event, event->end, slot, dispatch->db_stream, UNIT_KEY | UNIT_TRANSACTION | UNIT_REPLAY_SAFE | UNIT_COUNTED,
+		     buffer_readable(bytes), replies);
+	rewritten(dispatch, event);
+	return DIRECT_DONE;
+}
+
+static bool begin_rewriting(struct dispatch *dispatch, struct error *error)
+{
+	dispatch->rewriting = true;
+	dispatch->place_next = false;
+	dispatch->retries_before = sink_counters(dispatch->sink).retries;
+	return rewrite_begin(dispatch->rewrite, &dispatch->rewrite_event, slot_of_key(dispatch->rewrite_event.key), dispatch->valkey,
+			     &dispatch->options.abilities, replaces(dispatch) ? REWRITE_RENAME : REWRITE_RENAMENX, error);
+}
+
+static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint16_t slot, struct error *error)
+{
+	if (replaces(dispatch) && event->value.len <= DIRECT_MAX / 2) {
+		switch (send_direct(dispatch, event, slot, error)) {
+		case DIRECT_DONE:
+			return true;
+		case DIRECT_FAILED:
+			return false;
+		case DIRECT_TOO_LARGE:
+			break;
+		}
+	}
+	dispatch->rewrite_event = *event;
+	/* The decoder's memory, where the key may lie, is used again by then. */
+	buffer_clear(&dispatch->rewrite_key);
+	if (!buffer_append_slice(&dispatch->rewrite_key, event->key)) {
+		error_set(error, ERROR_CONFLICT, "a key of %zu bytes is too long to be rewritten", event->key.len);
+		return false;
+	}
+	dispatch->rewrite_event.key = buffer_readable(&dispatch->rewrite_key);
+	dispatch->rewrite_slot = slot;
+	return begin_rewriting(dispatch, error);
+}
+
+/* Sends as much as there is room for. */
+static enum dispatch_state go_on_rewriting(struct dispatch *dispatch, struct error *error)
+{
+	const struct event *event = &dispatch->rewrite_event;
+	struct slice *argv;
+	uint32_t argc;
+
+	while (sink_has_room(dispatch->sink)) {
+		if (dispatch->place_next) {
+			/* All parts have to be there, once: what was sent again may have been added twice. */
+			if (!sink_idle(dispatch->sink))
+				return DISPATCH_WAITS;
+			if (sink_counters(dispatch->sink).retries != dispatch->retries_before) {
+				if (!begin_rewriting(dispatch, error))
+					return DISPATCH_FAILED;
+				continue;
+			}
+		}
+		if (dispatch->place_next) {
+			dispatch->place_next = false;
+			sink_arguments(dispatch->sink, event, event->start, dispatch->rewrite_slot, dispatch->db_stream,
+				       UNIT_KEY | UNIT_PLACE, dispatch->place_argc, dispatch->place_argv);
+			continue;
+		}
+		switch (rewrite_next(dispatch->rewrite, &argc, &argv, error)) {
+		case REWRITE_COMMAND:
+			sink_arguments(dispatch->sink, event, event->start, dispatch->rewrite_slot, dispatch->db_stream, 0, argc, argv);
+			break;
+		case REWRITE_PLACE:
+			dispatch->place_argc = argc;
+			dispatch->place_argv = argv;
+			dispatch->place_next = true;
+			break;
+		case REWRITE_END:
+			dispatch->rewriting = false;
+			progress(dispatch, event->end);
+			rewritten(dispatch, event);
+			return DISPATCH_READY;
+		case REWRITE_FAILED:
+			return DISPATCH_FAILED;
+		}
+	}
+	return DISPATCH_WAITS;
 }
 
 static bool handle_key(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -181,19 +328,22 @@ static bool handle_key(struct dispatch *dispatch, const struct event *event, str
 		return false;
 	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. */
 	if (selection == SELECTION_COPY && event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
-		dispatch->expired_keys++;
+		dispatch->counters.expired_keys++;
 		selection = SELECTION_HEARTBEAT;
 	}
 	if (selection != SELECTION_COPY) {
 		if (selection == SELECTION_LEAVE)
-			dispatch->left_out++;
+			dispatch->counters.left_out++;
 		progress(dispatch, event->end);
 		return true;
 	}
 	if (!check_database(dispatch, event, error))
 		return false;
 	slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
-	return sink_key(dispatch->sink, event, slot, dispatch->valkey, error);
+	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
+		return send_rewritten(dispatch, event, slot, error);
+	sink_key(dispatch->sink, event, slot, dispatch->valkey);
+	return true;
 }
 
 /* A function library or a script body of the snapshot becomes a command for all masters. */
@@ -225,7 +375,7 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 	command.argv[argc++] = event->value;
 	command.argc = argc;
 	if (sink_is_cluster(dispatch->sink))
-		begin_barrier(dispatch, &command);
+		begin_barrier(dispatch, &command, flags);
 	else
 		sink_arguments(dispatch->sink, &command, event->end, 0, dispatch->db_stream, flags, argc, command.argv);
 	return true;
@@ -282,22 +432,29 @@ static bool pass_barrier(struct dispatch *dispatch)
 	}
 	masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
 	for (uint32_t i = 0; i < masters; i++)
-		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
-			       event->argv);
+		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream,
+			       dispatch->barrier_flags, event->argc, event->argv);
 	sink_flush(dispatch->sink);
 	dispatch->barrier = BARRIER_AFTER;
 	return false;
 }
 
+bool dispatch_in_transaction(const struct dispatch *dispatch)
+{
+	return dispatch->transaction.open;
+}
+
 bool dispatch_at_barrier(const struct dispatch *dispatch)
 {
-	return dispatch->barrier != BARRIER_NONE;
+	return dispatch->barrier != BARRIER_NONE || dispatch->rewriting;
 }
 
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
 {
 	if (!pass_barrier(dispatch))
 		return DISPATCH_WAITS;
+	if (dispatch->rewriting)
+		return go_on_rewriting(dispatch, error);
 	if (!dispatch->learning)
 		return DISPATCH_READY;
 	if (!dispatch->learned_it)
@@ -315,6 +472,9 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	struct dispatch *dispatch = memory_alloc_zero(1, sizeof(*dispatch));
 
 	dispatch->options = *options;
+	dispatch->rewrite = rewrite_new();
+	buffer_init(&dispatch->transaction_bytes, DIRECT_MAX);
+	buffer_init(&dispatch->rewrite_key, KEY_MAX);
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -324,6 +484,9 @@ void dispatch_free(struct dispatch *dispatch)
 {
 	if (!dispatch)
 		return;
+	rewrite_free(dispatch->rewrite);
+	buffer_free(&dispatch->transaction_bytes);
+	buffer_free(&dispatch->rewrite_key);
 	learner_free(dispatch->learner);
 	command_table_free(dispatch->learned);
 	transaction_free(&dispatch->transaction);
@@ -337,6 +500,7 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 	dispatch->own_data = own_data;
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;
+	dispatch->rewriting = false;
 	dispatch->transaction.open = false;
 }
 
@@ -366,17 +530,15 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 	case EVENT_PROGRESS:
 		if (!dispatch->transaction.open)
 			break;
-		/* A SELECT inside stays inside; what else asks for nothing is left out. */
 		if (event->argc > 0 && slice_equal_nocase(event->argv[0], SLICE("SELECT")))
-			transaction_add(&dispatch->transaction, event->raw);
+			transaction_select(&dispatch->transaction, event->raw);
 		return true;
 	}
 	progress(dispatch, event->end);
 	return true;
 }
 
-void dispatch_counters(const struct dispatch *dispatch, uint64_t *ret_expired_keys, uint64_t *ret_left_out)
+struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 {
-	*ret_expired_keys = dispatch->expired_keys;
-	*ret_left_out = dispatch->left_out;
+	return dispatch->counters;
 }

@@ -5,6 +5,7 @@
  * Two things make the link wait before the next event is decoded (dispatch_ready):
  *   barrier   a command for all masters of a cluster: what came before is answered first, what comes after waits
  *   learning  a command that is not in the table: the target is asked for its keys
+ *   rewriting a large key that the target cannot take as it is goes there in many commands, as there is room
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_DISPATCH_H
 #define KEYFERRY_LINK_DISPATCH_H
@@ -26,6 +27,7 @@ struct dispatch_options {
 	bool only_link;
 	const char *name;      /* of connections */
 	struct lag *lag;       /* is told of heartbeats */
+	void (*note)(void *owner, int log_level, const char *text);
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
 	void *owner;
 };
@@ -45,10 +47,17 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 enum dispatch_state { DISPATCH_READY, DISPATCH_WAITS, DISPATCH_FAILED };
 /* May the next event be decoded? FAILED fills error. */
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error);
-/* Does it wait for the sink to be idle? */
+/* A transaction's MULTI has come, its EXEC not yet: its bytes are held. */
+bool dispatch_in_transaction(const struct dispatch *dispatch);
+/* Does it wait for the sink to be idle, or to have room? Then dispatch_ready() has to be asked again whenever something was answered. */
 bool dispatch_at_barrier(const struct dispatch *dispatch);
 
-/* keys of the snapshot past their time, not created; keys and commands that the selection leaves out */
-void dispatch_counters(const struct dispatch *dispatch, uint64_t *ret_expired_keys, uint64_t *ret_left_out);
+struct dispatch_counters {
+	uint64_t expired_keys;   /* of the snapshot, past their time: not created */
+	uint64_t left_out;       /* keys and commands that the selection leaves out */
+	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
+	uint64_t lossy_keys;     /* of these, with something left out */
+};
+struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);
 
 #endif

@@ -108,6 +108,9 @@ void learner_free(struct learner *learner)
 
 void learner_ask(struct learner *learner, struct slice name, void (*told)(void *owner, const struct command_info *info), void *owner)
 {
+	/* The answer to an older question, of which nobody wants to know any more, must not pass for this one's. */
+	client_free(learner->client);
+	learner->client = NULL;
 	free(learner->name);
 	learner->name = memory_strndup((const char *)name.data, name.len);
 	learner->told = told;

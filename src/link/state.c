@@ -34,7 +34,8 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 		return false;
 	}
 	json_decref(root);
-	if (format != FORMAT || generation < 0 || position < 0 || db < 0 || db > INT_MAX) {
+	if (format != FORMAT || generation < 0 || position < 0 || db < 0 || db > INT_MAX || version < 0 || version > INT_MAX ||
+	    place_db < 0 || place_db > INT_MAX) {
 		error_set(error, ERROR_USAGE, "%s: format %lld or its numbers are not of this version of keyferry", path, (long long)format);
 		error_hint(error, "Continue with the version that wrote it, or begin anew with an empty work directory");
 		return false;

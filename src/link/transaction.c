@@ -16,6 +16,7 @@ void transaction_begin(struct transaction *transaction, const struct event *mult
 		.open = true,
 		.start = multi->start,
 		.db = multi->db,
+		.db_after = multi->db,
 		.runs = transaction->runs,
 		.run_room = transaction->run_room,
 	};
@@ -36,6 +37,21 @@ void transaction_add(struct transaction *transaction, struct slice bytes)
 		transaction->runs = memory_realloc_array(transaction->runs, transaction->run_room, sizeof(transaction->runs[0]));
 	}
 	transaction->runs[transaction->run_count++] = bytes;
+}
+
+void transaction_select(struct transaction *transaction, struct slice bytes)
+{
+	transaction->select = bytes;
+}
+
+/* The command's database: by the SELECT before the whole for the first one, by its own inside for later ones. */
+static void set_database(struct transaction *transaction, uint32_t db)
+{
+	if (transaction->commands == 0)
+		transaction->db = db;
+	else if (db != transaction->db_after)
+		transaction_add(transaction, transaction->select);
+	transaction->db_after = db;
 }
 
 bool transaction_command(struct transaction *transaction, const struct event *event, bool cluster, struct error *error)
@@ -62,6 +78,7 @@ bool transaction_command(struct transaction *transaction, const struct event *ev
 			transaction->slot = route.slot;
 		}
 	}
+	set_database(transaction, event->db);
 	transaction->commands++;
 	if (event->info && (event->info->flags & COMMAND_SCRIPT))
 		transaction->script = true;

@@ -9,7 +9,9 @@
 struct transaction {
 	bool open;
 	uint64_t start;         /* spool position of MULTI */
-	uint32_t db;            /* selected at MULTI */
+	uint32_t db;            /* of its first command: selected before it */
+	uint32_t db_after;      /* of its last command */
+	struct slice select;    /* SELECT met and not needed yet; data NULL: none */
 	struct slice *runs;     /* bytes to send; neighbours are one run */
 	uint32_t run_count, run_room;
 	uint32_t replies;       /* MULTI, each command, EXEC */
@@ -22,7 +24,9 @@ struct transaction {
 
 void transaction_free(struct transaction *transaction);
 void transaction_begin(struct transaction *transaction, const struct event *multi);
-/* Bytes that go along: a command, a SELECT inside, EXEC. */
+/* A SELECT inside. It goes along only where commands that are copied need it: the target may not have the other databases. */
+void transaction_select(struct transaction *transaction, struct slice bytes);
+/* Bytes that go along: MULTI, a command, EXEC. */
 void transaction_add(struct transaction *transaction, struct slice bytes);
 /* A command that is copied. On a cluster: false when it does not fit into the transaction's slot; the error says why. */
 bool transaction_command(struct transaction *transaction, const struct event *event, bool cluster, struct error *error) WARN_UNUSED;

@@ -57,15 +57,15 @@ static bool load_certificate(SSL_CTX *ssl, const char *certificate, const char *
 	if (!certificate && !key)
 		return true;
 	if (!certificate || !key) {
-		error_set(error, ERROR_USAGE, "tls.%s: set without a %s", key ? "key" : "certificate",
-			  key ? "certificate" : "key");
+		error_set(error, ERROR_USAGE, "tls.%s: set without a %s", key ? "key" : "cert",
+			  key ? "cert" : "key");
 		error_hint(error, "a client certificate needs both; a file that holds both may be named twice");
 		return false;
 	}
-	if (!file_is_readable("tls.certificate", certificate, error) || !file_is_readable("tls.key", key, error))
+	if (!file_is_readable("tls.cert", certificate, error) || !file_is_readable("tls.key", key, error))
 		return false;
 	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1) {
-		error_set(error, ERROR_USAGE, "tls.certificate: %s: %s", certificate, last_reason());
+		error_set(error, ERROR_USAGE, "tls.cert: %s: %s", certificate, last_reason());
 		error_hint(error, "the file must hold the certificate, and those between it and the CA, in PEM form");
 		return false;
 	}

@@ -137,11 +137,11 @@ static void explain_protocol(const struct tls_session *session, unsigned long co
 		return;
 	case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
 		error_set(error, session->blame, "the server asks for a client certificate");
-		error_hint(error, "give one with %s.tls.certificate and %s.tls.key", side(session), side(session));
+		error_hint(error, "give one with %s.tls.cert and %s.tls.key", side(session), side(session));
 		return;
 	case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
 		error_set(error, session->blame, "the server refuses the TLS handshake");
-		error_hint(error, "it may ask for a client certificate: %s.tls.certificate and %s.tls.key", side(session),
+		error_hint(error, "it may ask for a client certificate: %s.tls.cert and %s.tls.key", side(session),
 			   side(session));
 		return;
 	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
@@ -149,7 +149,7 @@ static void explain_protocol(const struct tls_session *session, unsigned long co
 	case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
 	case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
 		error_set(error, session->blame, "the server does not accept the client certificate (%s)", reason ? reason : "");
-		error_hint(error, "check %s.tls.certificate: the server must trust the CA that signed it", side(session));
+		error_hint(error, "check %s.tls.cert: the server must trust the CA that signed it", side(session));
 		return;
 	default:
 		error_set(error, session->blame, "TLS: %s", reason ? reason : "broken by the server");

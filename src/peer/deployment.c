@@ -50,7 +50,11 @@ static void attempts_add(struct attempts *attempts, const struct error *error)
 static bool attempts_fail(const struct deployment *deployment, const struct attempts *attempts, struct error *error)
 {
 	if (attempts->count == 1) {
-		*error = attempts->first;
+		/* It names the node; which side that is, an operator with two of them wants to be told as well. */
+		error_set(error, attempts->first.kind, "%s %s", side(deployment), attempts->first.text);
+		error_hint(error, "%s", attempts->first.hint);
+		if (!error->hint[0])
+			error_hint(error, "check %s.address, and that the server is running and can be reached from here", side(deployment));
 		return false;
 	}
 	error_set(error, deployment->blame, "none of the %u addresses of the %s can be used: %s", attempts->count,

@@ -1,10 +1,10 @@
 #include "sink/encode.h"
 
+#include "base/clock.h"
 #include "wire/crc64.h"
 #include "wire/rdb.h"
 #include "wire/resp.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Footer of a DUMP payload: RDB version (2 bytes, little endian) and CRC64 of all before it (8 bytes, little endian). Source: cluster.c of Redis,
@@ -14,6 +14,8 @@
 #define AROUND_MAX 256
 /* The checksum walk over a large value lets go of its pages this often. */
 #define WALK_STEP (1 << 20)
+/* A payload is longer than the value by type, footer, and what a plain string gains by being unpacked. */
+#define BULK_SLACK 64
 
 static uint8_t *put(uint8_t *at, const void *data, size_t len)
 {
@@ -105,11 +107,18 @@ static uint64_t checksum(const struct event *event, const struct encode_options 
 		size_t part = event->value.len - at < WALK_STEP ? event->value.len - at : WALK_STEP;
 
 		crc = crc64(crc, event->value.data + at, part);
-		if (event->value.len > WALK_STEP)
+		if (options->spool && event->value.len > WALK_STEP)
 			spool_unload(options->spool, value_start + at, value_start + at + part);
 	}
 	put_little_endian(around, version, 2);
 	return crc64(crc, around, 2);
+}
+
+static int64_t time_to_live(int64_t expire_at_ms)
+{
+	int64_t left = expire_at_ms - clock_wall_ms();
+
+	return left > 0 ? left : 1;
 }
 
 static void encode_restore(struct window *window, struct unit *unit, const struct event *event, int version,
@@ -121,7 +130,8 @@ static void encode_restore(struct window *window, struct unit *unit, const struc
 	bool absolute = expires && target->restore_absolute_ttl;
 	bool replace = options->replace && target->restore_replace;
 	bool delete_before = options->replace && !target->restore_replace;
-	bool expire_after = expires && !absolute;
+	/* Where the key may be somebody else's, a command of its own would set the expiry of that one. */
+	bool expire_after = expires && !absolute && options->replace;
 	uint64_t crc = checksum(event, options, (uint16_t)version);
 	uint8_t *memory = window_alloc(window, unit, 2 * AROUND_MAX + 3 * event->key.len + (copy ? event->value.len : 0));
 	uint8_t *at = memory;
@@ -137,7 +147,7 @@ static void encode_restore(struct window *window, struct unit *unit, const struc
 	*at++ = (uint8_t)('4' + (replace ? 1 : 0) + (absolute ? 1 : 0));
 	at = PUT(at, "\r\n$7\r\nRESTORE\r\n");
 	at = put_bulk(at, event->key.data, event->key.len);
-	at = put_number(at, absolute ? event->expire_at_ms : 0);
+	at = put_number(at, !expires || expire_after ? 0 : absolute ? event->expire_at_ms : time_to_live(event->expire_at_ms));
 	at += resp_put_bulk_header(at, 1 + event->value.len + FOOTER_LEN);
 	*at++ = event->type;
 	at = tail = place_value(unit, memory, at, event->value, copy);
@@ -175,50 +185,41 @@ static bool integer_text(const struct event *event, uint8_t digits[24], struct s
 	return true;
 }
 
-static void refuse(struct error *error, const struct event *event, bool valkey, const char *why)
+static bool takes_payload(const struct target_abilities *target, uint8_t type, bool source_valkey)
 {
-	char key[160], place[EVENT_PLACE_MAX];
+	int version = rdb_type_version(type, source_valkey);
 
-	error_set(error, ERROR_CONFLICT, "key %s (%s, database %u, %zu bytes, %s): %s",
-		  slice_quote(event->key, key, sizeof(key)), rdb_type_name(event->type, valkey), event->db, event->value.len,
-		  event_place(event, place), why);
+	return target->valkey_rdb ? version <= 11 || version == 80 : version <= target->rdb_version;
 }
 
-bool encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options,
-		struct error *error)
+/* What SET would be given; false: the string is compressed, or the target cannot SET it with its expiry. */
+static bool set_text(const struct event *event, const struct target_abilities *target, uint8_t digits[24], struct slice *ret)
 {
-	const struct target_abilities *target = &options->target;
-	int version = rdb_type_version(event->type, options->source_valkey);
-	bool known = target->valkey_rdb ? version <= 11 || version == 80 : version <= target->rdb_version;
-	bool set_possible = event->expire_at_ms == EXPIRE_NEVER || target->set_absolute_expiry;
-	char why[200];
-
-	if (event->value.len + 64 > target->bulk_max) {
-		snprintf(why, sizeof(why), "the target takes no argument over %llu bytes (proto-max-bulk-len)",
-			 (unsigned long long)target->bulk_max);
-		refuse(error, event, options->source_valkey, why);
-		error_hint(error, "Raise proto-max-bulk-len on the target (CONFIG SET proto-max-bulk-len ...)");
+	if (event->type != RDB_TYPE_STRING || (event->expire_at_ms != EXPIRE_NEVER && !target->set_absolute_expiry))
 		return false;
-	}
-	if (event->type == RDB_TYPE_STRING && set_possible) {
-		uint8_t digits[24];
-		struct slice text = event->string;
+	*ret = event->string;
+	return event->string.data || integer_text(event, digits, ret);
+}
 
-		if (text.data || integer_text(event, digits, &text)) {
-			encode_set(window, unit, event, text, options);
-			return true;
-		}
-	}
-	if (!known) {
-		snprintf(why, sizeof(why), "%s cannot take its serialised form (RDB type %u, of RDB version %d)", target->name, event->type,
-			 version);
-		refuse(error, event, options->source_valkey, why);
-		error_hint(error, "This version of keyferry does not rewrite values: use a target of the source's version or newer, "
-				  "and of the same family");
+bool encode_possible(const struct event *event, const struct target_abilities *target, bool source_valkey)
+{
+	uint8_t digits[24];
+	struct slice text;
+
+	if (event->value.len + BULK_SLACK > target->bulk_max)
 		return false;
-	}
-	encode_restore(window, unit, event, version, options);
-	return true;
+	return set_text(event, target, digits, &text) || takes_payload(target, event->type, source_valkey);
+}
+
+void encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options)
+{
+	uint8_t digits[24];
+	struct slice text;
+
+	if (set_text(event, &options->target, digits, &text))
+		encode_set(window, unit, event, text, options);
+	else
+		encode_restore(window, unit, event, rdb_type_version(event->type, options->source_valkey), options);
 }
 
 void encode_command(struct window *window, struct unit *unit, uint32_t argc, const struct slice *argv)

@@ -18,6 +18,12 @@ struct target_abilities {
 	bool restore_absolute_ttl;   /* RESTORE ... ABSTTL: Redis 5.0 */
 	bool restore_replace;        /* RESTORE ... REPLACE: Redis 3.0 */
 	bool functions;              /* FUNCTION LOAD: Redis 7.0 */
+	bool hset_many;              /* HSET with several fields: Redis 4.0 */
+	bool streams;                /* Redis 5.0 */
+	bool consumers;              /* XGROUP CREATECONSUMER: Redis 6.2 */
+	bool stream_counters;        /* XSETID ... ENTRIESADDED, XGROUP CREATE ... ENTRIESREAD: Redis 7.0 */
+	bool field_expiry;           /* HPEXPIREAT: Redis 7.4, Valkey 9 */
+	bool lossy;                  /* what it has no command for is left out and told, instead of being refused (target.downgrade) */
 	int rdb_version;             /* highest version of a RESTORE payload's footer */
 	bool valkey_rdb;             /* takes VALKEY080 (80) and Redis versions up to 11 */
 	uint64_t bulk_max;           /* proto-max-bulk-len: a longer argument would be refused */
@@ -28,13 +34,14 @@ struct encode_options {
 	struct target_abilities target;
 	bool source_valkey;          /* the snapshot's magic is VALKEY */
 	bool replace;                /* conflict: overwrite; otherwise a key that exists is left and answered BUSYKEY or nil */
-	struct spool *spool;         /* large values are unloaded behind the checksum walk */
+	struct spool *spool;         /* large values are unloaded behind the checksum walk; may be NULL */
 };
 
-/* Fills the unit's pieces for a key of the snapshot: SET where it is a plain string, RESTORE of the raw payload otherwise.
- * False: the target cannot take the value; the error (ERROR_CONFLICT) names key, type, database and position. */
-bool encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options,
-		struct error *error) WARN_UNUSED;
+/* Can it be sent by encode_key()? Otherwise it has to be rewritten as ordinary commands. */
+bool encode_possible(const struct event *event, const struct target_abilities *target, bool source_valkey);
+
+/* Fills the unit's pieces for a key that encode_possible() is true of: SET where it is a plain string, RESTORE of the raw payload otherwise. */
+void encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options);
 
 /* One command of the given arguments, copied. */
 void encode_command(struct window *window, struct unit *unit, uint32_t argc, const struct slice *argv);

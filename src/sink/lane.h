@@ -19,6 +19,7 @@ struct lane {
 	uint64_t retry_at_us;      /* not before */
 	uint32_t backoff_ms;       /* 0: the cause needs no waiting (MOVED) */
 	bool one_by_one;           /* the slot is migrating: each unit is a probe */
+	uint32_t passed;           /* probes in a row that needed no ASKING */
 	bool asking;               /* the next probe goes to `ask` behind ASKING */
 	struct endpoint ask;
 	uint16_t slot;

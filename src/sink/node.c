@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "sink/verdict.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,11 @@ struct node {
 	uint32_t db_written;     /* database selected behind everything written */
 	char prefix[96];         /* of queue.head, fixed once its first byte is written */
 	size_t prefix_len;
+	uint64_t selected[DATABASES_MAX / 64]; /* databases that this connection has selected with success once */
+	bool trying;             /* a SELECT of its own is on its way; nothing is written behind it */
+	uint32_t tried_db;
+	char trial[96];
+	size_t trial_len, trial_written;
 	/* reading */
 	struct unit_list sent;
 	struct reply_reader reader;
@@ -63,6 +69,8 @@ static void close_stream(struct node *node)
 	node->in_len = 0;
 	node->reader = (struct reply_reader){0};
 	node->db_written = DATABASE_UNKNOWN;
+	node->trying = false;
+	memset(node->selected, 0, sizeof(node->selected));
 	buffer_clear(&node->hello);
 }
 
@@ -140,11 +148,23 @@ static void on_failed(void *owner, const struct error *error)
 	fail(owner, error);
 }
 
+/* Loading, busy with a script, too many clients, protected mode, a password that we have not: the server answers so whatever it is asked. */
+static bool refuses_everybody(const struct reply *reply)
+{
+	return reply->has_error && (verdict_of(reply->text) == VERDICT_WAIT || strncmp(reply->text, "NOAUTH", 6) == 0 ||
+				    strncmp(reply->text, "DENIED", 6) == 0);
+}
+
 /* Answers false when the connection is of no use. */
 static bool take_hello_reply(struct node *node, const struct reply *reply)
 {
 	struct error error;
 
+	if (refuses_everybody(reply)) {
+		error_set(&error, ERROR_TARGET, "target %s: %s", node->peer, reply->text);
+		fail(node, &error);
+		return false;
+	}
 	switch (node->steps[node->step]) {
 	case STEP_AUTH:
 		if (!reply->has_error)
@@ -155,15 +175,7 @@ static bool take_hello_reply(struct node *node, const struct reply *reply)
 		return false;
 	case STEP_ID:
 		/* Before 5.0 there is none; then the kill is left out. */
-		node->connection_id = 0;
-		if (reply->type == RESP_INTEGER)
-			node->connection_id = strtoll(reply->text, NULL, 10);
-		/* A node that is loading, or wants a password that we have not, answers so to everything. */
-		if (reply->has_error && (strncmp(reply->text, "LOADING", 7) == 0 || strncmp(reply->text, "NOAUTH", 6) == 0)) {
-			error_set(&error, ERROR_TARGET, "target %s: %s", node->peer, reply->text);
-			fail(node, &error);
-			return false;
-		}
+		node->connection_id = reply->type == RESP_INTEGER ? strtoll(reply->text, NULL, 10) : 0;
 		break;
 	case STEP_NAME:
 	case STEP_KILL: /* "No such client": it is gone already */
@@ -196,11 +208,41 @@ static void note_error(struct node *node, const struct reply *reply, uint32_t at
 	node->answer.inside_exec = reply->type == RESP_ARRAY;
 }
 
+static void write_queue(struct node *node);
+
+/* The reply to a SELECT of its own. */
+static bool take_trial_reply(struct node *node, const struct reply *reply)
+{
+	struct unit *unit = node->queue.head;
+	struct error error;
+
+	node->trying = false;
+	if (!reply->has_error) {
+		if (node->tried_db < DATABASES_MAX)
+			node->selected[node->tried_db / 64] |= 1ULL << (node->tried_db % 64);
+		node->db_written = node->tried_db;
+	} else if (verdict_of(reply->text) == VERDICT_WAIT) {
+		error_set(&error, ERROR_TARGET, "target %s: %s", node->peer, reply->text);
+		fail(node, &error);
+		return false;
+	} else if (unit && unit->db == node->tried_db) {
+		node->answer = (struct unit_answer){0};
+		note_error(node, reply, UNIT_PREFIX);
+		unit_list_take(&node->queue);
+		node->events->answered(node->owner, node, unit, &node->answer);
+	}
+	if (node->stream)
+		write_queue(node);
+	return node->stream != NULL;
+}
+
 static bool take_reply(struct node *node, struct reply *reply)
 {
 	struct unit *unit = oldest(node);
 	struct error error;
 
+	if (!unit && node->trying)
+		return take_trial_reply(node, reply);
 	if (!unit) {
 		error_set(&error, ERROR_TARGET, "target %s sent a reply that nothing was asked for: %.64s", node->peer, reply->text);
 		fail(node, &error);
@@ -211,6 +253,12 @@ static bool take_reply(struct node *node, struct reply *reply)
 	if (reply->has_error && !node->answer.error) {
 		bool prefix = unit->answered < unit->prefix_replies;
 
+		/* Behind a SELECT that has to wait, everything would run in the wrong database. */
+		if (prefix && verdict_of(reply->text) == VERDICT_WAIT) {
+			error_set(&error, ERROR_TARGET, "target %s: %s", node->peer, reply->text);
+			fail(node, &error);
+			return false;
+		}
 		note_error(node, reply, prefix ? UNIT_PREFIX : unit->answered - unit->prefix_replies);
 	}
 	if (++unit->answered < unit->replies + unit->prefix_replies)
@@ -265,6 +313,20 @@ static void on_readable(void *owner)
 
 /* ---- writing ---- */
 
+/* The database that is selected on the connection behind the unit. A transaction that changes it may be turned away and change nothing. */
+static uint32_t database_behind(const struct unit *unit)
+{
+	return unit->db_after == unit->db ? unit->db : DATABASE_UNKNOWN;
+}
+
+static size_t make_select(uint32_t db, char out[96])
+{
+	char digits[16];
+	int digit_count = snprintf(digits, sizeof(digits), "%u", db);
+
+	return (size_t)snprintf(out, 96, "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digit_count, digits);
+}
+
 /* SELECT and ASKING, as this unit needs them behind database `db`. Returns the length, and in *replies their number. */
 static size_t make_prefix(const struct unit *unit, uint32_t db, char out[96], uint32_t *replies)
 {
@@ -272,10 +334,7 @@ static size_t make_prefix(const struct unit *unit, uint32_t db, char out[96], ui
 
 	*replies = 0;
 	if (unit->db != db) {
-		char digits[16];
-		int digit_count = snprintf(digits, sizeof(digits), "%u", unit->db);
-
-		len += (size_t)snprintf(out, 96, "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digit_count, digits);
+		len += make_select(unit->db, out);
 		++*replies;
 	}
 	if (unit->flags & UNIT_ASKING) {
@@ -283,6 +342,42 @@ static size_t make_prefix(const struct unit *unit, uint32_t db, char out[96], ui
 		++*replies;
 	}
 	return len;
+}
+
+/* A target may have fewer databases than the source, or deny SELECT: what is written behind a SELECT that is refused runs in the database
+ * before. So the first one of each database goes alone. Every connection begins in database 0. */
+static bool needs_trial(const struct node *node, const struct unit *unit, uint32_t db)
+{
+	return unit->db != db && unit->db != 0 &&
+	       (unit->db >= DATABASES_MAX || !(node->selected[unit->db / 64] & 1ULL << (unit->db % 64)));
+}
+
+/* False: the connection is gone, or takes no more for now. */
+static bool write_trial(struct node *node)
+{
+	struct iovec piece = {node->trial + node->trial_written, node->trial_len - node->trial_written};
+	struct error error;
+	ssize_t taken;
+
+	if (piece.iov_len == 0)
+		return true;
+	taken = stream_write(node->stream, &piece, 1, &error);
+	if (taken < 0) {
+		fail(node, &error);
+		return false;
+	}
+	node->trial_written += (size_t)taken;
+	return (size_t)taken == piece.iov_len;
+}
+
+static void begin_trial(struct node *node, uint32_t db)
+{
+	node->trying = true;
+	node->tried_db = db;
+	node->trial_len = make_select(db, node->trial);
+	node->trial_written = 0;
+	if (!node->sent.head)
+		node->progress_us = clock_monotonic_us();
 }
 
 struct gathering {
@@ -334,7 +429,7 @@ static void gather_queue(struct node *node, struct gathering *g)
 			char *room = g->prefixes[g->prefix_count];
 			size_t len;
 
-			if (g->prefix_count == sizeof(g->prefixes) / sizeof(g->prefixes[0]))
+			if (g->prefix_count == sizeof(g->prefixes) / sizeof(g->prefixes[0]) || needs_trial(node, unit, db))
 				return;
 			len = make_prefix(unit, db, room, &unit->prefix_replies);
 			if (len > 0) {
@@ -346,7 +441,7 @@ static void gather_queue(struct node *node, struct gathering *g)
 		} else if (node->prefix_len > 0 && !gather(g, prefix, node->prefix_len)) {
 			return;
 		}
-		db = unit->db_after;
+		db = database_behind(unit);
 		for (uint32_t i = 0; i < unit->piece_count; i++)
 			if (!gather(g, unit->pieces[i].data, unit->pieces[i].len))
 				return;
@@ -372,7 +467,7 @@ static void advance(struct node *node, size_t taken)
 			node->prefix_len = make_prefix(unit, node->db_written, node->prefix, &replies);
 			unit->prefix_replies = replies;
 			unit->answered = 0;
-			node->db_written = unit->db_after;
+			node->db_written = database_behind(unit);
 		}
 		len = (size_t)(node->prefix_len + unit->size - node->queue_written);
 		if (taken < len) {
@@ -392,11 +487,22 @@ static void write_queue(struct node *node)
 {
 	struct gathering g;
 
-	while (node->stream && node->queue.head) {
+	while (node->stream && (node->queue.head || node->trying)) {
 		struct error error;
 		ssize_t taken;
 
+		if (node->trying) {
+			bool written = write_trial(node);
+
+			if (node->stream)
+				stream_want_write(node->stream, !written);
+			return;
+		}
 		gather_queue(node, &g);
+		if (g.count == 0) {
+			begin_trial(node, node->queue.head->db);
+			continue;
+		}
 		taken = stream_write(node->stream, g.pieces, g.count, &error);
 		if (taken < 0) {
 			fail(node, &error);
@@ -570,7 +676,7 @@ void node_check_silence(struct node *node, uint32_t timeout_ms)
 	if (greeting && silent_us >= (uint64_t)node->options.connect_timeout_ms * 1000)
 		error_set(&error, ERROR_TARGET, "target %s takes the connection and does not answer for %.1f s", node->peer,
 			  (double)silent_us / 1e6);
-	else if (node->ready && oldest(node) && silent_us >= (uint64_t)timeout_ms * 1000)
+	else if (node->ready && (oldest(node) || node->trying) && silent_us >= (uint64_t)timeout_ms * 1000)
 		error_set(&error, ERROR_TARGET, "target %s has been silent for %.1f s", node->peer, (double)silent_us / 1e6);
 	else
 		return;

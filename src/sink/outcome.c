@@ -9,6 +9,8 @@
 
 #define WAIT_FIRST_MS 50
 #define MOVED_AGAIN_MS 10
+/* So many units of a migrating slot that its old master has executed, one after the other: they may go together again. */
+#define ONE_BY_ONE_MAX 64
 
 static void unit_done(struct sink *sink, struct unit *unit)
 {
@@ -102,7 +104,7 @@ static bool key_exists(struct sink *sink, struct node *node, struct unit *unit)
 	char what[256];
 
 	/* What an earlier sending has put there is no conflict. */
-	if ((unit->flags & UNIT_RESENT) || sink->options.resumed)
+	if (unit->flags & UNIT_RESENT)
 		return true;
 	if (sink->options.conflict == CONFLICT_SKIP) {
 		sink->counters.skipped_keys++;
@@ -131,11 +133,13 @@ static void moved(struct sink *sink, struct node *node, struct unit *unit, const
 	}
 	if (ask) {
 		lane->one_by_one = true;
+		lane->passed = 0;
 		lane->asking = was_probe && !lane->asking;
 		lane->ask = endpoint;
 		return;
 	}
-	lane->asking = false;
+	/* The migration is over. */
+	lane->asking = lane->one_by_one = false;
 	if (slot == unit->slot)
 		sink->owner_of[slot] = sink_node_at(sink, &endpoint);
 	if (was_probe) /* two nodes may point at each other while the news travels */
@@ -161,9 +165,14 @@ static void settled(struct sink *sink, struct unit *unit)
 	struct lane *lane = lanes_find(&sink->lanes, unit->slot);
 
 	if (lane && lane->probe == unit) {
+		/* A slot that migrates and never has nothing to do would stay one by one for ever, were the migration given up. */
+		lane->passed = lane->asking ? 0 : lane->passed + 1;
+		if (lane->passed == ONE_BY_ONE_MAX)
+			lane->one_by_one = false;
 		lane->probe = NULL;
 		lane->backoff_ms = 0;
 		lane->asking = false;
+		lane->held_since_us = clock_monotonic_us();
 		unit_done(sink, unit);
 		if (!lane->one_by_one && sink->busy[lane->slot] == 0 && sink->owner_of[lane->slot] && node_ready(sink->owner_of[lane->slot]))
 			sink_release_rest(sink, lane);
@@ -182,17 +191,23 @@ static void settled(struct sink *sink, struct unit *unit)
 void sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer)
 {
 	struct sink *sink = owner;
+	/* A transaction that was turned away has not been executed, whatever it holds. */
+	bool executed = !(unit->flags & UNIT_TRANSACTION) || answer->inside_exec;
 	bool ok = true;
 	struct error error;
 
 	sink->busy[unit->slot]--;
 	idle_start(sink->turn);
-	if (sink->failed)
+	if (sink->failed) {
+		/* Counts all the same: after the restart it need not be applied again. */
+		if (!answer->error && !((unit->flags & UNIT_KEY) && answer->null))
+			unit_done(sink, unit);
 		return;
+	}
 	if (!answer->error) {
-		if ((unit->flags & UNIT_KEY) && answer->null)
+		if ((unit->flags & UNIT_KEY) && (answer->null || ((unit->flags & UNIT_PLACE) && strcmp(answer->last, "0") == 0)))
 			ok = key_exists(sink, node, unit);
-	} else if (answer->error_at == UNIT_PREFIX) {
+	} else if (answer->error_at == UNIT_PREFIX && verdict_of(answer->error) != VERDICT_DENIED) {
 		error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), unit->db, answer->error);
 		error_hint(&error, "Raise `databases` on the target, or choose databases with source.databases");
 		sink_fail(sink, &error);
@@ -211,20 +226,28 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			must_wait(sink, node, unit, answer->error);
 			return;
 		case VERDICT_EXISTS:
-			ok = unit->flags & UNIT_KEY ? key_exists(sink, node, unit) : refused(sink, node, unit, answer->error);
+			if (unit->flags & UNIT_KEY)
+				ok = key_exists(sink, node, unit);
+			else if (!(unit->flags & UNIT_RESENT) || !executed)
+				ok = refused(sink, node, unit, answer->error);
 			break;
 		case VERDICT_DENIED:
 			error_set(&error, ERROR_TARGET, "target %s: %s", node_peer(node), answer->error);
-			error_hint(&error, "Give the target's user the rights that the documentation lists under \"Least rights\"");
+			error_hint(&error, "Give the target's user the rights that docs/least-rights.md lists");
 			sink_fail(sink, &error);
 			return;
 		case VERDICT_NOSCRIPT:
+		case VERDICT_UNKNOWN:
 			ok = refused(sink, node, unit, answer->error);
 			break;
 		case VERDICT_REFUSED:
 			if (unit->flags & UNIT_ANY_ERROR)
 				break;
-			if (unit->flags & UNIT_SCRIPT)
+			if ((unit->flags & UNIT_PLACE) && (unit->flags & UNIT_RESENT) && strstr(answer->error, "no such key"))
+				break;
+			if ((unit->flags & UNIT_RESENT) && !(unit->flags & UNIT_KEY) && executed)
+				break; /* XADD, XGROUP CREATE, RENAME, ...: refused because it has been applied already */
+			if ((unit->flags & UNIT_SCRIPT) && executed)
 				sink->counters.script_errors++;
 			else
 				ok = refused(sink, node, unit, answer->error);

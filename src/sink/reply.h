@@ -25,7 +25,7 @@ struct reply {
 struct reply_reader {
 	uint64_t skip;           /* bytes of a bulk still to pass */
 	uint32_t depth;          /* 0: between replies */
-	uint64_t left[8];        /* members still to come on each level */
+	uint64_t left[RESP_DEPTH_MAX]; /* members still to come on each level */
 	uint32_t top_done;       /* members of the outermost array already complete */
 	struct reply reply;      /* being put together */
 };

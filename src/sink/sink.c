@@ -25,11 +25,23 @@ void sink_note(struct sink *sink, enum log_level level, const char *format, ...)
 	sink->events->note(sink->owner, (int)level, text);
 }
 
+static bool every_unit(void *owner, const struct unit *unit)
+{
+	(void)owner;
+	(void)unit;
+	return true;
+}
+
 void sink_fail(struct sink *sink, const struct error *error)
 {
+	struct unit_list unsent = {0};
+
 	if (sink->failed)
 		return;
 	sink->failed = true;
+	/* What is not on its way yet stays here: it would have to be applied again after the restart. */
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		node_divert(sink->nodes[i], every_unit, NULL, &unsent);
 	sink->events->failed(sink->owner, error);
 }
 
@@ -40,27 +52,6 @@ void sink_remember_cause(struct sink *sink, const char *peer, const char *why)
 	snprintf(sink->cause, sizeof(sink->cause), "target %s: %s", peer, why);
 }
 
-static void check_waiting(struct sink *sink)
-{
-	uint64_t now = clock_monotonic_us();
-
-	if (sink->waiting_for[0])
-		return;
-	for (uint32_t i = 0; i < sink->lanes.held_count; i++) {
-		const struct lane *lane = sink->lanes.held[i];
-
-		if (now - lane->held_since_us < WAITING_TOLD_AFTER_MS * 1000)
-			continue;
-		if (!sink->cause[0])
-			sink_remember_cause(sink, sink->owner_of[lane->slot] ? node_peer(sink->owner_of[lane->slot]) : "(slot without a master)",
-				       "not connected yet");
-		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
-		sink->waiting_since_us = lane->held_since_us;
-		sink_note(sink, LOG_WARNING, "waiting for %s; it goes on by itself when that is over", sink->waiting_for);
-		return;
-	}
-}
-
 static void waiting_ends(struct sink *sink)
 {
 	if (!sink->waiting_for[0])
@@ -69,6 +60,28 @@ static void waiting_ends(struct sink *sink)
 	     (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6, sink->waiting_for);
 	sink->waiting_for[0] = '\0';
 	sink->cause[0] = '\0';
+}
+
+static void check_waiting(struct sink *sink)
+{
+	uint64_t now = clock_monotonic_us();
+
+	for (uint32_t i = 0; i < sink->lanes.held_count; i++) {
+		const struct lane *lane = sink->lanes.held[i];
+
+		if (now - lane->held_since_us < WAITING_TOLD_AFTER_MS * 1000)
+			continue;
+		if (sink->waiting_for[0])
+			return;
+		if (!sink->cause[0])
+			sink_remember_cause(sink, sink->owner_of[lane->slot] ? node_peer(sink->owner_of[lane->slot]) : "(slot without a master)",
+				       "not connected yet");
+		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
+		sink->waiting_since_us = lane->held_since_us;
+		sink_note(sink, LOG_WARNING, "waiting for %s; it goes on by itself when that is over", sink->waiting_for);
+		return;
+	}
+	waiting_ends(sink);
 }
 
 /* ---- units on their way ---- */
@@ -249,6 +262,10 @@ static void on_node_lost(void *owner, struct node *node, const struct error *err
 	if (sink->failed)
 		return;
 	take_back(sink, node_take_units(node));
+	/* The node that a slot migrates to may be gone for good: the old one is asked again. */
+	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
+		if (endpoint_equal(&sink->lanes.held[i]->ask, node_endpoint(node)))
+			sink->lanes.held[i]->asking = false;
 	sink_remember_cause(sink, node_peer(node), error->text);
 	refresh_want(sink->refresh);
 	idle_start(sink->turn);
@@ -364,7 +381,7 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->events = events;
 	sink->owner = owner;
 	sink->cluster = options->topology->cluster;
-	window_init(&sink->window, options->in_flight_commands, options->in_flight_bytes, options->position, options->db);
+	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes, options->position, options->db);
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
 	sink->housekeeping = timer_new(options->loop, on_housekeeping, sink);
 	timer_repeat(sink->housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
@@ -418,14 +435,15 @@ static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, ui
 	unit->start = start;
 	unit->end = end;
 	unit->slot = slot;
-	unit->db = db;
-	unit->db_after = db_after;
+	/* A cluster has database 0 alone; what comes to it out of another one (PUBLISH, FUNCTION LOAD) belongs to none. */
+	unit->db = sink->cluster ? 0 : db;
+	unit->db_after = sink->cluster ? 0 : db_after;
 	unit->db_stream = db_stream;
-	unit->flags = flags;
+	unit->flags = start < sink->options.sent_before ? flags | UNIT_RESENT : flags;
 	return unit;
 }
 
-bool sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool source_valkey, struct error *error)
+void sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool source_valkey)
 {
 	struct encode_options options = {
 		.target = sink->options.abilities,
@@ -436,18 +454,27 @@ bool sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool 
 	struct unit *unit = new_unit(sink, event->start, event->end, slot, event->db, event->db, event->db,
 				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED);
 
-	if (!encode_key(&sink->window, unit, event, &options, error)) {
-		/* Out of the window again: nothing of it was sent. */
-		window_commit(&sink->window, unit);
-		return false;
-	}
+	encode_key(&sink->window, unit, event, &options);
 	submit(sink, unit);
-	return true;
 }
 
-static uint16_t command_flags(const struct event *event)
+void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, struct slice bytes,
+		  uint32_t replies)
 {
-	uint16_t flags = UNIT_COUNTED;
+	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, flags);
+	uint8_t *memory = window_alloc(&sink->window, unit, bytes.len);
+
+	memcpy(memory, bytes.data, bytes.len);
+	unit->pieces[0] = slice_make(memory, bytes.len);
+	unit->piece_count = 1;
+	unit->replies = replies;
+	submit(sink, unit);
+}
+
+/* Of a unit that ends at `end`; of several for one command the last is counted. */
+static uint16_t command_flags(const struct event *event, uint64_t end)
+{
+	uint16_t flags = event->kind == EVENT_COMMAND && end == event->end ? UNIT_COUNTED : 0;
 
 	if (event->info && (event->info->flags & COMMAND_SCRIPT))
 		flags |= UNIT_SCRIPT;
@@ -458,7 +485,7 @@ static uint16_t command_flags(const struct event *event)
 
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream)
 {
-	struct unit *unit = new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event));
+	struct unit *unit = new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
 
 	unit->pieces[0] = event->raw;
 	unit->piece_count = 1;
@@ -469,16 +496,16 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, uint32_t argc,
 		    const struct slice *argv)
 {
-	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, command_flags(event) | flags);
+	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, command_flags(event, end) | flags);
 
 	encode_command(&sink->window, unit, argc, argv);
 	submit(sink, unit);
 }
 
-void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, const struct slice *pieces,
-		      uint32_t piece_count, uint32_t replies, uint16_t flags)
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
+		      const struct slice *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
 {
-	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_after, UNIT_TRANSACTION | UNIT_COUNTED | flags);
+	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream, UNIT_TRANSACTION | UNIT_COUNTED | flags);
 
 	if (piece_count > UNIT_INLINE_PIECES) {
 		uint8_t *memory = window_alloc(&sink->window, unit, (piece_count + 1) * sizeof(struct slice));

@@ -42,7 +42,7 @@ struct sink_options {
 	uint32_t silence_timeout_ms;      /* a node that answers nothing for so long is connected to anew */
 	uint64_t position;                /* where applying begins, and the database selected there */
 	uint32_t db;
-	bool resumed;                     /* keys of the snapshot near `position` may be there from an earlier run */
+	uint64_t sent_before;             /* what begins below it may have been applied by an earlier run already */
 };
 
 struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner);
@@ -54,16 +54,20 @@ bool sink_has_room(const struct sink *sink);
 bool sink_idle(const struct sink *sink);
 
 /* One of these per event, only with room. `db_stream`: the database selected in the stream behind the event. They write nothing yet. */
-/* A key of the snapshot. False: the target cannot hold it. */
-bool sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool source_valkey, struct error *error) WARN_UNUSED;
+/* A key of the snapshot that encode_possible() is true of. */
+void sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool source_valkey);
+/* Commands that were made anew, as bytes (copied), answered by `replies` replies; `end` as below. */
+void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, struct slice bytes,
+		  uint32_t replies);
 /* A command as it came. */
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream);
 /* A command made anew, copied; the last of several for one event has end = event->end, the others end = event->start. `flags`: unit flags. */
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, uint32_t argc,
 		    const struct slice *argv);
-/* A whole transaction: pieces of the stream from MULTI to EXEC (copied as references), `replies` in all. `safe`: every command in it is. */
-void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, const struct slice *pieces,
-		      uint32_t piece_count, uint32_t replies, uint16_t flags);
+/* A whole transaction: pieces of the stream from MULTI to EXEC (copied as references), `replies` in all. `db`: selected before it, `db_after`: by the
+ * last SELECT inside. */
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
+		      const struct slice *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags);
 /* Nothing to apply up to `position`. */
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 

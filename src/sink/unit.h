@@ -22,10 +22,11 @@ enum unit_flag {
 	UNIT_TRANSACTION = 1 << 1, /* MULTI ... EXEC of the source */
 	UNIT_SCRIPT = 1 << 2,      /* holds a script call: its error may be what the source saw as well */
 	UNIT_REPLAY_SAFE = 1 << 3, /* sending it a second time, with what follows it, does no harm */
-	UNIT_RESENT = 1 << 4,      /* an earlier sending may have been executed */
+	UNIT_RESENT = 1 << 4,      /* an earlier sending, of this run or the one before, may have been executed */
 	UNIT_ANY_ERROR = 1 << 5,   /* an error reply of the server is no reason to stop (function that is there already) */
 	UNIT_COUNTED = 1 << 6,     /* a record for limits and counters */
 	UNIT_DONE = 1 << 7,
+	UNIT_PLACE = 1 << 9,       /* RENAME or RENAMENX of a rewritten key: 0 says that the key exists; resent, "no such key" that it was done */
 	UNIT_ASKING = 1 << 8,     /* goes out behind ASKING: its slot is being imported by the node */
 };
 

@@ -30,8 +30,19 @@ enum verdict verdict_of(const char *error)
 		{"NOPERM", VERDICT_DENIED},
 		{"NOAUTH", VERDICT_DENIED},
 		{"WRONGPASS", VERDICT_DENIED},
+		{"ERR unknown command", VERDICT_UNKNOWN},
+		{"ERR unknown subcommand", VERDICT_UNKNOWN},
+		{"ERR Unknown subcommand", VERDICT_UNKNOWN},
+		{"ERR wrong number of arguments", VERDICT_UNKNOWN},
+		{"ERR syntax error", VERDICT_UNKNOWN},
+		{"ERR Bad data format", VERDICT_UNKNOWN},
+		{"ERR DUMP payload version", VERDICT_UNKNOWN},
+		{"ERR DB index", VERDICT_UNKNOWN},
 	};
 
+	/* EXEC itself was refused, and since 7.0 says why. */
+	if (strstr(error, "EXECABORT Transaction discarded because of: NOPERM") == error)
+		return VERDICT_DENIED;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strncmp(error, table[i].prefix, strlen(table[i].prefix)) == 0)
 			return table[i].verdict;
@@ -54,12 +65,12 @@ bool verdict_redirection(const char *error, const struct endpoint *asked, uint16
 		return false;
 	host++;
 	slot = strtoul(slot_text + 1, &end, 10);
-	if (*end != ' ' || slot >= SLOT_COUNT)
+	if (end == slot_text + 1 || *end != ' ' || slot >= SLOT_COUNT)
 		return false;
 	port = strtoul(colon + 1, &end, 10);
 	if (end == colon + 1 || port == 0 || port > 65535)
 		return false;
-	if (colon == host)
+	if (colon == host || (colon == host + 1 && *host == '?'))
 		snprintf(endpoint.host, sizeof(endpoint.host), "%s", asked->host);
 	else if ((size_t)(colon - host) < sizeof(endpoint.host))
 		memcpy(endpoint.host, host, (size_t)(colon - host));

@@ -13,12 +13,13 @@ enum verdict {
 	VERDICT_EXISTS,  /* BUSYKEY */
 	VERDICT_NOSCRIPT,
 	VERDICT_DENIED,  /* NOPERM, NOAUTH, WRONGPASS */
-	VERDICT_REFUSED, /* anything else: the data at the target is not what the command expects, or it does not know the command */
+	VERDICT_UNKNOWN, /* the target does not understand the command or value, whatever its data */
+	VERDICT_REFUSED, /* anything else: the data at the target is not what the command expects */
 };
 
 enum verdict verdict_of(const char *error);
 
-/* "MOVED 3999 10.0.0.1:6381", "ASK 3999 ::1:6381", "MOVED 3999 :6381" (host not known: `asked` it is). False: not of that form. */
+/* "MOVED 3999 10.0.0.1:6381", "ASK 3999 ::1:6381", "MOVED 3999 :6381" or "MOVED 3999 ?:6381" (host not known: that of `asked` it is). False: not of that form. */
 bool verdict_redirection(const char *error, const struct endpoint *asked, uint16_t *ret_slot, struct endpoint *ret);
 
 #endif

@@ -24,15 +24,17 @@ void unit_list_insert(struct unit_list *list, struct unit *unit)
 		list->tail = unit;
 }
 
-void window_init(struct window *window, uint32_t commands, uint64_t bytes, uint64_t position, uint32_t db)
+static struct unit *unit_at(const struct window *window, uint64_t counter)
 {
-	uint32_t room = 64;
+	return &window->units[counter % window->room];
+}
 
-	while (room < commands && room < 1u << 24)
-		room *= 2;
+void window_init(struct window *window, uint32_t commands, uint32_t event_units, uint64_t bytes, uint64_t position, uint32_t db)
+{
 	*window = (struct window){
-		.units = memory_alloc_zero(room, sizeof(struct unit)),
-		.mask = room - 1,
+		.units = memory_alloc_zero((size_t)commands + event_units, sizeof(struct unit)),
+		.room = commands + event_units,
+		.commands = commands,
 		.memory_size = bytes < 4 * ORDINARY_UNIT ? 4 * ORDINARY_UNIT : bytes,
 		.bytes_max = bytes,
 		.position = position,
@@ -57,7 +59,7 @@ static void leave(struct window *window, struct unit *unit)
 void window_free(struct window *window)
 {
 	while (!window_empty(window))
-		leave(window, &window->units[window->head & window->mask]);
+		leave(window, unit_at(window, window->head));
 	free(window->units);
 	free(window->memory);
 	*window = (struct window){0};
@@ -67,7 +69,7 @@ bool window_has_room(const struct window *window)
 {
 	if (window_empty(window))
 		return true;
-	return window->tail - window->head <= window->mask && window->bytes < window->bytes_max &&
+	return window->tail - window->head < window->commands && window->bytes < window->bytes_max &&
 	       window->memory_size - (window->memory_tail - window->memory_head) >= 2 * ORDINARY_UNIT;
 }
 
@@ -75,10 +77,10 @@ struct unit *window_new_unit(struct window *window)
 {
 	struct unit *unit;
 
-	assert(window->tail - window->head <= window->mask);
+	assert(window->tail - window->head < window->room);
 	if (window_empty(window))
 		window->memory_head = window->memory_tail = 0;
-	unit = &window->units[window->tail++ & window->mask];
+	unit = unit_at(window, window->tail++);
 	*unit = (struct unit){.pieces = unit->inline_pieces, .memory_end = window->memory_tail};
 	return unit;
 }
@@ -135,7 +137,7 @@ void window_done(struct window *window, struct unit *unit)
 {
 	unit->flags |= UNIT_DONE;
 	while (!window_empty(window)) {
-		struct unit *oldest = &window->units[window->head & window->mask];
+		struct unit *oldest = unit_at(window, window->head);
 
 		if (!(oldest->flags & UNIT_DONE))
 			return;

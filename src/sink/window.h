@@ -1,6 +1,6 @@
 /* The window: the ring of all units between "decoded" and "answered by the target", and the memory of their bytes.
  *
- *   units:   head (oldest not done) ........ tail (next free)         at most `commands`
+ *   units:   head (oldest not done) ........ tail (next free)         at most `commands`, and those of one event beyond
  *   memory:  a circular buffer in the same order; freed as units leave at the head
  *
  * Bounded by commands and by bytes (encoded and referenced together); one unit larger than the bound is let in when the window is empty.
@@ -13,8 +13,9 @@
 
 struct window {
 	struct unit *units;
-	uint32_t mask;      /* room - 1; a power of two */
-	uint64_t head, tail; /* counters; index = counter & mask */
+	uint32_t room;       /* units that there is memory for */
+	uint32_t commands;   /* has_room() ends here */
+	uint64_t head, tail; /* counters; index = counter % room */
 	uint8_t *memory;
 	uint64_t memory_size;
 	uint64_t memory_head, memory_tail; /* counters */
@@ -25,10 +26,11 @@ struct window {
 	uint32_t latest_db;
 };
 
-void window_init(struct window *window, uint32_t commands, uint64_t bytes, uint64_t position, uint32_t db);
+/* `event_units`: as many units may be made after window_has_room() has answered true, for one event may be split into so many. */
+void window_init(struct window *window, uint32_t commands, uint32_t event_units, uint64_t bytes, uint64_t position, uint32_t db);
 void window_free(struct window *window);
 
-/* Is there room for a unit of ordinary size? */
+/* Is there room for an event of ordinary size? */
 bool window_has_room(const struct window *window);
 static inline bool window_empty(const struct window *window)
 {

@@ -88,7 +88,7 @@ static enum psync_step psync_answered_error(struct psync *psync, const char *com
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("NOPERM"))) {
-		error_hint(&psync->error, "the source's user needs +ping +info +psync +replconf");
+		error_hint(&psync->error, "the source's user needs +info +psync +replconf: see docs/least-rights.md");
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("DENIED"))) {
@@ -261,7 +261,8 @@ static enum psync_step psync_not_understood(struct psync *psync, const char *com
 
 	error_set(&psync->error, ERROR_SOURCE, "%s was answered with %s, which is not understood", command,
 		  slice_quote(text, quoted, sizeof(quoted)));
-	return psync_fail(psync);
+	error_hint(&psync->error, "check that the source's address is that of a Redis or Valkey server, without a proxy in between");
+	return psync_refuse(psync);
 }
 
 /* The reply to PSYNC, the line's first byte included. */

@@ -121,8 +121,15 @@ static bool parse_databases(const struct option_row *row, void *object, const st
 {
 	struct task_options *options = object;
 	uint64_t databases[DATABASES_MAX / 64] = {0};
+	struct slice text = value->count ? value->items[0] : SLICE("");
+	struct option_value bare = {OPTION_SCALAR, &text, 1};
 
 	(void)row;
+	/* With --set a list is one text; who copies the form of a document writes the brackets as well. */
+	if (value->form == OPTION_SCALAR && text.len >= 2 && text.data[0] == '[' && text.data[text.len - 1] == ']') {
+		text = slice_make(text.data + 1, text.len - 2);
+		value = &bare;
+	}
 	if (value->form == OPTION_SCALAR && slice_equal(value->items[0], SLICE("all"))) {
 		options->all_databases = true;
 		return true;

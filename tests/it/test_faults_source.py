@@ -13,6 +13,9 @@ from bench.data import fill
 from bench.ferry import Ferry
 from bench.load import Load
 from bench.proxy import CONTINUED, FULL, Cut, Proxy
+from bench.waiting import wait_for
+
+pytestmark = pytest.mark.sanitize
 
 AOF = {"appendonly": "yes", "appendfsync": "always"}
 
@@ -25,6 +28,12 @@ def more_of(load, ferry, units=1000):
     """The writer goes on for so many units, with keyferry running."""
     goal = load.acknowledged + units
     ferry.wait_status(lambda status: load.acknowledged >= goal, what=f"{units} more units of the writer")
+
+
+def save(server):
+    """SAVE, as soon as the process that has written a snapshot for a replica is gone."""
+    wait_for(lambda: not server.info("persistence")["rdb_bgsave_in_progress"], what="the end of a background save")
+    server.command("SAVE")
 
 
 def assert_in_step(ferry, source, target, through=None):
@@ -44,10 +53,11 @@ def make_pair(bench):
 def test_cut_twenty_times(pair):
     source, target, proxy, ferry = pair
     fill(source, keys=10000)
-    source.command("SAVE")
+    save(source)
     size = (source.folder / "dump.rdb").stat().st_size
     # The first falls into the line that announces the snapshot, the others into the snapshot.
-    proxy.plan(Cut(FULL, 20), Cut(FULL, 200), Cut(FULL, size // 3, reset=True), Cut(FULL, size // 2), Cut(FULL, size - 100, reset=True))
+    proxy.plan(Cut(FULL, 20), Cut(FULL, 200), Cut(FULL, size // 3, reset=True), Cut(FULL, size // 2),
+               Cut(FULL, size - 100, reset=True))
     with Load(source, rate=500, mode="lasting") as load:
         ferry.start().wait_streaming()
         assert proxy.sessions == 6 * [FULL]
@@ -184,7 +194,7 @@ def test_source_killed_that_goes_back_in_time(bench):
     fill(source, keys=2000)
     source.command("RPUSH", "list", "kept")
     ferry = Ferry(bench, source, target).start().wait_streaming()
-    source.command("SAVE")
+    save(source)
     for _ in range(500):
         source.command("RPUSH", "list", "lost")
     ferry.wait_in_step(source)
@@ -196,6 +206,23 @@ def test_source_killed_that_goes_back_in_time(bench):
     assert_in_step(ferry, source, target)
     assert target.command("LLEN", "list") == 1
     assert ferry.log.count("full resync") == 2
+
+
+def test_failover_of_sentinels(bench):
+    """The old master becomes a replica of the new one, and so the source of the same data with another history."""
+    source, target = bench.sentinel(), bench.server()
+    fill(source.master, keys=2000)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with Load(source.master) as load:
+        more_of(load, ferry, 500)
+    ferry.wait_in_step(source.master)
+    new = source.failover()
+    ferry.wait_status(lambda status: status["links"][0]["reconnects"] > 0 and status["links"][0]["connected"], what="the link")
+    with Load(new, prefix=b"again:") as load:
+        more_of(load, ferry, 500)
+    goal = new.info("replication")["master_repl_offset"]
+    ferry.wait_status(lambda status: (status["links"][0]["position"]["applied"] or 0) >= goal, what="all to be applied")
+    assert_same(new, target, as_replica=True)
 
 
 def test_output_buffer_of_the_source_overrun(bench):
@@ -230,7 +257,7 @@ def test_slow_target_costs_the_source_nothing(bench):
                 pipeline.append(f"big:{number}", b"x" * 20_000)
             pipeline.execute()
         goal = source.info("replication")["master_repl_offset"]
-        ferry.wait_status(lambda status, goal=goal: (status["links"][0]["position"]["received"] or 0) >= goal, what="all to be received")
+        ferry.wait_status(lambda status, goal=goal: status["links"][0]["position"]["received"] >= goal, what="all to be received")
     assert link_of(ferry)["spool"]["bytes"] > 30_000_000
     target.resume()
     assert_in_step(ferry, source, target)

@@ -1,6 +1,10 @@
 """Snapshot and stream under load between all kinds of deployments, with an exact comparison at the end."""
 
+import pytest
+
 from bench.scenario import sync_under_load
+
+pytestmark = pytest.mark.sanitize
 
 UNEVEN_FOUR = [[(0, 999), (9000, 9999)], [(1000, 5000)], [(5001, 8999), (16000, 16383)], [(10000, 15999)]]
 THREE_OTHER = [[(0, 2000), (12000, 13000)], [(2001, 9000)], [(9001, 11999), (13001, 16383)]]

@@ -150,7 +150,8 @@ class Ferry:
 
         def reached(status):
             links = {link["source"]: link for link in status["links"]}
-            return all((links[name]["position"]["applied"] or -1) >= goal for name, goal in goals.items())
+            applied = {name: links[name]["position"]["applied"] for name in goals}
+            return all(applied[name] is not None and applied[name] >= goal for name, goal in goals.items())
         return self._wait(reached, timeout, f"offsets {goals}")
 
 

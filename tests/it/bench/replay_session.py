@@ -114,11 +114,15 @@ class Connection:
             replaced, reply = self._master.override(name)
             if not replaced:
                 reply = self._answer(name, words)
-            if reply:
+            if reply and name == "PSYNC":
                 self._send(REPLY, reply)
+            elif reply:
+                self._write_pieces(reply)
 
     def _read_command(self):
         while True:
+            # A replica that waits for its snapshot or loads it sends newlines, to be seen alive.
+            self._buffer = self._buffer.lstrip(b"\n")
             try:
                 if self._buffer:
                     words, after = wire.parse_reply(self._buffer)

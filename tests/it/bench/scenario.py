@@ -10,14 +10,41 @@ from .sentinel import SentinelGroup
 RELATIVE_EXPIRY_MS = 2000
 
 
+class Alias:
+    """A bench server under another of its addresses: keyferry is given that one, the bench uses its own."""
+
+    def __init__(self, server, address, url):
+        """address   as keyferry shows it in its status"""
+        self.server = server
+        self.address = address
+        self.url = url
+
+    def info(self, section):
+        return self.server.info(section)
+
+
+def by_ipv6(server):
+    """The server (made with ipv6=True) at ::1."""
+    return Alias(server, f"[::1]:{server.port}", server.url.replace(server.address, f"[::1]:{server.port}"))
+
+
+def by_unix_socket(server):
+    """The server (made with unix_socket=True) at its socket."""
+    credentials = f"{server.username or ''}:{server.password}@" if server.password else ""
+    return Alias(server, server.unix_path, f"unix://{credentials}{server.unix_path}")
+
+
 def data_of(deployment):
     """What the data tools take in place of a bench deployment: of a Sentinel group its present master."""
+    if isinstance(deployment, Alias):
+        return deployment.server
     return deployment.master if isinstance(deployment, SentinelGroup) else deployment
 
 
 def masters_of(deployment):
-    """The bench servers that are masters of a bench server, cluster or Sentinel group."""
-    deployment = data_of(deployment)
+    """The masters of a bench server, cluster or Sentinel group, as wait_in_step() wants them."""
+    if isinstance(deployment, SentinelGroup):
+        return [deployment.master]
     return deployment.masters() if hasattr(deployment, "masters") else [deployment]
 
 
@@ -44,9 +71,8 @@ def sync_under_load(bench, source, target, *, databases=(0,), options=None, keys
 
 def finish_in_step(ferry, source, target, **options):
     """Nobody writes any more: waits until all is applied, compares exactly, stops keyferry. `options` go to compare()."""
-    masters = masters_of(source)
-    ferry.wait_in_step(*masters)
-    if not all(server.version.at_least(7, 0) for server in masters):
+    ferry.wait_in_step(*masters_of(source))
+    if not all(server.version.at_least(7, 0) for server in masters_of(data_of(source))):
         options = {"expiry_tolerance_ms": RELATIVE_EXPIRY_MS} | options
     assert_same(data_of(source), data_of(target), as_replica=True, **options)
     assert ferry.stop() == 0

@@ -106,10 +106,10 @@ class SentinelGroup:
 
     @property
     def url(self):
-        """redis-sentinel://host:port/master-name, with the master's credentials."""
+        """redis-sentinel://host:port/master-name (rediss-sentinel with TLS), with the master's credentials."""
         scheme, _, rest = self.master.url.partition("://")
         credentials, at, _ = rest.rpartition("@")
-        return f"{scheme.replace('redis', 'redis-sentinel')}://{credentials}{at}{self._running()[0].address}/{self.master_name}"
+        return f"{scheme}-sentinel://{credentials}{at}{self._running()[0].address}/{self.master_name}"
 
     def _running(self):
         return [sentinel for sentinel in self.sentinels if sentinel.running and not sentinel.paused]

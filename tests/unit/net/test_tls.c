@@ -393,11 +393,11 @@ static void test_client_certificate(void **state)
 	(void)state;
 	/* With TLS 1.3 the refusal comes after the handshake. */
 	scene_play(&without);
-	check_error(&without, "the server asks for a client certificate", "source.tls.certificate");
+	check_error(&without, "the server asks for a client certificate", "source.tls.cert");
 	without = (struct scene){.tls = {.ca = path_of("server.pem")},
 				 .server = {.ask_certificate = true, .max_version = TLS1_2_VERSION}};
 	scene_play(&without);
-	check_error(&without, "the server refuses the TLS handshake", "source.tls.certificate");
+	check_error(&without, "the server refuses the TLS handshake", "source.tls.cert");
 	scene_play(&wrong);
 	assert_non_null(strstr(wrong.error.text, "the server does not accept the client certificate"));
 	scene_play(&right);
@@ -450,9 +450,9 @@ static void test_contexts(void **state)
 	(void)state;
 	context_refused((struct tls_options){.ca = path_of("none.pem")}, "tls.ca: cannot read");
 	context_refused((struct tls_options){.ca = path_of("server.key")}, "tls.ca: ");
-	context_refused((struct tls_options){.certificate = path_of("server.pem")}, "tls.certificate: set without a key");
-	context_refused((struct tls_options){.key = path_of("server.key")}, "tls.key: set without a certificate");
-	context_refused((struct tls_options){.certificate = path_of("server.key"), .key = path_of("server.key")}, "tls.certificate: ");
+	context_refused((struct tls_options){.certificate = path_of("server.pem")}, "tls.cert: set without a key");
+	context_refused((struct tls_options){.key = path_of("server.key")}, "tls.key: set without a cert");
+	context_refused((struct tls_options){.certificate = path_of("server.key"), .key = path_of("server.key")}, "tls.cert: ");
 	context_refused((struct tls_options){.certificate = path_of("server.pem"), .key = path_of("other.key")},
 			"does not belong to the certificate");
 	/* Nobody is asked for its password on the terminal. */

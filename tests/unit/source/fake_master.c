@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define HANG_UP_MS 1000 /* a receiver that does not read is not waited for longer */
 #define MARK "5c93cd6ee61db0627a012bf50e8f43ed96a7946a"
 
 /* One connection. */
@@ -196,6 +197,17 @@ static bool call_has_more(const struct call *call)
 	       (call->streaming && (call->sent < call_limit(call) || call->sent == call->plan.cut_at));
 }
 
+/* Closing with unread bytes (an acknowledgement on its way) would reset the connection; the other side shall see its plain end. */
+static void hang_up(int fd)
+{
+	struct pollfd poll_end = {.fd = fd, .events = POLLIN};
+	char unread[4096];
+
+	shutdown(fd, SHUT_WR);
+	while (poll(&poll_end, 1, HANG_UP_MS) > 0 && read(fd, unread, sizeof(unread)) > 0)
+		;
+}
+
 /* False: the test is over. */
 static bool serve(struct fake_master *master, int fd)
 {
@@ -225,6 +237,8 @@ static bool serve(struct fake_master *master, int fd)
 	buffer_free(&call.in);
 	buffer_free(&call.answer);
 	buffer_free(&call.payload);
+	if (go_on)
+		hang_up(fd);
 	close(fd);
 	return go_on;
 }

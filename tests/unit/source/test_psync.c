@@ -300,7 +300,7 @@ static void test_continue(void **state)
 	answers[4].reply = "+CONTINUE " OTHER_ID "\r\n*1\r\n";
 	check(&request, answers, asked, "continued " OTHER_ID " 1000; *1\r\n");
 	answers[4].reply = "+CONTINUE xyz\r\n";
-	check(&request, answers, asked, "failed: PSYNC was answered with \"+CONTINUE xyz\", which is not understood");
+	check(&request, answers, asked, "refused: PSYNC was answered with \"+CONTINUE xyz\", which is not understood");
 	answers[4].reply = "+FULLRESYNC " OTHER_ID " 77\r\n";
 	check(&request, answers, asked, "full resync " OTHER_ID " 77; ");
 }
@@ -391,17 +391,17 @@ static void test_errors(void **state)
 		     "refused: PSYNC was answered with \"ERR unknown command 'PSYNC'\"");
 	check_answer("PSYNC ? -1", "-NOMASTERLINK Can't SYNC while not connected with my master\r\n",
 		     "failed: PSYNC was answered with \"NOMASTERLINK Can't SYNC while not connected with my master\"");
-	check_answer("PSYNC ? -1", "+CONTINUE\r\n", "failed: PSYNC was answered with \"+CONTINUE\", which is not understood");
+	check_answer("PSYNC ? -1", "+CONTINUE\r\n", "refused: PSYNC was answered with \"+CONTINUE\", which is not understood");
 	check_answer("PSYNC ? -1", "+FULLRESYNC abc 9\r\n",
-		     "failed: PSYNC was answered with \"+FULLRESYNC abc 9\", which is not understood");
+		     "refused: PSYNC was answered with \"+FULLRESYNC abc 9\", which is not understood");
 	check_answer("PSYNC ? -1", "+FULLRESYNC " ID " -9\r\n",
-		     "failed: PSYNC was answered with \"+FULLRESYNC " ID " -9\", which is not understood");
+		     "refused: PSYNC was answered with \"+FULLRESYNC " ID " -9\", which is not understood");
 	check_answer("PSYNC ? -1", "+FULLRESYNC " ID " 9\r\n-ERR BGSAVE failed, replication can't continue\r\n",
 		     "full resync " ID " 9; failed: the source could not make its snapshot and says "
 		     "\"ERR BGSAVE failed, replication can't continue\"");
 	check_answer("PSYNC ? -1", "+FULLRESYNC " ID " 9\r\n$EOF:123\r\n",
 		     "full resync " ID
-		     " 9; failed: the snapshot's header was answered with \"$EOF:123\", which is not understood");
+		     " 9; refused: the snapshot's header was answered with \"$EOF:123\", which is not understood");
 	check_answer("PSYNC ? -1", "+FULLRESYNC " ID " 9\r\n$20\r\nREDIS00100123456789x*1\r\n",
 		     "full resync " ID
 		     " 9; snapshot 20; failed: the snapshot's checksum is wrong: its 20 bytes were damaged on the way "

@@ -1,0 +1,270 @@
+"""TLS on both sides, users with the least rights (docs/least-rights.md), and passwords that appear nowhere."""
+
+import pathlib
+
+import pytest
+
+from bench.data import fill
+from bench.ferry import Ferry
+from bench.load import Load
+from bench.scenario import finish_in_step, masters_of, sync_under_load
+
+SMALL = {"keys": 2000, "rate": 800, "units": 800}
+
+# The rules of docs/least-rights.md; users are made with "reset" before them.
+SOURCE = "+info +psync +replconf"
+HEARTBEAT = "+setex ~DTS_REDIS_TIMESTAMP_HEARTBEAT*"
+TARGET = "~* +@write +info +select +multi +exec"
+CLUSTER = "+cluster|slots"
+PUBLISH = "+publish &*"
+SCRIPTS = "+script|load +script|flush"
+
+
+# -- TLS ----------------------------------------------------------------------------------------------------------------
+
+def tls_options(side, authority, identity=None):
+    options = {f"{side}.tls.ca": authority.ca}
+    if identity:
+        options |= {f"{side}.tls.cert": identity.certificate, f"{side}.tls.key": identity.key}
+    return options
+
+
+@pytest.fixture(name="secure")
+def make_secure_pair(bench):
+    """(source, target) that want client certificates."""
+    return [bench.server(tls=bench.tls, client_certificates="yes") for _ in range(2)]
+
+
+def both(bench):
+    return tls_options("source", bench.tls, bench.tls.client) | tls_options("target", bench.tls, bench.tls.client)
+
+
+def test_tls_with_client_certificates(bench, secure):
+    sync_under_load(bench, *secure, options=both(bench), **SMALL)
+
+
+def test_tls_between_clusters(bench):
+    source, target = (bench.cluster(masters=2, replicas_per_master=0, tls=bench.tls) for _ in range(2))
+    ferry = Ferry(bench, source.masters()[0], target.masters()[0],
+                  tls_options("source", bench.tls) | tls_options("target", bench.tls))
+    sync_under_load(bench, source, target, ferry=ferry, **SMALL)
+
+
+def test_tls_by_url(bench):
+    source, target = (bench.server(tls=bench.tls) for _ in range(2))
+    urls = [f"{server.url}?ca={bench.tls.ca}" for server in (source, target)]
+    sync_under_load(bench, source, target, ferry=Ferry(bench, *urls), **SMALL)
+
+
+def test_tls_to_sentinels_too(bench):
+    source = bench.sentinel(tls=bench.tls, replicas=0, sentinels=1, quorum=1)
+    options = tls_options("source", bench.tls) | {"source.sentinel.tls.ca": bench.tls.ca}
+    sync_under_load(bench, source, bench.server(), options=options, **SMALL)
+
+
+@pytest.mark.parametrize("side, code", [("source", 4), ("target", 5)])
+def test_wrong_authority(bench, secure, side, code):
+    other = bench.another_authority()
+    ferry = Ferry(bench, *secure, both(bench) | {f"{side}.tls.ca": other.ca})
+    assert ferry.run() == code
+    assert f"give the certificate of the CA that signed it with {side}.tls.ca" in ferry.log
+
+
+@pytest.mark.parametrize("side, code", [("source", 4), ("target", 5)])
+def test_no_authority_named(bench, secure, side, code):
+    """The system's do not know this one."""
+    options = both(bench)
+    del options[f"{side}.tls.ca"]
+    ferry = Ferry(bench, *secure, options)
+    assert ferry.run() == code
+    assert f"{side}.tls.ca" in ferry.log
+
+
+@pytest.mark.parametrize("side, code", [("source", 4), ("target", 5)])
+def test_no_client_certificate(bench, secure, side, code):
+    options = {name: value for name, value in both(bench).items() if name not in (f"{side}.tls.cert", f"{side}.tls.key")}
+    ferry = Ferry(bench, *secure, options)
+    assert ferry.run() == code
+    assert f"{side}.tls.cert" in ferry.log
+
+
+def test_insecure_must_be_asked_for(bench):
+    source, target = (bench.server(tls=bench.tls) for _ in range(2))
+    ferry = Ferry(bench, source, target, {"source.tls.insecure": "true", "target.tls.insecure": "true"})
+    sync_under_load(bench, source, target, ferry=ferry, **SMALL)
+
+
+def test_plain_port_asked_for_tls(bench):
+    source = bench.server()
+    # The server waits for the rest of what it takes for a command, so only the time for connecting ends it.
+    ferry = Ferry(bench, source.url.replace("redis://", "rediss://"), bench.server(), {"timeouts.connect": "1s"})
+    assert ferry.run() == 4
+    assert "TLS" in ferry.log and source.address in ferry.log
+
+
+def test_tls_port_asked_without(bench):
+    source = bench.server(tls=bench.tls)
+    ferry = Ferry(bench, source.url.replace("rediss://", "redis://"), bench.server())
+    assert ferry.run() == 4
+    assert "source.tls" in ferry.log
+
+
+# -- passwords ----------------------------------------------------------------------------------------------------------
+
+def command_line(ferry):
+    return pathlib.Path(f"/proc/{ferry.process.pid}/cmdline").read_bytes()
+
+
+def said(ferry):
+    """Everything that can be read of a running keyferry."""
+    return ferry.log.encode() + command_line(ferry) + ferry.get("/status").encode() + ferry.get("/metrics").encode()
+
+
+def test_password_only(bench):
+    """Of the default user; in the URL of one side, in the environment and in a file for the other."""
+    source, target = bench.server(password="s0urce-secret"), bench.server(password="t4rget-secret")
+    password_file = bench.folder / "password"
+    password_file.write_text("t4rget-secret\n")
+    for name, value in (("target.password_file", password_file), ("target.password_env", "TARGET_PASSWORD")):
+        ferry = Ferry(bench, source, f"redis://{target.address}", {name: value, "target.existing": "merge"},
+                      environment={"TARGET_PASSWORD": "t4rget-secret"} if name.endswith("env") else None)
+        ferry.start().wait_streaming()
+        assert b"secret" not in said(ferry)
+        assert ferry.stop() == 0
+    assert "secret" not in ferry.log
+    for path in ferry.data.rglob("*"):
+        assert not path.is_file() or b"s0urce-secret" not in path.read_bytes()
+
+
+def test_passwords_in_all_places_of_the_command_line(bench):
+    source, target = bench.server(password="s0urce-secret"), bench.server(password="t4rget-secret")
+    ferry = Ferry(bench, source, f"redis://{target.address}", {"target.password": "t4rget-secret"}, ["--log-level", "debug"])
+    ferry.start().wait_streaming()
+    assert b"secret" not in said(ferry)
+    assert source.address.encode() in command_line(ferry)
+    assert ferry.stop() == 0
+
+
+@pytest.mark.parametrize("side, code", [("source", 4), ("target", 5)])
+def test_wrong_password_is_not_repeated(bench, side, code):
+    servers = {name: bench.server(password="right-secret") for name in ("source", "target")}
+    urls = {name: server.url_for(None, "wrong-secret" if name == side else "right-secret") for name, server in servers.items()}
+    ferry = Ferry(bench, urls["source"], urls["target"], arguments=["--log-level", "debug"])
+    assert ferry.run() == code
+    assert f"{servers[side].address}: wrong user name or password" in ferry.log and f"check {side}.password" in ferry.log
+    assert "secret" not in ferry.log
+
+
+# -- least rights -------------------------------------------------------------------------------------------------------
+
+def restricted(deployment, rules):
+    """Gives all nodes the user "sync" with these rights; returns the URL of the first for that user."""
+    for node in masters_of(deployment):
+        node.set_user("sync", f"on >least-secret {rules}")
+    return masters_of(deployment)[0].url_for("sync", "least-secret")
+
+
+def ferry_between(bench, source, target, source_rules, target_rules):
+    return Ferry(bench, restricted(source, source_rules), restricted(target, target_rules), {"heartbeat.interval": "200ms"})
+
+
+@pytest.mark.parametrize("name", ["redis-6.0", "redis-7.0", "redis-8.0-sid", "valkey-8.0", "valkey-9.1"])
+def test_least_rights(bench, name):
+    source, target = bench.server(name), bench.server(name)
+    # The writer uses EVAL.
+    scripts = "" if source.version.at_least(7, 0) else SCRIPTS
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", f"{TARGET} {scripts}")
+    sync_under_load(bench, source, target, databases=(0, 5), ferry=ferry, **SMALL)
+    assert " warning " not in ferry.log and " error " not in ferry.log
+    assert source.command("EXISTS", "DTS_REDIS_TIMESTAMP_HEARTBEAT") == 1
+    assert "least-secret" not in ferry.log
+
+
+@pytest.mark.parametrize("name", ["redis-7.0", "valkey-9.1"])
+def test_least_rights_between_clusters(bench, name):
+    source, target = (bench.cluster(name, masters=2, replicas_per_master=0) for _ in range(2))
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT} {CLUSTER}", f"{TARGET} {CLUSTER}")
+    sync_under_load(bench, source, target, ferry=ferry, **SMALL)
+    assert " warning " not in ferry.log and " error " not in ferry.log
+
+
+def test_rights_for_published_messages(bench):
+    """PUBLISH is in the stream of a standalone source, and needs a right of its own."""
+    source, target = bench.server(), bench.server()
+    listener = target.client().pubsub()
+    listener.subscribe("news")
+    assert listener.get_message(timeout=10)["type"] == "subscribe"
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", TARGET).start().wait_streaming()
+    source.command("PUBLISH", "news", "one")
+    assert ferry.wait() == 5
+    assert "to run the 'publish' command" in ferry.log and "docs/least-rights.md" in ferry.log
+    restricted(target, f"{TARGET} {PUBLISH}")
+    ferry.start().wait_in_step(source)
+    assert listener.get_message(timeout=10)["data"] == b"one"
+    assert ferry.stop() == 0
+
+
+def test_rights_for_scripts_of_older_sources(bench):
+    """Before 7.0 they are in the snapshot and in the stream."""
+    source, target = bench.server("redis-6.0"), bench.server("redis-7.0")
+    source.command("SCRIPT", "LOAD", "return 1")
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", f"{TARGET} {SCRIPTS}").start().wait_streaming()
+    source.command("SCRIPT", "LOAD", "return 2")
+    source.command("EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", 1, "by a script", "x")
+    ferry.wait_in_step(source)
+    assert target.command("EVALSHA", "7f923f79fe76194c868d7e1d0820de36700eb649", 0) == 2
+    source.command("SCRIPT", "FLUSH")
+    finish_in_step(ferry, source, target)
+    restricted(target, TARGET)
+    source.command("SCRIPT", "LOAD", "return 3")
+    assert ferry.run() == 5
+    assert "to run the 'script|load' command" in ferry.log
+
+
+def test_without_the_right_to_write_the_heartbeat(bench):
+    """One warning, and the lag all the same."""
+    source, target = bench.server(), bench.server()
+    ferry = ferry_between(bench, source, target, SOURCE, TARGET)
+    fill(source, keys=500)
+    with Load(source, rate=500) as load:
+        ferry.start().wait_streaming()
+        ferry.wait_status(lambda status: status["links"][0]["lag"]["seconds"] is not None and load.acknowledged > 1500,
+                          what="a lag from sampled offsets")
+    warnings = [line for line in ferry.log.splitlines() if " warning " in line]
+    assert len(warnings) == 1 and "the heartbeat cannot be written" in warnings[0] and "+setex" in warnings[0]
+    finish_in_step(ferry, source, target)
+
+
+@pytest.mark.parametrize("word", SOURCE.split())
+def test_no_right_of_the_source_is_idle(bench, word):
+    ferry = ferry_between(bench, bench.server(), bench.server(), f"{SOURCE.replace(word, '')} {HEARTBEAT}", TARGET)
+    assert ferry.run() == 4
+    assert f"the '{word[1:]}' command" in ferry.log
+
+
+@pytest.mark.parametrize("word, denied", [
+    ("~*", "keys"), ("+@write", "'set' command"), ("+info", "'info' command"), ("+select", "'select' command"),
+    ("+multi", "'multi' command"), ("+exec", "'exec' command")])
+def test_no_right_of_the_target_is_idle(bench, word, denied):
+    """Each missing one ends the task with a clear word."""
+    source, target = bench.server(), bench.server()
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", TARGET.replace(word, ""))
+    source.client(db=2).set("in another database", "x")
+    client = source.client()
+    client.set("plain", "x")
+    ferry.start()
+    if word in ("+multi", "+exec"):
+        ferry.wait_streaming()
+        with client.pipeline(transaction=True) as transaction:
+            transaction.set("one", 1).incr("one").execute()
+    assert ferry.wait() == 5
+    assert "NOPERM" in ferry.log and denied in ferry.log
+
+
+@pytest.mark.parametrize("side, code", [("source", 4), ("target", 5)])
+def test_right_to_see_the_cluster(bench, side, code):
+    source, target = (bench.cluster(masters=1, replicas_per_master=0) for _ in range(2))
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT} {'' if side == 'source' else CLUSTER}",
+                          f"{TARGET} {'' if side == 'target' else CLUSTER}")
+    assert ferry.run() == code
+    assert "CLUSTER" in ferry.log and "NOPERM" in ferry.log

@@ -1,0 +1,172 @@
+/* The status document and the metrics page of a made-up task. */
+#include "control/status_page.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct link_status link_at(const char *source)
+{
+	struct link_status link = {
+		.phase = LINK_STREAMING,
+		.connected = true,
+		.received_offset = 900,
+		.source_offset = 1000,
+		.snapshot_bytes_total = 5000,
+		.origin = {.generation = 2, .replid = "8cb37055bb2018703850f3ee6ef31b566d88f6ca"},
+		.applier = {.streaming = true, .applied_offset = 800, .lag_ms = 1500, .snapshot_bytes_done = 5000},
+		.spool_bytes = 77,
+		.commands_per_second = 12.5,
+	};
+
+	snprintf(link.source, sizeof(link.source), "%s", source);
+	link.applier.sink.keys = 10;
+	link.applier.sink.commands = 20;
+	link.applier.sink.reconnects = 3;
+	link.receiver.reconnects = 4;
+	return link;
+}
+
+static json_t *document(const struct task_status *status)
+{
+	char *text = status_page_json(status);
+	json_error_t fault;
+	json_t *root = json_loads(text, 0, &fault);
+
+	if (!root)
+		fail_msg("%s in: %s", fault.text, text);
+	free(text);
+	return root;
+}
+
+static json_t *at(json_t *root, const char *a, const char *b)
+{
+	json_t *value = json_object_get(root, a);
+
+	if (b)
+		value = json_object_get(value, b);
+	if (!value)
+		fail_msg("no %s.%s", a, b ? b : "");
+	return value;
+}
+
+static void test_document(void **state)
+{
+	struct link_status link = link_at("10.0.0.1:6379");
+	struct task_status status = {.name = "copy", .state = TASK_STREAMING, .since_ms = 1000, .link_count = 1, .links = &link};
+	json_t *root = document(&status), *shown = json_array_get(json_object_get(root, "links"), 0);
+
+	(void)state;
+	assert_string_equal(json_string_value(at(root, "task", NULL)), "copy");
+	assert_string_equal(json_string_value(at(root, "state", NULL)), "streaming");
+	assert_string_equal(json_string_value(at(root, "since", NULL)), "1970-01-01T00:00:01.000Z");
+	assert_true(json_is_null(at(root, "error", NULL)));
+	assert_string_equal(json_string_value(at(shown, "source", NULL)), "10.0.0.1:6379");
+	assert_true(json_is_null(at(shown, "waiting_for", NULL)));
+	assert_int_equal(json_integer_value(at(shown, "position", "received")), 900);
+	assert_int_equal(json_integer_value(at(shown, "position", "applied")), 800);
+	assert_int_equal(json_integer_value(at(shown, "position", "generation")), 2);
+	assert_true(json_real_value(at(shown, "lag", "seconds")) == 1.5);
+	assert_int_equal(json_integer_value(at(shown, "lag", "bytes")), 200);
+	assert_int_equal(json_integer_value(at(shown, "counters", "commands_applied")), 20);
+	assert_int_equal(json_integer_value(at(shown, "snapshot", "keys_done")), 10);
+	assert_true(json_is_true(at(shown, "connected", NULL)));
+	json_decref(root);
+}
+
+static void test_unknowns(void **state)
+{
+	struct link_status link = link_at("h:1");
+	struct task_status status = {.name = "copy", .state = TASK_SNAPSHOT, .link_count = 1, .links = &link};
+	json_t *root, *shown;
+	char *page;
+
+	(void)state;
+	link.applier.applied_offset = link.received_offset = link.source_offset = link.applier.lag_ms = -1;
+	root = document(&status);
+	shown = json_array_get(json_object_get(root, "links"), 0);
+	assert_true(json_is_null(at(shown, "lag", "seconds")));
+	assert_true(json_is_null(at(shown, "lag", "bytes")));
+	assert_true(json_is_null(at(shown, "position", "applied")));
+	json_decref(root);
+	page = status_page_metrics(&status);
+	assert_null(strstr(page, "keyferry_link_lag_seconds{"));
+	assert_non_null(strstr(page, "# TYPE keyferry_link_lag_seconds gauge\n"));
+	free(page);
+}
+
+/* A server's error text may hold any bytes, and be cut anywhere: the document stays whole, and valid. */
+static void test_texts_of_any_bytes(void **state)
+{
+	struct link_status link = link_at("h:1");
+	struct task_status status = {.name = "t\xc3\xa4sk", .state = TASK_FAILED, .link_count = 1, .links = &link};
+	json_t *root, *shown;
+
+	(void)state;
+	error_set(&link.error, ERROR_CONFLICT, "unknown command '\xff\xfe\"\\\n\x01'");
+	error_hint(&link.error, "cut here: \xc3");
+	strcpy(link.applier.waiting_for, "target: \xe2\x82");
+	status.error = link.error;
+	root = document(&status);
+	assert_string_equal(json_string_value(at(root, "task", NULL)), "t\xc3\xa4sk");
+	assert_string_equal(json_string_value(at(root, "error", "text")), "unknown command '??\"\\\n\x01'");
+	assert_string_equal(json_string_value(at(root, "error", "kind")), "conflict");
+	assert_int_equal(json_integer_value(at(root, "error", "exit_code")), ERROR_CONFLICT);
+	shown = json_array_get(json_object_get(root, "links"), 0);
+	assert_string_equal(json_string_value(at(shown, "waiting_for", NULL)), "target: ??");
+	assert_string_equal(json_string_value(at(shown, "error", "hint")), "cut here: ?");
+	json_decref(root);
+}
+
+/* Each line is a comment or a sample, each name has its HELP and TYPE before, label values are escaped. */
+static void test_metrics(void **state)
+{
+	struct link_status links[2] = {link_at("10.0.0.1:6379"), link_at("[::1]:\"6380\\")};
+	struct task_status status = {.name = "two\nlines", .state = TASK_STREAMING, .link_count = 2, .links = links};
+	char *page = status_page_metrics(&status), *rest = page, *line;
+	unsigned samples = 0;
+
+	(void)state;
+	assert_non_null(strstr(page, "keyferry_link_applied_commands_total{task=\"two lines\",link=\"10.0.0.1:6379\"} 20\n"));
+	assert_non_null(strstr(page, "link=\"[::1]:\\\"6380\\\\\"}"));
+	assert_non_null(strstr(page, "keyferry_link_reconnects_total{task=\"two lines\",link=\"10.0.0.1:6379\",side=\"target\"} 3\n"));
+	assert_non_null(strstr(page, "keyferry_link_lag_seconds{task=\"two lines\",link=\"10.0.0.1:6379\"} 1.5\n"));
+	while ((line = strsep(&rest, "\n")) && *line) {
+		if (strncmp(line, "# HELP ", 7) == 0 || strncmp(line, "# TYPE ", 7) == 0)
+			continue;
+		assert_int_equal(strncmp(line, "keyferry_", 9), 0);
+		assert_non_null(strstr(line, "} "));
+		samples++;
+	}
+	assert_null(rest); /* ends in exactly one newline */
+	assert_true(samples >= 26);
+	free(page);
+}
+
+static void test_no_links(void **state)
+{
+	struct task_status status = {.name = "none", .state = TASK_CREATED};
+	json_t *root = document(&status);
+	char *page = status_page_metrics(&status);
+
+	(void)state;
+	assert_int_equal(json_array_size(json_object_get(root, "links")), 0);
+	assert_non_null(strstr(page, "# HELP"));
+	json_decref(root);
+	free(page);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_document), cmocka_unit_test(test_unknowns), cmocka_unit_test(test_texts_of_any_bytes),
+		cmocka_unit_test(test_metrics),  cmocka_unit_test(test_no_links),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

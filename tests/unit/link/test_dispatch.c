@@ -1,0 +1,280 @@
+/* The dispatch in front of a sink: transactions with left-out parts, databases, libraries, barriers. */
+#include "../sink/sink_bench.h"
+#include "link/dispatch.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "decode/stream.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct bench {
+	struct sink_bench target;
+	struct task_options task;
+	struct lag lag;
+	struct dispatch *dispatch;
+	struct stream_decoder *stream;
+	unsigned go_ons;
+};
+
+static void on_go_on(void *owner)
+{
+	((struct bench *)owner)->go_ons++;
+}
+
+static void choose(struct bench *bench, uint32_t db)
+{
+	bench->task.all_databases = false;
+	bench->task.databases[db / 64] |= 1ULL << (db % 64);
+}
+
+static void open_bench(struct bench *bench, int masters)
+{
+	*bench = (struct bench){.task = {.all_databases = true}};
+	sink_bench_open(&bench->target, masters);
+	sink_bench_start(&bench->target);
+}
+
+static void begin(struct bench *bench)
+{
+	struct dispatch_options options = {
+		.loop = bench->target.loop,
+		.task = &bench->task,
+		.target = &bench->target.deployment,
+		.topology = &bench->target.topology,
+		.abilities = bench->target.options.abilities,
+		.only_link = true,
+		.name = "keyferry:test",
+		.lag = &bench->lag,
+		.go_on = on_go_on,
+		.owner = bench,
+	};
+
+	bench->dispatch = dispatch_new(&options);
+	dispatch_begin(bench->dispatch, bench->target.sink, false);
+	bench->stream = stream_decoder_new(dispatch_commands(bench->dispatch));
+}
+
+static void close_bench(struct bench *bench)
+{
+	stream_decoder_free(bench->stream);
+	dispatch_free(bench->dispatch);
+	sink_bench_close(&bench->target);
+}
+
+/* The commands as one stretch of a stream. False: refused. */
+static bool stream(struct bench *bench, const char *const *commands, struct error *error)
+{
+	for (; *commands; commands++) {
+		struct slice raw = bench_raw(&bench->target, *commands);
+		struct event event;
+		uint64_t need;
+
+		assert_int_equal(stream_decode(bench->stream, raw, bench->target.position, &event, &need, error), PARSE_OK);
+		bench->target.position = event.end;
+		if (!dispatch_event(bench->dispatch, &event, stream_decoder_database(bench->stream), false, error))
+			return false;
+		sink_flush(bench->target.sink);
+		bench_wait(&bench->target, dispatch_ready(bench->dispatch, error) != DISPATCH_WAITS);
+	}
+	return true;
+}
+
+static void expect_executed(struct bench *bench, const char *expected)
+{
+	char *executed;
+
+	bench_settle(&bench->target);
+	executed = fake_executed(&bench->target.fakes[0], NULL);
+	assert_string_equal(executed, expected);
+	free(executed);
+	assert_int_equal(bench->target.applied_max, bench->target.position);
+}
+
+/* Of a transaction through several databases, what is not chosen stays away: its SELECTs, too. */
+static void test_transaction_of_several_databases(void **state)
+{
+	static const char *const commands[] = {"SELECT 7", "MULTI",    "SET x 1",  "SELECT 0", "SET a 1", "SELECT 9", "SET y 1",
+					       "SELECT 2", "SET b 2",  "SELECT 9", "SET z 1",  "EXEC",    "SELECT 2", "SET c 3", NULL};
+	struct bench bench;
+	struct error error;
+	uint64_t left_out;
+
+	(void)state;
+	open_bench(&bench, 0);
+	choose(&bench, 0);
+	choose(&bench, 2);
+	begin(&bench);
+	assert_true(stream(&bench, commands, &error));
+	expect_executed(&bench, "0 SET a 1 [tx]\n2 SET b 2 [tx]\n2 SET c 3\n");
+	left_out = dispatch_counters(bench.dispatch).left_out;
+	assert_int_equal(left_out, 3);
+	close_bench(&bench);
+}
+
+/* A cluster knows no SELECT but of 0. */
+static void test_transaction_to_cluster(void **state)
+{
+	static const char *const commands[] = {"SELECT 5", "MULTI", "SELECT 0", "SET {t}a 1", "SELECT 5", "SET {t}x 1", "EXEC", NULL};
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	open_bench(&bench, 1);
+	choose(&bench, 0);
+	begin(&bench);
+	assert_true(stream(&bench, commands, &error));
+	expect_executed(&bench, "0 SET {t}a 1 [tx]\n");
+	close_bench(&bench);
+}
+
+static void test_empty_transaction(void **state)
+{
+	static const char *const commands[] = {"SELECT 1", "MULTI", "SET a 1", "EXEC", NULL};
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	open_bench(&bench, 0);
+	choose(&bench, 0);
+	begin(&bench);
+	assert_true(stream(&bench, commands, &error));
+	assert_false(dispatch_in_transaction(bench.dispatch));
+	expect_executed(&bench, "");
+	close_bench(&bench);
+}
+
+static void test_transaction_across_slots(void **state)
+{
+	static const char *const commands[] = {"MULTI", "SET a 1", "SET b 1", "EXEC", NULL};
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	open_bench(&bench, 1);
+	begin(&bench);
+	assert_false(stream(&bench, commands, &error));
+	assert_int_equal(error.kind, ERROR_CONFLICT);
+	assert_non_null(strstr(error.text, "different slots"));
+	close_bench(&bench);
+}
+
+/* FLUSHALL waits for all before it, goes to every master, and all behind it waits. */
+static void test_barrier(void **state)
+{
+	static const char *const commands[] = {"SET k1 1", "SET k2 1", "SET k3 1", "SELECT 3", "FLUSHALL", "SELECT 0", "SET k1 2", "SET k2 2", "SET k3 2", NULL};
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	open_bench(&bench, 3);
+	begin(&bench);
+	assert_true(stream(&bench, commands, &error));
+	bench_settle(&bench.target);
+	for (int f = 0; f < 3; f++) {
+		const struct fake_target *fake = &bench.target.fakes[f];
+		bool flushed = false;
+
+		assert_int_equal(fake_executed_count(fake, "FLUSHALL"), 1);
+		for (size_t i = 0; i < fake->executed_count; i++) {
+			char last = fake->executed[i][strlen(fake->executed[i]) - 1];
+
+			if (strstr(fake->executed[i], "FLUSHALL"))
+				flushed = true;
+			else
+				assert_int_equal(last, flushed ? '2' : '1');
+		}
+	}
+	assert_int_equal(bench.target.applied_max, bench.target.position);
+	close_bench(&bench);
+}
+
+static void test_split(void **state)
+{
+	static const char *const commands[] = {"MSET k1 1 k2 2 k3 3 k4 4", "DEL k1 k2 k3", "UNLINK k4", NULL};
+	struct bench bench;
+	struct error error;
+	size_t sets = 0, dels = 0;
+
+	(void)state;
+	open_bench(&bench, 2);
+	begin(&bench);
+	assert_true(stream(&bench, commands, &error));
+	bench_settle(&bench.target);
+	for (int f = 0; f < 2; f++) {
+		sets += fake_executed_count(&bench.target.fakes[f], "MSET");
+		dels += fake_executed_count(&bench.target.fakes[f], "DEL");
+	}
+	assert_int_equal(sets, 4);
+	assert_int_equal(dels, 3);
+	assert_int_equal(bench.target.applied_max, bench.target.position);
+	close_bench(&bench);
+}
+
+static const char *library_exists(void *owner, struct fake_target *fake, const struct fake_command *command)
+{
+	(void)owner;
+	(void)fake;
+	return strncmp(command->text, "FUNCTION LOAD #", 15) == 0 ? "-ERR Library 'mylib' already exists\r\n" : NULL;
+}
+
+/* A library that the target has already follows target.conflict, on a cluster as on a single server. */
+static void test_existing_library(void **state)
+{
+	(void)state;
+	for (int masters = 0; masters <= 2; masters += 2) {
+		for (int policy = CONFLICT_OVERWRITE; policy <= CONFLICT_STOP; policy++) {
+			struct event event = {.kind = EVENT_FUNCTION, .start = 1000, .end = 1100, .value = SLICE("#!lua name=mylib\n...")};
+			struct bench bench;
+			struct error error;
+
+			open_bench(&bench, masters);
+			for (int f = 0; f < bench.target.fake_count; f++)
+				bench.target.fakes[f].decide = library_exists;
+			bench.task.conflict = (enum conflict_policy)policy;
+			begin(&bench);
+			assert_true(dispatch_event(bench.dispatch, &event, 0, false, &error));
+			sink_flush(bench.target.sink);
+			bench_wait(&bench.target, bench.target.failed || (dispatch_ready(bench.dispatch, &error) == DISPATCH_READY &&
+									  sink_idle(bench.target.sink)));
+			assert_int_equal(bench.target.failed, policy == CONFLICT_STOP);
+			assert_int_equal(fake_executed_count(&bench.target.fakes[0], "FUNCTION LOAD REPLACE"), policy == CONFLICT_OVERWRITE);
+			close_bench(&bench);
+		}
+	}
+}
+
+static void test_database_on_cluster(void **state)
+{
+	static const char *const commands[] = {"SELECT 4", "SET a 1", NULL};
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	open_bench(&bench, 1);
+	begin(&bench);
+	assert_false(stream(&bench, commands, &error));
+	assert_non_null(strstr(error.text, "database 4"));
+	close_bench(&bench);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_transaction_of_several_databases),
+		cmocka_unit_test(test_transaction_to_cluster),
+		cmocka_unit_test(test_empty_transaction),
+		cmocka_unit_test(test_transaction_across_slots),
+		cmocka_unit_test(test_barrier),
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_existing_library),
+		cmocka_unit_test(test_database_on_cluster),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

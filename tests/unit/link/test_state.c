@@ -1,0 +1,151 @@
+/* The state file: what is written is read, nothing else is taken for it, and it is replaced whole. */
+#include "link/state.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+static char *path;
+
+static int set_up(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/keyferry-state-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	path = memory_printf("%s/state.json", dir);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char *beside = memory_printf("%s.new", path);
+
+	(void)state;
+	unlink(path);
+	unlink(beside);
+	rmdir(beside);
+	rmdir(dir);
+	free(beside);
+	free(path);
+	return 0;
+}
+
+static void put(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void test_missing(void **state)
+{
+	struct link_state read = {.generation = 9};
+	struct error error;
+
+	(void)state;
+	assert_true(link_state_read(path, &read, &error));
+	assert_int_equal(read.generation, 0);
+	assert_int_equal(read.position, 0);
+	assert_false(read.clean);
+}
+
+static void test_round_trip(void **state)
+{
+	const struct link_state states[] = {
+		{.generation = 1, .position = 0},
+		{.generation = 3, .position = 1ULL << 62, .db = 15, .clean = true, .place = {.rdb_version = 80, .valkey = true, .db = 4}},
+		{.generation = 1ULL << 40, .position = 4711, .db = INT32_MAX, .place = {.rdb_version = 11, .db = INT32_MAX}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		struct link_state read;
+		struct error error;
+		struct stat stat_buf;
+
+		assert_true(link_state_write(path, &states[i], &error));
+		assert_true(link_state_read(path, &read, &error));
+		assert_int_equal(read.generation, states[i].generation);
+		assert_int_equal(read.position, states[i].position);
+		assert_int_equal(read.db, states[i].db);
+		assert_int_equal(read.clean, states[i].clean);
+		assert_int_equal(read.place.rdb_version, states[i].place.rdb_version);
+		assert_int_equal(read.place.valkey, states[i].place.valkey);
+		assert_int_equal(read.place.db, states[i].place.db);
+		assert_int_equal(stat(path, &stat_buf), 0);
+		assert_int_equal(stat_buf.st_mode & 0777, 0600);
+	}
+}
+
+static void test_damaged(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"{",
+		"[]",
+		"{\"format\": 1}",
+		"{\"format\": 1, \"generation\": \"1\", \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
+		"{\"format\": 2, \"generation\": 1, \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
+		"{\"format\": 1, \"generation\": -1, \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
+		"{\"format\": 1, \"generation\": 1, \"position\": -1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
+		"{\"format\": 1, \"generation\": 1, \"position\": 1, \"database\": 4294967296, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
+		"{\"format\": 1, \"generation\": 1, \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": -9, \"valkey\": false, \"database\": 0}}",
+		"{\"format\": 1, \"generation\": 1, \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 99999999999}}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct link_state read = {.generation = 9};
+		struct error error;
+
+		put(texts[i]);
+		if (link_state_read(path, &read, &error))
+			fail_msg("taken for a state: %s", texts[i]);
+		assert_int_equal(error.kind, ERROR_USAGE);
+		assert_non_null(strstr(error.text, path));
+		assert_true(error.hint[0]);
+		assert_int_equal(read.generation, 9);
+	}
+}
+
+/* When it cannot be written the old one stays, and the reason is told. */
+static void test_write_fails(void **state)
+{
+	const struct link_state old = {.generation = 1, .position = 5}, newer = {.generation = 1, .position = 6};
+	char *beside = memory_printf("%s.new", path);
+	struct link_state read;
+	struct error error;
+
+	(void)state;
+	assert_true(link_state_write(path, &old, &error));
+	assert_int_equal(mkdir(beside, 0700), 0);
+	assert_false(link_state_write(path, &newer, &error));
+	assert_non_null(strstr(error.text, strerror(EISDIR)));
+	assert_true(link_state_read(path, &read, &error));
+	assert_int_equal(read.position, 5);
+	free(beside);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_missing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_write_fails, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
