@@ -18,7 +18,7 @@ FLAG_OF_FACT = {
     "later_forms": "COMMAND_LATER_FORMS",
 }
 FLAG_OF_SERVER = {"write": "COMMAND_WRITE", "denyoom": "COMMAND_DENYOOM", "movablekeys": "COMMAND_MOVABLE_KEYS"}
-OTHER_FACTS = {"about", "left_out", "added", "since", "movable_keys"}
+OTHER_FACTS = {"about", "left_out", "added", "since", "movable_keys", "groups"}
 
 
 def fnv(name):
@@ -50,6 +50,8 @@ def load(commands_path, facts_path):
     for name, since in facts["since"].items():
         for family, began in since.items():
             rows[name][f"{family}_since"] = rows[name][f"{family}_since"] or began
+    # name -> group, so that it reads like the other facts
+    facts["groups"] = {name: group for group, names in facts["groups"].items() for name in names}
     for kind in set(facts) - {"about", "added"}:
         if unknown := set(facts[kind]) - set(rows):
             sys.exit(f"{facts_path}: {kind}: not in {commands_path}: {', '.join(sorted(unknown))}")
@@ -67,6 +69,8 @@ def c_row(row, facts, containers):
     rule = facts["movable_keys"].get(name)
     if ("COMMAND_MOVABLE_KEYS" in flags) != (rule is not None):
         sys.exit(f"{name}: movable keys need a rule in movable_keys, and only they")
+    if "COMMAND_WRITE" in flags and name not in facts["groups"]:
+        sys.exit(f"{name}: a command that writes needs a group in groups")
     kind, *numbers = (rule or "range").split()
     first, last, step = row["keys"]
     at = numbers[0] if numbers else 0
@@ -75,7 +79,7 @@ def c_row(row, facts, containers):
             f"\t .keys = {{{first}, {last}, {step}}}, .key_rule = COMMAND_KEYS_{kind.upper()}, "
             f".key_at = {at}, .key_step = {every},\n"
             f"\t .safe_form = COMMAND_FORM_{facts['replay_safe_forms'].get(name, 'none').upper()}, "
-            f".container = {str(name in containers).lower()},\n"
+            f".container = {str(name in containers).lower()}, .group = COMMAND_GROUP_{facts['groups'].get(name, 'none').upper()},\n"
             f"\t .redis_since = {version(row['redis_since']):#08x}, .valkey_since = {version(row['valkey_since']):#08x}}},")
 
 

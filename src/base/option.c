@@ -157,6 +157,12 @@ static bool set(const struct option_row *row, void *object, const struct option_
 		return false;
 	if (row->type == OPTION_OTHER)
 		return row->parse(row, object, value, error);
+	if (row->type == OPTION_OBJECTS) {
+		/* Their reader, who knows the document, builds the objects; what comes here is no list of mappings. */
+		error_set(error, ERROR_USAGE, "it takes a list of mappings, not a %s",
+			  value->form == OPTION_SCALAR ? "single value" : value->form == OPTION_MAP ? "mapping" : "list of values");
+		return false;
+	}
 	if (value->form != OPTION_SCALAR) {
 		error_set(error, ERROR_USAGE, "it takes one value (%s), not a %s", option_describe(row, allowed, sizeof(allowed)),
 			value->form == OPTION_LIST ? "list" : "mapping");
@@ -170,7 +176,8 @@ static bool set(const struct option_row *row, void *object, const struct option_
 	case OPTION_SIZE:
 	case OPTION_DURATION:
 	case OPTION_COUNT: return set_number(row, object, value->items[0], error);
-	case OPTION_OTHER: break;
+	case OPTION_OTHER:
+	case OPTION_OBJECTS: break;
 	}
 	error_set(error, ERROR_INTERNAL, "option table: '%s' has no type", row->path);
 	return false;
@@ -201,7 +208,7 @@ void option_set_defaults(const struct option_table *table, void *object)
 			continue;
 		text = slice_of_string(row->fallback);
 		/* Not option_set(): a default does not enable what it belongs to. */
-		if (!set(row, object, &(struct option_value){OPTION_SCALAR, &text, 1}, &error)) {
+		if (!set(row, object, &(struct option_value){OPTION_SCALAR, &text, 1, NULL}, &error)) {
 			/* A mistake in the table, which no input can cause: the unit test of the table finds it. */
 			fprintf(stderr, "keyferry: default of option '%s': %s\n", row->path, error.text);
 			abort();
@@ -211,9 +218,27 @@ void option_set_defaults(const struct option_table *table, void *object)
 
 void option_free_strings(const struct option_table *table, void *object)
 {
-	for (size_t i = 0; i < table->count; i++)
-		if (table->rows[i].type == OPTION_STRING || table->rows[i].type == OPTION_SECRET)
-			string_free(&table->rows[i], object);
+	for (size_t i = 0; i < table->count; i++) {
+		const struct option_row *row = &table->rows[i];
+
+		if (row->type == OPTION_STRING || row->type == OPTION_SECRET)
+			string_free(row, object);
+		else if (row->type == OPTION_OBJECTS)
+			option_free_objects(row, field_of(row, object));
+	}
+}
+
+void option_free_objects(const struct option_row *row, struct option_objects *objects)
+{
+	for (size_t i = 0; i < objects->count; i++) {
+		void *item = (uint8_t *)objects->items + i * row->item_size;
+
+		option_free_strings(row->item_table, item);
+		if (row->item_free)
+			row->item_free(item);
+	}
+	free(objects->items);
+	*objects = (struct option_objects){0};
 }
 
 const struct option_row *option_find(const struct option_table *table, struct slice path)

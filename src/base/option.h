@@ -21,14 +21,22 @@ enum option_type {
 	OPTION_DURATION, /* uint64_t or uint32_t, milliseconds */
 	OPTION_COUNT,    /* uint64_t or uint32_t */
 	OPTION_OTHER,    /* `parse` */
+	OPTION_OBJECTS,  /* struct option_objects: a list of mappings, each with the rows of `item_table` */
 };
 
 enum option_form { OPTION_SCALAR, OPTION_LIST, OPTION_MAP };
 
-/* What was written: a scalar (one item), a list of scalars, or a mapping (only its number of entries, in `count`). */
+/* What was written: a scalar (one item), a list of scalars, or a mapping of scalars with its keys. */
 struct option_value {
 	enum option_form form;
 	const struct slice *items;
+	size_t count;
+	const struct slice *keys; /* mappings only */
+};
+
+/* The field of an OPTION_OBJECTS row: an array of `count` objects, owned. */
+struct option_objects {
+	void *items;
 	size_t count;
 };
 
@@ -46,6 +54,12 @@ struct option_row {
 	uint64_t min, max;          /* numbers; max 0: no bounds */
 	size_t enables;             /* offset of a bool that becomes true when this is set (tls.ca asks for TLS); 0: none */
 	bool (*parse)(const struct option_row *row, void *object, const struct option_value *value, struct error *error);
+	bool structured;            /* OTHER: takes a mapping or a list as its value; on the command line it is written in flow style */
+	/* OBJECTS */
+	const struct option_table *item_table;
+	size_t item_size;
+	bool (*item_check)(const void *item, struct error *error); /* what belongs together in one item */
+	void (*item_free)(void *item);                             /* fields of its OTHER rows */
 };
 
 struct option_table {
@@ -55,11 +69,14 @@ struct option_table {
 
 /* Zero is a valid start for the object. Every row with a default gets it. */
 void option_set_defaults(const struct option_table *table, void *object);
-/* Frees strings and secrets of the object; fields of OPTION_OTHER rows are the caller's. */
+/* Frees strings, secrets and objects of the object; fields of OPTION_OTHER rows are the caller's. */
 void option_free_strings(const struct option_table *table, void *object);
 
 /* Parses and stores; the object is unchanged on failure. The error has an example as its hint. */
 bool option_set(const struct option_row *row, void *object, const struct option_value *value, struct error *error) WARN_UNUSED;
+
+/* Frees what an OPTION_OBJECTS row has; the field is empty then. */
+void option_free_objects(const struct option_row *row, struct option_objects *objects);
 
 /* NULL: no such row. */
 const struct option_row *option_find(const struct option_table *table, struct slice path);

@@ -33,6 +33,14 @@ static void print_wrapped(FILE *out, const char *text, int indent)
 	fputc('\n', out);
 }
 
+/* Of a rule's option its own name: "filter.allow[].prefix" is written as "prefix". */
+static const char *last_name(const char *path)
+{
+	const char *rule = strstr(path, "[].");
+
+	return rule ? rule + 3 : path;
+}
+
 static void print_text_row(FILE *out, const struct option_row *row)
 {
 	char takes[256], line[512];
@@ -42,7 +50,7 @@ static void print_text_row(FILE *out, const struct option_row *row)
 	snprintf(line, sizeof(line), "takes: %s%s%s", option_describe(row, takes, sizeof(takes)), row->fallback ? "; default: " : "",
 		row->fallback ? row->fallback : "");
 	print_wrapped(out, line, 6);
-	fprintf(out, "      example: %s: %s\n", row->path, row->example);
+	fprintf(out, "      example: %s: %s\n", last_name(row->path), row->example);
 }
 
 /* A table's cell ends at '|'. */
@@ -65,7 +73,7 @@ static void print_markdown_row(FILE *out, const struct option_row *row)
 		fprintf(out, " | `%s` | ", row->fallback);
 	else
 		fprintf(out, " | | ");
-	fprintf(out, "`%s: %s` | ", row->path, row->example);
+	fprintf(out, "`%s: %s` | ", last_name(row->path), row->example);
 	print_cell(out, row->sentence);
 	fprintf(out, " |\n");
 }
@@ -128,6 +136,34 @@ static bool belongs(const struct option_row *row, const char *group, size_t len)
 	return group_len(row) == 0 && !option_has_below(&task_option_table, slice_of_string(row->path));
 }
 
+static void print_row(FILE *out, enum reference_format format, const struct option_row *row)
+{
+	if (format == REFERENCE_TEXT)
+		print_text_row(out, row);
+	else if (format == REFERENCE_MARKDOWN)
+		print_markdown_row(out, row);
+	else
+		print_man_row(out, row);
+}
+
+/* The options of one rule of a list, below the list; of two lists of the same rules below the first. */
+static void print_items(FILE *out, enum reference_format format, const struct option_row *row)
+{
+	if (row->type != OPTION_OBJECTS)
+		return;
+	for (const struct option_row *before = task_option_table.rows; before < row; before++)
+		if (before->item_table == row->item_table)
+			return;
+	for (size_t i = 0; i < row->item_table->count; i++) {
+		struct option_row item = row->item_table->rows[i];
+		char path[OPTION_PATH_MAX];
+
+		snprintf(path, sizeof(path), "%s[].%s", row->path, item.path);
+		item.path = path;
+		print_row(out, format, &item);
+	}
+}
+
 static void print_group(FILE *out, enum reference_format format, const char *name, size_t len)
 {
 	print_group_title(out, format, name, len);
@@ -136,12 +172,8 @@ static void print_group(FILE *out, enum reference_format format, const char *nam
 
 		if (!belongs(row, name, len))
 			continue;
-		if (format == REFERENCE_TEXT)
-			print_text_row(out, row);
-		else if (format == REFERENCE_MARKDOWN)
-			print_markdown_row(out, row);
-		else
-			print_man_row(out, row);
+		print_row(out, format, row);
+		print_items(out, format, row);
 	}
 }
 
@@ -178,6 +210,7 @@ bool reference_print_topic(FILE *out, const char *topic)
 		if (len == 0 || strncmp(row->path, topic, len) != 0 || (row->path[len] != '\0' && row->path[len] != '.'))
 			continue;
 		print_text_row(out, row);
+		print_items(out, REFERENCE_TEXT, row);
 		found = true;
 	}
 	return found;

@@ -101,6 +101,7 @@ static bool check_source_role(const struct gate *gate, struct error *error)
 static bool check_databases(const struct gate *gate, struct error *error)
 {
 	uint64_t count;
+	uint32_t database;
 	int highest = -1;
 
 	for (uint32_t i = 0; i < masters(gate->source); i++)
@@ -108,14 +109,15 @@ static bool check_databases(const struct gate *gate, struct error *error)
 			highest = deployment_server(gate->source, i)->highest_db;
 	while (highest > 0 && !task_options_database_selected(gate->task, (uint32_t)highest))
 		highest--;
-	if (highest <= 0)
+	if (highest < 0 || (database = task_options_database_of(gate->task, (uint32_t)highest)) == 0)
 		return true;
 	if (deployment_topology(gate->target)->cluster) {
 		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and a cluster target has database 0 alone", highest);
-		error_hint(error, "Choose the database to copy with source.databases: [0], or use a standalone target");
+		error_hint(error, "Choose the database to copy with source.databases: [0], bring all into one with target.database_map: {\"*\": 0}, or use a "
+				  "standalone target");
 		return false;
 	}
-	if (config_number(gate->target, 0, "databases", &count) && count <= (uint64_t)highest) {
+	if (config_number(gate->target, 0, "databases", &count) && count <= database) {
 		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and the target has only %llu databases", highest,
 			  (unsigned long long)count);
 		error_hint(error, "Raise `databases` in the target's configuration, or choose fewer with source.databases");
@@ -209,6 +211,7 @@ static bool check_existing(const struct gate *gate, bool own_data, struct error 
 static struct target_abilities abilities_of(const struct gate *gate, char name[64])
 {
 	struct target_abilities abilities = {.bulk_max = UINT64_MAX, .rdb_version = INT32_MAX};
+	uint64_t databases;
 	bool first = true;
 
 	for (uint32_t i = 0; i < masters(gate->target); i++) {
@@ -248,6 +251,10 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 		}
 		first = false;
 	}
+	if (deployment_topology(gate->target)->cluster)
+		abilities.databases = 1;
+	else if (config_number(gate->target, 0, "databases", &databases) && databases <= UINT32_MAX)
+		abilities.databases = (uint32_t)databases;
 	abilities.name = name;
 	return abilities;
 }

@@ -6,6 +6,7 @@
 #include "control/gate.h"
 #include "control/rates.h"
 #include "control/work_dir.h"
+#include "transform/transform.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -125,7 +126,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, vo
 	task->state = TASK_PRECHECKING;
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
-	ok = (task->dir = work_dir_open(options->data_dir, error)) &&
+	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) &&
 	     (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) &&
 	     (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) &&
 	     gate_pass(options, task->source, task->target, work_dir_has_links(task->dir), warn, &task->abilities, task->target_name, error) &&

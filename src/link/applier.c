@@ -162,6 +162,7 @@ static void publish(struct applier *applier)
 	status.dispatch = dispatch_counters(applier->dispatch);
 	if (applier->sink) {
 		status.sink = sink_counters(applier->sink);
+		status.sink.conflicts += status.dispatch.conflicts;
 		snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", sink_waiting_for(applier->sink));
 	}
 	pthread_mutex_lock(&applier->lock);

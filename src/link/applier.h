@@ -1,6 +1,6 @@
 /* The applier: one link's way from the spool to the target.
  *
- *   spool --view--> decode (snapshot, then stream) --> selection --> route --> sink --> low-water position --> state file, release of the spool
+ *   spool --view--> decode (snapshot, then stream) --> transform --> route --> sink --> low-water position --> state file, release of the spool
  *
  * It decodes while the sink has room, in portions, so that replies are read in between. Commands for all nodes of a cluster stand between
  * barriers: what came before is answered first, what comes after waits.

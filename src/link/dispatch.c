@@ -5,8 +5,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "link/rewrite.h"
-#include "link/selection.h"
 #include "route/route.h"
+#include "source/heartbeat.h"
+#include "transform/transform.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,11 @@ struct dispatch {
 	bool own_data;
 	uint32_t db_stream; /* of the event under way */
 	bool valkey;
+	struct transform *transform;
+	/* what an event has become and is not handed in yet, and where it ends */
+	struct transform_output pending;
+	uint32_t pending_at;
+	uint64_t pending_end;
 	struct transaction transaction;
 	struct route_splitter splitter;
 	/* an event for all masters waits for what came before it, or is waited for */
@@ -41,6 +47,7 @@ struct dispatch {
 	uint32_t place_argc;        /* RENAME, once all parts are there; the rewrite keeps it */
 	struct slice *place_argv;
 	struct event rewrite_event;
+	uint64_t rewrite_end;       /* the position behind it */
 	struct buffer rewrite_key;  /* of the event */
 	uint16_t rewrite_slot;
 	uint64_t retries_before;    /* units the sink had sent again when it began */
@@ -65,6 +72,15 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 			       parts[i].argc, parts[i].argv);
 }
 
+/* As it came, or as it was made. */
+static void send_one(struct dispatch *dispatch, const struct event *event, uint16_t slot)
+{
+	if (event->raw.data)
+		sink_command(dispatch->sink, event, slot, dispatch->db_stream);
+	else
+		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, 0, event->argc, event->argv);
+}
+
 static void begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags)
 {
 	dispatch->barrier_event = *event;
@@ -81,7 +97,8 @@ static bool check_database(const struct dispatch *dispatch, const struct event *
 		return true;
 	error_set(error, ERROR_CONFLICT, "key %s lies in database %u of the source (%s), and a cluster target has database 0 alone",
 		  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
-	error_hint(error, "Choose the database to copy with source.databases: [0], or use a standalone target");
+	error_hint(error, "Choose the database to copy with source.databases: [0], bring it into database 0 with target.database_map: {%u: 0}, or use a standalone "
+			  "target", event->db);
 	return false;
 }
 
@@ -109,7 +126,7 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 	if (!check_flush(dispatch, event, error))
 		return false;
 	if (!sink_is_cluster(dispatch->sink)) {
-		sink_command(dispatch->sink, event, 0, dispatch->db_stream);
+		send_one(dispatch, event, 0);
 		return true;
 	}
 	route = route_command(event, error);
@@ -117,7 +134,7 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 	case ROUTE_SLOT:
 		if (!check_database(dispatch, event, error))
 			return false;
-		sink_command(dispatch->sink, event, route.slot, dispatch->db_stream);
+		send_one(dispatch, event, route.slot);
 		return true;
 	case ROUTE_SPLIT:
 		if (!check_database(dispatch, event, error))
@@ -132,62 +149,12 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 		begin_barrier(dispatch, event, 0);
 		return true;
 	case ROUTE_ANY:
-		sink_command(dispatch->sink, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0, dispatch->db_stream);
+		send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0);
 		return true;
 	case ROUTE_REFUSED:
 		break;
 	}
 	return false;
-}
-
-static bool handle_transaction(struct dispatch *dispatch, const struct event *event, enum selection selection, struct error *error)
-{
-	struct transaction *transaction = &dispatch->transaction;
-	bool cluster = sink_is_cluster(dispatch->sink);
-
-	if (event->edge == TRANSACTION_BEGIN) {
-		transaction_begin(transaction, event);
-		return true;
-	}
-	if (event->edge == TRANSACTION_INSIDE) {
-		if (selection == SELECTION_LEAVE) {
-			dispatch->counters.left_out++;
-			return true;
-		}
-		if (selection == SELECTION_HEARTBEAT)
-			return true;
-		return check_flush(dispatch, event, error) && (!cluster || check_database(dispatch, event, error)) &&
-		       transaction_command(transaction, event, cluster, error);
-	}
-	transaction->open = false;
-	if (transaction->commands == 0) {
-		progress(dispatch, event->end);
-		return true;
-	}
-	transaction_add(transaction, event->raw);
-	sink_transaction(dispatch->sink, transaction->start, event->end, transaction->has_slot ? transaction->slot : 0, transaction->db,
-			 transaction->db_after, dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
-			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
-	return true;
-}
-
-static bool handle_command(struct dispatch *dispatch, const struct event *event, struct error *error)
-{
-	enum selection selection = selection_of(dispatch->options.task, event, error);
-
-	if (selection == SELECTION_REFUSED)
-		return false;
-	if (selection == SELECTION_HEARTBEAT)
-		lag_note(dispatch->options.lag, event);
-	if (event->edge != TRANSACTION_NONE)
-		return handle_transaction(dispatch, event, selection, error);
-	if (selection != SELECTION_COPY) {
-		if (selection == SELECTION_LEAVE)
-			dispatch->counters.left_out++;
-		progress(dispatch, event->end);
-		return true;
-	}
-	return send_command(dispatch, event, error);
 }
 
 /* ---- rewriting ---- */
@@ -214,7 +181,7 @@ static void rewritten(struct dispatch *dispatch, const struct event *event)
 enum direct { DIRECT_DONE, DIRECT_TOO_LARGE, DIRECT_FAILED };
 
 /* A small key as one transaction: nobody sees half of it, and sending it again does no harm. */
-static enum direct send_direct(struct dispatch *dispatch, const struct event *event, uint16_t slot, struct error *error)
+static enum direct send_direct(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, struct error *error)
 {
 	struct buffer *bytes = &dispatch->transaction_bytes;
 	uint32_t replies = 2, argc;
@@ -235,7 +202,7 @@ static enum direct send_direct(struct dispatch *dispatch, const struct event *ev
 		return DIRECT_FAILED;
 	if (!resp_command_write_strings(bytes, "EXEC", NULL))
 		return DIRECT_TOO_LARGE;
-	sink_encoded(dispatch->sink, event, event->end, slot, dispatch->db_stream, UNIT_KEY | UNIT_TRANSACTION | UNIT_REPLAY_SAFE | UNIT_COUNTED,
+	sink_encoded(dispatch->sink, event, end, slot, dispatch->db_stream, UNIT_KEY | UNIT_TRANSACTION | UNIT_REPLAY_SAFE | UNIT_COUNTED,
 		     buffer_readable(bytes), replies);
 	rewritten(dispatch, event);
 	return DIRECT_DONE;
@@ -250,10 +217,10 @@ static bool begin_rewriting(struct dispatch *dispatch, struct error *error)
 			     &dispatch->options.abilities, replaces(dispatch) ? REWRITE_RENAME : REWRITE_RENAMENX, error);
 }
 
-static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint16_t slot, struct error *error)
+static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, struct error *error)
 {
 	if (replaces(dispatch) && event->value.len <= DIRECT_MAX / 2) {
-		switch (send_direct(dispatch, event, slot, error)) {
+		switch (send_direct(dispatch, event, end, slot, error)) {
 		case DIRECT_DONE:
 			return true;
 		case DIRECT_FAILED:
@@ -263,6 +230,7 @@ static bool send_rewritten(struct dispatch *dispatch, const struct event *event,
 		}
 	}
 	dispatch->rewrite_event = *event;
+	dispatch->rewrite_end = end;
 	/* The decoder's memory, where the key may lie, is used again by then. */
 	buffer_clear(&dispatch->rewrite_key);
 	if (!buffer_append_slice(&dispatch->rewrite_key, event->key)) {
@@ -309,7 +277,7 @@ static enum dispatch_state go_on_rewriting(struct dispatch *dispatch, struct err
 			break;
 		case REWRITE_END:
 			dispatch->rewriting = false;
-			progress(dispatch, event->end);
+			progress(dispatch, dispatch->rewrite_end);
 			rewritten(dispatch, event);
 			return DISPATCH_READY;
 		case REWRITE_FAILED:
@@ -319,31 +287,148 @@ static enum dispatch_state go_on_rewriting(struct dispatch *dispatch, struct err
 	return DISPATCH_WAITS;
 }
 
-static bool handle_key(struct dispatch *dispatch, const struct event *event, struct error *error)
-{
-	enum selection selection = selection_of(dispatch->options.task, event, error);
-	uint16_t slot;
+/* ---- transformed events ---- */
 
-	if (selection == SELECTION_REFUSED)
+static bool add_to_transaction(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	bool cluster = sink_is_cluster(dispatch->sink);
+
+	return check_flush(dispatch, event, error) && (!cluster || check_database(dispatch, event, error)) &&
+	       transaction_command(&dispatch->transaction, event, cluster, error);
+}
+
+static bool send_key(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
+{
+	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
+
+	if (!check_database(dispatch, event, error))
 		return false;
-	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. */
-	if (selection == SELECTION_COPY && event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
-		dispatch->counters.expired_keys++;
-		selection = SELECTION_HEARTBEAT;
+	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
+		return send_rewritten(dispatch, event, end, slot, error);
+	sink_key(dispatch->sink, event, end, slot, dispatch->db_stream, dispatch->valkey);
+	return true;
+}
+
+/* Hands in what is pending, as far as there is room and no barrier. */
+static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *error)
+{
+	while (dispatch->pending_at < dispatch->pending.count) {
+		struct event *event = &dispatch->pending.events[dispatch->pending_at];
+		uint64_t end = dispatch->pending_at + 1 == dispatch->pending.count ? dispatch->pending_end : event->start;
+
+		if (dispatch->barrier != BARRIER_NONE || dispatch->rewriting || !sink_has_room(dispatch->sink))
+			return DISPATCH_WAITS;
+		dispatch->pending_at++;
+		if (event->kind == EVENT_KEY) {
+			if (!send_key(dispatch, event, end, error))
+				return DISPATCH_FAILED;
+			continue;
+		}
+		event->end = end;
+		if (!send_command(dispatch, event, error))
+			return DISPATCH_FAILED;
 	}
-	if (selection != SELECTION_COPY) {
-		if (selection == SELECTION_LEAVE)
-			dispatch->counters.left_out++;
+	return dispatch->barrier == BARRIER_NONE && !dispatch->rewriting ? DISPATCH_READY : DISPATCH_WAITS;
+}
+
+/* Nothing of it goes to the target; in a transaction its EXEC moves the position. */
+static bool leave_out(struct dispatch *dispatch, const struct event *event)
+{
+	if (event->edge != TRANSACTION_INSIDE)
+		progress(dispatch, event->end);
+	return true;
+}
+
+static bool refused(struct dispatch *dispatch, const struct event *event, const struct error *error)
+{
+	char text[1024];
+
+	if (dispatch->options.task->on_conflict != ON_CONFLICT_SKIP)
+		return false;
+	snprintf(text, sizeof(text), "skipped as on_conflict: skip says: %s", error->text);
+	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
+	dispatch->counters.conflicts++;
+	return leave_out(dispatch, event);
+}
+
+static bool send_same(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	if (event->kind == EVENT_KEY)
+		return send_key(dispatch, event, event->end, error);
+	if (event->edge == TRANSACTION_INSIDE)
+		return add_to_transaction(dispatch, event, error);
+	return send_command(dispatch, event, error);
+}
+
+/* A key, or a command that is no edge of a transaction. */
+static bool handle(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	struct transform_output output;
+
+	switch (transform_event(dispatch->transform, event, &output, error)) {
+	case TRANSFORM_SAME:
+		return send_same(dispatch, event, error);
+	case TRANSFORM_DROPPED:
+		dispatch->counters.left_out++;
+		return leave_out(dispatch, event);
+	case TRANSFORM_REFUSED:
+		return refused(dispatch, event, error);
+	case TRANSFORM_CHANGED:
+		break;
+	}
+	if (event->edge == TRANSACTION_INSIDE) {
+		for (uint32_t i = 0; i < output.count; i++)
+			if (!add_to_transaction(dispatch, &output.events[i], error))
+				return false;
+		return true;
+	}
+	dispatch->pending = output;
+	dispatch->pending_at = 0;
+	dispatch->pending_end = event->end;
+	return hand_in(dispatch, error) != DISPATCH_FAILED;
+}
+
+static bool handle_edge(struct dispatch *dispatch, const struct event *event)
+{
+	struct transaction *transaction = &dispatch->transaction;
+
+	if (event->edge == TRANSACTION_BEGIN) {
+		transaction_begin(transaction, event);
+		return true;
+	}
+	transaction->open = false;
+	if (transaction->commands == 0) {
 		progress(dispatch, event->end);
 		return true;
 	}
-	if (!check_database(dispatch, event, error))
-		return false;
-	slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
-	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
-		return send_rewritten(dispatch, event, slot, error);
-	sink_key(dispatch->sink, event, slot, dispatch->valkey);
+	transaction_add(transaction, event->raw);
+	sink_transaction(dispatch->sink, transaction->start, event->end, transaction->has_slot ? transaction->slot : 0, transaction->db,
+			 transaction->db_after, dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
+			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
 	return true;
+}
+
+static bool handle_command(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	if (event->edge == TRANSACTION_BEGIN || event->edge == TRANSACTION_END)
+		return handle_edge(dispatch, event);
+	if (event->key.data && heartbeat_is_key(event->key)) {
+		lag_note(dispatch->options.lag, event);
+		return leave_out(dispatch, event);
+	}
+	return handle(dispatch, event, error);
+}
+
+static bool handle_key(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	if (heartbeat_is_key(event->key))
+		return leave_out(dispatch, event);
+	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. */
+	if (event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
+		dispatch->counters.expired_keys++;
+		return leave_out(dispatch, event);
+	}
+	return handle(dispatch, event, error);
 }
 
 /* A function library or a script body of the snapshot becomes a command for all masters. */
@@ -351,9 +436,14 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 {
 	struct event command = *event;
 	char place[EVENT_PLACE_MAX];
+	struct transform_output unused;
 	uint32_t argc = 0;
 	uint16_t flags = 0;
 
+	if (transform_event(dispatch->transform, event, &unused, error) == TRANSFORM_DROPPED) {
+		dispatch->counters.left_out++;
+		return leave_out(dispatch, event);
+	}
 	command.argv = dispatch->library_arguments;
 	if (event->kind == EVENT_SCRIPT) {
 		command.argv[argc++] = SLICE("SCRIPT");
@@ -402,7 +492,7 @@ static void on_learned(void *owner, const struct command_info *info)
 static bool must_learn(const struct dispatch *dispatch, const struct event *event)
 {
 	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN && event->edge != TRANSACTION_END &&
-	       sink_is_cluster(dispatch->sink);
+	       (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform));
 }
 
 static void begin_learning(struct dispatch *dispatch, const struct event *event)
@@ -453,16 +543,20 @@ enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *erro
 {
 	if (!pass_barrier(dispatch))
 		return DISPATCH_WAITS;
-	if (dispatch->rewriting)
-		return go_on_rewriting(dispatch, error);
-	if (!dispatch->learning)
-		return DISPATCH_READY;
-	if (!dispatch->learned_it)
-		return DISPATCH_WAITS;
-	dispatch->learning = false;
-	if (!handle_command(dispatch, &dispatch->unknown, error))
-		return DISPATCH_FAILED;
-	return dispatch->barrier == BARRIER_NONE ? DISPATCH_READY : DISPATCH_WAITS;
+	if (dispatch->rewriting) {
+		enum dispatch_state state = go_on_rewriting(dispatch, error);
+
+		if (state != DISPATCH_READY)
+			return state;
+	}
+	if (dispatch->learning) {
+		if (!dispatch->learned_it)
+			return DISPATCH_WAITS;
+		dispatch->learning = false;
+		if (!handle_command(dispatch, &dispatch->unknown, error))
+			return DISPATCH_FAILED;
+	}
+	return hand_in(dispatch, error);
 }
 
 /* ---- public ---- */
@@ -472,6 +566,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	struct dispatch *dispatch = memory_alloc_zero(1, sizeof(*dispatch));
 
 	dispatch->options = *options;
+	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
 	dispatch->rewrite = rewrite_new();
 	buffer_init(&dispatch->transaction_bytes, DIRECT_MAX);
 	buffer_init(&dispatch->rewrite_key, KEY_MAX);
@@ -489,6 +584,7 @@ void dispatch_free(struct dispatch *dispatch)
 	buffer_free(&dispatch->rewrite_key);
 	learner_free(dispatch->learner);
 	command_table_free(dispatch->learned);
+	transform_free(dispatch->transform);
 	transaction_free(&dispatch->transaction);
 	route_splitter_free(&dispatch->splitter);
 	free(dispatch);
@@ -500,6 +596,8 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 	dispatch->own_data = own_data;
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;
+	dispatch->pending = (struct transform_output){0};
+	dispatch->pending_at = 0;
 	dispatch->rewriting = false;
 	dispatch->transaction.open = false;
 }
@@ -528,10 +626,9 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 	case EVENT_SNAPSHOT_END:
 		break;
 	case EVENT_PROGRESS:
+		/* Inside, a SELECT is made anew where it is needed. */
 		if (!dispatch->transaction.open)
 			break;
-		if (event->argc > 0 && slice_equal_nocase(event->argv[0], SLICE("SELECT")))
-			transaction_select(&dispatch->transaction, event->raw);
 		return true;
 	}
 	progress(dispatch, event->end);

@@ -1,9 +1,10 @@
 /* The dispatch: decides of each event what the target is sent, and hands it to the sink.
  *
- *   event -> selection -> (transaction being gathered) -> route -> sink
+ *   event -> transform -> (transaction being gathered) -> route -> sink
  *
- * Two things make the link wait before the next event is decoded (dispatch_ready):
+ * Four things make the link wait before the next event is decoded (dispatch_ready):
  *   barrier   a command for all masters of a cluster: what came before is answered first, what comes after waits
+ *   room      one event has become more than the sink has room for
  *   learning  a command that is not in the table: the target is asked for its keys
  *   rewriting a large key that the target cannot take as it is goes there in many commands, as there is room
  * Thread: the link's applier. */
@@ -27,7 +28,7 @@ struct dispatch_options {
 	bool only_link;
 	const char *name;      /* of connections */
 	struct lag *lag;       /* is told of heartbeats */
-	void (*note)(void *owner, int log_level, const char *text);
+	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
 	void *owner;
 };
@@ -55,6 +56,7 @@ bool dispatch_at_barrier(const struct dispatch *dispatch);
 struct dispatch_counters {
 	uint64_t expired_keys;   /* of the snapshot, past their time: not created */
 	uint64_t left_out;       /* keys and commands that the selection leaves out */
+	uint64_t conflicts;      /* that could not be transformed and were skipped, as on_conflict says */
 	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
 	uint64_t lossy_keys;     /* of these, with something left out */
 };

@@ -1,17 +1,20 @@
 #include "link/transaction.h"
 
 #include "base/memory.h"
+#include "wire/resp.h"
 
 #include <stdlib.h>
 
 void transaction_free(struct transaction *transaction)
 {
 	free(transaction->runs);
+	arena_free(&transaction->made);
 	*transaction = (struct transaction){0};
 }
 
 void transaction_begin(struct transaction *transaction, const struct event *multi)
 {
+	arena_reset(&transaction->made);
 	*transaction = (struct transaction){
 		.open = true,
 		.start = multi->start,
@@ -19,38 +22,61 @@ void transaction_begin(struct transaction *transaction, const struct event *mult
 		.db_after = multi->db,
 		.runs = transaction->runs,
 		.run_room = transaction->run_room,
+		.made = transaction->made,
 	};
 	transaction_add(transaction, multi->raw);
 }
 
-void transaction_add(struct transaction *transaction, struct slice bytes)
+static void add_piece(struct transaction *transaction, struct slice bytes, bool made)
 {
-	struct slice *last = transaction->run_count ? &transaction->runs[transaction->run_count - 1] : NULL;
+	struct sink_piece *last = transaction->run_count ? &transaction->runs[transaction->run_count - 1] : NULL;
 
 	transaction->replies++;
-	if (last && last->data + last->len == bytes.data) {
-		last->len += bytes.len;
+	if (last && last->made == made && last->bytes.data + last->bytes.len == bytes.data) {
+		last->bytes.len += bytes.len;
 		return;
 	}
 	if (transaction->run_count == transaction->run_room) {
 		transaction->run_room = transaction->run_room ? transaction->run_room * 2 : 8;
 		transaction->runs = memory_realloc_array(transaction->runs, transaction->run_room, sizeof(transaction->runs[0]));
 	}
-	transaction->runs[transaction->run_count++] = bytes;
+	transaction->runs[transaction->run_count++] = (struct sink_piece){bytes, made};
 }
 
-void transaction_select(struct transaction *transaction, struct slice bytes)
+void transaction_add(struct transaction *transaction, struct slice bytes)
 {
-	transaction->select = bytes;
+	add_piece(transaction, bytes, false);
 }
 
-/* The command's database: by the SELECT before the whole for the first one, by its own inside for later ones. */
+#define HEADER_MAX 32
+
+static void add_made(struct transaction *transaction, uint32_t argc, const struct slice *argv)
+{
+	size_t room = HEADER_MAX;
+	uint8_t *begin, *at;
+
+	for (uint32_t i = 0; i < argc; i++)
+		room += HEADER_MAX + argv[i].len + 2;
+	begin = at = arena_take(&transaction->made, room);
+	at += resp_put_array_header(at, argc);
+	for (uint32_t i = 0; i < argc; i++) {
+		at += resp_put_bulk_header(at, argv[i].len);
+		if (argv[i].len)
+			memcpy(at, argv[i].data, argv[i].len);
+		at += argv[i].len;
+		*at++ = '\r';
+		*at++ = '\n';
+	}
+	add_piece(transaction, slice_make(begin, (size_t)(at - begin)), true);
+}
+
+/* The command's database: by the SELECT before the whole for the first one, by one of our own inside for later ones. */
 static void set_database(struct transaction *transaction, uint32_t db)
 {
 	if (transaction->commands == 0)
 		transaction->db = db;
 	else if (db != transaction->db_after)
-		transaction_add(transaction, transaction->select);
+		add_made(transaction, 2, (const struct slice[]){SLICE("SELECT"), arena_number(&transaction->made, db)});
 	transaction->db_after = db;
 }
 
@@ -84,6 +110,9 @@ bool transaction_command(struct transaction *transaction, const struct event *ev
 		transaction->script = true;
 	if (!event->info || !command_is_replay_safe(event->info, event->argc, event->argv))
 		transaction->unsafe = true;
-	transaction_add(transaction, event->raw);
+	if (event->raw.data)
+		transaction_add(transaction, event->raw);
+	else
+		add_made(transaction, event->argc, event->argv);
 	return true;
 }

@@ -443,7 +443,7 @@ static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, ui
 	return unit;
 }
 
-void sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool source_valkey)
+void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, bool source_valkey)
 {
 	struct encode_options options = {
 		.target = sink->options.abilities,
@@ -451,7 +451,7 @@ void sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool 
 		.replace = sink->options.conflict == CONFLICT_OVERWRITE,
 		.spool = sink->options.spool,
 	};
-	struct unit *unit = new_unit(sink, event->start, event->end, slot, event->db, event->db, event->db,
+	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream,
 				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED);
 
 	encode_key(&sink->window, unit, event, &options);
@@ -503,16 +503,30 @@ void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, 
 }
 
 void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
-		      const struct slice *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
+		      const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
 {
 	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream, UNIT_TRANSACTION | UNIT_COUNTED | flags);
+	size_t array = piece_count > UNIT_INLINE_PIECES ? (piece_count + 1) * sizeof(struct slice) : 0;
+	size_t made = 0;
+	uint8_t *memory = NULL;
 
-	if (piece_count > UNIT_INLINE_PIECES) {
-		uint8_t *memory = window_alloc(&sink->window, unit, (piece_count + 1) * sizeof(struct slice));
-
+	for (uint32_t i = 0; i < piece_count; i++)
+		made += pieces[i].made ? pieces[i].bytes.len : 0;
+	/* One allocation: a unit has no more than one that the window's memory does not hold. */
+	if (array + made > 0)
+		memory = window_alloc(&sink->window, unit, array + made);
+	if (array > 0) {
 		unit->pieces = (struct slice *)(((uintptr_t)memory + sizeof(struct slice) - 1) / sizeof(struct slice) * sizeof(struct slice));
+		memory += array;
 	}
-	memcpy(unit->pieces, pieces, piece_count * sizeof(struct slice));
+	for (uint32_t i = 0; i < piece_count; i++) {
+		unit->pieces[i] = pieces[i].bytes;
+		if (!pieces[i].made)
+			continue;
+		memcpy(memory, pieces[i].bytes.data, pieces[i].bytes.len);
+		unit->pieces[i].data = memory;
+		memory += pieces[i].bytes.len;
+	}
 	unit->piece_count = piece_count;
 	unit->replies = replies;
 	submit(sink, unit);

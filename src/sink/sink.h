@@ -53,21 +53,26 @@ bool sink_has_room(const struct sink *sink);
 /* Everything handed in has been answered. */
 bool sink_idle(const struct sink *sink);
 
-/* One of these per event, only with room. `db_stream`: the database selected in the stream behind the event. They write nothing yet. */
+/* One of these per event, only with room. `db_stream`: the database selected in the stream behind the event; event->db is the target's. `end`: where the
+ * position stands when this is done: event->end, or event->start for all but the last of several that stand for one event. They write nothing yet. */
 /* A key of the snapshot that encode_possible() is true of. */
-void sink_key(struct sink *sink, const struct event *event, uint16_t slot, bool source_valkey);
-/* Commands that were made anew, as bytes (copied), answered by `replies` replies; `end` as below. */
+void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, bool source_valkey);
+/* Commands that were made anew, as bytes (copied), answered by `replies` replies. */
 void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, struct slice bytes,
 		  uint32_t replies);
 /* A command as it came. */
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream);
-/* A command made anew, copied; the last of several for one event has end = event->end, the others end = event->start. `flags`: unit flags. */
+/* A command made anew, copied. `flags`: unit flags. */
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, uint32_t argc,
 		    const struct slice *argv);
-/* A whole transaction: pieces of the stream from MULTI to EXEC (copied as references), `replies` in all. `db`: selected before it, `db_after`: by the
- * last SELECT inside. */
+/* Bytes of a transaction; `made`: they are copied, the others lie in the spool and are referenced. */
+struct sink_piece {
+	struct slice bytes;
+	bool made;
+};
+/* A whole transaction: pieces from MULTI to EXEC, `replies` in all. `db`: selected at the target before it, `db_after`: by the last SELECT inside. */
 void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
-		      const struct slice *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags);
+		      const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags);
 /* Nothing to apply up to `position`. */
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/option.h"
 #include "task/document.h"
+#include "task/option_node.h"
 #include "task/options_table.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ void task_options_free(struct task_options *options)
 	option_free_strings(&task_option_table, options);
 	free(options->source.addresses);
 	free(options->target.addresses);
+	free(options->database_map);
 	free(options->data_dir);
 	free(options->listen);
 	*options = (struct task_options){0};
@@ -80,28 +82,19 @@ static bool set_scalar(struct task_options *options, const struct option_row *ro
 {
 	struct slice item = slice_of_string(text);
 
-	return option_set(row, options, &(struct option_value){OPTION_SCALAR, &item, 1}, error);
+	return option_set(row, options, &(struct option_value){OPTION_SCALAR, &item, 1, NULL}, error);
 }
 
-static bool set_list(struct walk *walk, const struct option_row *row, const struct document_node *node)
+/* The value of a leaf. */
+static bool set_node(struct walk *walk, const struct option_row *row, const struct document_node *node)
 {
-	struct slice *items = memory_alloc_zero(node->count, sizeof(*items));
-	size_t count = 0;
-	bool set;
+	struct option_place place = {.line = node->line};
 
-	for (const struct document_node *child = node->first; child; child = child->next) {
-		if (child->kind != DOCUMENT_SCALAR) {
-			error_set(walk->error, ERROR_USAGE, "its list holds %s where a plain value is expected",
-				child->kind == DOCUMENT_NULL ? "nothing" : child->kind == DOCUMENT_LIST ? "a list" : "a mapping");
-			error_hint(walk->error, "for example %s: %s", row->path, row->example);
-			free(items);
-			return fail_at(walk, child);
-		}
-		items[count++] = slice_of_string(child->text);
-	}
-	set = option_set(row, walk->options, &(struct option_value){OPTION_LIST, items, count}, walk->error);
-	free(items);
-	return set || fail_at(walk, node);
+	snprintf(place.path, sizeof(place.path), "%s", walk->path);
+	if (option_node_set(row, walk->options, node, &place, walk->error))
+		return true;
+	error_prefix(walk->error, "%s:%u: option '%s'", walk->file, place.line, place.path);
+	return false;
 }
 
 static bool walk_node(struct walk *walk, const struct document_node *node);
@@ -180,20 +173,7 @@ static bool walk_node(struct walk *walk, const struct document_node *node)
 		error_prefix(walk->error, "%s:%u", walk->file, node->line);
 		return false;
 	}
-	switch (node->kind) {
-	case DOCUMENT_SCALAR:
-		return set_scalar(walk->options, row, node->text, walk->error) || fail_at(walk, node);
-	case DOCUMENT_LIST:
-		return set_list(walk, row, node);
-	case DOCUMENT_MAP:
-		return option_set(row, walk->options, &(struct option_value){OPTION_MAP, NULL, node->count}, walk->error) ||
-			fail_at(walk, node);
-	case DOCUMENT_NULL:
-		break;
-	}
-	error_set(walk->error, ERROR_USAGE, "it has no value");
-	error_hint(walk->error, "leave the option out for its default, or write for example %s: %s", row->path, row->example);
-	return fail_at(walk, node);
+	return set_node(walk, row, node);
 }
 
 bool task_options_parse(struct task_options *options, struct slice text, const char *file, struct error *error)
@@ -246,6 +226,34 @@ out:
 
 /* ---- one assignment ---- */
 
+/* Lists and mappings are written as in a document, in one line: --set 'filter.allow=[{prefix: "user:"}]'. */
+static bool set_structured(struct task_options *options, const struct option_row *row, const char *text, struct error *error)
+{
+	char *document = memory_printf("value: %s\n", text);
+	struct document_node *root = document_parse(slice_of_string(document), "the value", error);
+	struct option_place place = {.line = 1};
+	bool set = false;
+
+	free(document);
+	if (!root) {
+		error_hint(error, "for example %s: %s", row->path, row->example);
+		return false;
+	}
+	snprintf(place.path, sizeof(place.path), "%s", row->path);
+	set = option_node_set(row, options, root->first, &place, error);
+	if (!set && strcmp(place.path, row->path) != 0)
+		error_prefix(error, "option '%s'", place.path);
+	document_free(root);
+	return set;
+}
+
+static bool set_text(struct task_options *options, const struct option_row *row, const char *text, struct error *error)
+{
+	if (row->type == OPTION_OBJECTS || row->structured)
+		return set_structured(options, row, text, error);
+	return set_scalar(options, row, text, error);
+}
+
 bool task_options_set(struct task_options *options, const char *assignment, const char *origin, struct error *error)
 {
 	const char *equals = strchr(assignment, '=');
@@ -262,7 +270,7 @@ bool task_options_set(struct task_options *options, const char *assignment, cons
 	}
 	snprintf(path, sizeof(path), "%.*s", (int)len, assignment);
 	row = option_find(&task_option_table, slice_of_string(path));
-	if (row && set_scalar(options, row, equals + 1, error))
+	if (row && set_text(options, row, equals + 1, error))
 		return true;
 	if (!row && option_has_below(&task_option_table, slice_of_string(path)))
 		set_not_a_group(path, error);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "net/endpoint.h"
 #include "net/tls.h"
+#include "task/rules.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +40,13 @@ struct deployment_options {
 	struct tls_options sentinel_tls;
 };
 
-#define DATABASES_MAX 4096 /* database numbers 0 .. 4095 can be named */
+#define DATABASE_UNMAPPED UINT16_MAX
+
+/* Where the source's databases go. */
+struct database_map {
+	uint16_t to[DATABASES_MAX]; /* DATABASE_UNMAPPED: as `others` says */
+	uint16_t others;            /* of "*"; DATABASE_UNMAPPED: each to its own number */
+};
 
 struct task_options {
 	char *name;
@@ -52,6 +59,14 @@ struct task_options {
 	enum existing_policy existing;
 	enum conflict_policy conflict;
 	enum on_conflict_policy on_conflict;
+	struct database_map *database_map; /* NULL: every database to its own number */
+	struct option_objects allow, block; /* struct filter_rule */
+	struct option_objects rename;       /* struct rename_rule */
+	struct option_objects expiry;       /* struct expiry_rule */
+	char *lua_script;                   /* text; after task_options_finish() also that of lua_file */
+	char *lua_file;
+	uint32_t lua_steps;                 /* instructions of one call */
+	uint64_t lua_memory;
 
 	bool snapshot;
 	bool heartbeat;
@@ -90,6 +105,17 @@ bool task_options_finish(struct task_options *options, struct error *error) WARN
 static inline bool task_options_database_selected(const struct task_options *options, uint32_t db)
 {
 	return options->all_databases || (db < DATABASES_MAX && (options->databases[db / 64] >> (db % 64) & 1));
+}
+
+static inline uint32_t task_options_database_of(const struct task_options *options, uint32_t db)
+{
+	const struct database_map *map = options->database_map;
+
+	if (!map)
+		return db;
+	if (db < DATABASES_MAX && map->to[db] != DATABASE_UNMAPPED)
+		return map->to[db];
+	return map->others != DATABASE_UNMAPPED ? map->others : db;
 }
 
 #endif

@@ -12,6 +12,7 @@
 
 #define NAME_MAX_BYTES 100
 #define PASSWORD_MAX 4096
+#define SCRIPT_MAX (1u << 20)
 #define REDIS_PORT 6379
 #define SENTINEL_PORT 26379
 
@@ -205,6 +206,43 @@ static bool check_databases(const struct task_options *options, struct error *er
 	return false;
 }
 
+/* ---- the script ---- */
+
+static bool finish_script(struct task_options *options, struct error *error)
+{
+	char *text;
+	size_t len = 0;
+	FILE *file;
+
+	if (!options->lua_file)
+		return true;
+	if (options->lua_script) {
+		fail(error, "lua.script and lua.file are two ways to give one script: both are set");
+		error_hint(error, "keep one of them");
+		return false;
+	}
+	file = fopen(options->lua_file, "re");
+	text = memory_alloc(SCRIPT_MAX + 1);
+	if (file)
+		len = fread(text, 1, SCRIPT_MAX + 1, file);
+	if (!file || ferror(file))
+		error_set_errno(error, ERROR_USAGE, errno, "option 'lua.file': '%s' cannot be read", options->lua_file);
+	else if (len == 0 || len > SCRIPT_MAX || memchr(text, '\0', len))
+		fail(error, "option 'lua.file': '%s' is %s", options->lua_file,
+			len == 0 ? "empty" : len > SCRIPT_MAX ? "longer than 1 MiB" : "no text: it holds a NUL byte");
+	else
+		options->lua_script = memory_strndup(text, len);
+	if (file)
+		fclose(file);
+	free(text);
+	if (!options->lua_script)
+		return false;
+	/* Read once: finishing again is harmless. */
+	free(options->lua_file);
+	options->lua_file = NULL;
+	return true;
+}
+
 /* ---- name, work directory, listener ---- */
 
 /* What a name is good for: a folder, a metric's label, a part of a key, a word of a command line. */
@@ -306,5 +344,6 @@ bool task_options_finish(struct task_options *options, struct error *error)
 {
 	return finish_side(&options->source, "source", error) && finish_side(&options->target, "target", error) &&
 		check_sides_differ(options, error) && check_databases(options, error) && check_spool(options, error) &&
+		finish_script(options, error) &&
 		check_listen(options, error) && finish_name(options, error) && finish_data_dir(options, error);
 }

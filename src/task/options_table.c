@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "task/options.h"
+#include "task/rules.h"
 
 #include <stdlib.h>
 
@@ -122,7 +123,7 @@ static bool parse_databases(const struct option_row *row, void *object, const st
 	struct task_options *options = object;
 	uint64_t databases[DATABASES_MAX / 64] = {0};
 	struct slice text = value->count ? value->items[0] : SLICE("");
-	struct option_value bare = {OPTION_SCALAR, &text, 1};
+	struct option_value bare = {OPTION_SCALAR, &text, 1, NULL};
 
 	(void)row;
 	/* With --set a list is one text; who copies the form of a document writes the brackets as well. */
@@ -224,29 +225,39 @@ static bool parse_byte_limit(const struct option_row *row, void *object, const s
 	return store_limit(row, object, number, error);
 }
 
-/* Options of a later version, taken while they ask for nothing, so that a complete document can be used today. */
-static bool accept_empty(const struct option_value *value, const char *what, struct error *error)
-{
-	if (value->form != OPTION_SCALAR && value->count == 0)
-		return true;
-	error_set(error, ERROR_USAGE, "this version does not %s yet", what);
-	error_hint(error,
-		"leave the option out or empty: every key of the selected databases is copied to the database it came from");
-	return false;
-}
-
-static bool parse_filter(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
-{
-	(void)row;
-	(void)object;
-	return accept_empty(value, "select keys", error);
-}
-
 static bool parse_database_map(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
 {
-	(void)row;
-	(void)object;
-	return accept_empty(value, "map databases", error);
+	struct database_map **field = field_of(row, object);
+	struct database_map *map;
+
+	if (value->form != OPTION_MAP) {
+		error_set(error, ERROR_USAGE, "it takes a mapping of database numbers, not a %s", value->form == OPTION_LIST ? "list" : "single value");
+		return false;
+	}
+	map = memory_alloc(sizeof(*map));
+	memset(map, 0xff, sizeof(*map));
+	for (size_t i = 0; i < value->count; i++) {
+		struct slice wrong = {0};
+		uint64_t from = DATABASES_MAX, to;
+		char quoted[64];
+
+		if (!slice_equal(value->keys[i], SLICE("*")) && (!slice_to_uint64(value->keys[i], &from) || from >= DATABASES_MAX))
+			wrong = value->keys[i];
+		else if (!slice_to_uint64(value->items[i], &to) || to >= DATABASES_MAX)
+			wrong = value->items[i];
+		if (wrong.data) {
+			error_set(error, ERROR_USAGE, "%s is not a database number: 0 to %d%s", slice_quote(wrong, quoted, sizeof(quoted)),
+				  DATABASES_MAX - 1, wrong.data == value->keys[i].data ? ", or \"*\" for all others" : "");
+			free(map);
+			return false;
+		}
+		*(from < DATABASES_MAX ? &map->to[from] : &map->others) = (uint16_t)to;
+	}
+	free(*field);
+	*field = value->count > 0 ? map : NULL;
+	if (value->count == 0)
+		free(map);
+	return true;
 }
 
 /* ---- the rows ---- */
@@ -322,8 +333,9 @@ static const struct option_row rows[] = {
 		.sentence = "What to do when the target holds keys at the start: refuse, keep them and add, or delete them all first."},
 	{"target.conflict", OPTION_ENUM, NULL, "overwrite", conflicts, .example = "skip", FIELD(conflict),
 		.sentence = "What to do with a key of the snapshot that the target holds already."},
-	{"target.database_map", OPTION_OTHER, "an empty mapping", NULL, .example = "{}", .parse = parse_database_map,
-		.sentence = "Reserved: a later version maps database numbers here; only the empty mapping is taken."},
+	{"target.database_map", OPTION_OTHER, "mapping of numbers, `*` for all others", NULL, .example = "{1: 0, \"*\": 5}", FIELD(database_map),
+		.parse = parse_database_map, .structured = true,
+		.sentence = "Database of the target for each database of the source; what is not named goes to its own number. Several may go to one."},
 
 	{"on_conflict", OPTION_ENUM, NULL, "stop", on_conflicts, on_conflicts_later, "skip", FIELD(on_conflict),
 		.sentence = "What to do with a command of the stream that the target refuses for good: stop the task with the position "
@@ -368,10 +380,33 @@ static const struct option_row rows[] = {
 	{"timeouts.replication", OPTION_DURATION, "duration", "60s", .example = "2m", FIELD(repl_timeout_ms), .min = 1000,
 		.max = 86400000, .sentence = "Silence of the source after which a link connects anew and continues."},
 
-	{"filter.allow", OPTION_OTHER, "an empty list", NULL, .example = "[]", .parse = parse_filter,
-		.sentence = "Reserved: a later version selects keys here; only the empty list is taken."},
-	{"filter.block", OPTION_OTHER, "an empty list", NULL, .example = "[]", .parse = parse_filter,
-		.sentence = "Reserved: a later version leaves keys out here; only the empty list is taken."},
+	{"filter.allow", OPTION_OBJECTS, "list of rules", NULL, .example = "[{prefix: \"user:\"}, {type: hash}]", FIELD(allow),
+		.item_table = &filter_rule_table, .item_size = sizeof(struct filter_rule), .item_check = filter_rule_check,
+		.item_free = filter_rule_free,
+		.sentence = "What is copied: all that at least one of these rules means. Without it, everything. All that a rule names must hold."},
+	{"filter.block", OPTION_OBJECTS, "list of rules", NULL, .example = "[{command: flushall}, {glob: \"tmp:*\"}]", FIELD(block),
+		.item_table = &filter_rule_table, .item_size = sizeof(struct filter_rule), .item_check = filter_rule_check,
+		.item_free = filter_rule_free,
+		.sentence = "What is left out, even where `filter.allow` means it."},
+
+	{"rename", OPTION_OBJECTS, "list of rules", NULL, .example = "[{match: \"^user:(.*)$\", to: \"u:$1\"}]", FIELD(rename),
+		.item_table = &rename_rule_table, .item_size = sizeof(struct rename_rule), .item_check = rename_rule_check,
+		.item_free = rename_rule_free,
+		.sentence = "New names of keys: the first rule that means a key is applied."},
+
+	{"expiry", OPTION_OBJECTS, "list of rules", NULL, .example = "[{prefix: \"session:\", set: 1h}]", FIELD(expiry),
+		.item_table = &expiry_rule_table, .item_size = sizeof(struct expiry_rule), .item_check = expiry_rule_check,
+		.item_free = expiry_rule_free,
+		.sentence = "Other times to live at the target: the first rule that means a key is applied. Keys that never expire stay so."},
+
+	{"lua.script", OPTION_STRING, "Lua 5.4", NULL, .example = "\"return function(event) return event.key ~= 'secret' end\"", FIELD(lua_script),
+		.sentence = "A script that returns a function; it is called for each key and command and may drop, change or split it."},
+	{"lua.file", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/orders.lua", FIELD(lua_file),
+		.sentence = "File that holds this script."},
+	{"lua.steps", OPTION_COUNT, "number", "100000", .example = "1000000", FIELD(lua_steps), .min = 1000, .max = 1000000000,
+		.sentence = "Instructions that one call of the script may take; more is an error in it."},
+	{"lua.memory", OPTION_SIZE, "size", "16MiB", .example = "64MiB", FIELD(lua_memory), .min = MIB(1), .max = GIB(1),
+		.sentence = "Memory that the script may take, per link."},
 };
 
 const struct option_table task_option_table = {rows, sizeof(rows) / sizeof(rows[0])};

@@ -361,8 +361,9 @@ static bool check(const struct url *url, bool is_source, uint64_t *ret_database,
 	}
 	if (!is_source && database != 0) {
 		error_set(error, ERROR_USAGE,
-			"this version does not copy into another database yet: each key goes to the database it came from");
-		error_hint(error, "leave '/%llu' out; target.database_map comes with a later version", (unsigned long long)database);
+			"a target's URL names no database: each key goes to the one it came from, unless that is mapped to another");
+		error_hint(error, "leave '/%llu' out, and bring all keys there with --set 'target.database_map={\"*\": %llu}'",
+			(unsigned long long)database, (unsigned long long)database);
 		return false;
 	}
 	*ret_database = database;

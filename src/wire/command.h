@@ -41,6 +41,25 @@ enum command_key_rule {
 /* Which arguments make a command of COMMAND_REPLAY_SAFE_FORMS safe. */
 enum command_form { COMMAND_FORM_NONE, COMMAND_FORM_SET, COMMAND_FORM_ZADD, COMMAND_FORM_GEOADD, COMMAND_FORM_RESTORE };
 
+/* What a command belongs to, as COMMAND DOCS of the servers has it; NONE for commands that only read and for learned ones. */
+enum command_group {
+	COMMAND_GROUP_NONE,
+	COMMAND_GROUP_GENERIC, /* DEL, EXPIRE, RENAME, RESTORE ...: keys of any type */
+	COMMAND_GROUP_STRING,
+	COMMAND_GROUP_BITMAP,
+	COMMAND_GROUP_HYPERLOGLOG,
+	COMMAND_GROUP_LIST,
+	COMMAND_GROUP_HASH,
+	COMMAND_GROUP_SET,
+	COMMAND_GROUP_SORTED_SET,
+	COMMAND_GROUP_GEO,
+	COMMAND_GROUP_STREAM,
+	COMMAND_GROUP_VECTOR_SET,
+	COMMAND_GROUP_SCRIPTING,
+	COMMAND_GROUP_PUBSUB,
+	COMMAND_GROUP_SERVER,
+};
+
 /* One run of key arguments, as in COMMAND INFO: every step-th argument from first to last (negative: from the end). */
 struct command_keys {
 	int16_t first; /* 0: no keys at fixed places */
@@ -58,6 +77,7 @@ struct command_info {
 	uint8_t key_at;
 	uint8_t key_step;
 	uint8_t safe_form; /* enum command_form */
+	uint8_t group;     /* enum command_group */
 	bool container;    /* has sub-commands, each with its own row */
 	uint32_t redis_since;  /* 0xMMmmpp: 0x060200 is 6.2.0; 0: never in Redis */
 	uint32_t valkey_since; /* likewise; 0x070200 for all that Valkey inherited */

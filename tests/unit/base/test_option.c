@@ -41,7 +41,7 @@ static bool set(struct thing *thing, const char *path, const char *text, struct 
 	struct slice item = slice_of_string(text);
 
 	error_clear(error);
-	return option_set(option_find(&table, slice_of_string(path)), thing, &(struct option_value){OPTION_SCALAR, &item, 1}, error);
+	return option_set(option_find(&table, slice_of_string(path)), thing, &(struct option_value){OPTION_SCALAR, &item, 1, NULL}, error);
 }
 
 static void defaults_come_from_the_table(void **state)
@@ -109,7 +109,7 @@ static void what_does_not_fit_is_refused_and_changes_nothing(void **state)
 		assert_non_null(strstr(error.hint, wrong[i].path));
 		assert_memory_equal(&thing, &before, sizeof(thing));
 	}
-	assert_false(option_set(&rows[0], &thing, &(struct option_value){OPTION_LIST, NULL, 0}, &error));
+	assert_false(option_set(&rows[0], &thing, &(struct option_value){OPTION_LIST, NULL, 0, NULL}, &error));
 	assert_string_equal(error.text, "it takes one value (text), not a list");
 }
 

@@ -39,7 +39,7 @@ static void expect_runs(const struct transaction *transaction, const char *const
 
 	for (; runs[count]; count++) {
 		assert_true(count < transaction->run_count);
-		assert_true(slice_equal(transaction->runs[count], slice_of_string(runs[count])));
+		assert_true(slice_equal(transaction->runs[count].bytes, slice_of_string(runs[count])));
 	}
 	assert_int_equal(transaction->run_count, count);
 }
@@ -102,20 +102,41 @@ static void test_databases(void **state)
 
 	(void)state;
 	begin(&transaction, 7);
-	transaction_select(&transaction, next(0, "SELECT 1").raw);
+	next(0, "SELECT 1");
 	add(&transaction, 1, "SET a 1"); /* selected before the whole: nothing inside */
-	transaction_select(&transaction, next(0, "SELECT 9").raw);
-	transaction_select(&transaction, next(0, "SELECT 2").raw);
+	next(0, "SELECT 9");
+	next(0, "SELECT 2");
 	add(&transaction, 2, "SET b 1");
-	transaction_select(&transaction, next(0, "SELECT 9").raw);
-	transaction_select(&transaction, next(0, "SELECT 2").raw);
+	next(0, "SELECT 9");
+	next(0, "SELECT 2");
 	add(&transaction, 2, "SET c 1"); /* there already */
-	transaction_select(&transaction, next(0, "SELECT 5").raw);
+	next(0, "SELECT 5");
 	transaction_add(&transaction, next(0, "EXEC").raw);
 	assert_int_equal(transaction.db, 1);
 	assert_int_equal(transaction.db_after, 2);
 	assert_int_equal(transaction.replies, 6);
-	expect_runs(&transaction, (const char *const[]){"MULTI", "SET a 1", "SELECT 2SET b 1", "SET c 1", "EXEC", NULL});
+	expect_runs(&transaction, (const char *const[]){"MULTI", "SET a 1", "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n", "SET b 1", "SET c 1", "EXEC", NULL});
+	transaction_free(&transaction);
+}
+
+/* A command that was changed is copied, in RESP. */
+static void test_made(void **state)
+{
+	struct transaction transaction = {0};
+	struct slice argv[] = {SLICE("DEL"), SLICE("k")};
+	struct event event;
+	struct error error;
+
+	(void)state;
+	begin(&transaction, 0);
+	add(&transaction, 0, "SET a 1");
+	event = next(0, "DEL k other");
+	event.raw = (struct slice){0};
+	event.argc = 2;
+	event.argv = argv;
+	assert_true(transaction_command(&transaction, &event, false, &error));
+	expect_runs(&transaction, (const char *const[]){"MULTISET a 1", "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n", NULL});
+	assert_true(transaction.runs[1].made);
 	transaction_free(&transaction);
 }
 
@@ -166,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_neighbours_are_one_run), cmocka_unit_test(test_gaps),  cmocka_unit_test(test_databases),
+		cmocka_unit_test(test_made),
 		cmocka_unit_test(test_flags),                  cmocka_unit_test(test_slots),
 	};
 

@@ -237,23 +237,23 @@ void bench_key(struct sink_bench *bench, uint32_t db, const char *key, struct sl
 	};
 
 	bench->position = event.end;
-	sink_key(bench->sink, &event, bench->topology.cluster ? slot_of_key(event.key) : 0, false);
+	sink_key(bench->sink, &event, event.end, bench->topology.cluster ? slot_of_key(event.key) : 0, event.db, false);
 }
 
 uint64_t bench_transaction(struct sink_bench *bench, uint32_t db, uint32_t db_after, uint16_t flags, const char *const *commands)
 {
-	struct slice pieces[64];
+	struct sink_piece pieces[64] = {0};
 	struct slice argv[WORDS_MAX];
 	uint64_t start = bench->position;
 	uint32_t count = 0;
 	uint16_t slot = slot_of(bench, split(bench, commands[0], argv), argv);
 
-	pieces[count++] = bench_raw(bench, "MULTI");
+	pieces[count++].bytes = bench_raw(bench, "MULTI");
 	for (; *commands && count < 63; commands++)
-		pieces[count++] = bench_raw(bench, *commands);
-	pieces[count++] = bench_raw(bench, "EXEC");
+		pieces[count++].bytes = bench_raw(bench, *commands);
+	pieces[count++].bytes = bench_raw(bench, "EXEC");
 	for (uint32_t i = 0; i < count; i++)
-		bench->position += pieces[i].len;
+		bench->position += pieces[i].bytes.len;
 	sink_transaction(bench->sink, start, bench->position, slot, db, db_after, db_after, pieces, count, count, flags);
 	return bench->position;
 }

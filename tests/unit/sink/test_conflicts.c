@@ -123,7 +123,7 @@ static void test_busykey(void **state)
 		open_bench(&bench, answers);
 		bench.options.conflict = (enum conflict_policy)policy;
 		sink_bench_start(&bench);
-		sink_key(bench.sink, &event, 0, false);
+		sink_key(bench.sink, &event, event.end, 0, event.db, false);
 		if (policy == CONFLICT_STOP) {
 			expect_failed(&bench, ERROR_CONFLICT, "list");
 		} else {

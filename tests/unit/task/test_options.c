@@ -140,6 +140,56 @@ static void a_whole_document_is_read(void **state)
 	task_options_free(&options);
 }
 
+static void rules_are_read(void **state)
+{
+	struct task_options options;
+	struct error error;
+	const struct filter_rule *allow;
+	const struct rename_rule *rename;
+	const struct expiry_rule *expiry;
+
+	(void)state;
+	if (!parse(&options,
+		"filter:\n"
+		"  allow:\n"
+		"    - {prefix: [a, \"b,c\"], type: [hash, zset], database: [1, 5-7], slot: 0-99}\n"
+		"    - {command: \"FUNCTION *\", group: [generic, server]}\n"
+		"rename: [{match: \"^(a)\", to: \"$1${db}$$\"}, {prefix: \"\", to: x, database: 3}]\n"
+		"expiry: [{set: 1m}, {drop: true}, {scale: 0.5}]\n"
+		"target: {database_map: {1: 0, \"*\": 5}}\n", &error))
+		fail_msg("%s", error.text);
+	allow = options.allow.items;
+	rename = options.rename.items;
+	expiry = options.expiry.items;
+	assert_int_equal(options.allow.count, 2);
+	assert_int_equal(allow[0].where.prefixes.count, 2);
+	assert_string_equal(allow[0].where.prefixes.items[1], "b,c");
+	assert_int_equal(allow[0].where.types, 1u << VALUE_HASH | 1u << VALUE_ZSET);
+	assert_true(number_set_has(allow[0].where.databases, 6));
+	assert_false(number_set_has(allow[0].where.databases, 8));
+	assert_true(number_set_has(allow[0].where.slots, 99));
+	assert_false(number_set_has(allow[0].where.slots, 100));
+	assert_int_equal(allow[1].groups, 1 | 1u << 13);
+	assert_string_equal(rename[0].to, "$1${db}$$");
+	assert_string_equal(rename[1].prefix, "");
+	assert_null(rename[1].match);
+	assert_int_equal(expiry[0].set_ms, 60000);
+	assert_true(expiry[1].drop);
+	assert_true(expiry[2].scale > 0.49 && expiry[2].scale < 0.51);
+	assert_int_equal(task_options_database_of(&options, 1), 0);
+	assert_int_equal(task_options_database_of(&options, 2), 5);
+	/* On the command line in the same words; the later one counts. */
+	assert_true(task_options_set(&options, "filter.allow=[{glob: \"x*\"}]", "--set filter.allow=...", &error));
+	assert_int_equal(options.allow.count, 1);
+	assert_true(task_options_set(&options, "target.database_map={3: 4}", "--set target.database_map=...", &error));
+	assert_int_equal(task_options_database_of(&options, 3), 4);
+	assert_int_equal(task_options_database_of(&options, 2), 2);
+	assert_false(task_options_set(&options, "filter.allow=[{glb: x}]", "--set filter.allow=...", &error));
+	assert_non_null(strstr(error.text, "--set filter.allow: option 'filter.allow[0].glb': there is no such option: did you mean 'glob'?"));
+	assert_int_equal(options.allow.count, 1);
+	task_options_free(&options);
+}
+
 static void limits_have_names(void **state)
 {
 	static const struct { const char *spec; uint64_t records; } specs[] = {
@@ -200,10 +250,42 @@ static void mistakes_are_explained(void **state)
 		{"source:\n  mode: rdb\n",
 			"t.yaml:2: option 'source.mode': this version does not support \"rdb\" yet; it takes: auto, standalone, "
 			"cluster, sentinel", NULL},
-		{"filter: {allow: [x]}\n", "t.yaml:1: option 'filter.allow': this version does not select keys yet", NULL},
-		{"filter: {block: x}\n", "t.yaml:1: option 'filter.block': this version does not select keys yet", NULL},
-		{"target: {database_map: {0: 1}}\n",
-			"t.yaml:1: option 'target.database_map': this version does not map databases yet", NULL},
+		{"filter: {allow: [x]}\n", "t.yaml:1: option 'filter.allow[0]': a mapping is expected, not a plain value",
+			"for example filter.allow: [{prefix: \"user:\"}, {type: hash}]"},
+		{"filter: {block: x}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not a single value", NULL},
+		{"filter: {block: {prefix: x}}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not a mapping", NULL},
+		{"filter:\n  allow:\n    - prefix: a\n    - {prefx: b}\n",
+			"t.yaml:4: option 'filter.allow[1].prefx': there is no such option: did you mean 'prefix'?", NULL},
+		{"filter: {allow: [{}]}\n", "t.yaml:1: option 'filter.allow[0]': a mapping is expected, not an empty one", NULL},
+		{"filter: {allow: [{prefix: []}]}\n", "t.yaml:1: option 'filter.allow[0].prefix': the list is empty, so nothing would be meant", NULL},
+		{"filter: {allow: [{prefix: \"\"}]}\n", "t.yaml:1: option 'filter.allow[0].prefix': the value is empty", NULL},
+		{"filter: {allow: [{prefix: {a: b}}]}\n",
+			"t.yaml:1: option 'filter.allow[0].prefix': it takes one value or a list, not a mapping", NULL},
+		{"filter: {allow: [{database: [0, 4096]}]}\n",
+			"t.yaml:1: option 'filter.allow[0].database': \"4096\" is not a number or range of numbers from 0 to 4095",
+			"for example database: [0, 8-15]"},
+		{"filter: {allow: [{regex: \"a(\"}]}\n",
+			"t.yaml:1: option 'filter.allow[0].regex': \"a(\" is no regular expression: missing closing parenthesis (at byte 2)",
+			"for example regex: \"^user:[0-9]+$\""},
+		{"filter: {allow: [{regex: \"(*UTF)a\"}]}\n", "t.yaml:1: option 'filter.allow[0].regex': \"(*UTF)a\" is no regular expression: "
+			"using UTF is disabled by the application (at byte 6)", NULL},
+		{"filter: {allow: [{type: [hash, sorted-set]}]}\n", "t.yaml:1: option 'filter.allow[0].type': \"sorted-set\" is not one of its values: "
+			"string, list, set, zset, hash, stream, module", "for example type: [hash, zset]"},
+		{"target: {database_map: {0: 1, x: 2}}\n", "t.yaml:1: option 'target.database_map': \"x\" is not a database number: 0 to 4095, or \"*\" "
+			"for all others", "for example target.database_map: {1: 0, \"*\": 5}"},
+		{"target: {database_map: {0: -1}}\n", "t.yaml:1: option 'target.database_map': \"-1\" is not a database number: 0 to 4095", NULL},
+		{"target: {database_map: 5}\n", "t.yaml:1: option 'target.database_map': it takes a mapping of database numbers, not a single value",
+			NULL},
+		{"rename: [{prefix: a, match: b, to: c}]\n", "t.yaml:1: option 'rename[0]': 'prefix' and 'match' are two ways to say which keys are "
+			"meant: give one of them", NULL},
+		{"rename: [{to: c}]\n", "t.yaml:1: option 'rename[0]': either 'prefix' or 'match' is needed: which keys are meant", NULL},
+		{"rename: [{prefix: a, to: \"$1\"}]\n", "t.yaml:1: option 'rename[0]': its template has \"$1\", which only a regular expression "
+			"('match') could fill", "groups are $1 or ${name}, the database is ${db}, a dollar sign is $$"},
+		{"rename: [{match: \"(a)\", to: \"$1$2\"}]\n", "t.yaml:1: option 'rename[0]': its template has \"$2\", which is no group of the "
+			"regular expression", NULL},
+		{"expiry: [{prefix: a, set: 1h, drop: true}]\n", "t.yaml:1: option 'expiry[0]': exactly one of 'set', 'drop' and 'scale' is needed, not "
+			"several", "for example expiry: [{prefix: \"session:\", set: 1h}]"},
+		{"expiry: [{scale: -1}]\n", "t.yaml:1: option 'expiry[0].scale': \"-1\" is not a factor from 0.001 to 1000", "for example scale: 1.5"},
 		{"name: [a]\n", "t.yaml:1: option 'name': it takes one value (text), not a list", "for example name: orders-to-new-idc"},
 		{"name: {a: b}\n", "t.yaml:1: option 'name': it takes one value (text), not a mapping", NULL},
 		{"name:\n", "t.yaml:1: option 'name': it has no value",
@@ -368,6 +450,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_those_of_the_reference),
 		cmocka_unit_test(words_mean_their_values),
 		cmocka_unit_test(a_whole_document_is_read),
+		cmocka_unit_test(rules_are_read),
 		cmocka_unit_test(limits_have_names),
 		cmocka_unit_test(short_forms_work),
 		cmocka_unit_test(mistakes_are_explained),

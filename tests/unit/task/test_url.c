@@ -168,8 +168,8 @@ static void mistakes_are_explained_without_secrets(void **state)
 	task_options_init(&options);
 	assert_false(task_options_set_url(&options, false, "redis://h/2", &error));
 	assert_string_equal(error.text,
-		"target URL: this version does not copy into another database yet: each key goes to the database it "
-		"came from");
+		"target URL: a target's URL names no database: each key goes to the one it came from, unless that is "
+		"mapped to another");
 	assert_non_null(strstr(error.hint, "database_map"));
 	task_options_free(&options);
 }

@@ -1,0 +1,221 @@
+/* Commands that name databases, or concern all of one: MOVE, COPY, SWAPDB, FLUSHDB, FLUSHALL.
+ *
+ * Their arguments are numbers of the source. What they mean at the target depends on what is copied of each database and where it goes. */
+#include "transform/stage.h"
+
+#define HINT_FLUSH "Empty the target by hand and start anew with an empty work directory; or leave the command out (filter.block: [{command: \"flush*\"}])"
+#define HINT_MIXED "Choose all of these databases and keys, or none"
+
+static bool number_of(struct slice text, uint32_t *ret)
+{
+	uint64_t number;
+
+	if (!slice_to_uint64(text, &number) || number > INT32_MAX)
+		return false;
+	*ret = (uint32_t)number;
+	return true;
+}
+
+/* What is copied of a whole database. */
+static enum answer whole(struct transform *transform, const struct event *event, uint32_t db)
+{
+	return stage_ask(transform, event, db, (struct slice){0}, TYPES_ALL);
+}
+
+/* Does another database of the source go to the same one? */
+static bool shares_target(struct transform *transform, const struct event *event, uint32_t db)
+{
+	uint32_t target = task_options_database_of(transform->options, db);
+
+	for (uint32_t other = 0; transform->options->database_map && other < DATABASES_MAX; other++)
+		if (other != db && task_options_database_of(transform->options, other) == target && whole(transform, event, other) != ANSWER_NO)
+			return true;
+	return false;
+}
+
+static enum transform_outcome flush_one(struct transform *transform, const struct event *event, struct error *error)
+{
+	enum answer answer = whole(transform, event, event->db);
+
+	if (answer == ANSWER_NO)
+		return TRANSFORM_DROPPED;
+	if (answer != ANSWER_YES)
+		return stage_refuse(event, error, "it clears a database of which only some keys are selected", HINT_FLUSH);
+	if (shares_target(transform, event, event->db))
+		return stage_refuse(event, error, "it clears one of several databases that target.database_map brings together in one", HINT_FLUSH);
+	event_list_add(&transform->made, event)->db = task_options_database_of(transform->options, event->db);
+	return TRANSFORM_CHANGED;
+}
+
+/* Which databases of the target hold what was copied. */
+static enum transform_outcome flush_all(struct transform *transform, const struct event *event, struct error *error)
+{
+	const struct database_map *map = transform->options->database_map;
+	bool all = !map && !selection_asks_database(transform->selection);
+	uint32_t limit = transform->target.databases && transform->target.databases < DATABASES_MAX ? transform->target.databases : DATABASES_MAX;
+	uint64_t cleared[DATABASES_MAX / 64] = {0};
+	uint32_t beyond = 0;
+
+	for (uint32_t db = 0; db < (all ? 1 : DATABASES_MAX); db++) {
+		enum answer answer = whole(transform, event, db);
+		uint32_t target = task_options_database_of(transform->options, db);
+
+		if (answer == ANSWER_NO)
+			continue;
+		if (answer != ANSWER_YES)
+			return stage_refuse(event, error, "it clears databases of which only some keys are selected", HINT_FLUSH);
+		if (target < limit)
+			cleared[target / 64] |= 1ULL << (target % 64);
+		/* Beyond what servers have unless told otherwise, and not chosen by number. */
+		beyond += target >= 16 && transform->options->all_databases;
+	}
+	if (all)
+		return number_set_has(cleared, 0) ? TRANSFORM_SAME : TRANSFORM_DROPPED;
+	if (beyond > 0 && transform->target.databases == 0)
+		return stage_refuse(event, error, "it clears every database, and how many the target has is not known (CONFIG GET databases is denied)",
+				    "Choose the databases by number: source.databases: [0, 1]");
+	for (uint32_t db = 0; db < limit; db++) {
+		struct slice *argv;
+
+		if (!number_set_has(cleared, db))
+			continue;
+		/* With what stands behind it: ASYNC, SYNC. */
+		argv = stage_arguments(transform, event->argc);
+		memcpy(argv, event->argv, event->argc * sizeof(*argv));
+		argv[0] = SLICE("FLUSHDB");
+		stage_add_command(transform, event, db, event->argc, argv);
+	}
+	return transform->made.count > 0 ? TRANSFORM_CHANGED : TRANSFORM_DROPPED;
+}
+
+static enum transform_outcome swap(struct transform *transform, const struct event *event, struct error *error)
+{
+	const struct task_options *options = transform->options;
+	uint32_t a, b, to_a, to_b;
+	enum answer of_a, of_b;
+	struct slice *argv;
+
+	if (event->argc != 3 || !number_of(event->argv[1], &a) || !number_of(event->argv[2], &b))
+		return TRANSFORM_SAME; /* the server refuses it as well */
+	of_a = whole(transform, event, a);
+	of_b = whole(transform, event, b);
+	if (of_a == ANSWER_NO && of_b == ANSWER_NO)
+		return TRANSFORM_DROPPED;
+	/* Of both the same part is copied when no rule asks for the database. */
+	if (of_a != of_b || (of_a != ANSWER_YES && selection_asks_database(transform->selection)))
+		return stage_refuse(event, error, "it touches databases of which not the same is selected", HINT_MIXED);
+	if (transform->renamer && renamer_asks_database(transform->renamer))
+		return stage_refuse(event, error, "it exchanges databases whose keys have names by their database",
+				    "Rename without 'database' and ${db}, or leave the command out (filter.block: [{command: swapdb}])");
+	if (!options->database_map)
+		return TRANSFORM_SAME;
+	to_a = task_options_database_of(options, a);
+	to_b = task_options_database_of(options, b);
+	if (to_a == to_b)
+		return TRANSFORM_DROPPED; /* all of it is in one database, before and after */
+	if (shares_target(transform, event, a) || shares_target(transform, event, b))
+		return stage_refuse(event, error, "it exchanges databases of which one is brought together with others by target.database_map", HINT_MIXED);
+	argv = stage_arguments(transform, 3);
+	argv[0] = event->argv[0];
+	argv[1] = arena_number(&transform->arena, to_a);
+	argv[2] = arena_number(&transform->arena, to_b);
+	stage_add_command(transform, event, task_options_database_of(options, event->db), 3, argv);
+	return TRANSFORM_CHANGED;
+}
+
+/* ---- one key from one database to another ---- */
+
+struct move {
+	bool copy, replace;
+	uint32_t db;      /* where it goes */
+	struct slice key; /* its name there */
+};
+
+static bool move_parse(const struct event *event, struct move *ret)
+{
+	struct move move = {.copy = slice_equal_nocase(event->argv[0], SLICE("COPY")), .db = event->db};
+
+	if (event->argc < 3)
+		return false;
+	move.key = event->argv[move.copy ? 2 : 1];
+	if (!move.copy && !number_of(event->argv[2], &move.db))
+		return false;
+	for (uint32_t i = 3; move.copy && i < event->argc; i++) {
+		if (slice_equal_nocase(event->argv[i], SLICE("REPLACE")))
+			move.replace = true;
+		else if (!slice_equal_nocase(event->argv[i], SLICE("DB")) || ++i == event->argc || !number_of(event->argv[i], &move.db))
+			return false;
+	}
+	*ret = move;
+	return true;
+}
+
+static enum transform_outcome move_whole(struct transform *transform, const struct event *event, const struct move *move, struct error *error)
+{
+	uint32_t from_db = task_options_database_of(transform->options, event->db);
+	uint32_t to_db = task_options_database_of(transform->options, move->db);
+	struct slice *argv = stage_arguments(transform, 6);
+	struct slice from, to;
+	uint32_t argc = 0;
+
+	if (!stage_rename(transform, event->db, event->argv[1], &from) || !stage_rename(transform, move->db, move->key, &to))
+		return stage_undecided(event, error);
+	if (from_db == to_db && slice_equal(from, to))
+		return TRANSFORM_DROPPED; /* it is there already */
+	if (!move->copy && from_db != to_db && !slice_equal(from, to))
+		return stage_refuse(event, error, "the key has another name in the database that it moves to", HINT_MIXED);
+	argv[argc++] = move->copy || from_db != to_db ? event->argv[0] : SLICE("RENAME");
+	argv[argc++] = from;
+	if (move->copy || from_db == to_db)
+		argv[argc++] = to;
+	if (move->copy && from_db != to_db)
+		argv[argc++] = SLICE("DB");
+	if (from_db != to_db)
+		argv[argc++] = arena_number(&transform->arena, to_db);
+	if (move->replace)
+		argv[argc++] = SLICE("REPLACE");
+	stage_add_command(transform, event, from_db, argc, argv);
+	return TRANSFORM_CHANGED;
+}
+
+static enum transform_outcome move_key(struct transform *transform, const struct event *event, struct error *error)
+{
+	enum answer from, to;
+	struct move move;
+	struct slice *argv, name;
+
+	if (!move_parse(event, &move))
+		return TRANSFORM_SAME;
+	from = stage_ask(transform, event, event->db, event->argv[1], TYPES_ALL);
+	to = stage_ask(transform, event, move.db, move.key, TYPES_ALL);
+	if (from == ANSWER_UNDECIDED || to == ANSWER_UNDECIDED)
+		return stage_undecided(event, error);
+	if (to == ANSWER_NO && (from == ANSWER_NO || move.copy))
+		return TRANSFORM_DROPPED;
+	if (from == ANSWER_YES && to == ANSWER_YES)
+		return move_whole(transform, event, &move, error);
+	if (from == ANSWER_NO || to != ANSWER_NO)
+		return stage_refuse(event, error, "it brings a key from where it is not selected to where it is", HINT_MIXED);
+	/* It goes where it is not selected, whatever its type. */
+	if (!stage_rename(transform, event->db, event->argv[1], &name))
+		return stage_undecided(event, error);
+	argv = stage_arguments(transform, 2);
+	argv[0] = SLICE("DEL");
+	argv[1] = name;
+	stage_add_command(transform, event, task_options_database_of(transform->options, event->db), 2, argv);
+	return TRANSFORM_CHANGED;
+}
+
+enum transform_outcome databases_handle(struct transform *transform, const struct event *event, bool *ret_handled, struct error *error)
+{
+	*ret_handled = event->info && effect_of(&transform->effects, event->info) == EFFECT_DATABASES;
+	if (!*ret_handled)
+		return TRANSFORM_SAME;
+	if (slice_equal_nocase(event->argv[0], SLICE("FLUSHDB")))
+		return flush_one(transform, event, error);
+	if (slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")))
+		return flush_all(transform, event, error);
+	if (slice_equal_nocase(event->argv[0], SLICE("SWAPDB")))
+		return swap(transform, event, error);
+	return move_key(transform, event, error);
+}
