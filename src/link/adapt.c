@@ -3,9 +3,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "transform/downgrade.h"
+#include "wire/rdb.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#define DUMP_FOOTER_LEN 10 /* RDB version and CRC-64 (wire/rdb.h) */
 
 struct adapt {
 	struct adapt_options options;
@@ -43,12 +46,17 @@ void adapt_free(struct adapt *adapt)
 	free(adapt);
 }
 
-static void output_fill(struct adapt *adapt, const struct event *event, const struct downgrade_result *result, struct adapt_output *output)
+static void output_reserve(struct adapt *adapt, uint32_t count)
 {
-	if (result->count > adapt->room) {
-		adapt->room = result->count;
+	if (count > adapt->room) {
+		adapt->room = count;
 		adapt->events = memory_realloc_array(adapt->events, adapt->room, sizeof(adapt->events[0]));
 	}
+}
+
+static void output_fill(struct adapt *adapt, const struct event *event, const struct downgrade_result *result, struct adapt_output *output)
+{
+	output_reserve(adapt, result->count);
 	for (uint32_t i = 0; i < result->count; i++) {
 		const struct downgrade_command *command = &result->commands[i];
 		struct event *made = &adapt->events[i];
@@ -61,7 +69,7 @@ static void output_fill(struct adapt *adapt, const struct event *event, const st
 		made->argv = (struct slice *)command->argv;
 		made->key = at ? command->argv[at] : (struct slice){0};
 	}
-	*output = (struct adapt_output){adapt->events, result->count, result->replay_safe};
+	*output = (struct adapt_output){adapt->events, result->count, result->replay_safe, false};
 }
 
 /* "HSETEX of key "k" (database 0, offset 4711)" */
@@ -96,6 +104,33 @@ static void tell(struct adapt *adapt, const struct event *event, const struct do
 	adapt->options.note(adapt->options.owner, LOG_WARNING, text);
 }
 
+/* The key of RESTORE key ttl payload [REPLACE] [ABSTTL] ... False: the payload is none. */
+static bool output_value(struct adapt *adapt, const struct event *event, int64_t now, struct adapt_output *output)
+{
+	struct slice payload = event->argv[3];
+	struct event *made;
+	int64_t expire_at;
+
+	if (payload.len <= DUMP_FOOTER_LEN + 1 || !slice_to_int64(event->argv[2], &expire_at))
+		return false;
+	for (uint32_t i = 4; i < event->argc; i++)
+		if (slice_equal_nocase(event->argv[i], SLICE("ABSTTL")))
+			now = 0;
+	output_reserve(adapt, 1);
+	made = &adapt->events[0];
+	*made = *event;
+	made->kind = EVENT_KEY;
+	made->key = event->argv[1];
+	made->raw = made->string = (struct slice){0};
+	made->type = payload.data[0];
+	made->value = slice_make(payload.data + 1, payload.len - 1 - DUMP_FOOTER_LEN);
+	made->expire_at_ms = expire_at ? now + expire_at : EXPIRE_NEVER;
+	made->idle_seconds = -1;
+	made->frequency = -1;
+	*output = (struct adapt_output){adapt->events, 1, false, rdb_little_endian(payload.data + payload.len - DUMP_FOOTER_LEN, 2) >= 80};
+	return true;
+}
+
 enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event, struct adapt_output *output, struct error *error)
 {
 	struct downgrade_result result;
@@ -113,6 +148,10 @@ enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event,
 		adapt->counters.rewritten++;
 		break;
 	case DOWNGRADE_CANNOT:
+		if (result.loss == DOWNGRADE_LOSS_PAYLOAD && output_value(adapt, event, now, output)) {
+			adapt->counters.rewritten++;
+			return ADAPT_VALUE;
+		}
 		if (!adapt->options.target->lossy) {
 			refuse(adapt, event, &result, error);
 			return ADAPT_REFUSED;

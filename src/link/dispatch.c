@@ -48,6 +48,8 @@ struct dispatch {
 	/* a key that is being rewritten */
 	struct rewrite *rewrite;
 	bool rewriting, place_next;
+	bool key_valkey;            /* its form is one of Valkey's own */
+	bool key_replaces;          /* what is there */
 	uint32_t place_argc;        /* RENAME, once all parts are there; the rewrite keeps it */
 	struct slice *place_argv;
 	struct event rewrite_event;
@@ -193,7 +195,7 @@ static enum direct send_direct(struct dispatch *dispatch, const struct event *ev
 	struct slice *argv;
 	bool fits;
 
-	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), dispatch->valkey, &dispatch->options.abilities, REWRITE_DIRECT, error))
+	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), dispatch->key_valkey, &dispatch->options.abilities, REWRITE_DIRECT, error))
 		return DIRECT_FAILED;
 	buffer_clear(bytes);
 	fits = resp_command_write_strings(bytes, "MULTI", NULL);
@@ -217,13 +219,16 @@ static bool begin_rewriting(struct dispatch *dispatch, struct error *error)
 	dispatch->rewriting = true;
 	dispatch->place_next = false;
 	dispatch->retries_before = sink_counters(dispatch->sink).retries;
-	return rewrite_begin(dispatch->rewrite, &dispatch->rewrite_event, slot_of_key(dispatch->rewrite_event.key), dispatch->valkey,
-			     &dispatch->options.abilities, replaces(dispatch) ? REWRITE_RENAME : REWRITE_RENAMENX, error);
+	return rewrite_begin(dispatch->rewrite, &dispatch->rewrite_event, slot_of_key(dispatch->rewrite_event.key), dispatch->key_valkey,
+			     &dispatch->options.abilities, dispatch->key_replaces ? REWRITE_RENAME : REWRITE_RENAMENX, error);
 }
 
-static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, struct error *error)
+static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, bool valkey, bool replaces,
+			   struct error *error)
 {
-	if (replaces(dispatch) && event->value.len <= DIRECT_MAX / 2) {
+	dispatch->key_valkey = valkey;
+	dispatch->key_replaces = replaces;
+	if (replaces && event->value.len <= DIRECT_MAX / 2) {
 		switch (send_direct(dispatch, event, end, slot, error)) {
 		case DIRECT_DONE:
 			return true;
@@ -313,22 +318,22 @@ static bool refused(struct dispatch *dispatch, const struct event *event, const 
 
 /* ---- what the target has nothing for ---- */
 
-static bool is_lost(const struct dispatch *dispatch, const struct event *event)
+static bool is_lost(const struct dispatch *dispatch, const struct event *event, bool valkey)
 {
 	const struct target_abilities *abilities = &dispatch->options.abilities;
-	const char *type = rdb_type_name(event->type, dispatch->valkey);
+	const char *type = rdb_type_name(event->type, valkey);
 
 	return abilities->lossy && !abilities->streams && type && strcmp(type, "stream") == 0;
 }
 
-/* Of the snapshot; each is told. */
+/* Each is told. */
 static void lose_key(struct dispatch *dispatch, const struct event *event, const char *what)
 {
 	char key[160], place[EVENT_PLACE_MAX], text[512];
 
 	dispatch->counters.lossy_keys++;
 	snprintf(text, sizeof(text), "left out as target.downgrade: lossy says: %s%s (%s, database %u, %s), which %s has nothing for", what,
-		 event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->key.data ? "key of the snapshot" : "snapshot", event->db,
+		 event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->key.data ? "key" : "snapshot", event->db,
 		 event_place(event, place), dispatch->options.abilities.name);
 	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
 }
@@ -372,6 +377,39 @@ static bool send_together(struct dispatch *dispatch, const struct event *event, 
 	return true;
 }
 
+/* A value that the target cannot RESTORE, within a transaction of the source: as commands in its place. */
+static bool put_value_into_transaction(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
+{
+	struct event made = *event;
+	enum rewrite_answer answer;
+
+	made.kind = EVENT_COMMAND;
+	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), valkey, &dispatch->options.abilities, REWRITE_DIRECT, error))
+		return false;
+	while ((answer = rewrite_next(dispatch->rewrite, &made.argc, &made.argv, error)) == REWRITE_COMMAND) {
+		made.info = command_lookup(made.argc, made.argv);
+		if (!put_into_transaction(dispatch, &made, error))
+			return false;
+	}
+	if (answer == REWRITE_FAILED)
+		return false;
+	rewritten(dispatch, event);
+	return true;
+}
+
+static bool send_value(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
+{
+	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
+
+	if (is_lost(dispatch, event, valkey)) {
+		lose_key(dispatch, event, "stream ");
+		return leave_out(dispatch, event);
+	}
+	if (event->edge == TRANSACTION_INSIDE)
+		return put_value_into_transaction(dispatch, event, valkey, error);
+	return check_database(dispatch, event, error) && send_rewritten(dispatch, event, event->end, slot, valkey, true, error);
+}
+
 static bool send_adapted(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	bool inside = event->edge == TRANSACTION_INSIDE;
@@ -380,6 +418,8 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 	switch (adapt_command(dispatch->adapt, event, &output, error)) {
 	case ADAPT_SAME:
 		return inside ? put_into_transaction(dispatch, event, error) : send_command(dispatch, event, error);
+	case ADAPT_VALUE:
+		return send_value(dispatch, &output.events[0], output.valkey, error);
 	case ADAPT_REFUSED:
 		return refused(dispatch, event, error);
 	case ADAPT_CHANGED:
@@ -404,13 +444,13 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 
 	if (!check_database(dispatch, event, error))
 		return false;
-	if (is_lost(dispatch, event)) {
+	if (is_lost(dispatch, event, dispatch->valkey)) {
 		lose_key(dispatch, event, "stream ");
 		progress(dispatch, end);
 		return true;
 	}
 	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
-		return send_rewritten(dispatch, event, end, slot, error);
+		return send_rewritten(dispatch, event, end, slot, dispatch->valkey, replaces(dispatch), error);
 	sink_key(dispatch->sink, event, end, slot, dispatch->db_stream, dispatch->valkey);
 	return true;
 }
