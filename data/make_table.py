@@ -15,6 +15,7 @@ FLAG_OF_FACT = {
     "script": "COMMAND_SCRIPT",
     "relative_expiry": "COMMAND_RELATIVE_EXPIRY",
     "other_database": "COMMAND_OTHER_DATABASE",
+    "later_forms": "COMMAND_LATER_FORMS",
 }
 FLAG_OF_SERVER = {"write": "COMMAND_WRITE", "denyoom": "COMMAND_DENYOOM", "movablekeys": "COMMAND_MOVABLE_KEYS"}
 OTHER_FACTS = {"about", "left_out", "added", "since", "movable_keys", "groups"}

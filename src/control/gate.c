@@ -257,7 +257,10 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 			.valkey_rdb = info->rdb_version >= 80,
 			.rdb_version = info->rdb_version,
 		};
+		uint32_t *oldest = valkey ? &abilities.valkey : &abilities.redis;
 
+		if (*oldest == 0 || info->version < *oldest)
+			*oldest = info->version;
 		config_number(gate->target, i, "proto-max-bulk-len", &bulk_max);
 		abilities.set_absolute_expiry = one.set_absolute_expiry && (first || abilities.set_absolute_expiry);
 		abilities.restore_absolute_ttl = one.restore_absolute_ttl && (first || abilities.restore_absolute_ttl);
@@ -281,6 +284,7 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 		abilities.databases = 1;
 	else if (config_number(gate->target, 0, "databases", &databases) && databases <= UINT32_MAX)
 		abilities.databases = (uint32_t)databases;
+	abilities.lossy = gate->task->downgrade == DOWNGRADE_LOSSY;
 	abilities.name = name;
 	return abilities;
 }

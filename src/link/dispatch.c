@@ -4,13 +4,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "link/adapt.h"
 #include "link/rewrite.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
 #include "transform/transform.h"
+#include "wire/rdb.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MASTERS_MAX TOPOLOGY_SHARDS_MAX
 #define DIRECT_MAX (64u << 10) /* bytes of commands that a key is rewritten to in one transaction; more go the long way */
@@ -25,6 +28,7 @@ struct dispatch {
 	uint32_t db_stream; /* of the event under way */
 	bool valkey;
 	struct transform *transform;
+	struct adapt *adapt;
 	/* what an event has become and is not handed in yet, and where it ends */
 	struct transform_output pending;
 	uint32_t pending_at;
@@ -44,7 +48,9 @@ struct dispatch {
 	/* a key that is being rewritten */
 	struct rewrite *rewrite;
 	bool rewriting, place_next;
-	uint32_t place_argc; /* RENAME, once all parts are there; the rewrite keeps it */
+	bool key_valkey;            /* its form is one of Valkey's own */
+	bool key_replaces;          /* what is there */
+	uint32_t place_argc;        /* RENAME, once all parts are there; the rewrite keeps it */
 	struct slice *place_argv;
 	struct event rewrite_event;
 	uint64_t rewrite_end;      /* the position behind it */
@@ -194,8 +200,7 @@ static enum direct send_direct(struct dispatch *dispatch, const struct event *ev
 	struct slice *argv;
 	bool fits;
 
-	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), dispatch->valkey, &dispatch->options.abilities,
-			   REWRITE_DIRECT, error))
+	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), dispatch->key_valkey, &dispatch->options.abilities, REWRITE_DIRECT, error))
 		return DIRECT_FAILED;
 	buffer_clear(bytes);
 	fits = resp_command_write_strings(bytes, "MULTI", NULL);
@@ -219,14 +224,16 @@ static bool begin_rewriting(struct dispatch *dispatch, struct error *error)
 	dispatch->rewriting = true;
 	dispatch->place_next = false;
 	dispatch->retries_before = sink_counters(dispatch->sink).retries;
-	return rewrite_begin(dispatch->rewrite, &dispatch->rewrite_event, slot_of_key(dispatch->rewrite_event.key),
-			     dispatch->valkey, &dispatch->options.abilities,
-			     replaces(dispatch) ? REWRITE_RENAME : REWRITE_RENAMENX, error);
+	return rewrite_begin(dispatch->rewrite, &dispatch->rewrite_event, slot_of_key(dispatch->rewrite_event.key), dispatch->key_valkey,
+			     &dispatch->options.abilities, dispatch->key_replaces ? REWRITE_RENAME : REWRITE_RENAMENX, error);
 }
 
-static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, struct error *error)
+static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, bool valkey, bool replaces,
+			   struct error *error)
 {
-	if (replaces(dispatch) && event->value.len <= DIRECT_MAX / 2) {
+	dispatch->key_valkey = valkey;
+	dispatch->key_replaces = replaces;
+	if (replaces && event->value.len <= DIRECT_MAX / 2) {
 		switch (send_direct(dispatch, event, end, slot, error)) {
 		case DIRECT_DONE: return true;
 		case DIRECT_FAILED: return false;
@@ -291,50 +298,6 @@ static enum dispatch_state go_on_rewriting(struct dispatch *dispatch, struct err
 	return DISPATCH_WAITS;
 }
 
-/* ---- transformed events ---- */
-
-static bool add_to_transaction(struct dispatch *dispatch, const struct event *event, struct error *error)
-{
-	bool cluster = sink_is_cluster(dispatch->sink);
-
-	return check_flush(dispatch, event, error) && (!cluster || check_database(dispatch, event, error)) &&
-	       transaction_command(&dispatch->transaction, event, cluster, error);
-}
-
-static bool send_key(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
-{
-	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
-
-	if (!check_database(dispatch, event, error))
-		return false;
-	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
-		return send_rewritten(dispatch, event, end, slot, error);
-	sink_key(dispatch->sink, event, end, slot, dispatch->db_stream, dispatch->valkey);
-	return true;
-}
-
-/* Hands in what is pending, as far as there is room and no barrier. */
-static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *error)
-{
-	while (dispatch->pending_at < dispatch->pending.count) {
-		struct event *event = &dispatch->pending.events[dispatch->pending_at];
-		uint64_t end = dispatch->pending_at + 1 == dispatch->pending.count ? dispatch->pending_end : event->start;
-
-		if (dispatch->barrier != BARRIER_NONE || dispatch->rewriting || !sink_has_room(dispatch->sink))
-			return DISPATCH_WAITS;
-		dispatch->pending_at++;
-		if (event->kind == EVENT_KEY) {
-			if (!send_key(dispatch, event, end, error))
-				return DISPATCH_FAILED;
-			continue;
-		}
-		event->end = end;
-		if (!send_command(dispatch, event, error))
-			return DISPATCH_FAILED;
-	}
-	return dispatch->barrier == BARRIER_NONE && !dispatch->rewriting ? DISPATCH_READY : DISPATCH_WAITS;
-}
-
 /* Nothing of it goes to the target; in a transaction its EXEC moves the position. */
 static bool leave_out(struct dispatch *dispatch, const struct event *event)
 {
@@ -355,13 +318,172 @@ static bool refused(struct dispatch *dispatch, const struct event *event, const 
 	return leave_out(dispatch, event);
 }
 
+/* ---- what the target has nothing for ---- */
+
+static bool is_lost(const struct dispatch *dispatch, const struct event *event, bool valkey)
+{
+	const struct target_abilities *abilities = &dispatch->options.abilities;
+	const char *type = rdb_type_name(event->type, valkey);
+
+	return abilities->lossy && !abilities->streams && type && strcmp(type, "stream") == 0;
+}
+
+/* Each is told. */
+static void lose_key(struct dispatch *dispatch, const struct event *event, const char *what)
+{
+	char key[160], place[EVENT_PLACE_MAX], text[512];
+
+	dispatch->counters.lossy_keys++;
+	snprintf(text, sizeof(text), "left out as target.downgrade: lossy says: %s%s (%s, database %u, %s), which %s has nothing for", what,
+		 event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->key.data ? "key" : "snapshot", event->db,
+		 event_place(event, place), dispatch->options.abilities.name);
+	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
+}
+
+/* ---- commands, as the target knows them ---- */
+
+static bool put_into_transaction(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	bool cluster = sink_is_cluster(dispatch->sink);
+
+	return check_flush(dispatch, event, error) && (!cluster || check_database(dispatch, event, error)) &&
+	       transaction_command(&dispatch->transaction, event, cluster, error);
+}
+
+static void end_transaction(struct dispatch *dispatch, struct slice exec, uint64_t end)
+{
+	struct transaction *transaction = &dispatch->transaction;
+
+	transaction->open = false;
+	transaction_add(transaction, exec);
+	sink_transaction(dispatch->sink, transaction->start, end, transaction->has_slot ? transaction->slot : 0, transaction->db,
+			 transaction->db_after, dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
+			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
+}
+
+/* Several commands that stand for one: in a transaction of our own. */
+static bool send_together(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output, struct error *error)
+{
+	struct event multi = *event;
+
+	multi.raw = SLICE("*1\r\n$5\r\nMULTI\r\n");
+	transaction_begin(&dispatch->transaction, &multi);
+	for (uint32_t i = 0; i < output->count; i++) {
+		if (!put_into_transaction(dispatch, &output->events[i], error)) {
+			dispatch->transaction.open = false;
+			return false;
+		}
+	}
+	dispatch->transaction.unsafe = !output->replay_safe;
+	end_transaction(dispatch, SLICE("*1\r\n$4\r\nEXEC\r\n"), event->end);
+	return true;
+}
+
+/* A value that the target cannot RESTORE, within a transaction of the source: as commands in its place. */
+static bool put_value_into_transaction(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
+{
+	struct event made = *event;
+	enum rewrite_answer answer;
+
+	made.kind = EVENT_COMMAND;
+	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), valkey, &dispatch->options.abilities, REWRITE_DIRECT, error))
+		return false;
+	while ((answer = rewrite_next(dispatch->rewrite, &made.argc, &made.argv, error)) == REWRITE_COMMAND) {
+		made.info = command_lookup(made.argc, made.argv);
+		if (!put_into_transaction(dispatch, &made, error))
+			return false;
+	}
+	if (answer == REWRITE_FAILED)
+		return false;
+	rewritten(dispatch, event);
+	return true;
+}
+
+static bool send_value(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
+{
+	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
+
+	if (is_lost(dispatch, event, valkey)) {
+		lose_key(dispatch, event, "stream ");
+		return leave_out(dispatch, event);
+	}
+	if (event->edge == TRANSACTION_INSIDE)
+		return put_value_into_transaction(dispatch, event, valkey, error);
+	return check_database(dispatch, event, error) && send_rewritten(dispatch, event, event->end, slot, valkey, true, error);
+}
+
+static bool send_adapted(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	bool inside = event->edge == TRANSACTION_INSIDE;
+	struct adapt_output output;
+
+	switch (adapt_command(dispatch->adapt, event, &output, error)) {
+	case ADAPT_SAME:
+		return inside ? put_into_transaction(dispatch, event, error) : send_command(dispatch, event, error);
+	case ADAPT_VALUE:
+		return send_value(dispatch, &output.events[0], output.valkey, error);
+	case ADAPT_REFUSED:
+		return refused(dispatch, event, error);
+	case ADAPT_CHANGED:
+		break;
+	}
+	if (output.count == 0)
+		return leave_out(dispatch, event);
+	if (!inside)
+		return output.count == 1 ? send_command(dispatch, &output.events[0], error) : send_together(dispatch, event, &output, error);
+	for (uint32_t i = 0; i < output.count; i++)
+		if (!put_into_transaction(dispatch, &output.events[i], error))
+			return false;
+	return true;
+}
+
+/* ---- transformed events ---- */
+
+
+static bool send_key(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
+{
+	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
+
+	if (!check_database(dispatch, event, error))
+		return false;
+	if (is_lost(dispatch, event, dispatch->valkey)) {
+		lose_key(dispatch, event, "stream ");
+		progress(dispatch, end);
+		return true;
+	}
+	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
+		return send_rewritten(dispatch, event, end, slot, dispatch->valkey, replaces(dispatch), error);
+	sink_key(dispatch->sink, event, end, slot, dispatch->db_stream, dispatch->valkey);
+	return true;
+}
+
+/* Hands in what is pending, as far as there is room and no barrier. */
+static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *error)
+{
+	while (dispatch->pending_at < dispatch->pending.count) {
+		struct event *event = &dispatch->pending.events[dispatch->pending_at];
+		uint64_t end = dispatch->pending_at + 1 == dispatch->pending.count ? dispatch->pending_end : event->start;
+
+		if (dispatch->barrier != BARRIER_NONE || dispatch->rewriting || !sink_has_room(dispatch->sink))
+			return DISPATCH_WAITS;
+		dispatch->pending_at++;
+		if (event->kind == EVENT_KEY) {
+			if (!send_key(dispatch, event, end, error))
+				return DISPATCH_FAILED;
+			continue;
+		}
+		event->end = end;
+		if (!send_adapted(dispatch, event, error))
+			return DISPATCH_FAILED;
+	}
+	return dispatch->barrier == BARRIER_NONE && !dispatch->rewriting ? DISPATCH_READY : DISPATCH_WAITS;
+}
+
 static bool send_same(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	if (event->kind == EVENT_KEY)
 		return send_key(dispatch, event, event->end, error);
-	if (event->edge == TRANSACTION_INSIDE)
-		return add_to_transaction(dispatch, event, error);
-	return send_command(dispatch, event, error);
+	return send_adapted(dispatch, event, error);
 }
 
 /* A key, or a command that is no edge of a transaction. */
@@ -377,7 +499,7 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	}
 	if (event->edge == TRANSACTION_INSIDE) {
 		for (uint32_t i = 0; i < output.count; i++)
-			if (!add_to_transaction(dispatch, &output.events[i], error))
+			if (!send_adapted(dispatch, &output.events[i], error))
 				return false;
 		return true;
 	}
@@ -395,16 +517,12 @@ static bool handle_edge(struct dispatch *dispatch, const struct event *event)
 		transaction_begin(transaction, event);
 		return true;
 	}
-	transaction->open = false;
 	if (transaction->commands == 0) {
+		transaction->open = false;
 		progress(dispatch, event->end);
 		return true;
 	}
-	transaction_add(transaction, event->raw);
-	sink_transaction(dispatch->sink, transaction->start, event->end, transaction->has_slot ? transaction->slot : 0,
-			 transaction->db, transaction->db_after, dispatch->db_stream, transaction->runs, transaction->run_count,
-			 transaction->replies,
-			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
+	end_transaction(dispatch, event->raw, event->end);
 	return true;
 }
 
@@ -449,10 +567,14 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 		command.argv[argc++] = SLICE("SCRIPT");
 		command.argv[argc++] = SLICE("LOAD");
 	} else {
+		if (!dispatch->options.abilities.functions && dispatch->options.abilities.lossy) {
+			lose_key(dispatch, event, "a function library");
+			return leave_out(dispatch, event);
+		}
 		if (!dispatch->options.abilities.functions) {
 			error_set(error, ERROR_CONFLICT, "the source has a function library (%s), and %s knows no functions",
 				  event_place(event, place), dispatch->options.abilities.name);
-			error_hint(error, "Use a target of Redis 7.0 or newer, or remove the library from the source");
+			error_hint(error, "Use a target of Redis 7.0 or newer, remove the library from the source, or set target.downgrade: lossy");
 			return false;
 		}
 		command.argv[argc++] = SLICE("FUNCTION");
@@ -567,6 +689,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 
 	dispatch->options = *options;
 	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
+	dispatch->adapt = adapt_new(&(struct adapt_options){&dispatch->options.abilities, options->lag, options->note, options->owner});
 	dispatch->rewrite = rewrite_new();
 	buffer_init(&dispatch->transaction_bytes, DIRECT_MAX);
 	buffer_init(&dispatch->rewrite_key, KEY_MAX);
@@ -580,6 +703,7 @@ void dispatch_free(struct dispatch *dispatch)
 	if (!dispatch)
 		return;
 	rewrite_free(dispatch->rewrite);
+	adapt_free(dispatch->adapt);
 	buffer_free(&dispatch->transaction_bytes);
 	buffer_free(&dispatch->rewrite_key);
 	learner_free(dispatch->learner);
@@ -634,5 +758,8 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 {
-	return dispatch->counters;
+	struct dispatch_counters counters = dispatch->counters;
+
+	counters.commands = adapt_counters(dispatch->adapt);
+	return counters;
 }

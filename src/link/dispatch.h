@@ -1,6 +1,6 @@
 /* The dispatch: decides of each event what the target is sent, and hands it to the sink.
  *
- *   event -> transform -> (transaction being gathered) -> route -> sink
+ *   event -> transform -> adapt -> (transaction being gathered) -> route -> sink
  *
  * Four things make the link wait before the next event is decoded (dispatch_ready):
  *   barrier   a command for all masters of a cluster: what came before is answered first, what comes after waits
@@ -11,6 +11,7 @@
 #ifndef KEYFERRY_LINK_DISPATCH_H
 #define KEYFERRY_LINK_DISPATCH_H
 
+#include "link/adapt.h"
 #include "link/lag.h"
 #include "link/learner.h"
 #include "link/transaction.h"
@@ -60,6 +61,7 @@ struct dispatch_counters {
 	uint64_t conflicts;      /* that could not be transformed and were skipped, as on_conflict says */
 	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
 	uint64_t lossy_keys;     /* of these, with something left out */
+	struct adapt_counters commands; /* of the stream */
 };
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);
 

@@ -6,6 +6,8 @@
 
 /* A heartbeat may be late by this much before the sampled offsets are asked instead. */
 #define BEAT_GRACE_MS 1000
+/* Offsets are sampled this often (source/heartbeat.h). */
+#define SAMPLE_INTERVAL_MS 1000
 
 void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms)
 {
@@ -18,10 +20,22 @@ void lag_note(struct lag *lag, const struct event *event)
 	uint32_t at = slice_equal_nocase(event->argv[0], SLICE("SETEX")) ? 3 : 2;
 	int64_t sent_ms;
 
-	if (at >= event->argc || !slice_to_int64(event->argv[at], &sent_ms) || lag->beat_count == LAG_BEATS_MAX)
+	if (at >= event->argc || !slice_to_int64(event->argv[at], &sent_ms))
+		return;
+	lag->met_ms = sent_ms;
+	if (lag->beat_count == LAG_BEATS_MAX)
 		return;
 	lag->beats[lag->beat_count].position = event->end;
 	lag->beats[lag->beat_count++].sent_ms = sent_ms;
+}
+
+int64_t lag_stream_ms(const struct lag *lag, int64_t offset)
+{
+	int64_t now = clock_wall_ms();
+	int64_t sampled = heartbeat_time_of_offset(lag->heartbeat, offset);
+	int64_t latest = sampled > 0 ? sampled + SAMPLE_INTERVAL_MS : lag->met_ms > 0 ? lag->met_ms + lag->interval_ms : now;
+
+	return latest < now ? latest : now;
 }
 
 static void take_beats(struct lag *lag, uint64_t position)

@@ -22,6 +22,7 @@ struct lag {
 	} beats[LAG_BEATS_MAX];
 	uint32_t beat_count;
 	int64_t last_beat_ms, last_lag_ms;
+	int64_t met_ms; /* sent time of the last one met; 0: none */
 	uint64_t ticket;
 	bool has_ticket;
 	int64_t goal; /* the offset to catch up with; -1: not known yet */
@@ -32,6 +33,9 @@ struct lag {
 void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms);
 /* A heartbeat came by in the stream. */
 void lag_note(struct lag *lag, const struct event *event);
+/* The source's time (Unix ms) when it wrote what has this offset, as well as it is known: by the sampled offsets, else by the last heartbeat met, rather up to a
+ * second or an interval late than early, for a key that goes too early is missing, and one that goes too late is deleted by the source. */
+int64_t lag_stream_ms(const struct lag *lag, int64_t offset);
 /* Everything before `position` is applied; applied_offset is that as a replication offset, -1 in the snapshot. */
 void lag_applied(struct lag *lag, uint64_t position, int64_t applied_offset);
 /* -1: not known. */

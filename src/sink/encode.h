@@ -14,6 +14,8 @@
 
 /* What the target understands; from family and version of its oldest node. */
 struct target_abilities {
+	uint32_t redis;              /* the oldest Redis among its nodes, as VERSION(); 0: none is one */
+	uint32_t valkey;             /* likewise the oldest Valkey */
 	bool set_absolute_expiry;    /* SET ... PXAT: Redis 6.2, every Valkey */
 	bool restore_absolute_ttl;   /* RESTORE ... ABSTTL: Redis 5.0 */
 	bool restore_replace;        /* RESTORE ... REPLACE: Redis 3.0 */

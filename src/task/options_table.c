@@ -272,6 +272,7 @@ static const char *const target_modes_later[] = {"rdb", "aof", "jsonl", NULL};
 static const char *const reads[] = {"master", "prefer-replica", NULL};
 static const char *const existings[] = {"fail", "merge", "flush", NULL};
 static const char *const conflicts[] = {"overwrite", "skip", "stop", NULL};
+static const char *const downgrades[] = {"stop", "lossy", NULL};
 static const char *const on_conflicts[] = {"stop", "skip", NULL};
 static const char *const on_conflicts_later[] = {"repair", NULL};
 static const char *const all[] = {"all", NULL};
@@ -338,6 +339,9 @@ static const struct option_row rows[] = {
 		.sentence = "What to do when the target holds keys at the start: refuse, keep them and add, or delete them all first."},
 	{"target.conflict", OPTION_ENUM, NULL, "overwrite", conflicts, .example = "skip", FIELD(conflict),
 		.sentence = "What to do with a key of the snapshot that the target holds already."},
+	{"target.downgrade", OPTION_ENUM, NULL, "stop", downgrades, .example = "lossy", FIELD(downgrade),
+		.sentence = "What to do with a value or command that an older target, or one of the other family, has nothing for (times to live of hash "
+			"fields, streams, functions): stop, or go on without it, told in the log and counted."},
 	{"target.database_map", OPTION_OTHER, "mapping of numbers, `*` for all others", NULL, .example = "{1: 0, \"*\": 5}", FIELD(database_map),
 		.parse = parse_database_map, .structured = true,
 		.sentence = "Database of the target for each database of the source; what is not named goes to its own number. Several may go to one."},

@@ -23,6 +23,7 @@ enum command_flag {
 	COMMAND_LEARNED = 1 << 9,      /* from COMMAND INFO, not from the table */
 	COMMAND_OTHER_DATABASE = 1 << 10, /* names a database (MOVE, COPY DB, SWAPDB) */
 	COMMAND_REPLAY_SAFE_FORMS = 1 << 11, /* some of its forms are replay-safe: ask command_is_replay_safe() */
+	COMMAND_LATER_FORMS = 1 << 12, /* has options that came later than the command itself (SET KEEPTTL, LPOP with a count) */
 };
 
 /* How the keys are found. */

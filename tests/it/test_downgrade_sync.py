@@ -1,0 +1,115 @@
+"""Recorded streams of newer servers through keyferry to an older target: what the target can hold is there, what it cannot is told."""
+
+import pytest
+
+from bench.compare import assert_same, compare_with_expected, read_expected
+from bench.ferry import Ferry
+from bench.recordings import Recording
+from bench.replay import ReplayMaster
+
+pytestmark = pytest.mark.sanitize
+
+LOSSY = {"target.downgrade": "lossy", "heartbeat": "false"}
+
+
+def follow(bench, recording, target, options):
+    """Synchronises to the end of the recorded stream; returns the Ferry and the status at that time."""
+    with ReplayMaster(recording) as master:
+        ferry = Ferry(bench, f"redis://{master.address}", target, options).start()
+        ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream to be acknowledged")
+        status = ferry.status()
+        assert ferry.stop() == 0
+    return ferry, status["links"][0]["counters"]
+
+
+def without_field_times(record):
+    if record["type"] == "hash":
+        record = record | {"value": [item[:2] for item in record["value"]]}
+    return record
+
+
+# Where an older server that is given the same commands ends with something else: from 7.0 on XCLAIM drops a pending entry whose stream entry was
+# deleted, and a consumer that has never read is replicated.
+STREAM_OF_GROUPS = (0, b"w:x")
+
+
+@pytest.mark.parametrize("name, older, lost", [
+    ("redis-7.0.15", "redis-6.0", {"function libraries": 4}),
+    ("redis-7.4.1", "redis-6.0", {"function libraries": 4, "times to live of hash fields": 5}),
+    ("redis-8.0.2", "redis-7.0", {"times to live of hash fields": 8}),
+    ("valkey-9.1.2", "redis-6.0", {"function libraries": 4, "times to live of hash fields": 8}),
+    ("valkey-9.1.2", "valkey-8.0", {"times to live of hash fields": 8}),
+    ("valkey-9.1.2", "redis-8.0", {}),
+    ("redis-8.0.2", "valkey-9.1", {}),
+])
+def test_recorded_stream_to_an_older_target(bench, name, older, lost):
+    recording = Recording(name)
+    target = bench.server(older)
+    ferry, counters = follow(bench, recording, target, LOSSY)
+    expected = read_expected(recording.expected())
+    if "times to live of hash fields" in lost:
+        expected = [without_field_times(record) for record in expected]
+    report = compare_with_expected(target, expected, any_expiry=recording.any_expiry)
+    assert report.kinds().keys() <= {STREAM_OF_GROUPS}, str(report)
+    assert counters["commands_lossy"] == sum(lost.values())
+    assert counters["commands_rewritten"] > 0
+    for kind in ("function libraries", "times to live of hash fields"):
+        assert ferry.log.count(f"further losses of {kind} are counted alone") == (kind in lost)
+
+
+def test_default_is_to_stop_at_the_command(bench):
+    """All before it is applied; the error names command, key, place, what would be lost, and what to do."""
+    source, target = bench.server("redis-8.0"), bench.server("redis-7.0")
+    ferry = Ferry(bench, source, target, {"heartbeat": "false"}).start()
+    ferry.wait_streaming()
+    source.command("HSET", "w:hx", "f", "v")
+    source.command("HPEXPIREAT", "w:hx", 4102444800000, "FIELDS", 1, "f")
+    source.command("SET", "behind", "v")
+    assert ferry.wait() == 6
+    assert 'HPEXPIREAT of key "w:hx" (database 0, offset ' in ferry.log
+    assert f"would lose at Redis {target.version.text} the fields' times to live: it has none for the fields of a hash" in ferry.log
+    assert "set target.downgrade: lossy to go on without times to live of hash fields" in ferry.log
+    assert target.command("HGET", "w:hx", "f") == b"v" and target.command("EXISTS", "behind") == 0
+    ferry = Ferry(bench, source, target, LOSSY | {"target.existing": "merge"}).run_until_caught_up()
+    assert target.command("GET", "behind") == b"v" and "less 1 field expir" in ferry.log, ferry.log
+
+
+def test_times_to_live_of_an_old_source(bench):
+    """They count from when the source was told, not from when the target is."""
+    source, target = bench.server("redis-6.0"), bench.server("redis-7.0")
+    ferry = Ferry(bench, source, target, {"heartbeat.interval": "100ms"}).start().wait_streaming()
+    target.pause()
+    source.command("SETEX", "early", 1000, "v")
+    source.command("SET", "k", "v")
+    source.command("EXPIRE", "k", 1000)
+    at = int(source.command("PTTL", "k")) + int(source.command("TIME")[0]) * 1000
+    ferry.wait_status(lambda status: status["links"][0]["lag"]["seconds"] > 3, what="a lag of three seconds")
+    target.resume()
+    ferry.wait_in_step(source)
+    for key in ("early", "k"):
+        assert at - 500 <= target.command("PEXPIRETIME", key) <= at + 2500
+    assert ferry.stop() == 0
+
+
+def test_several_commands_for_one_on_a_cluster(bench):
+    """In one transaction of the key's slot; in one of the source, in that."""
+    source = bench.server("redis-7.0")
+    target = bench.cluster("redis-6.0", masters=2, replicas_per_master=0)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    for number in range(50):
+        source.command("SET", f"key:{number}", "v", "PXAT", 4102444800000 + number)
+    client = source.client()
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.execute_command("SET", "{t}a", "v", "EX", 100000)
+        pipeline.execute_command("COPY", "{t}a", "{t}b")
+        pipeline.execute_command("RPUSH", "{t}l", 1, 2, 3)
+        pipeline.execute_command("LMOVE", "{t}l", "{t}m", "LEFT", "RIGHT")
+        pipeline.execute_command("LPOP", "{t}l", 2)
+        pipeline.execute()
+    source.command("UNLINK", "key:7", "key:8", "key:9")
+    ferry.wait_in_step(source)
+    counters = ferry.status()["links"][0]["counters"]
+    assert ferry.stop() == 0
+    assert counters["commands_rewritten"] >= 54 and counters["commands_lossy"] == 0
+    assert_same(source, target)
+    assert source.command("EXISTS", "key:7") == 0 and source.command("EXISTS", "{t}b", "{t}m") == 2
