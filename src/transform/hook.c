@@ -123,7 +123,7 @@ static void take_database(lua_State *lua, int table, struct event *event)
 
 static void take_key(lua_State *lua, struct call *call, int table, struct event *event)
 {
-	int is_integer;
+	int is_integer = 0;
 
 	lua_getfield(lua, table, "key");
 	event->key = take_text(lua, call, -1, "key");
