@@ -35,7 +35,8 @@ bool buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2
 
 static inline struct slice buffer_readable(const struct buffer *buffer)
 {
-	return slice_make(buffer->data + buffer->start, buffer->end - buffer->start);
+	/* Before the first use there is no memory, and nothing may be added to a null pointer. */
+	return slice_make(buffer->data ? buffer->data + buffer->start : NULL, buffer->end - buffer->start);
 }
 
 static inline uint8_t *buffer_room(struct buffer *buffer, size_t *len)

@@ -114,16 +114,18 @@ static bool regex_compile(struct pattern *pattern, struct error *error)
 	PCRE2_SIZE offset;
 	int number;
 
-	pattern->code = pcre2_compile(pattern->text, pattern->len,
-				      PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C,
-				      &number, &offset, NULL);
+	pattern->code =
+		pcre2_compile(pattern->text, pattern->len,
+			      PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C,
+			      &number, &offset, NULL);
 	if (!pattern->code) {
 		char quoted[128];
 		PCRE2_UCHAR why[160];
 
 		pcre2_get_error_message(number, why, sizeof(why));
 		error_set(error, ERROR_USAGE, "%s is no regular expression: %s (at byte %zu)",
-			  slice_quote(slice_make(pattern->text, pattern->len), quoted, sizeof(quoted)), (const char *)why, (size_t)offset);
+			  slice_quote(slice_make(pattern->text, pattern->len), quoted, sizeof(quoted)), (const char *)why,
+			  (size_t)offset);
 		return false;
 	}
 	pattern->found = pcre2_match_data_create_from_pattern(pattern->code, NULL);
@@ -141,7 +143,8 @@ static bool regex_compile(struct pattern *pattern, struct error *error)
 
 static enum pattern_result regex_match(struct pattern *pattern, struct slice bytes)
 {
-	int found = pcre2_match(pattern->code, bytes.len ? bytes.data : (const uint8_t *)"", bytes.len, 0, 0, pattern->found, pattern->context);
+	int found = pcre2_match(pattern->code, bytes.len ? bytes.data : (const uint8_t *)"", bytes.len, 0, 0, pattern->found,
+				pattern->context);
 
 	if (found >= 0)
 		return PATTERN_YES;

@@ -42,6 +42,7 @@ const struct command commands[] = {
 			"  redis://user:password@host:port/db    rediss:// for TLS\n"
 			"  redis-sentinel://host:port,host:port/master-name\n"
 			"  unix:///run/redis.sock, or host:port alone\n"
+			"  rdb:///path, aof:///path    files as source; the task ends when they are applied\n"
 			"with ?mode=, ca=, cert=, key=, insecure= behind it where needed. Whether a side is a\n"
 			"cluster is found out by asking it; all its masters are found from one address. A\n"
 			"password in a URL is hidden from the process list.\n",

@@ -88,7 +88,7 @@ static const char *size_text(double bytes, char out[32])
 
 static double percent(const struct link_status *link)
 {
-	if (link->phase == LINK_STREAMING)
+	if (link->phase == LINK_STREAMING || link->phase == LINK_FINISHED)
 		return 100;
 	/* A diskless source tells no size; then its number of keys, which has changed since it was asked, has to do. */
 	if (link->snapshot_bytes_total == 0 && link->snapshot_keys_total == 0)
@@ -115,6 +115,10 @@ static size_t describe(const struct link_status *link, char *out, size_t cap)
 	else if (link->phase == LINK_STREAMING)
 		len = snprintf(out, cap, "streaming%s, %s, %.0f records/s, %s/s, %s in the spool", link->connected ? "" : " (source away)", lag,
 			       link->commands_per_second, size_text(link->bytes_per_second, rate), size_text((double)link->spool_bytes, size));
+	else if (link->phase == LINK_SNAPSHOT && link->files)
+		len = snprintf(out, cap, "%.1f %% of the files, %llu keys and %llu commands, %.0f records/s, %s/s", done,
+			       (unsigned long long)link->applier.sink.keys, (unsigned long long)link->applier.sink.commands, link->commands_per_second,
+			       size_text(link->bytes_per_second, rate));
 	else if (link->phase == LINK_SNAPSHOT && done >= 0)
 		len = snprintf(out, cap, "snapshot %.1f %%, %llu keys, %.0f keys/s, %s/s", done, (unsigned long long)link->applier.sink.keys,
 			       link->commands_per_second, size_text(link->bytes_per_second, rate));

@@ -25,6 +25,7 @@ struct run {
 	unsigned polls;
 	bool was_streaming;
 	bool caught_up;
+	bool finished;
 	bool failed;
 };
 
@@ -122,6 +123,14 @@ static void on_changed(void *owner)
 	wake_send(((struct run *)owner)->wake);
 }
 
+static bool on_interrupted(void *owner)
+{
+	(void)owner;
+	return signal_seen != 0;
+}
+
+static const struct task_events task_callbacks = {on_changed, on_interrupted};
+
 static void on_wake(void *owner)
 {
 	struct run *run = owner;
@@ -152,7 +161,10 @@ static void on_poll(void *owner)
 		run->was_streaming = true;
 		log_info("task %s: streaming: every link has applied its snapshot and follows its source", status.name);
 	}
-	if (status.caught_up && run->options.stop_when == STOP_WHEN_CAUGHT_UP) {
+	if (status.state == TASK_FINISHED) {
+		run->finished = true;
+		loop_stop(run->loop);
+	} else if (status.caught_up && run->options.stop_when == STOP_WHEN_CAUGHT_UP) {
 		run->caught_up = true;
 		loop_stop(run->loop);
 	}
@@ -197,7 +209,14 @@ static enum error_kind tell_end(struct run *run)
 
 		if (link->error.kind != ERROR_NONE)
 			log_failure("link %s: %s%s%s", link->source, link->error.text, link->error.hint[0] ? ". " : "", link->error.hint);
-		if (link->applier.applied_offset >= 0)
+		if (link->phase == LINK_FINISHED)
+			log_info("link %s: all %llu bytes are applied (in this run %llu keys of the snapshot and %llu commands)", link->source,
+				 (unsigned long long)link->snapshot_bytes_total, (unsigned long long)link->applier.sink.keys,
+				 (unsigned long long)link->applier.sink.commands);
+		else if (link->files)
+			log_info("link %s: position kept: byte %llu of %llu", link->source, (unsigned long long)link->applier.position,
+				 (unsigned long long)link->snapshot_bytes_total);
+		else if (link->applier.applied_offset >= 0)
 			log_info("link %s: position kept: %s, offset %lld (%llu keys of the snapshot and %llu commands applied)", link->source,
 				 link->origin.replid, (long long)link->applier.applied_offset, (unsigned long long)link->applier.sink.keys,
 				 (unsigned long long)link->applier.sink.commands);
@@ -210,8 +229,9 @@ static enum error_kind tell_end(struct run *run)
 	task_status_free(&status);
 	if (kind == ERROR_NONE)
 		log_info("task %s: %s", run->options.name,
-			 run->caught_up ? "caught up, stopped as asked; started again with the same work directory it goes on from here"
-					: "stopped as asked; started again with the same work directory it goes on from here");
+			 run->finished    ? "finished"
+			 : run->caught_up ? "caught up, stopped as asked; started again with the same work directory it goes on from here"
+					  : "stopped as asked; started again with the same work directory it goes on from here");
 	return kind;
 }
 
@@ -220,7 +240,11 @@ static int run_task(struct run *run, const struct arguments *arguments, struct e
 	struct http *http = NULL;
 	int code;
 
-	run->task = task_open(run->loop, &run->options, on_changed, run, error);
+	run->task = task_open(run->loop, &run->options, &task_callbacks, run, error);
+	if (!run->task && error->kind == ERROR_NONE) {
+		log_info("task %s: stopped as asked, before anything was written", run->options.name);
+		return ERROR_NONE;
+	}
 	if (!run->task)
 		return -1;
 	if (run->options.listen) {

@@ -8,7 +8,9 @@
 
 struct gate {
 	const struct task_options *task;
-	struct deployment *source, *target;
+	struct deployment *source; /* NULL: `files` */
+	const struct inspection *files;
+	struct deployment *target;
 	void (*warn)(const char *text);
 };
 
@@ -98,17 +100,26 @@ static bool check_source_role(const struct gate *gate, struct error *error)
 	return true;
 }
 
-static bool check_databases(const struct gate *gate, struct error *error)
+/* The highest that would be copied; of a server it is not known which below its highest have keys. */
+static int highest_database(const struct gate *gate)
 {
-	uint64_t count;
-	uint32_t database;
-	int highest = -1;
+	int highest = gate->files ? (int)gate->files->highest_db : -1;
 
-	for (uint32_t i = 0; i < masters(gate->source); i++)
+	for (uint32_t i = 0; gate->source && i < masters(gate->source); i++)
 		if (deployment_server(gate->source, i)->highest_db > highest)
 			highest = deployment_server(gate->source, i)->highest_db;
-	while (highest > 0 && !task_options_database_selected(gate->task, (uint32_t)highest))
+	while (highest > 0 && (!task_options_database_selected(gate->task, (uint32_t)highest) ||
+			       (gate->files && highest < INSPECTION_DATABASES && !(gate->files->databases[highest / 64] >> (highest % 64) & 1))))
 		highest--;
+	return highest;
+}
+
+static bool check_databases(const struct gate *gate, struct error *error)
+{
+	int highest = highest_database(gate);
+	uint32_t database;
+	uint64_t count;
+
 	if (highest < 0 || (database = task_options_database_of(gate->task, (uint32_t)highest)) == 0)
 		return true;
 	if (deployment_topology(gate->target)->cluster) {
@@ -161,22 +172,37 @@ static bool check_target_node(const struct gate *gate, uint32_t shard, struct er
 	return true;
 }
 
+/* True: it was warned. */
+static bool warn_of_version(const struct gate *gate, int rdb_version, const char *source_name)
+{
+	for (uint32_t j = 0; j < masters(gate->target); j++) {
+		const struct server_info *target = deployment_server(gate->target, j);
+		char name[64];
+		bool newer_family = target->rdb_version >= 80;
+
+		if (newer_family ? rdb_version <= 11 || rdb_version >= 80 : rdb_version <= target->rdb_version)
+			continue;
+		warn(gate, "the source is %s, the target %s: what the target has no command for stops the task, naming the key", source_name,
+		     server_name(target, name));
+		return true;
+	}
+	return false;
+}
+
 static void warn_of_versions(const struct gate *gate)
 {
+	char name[64];
+
+	if (gate->files) {
+		if (gate->files->rdb_version > 0)
+			warn_of_version(gate, (int)gate->files->rdb_version, gate->files->server[0] ? gate->files->server : "of another version");
+		return;
+	}
 	for (uint32_t i = 0; i < masters(gate->source); i++) {
 		const struct server_info *source = deployment_server(gate->source, i);
 
-		for (uint32_t j = 0; j < masters(gate->target); j++) {
-			const struct server_info *target = deployment_server(gate->target, j);
-			char a[64], b[64];
-			bool newer_family = target->rdb_version >= 80;
-
-			if (newer_family ? source->rdb_version <= 11 || source->rdb_version >= 80 : source->rdb_version <= target->rdb_version)
-				continue;
-			warn(gate, "the source is %s, the target %s: a key in a form that the target does not know stops the task, naming the key",
-			     server_name(source, a), server_name(target, b));
+		if (warn_of_version(gate, source->rdb_version, server_name(source, name)))
 			return;
-		}
 	}
 }
 
@@ -263,13 +289,15 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 	return abilities;
 }
 
-bool gate_pass(const struct task_options *task, struct deployment *source, struct deployment *target, bool own_data,
-	       void (*warn_with)(const char *text), struct target_abilities *ret, char name[64], struct error *error)
+bool gate_pass(const struct task_options *task, struct deployment *source, const struct inspection *files, struct deployment *target,
+	       bool own_data, void (*warn_with)(const char *text), struct target_abilities *ret, char name[64], struct error *error)
 {
-	struct gate gate = {task, source, target, warn_with};
+	struct gate gate = {task, source, files, target, warn_with};
 
-	if (!check_not_the_same(&gate, error) || !check_source_role(&gate, error) || !check_coverage(source, "source", error) ||
-	    !check_coverage(target, "target", error) || !check_databases(&gate, error))
+	if (source &&
+	    (!check_not_the_same(&gate, error) || !check_source_role(&gate, error) || !check_coverage(source, "source", error)))
+		return false;
+	if (!check_coverage(target, "target", error) || !check_databases(&gate, error))
 		return false;
 	for (uint32_t i = 0; i < masters(target); i++)
 		if (!check_target_node(&gate, i, error))

@@ -13,7 +13,7 @@
 
 const char *status_page_phase(enum link_phase phase)
 {
-	static const char *const names[] = {"connecting", "snapshot", "streaming", "stopped", "failed"};
+	static const char *const names[] = {"connecting", "snapshot", "streaming", "stopped", "failed", "finished"};
 
 	return names[phase];
 }

@@ -13,9 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define INSPECTION_NOTE_US 5000000
+
 struct task {
 	const struct task_options *options;
-	struct deployment *source, *target;
+	const struct task_events *events;
+	void *owner;
+	struct deployment *source, *target; /* source NULL: `input` */
+	struct input input;
+	struct inspection inspection;
+	uint64_t inspected_us;              /* when its progress was told last */
 	struct work_dir *dir;
 	struct target_abilities abilities;
 	char target_name[64];
@@ -67,7 +74,71 @@ static uint16_t first_slot(const struct topology *topology, uint32_t shard)
 	return 0;
 }
 
-static bool open_links(struct task *task, void (*changed)(void *owner), void *owner, struct error *error)
+/* ---- files as source ---- */
+
+static bool on_inspected(void *owner, uint64_t done, uint64_t total)
+{
+	struct task *task = owner;
+	uint64_t now = clock_monotonic_us();
+
+	if (now - task->inspected_us >= INSPECTION_NOTE_US) {
+		task->inspected_us = now;
+		log_info("%s: %.1f %% of %llu bytes looked through", task->options->source.path, 100.0 * (double)done / (double)total,
+			 (unsigned long long)total);
+	}
+	return !task->events->interrupted(task->owner);
+}
+
+static bool is_files(const struct task_options *options)
+{
+	return options->source.mode == MODE_RDB || options->source.mode == MODE_AOF;
+}
+
+static bool open_input(struct task *task, struct error *error)
+{
+	const struct deployment_options *source = &task->options->source;
+	const struct inspection_events events = {on_inspected, task};
+
+	task->inspected_us = clock_monotonic_us();
+	if (!input_open(&task->input, source->mode == MODE_RDB ? INPUT_RDB : INPUT_AOF, source->path, error) ||
+	    !inspection_run(&task->input, &events, &task->inspection, error))
+		return false;
+	if (task->inspection.cut[0])
+		log_warning("%s", task->inspection.cut);
+	if (task->inspection.past_expiries > 0)
+		log_warning("%s: %llu times of expiry in it have passed. The target removes such a key at once, also where a later command of the file "
+			    "makes it live longer: it is missing then",
+			    source->path, (unsigned long long)task->inspection.past_expiries);
+	return true;
+}
+
+static bool open_file_link(struct task *task, struct error *error)
+{
+	struct link_options options = {
+		.task = task->options,
+		.target = task->target,
+		.target_topology = deployment_topology(task->target),
+		.abilities = task->abilities,
+		.input = &task->input,
+		.only_link = true,
+		.source_keys = task->inspection.keys,
+		.dir = work_dir_assign_files(task->dir, error),
+		.changed = task->events->changed,
+		.owner = task->owner,
+	};
+
+	if (!options.dir)
+		return false;
+	task->links = memory_alloc_zero(1, sizeof(task->links[0]));
+	task->rates = memory_alloc_zero(1, sizeof(task->rates[0]));
+	task->links[0] = link_open(&options, error);
+	task->link_count = task->links[0] != NULL;
+	return task->links[0] != NULL;
+}
+
+/* ---- links ---- */
+
+static bool open_links(struct task *task, struct error *error)
 {
 	const struct topology *source = deployment_topology(task->source);
 	const char **paths = memory_alloc_zero(source->shard_count, sizeof(*paths));
@@ -92,8 +163,8 @@ static bool open_links(struct task *task, void (*changed)(void *owner), void *ow
 			.only_link = source->shard_count == 1,
 			.source_keys = deployment_server(task->source, i)->keys,
 			.dir = paths[i],
-			.changed = changed,
-			.owner = owner,
+			.changed = task->events->changed,
+			.owner = task->owner,
 		};
 
 		task->links[i] = link_open(&options, error);
@@ -104,33 +175,72 @@ static bool open_links(struct task *task, void (*changed)(void *owner), void *ow
 	return ok;
 }
 
+static void describe_files(const struct task *task)
+{
+	const struct topology *target = deployment_topology(task->target);
+	const struct inspection *found = &task->inspection;
+	char name[64];
+
+	log_info("task %s: source %s (%u file%s%s%s, %llu bytes, all of them looked through: %llu keys in a snapshot, %llu commands), target %s "
+		 "(%s, %u master%s), work directory %s",
+		 task->options->name, task->input.path, task->input.count, task->input.count == 1 ? "" : "s", found->server[0] ? " of " : "",
+		 found->server, (unsigned long long)task->input.total, (unsigned long long)found->keys, (unsigned long long)found->commands,
+		 server_name(deployment_server(task->target, 0), name), target->cluster ? "cluster" : "standalone", target->shard_count,
+		 target->shard_count == 1 ? "" : "s", task->options->data_dir);
+}
+
 static void describe(const struct task *task)
 {
-	const struct topology *source = deployment_topology(task->source), *target = deployment_topology(task->target);
+	const struct topology *source, *target = deployment_topology(task->target);
 	char a[64], b[64];
 
+	if (!task->source) {
+		describe_files(task);
+		return;
+	}
+	source = deployment_topology(task->source);
 	log_info("task %s: source %s (%s, %u master%s), target %s (%s, %u master%s), work directory %s", task->options->name,
 		 server_name(deployment_server(task->source, 0), a), source->cluster ? "cluster" : "standalone", source->shard_count,
 		 source->shard_count == 1 ? "" : "s", server_name(deployment_server(task->target, 0), b), target->cluster ? "cluster" : "standalone",
 		 target->shard_count, target->shard_count == 1 ? "" : "s", task->options->data_dir);
 }
 
-struct task *task_open(struct loop *loop, const struct task_options *options, void (*changed)(void *owner), void *owner, struct error *error)
+/* Both sides, checked. */
+static bool open_sides(struct task *task, struct loop *loop, const char *name, struct error *error)
+{
+	const struct task_options *options = task->options;
+	uint32_t timeout = options->connect_timeout_ms;
+	bool files = is_files(options);
+
+	if (files) {
+		/* A target that cannot be reached is told before the files are looked through; its connections would not outlast that. */
+		task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error);
+		if (!task->target)
+			return false;
+		deployment_free(task->target);
+		task->target = NULL;
+	}
+	return (files ? open_input(task, error)
+		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
+	       (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) &&
+	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target, work_dir_has_links(task->dir), warn, &task->abilities,
+			 task->target_name, error);
+}
+
+struct task *task_open(struct loop *loop, const struct task_options *options, const struct task_events *events, void *owner, struct error *error)
 {
 	struct task *task = memory_alloc_zero(1, sizeof(*task));
 	char *name = memory_printf("keyferry:%s:control", options->name);
-	uint32_t timeout = options->connect_timeout_ms;
 	bool ok;
 
 	task->options = options;
+	task->events = events;
+	task->owner = owner;
 	task->state = TASK_PRECHECKING;
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
-	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) &&
-	     (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) &&
-	     (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) &&
-	     gate_pass(options, task->source, task->target, work_dir_has_links(task->dir), warn, &task->abilities, task->target_name, error) &&
-	     open_links(task, changed, owner, error);
+	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) &&
+	     (task->source ? open_links(task, error) : open_file_link(task, error));
 	free(name);
 	if (!ok) {
 		task_free(task);
@@ -192,6 +302,7 @@ void task_free(struct task *task)
 		link_free(task->links[i]);
 	free(task->links);
 	free(task->rates);
+	input_close(&task->input);
 	deployment_free(task->source);
 	deployment_free(task->target);
 	work_dir_close(task->dir);
@@ -203,14 +314,20 @@ void task_free(struct task *task)
 
 static enum task_state state_of(const struct task_status *status)
 {
-	bool streaming = true;
+	bool streaming = true, finished = true;
 
 	for (uint32_t i = 0; i < status->link_count; i++) {
-		if (status->links[i].phase == LINK_FAILED)
+		const struct link_status *link = &status->links[i];
+
+		if (link->phase == LINK_FAILED)
 			return TASK_FAILED;
-		if (!status->links[i].applier.streaming)
+		if (link->phase != LINK_FINISHED)
+			finished = false;
+		if (!link->applier.streaming || link->files)
 			streaming = false;
 	}
+	if (finished)
+		return TASK_FINISHED;
 	return streaming ? TASK_STREAMING : TASK_SNAPSHOT;
 }
 
@@ -241,7 +358,9 @@ void task_status(struct task *task, struct task_status *ret)
 		if (status.error.kind == ERROR_NONE && status.links[i].error.kind != ERROR_NONE)
 			status.error = status.links[i].error;
 	}
-	status.state = atomic_load(&task->stopped) && status.error.kind == ERROR_NONE ? TASK_PAUSED : state_of(&status);
+	status.state = state_of(&status);
+	if (atomic_load(&task->stopped) && status.error.kind == ERROR_NONE && status.state != TASK_FINISHED)
+		status.state = TASK_PAUSED;
 	pthread_mutex_lock(&task->lock);
 	if (task->state != status.state) {
 		task->state = status.state;

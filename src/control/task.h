@@ -25,8 +25,15 @@ struct task_status {
 	struct link_status *links; /* of the caller's; freed by task_status_free() */
 };
 
-/* `changed` is called from any thread when a link has failed: poll then. `options` outlives the task. */
-struct task *task_open(struct loop *loop, const struct task_options *options, void (*changed)(void *owner), void *owner,
+struct task_events {
+	/* From any thread: a link has failed. Poll then. */
+	void (*changed)(void *owner);
+	/* Asked while files are looked through, which may take minutes: give up? */
+	bool (*interrupted)(void *owner);
+};
+
+/* `options` outlives the task. NULL with an error of kind ERROR_NONE: interrupted. */
+struct task *task_open(struct loop *loop, const struct task_options *options, const struct task_events *events, void *owner,
 		       struct error *error) WARN_UNUSED;
 bool task_start(struct task *task, struct error *error) WARN_UNUSED;
 /* Stops all links at once, each waiting at most deadline_ms for what is in flight. */

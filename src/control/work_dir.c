@@ -16,10 +16,13 @@
 /* Links of shards that are gone stay in the list. */
 #define LINKS_MAX (16 * TOPOLOGY_SHARDS_MAX)
 
+/* The member of a link whose source is files; an address has a port or a slash. */
+#define FILES_MEMBER "files"
+
 struct work_dir {
 	char *path;
 	int lock;
-	json_t *links; /* array of {"folder": N, "members": ["addr", ...]} */
+	json_t *links;  /* array of {"folder": N, "members": ["addr", ...]} */
 	char **folders; /* handed out */
 	uint32_t folder_count;
 };
@@ -60,7 +63,8 @@ static bool take_lock(struct work_dir *dir, struct error *error)
 
 		holder[got > 0 ? got : 0] = '\0';
 		holder[strcspn(holder, "\n")] = '\0';
-		error_set(error, ERROR_BUSY, "the task in %s is being run by process %s", dir->path, holder[0] ? holder : "(unknown)");
+		error_set(error, ERROR_BUSY, "the task in %s is being run by process %s", dir->path,
+			  holder[0] ? holder : "(unknown)");
 		error_hint(error, "Stop that one first, or give this task a work directory of its own with --data");
 		return false;
 	}
@@ -78,9 +82,7 @@ static bool is_link(json_t *link)
 	json_t *folder = json_object_get(link, "folder"), *members = json_object_get(link, "members"), *member;
 	size_t i;
 
-	json_array_foreach(members, i, member)
-		if (!json_is_string(member))
-			return false;
+	json_array_foreach(members, i, member) if (!json_is_string(member)) return false;
 	return json_is_array(members) && json_is_integer(folder) && json_integer_value(folder) >= 0;
 }
 
@@ -89,9 +91,7 @@ static bool are_links(json_t *links)
 	size_t i;
 	json_t *link;
 
-	json_array_foreach(links, i, link)
-		if (!is_link(link))
-			return false;
+	json_array_foreach(links, i, link) if (!is_link(link)) return false;
 	return json_is_array(links) && json_array_size(links) <= LINKS_MAX;
 }
 
@@ -121,7 +121,8 @@ static bool write_links(struct work_dir *dir, struct error *error)
 	char *beside = memory_printf("%s/links.json.new", dir->path);
 	int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	/* On the disk before it takes the other's place: without it the work directory is worth nothing. */
-	bool ok = file >= 0 && json_dumpfd(dir->links, file, JSON_INDENT(1)) == 0 && fsync(file) == 0 && rename(beside, path) == 0;
+	bool ok =
+		file >= 0 && json_dumpfd(dir->links, file, JSON_INDENT(1)) == 0 && fsync(file) == 0 && rename(beside, path) == 0;
 
 	if (!ok) {
 		error_set_errno(error, ERROR_USAGE, errno, "cannot write %s", beside);
@@ -175,9 +176,7 @@ static int member_at(json_t *members, const struct endpoint *endpoint)
 	json_t *known;
 
 	endpoint_format(endpoint, text);
-	json_array_foreach(members, i, known)
-		if (strcmp(json_string_value(known), text) == 0)
-			return (int)i;
+	json_array_foreach(members, i, known) if (strcmp(json_string_value(known), text) == 0) return (int)i;
 	return -1;
 }
 
@@ -188,7 +187,8 @@ static void set_member(struct work_dir *dir, size_t link, const struct endpoint 
 	size_t i;
 	json_t *other;
 
-	json_array_foreach(dir->links, i, other) {
+	json_array_foreach(dir->links, i, other)
+	{
 		json_t *members = json_object_get(other, "members");
 		int at = member_at(members, endpoint);
 
@@ -207,10 +207,9 @@ static size_t find_link(struct work_dir *dir, const struct endpoint *endpoints, 
 	size_t i;
 	json_t *link;
 
-	json_array_foreach(dir->links, i, link)
-		for (uint32_t j = 0; j < count && !taken[i]; j++)
-			if (member_at(json_object_get(link, "members"), &endpoints[j]) >= 0)
-				return i;
+	json_array_foreach(dir->links, i,
+			   link) for (uint32_t j = 0; j < count && !taken[i];
+				      j++) if (member_at(json_object_get(link, "members"), &endpoints[j]) >= 0) return i;
 	return NO_LINK;
 }
 
@@ -220,9 +219,8 @@ static size_t new_link(struct work_dir *dir)
 	size_t i;
 	json_t *link;
 
-	json_array_foreach(dir->links, i, link)
-		if (json_integer_value(json_object_get(link, "folder")) >= next)
-			next = json_integer_value(json_object_get(link, "folder")) + 1;
+	json_array_foreach(dir->links, i, link) if (json_integer_value(json_object_get(link, "folder")) >= next) next =
+		json_integer_value(json_object_get(link, "folder")) + 1;
 	json_array_append_new(dir->links, json_pack("{s:I, s:[]}", "folder", next, "members"));
 	return json_array_size(dir->links) - 1;
 }
@@ -249,7 +247,8 @@ static void find_links(struct work_dir *dir, const struct topology *source, size
 	free(taken);
 }
 
-bool work_dir_assign(struct work_dir *dir, const struct topology *source, const char **paths, uint32_t *ret_gone, struct error *error)
+bool work_dir_assign(struct work_dir *dir, const struct topology *source, const char **paths, uint32_t *ret_gone,
+		     struct error *error)
 {
 	size_t *links = memory_alloc_zero(source->shard_count, sizeof(*links));
 	bool ok = true;
@@ -271,4 +270,24 @@ bool work_dir_assign(struct work_dir *dir, const struct topology *source, const 
 	*ret_gone = (uint32_t)json_array_size(dir->links) - source->shard_count;
 	free(links);
 	return ok && write_links(dir, error);
+}
+
+const char *work_dir_assign_files(struct work_dir *dir, struct error *error)
+{
+	json_t *link = NULL, *other, *members;
+	size_t i;
+
+	json_array_foreach(dir->links, i, other) {
+		members = json_object_get(other, "members");
+		if (json_array_size(members) == 1 && strcmp(json_string_value(json_array_get(members, 0)), FILES_MEMBER) == 0)
+			link = other;
+	}
+	if (!link) {
+		link = json_array_get(dir->links, new_link(dir));
+		json_array_append_new(json_object_get(link, "members"), json_string(FILES_MEMBER));
+	}
+	dir->folders = memory_alloc_zero(1, sizeof(dir->folders[0]));
+	dir->folder_count = 1;
+	dir->folders[0] = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder")));
+	return make_folder(dir->folders[0], error) && write_links(dir, error) ? dir->folders[0] : NULL;
 }

@@ -21,5 +21,7 @@ bool work_dir_has_links(const struct work_dir *dir);
 /* Gives every shard its folder, the known ones their old one, and remembers that. paths[i] is owned by the work_dir. Links whose
  * shard is gone are named in `gone` (count returned in *ret_gone): their folders are left alone. */
 bool work_dir_assign(struct work_dir *dir, const struct topology *source, const char **paths, uint32_t *ret_gone, struct error *error) WARN_UNUSED;
+/* The same where the source is files: one folder, which later files of the same task get too (the link knows its own by their bytes). NULL + error. */
+const char *work_dir_assign_files(struct work_dir *dir, struct error *error) WARN_UNUSED;
 
 #endif

@@ -6,6 +6,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* Servers write "#TS:" and a number, and read at most 128 bytes at once; a line that goes on and on is none. */
+#define ANNOTATION_MAX 1024
+
 struct stream_decoder {
 	struct resp_command_parser parser;
 	const struct command_table *table;
@@ -107,6 +110,34 @@ static enum parse edge_decode(struct stream_decoder *decoder, struct event *even
 	return PARSE_OK;
 }
 
+/* A line of an append-only file that is for its readers alone. */
+static enum parse annotation_decode(const struct stream_decoder *decoder, struct slice in, uint64_t position, struct event *ret, uint64_t *need,
+				    struct error *error)
+{
+	size_t len = in.len < ANNOTATION_MAX ? in.len : ANNOTATION_MAX;
+	const uint8_t *newline = memchr(in.data, '\n', len);
+
+	if (!newline && len == ANNOTATION_MAX)
+		return bad(error, position, "a line that begins with # does not end");
+	if (!newline) {
+		*need = in.len + 1;
+		return PARSE_MORE;
+	}
+	len = (size_t)(newline + 1 - in.data);
+	*ret = (struct event){
+		.kind = EVENT_PROGRESS,
+		.edge = decoder->in_transaction ? TRANSACTION_INSIDE : TRANSACTION_NONE,
+		.db = decoder->db,
+		.start = position,
+		.end = position + len,
+		.raw = slice_make(in.data, len),
+		.expire_at_ms = EXPIRE_NEVER,
+		.idle_seconds = -1,
+		.frequency = -1,
+	};
+	return PARSE_OK;
+}
+
 enum parse stream_decode(struct stream_decoder *decoder, struct slice in, uint64_t position, struct event *ret, uint64_t *need,
 			 struct error *error)
 {
@@ -116,6 +147,8 @@ enum parse stream_decode(struct stream_decoder *decoder, struct slice in, uint64
 	uint64_t taken;
 	uint32_t key;
 
+	if (in.len > 0 && in.data[0] == '#')
+		return annotation_decode(decoder, in, position, ret, need, error);
 	result = resp_command_parse(&decoder->parser, in, &event.argc, &event.argv, &taken, need, &fault);
 	if (result == PARSE_BAD)
 		return bad(error, position + fault.offset, fault.what);

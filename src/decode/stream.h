@@ -1,6 +1,7 @@
 /* The command stream: RESP bytes to events, with positions, the selected database and transaction edges.
  *
- * PING, SELECT, REPLCONF and keep-alive newlines become EVENT_PROGRESS (REPLCONF GETACK sets ask_getack); MULTI and EXEC become
+ * PING, SELECT, REPLCONF, keep-alive newlines and the annotations of append-only files (lines that begin with #, as "#TS:1700000000": 7.0+ with
+ * aof-timestamp-enabled) become EVENT_PROGRESS (REPLCONF GETACK sets ask_getack); MULTI and EXEC become
  * EVENT_COMMAND with their edge, commands between them TRANSACTION_INSIDE; everything else EVENT_COMMAND.
  * Thread: belongs to one caller. */
 #ifndef KEYFERRY_DECODE_STREAM_H

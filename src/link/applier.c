@@ -135,7 +135,7 @@ static void tell_applied(const struct applier *applier, bool now)
 
 	low_water(applier, &position, &db);
 	if (!in_snapshot_at(applier, position))
-		receiver_set_applied(applier->options.receiver, spool_offset_before(applier->options.spool, position), now);
+		applier->options.source.ops->set_applied(applier->options.source.self, spool_offset_before(applier->options.spool, position), now);
 }
 
 static void on_state_timer(void *owner)
@@ -270,8 +270,9 @@ static bool handle(struct applier *applier, struct event *event, struct error *e
 	if (event->kind == EVENT_SNAPSHOT_END) {
 		snapshot_decoder_free(applier->snapshot);
 		applier->snapshot = NULL;
-		note(applier, LOG_INFO, "snapshot decoded to its end; the stream follows from offset %lld",
-		     (long long)spool_offset_before(applier->options.spool, event->end));
+		if (applier->options.heartbeat)
+			note(applier, LOG_INFO, "snapshot decoded to its end; the stream follows from offset %lld",
+			     (long long)spool_offset_before(applier->options.spool, event->end));
 	}
 	/* Answered with what is applied now, as a busy replica does. */
 	if (event->ask_getack)

@@ -14,7 +14,7 @@
 #include "link/state.h"
 #include "sink/sink.h"
 #include "source/heartbeat.h"
-#include "source/receiver.h"
+#include "source/source.h"
 #include "task/options.h"
 
 struct applier;
@@ -36,8 +36,8 @@ struct applier_options {
 	const char *name;             /* of its connections */
 	const char *state_path;
 	struct spool *spool;
-	struct receiver *receiver;    /* is told what is applied */
-	struct heartbeat *heartbeat;  /* tells what the source's offset was when */
+	struct source source;         /* is told what is applied */
+	struct heartbeat *heartbeat;  /* tells what the source's offset was when; NULL: the source is files */
 };
 
 struct applier *applier_new(const struct applier_options *options, const struct link_state *state, const struct applier_events *events,

@@ -38,7 +38,7 @@ struct dispatch {
 	/* an event for all masters waits for what came before it, or is waited for */
 	enum barrier barrier;
 	struct event barrier_event;
-	uint16_t barrier_flags; /* of its units */
+	uint16_t barrier_flags;            /* of its units */
 	struct slice library_arguments[4]; /* the command that a library or script of the snapshot becomes */
 	/* a command waits until the target has told its keys */
 	struct command_table *learned;
@@ -53,10 +53,10 @@ struct dispatch {
 	uint32_t place_argc;        /* RENAME, once all parts are there; the rewrite keeps it */
 	struct slice *place_argv;
 	struct event rewrite_event;
-	uint64_t rewrite_end;       /* the position behind it */
-	struct buffer rewrite_key;  /* of the event */
+	uint64_t rewrite_end;      /* the position behind it */
+	struct buffer rewrite_key; /* of the event */
 	uint16_t rewrite_slot;
-	uint64_t retries_before;    /* units the sink had sent again when it began */
+	uint64_t retries_before;         /* units the sink had sent again when it began */
 	struct buffer transaction_bytes; /* of a small one */
 	struct dispatch_counters counters;
 };
@@ -74,8 +74,8 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 	uint32_t count = route_split(&dispatch->splitter, event, &parts);
 
 	for (uint32_t i = 0; i < count; i++)
-		sink_arguments(dispatch->sink, event, i + 1 == count ? event->end : event->start, parts[i].slot, dispatch->db_stream, 0,
-			       parts[i].argc, parts[i].argv);
+		sink_arguments(dispatch->sink, event, i + 1 == count ? event->end : event->start, parts[i].slot,
+			       dispatch->db_stream, 0, parts[i].argc, parts[i].argv);
 }
 
 /* As it came, or as it was made. */
@@ -101,10 +101,14 @@ static bool check_database(const struct dispatch *dispatch, const struct event *
 
 	if (event->db == 0 || !sink_is_cluster(dispatch->sink))
 		return true;
-	error_set(error, ERROR_CONFLICT, "key %s lies in database %u of the source (%s), and a cluster target has database 0 alone",
+	error_set(error, ERROR_CONFLICT,
+		  "key %s lies in database %u of the source (%s), and a cluster target has database 0 alone",
 		  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
-	error_hint(error, "Choose the database to copy with source.databases: [0], bring it into database 0 with target.database_map: {%u: 0}, or use a standalone "
-			  "target", event->db);
+	error_hint(error,
+		   "Choose the database to copy with source.databases: [0], bring it into database 0 with target.database_map: "
+		   "{%u: 0}, or use a standalone "
+		   "target",
+		   event->db);
 	return false;
 }
 
@@ -119,9 +123,11 @@ static bool check_flush(const struct dispatch *dispatch, const struct event *eve
 
 	if (dispatch->options.only_link || !is_flush(event))
 		return true;
-	error_set(error, ERROR_CONFLICT, "%.*s at one of several source masters (database %u, %s) would clear what the others have brought",
+	error_set(error, ERROR_CONFLICT,
+		  "%.*s at one of several source masters (database %u, %s) would clear what the others have brought",
 		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place));
-	error_hint(error, "This version of keyferry does not carry it: clear the target by hand and start anew with an empty work directory");
+	error_hint(error, "This version of keyferry does not carry it: clear the target by hand and start anew with an empty "
+			  "work directory");
 	return false;
 }
 
@@ -154,11 +160,8 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 		}
 		begin_barrier(dispatch, event, 0);
 		return true;
-	case ROUTE_ANY:
-		send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0);
-		return true;
-	case ROUTE_REFUSED:
-		break;
+	case ROUTE_ANY: send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0); return true;
+	case ROUTE_REFUSED: break;
 	}
 	return false;
 }
@@ -179,7 +182,8 @@ static void rewritten(struct dispatch *dispatch, const struct event *event)
 	if (!losses[0])
 		return;
 	dispatch->counters.lossy_keys++;
-	snprintf(text, sizeof(text), "key %s (database %u) is in the target less %s, which %s has no command for (target.downgrade: lossy)",
+	snprintf(text, sizeof(text),
+		 "key %s (database %u) is in the target less %s, which %s has no command for (target.downgrade: lossy)",
 		 slice_quote(event->key, key, sizeof(key)), event->db, losses, dispatch->options.abilities.name);
 	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
 }
@@ -187,7 +191,8 @@ static void rewritten(struct dispatch *dispatch, const struct event *event)
 enum direct { DIRECT_DONE, DIRECT_TOO_LARGE, DIRECT_FAILED };
 
 /* A small key as one transaction: nobody sees half of it, and sending it again does no harm. */
-static enum direct send_direct(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, struct error *error)
+static enum direct send_direct(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot,
+			       struct error *error)
 {
 	struct buffer *bytes = &dispatch->transaction_bytes;
 	uint32_t replies = 2, argc;
@@ -208,8 +213,8 @@ static enum direct send_direct(struct dispatch *dispatch, const struct event *ev
 		return DIRECT_FAILED;
 	if (!resp_command_write_strings(bytes, "EXEC", NULL))
 		return DIRECT_TOO_LARGE;
-	sink_encoded(dispatch->sink, event, end, slot, dispatch->db_stream, UNIT_KEY | UNIT_TRANSACTION | UNIT_REPLAY_SAFE | UNIT_COUNTED,
-		     buffer_readable(bytes), replies);
+	sink_encoded(dispatch->sink, event, end, slot, dispatch->db_stream,
+		     UNIT_KEY | UNIT_TRANSACTION | UNIT_REPLAY_SAFE | UNIT_COUNTED, buffer_readable(bytes), replies);
 	rewritten(dispatch, event);
 	return DIRECT_DONE;
 }
@@ -230,12 +235,9 @@ static bool send_rewritten(struct dispatch *dispatch, const struct event *event,
 	dispatch->key_replaces = replaces;
 	if (replaces && event->value.len <= DIRECT_MAX / 2) {
 		switch (send_direct(dispatch, event, end, slot, error)) {
-		case DIRECT_DONE:
-			return true;
-		case DIRECT_FAILED:
-			return false;
-		case DIRECT_TOO_LARGE:
-			break;
+		case DIRECT_DONE: return true;
+		case DIRECT_FAILED: return false;
+		case DIRECT_TOO_LARGE: break;
 		}
 	}
 	dispatch->rewrite_event = *event;
@@ -277,7 +279,8 @@ static enum dispatch_state go_on_rewriting(struct dispatch *dispatch, struct err
 		}
 		switch (rewrite_next(dispatch->rewrite, &argc, &argv, error)) {
 		case REWRITE_COMMAND:
-			sink_arguments(dispatch->sink, event, event->start, dispatch->rewrite_slot, dispatch->db_stream, 0, argc, argv);
+			sink_arguments(dispatch->sink, event, event->start, dispatch->rewrite_slot, dispatch->db_stream, 0, argc,
+				       argv);
 			break;
 		case REWRITE_PLACE:
 			dispatch->place_argc = argc;
@@ -289,8 +292,7 @@ static enum dispatch_state go_on_rewriting(struct dispatch *dispatch, struct err
 			progress(dispatch, dispatch->rewrite_end);
 			rewritten(dispatch, event);
 			return DISPATCH_READY;
-		case REWRITE_FAILED:
-			return DISPATCH_FAILED;
+		case REWRITE_FAILED: return DISPATCH_FAILED;
 		}
 	}
 	return DISPATCH_WAITS;
@@ -490,15 +492,10 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	struct transform_output output;
 
 	switch (transform_event(dispatch->transform, event, &output, error)) {
-	case TRANSFORM_SAME:
-		return send_same(dispatch, event, error);
-	case TRANSFORM_DROPPED:
-		dispatch->counters.left_out++;
-		return leave_out(dispatch, event);
-	case TRANSFORM_REFUSED:
-		return refused(dispatch, event, error);
-	case TRANSFORM_CHANGED:
-		break;
+	case TRANSFORM_SAME: return send_same(dispatch, event, error);
+	case TRANSFORM_DROPPED: dispatch->counters.left_out++; return leave_out(dispatch, event);
+	case TRANSFORM_REFUSED: return refused(dispatch, event, error);
+	case TRANSFORM_CHANGED: break;
 	}
 	if (event->edge == TRANSACTION_INSIDE) {
 		for (uint32_t i = 0; i < output.count; i++)
@@ -616,8 +613,8 @@ static void on_learned(void *owner, const struct command_info *info)
 
 static bool must_learn(const struct dispatch *dispatch, const struct event *event)
 {
-	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN && event->edge != TRANSACTION_END &&
-	       (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform));
+	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN &&
+	       event->edge != TRANSACTION_END && (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform));
 }
 
 static void begin_learning(struct dispatch *dispatch, const struct event *event)
@@ -739,19 +736,16 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 	dispatch->db_stream = db_stream;
 	dispatch->valkey = valkey;
 	switch (event->kind) {
-	case EVENT_KEY:
-		return handle_key(dispatch, event, error);
+	case EVENT_KEY: return handle_key(dispatch, event, error);
 	case EVENT_FUNCTION:
-	case EVENT_SCRIPT:
-		return handle_library(dispatch, event, error);
+	case EVENT_SCRIPT: return handle_library(dispatch, event, error);
 	case EVENT_COMMAND:
 		if (must_learn(dispatch, event)) {
 			begin_learning(dispatch, event);
 			return true;
 		}
 		return handle_command(dispatch, event, error);
-	case EVENT_SNAPSHOT_END:
-		break;
+	case EVENT_SNAPSHOT_END: break;
 	case EVENT_PROGRESS:
 		/* Inside, a SELECT is made anew where it is needed. */
 		if (!dispatch->transaction.open)

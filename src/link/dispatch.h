@@ -27,8 +27,8 @@ struct dispatch_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	bool only_link;
-	const char *name;      /* of connections */
-	struct lag *lag;       /* is told of heartbeats */
+	const char *name;                                           /* of connections */
+	struct lag *lag;                                            /* is told of heartbeats */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
 	void *owner;
@@ -44,7 +44,8 @@ const struct command_table *dispatch_commands(const struct dispatch *dispatch);
 
 /* Handles one event (EVENT_SNAPSHOT_END too: as progress). `db_stream`: selected in the stream behind it; `valkey`: the snapshot is a VALKEY one. The event's memory has
  * to stay until dispatch_ready() answers true. False: the link has to stop; ERROR_CONFLICT. */
-bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey, struct error *error) WARN_UNUSED;
+bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey,
+		    struct error *error) WARN_UNUSED;
 
 enum dispatch_state { DISPATCH_READY, DISPATCH_WAITS, DISPATCH_FAILED };
 /* May the next event be decoded? FAILED fills error. */

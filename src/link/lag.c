@@ -55,7 +55,7 @@ static void take_beats(struct lag *lag, uint64_t position)
 
 static void check_caught_up(struct lag *lag, int64_t applied_offset)
 {
-	if (lag->caught_up || applied_offset < 0)
+	if (!lag->heartbeat || lag->caught_up || applied_offset < 0)
 		return;
 	if (!lag->has_ticket) {
 		lag->ticket = heartbeat_ticket(lag->heartbeat);
@@ -78,7 +78,7 @@ int64_t lag_ms(const struct lag *lag, int64_t applied_offset)
 	int64_t source_offset, then;
 	uint64_t sampled_us;
 
-	if (applied_offset < 0)
+	if (!lag->heartbeat || applied_offset < 0)
 		return -1;
 	if (lag->last_beat_ms && now - lag->last_beat_ms < lag->interval_ms + lag->last_lag_ms + BEAT_GRACE_MS)
 		return lag->last_lag_ms;

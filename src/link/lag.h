@@ -13,7 +13,7 @@
 #define LAG_BEATS_MAX 32 /* heartbeats on their way at once; more are not needed to know the lag */
 
 struct lag {
-	struct heartbeat *heartbeat;
+	struct heartbeat *heartbeat; /* NULL: the source is files, which have no lag and are never caught up with */
 	int64_t interval_ms; /* of the heartbeat */
 	/* met in the stream, not applied yet */
 	struct {

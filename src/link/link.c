@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "source/feeder.h"
+#include "source/receiver.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,8 +21,8 @@ struct link {
 	char label[ENDPOINT_TEXT_MAX + 8];
 	struct spool *spool;
 	struct link_state state;
-	struct receiver *receiver;
-	struct heartbeat *heartbeat;
+	struct source source;
+	struct heartbeat *heartbeat; /* NULL: the source is files */
 	struct applier *applier;
 	struct loop *receiver_loop, *applier_loop;
 	struct wake *receiver_wake, *data_wake, *request_wake;
@@ -72,7 +74,9 @@ static void on_resync(void *owner)
 /* applier thread */
 static void on_parked(void *owner)
 {
-	receiver_resync_ready(((struct link *)owner)->receiver);
+	struct source source = ((struct link *)owner)->source;
+
+	source.ops->resync_ready(source.self);
 }
 
 static void on_drained(void *owner)
@@ -81,6 +85,7 @@ static void on_drained(void *owner)
 }
 
 static const struct receiver_events receiver_callbacks = {on_note, on_resync, on_failed};
+static const struct feeder_events feeder_callbacks = {on_note, on_failed};
 static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained};
 
 /* ---- wake-ups ---- */
@@ -106,7 +111,7 @@ static void on_receiver_wake(void *owner)
 
 	if (!atomic_load(&link->stop_receiver))
 		return;
-	receiver_stop(link->receiver);
+	link->source.ops->stop(link->source.self);
 	loop_stop(link->receiver_loop);
 }
 
@@ -115,7 +120,7 @@ static void *receiver_main(void *argument)
 	struct link *link = argument;
 
 	log_set_label("source"); /* its notes name the node, which may be a replica */
-	receiver_start(link->receiver);
+	link->source.ops->start(link->source.self);
 	loop_run(link->receiver_loop);
 	return NULL;
 }
@@ -178,7 +183,20 @@ static bool settle_state(struct link *link, struct error *error)
 	return false;
 }
 
-static void make_parts(struct link *link)
+/* The files must be those that the spool's history was begun with. */
+static bool check_input(const struct link *link, struct error *error)
+{
+	struct spool_origin origin = spool_origin(link->spool);
+
+	if (!link->options.input || origin.generation == 0 || strcmp(origin.replid, link->options.input->identity) == 0)
+		return true;
+	error_set(error, ERROR_USAGE, "%s is not what the task in %s was begun with: its bytes have changed", link->options.input->path,
+		  link->options.dir);
+	error_hint(error, "Give the files as they were to go on, or begin anew with an empty work directory and target.existing: merge or flush");
+	return false;
+}
+
+static void make_receiver(struct link *link)
 {
 	const struct link_options *options = &link->options;
 	const struct deployment_options *source = deployment_options(options->source);
@@ -208,6 +226,14 @@ static void make_parts(struct link *link)
 		.slot = options->slot,
 		.interval_ms = options->task->heartbeat_interval_ms,
 	};
+
+	link->source = receiver_as_source(receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link));
+	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
+}
+
+static void make_parts(struct link *link)
+{
+	const struct link_options *options = &link->options;
 	struct applier_options applier = {
 		.task = options->task,
 		.target = options->target,
@@ -225,27 +251,43 @@ static void make_parts(struct link *link)
 	link->data_wake = wake_new(link->applier_loop, on_data_wake, link);
 	link->request_wake = wake_new(link->applier_loop, on_request_wake, link);
 	spool_on_data(link->spool, on_data, link);
-	link->receiver = receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link);
-	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
+	if (options->input)
+		link->source = feeder_as_source(feeder_new(link->receiver_loop, options->input, link->spool, &feeder_callbacks, link));
+	else
+		make_receiver(link);
 	applier.loop = link->applier_loop;
-	applier.receiver = link->receiver;
+	applier.source = link->source;
 	applier.heartbeat = link->heartbeat;
 	link->applier = applier_new(&applier, &link->state, &applier_callbacks, link);
+}
+
+/* Of a long path the end. Returns out. */
+static const char *describe_source(const struct link *link, char out[ENDPOINT_TEXT_MAX])
+{
+	const char *path;
+	size_t len;
+
+	if (!link->options.input)
+		return endpoint_format(&link->options.master, out);
+	path = link->options.input->path;
+	len = strlen(path);
+	snprintf(out, ENDPOINT_TEXT_MAX, "%s%s", len < ENDPOINT_TEXT_MAX ? "" : "...", len < ENDPOINT_TEXT_MAX ? path : path + len - (ENDPOINT_TEXT_MAX - 4));
+	return out;
 }
 
 struct link *link_open(const struct link_options *options, struct error *error)
 {
 	struct link *link = memory_alloc_zero(1, sizeof(*link));
-	char master[ENDPOINT_TEXT_MAX];
+	char source[ENDPOINT_TEXT_MAX];
 
 	link->options = *options;
-	endpoint_format(&options->master, master);
 	link->options.dir = memory_strdup(options->dir);
-	link->name = memory_printf("keyferry:%s:%s", options->task->name, master);
+	/* A path may have bytes that the name of a connection may not. */
+	link->name = memory_printf("keyferry:%s:%s", options->task->name, options->input ? "file" : endpoint_format(&options->master, source));
 	link->state_path = memory_printf("%s/state.json", options->dir);
-	snprintf(link->label, sizeof(link->label), "link %s", master);
+	snprintf(link->label, sizeof(link->label), "link %s", describe_source(link, source));
 	pthread_mutex_init(&link->lock, NULL);
-	if (!open_spool(link, error) || !settle_state(link, error)) {
+	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error)) {
 		link_free(link);
 		return NULL;
 	}
@@ -299,7 +341,8 @@ void link_free(struct link *link)
 		return;
 	applier_free(link->applier);
 	heartbeat_free(link->heartbeat);
-	receiver_free(link->receiver);
+	if (link->source.ops)
+		link->source.ops->free(link->source.self);
 	if (link->receiver_loop) {
 		wake_free(link->receiver_wake);
 		wake_free(link->data_wake);
@@ -315,6 +358,23 @@ void link_free(struct link *link)
 	free(link);
 }
 
+/* Files have an end instead of a stream that goes on: until it is applied, all of them is the snapshot. */
+static void settle_file_status(const struct link *link, struct link_status *status)
+{
+	uint64_t total = link->options.input->total;
+
+	status->files = true;
+	status->snapshot_bytes_total = total;
+	status->applier.snapshot_bytes_done = status->applier.position;
+	status->applier.caught_up = status->receiver.complete && status->applier.position == total;
+	if (status->phase == LINK_FAILED)
+		return;
+	if (status->applier.caught_up)
+		status->phase = LINK_FINISHED;
+	else if (status->phase == LINK_STREAMING)
+		status->phase = LINK_SNAPSHOT;
+}
+
 void link_status(struct link *link, struct link_status *ret)
 {
 	struct link_status status = {.received_offset = -1, .source_offset = -1};
@@ -324,18 +384,18 @@ void link_status(struct link *link, struct link_status *ret)
 	pthread_mutex_lock(&link->lock);
 	status.error = link->error;
 	pthread_mutex_unlock(&link->lock);
-	endpoint_format(&link->options.master, status.source);
-	status.receiver = receiver_status(link->receiver);
+	describe_source(link, status.source);
+	status.receiver = link->source.ops->status(link->source.self);
 	status.applier = applier_status(link->applier);
 	status.origin = spool_origin(link->spool);
-	status.connected = status.receiver.state == RECEIVER_SNAPSHOT || status.receiver.state == RECEIVER_STREAMING;
+	status.connected = status.receiver.connected;
 	status.resumed = link->state.generation > 0;
 	status.snapshot_bytes_total = spool_snapshot_end(link->spool);
 	if (status.snapshot_bytes_total == SPOOL_UNKNOWN)
 		status.snapshot_bytes_total = status.receiver.snapshot_bytes_total;
 	else if (status.origin.generation > 0)
 		status.received_offset = spool_offset_before(link->spool, end);
-	if (!heartbeat_source_offset(link->heartbeat, &status.source_offset, &sampled_us))
+	if (!link->heartbeat || !heartbeat_source_offset(link->heartbeat, &status.source_offset, &sampled_us))
 		status.source_offset = -1;
 	status.spool_bytes = end > status.applier.position ? end - status.applier.position : 0;
 	status.snapshot_keys_total = link->options.source_keys;
@@ -348,5 +408,7 @@ void link_status(struct link *link, struct link_status *ret)
 		status.phase = LINK_CONNECTING;
 	else
 		status.phase = status.applier.streaming ? LINK_STREAMING : LINK_SNAPSHOT;
+	if (link->options.input)
+		settle_file_status(link, &status);
 	*ret = status;
 }

@@ -1,6 +1,6 @@
 /* A link: one source master's pipeline to the target, with its two threads.
  *
- *   receiver thread:  source socket -> spool, acknowledgements, heartbeat            (its own loop)
+ *   receiver thread:  source socket -> spool, acknowledgements, heartbeat; or files -> spool   (its own loop)
  *   applier thread:   spool -> decode -> selection -> route -> sink, state file      (its own loop)
  *
  * They meet in the spool, and in a few atomics and wake-ups. Everything a link keeps lies in its folder: spool/ and state.json.
@@ -9,20 +9,24 @@
 #define KEYFERRY_LINK_LINK_H
 
 #include "link/applier.h"
+#include "source/input.h"
 
 struct link;
 
 enum link_phase {
 	LINK_CONNECTING, /* nothing received yet */
-	LINK_SNAPSHOT,   /* the snapshot is received or applied */
+	LINK_SNAPSHOT,   /* the snapshot is received or applied; of files: until everything is applied */
 	LINK_STREAMING,
 	LINK_STOPPED,
 	LINK_FAILED,
+	LINK_FINISHED,   /* a link of files: everything is applied */
 };
 
 struct link_options {
 	const struct task_options *task;
 	struct deployment *source, *target;    /* options and TLS; outlive the link */
+	const struct input *input;             /* files instead of a source server, inspected; outlives the link. Then source is NULL, and of what
+	                                        * follows only the target's, dir, changed and owner count */
 	const struct topology *target_topology;
 	struct target_abilities abilities;
 	struct endpoint master;                /* of the source shard: heartbeat and sampling */
@@ -39,13 +43,14 @@ struct link_options {
 struct link_status {
 	enum link_phase phase;
 	struct error error;          /* kind ERROR_NONE: none */
-	char source[ENDPOINT_TEXT_MAX];
+	char source[ENDPOINT_TEXT_MAX]; /* host:port, or the path of the files */
 	bool connected;              /* to the source, and receiving */
-	struct receiver_status receiver;
+	struct source_status receiver;
 	struct applier_status applier;
 	struct spool_origin origin;
 	int64_t received_offset;     /* -1: not in the stream */
 	int64_t source_offset;       /* sampled; -1: unknown */
+	bool files;                  /* the source is files: all of their bytes count as the snapshot's */
 	uint64_t snapshot_bytes_total; /* 0: not known */
 	uint64_t snapshot_keys_total;  /* about: what the source held at the start */
 	uint64_t spool_bytes;        /* received, not applied yet */

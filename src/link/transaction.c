@@ -91,12 +91,15 @@ bool transaction_command(struct transaction *transaction, const struct event *ev
 		    (route.kind == ROUTE_SLOT && transaction->has_slot && route.slot != transaction->slot)) {
 			char key[160], place[EVENT_PLACE_MAX];
 
-			error_set(error, ERROR_CONFLICT,
-				  "a transaction of the source (database %u, %s) has keys in different slots (%.*s of key %s among "
-				  "them): a cluster cannot execute it",
-				  transaction->db, event_place(event, place), (int)(event->argv[0].len > 64 ? 64 : event->argv[0].len),
-				  (const char *)event->argv[0].data, slice_quote(event->key, key, sizeof(key)));
-			error_hint(error, "This version of keyferry does not carry transactions across slots: use hash tags, or a standalone target");
+			error_set(
+				error, ERROR_CONFLICT,
+				"a transaction of the source (database %u, %s) has keys in different slots (%.*s of key %s among "
+				"them): a cluster cannot execute it",
+				transaction->db, event_place(event, place),
+				(int)(event->argv[0].len > 64 ? 64 : event->argv[0].len), (const char *)event->argv[0].data,
+				slice_quote(event->key, key, sizeof(key)));
+			error_hint(error, "This version of keyferry does not carry transactions across slots: use hash tags, or "
+					  "a standalone target");
 			return false;
 		}
 		if (route.kind == ROUTE_SLOT) {

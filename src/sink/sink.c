@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANE_TICK_MS 25       /* how often held slots are looked at */
+#define LANE_TICK_MS 25 /* how often held slots are looked at */
 #define HOUSEKEEPING_MS 1000
 #define WAITING_TOLD_AFTER_MS 1000ULL
 #define NODES_MAX 2048
@@ -57,7 +57,7 @@ static void waiting_ends(struct sink *sink)
 	if (!sink->waiting_for[0])
 		return;
 	sink_note(sink, LOG_INFO, "the target takes commands again after %.1f s (%s)",
-	     (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6, sink->waiting_for);
+		  (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6, sink->waiting_for);
 	sink->waiting_for[0] = '\0';
 	sink->cause[0] = '\0';
 }
@@ -74,8 +74,10 @@ static void check_waiting(struct sink *sink)
 		if (sink->waiting_for[0])
 			return;
 		if (!sink->cause[0])
-			sink_remember_cause(sink, sink->owner_of[lane->slot] ? node_peer(sink->owner_of[lane->slot]) : "(slot without a master)",
-				       "not connected yet");
+			sink_remember_cause(sink,
+					    sink->owner_of[lane->slot] ? node_peer(sink->owner_of[lane->slot])
+								       : "(slot without a master)",
+					    "not connected yet");
 		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
 		sink->waiting_since_us = lane->held_since_us;
 		sink_note(sink, LOG_WARNING, "waiting for %s; it goes on by itself when that is over", sink->waiting_for);
@@ -381,7 +383,8 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->events = events;
 	sink->owner = owner;
 	sink->cluster = options->topology->cluster;
-	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes, options->position, options->db);
+	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes,
+		    options->position, options->db);
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
 	sink->housekeeping = timer_new(options->loop, on_housekeeping, sink);
 	timer_repeat(sink->housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
@@ -427,8 +430,8 @@ bool sink_idle(const struct sink *sink)
 	return window_empty(&sink->window);
 }
 
-static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
-			     uint16_t flags)
+static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
+			     uint32_t db_stream, uint16_t flags)
 {
 	struct unit *unit = window_new_unit(&sink->window);
 
@@ -458,8 +461,8 @@ void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16
 	submit(sink, unit);
 }
 
-void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, struct slice bytes,
-		  uint32_t replies)
+void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
+		  struct slice bytes, uint32_t replies)
 {
 	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, flags);
 	uint8_t *memory = window_alloc(&sink->window, unit, bytes.len);
@@ -485,7 +488,8 @@ static uint16_t command_flags(const struct event *event, uint64_t end)
 
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream)
 {
-	struct unit *unit = new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
+	struct unit *unit =
+		new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
 
 	unit->pieces[0] = event->raw;
 	unit->piece_count = 1;
@@ -493,17 +497,18 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 	submit(sink, unit);
 }
 
-void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, uint32_t argc,
-		    const struct slice *argv)
+void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
+		    uint32_t argc, const struct slice *argv)
 {
-	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, command_flags(event, end) | flags);
+	struct unit *unit =
+		new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, command_flags(event, end) | flags);
 
 	encode_command(&sink->window, unit, argc, argv);
 	submit(sink, unit);
 }
 
-void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
-		      const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
+		      uint32_t db_stream, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
 {
 	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream, UNIT_TRANSACTION | UNIT_COUNTED | flags);
 	size_t array = piece_count > UNIT_INLINE_PIECES ? (piece_count + 1) * sizeof(struct slice) : 0;
@@ -516,7 +521,8 @@ void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t 
 	if (array + made > 0)
 		memory = window_alloc(&sink->window, unit, array + made);
 	if (array > 0) {
-		unit->pieces = (struct slice *)(((uintptr_t)memory + sizeof(struct slice) - 1) / sizeof(struct slice) * sizeof(struct slice));
+		unit->pieces = (struct slice *)(((uintptr_t)memory + sizeof(struct slice) - 1) / sizeof(struct slice) *
+						sizeof(struct slice));
 		memory += array;
 	}
 	for (uint32_t i = 0; i < piece_count; i++) {

@@ -21,17 +21,17 @@
 struct sink;
 
 struct sink_events {
-	void (*room)(void *owner);                                     /* sink_has_room() has become true */
-	void (*applied)(void *owner);                                  /* the low-water position has moved (once per turn) */
-	void (*failed)(void *owner, const struct error *error);        /* told once; nothing is sent any more */
-	void (*note)(void *owner, int log_level, const char *text);    /* a finished sentence for the log */
+	void (*room)(void *owner);                                  /* sink_has_room() has become true */
+	void (*applied)(void *owner);                               /* the low-water position has moved (once per turn) */
+	void (*failed)(void *owner, const struct error *error);     /* told once; nothing is sent any more */
+	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 };
 
 struct sink_options {
 	struct loop *loop;
-	struct deployment *target;        /* options and TLS; read-only, outlives the sink */
-	const struct topology *topology;  /* as it was at the start */
-	const char *name;                 /* of its connections */
+	struct deployment *target;       /* options and TLS; read-only, outlives the sink */
+	const struct topology *topology; /* as it was at the start */
+	const char *name;                /* of its connections */
 	struct spool *spool;
 	struct target_abilities abilities;
 	enum conflict_policy conflict;
@@ -39,10 +39,10 @@ struct sink_options {
 	uint32_t in_flight_commands;
 	uint64_t in_flight_bytes;
 	uint32_t connect_timeout_ms;
-	uint32_t silence_timeout_ms;      /* a node that answers nothing for so long is connected to anew */
-	uint64_t position;                /* where applying begins, and the database selected there */
+	uint32_t silence_timeout_ms; /* a node that answers nothing for so long is connected to anew */
+	uint64_t position;           /* where applying begins, and the database selected there */
 	uint32_t db;
-	uint64_t sent_before;             /* what begins below it may have been applied by an earlier run already */
+	uint64_t sent_before; /* what begins below it may have been applied by an earlier run already */
 };
 
 struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner);
@@ -58,21 +58,22 @@ bool sink_idle(const struct sink *sink);
 /* A key of the snapshot that encode_possible() is true of. */
 void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, bool source_valkey);
 /* Commands that were made anew, as bytes (copied), answered by `replies` replies. */
-void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, struct slice bytes,
-		  uint32_t replies);
+void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
+		  struct slice bytes, uint32_t replies);
 /* A command as it came. */
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream);
 /* A command made anew, copied. `flags`: unit flags. */
-void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags, uint32_t argc,
-		    const struct slice *argv);
+void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
+		    uint32_t argc, const struct slice *argv);
 /* Bytes of a transaction; `made`: they are copied, the others lie in the spool and are referenced. */
 struct sink_piece {
 	struct slice bytes;
 	bool made;
 };
 /* A whole transaction: pieces from MULTI to EXEC, `replies` in all. `db`: selected at the target before it, `db_after`: by the last SELECT inside. */
-void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after, uint32_t db_stream,
-		      const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags);
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
+		      uint32_t db_stream, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies,
+		      uint16_t flags);
 /* Nothing to apply up to `position`. */
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 
@@ -86,13 +87,13 @@ void sink_flush(struct sink *sink);
 void sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db);
 
 struct sink_counters {
-	uint64_t keys;            /* of the snapshot, applied */
-	uint64_t commands;        /* of the stream, applied */
-	uint64_t skipped_keys;    /* existed at the target, policy skip */
-	uint64_t conflicts;       /* commands that the target refused for good, policy skip */
-	uint64_t script_errors;   /* scripts that ended in an error, as at the source */
-	uint64_t redirections;    /* MOVED and ASK */
-	uint64_t retries;         /* units sent again */
+	uint64_t keys;          /* of the snapshot, applied */
+	uint64_t commands;      /* of the stream, applied */
+	uint64_t skipped_keys;  /* existed at the target, policy skip */
+	uint64_t conflicts;     /* commands that the target refused for good, policy skip */
+	uint64_t script_errors; /* scripts that ended in an error, as at the source */
+	uint64_t redirections;  /* MOVED and ASK */
+	uint64_t retries;       /* units sent again */
 	uint64_t reconnects;
 	uint64_t in_flight_bytes;
 	uint32_t in_flight_units;

@@ -14,6 +14,7 @@
 
 #include "net/loop.h"
 #include "peer/server.h"
+#include "source/source.h"
 #include "spool/spool.h"
 
 struct receiver;
@@ -67,5 +68,7 @@ struct receiver_status {
 	uint64_t last_heard_us;         /* clock_monotonic_us() of the last byte */
 };
 struct receiver_status receiver_status(const struct receiver *receiver);
+
+struct source receiver_as_source(struct receiver *receiver);
 
 #endif

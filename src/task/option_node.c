@@ -37,7 +37,8 @@ static bool set_items(const struct option_row *row, void *object, const struct d
 
 	for (const struct document_node *child = node->first; child; child = child->next) {
 		if (child->kind != DOCUMENT_SCALAR) {
-			error_set(error, ERROR_USAGE, "its %s holds %s where a plain value is expected", map ? "mapping" : "list", form_of(child));
+			error_set(error, ERROR_USAGE, "its %s holds %s where a plain value is expected", map ? "mapping" : "list",
+				  form_of(child));
 			error_hint(error, "for example %s: %s", row->path, row->example);
 			free(items);
 			return fail_at(place, child);
@@ -45,7 +46,8 @@ static bool set_items(const struct option_row *row, void *object, const struct d
 		keys[count] = map ? slice_of_string(child->key) : SLICE("");
 		items[count++] = slice_of_string(child->text);
 	}
-	set = option_set(row, object, &(struct option_value){map ? OPTION_MAP : OPTION_LIST, items, count, map ? keys : NULL}, error);
+	set = option_set(row, object, &(struct option_value){map ? OPTION_MAP : OPTION_LIST, items, count, map ? keys : NULL},
+			 error);
 	free(items);
 	return set;
 }
@@ -70,7 +72,8 @@ static bool set_member(const struct option_row *row, void *item, const struct do
 	if (!member) {
 		bool near = option_nearest(row->item_table, slice_of_string(node->key), nearest) != NULL;
 
-		error_set(error, ERROR_USAGE, "there is no such option%s%s%s", near ? ": did you mean '" : "", near ? nearest : "", near ? "'?" : "");
+		error_set(error, ERROR_USAGE, "there is no such option%s%s%s", near ? ": did you mean '" : "",
+			  near ? nearest : "", near ? "'?" : "");
 		error_hint(error, "for example %s: %s", row->path, row->example);
 		return false;
 	}
@@ -85,7 +88,8 @@ static bool set_item(const struct option_row *row, void *item, const struct docu
 {
 	place->line = node->line;
 	if (node->kind != DOCUMENT_MAP || node->count == 0) {
-		error_set(error, ERROR_USAGE, "a mapping is expected, not %s", node->kind == DOCUMENT_MAP ? "an empty one" : form_of(node));
+		error_set(error, ERROR_USAGE, "a mapping is expected, not %s",
+			  node->kind == DOCUMENT_MAP ? "an empty one" : form_of(node));
 		error_hint(error, "for example %s: %s", row->path, row->example);
 		return false;
 	}
@@ -125,8 +129,7 @@ bool option_node_set(const struct option_row *row, void *object, const struct do
 		     struct error *error)
 {
 	switch (node->kind) {
-	case DOCUMENT_SCALAR:
-		return set_scalar(row, object, node->text, error);
+	case DOCUMENT_SCALAR: return set_scalar(row, object, node->text, error);
 	case DOCUMENT_LIST:
 		if (row->type == OPTION_OBJECTS)
 			return set_objects(row, object, node, place, error);
@@ -135,8 +138,7 @@ bool option_node_set(const struct option_row *row, void *object, const struct do
 		if (row->type == OPTION_OTHER && row->structured)
 			return set_items(row, object, node, place, error);
 		return option_set(row, object, &(struct option_value){OPTION_MAP, NULL, node->count, NULL}, error);
-	case DOCUMENT_NULL:
-		break;
+	case DOCUMENT_NULL: break;
 	}
 	error_set(error, ERROR_USAGE, "it has no value");
 	error_hint(error, "leave the option out for its default, or write for example %s: %s", row->path, row->example);

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL };
+enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL, MODE_RDB, MODE_AOF };
 enum read_from { READ_FROM_MASTER, READ_FROM_PREFER_REPLICA };
 enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
@@ -36,6 +36,7 @@ struct deployment_options {
 	size_t address_count;
 	struct credentials credentials;
 	struct tls_options tls;
+	char *path;                            /* rdb, aof: the file or folder; only a source has these modes */
 	char *master;                          /* sentinel: the master's name */
 	struct credentials sentinel_credentials;
 	struct tls_options sentinel_tls;
@@ -99,7 +100,7 @@ bool task_options_read(struct task_options *options, const char *file, struct er
 bool task_options_parse(struct task_options *options, struct slice text, const char *file, struct error *error) WARN_UNUSED;
 /* One "path=value" of --set; `origin` is how the operator wrote it ("--set limit.spec=big"). */
 bool task_options_set(struct task_options *options, const char *assignment, const char *origin, struct error *error) WARN_UNUSED;
-/* redis://, rediss://, redis-sentinel:// or a bare host:port, for one side. */
+/* redis://, rediss://, redis-sentinel://, rdb://, aof:// or a bare host:port, for one side. */
 bool task_options_set_url(struct task_options *options, bool is_source, const char *url, struct error *error) WARN_UNUSED;
 /* After all were set: what belongs together, files of passwords and environment read, name and data directory derived. */
 bool task_options_finish(struct task_options *options, struct error *error) WARN_UNUSED;

@@ -13,6 +13,7 @@
 #define NAME_MAX_BYTES 100
 #define PASSWORD_MAX 4096
 #define SCRIPT_MAX (1u << 20)
+#define PATH_NAME_MAX 40 /* of a path's last part, in the name of a task */
 #define REDIS_PORT 6379
 #define SENTINEL_PORT 26379
 
@@ -147,8 +148,45 @@ static bool finish_sentinel(struct deployment_options *side, const char *group, 
 	return finish_credentials(&side->sentinel_credentials, sentinel, error) && finish_tls(&side->sentinel_tls, sentinel, error);
 }
 
+static bool is_files(const struct deployment_options *side)
+{
+	return side->mode == MODE_RDB || side->mode == MODE_AOF;
+}
+
+/* Files have a path, and nothing of a server. */
+static bool finish_files(const struct task_options *options, struct error *error)
+{
+	const struct deployment_options *source = &options->source;
+	const struct credentials *credentials = &source->credentials;
+	const char *mode = source->mode == MODE_RDB ? "rdb" : "aof";
+
+	if (!source->path) {
+		fail(error, "source.path is missing: source.mode '%s' reads files", mode);
+		error_hint(error, "for example source.path: %s", source->mode == MODE_RDB ? "/backup/dump.rdb" : "/var/lib/redis/appendonlydir");
+		return false;
+	}
+	if (source->address_count > 0 || credentials->username || credentials->password || credentials->password_file ||
+	    credentials->password_env || source->tls.enabled || source->master) {
+		fail(error, "source.%s is for servers, but source.mode is '%s'", source->address_count > 0 ? "address" :
+			source->tls.enabled ? "tls" : source->master ? "master" : credentials->username ? "username" : "password", mode);
+		error_hint(error, "leave it out: of files there is only source.path");
+		return false;
+	}
+	if (!options->snapshot) {
+		fail(error, "snapshot is false, but source.mode '%s' has nothing that would be written from now on", mode);
+		error_hint(error, "leave snapshot out");
+		return false;
+	}
+	return true;
+}
+
 static bool finish_side(struct deployment_options *side, const char *group, struct error *error)
 {
+	if (side->path) {
+		fail(error, "%s.path is for files, but %s.mode is none of rdb, aof", group, group);
+		error_hint(error, "write %s.mode: rdb, or leave %s.path out", group, group);
+		return false;
+	}
 	if (side->address_count == 0) {
 		fail(error, "%s.address is missing: where the %s is", group, group);
 		error_hint(error, "for example %s.address: [10.0.0.1:6379]", group);
@@ -275,6 +313,27 @@ static void append_endpoint(char *out, size_t cap, const struct endpoint *endpoi
 		snprintf(out + at, cap - at, "-%u", endpoint->port);
 }
 
+/* "dump.rdb": the last part of the path, with '_' for what a name cannot have. */
+static void path_name(char *out, size_t cap, const char *path)
+{
+	size_t len = strlen(path), from;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (from = len; from > 0 && path[from - 1] != '/';)
+		from--;
+	snprintf(out, cap, "%.*s", (int)(len - from > PATH_NAME_MAX ? PATH_NAME_MAX : len - from), path + from);
+	for (size_t i = 0; out[i]; i++) {
+		char c = out[i];
+		bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+
+		if (!kept && !((c == '.' || c == '-') && i > 0))
+			out[i] = '_';
+	}
+	if (out[0] == '\0')
+		snprintf(out, cap, "_");
+}
+
 static bool finish_name(struct task_options *options, struct error *error)
 {
 	char derived[2 * ENDPOINT_TEXT_MAX] = "";
@@ -290,7 +349,10 @@ static bool finish_name(struct task_options *options, struct error *error)
 			NAME_MAX_BYTES);
 		return false;
 	}
-	append_endpoint(derived, sizeof(derived), &options->source.addresses[0]);
+	if (is_files(&options->source))
+		path_name(derived, sizeof(derived), options->source.path);
+	else
+		append_endpoint(derived, sizeof(derived), &options->source.addresses[0]);
 	strcat(derived, "-to-");
 	append_endpoint(derived, sizeof(derived), &options->target.addresses[0]);
 	if (!name_is_usable(derived)) {
@@ -342,7 +404,8 @@ static bool check_listen(const struct task_options *options, struct error *error
 
 bool task_options_finish(struct task_options *options, struct error *error)
 {
-	return finish_side(&options->source, "source", error) && finish_side(&options->target, "target", error) &&
+	return (is_files(&options->source) ? finish_files(options, error) : finish_side(&options->source, "source", error)) &&
+		finish_side(&options->target, "target", error) &&
 		check_sides_differ(options, error) && check_databases(options, error) && check_spool(options, error) &&
 		finish_script(options, error) &&
 		check_listen(options, error) && finish_name(options, error) && finish_data_dir(options, error);

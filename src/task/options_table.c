@@ -265,8 +265,9 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 #define FIELD(member) .offset = offsetof(struct task_options, member), .width = sizeof(((struct task_options *)0)->member)
 
 static const char *const booleans[] = {"true", "false", NULL};
-static const char *const modes[] = {"auto", "standalone", "cluster", "sentinel", NULL};
-static const char *const source_modes_later[] = {"rdb", "aof", "scan", NULL};
+static const char *const source_modes[] = {"auto", "standalone", "cluster", "sentinel", "rdb", "aof", NULL};
+static const char *const target_modes[] = {"auto", "standalone", "cluster", "sentinel", NULL};
+static const char *const source_modes_later[] = {"scan", NULL};
 static const char *const target_modes_later[] = {"rdb", "aof", "jsonl", NULL};
 static const char *const reads[] = {"master", "prefer-replica", NULL};
 static const char *const existings[] = {"fail", "merge", "flush", NULL};
@@ -304,9 +305,9 @@ static const char *const all[] = {"all", NULL};
 		TLS_ENABLES(member), \
 		.sentence = "Do not verify the certificate: anybody on the way can then read and change the data."}
 
-#define SIDE_ROWS(side, modes_later) \
+#define SIDE_ROWS(side, modes, modes_later, more) \
 	{#side ".mode", OPTION_ENUM, NULL, "auto", modes, modes_later, "cluster", FIELD(side.mode), \
-		.sentence = "What kind of deployment the " #side " is; `auto` asks the first node that answers."}, \
+		.sentence = "What kind of deployment the " #side " is; `auto` asks the first node that answers." more}, \
 	{#side ".address", OPTION_OTHER, "address or list of addresses", NULL, .example = "[10.0.0.1:6379]", \
 		.offset = offsetof(struct task_options, side), .parse = parse_addresses, \
 		.sentence = "Any node of the " #side " (several for safety, the rest is discovered), its Sentinels, or a unix socket; " \
@@ -323,13 +324,17 @@ static const struct option_row rows[] = {
 		.sentence = "Names the task: in the log, in metrics, in the target's marks and as its work directory. Letters, digits, "
 			"`.`, `_`, `-`, at most 100 bytes. By default made of both addresses."},
 
-	SIDE_ROWS(source, source_modes_later),
+	SIDE_ROWS(source, source_modes, source_modes_later,
+		" `rdb` and `aof` are files instead of a server: `source.path` names them, and the task ends when they are applied."),
+	{"source.path", OPTION_STRING, "file or folder", NULL, .example = "/backup/dump.rdb", FIELD(source.path),
+		.sentence = "In mode `rdb` the RDB file. In mode `aof` an append-only file, with or without RDB preamble, or, since Redis 7.0, the "
+			"folder that holds its manifest, or the manifest."},
 	{"source.databases", OPTION_OTHER, "list of numbers", "all", all, .example = "[0, 2]",
 		.parse = parse_databases, .sentence = "Databases that are copied; keys of others are left out."},
 	{"source.read_from", OPTION_ENUM, NULL, "master", reads, .example = "prefer-replica", FIELD(read_from),
 		.sentence = "Which server of each shard is read; a replica spares the master the load of the snapshot."},
 
-	SIDE_ROWS(target, target_modes_later),
+	SIDE_ROWS(target, target_modes, target_modes_later, ""),
 	{"target.existing", OPTION_ENUM, NULL, "fail", existings, .example = "merge", FIELD(existing),
 		.sentence = "What to do when the target holds keys at the start: refuse, keep them and add, or delete them all first."},
 	{"target.conflict", OPTION_ENUM, NULL, "overwrite", conflicts, .example = "skip", FIELD(conflict),

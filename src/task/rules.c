@@ -154,7 +154,8 @@ static bool parse_words(const struct option_row *row, void *object, const struct
 		while (row->values[bit] && !slice_equal(value->items[i], slice_of_string(row->values[bit])))
 			bit++;
 		if (!row->values[bit]) {
-			error_set(error, ERROR_USAGE, "%s is not one of its values: %s", slice_quote(value->items[i], quoted, sizeof(quoted)),
+			error_set(error, ERROR_USAGE, "%s is not one of its values: %s",
+				  slice_quote(value->items[i], quoted, sizeof(quoted)),
 				  option_describe(row, allowed, sizeof(allowed)));
 			return false;
 		}
@@ -176,7 +177,8 @@ static bool parse_scale(const struct option_row *row, void *object, const struct
 	}
 	if (!end || *end || scale < SCALE_MIN || scale > SCALE_MAX) {
 		error_set(error, ERROR_USAGE, "%s is not a factor from %g to %g",
-			  value->form == OPTION_SCALAR ? slice_quote(value->items[0], quoted, sizeof(quoted)) : "a list", SCALE_MIN, SCALE_MAX);
+			  value->form == OPTION_SCALAR ? slice_quote(value->items[0], quoted, sizeof(quoted)) : "a list",
+			  SCALE_MIN, SCALE_MAX);
 		return false;
 	}
 	memcpy(field_of(row, object), &scale, sizeof(scale));
@@ -186,57 +188,96 @@ static bool parse_scale(const struct option_row *row, void *object, const struct
 /* ---- the rows ---- */
 
 static const char *const types[] = {"string", "list", "set", "zset", "hash", "stream", "module", NULL};
-static const char *const groups[] = {"generic", "string", "bitmap", "hyperloglog", "list", "hash", "set", "sorted-set", "geo", "stream",
-	"vector-set", "scripting", "pubsub", "server", NULL};
+static const char *const groups[] = {"generic", "string", "bitmap",     "hyperloglog", "list",   "hash",   "set", "sorted-set",
+				     "geo",     "stream", "vector-set", "scripting",   "pubsub", "server", NULL};
 static const char *const booleans[] = {"true", "false", NULL};
 
 _Static_assert(sizeof(types) / sizeof(types[0]) == VALUE_TYPES + 1, "one word per type");
 
 #define FIELD(owner, member) .offset = offsetof(struct owner, member), .width = sizeof(((struct owner *)0)->member)
 
-#define CONDITION_ROWS(owner) \
-	{"database", OPTION_OTHER, "number, range or list of them", NULL, .example = "[0, 8-15]", FIELD(owner, where.databases), \
-		.max = DATABASES_MAX - 1, .parse = parse_numbers, .sentence = "Database of the source."}, \
-	{"key", OPTION_OTHER, "text or list of texts", NULL, .example = "config", FIELD(owner, where.keys), .parse = parse_texts, \
-		.sentence = "The key itself, as the source names it."}, \
-	{"prefix", OPTION_OTHER, "text or list of texts", NULL, .example = "\"user:\"", FIELD(owner, where.prefixes), .parse = parse_texts, \
-		.sentence = "How the key begins."}, \
-	{"glob", OPTION_OTHER, "pattern or list of patterns", NULL, .example = "\"user:*:cart\"", FIELD(owner, where.globs), \
-		.parse = parse_texts, .sentence = "The whole key, as the server's command KEYS takes it: `*`, `?`, `[a-z]`, `[^a]`, `\\`."}, \
-	{"regex", OPTION_OTHER, "regular expression or list of them", NULL, .example = "\"^user:[0-9]+$\"", FIELD(owner, where.regexes), \
-		.parse = parse_regexes, .sentence = "A regular expression (PCRE2, over bytes) that is found in the key."}, \
-	{"slot", OPTION_OTHER, "number, range or list of them", NULL, .example = "[0-5460, 10923]", FIELD(owner, where.slots), \
-		.max = RULE_SLOTS - 1, .parse = parse_numbers, .sentence = "Hash slot of the key, whether the source is a cluster or not."}
+#define CONDITION_ROWS(owner)                                                                                                    \
+	{"database",                                                                                                             \
+	 OPTION_OTHER,                                                                                                           \
+	 "number, range or list of them",                                                                                        \
+	 NULL,                                                                                                                   \
+	 .example = "[0, 8-15]",                                                                                                 \
+	 FIELD(owner, where.databases),                                                                                          \
+	 .max = DATABASES_MAX - 1,                                                                                               \
+	 .parse = parse_numbers,                                                                                                 \
+	 .sentence = "Database of the source."},                                                                                 \
+		{"key",                                                                                                          \
+		 OPTION_OTHER,                                                                                                   \
+		 "text or list of texts",                                                                                        \
+		 NULL,                                                                                                           \
+		 .example = "config",                                                                                            \
+		 FIELD(owner, where.keys),                                                                                       \
+		 .parse = parse_texts,                                                                                           \
+		 .sentence = "The key itself, as the source names it."},                                                         \
+		{"prefix",                                                                                                       \
+		 OPTION_OTHER,                                                                                                   \
+		 "text or list of texts",                                                                                        \
+		 NULL,                                                                                                           \
+		 .example = "\"user:\"",                                                                                         \
+		 FIELD(owner, where.prefixes),                                                                                   \
+		 .parse = parse_texts,                                                                                           \
+		 .sentence = "How the key begins."},                                                                             \
+		{"glob",                                                                                                         \
+		 OPTION_OTHER,                                                                                                   \
+		 "pattern or list of patterns",                                                                                  \
+		 NULL,                                                                                                           \
+		 .example = "\"user:*:cart\"",                                                                                   \
+		 FIELD(owner, where.globs),                                                                                      \
+		 .parse = parse_texts,                                                                                           \
+		 .sentence = "The whole key, as the server's command KEYS takes it: `*`, `?`, `[a-z]`, `[^a]`, `\\`."},          \
+		{"regex",                                                                                                        \
+		 OPTION_OTHER,                                                                                                   \
+		 "regular expression or list of them",                                                                           \
+		 NULL,                                                                                                           \
+		 .example = "\"^user:[0-9]+$\"",                                                                                 \
+		 FIELD(owner, where.regexes),                                                                                    \
+		 .parse = parse_regexes,                                                                                         \
+		 .sentence = "A regular expression (PCRE2, over bytes) that is found in the key."},                              \
+	{                                                                                                                        \
+		"slot", OPTION_OTHER, "number, range or list of them", NULL,                                                     \
+			.example = "[0-5460, 10923]", FIELD(owner, where.slots), .max = RULE_SLOTS - 1, .parse = parse_numbers,  \
+			.sentence = "Hash slot of the key, whether the source is a cluster or not."                              \
+	}
 
 static const struct option_row filter_rows[] = {
 	CONDITION_ROWS(filter_rule),
-	{"type", OPTION_OTHER, NULL, NULL, types, .example = "[hash, zset]", FIELD(filter_rule, where.types), .parse = parse_words,
-		.sentence = "Type of the value; bitmaps and HyperLogLogs are strings, geographical sets are sorted sets."},
-	{"command", OPTION_OTHER, "name or list of names", NULL, .example = "[flushall, \"function *\"]", FIELD(filter_rule, commands),
-		.parse = parse_texts, .sentence = "Name of a command of the stream, with its sub-command where it has one; `*` and `?` as in `glob`."},
+	{"type", OPTION_OTHER, NULL, NULL, types, .example = "[hash, zset]", FIELD(filter_rule, where.types),
+	 .parse = parse_words,
+	 .sentence = "Type of the value; bitmaps and HyperLogLogs are strings, geographical sets are sorted sets."},
+	{"command", OPTION_OTHER, "name or list of names", NULL, .example = "[flushall, \"function *\"]",
+	 FIELD(filter_rule, commands), .parse = parse_texts,
+	 .sentence = "Name of a command of the stream, with its sub-command where it has one; `*` and `?` as in `glob`."},
 	{"group", OPTION_OTHER, NULL, NULL, groups, .example = "scripting", FIELD(filter_rule, groups), .parse = parse_words,
-		.sentence = "Group that a command of the stream belongs to."},
+	 .sentence = "Group that a command of the stream belongs to."},
 };
 
 static const struct option_row rename_rows[] = {
-	{"database", OPTION_OTHER, "number, range or list of them", NULL, .example = "3", FIELD(rename_rule, databases), .max = DATABASES_MAX - 1,
-		.parse = parse_numbers, .sentence = "Only keys of this database of the source."},
+	{"database", OPTION_OTHER, "number, range or list of them", NULL, .example = "3", FIELD(rename_rule, databases),
+	 .max = DATABASES_MAX - 1, .parse = parse_numbers, .sentence = "Only keys of this database of the source."},
 	{"prefix", OPTION_OTHER, "text", NULL, .example = "\"user:\"", FIELD(rename_rule, prefix), .parse = parse_text,
-		.sentence = "How the key begins; this is replaced. Empty for all keys: `to` is put in front."},
-	{"match", OPTION_OTHER, "regular expression", NULL, .example = "\"^user:(.*)$\"", FIELD(rename_rule, match), .parse = parse_regex,
-		.sentence = "A regular expression (PCRE2, over bytes) found in the key; what it matches is replaced."},
+	 .sentence = "How the key begins; this is replaced. Empty for all keys: `to` is put in front."},
+	{"match", OPTION_OTHER, "regular expression", NULL, .example = "\"^user:(.*)$\"", FIELD(rename_rule, match),
+	 .parse = parse_regex,
+	 .sentence = "A regular expression (PCRE2, over bytes) found in the key; what it matches is replaced."},
 	{"to", OPTION_OTHER, "text", NULL, .example = "\"u:$1\"", FIELD(rename_rule, to), .parse = parse_text,
-		.sentence = "What comes in its place: `$1` and `${name}` are groups of `match`, `$0` all of it, `${db}` is the source's database number, "
-			"`$$` a dollar sign."},
+	 .sentence = "What comes in its place: `$1` and `${name}` are groups of `match`, `$0` all of it, `${db}` is the source's "
+		     "database number, "
+		     "`$$` a dollar sign."},
 };
 
 static const struct option_row expiry_rows[] = {
 	CONDITION_ROWS(expiry_rule),
-	{"set", OPTION_DURATION, "duration", NULL, .example = "1h", FIELD(expiry_rule, set_ms), .min = 1, .max = 3650ULL * 86400000,
-		.sentence = "Every time to live that the source gives becomes this one."},
-	{"drop", OPTION_BOOL, NULL, NULL, booleans, .example = "true", FIELD(expiry_rule, drop), .sentence = "Keys do not expire at the target by themselves."},
+	{"set", OPTION_DURATION, "duration", NULL, .example = "1h", FIELD(expiry_rule, set_ms), .min = 1,
+	 .max = 3650ULL * 86400000, .sentence = "Every time to live that the source gives becomes this one."},
+	{"drop", OPTION_BOOL, NULL, NULL, booleans, .example = "true", FIELD(expiry_rule, drop),
+	 .sentence = "Keys do not expire at the target by themselves."},
 	{"scale", OPTION_OTHER, "factor", NULL, .example = "1.5", FIELD(expiry_rule, scale), .parse = parse_scale,
-		.sentence = "The time that is left is multiplied by this."},
+	 .sentence = "The time that is left is multiplied by this."},
 };
 
 const struct option_table filter_rule_table = {filter_rows, sizeof(filter_rows) / sizeof(filter_rows[0])};
@@ -280,8 +321,10 @@ static bool template_is_good(const struct rename_rule *rule, struct error *error
 	if (bad) {
 		char quoted[64];
 
-		error_set(error, ERROR_USAGE, "its template has %s, which %s", slice_quote(slice_of_string(bad), quoted, sizeof(quoted)),
-			  rule->match ? "is no group of the regular expression" : "only a regular expression ('match') could fill");
+		error_set(error, ERROR_USAGE, "its template has %s, which %s",
+			  slice_quote(slice_of_string(bad), quoted, sizeof(quoted)),
+			  rule->match ? "is no group of the regular expression"
+				      : "only a regular expression ('match') could fill");
 		error_hint(error, "groups are $1 or ${name}, the database is ${db}, a dollar sign is $$");
 	}
 	return !bad;
@@ -292,8 +335,9 @@ bool rename_rule_check(const void *item, struct error *error)
 	const struct rename_rule *rule = item;
 
 	if (!rule->prefix == !rule->match) {
-		error_set(error, ERROR_USAGE, rule->prefix ? "'prefix' and 'match' are two ways to say which keys are meant: give one of them"
-							   : "either 'prefix' or 'match' is needed: which keys are meant");
+		error_set(error, ERROR_USAGE,
+			  rule->prefix ? "'prefix' and 'match' are two ways to say which keys are meant: give one of them"
+				       : "either 'prefix' or 'match' is needed: which keys are meant");
 		return false;
 	}
 	if (!rule->to) {
@@ -310,7 +354,8 @@ bool expiry_rule_check(const void *item, struct error *error)
 
 	if (given == 1)
 		return true;
-	error_set(error, ERROR_USAGE, "%s of 'set', 'drop' and 'scale' is needed, not %s", "exactly one", given ? "several" : "none");
+	error_set(error, ERROR_USAGE, "%s of 'set', 'drop' and 'scale' is needed, not %s", "exactly one",
+		  given ? "several" : "none");
 	return false;
 }
 

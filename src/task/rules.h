@@ -24,7 +24,7 @@ struct key_conditions {
 	uint64_t *databases; /* bit set: meant; NULL: any */
 	uint64_t *slots;     /* likewise */
 	struct text_list keys, prefixes, globs, regexes;
-	uint32_t types;      /* bits 1 << enum value_type; 0: any */
+	uint32_t types; /* bits 1 << enum value_type; 0: any */
 };
 
 struct filter_rule {
@@ -44,7 +44,7 @@ struct expiry_rule {
 	struct key_conditions where;
 	uint64_t set_ms; /* 0: not set */
 	bool drop;
-	double scale;    /* 0: not set */
+	double scale; /* 0: not set */
 };
 
 static inline bool number_set_has(const uint64_t *set, uint32_t number)

@@ -6,6 +6,7 @@
  *     rediss, valkeys          TLS
  *     redis-sentinel           Sentinels; the path is the master's name (rediss-sentinel: TLS to Sentinels and servers)
  *     unix                     unix://[user:password@]/path/of.sock
+ *     rdb, aof                 files, of a source: rdb:///path/dump.rdb, aof:///path/appendonlydir
  *
  * User, password, path and option values are percent-encoded. A lone part before '@' is the password, as for redis-cli.
  * Nothing of a URL is shown in an error but its hosts and options: the rest may be a password. */
@@ -18,12 +19,13 @@
 struct scheme {
 	const char *name;
 	bool tls, sentinel, unix_socket;
+	enum deployment_mode files; /* MODE_RDB, MODE_AOF; or MODE_AUTO: it names a server */
 };
 
 static const struct scheme schemes[] = {
-	{"redis", false, false, false}, {"rediss", true, false, false},
-	{"valkey", false, false, false}, {"valkeys", true, false, false},
-	{"redis-sentinel", false, true, false}, {"rediss-sentinel", true, true, false}, {"unix", false, false, true},
+	{.name = "redis"}, {.name = "rediss", .tls = true}, {.name = "valkey"}, {.name = "valkeys", .tls = true},
+	{.name = "redis-sentinel", .sentinel = true}, {.name = "rediss-sentinel", .tls = true, .sentinel = true},
+	{.name = "unix", .unix_socket = true}, {.name = "rdb", .files = MODE_RDB}, {.name = "aof", .files = MODE_AOF},
 };
 
 #define HOSTS_MAX 64
@@ -146,13 +148,13 @@ static bool parse_scheme(struct url *url, struct slice *rest, struct error *erro
 		if (slice_equal_nocase(name, slice_of_string(schemes[i].name))) {
 			url->scheme = &schemes[i];
 			url->is_path = schemes[i].unix_socket;
-			url->mode = schemes[i].sentinel ? MODE_SENTINEL : MODE_AUTO;
+			url->mode = schemes[i].sentinel ? MODE_SENTINEL : schemes[i].files;
 			*rest = after(*rest, name.len + 3);
 			return true;
 		}
 	}
 	error_set(error, ERROR_USAGE, "the scheme before '://' is none of redis, rediss, valkey, valkeys, redis-sentinel, "
-		"rediss-sentinel, unix");
+		"rediss-sentinel, unix, rdb, aof");
 	error_hint(error, "for example redis://host:6379, or rediss://host:6379 for TLS");
 	return false;
 }
@@ -287,6 +289,22 @@ static bool parse_unix(struct url *url, struct slice rest, struct error *error)
 	return rest.len == 0 || parse_query(url, after(rest, 1), error);
 }
 
+/* rest begins behind the scheme. A path alone, absolute, so that what looks like a host is not taken for a folder. */
+static bool parse_files(struct url *url, struct slice rest, struct error *error)
+{
+	if (rest.len < 2 || rest.data[0] != '/') {
+		error_set(error, ERROR_USAGE, "the path of a file is absolute");
+		error_hint(error, "for example %s", url->scheme->files == MODE_RDB ? "rdb:///backup/dump.rdb" : "aof:///var/lib/redis/appendonlydir");
+		return false;
+	}
+	if (memchr(rest.data, '?', rest.len) || memchr(rest.data, '#', rest.len)) {
+		error_set(error, ERROR_USAGE, "files have no options");
+		error_hint(error, "a '?' in a path is written %%3F, a '#' %%23");
+		return false;
+	}
+	return decode_into(rest, &url->path, "path", error);
+}
+
 static bool parse_url(struct url *url, struct slice rest, struct error *error)
 {
 	struct slice authority, path;
@@ -298,6 +316,8 @@ static bool parse_url(struct url *url, struct slice rest, struct error *error)
 		return false;
 	if (url->is_path)
 		return parse_unix(url, rest, error);
+	if (url->scheme->files)
+		return parse_files(url, rest, error);
 	authority = take_until(&rest, "/?#");
 	if (rest.len && memchr(rest.data, '@', rest.len)) {
 		/* Most likely a password with a '/'. Read on, its first half would pass for a host, and be shown. */
@@ -340,6 +360,13 @@ static bool check(const struct url *url, bool is_source, uint64_t *ret_database,
 {
 	uint64_t database = 0;
 
+	if (url->scheme->files) {
+		if (is_source)
+			return true;
+		error_set(error, ERROR_USAGE, "this version does not write files yet: rdb and aof are for a source");
+		error_hint(error, "name a server, for example redis://host:6379");
+		return false;
+	}
 	if (url->wants_tls && !url->scheme->tls) {
 		error_set(error, ERROR_USAGE, "ca, cert, key and insecure are options of TLS, which this URL does not ask for");
 		error_hint(error, "write rediss:// for TLS");
@@ -397,6 +424,10 @@ static void apply(struct url *url, struct deployment_options *side)
 	side->addresses = url->addresses;
 	url->addresses = addresses;
 	side->address_count = url->address_count;
+	free(side->path);
+	side->path = NULL;
+	if (url->scheme->files)
+		swap_text(&side->path, &url->path);
 	if (url->username)
 		swap_text(&side->credentials.username, &url->username);
 	if (url->password)
@@ -435,7 +466,7 @@ bool task_options_set_url(struct task_options *options, bool is_source, const ch
 		return false;
 	}
 	/* A number in the path selects that database; none leaves the selection as it is. */
-	if (is_source && url.path && url.mode != MODE_SENTINEL) {
+	if (is_source && url.path && url.mode != MODE_SENTINEL && !url.scheme->files) {
 		memset(options->databases, 0, sizeof(options->databases));
 		options->databases[database / 64] |= 1ULL << (database % 64);
 		options->all_databases = false;

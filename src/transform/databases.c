@@ -3,7 +3,9 @@
  * Their arguments are numbers of the source. What they mean at the target depends on what is copied of each database and where it goes. */
 #include "transform/stage.h"
 
-#define HINT_FLUSH "Empty the target by hand and start anew with an empty work directory; or leave the command out (filter.block: [{command: \"flush*\"}])"
+#define HINT_FLUSH                                                                                                               \
+	"Empty the target by hand and start anew with an empty work directory; or leave the command out (filter.block: "         \
+	"[{command: \"flush*\"}])"
 #define HINT_MIXED "Choose all of these databases and keys, or none"
 
 static bool number_of(struct slice text, uint32_t *ret)
@@ -28,7 +30,8 @@ static bool shares_target(struct transform *transform, const struct event *event
 	uint32_t target = task_options_database_of(transform->options, db);
 
 	for (uint32_t other = 0; transform->options->database_map && other < DATABASES_MAX; other++)
-		if (other != db && task_options_database_of(transform->options, other) == target && whole(transform, event, other) != ANSWER_NO)
+		if (other != db && task_options_database_of(transform->options, other) == target &&
+		    whole(transform, event, other) != ANSWER_NO)
 			return true;
 	return false;
 }
@@ -42,7 +45,9 @@ static enum transform_outcome flush_one(struct transform *transform, const struc
 	if (answer != ANSWER_YES)
 		return stage_refuse(event, error, "it clears a database of which only some keys are selected", HINT_FLUSH);
 	if (shares_target(transform, event, event->db))
-		return stage_refuse(event, error, "it clears one of several databases that target.database_map brings together in one", HINT_FLUSH);
+		return stage_refuse(event, error,
+				    "it clears one of several databases that target.database_map brings together in one",
+				    HINT_FLUSH);
 	event_list_add(&transform->made, event)->db = task_options_database_of(transform->options, event->db);
 	return TRANSFORM_CHANGED;
 }
@@ -52,7 +57,8 @@ static enum transform_outcome flush_all(struct transform *transform, const struc
 {
 	const struct database_map *map = transform->options->database_map;
 	bool all = !map && !selection_asks_database(transform->selection);
-	uint32_t limit = transform->target.databases && transform->target.databases < DATABASES_MAX ? transform->target.databases : DATABASES_MAX;
+	uint32_t limit = transform->target.databases && transform->target.databases < DATABASES_MAX ? transform->target.databases
+												    : DATABASES_MAX;
 	uint64_t cleared[DATABASES_MAX / 64] = {0};
 	uint32_t beyond = 0;
 
@@ -72,8 +78,10 @@ static enum transform_outcome flush_all(struct transform *transform, const struc
 	if (all)
 		return number_set_has(cleared, 0) ? TRANSFORM_SAME : TRANSFORM_DROPPED;
 	if (beyond > 0 && transform->target.databases == 0)
-		return stage_refuse(event, error, "it clears every database, and how many the target has is not known (CONFIG GET databases is denied)",
-				    "Choose the databases by number: source.databases: [0, 1]");
+		return stage_refuse(
+			event, error,
+			"it clears every database, and how many the target has is not known (CONFIG GET databases is denied)",
+			"Choose the databases by number: source.databases: [0, 1]");
 	for (uint32_t db = 0; db < limit; db++) {
 		struct slice *argv;
 
@@ -105,8 +113,9 @@ static enum transform_outcome swap(struct transform *transform, const struct eve
 	if (of_a != of_b || (of_a != ANSWER_YES && selection_asks_database(transform->selection)))
 		return stage_refuse(event, error, "it touches databases of which not the same is selected", HINT_MIXED);
 	if (transform->renamer && renamer_asks_database(transform->renamer))
-		return stage_refuse(event, error, "it exchanges databases whose keys have names by their database",
-				    "Rename without 'database' and ${db}, or leave the command out (filter.block: [{command: swapdb}])");
+		return stage_refuse(
+			event, error, "it exchanges databases whose keys have names by their database",
+			"Rename without 'database' and ${db}, or leave the command out (filter.block: [{command: swapdb}])");
 	if (!options->database_map)
 		return TRANSFORM_SAME;
 	to_a = task_options_database_of(options, a);
@@ -114,7 +123,9 @@ static enum transform_outcome swap(struct transform *transform, const struct eve
 	if (to_a == to_b)
 		return TRANSFORM_DROPPED; /* all of it is in one database, before and after */
 	if (shares_target(transform, event, a) || shares_target(transform, event, b))
-		return stage_refuse(event, error, "it exchanges databases of which one is brought together with others by target.database_map", HINT_MIXED);
+		return stage_refuse(event, error,
+				    "it exchanges databases of which one is brought together with others by target.database_map",
+				    HINT_MIXED);
 	argv = stage_arguments(transform, 3);
 	argv[0] = event->argv[0];
 	argv[1] = arena_number(&transform->arena, to_a);
@@ -143,14 +154,16 @@ static bool move_parse(const struct event *event, struct move *ret)
 	for (uint32_t i = 3; move.copy && i < event->argc; i++) {
 		if (slice_equal_nocase(event->argv[i], SLICE("REPLACE")))
 			move.replace = true;
-		else if (!slice_equal_nocase(event->argv[i], SLICE("DB")) || ++i == event->argc || !number_of(event->argv[i], &move.db))
+		else if (!slice_equal_nocase(event->argv[i], SLICE("DB")) || ++i == event->argc ||
+			 !number_of(event->argv[i], &move.db))
 			return false;
 	}
 	*ret = move;
 	return true;
 }
 
-static enum transform_outcome move_whole(struct transform *transform, const struct event *event, const struct move *move, struct error *error)
+static enum transform_outcome move_whole(struct transform *transform, const struct event *event, const struct move *move,
+					 struct error *error)
 {
 	uint32_t from_db = task_options_database_of(transform->options, event->db);
 	uint32_t to_db = task_options_database_of(transform->options, move->db);
@@ -206,7 +219,8 @@ static enum transform_outcome move_key(struct transform *transform, const struct
 	return TRANSFORM_CHANGED;
 }
 
-enum transform_outcome databases_handle(struct transform *transform, const struct event *event, bool *ret_handled, struct error *error)
+enum transform_outcome databases_handle(struct transform *transform, const struct event *event, bool *ret_handled,
+					struct error *error)
 {
 	*ret_handled = event->info && effect_of(&transform->effects, event->info) == EFFECT_DATABASES;
 	if (!*ret_handled)

@@ -79,9 +79,15 @@ static const struct {
 	enum form form;
 	enum time_kind kind;
 } timed[] = {
-	{"expire", FORM_EXPIRE, TIME_SECONDS}, {"pexpire", FORM_EXPIRE, TIME_MS}, {"expireat", FORM_EXPIRE, TIME_AT_SECONDS},
-	{"pexpireat", FORM_EXPIRE, TIME_AT_MS}, {"setex", FORM_SETEX, TIME_SECONDS}, {"psetex", FORM_SETEX, TIME_MS},
-	{"set", FORM_OPTION, TIME_NONE}, {"getex", FORM_GETEX, TIME_NONE}, {"restore", FORM_RESTORE, TIME_MS},
+	{"expire", FORM_EXPIRE, TIME_SECONDS},
+	{"pexpire", FORM_EXPIRE, TIME_MS},
+	{"expireat", FORM_EXPIRE, TIME_AT_SECONDS},
+	{"pexpireat", FORM_EXPIRE, TIME_AT_MS},
+	{"setex", FORM_SETEX, TIME_SECONDS},
+	{"psetex", FORM_SETEX, TIME_MS},
+	{"set", FORM_OPTION, TIME_NONE},
+	{"getex", FORM_GETEX, TIME_NONE},
+	{"restore", FORM_RESTORE, TIME_MS},
 	{"restore-asking", FORM_RESTORE, TIME_MS},
 };
 
@@ -156,19 +162,16 @@ static enum expiry_outcome drop_time(const struct place *place, struct event *ev
 	uint32_t first = place->form == FORM_OPTION ? place->at - 1 : place->at;
 
 	switch (place->form) {
-	case FORM_RESTORE:
-		argv[place->at] = SLICE("0");
-		break;
+	case FORM_RESTORE: argv[place->at] = SLICE("0"); break;
 	case FORM_SETEX:
 		argv[0] = SLICE("SET");
 		event->info = NULL; /* the caller looks it up */
-		/* fall through */
+				    /* fall through */
 	case FORM_OPTION:
 		memmove(&argv[first], &argv[place->at + 1], (event->argc - place->at - 1) * sizeof(*argv));
 		event->argc -= place->at + 1 - first;
 		break;
-	default: /* EXPIRE, GETEX: all that it does */
-		return EXPIRY_DROPPED;
+	default: /* EXPIRE, GETEX: all that it does */ return EXPIRY_DROPPED;
 	}
 	event->argv = argv;
 	return EXPIRY_CHANGED;

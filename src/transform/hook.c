@@ -137,8 +137,9 @@ static void take_key(lua_State *lua, struct call *call, int table, struct event 
 /* They make up the stream itself, and a script that made them up would break it. */
 static bool is_forbidden(struct slice name)
 {
-	static const char *const names[] = {"multi", "exec", "discard", "select", "watch", "asking", "auth", "hello", "reset", "quit", "subscribe",
-		"psubscribe", "monitor", "client", "replconf", "psync", "sync"};
+	static const char *const names[] = {"multi",   "exec",   "discard",  "select", "watch",     "asking",
+					    "auth",    "hello",  "reset",    "quit",   "subscribe", "psubscribe",
+					    "monitor", "client", "replconf", "psync",  "sync"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (slice_equal_nocase(name, slice_of_string(names[i])))
@@ -156,7 +157,8 @@ static void take_arguments(lua_State *lua, struct call *call, int table, struct 
 		luaL_error(lua, "argv of the event it returned is a %s, not a list", luaL_typename(lua, -1));
 	count = lua_rawlen(lua, -1);
 	if (count == 0 || count > ARGUMENTS_MAX)
-		luaL_error(lua, "argv of the event it returned has %d texts", (int)(count > ARGUMENTS_MAX ? ARGUMENTS_MAX + 1 : 0));
+		luaL_error(lua, "argv of the event it returned has %d texts",
+			   (int)(count > ARGUMENTS_MAX ? ARGUMENTS_MAX + 1 : 0));
 	event->argc = (uint32_t)count;
 	event->argv = arena_take(call->arena, count * sizeof(*event->argv));
 	for (uint32_t i = 0; i < event->argc; i++) {
@@ -166,8 +168,8 @@ static void take_arguments(lua_State *lua, struct call *call, int table, struct 
 	}
 	lua_pop(lua, 1);
 	if (is_forbidden(event->argv[0]))
-		luaL_error(lua, "it returned %s, which no script may make", (const char *)lua_pushlstring(lua, (const char *)event->argv[0].data,
-														event->argv[0].len));
+		luaL_error(lua, "it returned %s, which no script may make",
+			   (const char *)lua_pushlstring(lua, (const char *)event->argv[0].data, event->argv[0].len));
 	event->raw = (struct slice){0};
 	event->info = command_lookup(event->argc, event->argv);
 	event->key = (struct slice){0};
@@ -202,7 +204,8 @@ static void take_result(lua_State *lua, struct call *call)
 	if (lua_isboolean(lua, table))
 		return;
 	if (!lua_istable(lua, table))
-		luaL_error(lua, "it returned a %s: an event, a list of events, true or false are understood", luaL_typename(lua, table));
+		luaL_error(lua, "it returned a %s: an event, a list of events, true or false are understood",
+			   luaL_typename(lua, table));
 	lua_getfield(lua, table, "db");
 	if (!lua_isnil(lua, -1)) {
 		take_event(lua, call, table);
@@ -238,8 +241,11 @@ static void remove_global(lua_State *lua, const char *library, const char *name)
 
 static int protected_load(lua_State *lua)
 {
-	static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base}, {LUA_STRLIBNAME, luaopen_string}, {LUA_TABLIBNAME, luaopen_table},
-		{LUA_MATHLIBNAME, luaopen_math}, {LUA_UTF8LIBNAME, luaopen_utf8}};
+	static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},
+					     {LUA_STRLIBNAME, luaopen_string},
+					     {LUA_TABLIBNAME, luaopen_table},
+					     {LUA_MATHLIBNAME, luaopen_math},
+					     {LUA_UTF8LIBNAME, luaopen_utf8}};
 	static const char *const outside[] = {"dofile", "loadfile", "load", "print", "collectgarbage", "warn"};
 	const struct task_options *options = lua_touserdata(lua, 1);
 	const char *name = "=lua.script";
@@ -256,7 +262,8 @@ static int protected_load(lua_State *lua)
 		return lua_error(lua);
 	lua_call(lua, 0, 1);
 	if (!lua_isfunction(lua, -1))
-		return luaL_error(lua, "lua.script returns a %s: it has to end with `return function(event) ... end`", luaL_typename(lua, -1));
+		return luaL_error(lua, "lua.script returns a %s: it has to end with `return function(event) ... end`",
+				  luaL_typename(lua, -1));
 	return 1;
 }
 
@@ -304,7 +311,8 @@ void hook_free(struct hook *hook)
 	free(hook);
 }
 
-enum hook_outcome hook_call(struct hook *hook, const struct event *event, struct arena *arena, struct event_list *out, struct error *error)
+enum hook_outcome hook_call(struct hook *hook, const struct event *event, struct arena *arena, struct event_list *out,
+			    struct error *error)
 {
 	struct call call = {hook, event, arena, out, HOOK_SAME};
 	char key[160], place[EVENT_PLACE_MAX];
@@ -316,10 +324,11 @@ enum hook_outcome hook_call(struct hook *hook, const struct event *event, struct
 	status = lua_pcall(hook->lua, 1, 0, 0);
 	if (status == LUA_OK)
 		return call.outcome;
-	error_set(error, ERROR_CONFLICT, "the Lua script fails at %s%.*s key %s (database %u, %s): %.300s", event->kind == EVENT_KEY ? "the" : "",
+	error_set(error, ERROR_CONFLICT, "the Lua script fails at %s%.*s key %s (database %u, %s): %.300s",
+		  event->kind == EVENT_KEY ? "the" : "",
 		  (int)(event->kind != EVENT_KEY ? event->argv[0].len > 64 ? 64 : event->argv[0].len : 0),
-		  event->kind != EVENT_KEY ? (const char *)event->argv[0].data : "", slice_quote(event->key, key, sizeof(key)), event->db,
-		  event_place(event, place), message(hook->lua, status));
+		  event->kind != EVENT_KEY ? (const char *)event->argv[0].data : "", slice_quote(event->key, key, sizeof(key)),
+		  event->db, event_place(event, place), message(hook->lua, status));
 	error_hint(error, "Mend the script, raise lua.steps or lua.memory, or set on_conflict: skip");
 	lua_settop(hook->lua, 0);
 	return HOOK_FAILED;

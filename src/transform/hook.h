@@ -28,6 +28,7 @@ void hook_free(struct hook *hook);
 
 enum hook_outcome { HOOK_SAME, HOOK_CHANGED, HOOK_FAILED };
 /* CHANGED: what was returned is added to `out` (nothing: dropped). FAILED: ERROR_CONFLICT says what, where in the script and at which event. */
-enum hook_outcome hook_call(struct hook *hook, const struct event *event, struct arena *arena, struct event_list *out, struct error *error);
+enum hook_outcome hook_call(struct hook *hook, const struct event *event, struct arena *arena, struct event_list *out,
+			    struct error *error);
 
 #endif

@@ -28,8 +28,8 @@ uint32_t value_type_bits(uint8_t rdb_type)
 	static const struct {
 		const char *name;
 		enum value_type type;
-	} names[] = {{"string", VALUE_STRING}, {"list", VALUE_LIST}, {"set", VALUE_SET}, {"zset", VALUE_ZSET},
-		     {"hash", VALUE_HASH}, {"stream", VALUE_STREAM}, {"module", VALUE_MODULE}};
+	} names[] = {{"string", VALUE_STRING}, {"list", VALUE_LIST},     {"set", VALUE_SET},      {"zset", VALUE_ZSET},
+		     {"hash", VALUE_HASH},     {"stream", VALUE_STREAM}, {"module", VALUE_MODULE}};
 	/* Numbers that mean different things in files of Redis and of Valkey are not shared by types that both can read. */
 	const char *name = rdb_type_name(rdb_type, false) ? rdb_type_name(rdb_type, false) : rdb_type_name(rdb_type, true);
 
@@ -44,7 +44,8 @@ static uint32_t types_of_key(const struct event *event, enum effect effect, uint
 {
 	uint32_t types = types_of(event);
 
-	if (effect == EFFECT_OVERWRITE && event->info->group == COMMAND_GROUP_GENERIC && event->argc > 3 && event->argv[3].len > 0)
+	if (effect == EFFECT_OVERWRITE && event->info->group == COMMAND_GROUP_GENERIC && event->argc > 3 &&
+	    event->argv[3].len > 0)
 		return value_type_bits(event->argv[3].data[0]);
 	if (effect == EFFECT_STORE_LAST && last && number > 0 && event->info->group == COMMAND_GROUP_GENERIC)
 		return TYPE_BIT(VALUE_LIST);
@@ -95,8 +96,11 @@ static bool ask_all(struct transform *transform, const struct event *event, enum
 		if (use->answer == ANSWER_MAYBE && harmless)
 			use->answer = ANSWER_YES;
 		if (use->answer == ANSWER_MAYBE) {
-			stage_refuse(event, error, "whether it concerns what is selected depends on a value's type, which the stream does not tell",
-				     "Select by key names instead of types; or leave the command out (filter.block: [{command: ...}])");
+			stage_refuse(
+				event, error,
+				"whether it concerns what is selected depends on a value's type, which the stream does not tell",
+				"Select by key names instead of types; or leave the command out (filter.block: [{command: "
+				"...}])");
 			return false;
 		}
 		if (use->answer == ANSWER_NO && overwrites(effect, event, i, last))
@@ -134,7 +138,8 @@ static void keep_selected(struct transform *transform, const struct event *event
 	stage_add_command(transform, event, event->db, argc, argv);
 }
 
-static void replace(struct transform *transform, const struct event *event, const char *name, struct slice key, const struct slice *member)
+static void replace(struct transform *transform, const struct event *event, const char *name, struct slice key,
+		    const struct slice *member)
 {
 	struct slice *argv = stage_arguments(transform, 3);
 
@@ -157,7 +162,8 @@ static enum transform_outcome made_or_dropped(const struct transform *transform)
 }
 
 /* Some keys are selected, others not. */
-static enum transform_outcome select_part(struct transform *transform, const struct event *event, enum effect effect, struct error *error)
+static enum transform_outcome select_part(struct transform *transform, const struct event *event, enum effect effect,
+					  struct error *error)
 {
 	const struct key_use *first = &transform->uses[0], *last = &transform->uses[transform->use_count - 1];
 	bool from = first->answer == ANSWER_YES, to = last->answer == ANSWER_YES;
@@ -191,10 +197,11 @@ static enum transform_outcome select_part(struct transform *transform, const str
 			break;
 		replace(transform, event, pop_of(event), event->argv[first->index], NULL);
 		return TRANSFORM_CHANGED;
-	default:
-		return stage_refuse(event, error, "of its keys only some are selected, and it cannot be cut down to them", HINT);
+	default: return stage_refuse(event, error, "of its keys only some are selected, and it cannot be cut down to them", HINT);
 	}
-	return stage_refuse(event, error, "it writes to a key that is selected what it takes from one that is not, so the target cannot do it", HINT);
+	return stage_refuse(event, error,
+			    "it writes to a key that is selected what it takes from one that is not, so the target cannot do it",
+			    HINT);
 }
 
 /* SORT k BY w_* GET o_*: keys that are named by the data. */
@@ -215,12 +222,14 @@ static enum transform_outcome select_keyless(struct transform *transform, const 
 	enum answer answer;
 
 	if (script && transform_needs_keys(transform))
-		return stage_refuse(event, error, "a script that names no keys may write any, so what of it is selected cannot be told",
+		return stage_refuse(event, error,
+				    "a script that names no keys may write any, so what of it is selected cannot be told",
 				    "Scripts have to name their keys; or leave them out (filter.block: [{group: scripting}])");
 	if (script)
 		answer = stage_ask(transform, event, event->db, (struct slice){0}, TYPES_ALL);
 	else
-		answer = selection_of_keyless(transform->selection, event->info, event->argv[0], event->argc > 1 ? event->argv[1] : SLICE(""));
+		answer = selection_of_keyless(transform->selection, event->info, event->argv[0],
+					      event->argc > 1 ? event->argv[1] : SLICE(""));
 	return answer == ANSWER_YES ? TRANSFORM_SAME : TRANSFORM_DROPPED;
 }
 
@@ -242,8 +251,9 @@ enum transform_outcome partial_select(struct transform *transform, const struct 
 			return TRANSFORM_DROPPED;
 		if (!transform_needs_keys(transform) && answer == ANSWER_YES)
 			return TRANSFORM_SAME;
-		return stage_refuse(event, error, "its keys are not known, and what is selected or renamed depends on them",
-				    "Leave the command out (filter.block: [{command: ...}]), or select and rename nothing by key");
+		return stage_refuse(
+			event, error, "its keys are not known, and what is selected or renamed depends on them",
+			"Leave the command out (filter.block: [{command: ...}]), or select and rename nothing by key");
 	}
 	if (!ask_all(transform, event, effect, error))
 		return TRANSFORM_REFUSED;
@@ -254,6 +264,8 @@ enum transform_outcome partial_select(struct transform *transform, const struct 
 		return made_or_dropped(transform);
 	}
 	if (transform_needs_keys(transform) && reads_by_pattern(event))
-		return stage_refuse(event, error, "it reads keys that are named by the data (BY, GET), so whether they are selected cannot be told", HINT);
+		return stage_refuse(
+			event, error,
+			"it reads keys that are named by the data (BY, GET), so whether they are selected cannot be told", HINT);
 	return selected == transform->use_count ? TRANSFORM_SAME : select_part(transform, event, effect, error);
 }

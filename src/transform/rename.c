@@ -41,7 +41,8 @@ static size_t dollar_parse(const struct rule *rule, const char *at, struct part 
 		*ret = (struct part){.kind = PART_DATABASE};
 	else
 		*ret = (struct part){.kind = PART_GROUP,
-				     .group = slice_to_uint64(name, &number) ? (uint32_t)number : pattern_group_named(rule->match, name)};
+				     .group = slice_to_uint64(name, &number) ? (uint32_t)number
+									     : pattern_group_named(rule->match, name)};
 	return end ? (size_t)(end - at) + 1 : 2;
 }
 

@@ -146,7 +146,8 @@ enum answer selection_of_snapshot_key(struct selection *selection, const struct 
 	return answer_and(allowed, answer_not(any_key_rule(&selection->block, subject)));
 }
 
-static enum answer any_rule(struct rules *rules, const struct subject *subject, const struct command_info *info, struct slice name, struct slice sub)
+static enum answer any_rule(struct rules *rules, const struct subject *subject, const struct command_info *info,
+			    struct slice name, struct slice sub)
 {
 	enum answer answer = ANSWER_NO;
 
@@ -159,8 +160,8 @@ static enum answer any_rule(struct rules *rules, const struct subject *subject, 
 	return answer;
 }
 
-enum answer selection_of_command_key(struct selection *selection, const struct subject *subject, const struct command_info *info, struct slice name,
-				     struct slice sub)
+enum answer selection_of_command_key(struct selection *selection, const struct subject *subject, const struct command_info *info,
+				     struct slice name, struct slice sub)
 {
 	enum answer allowed;
 
@@ -180,7 +181,8 @@ static bool any_names(const struct rules *rules, const struct command_info *info
 	return false;
 }
 
-enum answer selection_of_keyless(struct selection *selection, const struct command_info *info, struct slice name, struct slice sub)
+enum answer selection_of_keyless(struct selection *selection, const struct command_info *info, struct slice name,
+				 struct slice sub)
 {
 	if (selection->allow.any_of_commands && !any_names(&selection->allow, info, name, sub))
 		return ANSWER_NO;

@@ -33,9 +33,10 @@ bool selection_asks_database(const struct selection *selection);
 /* A key of the snapshot. */
 enum answer selection_of_snapshot_key(struct selection *selection, const struct subject *subject);
 /* One key of a command; subject.key.data NULL: of whatever key. */
-enum answer selection_of_command_key(struct selection *selection, const struct subject *subject, const struct command_info *info, struct slice name,
-				     struct slice sub);
+enum answer selection_of_command_key(struct selection *selection, const struct subject *subject, const struct command_info *info,
+				     struct slice name, struct slice sub);
 /* A command without keys that belongs to no database. */
-enum answer selection_of_keyless(struct selection *selection, const struct command_info *info, struct slice name, struct slice sub);
+enum answer selection_of_keyless(struct selection *selection, const struct command_info *info, struct slice name,
+				 struct slice sub);
 
 #endif

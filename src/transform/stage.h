@@ -32,10 +32,10 @@ struct transform {
 	struct effects effects;
 	struct arena arena;
 	struct event_list made, hooked;
-	struct key_use *uses;    /* of the command at hand */
+	struct key_use *uses; /* of the command at hand */
 	uint32_t use_count, use_room;
-	bool active;             /* anything at all to do */
-	bool selects;            /* anything to do for the selection */
+	bool active;  /* anything at all to do */
+	bool selects; /* anything to do for the selection */
 };
 
 /* A copy of the event, in the list. Valid until the next one is added. */
@@ -48,18 +48,21 @@ struct slice *stage_arguments(struct transform *transform, uint32_t count);
 enum transform_outcome stage_refuse(const struct event *event, struct error *error, const char *why, const char *hint);
 enum transform_outcome stage_undecided(const struct event *event, struct error *error);
 
-static inline enum answer stage_ask(struct transform *transform, const struct event *event, uint32_t db, struct slice key, uint32_t types)
+static inline enum answer stage_ask(struct transform *transform, const struct event *event, uint32_t db, struct slice key,
+				    uint32_t types)
 {
 	struct subject subject = {db, key, types};
 
-	return selection_of_command_key(transform->selection, &subject, event->info, event->argv[0], event->argc > 1 ? event->argv[1] : SLICE(""));
+	return selection_of_command_key(transform->selection, &subject, event->info, event->argv[0],
+					event->argc > 1 ? event->argv[1] : SLICE(""));
 }
 
 /* partial.c: selection of a command. SAME: whole, as it is. CHANGED: transform->made has what is left, still under the source's names and databases. */
 enum transform_outcome partial_select(struct transform *transform, const struct event *in, struct error *error);
 /* databases.c: commands that name or concern databases, from selection to mapping in one. CHANGED: transform->made is ready for the script.
  * `ret_handled` false: it is none of these. */
-enum transform_outcome databases_handle(struct transform *transform, const struct event *in, bool *ret_handled, struct error *error);
+enum transform_outcome databases_handle(struct transform *transform, const struct event *in, bool *ret_handled,
+					struct error *error);
 
 /* The bits of an RDB value type; all of them where it is not known. */
 uint32_t value_type_bits(uint8_t rdb_type);

@@ -48,9 +48,9 @@ enum transform_outcome stage_refuse(const struct event *event, struct error *err
 	char key[160], place[EVENT_PLACE_MAX];
 	struct slice name = event->kind == EVENT_COMMAND ? event->argv[0] : SLICE("the snapshot's value");
 
-	error_set(error, ERROR_CONFLICT, "%.*s%s%s (database %u, %s): %s", (int)(name.len > 64 ? 64 : name.len), (const char *)name.data,
-		  event->key.data ? " of key " : "", event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->db,
-		  event_place(event, place), why);
+	error_set(error, ERROR_CONFLICT, "%.*s%s%s (database %u, %s): %s", (int)(name.len > 64 ? 64 : name.len),
+		  (const char *)name.data, event->key.data ? " of key " : "",
+		  event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->db, event_place(event, place), why);
 	error_hint(error, "%s", hint);
 	return TRANSFORM_REFUSED;
 }
@@ -80,7 +80,8 @@ static void rename_argument(void *owner, uint32_t index)
 {
 	struct renaming *renaming = owner;
 
-	switch (renamer_apply(renaming->transform->renamer, renaming->db, renaming->argv[index], &renaming->transform->arena, &renaming->argv[index])) {
+	switch (renamer_apply(renaming->transform->renamer, renaming->db, renaming->argv[index], &renaming->transform->arena,
+			      &renaming->argv[index])) {
 	case ANSWER_YES: renaming->changed = true; break;
 	case ANSWER_UNDECIDED: renaming->undecided = true; break;
 	default: break;
@@ -104,7 +105,8 @@ static enum transform_outcome rename_keys(struct transform *transform, struct ev
 	return TRANSFORM_CHANGED;
 }
 
-static enum transform_outcome change_time(struct transform *transform, struct event *event, struct slice source_key, struct error *error)
+static enum transform_outcome change_time(struct transform *transform, struct event *event, struct slice source_key,
+					  struct error *error)
 {
 	struct subject subject = {event->db, source_key, TYPES_ALL};
 	const struct expiry_rule *rule;
@@ -116,7 +118,8 @@ static enum transform_outcome change_time(struct transform *transform, struct ev
 	if (!rule)
 		return TRANSFORM_SAME;
 	if (slice_equal_nocase(event->argv[0], SLICE("MSETEX")))
-		return stage_refuse(event, error, "it gives one time to live to several keys, which the rules of `expiry` cannot change",
+		return stage_refuse(event, error,
+				    "it gives one time to live to several keys, which the rules of `expiry` cannot change",
 				    "Leave the command out (filter.block: [{command: msetex}]), or the rules");
 	switch (expiry_change(rule, event, clock_wall_ms(), &transform->arena)) {
 	case EXPIRY_SAME: return TRANSFORM_SAME;
@@ -231,9 +234,7 @@ static enum transform_outcome make(struct transform *transform, const struct eve
 	transform->made.count = 0;
 	arena_reset(&transform->arena);
 	switch (in->kind) {
-	case EVENT_KEY:
-		outcome = make_key(transform, in, error);
-		break;
+	case EVENT_KEY: outcome = make_key(transform, in, error); break;
 	case EVENT_COMMAND:
 		if (in->edge == TRANSACTION_BEGIN || in->edge == TRANSACTION_END)
 			return TRANSFORM_SAME;
@@ -242,10 +243,12 @@ static enum transform_outcome make(struct transform *transform, const struct eve
 	case EVENT_FUNCTION:
 	case EVENT_SCRIPT:
 		loads = in->kind == EVENT_FUNCTION ? transform->effects.function_load : transform->effects.script_load;
-		return selection_of_keyless(transform->selection, loads, in->kind == EVENT_FUNCTION ? SLICE("function") : SLICE("script"),
-					    SLICE("load")) == ANSWER_YES ? TRANSFORM_SAME : TRANSFORM_DROPPED;
-	default:
-		return TRANSFORM_SAME;
+		return selection_of_keyless(transform->selection, loads,
+					    in->kind == EVENT_FUNCTION ? SLICE("function") : SLICE("script"),
+					    SLICE("load")) == ANSWER_YES
+			       ? TRANSFORM_SAME
+			       : TRANSFORM_DROPPED;
+	default: return TRANSFORM_SAME;
 	}
 	if (!transform->hook || outcome == TRANSFORM_DROPPED || outcome == TRANSFORM_REFUSED)
 		return outcome;
@@ -277,9 +280,11 @@ bool transform_check(const struct task_options *options, struct error *error)
 				words[1] = blank ? slice_of_string(blank + 1) : words[1];
 				if (command_lookup(blank ? 2 : 1, words))
 					continue;
-				error_set(error, ERROR_USAGE, "option 'filter.%s[%zu].command': '%.64s' is the name of no command", list ? "block" : "allow", i,
-					  name);
-				error_hint(error, "for example command: [flushall, \"function *\"]; one that is newer than this program is written with a "
+				error_set(error, ERROR_USAGE,
+					  "option 'filter.%s[%zu].command': '%.64s' is the name of no command",
+					  list ? "block" : "allow", i, name);
+				error_hint(error, "for example command: [flushall, \"function *\"]; one that is newer than this "
+						  "program is written with a "
 						  "`*`, as in \"newcommand*\"");
 				return false;
 			}
@@ -305,7 +310,8 @@ struct transform *transform_new(const struct task_options *options, const struct
 	transform->hook = options->lua_script ? hook_new(options, &never) : NULL;
 	effects_init(&transform->effects);
 	transform->selects = !selection_is_everything(transform->selection);
-	transform->active = transform->selects || transform->renamer || transform->expiry || transform->hook || options->database_map;
+	transform->active =
+		transform->selects || transform->renamer || transform->expiry || transform->hook || options->database_map;
 	return transform;
 }
 
@@ -334,7 +340,8 @@ bool transform_maps_databases(const struct transform *transform)
 	return transform->options->database_map || transform->hook;
 }
 
-enum transform_outcome transform_event(struct transform *transform, const struct event *in, struct transform_output *output, struct error *error)
+enum transform_outcome transform_event(struct transform *transform, const struct event *in, struct transform_output *output,
+				       struct error *error)
 {
 	enum transform_outcome outcome;
 	struct event_list *list;

@@ -46,6 +46,7 @@ struct transform_output {
 };
 
 /* *output is filled for CHANGED. Keys, commands, functions and scripts; other kinds are SAME. */
-enum transform_outcome transform_event(struct transform *transform, const struct event *event, struct transform_output *output, struct error *error);
+enum transform_outcome transform_event(struct transform *transform, const struct event *event, struct transform_output *output,
+				       struct error *error);
 
 #endif

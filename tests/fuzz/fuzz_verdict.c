@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (verdict_redirection(text, &asked, &slot, &endpoint)) {
 		check(slot < SLOT_COUNT && endpoint.port > 0);
 		check(endpoint.host[0] && strlen(endpoint.host) < sizeof(endpoint.host));
-		check(strstr(text, endpoint.host) || endpoint_equal(&(struct endpoint){.host = "asked", .port = endpoint.port}, &endpoint));
+		check(strstr(text, endpoint.host) ||
+		      endpoint_equal(&(struct endpoint){.host = "asked", .port = endpoint.port}, &endpoint));
 	} else {
 		check(slot == 7 && endpoint_equal(&endpoint, &old));
 	}

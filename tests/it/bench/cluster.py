@@ -308,7 +308,7 @@ class Cluster:
 
 
 class SlotMove:
-    """The move of one slot, step by step: begin, migrate_some or migrate_all, finish or cancel."""
+    """The move of one slot, step by step: begin, migrate_some or migrate_all, finish."""
 
     def __init__(self, cluster, slot, target):
         self.cluster = cluster
@@ -349,11 +349,6 @@ class SlotMove:
             node.command("CLUSTER", "SETSLOT", self.slot, "NODE", self.target.id)
         if wait:
             self.cluster.wait_ok()
-
-    def cancel(self):
-        """Both sides forget the move; keys moved already are the caller's to bring back."""
-        for node in (self.source, self.target):
-            node.command("CLUSTER", "SETSLOT", self.slot, "STABLE")
 
     def _database_count(self):
         # Valkey 9 has several databases in cluster mode.

@@ -18,6 +18,7 @@ import json
 import pathlib
 import re
 import sys
+import time
 
 if not __package__:
     # Run as a program: be the same package as when imported by a test.
@@ -35,6 +36,8 @@ OWN_PREFIXES = (b"keyferry:mark:", b"keyferry:task:", b"keyferry:tmp:")
 
 MISSING, EXTRA, TYPE, VALUE, EXPIRY = "missing", "extra", "type", "value", "expiry"
 DUPLICATE, FUNCTION = "duplicate", "function"
+SETTLING_SECONDS = 30
+UNSETTLED = ("MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN")
 
 
 def is_heartbeat(key):
@@ -106,7 +109,21 @@ def compare(source, target, *, expiry_tolerance_ms=0, ignore=(), ignore_in_sourc
     databases             only these; default: all that hold keys on either side
     functions             compare the function libraries, where both sides have functions
     as_replica            do not compare what a replica of the source would not get right either (values.as_replicated)
+
+    A cluster whose slots are still settling after a move (it answers MOVED where it owned the key a moment ago) is read
+    again from the beginning, for SETTLING_SECONDS at most.
     """
+    deadline = time.monotonic() + SETTLING_SECONDS
+    while True:
+        try:
+            return _compare_once(source, target, expiry_tolerance_ms, ignore, ignore_in_source, ignore_in_target, databases,
+                                 functions, as_replica)
+        except wire.ReplyError as error:
+            if not str(error).startswith(UNSETTLED) or time.monotonic() > deadline:
+                raise
+
+
+def _compare_once(source, target, expiry_tolerance_ms, ignore, ignore_in_source, ignore_in_target, databases, functions, as_replica):
     with Opened(source) as opened_source, Opened(target) as opened_target:
         comparison = _Comparison(opened_source, opened_target, expiry_tolerance_ms, as_replica)
         matches = _matcher(ignore)

@@ -134,7 +134,8 @@ static void test_metrics(void **state)
 	(void)state;
 	assert_non_null(strstr(page, "keyferry_link_applied_commands_total{task=\"two lines\",link=\"10.0.0.1:6379\"} 20\n"));
 	assert_non_null(strstr(page, "link=\"[::1]:\\\"6380\\\\\"}"));
-	assert_non_null(strstr(page, "keyferry_link_reconnects_total{task=\"two lines\",link=\"10.0.0.1:6379\",side=\"target\"} 3\n"));
+	assert_non_null(
+		strstr(page, "keyferry_link_reconnects_total{task=\"two lines\",link=\"10.0.0.1:6379\",side=\"target\"} 3\n"));
 	assert_non_null(strstr(page, "keyferry_link_lag_seconds{task=\"two lines\",link=\"10.0.0.1:6379\"} 1.5\n"));
 	while ((line = strsep(&rest, "\n")) && *line) {
 		if (strncmp(line, "# HELP ", 7) == 0 || strncmp(line, "# TYPE ", 7) == 0)

@@ -200,9 +200,17 @@ static void test_unusable(void **state)
 
 static void test_damaged(void **state)
 {
-	static const char *const texts[] = {"", "{}", "[1]", "[{}]", "[{\"folder\": 0}]", "[{\"folder\": 0, \"members\": [1]}]",
-					    "[{\"folder\": \"0\", \"members\": []}]", "[{\"folder\": -1, \"members\": []}]",
-					    "[{\"folder\": 0, \"members\": [\"a:1\"]}, {\"folder\": 1, \"members\": [\"b:1\", null]}]", "[{\"folder\": 0,"};
+	static const char *const texts[] = {
+		"",
+		"{}",
+		"[1]",
+		"[{}]",
+		"[{\"folder\": 0}]",
+		"[{\"folder\": 0, \"members\": [1]}]",
+		"[{\"folder\": \"0\", \"members\": []}]",
+		"[{\"folder\": -1, \"members\": []}]",
+		"[{\"folder\": 0, \"members\": [\"a:1\"]}, {\"folder\": 1, \"members\": [\"b:1\", null]}]",
+		"[{\"folder\": 0,"};
 	struct error error;
 	char *links = memory_printf("%s/links.json", path);
 

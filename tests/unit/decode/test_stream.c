@@ -132,9 +132,28 @@ static void transaction(void **state)
 		      "command db3 INCR key=k 1125\n");
 }
 
-static void bad_streams(void **state)
+/* Lines of append-only files, also within a transaction. */
+static void annotations(void **state)
 {
 	(void)state;
+	assert_stream(SLICE("#TS:1700000000\r\n*1\r\n$5\r\nMULTI\r\n#TS:1700000001\r\n*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n#\n*1\r\n$4\r\nEXEC\r\n"
+			    "# \"any\" \x01 bytes\n"),
+		      "progress db0  key= 1016\n"
+		      "command begin db0 MULTI key= 1031\n"
+		      "progress inside db0  key= 1047\n"
+		      "command inside db0 INCR key=k 1068\n"
+		      "progress inside db0  key= 1070\n"
+		      "command end db0 EXEC key= 1084\n"
+		      "progress db0  key= 1100\n");
+}
+
+static void bad_streams(void **state)
+{
+	uint8_t endless[1024];
+
+	(void)state;
+	memset(endless, '#', sizeof(endless));
+	assert_bad(slice_make(endless, sizeof(endless)), "command stream at position 1000: a line that begins with # does not end");
 	assert_bad(SLICE("*1\r\n$4\r\nEXEC\r\n"), "command stream at position 1000: EXEC without MULTI");
 	assert_bad(SLICE("*1\r\n$5\r\nMULTI\r\n*1\r\n$5\r\nMULTI\r\n"), "command stream at position 1015: MULTI inside a transaction");
 	assert_bad(SLICE("*1\r\n$5\r\nMULTI\r\n*1\r\n$7\r\nDISCARD\r\n"),
@@ -312,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_stream),
 		cmocka_unit_test(transaction),
+		cmocka_unit_test(annotations),
 		cmocka_unit_test(bad_streams),
 		cmocka_unit_test(resume),
 		cmocka_unit_test(learned_command),

@@ -1,16 +1,18 @@
 #include "no_source.h"
 
 #include "source/heartbeat.h"
-#include "source/receiver.h"
 
 int64_t no_source_applied = -1;
 
-void receiver_set_applied(struct receiver *receiver, int64_t offset, bool now)
+static void set_applied(void *self, int64_t offset, bool now)
 {
-	(void)receiver;
+	(void)self;
 	(void)now;
 	no_source_applied = offset;
 }
+
+static const struct source_ops ops = {.set_applied = set_applied};
+const struct source no_source = {.ops = &ops};
 
 bool heartbeat_is_key(struct slice key)
 {

@@ -1,9 +1,10 @@
-/* The link's tests have no source: receiver and heartbeat are stood in for by what is here. */
+/* The link's tests have no source: source and heartbeat are stood in for by what is here. */
 #ifndef KEYFERRY_TESTS_NO_SOURCE_H
 #define KEYFERRY_TESTS_NO_SOURCE_H
 
-#include <stdint.h>
+#include "source/source.h"
 
-extern int64_t no_source_applied; /* last told to the receiver; -1: nothing */
+extern const struct source no_source;
+extern int64_t no_source_applied; /* last told to it; -1: nothing */
 
 #endif

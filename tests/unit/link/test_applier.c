@@ -1,4 +1,5 @@
-/* The applier between a real spool and a fake target: what the state file says and the spool keeps, parking, draining, what can never be whole. */
+/* The applier between a real spool and a fake target: what the state file says and the spool keeps, parking, draining, what
+ * can never be whole. */
 #include "../sink/sink_bench.h"
 #include "link/applier.h"
 #include "no_source.h"
@@ -73,7 +74,8 @@ static void open_spool(struct bench *bench)
 
 static void new_generation(struct bench *bench, uint64_t generation)
 {
-	struct spool_origin origin = {.generation = generation, .replid = "8cb37055bb2018703850f3ee6ef31b566d88f6ca", .offset = 100};
+	struct spool_origin origin = {
+		.generation = generation, .replid = "8cb37055bb2018703850f3ee6ef31b566d88f6ca", .offset = 100};
 	struct error error;
 
 	assert_true(spool_start(bench->spool, &origin, false, &error));
@@ -110,6 +112,7 @@ static void start(struct bench *bench, const struct link_state *state)
 		.name = "keyferry:test",
 		.state_path = bench->state_path,
 		.spool = bench->spool,
+		.source = no_source,
 	};
 
 	bench->applier = applier_new(&options, state ? state : &none, &callbacks, bench);
@@ -160,14 +163,14 @@ static struct link_state state_of(const struct bench *bench)
 }
 
 /* Waits on the target's loop; the macro's texts come from the sink of the bench, which is not there. */
-#define wait_for(bench, condition) \
-	do { \
-		uint64_t deadline_ = clock_monotonic_us() + 20000000; \
-		while (!(condition)) { \
-			bench_turn(&(bench)->target); \
-			if (clock_monotonic_us() > deadline_) \
-				fail_msg("waited in vain for: %s (failed: %s)", #condition, (bench)->error.text); \
-		} \
+#define wait_for(bench, condition)                                                                                               \
+	do {                                                                                                                     \
+		uint64_t deadline_ = clock_monotonic_us() + 20000000;                                                            \
+		while (!(condition)) {                                                                                           \
+			bench_turn(&(bench)->target);                                                                            \
+			if (clock_monotonic_us() > deadline_)                                                                    \
+				fail_msg("waited in vain for: %s (failed: %s)", #condition, (bench)->error.text);                \
+		}                                                                                                                \
 	} while (0)
 
 static void drain(struct bench *bench)
@@ -342,7 +345,8 @@ static const char *refuse_b(void *owner, struct fake_target *fake, const struct 
 {
 	(void)owner;
 	(void)fake;
-	return strncmp(command->text, "LPUSH", 5) == 0 ? "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n" : NULL;
+	return strncmp(command->text, "LPUSH", 5) == 0 ? "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
+						       : NULL;
 }
 
 /* A target that refuses while the link is draining: nothing more will be answered, so nothing is waited for. */

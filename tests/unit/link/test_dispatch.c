@@ -99,8 +99,9 @@ static void expect_executed(struct bench *bench, const char *expected)
 /* Of a transaction through several databases, what is not chosen stays away: its SELECTs, too. */
 static void test_transaction_of_several_databases(void **state)
 {
-	static const char *const commands[] = {"SELECT 7", "MULTI",    "SET x 1",  "SELECT 0", "SET a 1", "SELECT 9", "SET y 1",
-					       "SELECT 2", "SET b 2",  "SELECT 9", "SET z 1",  "EXEC",    "SELECT 2", "SET c 3", NULL};
+	static const char *const commands[] = {"SELECT 7", "MULTI",   "SET x 1",  "SELECT 0", "SET a 1",
+					       "SELECT 9", "SET y 1", "SELECT 2", "SET b 2",  "SELECT 9",
+					       "SET z 1",  "EXEC",    "SELECT 2", "SET c 3",  NULL};
 	struct bench bench;
 	struct error error;
 	uint64_t left_out;
@@ -120,7 +121,8 @@ static void test_transaction_of_several_databases(void **state)
 /* A cluster knows no SELECT but of 0. */
 static void test_transaction_to_cluster(void **state)
 {
-	static const char *const commands[] = {"SELECT 5", "MULTI", "SELECT 0", "SET {t}a 1", "SELECT 5", "SET {t}x 1", "EXEC", NULL};
+	static const char *const commands[] = {"SELECT 5", "MULTI",      "SELECT 0", "SET {t}a 1",
+					       "SELECT 5", "SET {t}x 1", "EXEC",     NULL};
 	struct bench bench;
 	struct error error;
 
@@ -167,7 +169,8 @@ static void test_transaction_across_slots(void **state)
 /* FLUSHALL waits for all before it, goes to every master, and all behind it waits. */
 static void test_barrier(void **state)
 {
-	static const char *const commands[] = {"SET k1 1", "SET k2 1", "SET k3 1", "SELECT 3", "FLUSHALL", "SELECT 0", "SET k1 2", "SET k2 2", "SET k3 2", NULL};
+	static const char *const commands[] = {"SET k1 1", "SET k2 1", "SET k3 1", "SELECT 3", "FLUSHALL",
+					       "SELECT 0", "SET k1 2", "SET k2 2", "SET k3 2", NULL};
 	struct bench bench;
 	struct error error;
 
@@ -229,7 +232,8 @@ static void test_existing_library(void **state)
 	(void)state;
 	for (int masters = 0; masters <= 2; masters += 2) {
 		for (int policy = CONFLICT_OVERWRITE; policy <= CONFLICT_STOP; policy++) {
-			struct event event = {.kind = EVENT_FUNCTION, .start = 1000, .end = 1100, .value = SLICE("#!lua name=mylib\n...")};
+			struct event event = {
+				.kind = EVENT_FUNCTION, .start = 1000, .end = 1100, .value = SLICE("#!lua name=mylib\n...")};
 			struct bench bench;
 			struct error error;
 
@@ -240,10 +244,12 @@ static void test_existing_library(void **state)
 			begin(&bench);
 			assert_true(dispatch_event(bench.dispatch, &event, 0, false, &error));
 			sink_flush(bench.target.sink);
-			bench_wait(&bench.target, bench.target.failed || (dispatch_ready(bench.dispatch, &error) == DISPATCH_READY &&
-									  sink_idle(bench.target.sink)));
+			bench_wait(&bench.target,
+				   bench.target.failed || (dispatch_ready(bench.dispatch, &error) == DISPATCH_READY &&
+							   sink_idle(bench.target.sink)));
 			assert_int_equal(bench.target.failed, policy == CONFLICT_STOP);
-			assert_int_equal(fake_executed_count(&bench.target.fakes[0], "FUNCTION LOAD REPLACE"), policy == CONFLICT_OVERWRITE);
+			assert_int_equal(fake_executed_count(&bench.target.fakes[0], "FUNCTION LOAD REPLACE"),
+					 policy == CONFLICT_OVERWRITE);
 			close_bench(&bench);
 		}
 	}

@@ -65,7 +65,11 @@ static void test_round_trip(void **state)
 {
 	const struct link_state states[] = {
 		{.generation = 1, .position = 0},
-		{.generation = 3, .position = 1ULL << 62, .db = 15, .clean = true, .place = {.rdb_version = 80, .valkey = true, .db = 4}},
+		{.generation = 3,
+		 .position = 1ULL << 62,
+		 .db = 15,
+		 .clean = true,
+		 .place = {.rdb_version = 80, .valkey = true, .db = 4}},
 		{.generation = 1ULL << 40, .position = 4711, .db = INT32_MAX, .place = {.rdb_version = 11, .db = INT32_MAX}},
 	};
 
@@ -89,6 +93,12 @@ static void test_round_trip(void **state)
 	}
 }
 
+/* A state file with these as they stand there. */
+#define STATE(format, generation, position, db, version, place_db)                                                               \
+	"{\"format\": " format ", \"generation\": " generation ", \"position\": " position ", \"database\": " db                 \
+	", \"clean\": false, "                                                                                                   \
+	"\"snapshot\": {\"rdb_version\": " version ", \"valkey\": false, \"database\": " place_db "}}"
+
 static void test_damaged(void **state)
 {
 	static const char *const texts[] = {
@@ -96,13 +106,13 @@ static void test_damaged(void **state)
 		"{",
 		"[]",
 		"{\"format\": 1}",
-		"{\"format\": 1, \"generation\": \"1\", \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
-		"{\"format\": 2, \"generation\": 1, \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
-		"{\"format\": 1, \"generation\": -1, \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
-		"{\"format\": 1, \"generation\": 1, \"position\": -1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
-		"{\"format\": 1, \"generation\": 1, \"position\": 1, \"database\": 4294967296, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}}",
-		"{\"format\": 1, \"generation\": 1, \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": -9, \"valkey\": false, \"database\": 0}}",
-		"{\"format\": 1, \"generation\": 1, \"position\": 1, \"database\": 0, \"clean\": false, \"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 99999999999}}",
+		STATE("1", "\"1\"", "1", "0", "9", "0"),
+		STATE("2", "1", "1", "0", "9", "0"),
+		STATE("1", "-1", "1", "0", "9", "0"),
+		STATE("1", "1", "-1", "0", "9", "0"),
+		STATE("1", "1", "1", "4294967296", "9", "0"),
+		STATE("1", "1", "1", "0", "-9", "0"),
+		STATE("1", "1", "1", "0", "9", "99999999999"),
 	};
 
 	(void)state;

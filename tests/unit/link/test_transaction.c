@@ -186,9 +186,12 @@ static void test_slots(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_neighbours_are_one_run), cmocka_unit_test(test_gaps),  cmocka_unit_test(test_databases),
+		cmocka_unit_test(test_neighbours_are_one_run),
+		cmocka_unit_test(test_gaps),
+		cmocka_unit_test(test_databases),
 		cmocka_unit_test(test_made),
-		cmocka_unit_test(test_flags),                  cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_slots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

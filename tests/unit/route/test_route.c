@@ -46,9 +46,20 @@ static enum route_kind kind_of(const char *words)
 static void test_one_slot(void **state)
 {
 	static const char *const commands[] = {
-		"SET {u}1 v", "DEL {u}1", "DEL {u}1 {u}2 {u}3", "MSET {u}1 a {u}2 b", "SUNIONSTORE {u}d {u}1 {u}2", "EVAL code 2 {u}1 {u}2 arg",
-		"ZUNIONSTORE {u}d 2 {u}1 {u}2 WEIGHTS 1 2", "XADD {u}s 1-1 f v", "SORT {u}l STORE {u}d", "BITOP AND {u}d {u}1", "set {u}1 v",
-		"PFMERGE {u}d", "XGROUP CREATE {u}s g $", "RENAME {u}1 {u}2",
+		"SET {u}1 v",
+		"DEL {u}1",
+		"DEL {u}1 {u}2 {u}3",
+		"MSET {u}1 a {u}2 b",
+		"SUNIONSTORE {u}d {u}1 {u}2",
+		"EVAL code 2 {u}1 {u}2 arg",
+		"ZUNIONSTORE {u}d 2 {u}1 {u}2 WEIGHTS 1 2",
+		"XADD {u}s 1-1 f v",
+		"SORT {u}l STORE {u}d",
+		"BITOP AND {u}d {u}1",
+		"set {u}1 v",
+		"PFMERGE {u}d",
+		"XGROUP CREATE {u}s g $",
+		"RENAME {u}1 {u}2",
 	};
 
 	(void)state;
@@ -144,7 +155,7 @@ static void test_split_of_many(void **state)
 	enum { KEYS = 20000 };
 	struct route_splitter splitter = {0};
 	struct slice *argv = calloc(KEYS + 1, sizeof(*argv));
-	char (*names)[8] = calloc(KEYS, sizeof(*names));
+	char(*names)[8] = calloc(KEYS, sizeof(*names));
 	struct event event = {.kind = EVENT_COMMAND, .argc = KEYS + 1, .argv = argv};
 	struct route_part *parts;
 	uint32_t count, keys = 0;
@@ -169,11 +180,8 @@ static void test_split_of_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_slot),
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_refusal_says_where),
-		cmocka_unit_test(test_split),
-		cmocka_unit_test(test_split_of_many),
+		cmocka_unit_test(test_one_slot), cmocka_unit_test(test_kinds),         cmocka_unit_test(test_refusal_says_where),
+		cmocka_unit_test(test_split),    cmocka_unit_test(test_split_of_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

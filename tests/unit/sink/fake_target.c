@@ -15,14 +15,14 @@
 
 struct connection {
 	uv_tcp_t uv;
-	uv_idle_t idle;        /* writes replies piece by piece */
-	int closing;           /* handles still to be closed */
+	uv_idle_t idle; /* writes replies piece by piece */
+	int closing;    /* handles still to be closed */
 	struct fake_target *fake;
 	struct connection *next;
 	int number;
 	uint32_t db;
 	bool asking, multi, dirty, silent;
-	char **queue;          /* texts of a transaction's commands, with their database */
+	char **queue; /* texts of a transaction's commands, with their database */
 	size_t queue_count;
 	uint32_t queue_db;
 	struct buffer in, out;
@@ -121,8 +121,8 @@ static void text_of(uint32_t argc, const struct slice *argv, char out[TEXT_MAX])
 
 	out[0] = '\0';
 	for (uint32_t i = 0; i < argc && at + 48 < TEXT_MAX; i++)
-		at += (size_t)snprintf(out + at, TEXT_MAX - at, "%s%.*s", i ? " " : "", (int)(argv[i].len < 40 ? argv[i].len : 40),
-				       (const char *)argv[i].data);
+		at += (size_t)snprintf(out + at, TEXT_MAX - at, "%s%.*s", i ? " " : "",
+				       (int)(argv[i].len < 40 ? argv[i].len : 40), (const char *)argv[i].data);
 }
 
 static bool is(struct slice name, const char *text)
@@ -151,8 +151,8 @@ static void answer_slots(struct connection *connection)
 		if (cluster->owner[first] < 0)
 			continue;
 		endpoint = &cluster->members[cluster->owner[first]]->endpoint;
-		snprintf(text, sizeof(text), "*3\r\n:%d\r\n:%d\r\n*2\r\n$%zu\r\n%s\r\n:%u\r\n", first, last, strlen(endpoint->host), endpoint->host,
-			 endpoint->port);
+		snprintf(text, sizeof(text), "*3\r\n:%d\r\n:%d\r\n*2\r\n$%zu\r\n%s\r\n:%u\r\n", first, last,
+			 strlen(endpoint->host), endpoint->host, endpoint->port);
 		assert(buffer_append(&body, text, strlen(text)));
 		ranges++;
 	}
@@ -233,8 +233,13 @@ static void data_command(struct connection *connection, uint32_t argc, const str
 {
 	struct fake_target *fake = connection->fake;
 	char text[TEXT_MAX], moved[400];
-	struct fake_command command = {argc, argv, text, connection->multi ? connection->queue_db : connection->db, connection->asking,
-				       connection->multi, connection->number};
+	struct fake_command command = {argc,
+				       argv,
+				       text,
+				       connection->multi ? connection->queue_db : connection->db,
+				       connection->asking,
+				       connection->multi,
+				       connection->number};
 	const char *reply;
 	char *record;
 

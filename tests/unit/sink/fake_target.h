@@ -1,8 +1,8 @@
-/* A target server played on the test's own loop: it speaks enough of the protocol for a sink's connections, keeps what it executed in order,
- * and misbehaves as the test scripts it.
+/* A target server played on the test's own loop: it speaks enough of the protocol for a sink's connections, keeps what it
+ * executed in order, and misbehaves as the test scripts it.
  *
- * Real where the sink depends on it: a database per connection, MULTI with a queue that an error poisons (EXECABORT), ASKING for one command or
- * one transaction, MOVED by an owner table that the fakes of a cluster share, CLIENT ID and CLIENT KILL.
+ * Real where the sink depends on it: a database per connection, MULTI with a queue that an error poisons (EXECABORT), ASKING
+ * for one command or one transaction, MOVED by an owner table that the fakes of a cluster share, CLIENT ID and CLIENT KILL.
  * Whatever is not of that kind is executed and answered +OK, unless `decide` says otherwise. */
 #ifndef KEYFERRY_TESTS_FAKE_TARGET_H
 #define KEYFERRY_TESTS_FAKE_TARGET_H
@@ -15,17 +15,17 @@
 
 struct fake_target;
 
-/* What decide() may answer beside a reply in RESP, which it writes with its CRLF ("-OOM ...\r\n"); NULL: executed, +OK. An answer that begins
- * with '-' was not executed, any other was. */
-#define FAKE_CLOSE "close"              /* not executed; the connection is closed */
-#define FAKE_CLOSE_EXECUTED "executed"  /* executed; the connection is closed without an answer */
-#define FAKE_CLOSE_IN_REPLY "in reply"  /* executed; the connection is closed in the middle of the answer */
-#define FAKE_SILENT "silent"            /* not executed; nothing more is read on this connection */
+/* What decide() may answer beside a reply in RESP, which it writes with its CRLF ("-OOM ...\r\n"); NULL: executed, +OK. An
+ * answer that begins with '-' was not executed, any other was. */
+#define FAKE_CLOSE "close"             /* not executed; the connection is closed */
+#define FAKE_CLOSE_EXECUTED "executed" /* executed; the connection is closed without an answer */
+#define FAKE_CLOSE_IN_REPLY "in reply" /* executed; the connection is closed in the middle of the answer */
+#define FAKE_SILENT "silent"           /* not executed; nothing more is read on this connection */
 
 struct fake_command {
 	uint32_t argc;
 	const struct slice *argv;
-	const char *text;    /* "SET k v": arguments cut to 40 bytes */
+	const char *text; /* "SET k v": arguments cut to 40 bytes */
 	uint32_t db;
 	bool asking;
 	bool in_transaction; /* being queued */
@@ -35,9 +35,9 @@ struct fake_command {
 struct fake_cluster {
 	struct fake_target *members[FAKES_MAX];
 	int count;
-	int owner[SLOT_COUNT];  /* -1: nobody */
-	int slots_asked;        /* CLUSTER SLOTS questions answered */
-	bool slots_refused;     /* CLUSTER SLOTS is answered by an error */
+	int owner[SLOT_COUNT]; /* -1: nobody */
+	int slots_asked;       /* CLUSTER SLOTS questions answered */
+	bool slots_refused;    /* CLUSTER SLOTS is answered by an error */
 };
 
 struct fake_target {
@@ -47,16 +47,16 @@ struct fake_target {
 	const char *(*decide)(void *owner, struct fake_target *fake, const struct fake_command *command);
 	const char *(*greeting)(void *owner, const struct fake_command *command); /* answers AUTH and CLIENT; NULL: as usual */
 	void *owner;
-	size_t reply_piece;           /* bytes of replies written in one turn of the loop; 0: all at once */
-	bool mute_hello;              /* reads and answers nothing at all */
+	size_t reply_piece; /* bytes of replies written in one turn of the loop; 0: all at once */
+	bool mute_hello;    /* reads and answers nothing at all */
 	/* what happened */
-	char **executed;              /* "db text", in order; commands of a transaction carry " [tx]" */
+	char **executed; /* "db text", in order; commands of a transaction carry " [tx]" */
 	size_t executed_count;
-	size_t arrived;               /* commands read, handshakes included */
-	int connections;              /* accepted so far */
-	int open;                     /* now */
+	size_t arrived;  /* commands read, handshakes included */
+	int connections; /* accepted so far */
+	int open;        /* now */
 	int selects;
-	int kills;                    /* CLIENT KILL of a connection that was there before */
+	int kills; /* CLIENT KILL of a connection that was there before */
 	struct fake_state *state;
 };
 

@@ -80,7 +80,8 @@ static void make_topology(struct sink_bench *bench, int count)
 		topology_of_one(&bench->fakes[0].endpoint, topology);
 		return;
 	}
-	*topology = (struct topology){.cluster = true, .shard_count = (uint32_t)count,
+	*topology = (struct topology){.cluster = true,
+				      .shard_count = (uint32_t)count,
 				      .shards = memory_alloc_zero((size_t)count, sizeof(struct shard))};
 	for (int i = 0; i < count; i++)
 		topology->shards[i].master = bench->fakes[i].endpoint;
@@ -105,8 +106,13 @@ void sink_bench_open(struct sink_bench *bench, int count)
 		.target = &bench->deployment,
 		.topology = &bench->topology,
 		.name = "keyferry:test",
-		.abilities = {.set_absolute_expiry = true, .restore_absolute_ttl = true, .restore_replace = true, .functions = true, .rdb_version = 10,
-			      .bulk_max = 512 << 20, .name = "Redis 7.0.15"},
+		.abilities = {.set_absolute_expiry = true,
+			      .restore_absolute_ttl = true,
+			      .restore_replace = true,
+			      .functions = true,
+			      .rdb_version = 10,
+			      .bulk_max = 512 << 20,
+			      .name = "Redis 7.0.15"},
 		.conflict = CONFLICT_OVERWRITE,
 		.on_conflict = ON_CONFLICT_STOP,
 		.in_flight_commands = 1024,
@@ -211,7 +217,8 @@ static uint16_t slot_of(const struct sink_bench *bench, uint32_t argc, const str
 uint64_t bench_command(struct sink_bench *bench, uint32_t db, const char *words)
 {
 	struct slice argv[WORDS_MAX];
-	struct event event = {.kind = EVENT_COMMAND, .db = db, .argc = split(bench, words, argv), .argv = argv, .start = bench->position};
+	struct event event = {
+		.kind = EVENT_COMMAND, .db = db, .argc = split(bench, words, argv), .argv = argv, .start = bench->position};
 
 	event.raw = raw_of(bench, event.argc, argv);
 	event.info = command_lookup(event.argc, argv);

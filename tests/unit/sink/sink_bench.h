@@ -1,5 +1,5 @@
-/* A sink with everything around it that a test needs: fake targets on one loop, events made of plain words, and what the sink told.
- * The deployment of libpeer is stood in for by one without a network (options alone). */
+/* A sink with everything around it that a test needs: fake targets on one loop, events made of plain words, and what the
+ * sink told. The deployment of libpeer is stood in for by one without a network (options alone). */
 #ifndef KEYFERRY_TESTS_SINK_BENCH_H
 #define KEYFERRY_TESTS_SINK_BENCH_H
 
@@ -18,10 +18,10 @@ struct sink_bench {
 	int fake_count;
 	struct deployment deployment;
 	struct topology topology;
-	struct sink_options options;   /* changed between sink_bench_open() and sink_bench_start() */
+	struct sink_options options; /* changed between sink_bench_open() and sink_bench_start() */
 	struct sink *sink;
-	uint64_t position;             /* end of the last event handed in */
-	void **kept;                   /* bytes of events */
+	uint64_t position; /* end of the last event handed in */
+	void **kept;       /* bytes of events */
 	size_t kept_count;
 	/* what the sink told */
 	bool failed;
@@ -46,23 +46,23 @@ uint64_t bench_transaction(struct sink_bench *bench, uint32_t db, uint32_t db_af
 struct slice bench_raw(struct sink_bench *bench, const char *words);
 
 /* Runs the loop until the condition holds (or a generous deadline, which fails the test). */
-#define bench_wait(bench, condition) \
-	do { \
-		uint64_t bench_deadline_ = clock_monotonic_us() + 20000000; \
-		while (!(condition)) { \
-			bench_turn(bench); \
-			if (clock_monotonic_us() > bench_deadline_) \
-				fail_msg("waited in vain for: %s (sink: %s, failed: %s)", #condition, sink_waiting_for((bench)->sink), \
-					 (bench)->error.text); \
-		} \
+#define bench_wait(bench, condition)                                                                                             \
+	do {                                                                                                                     \
+		uint64_t bench_deadline_ = clock_monotonic_us() + 20000000;                                                      \
+		while (!(condition)) {                                                                                           \
+			bench_turn(bench);                                                                                       \
+			if (clock_monotonic_us() > bench_deadline_)                                                              \
+				fail_msg("waited in vain for: %s (sink: %s, failed: %s)", #condition,                            \
+					 sink_waiting_for((bench)->sink), (bench)->error.text);                                  \
+		}                                                                                                                \
 	} while (0)
 /* Until everything handed in is answered, and nothing failed. */
-#define bench_settle(bench) \
-	do { \
-		sink_flush((bench)->sink); \
-		bench_wait(bench, bench_is_idle(bench) || (bench)->failed); \
-		if ((bench)->failed) \
-			fail_msg("the sink failed: %s", (bench)->error.text); \
+#define bench_settle(bench)                                                                                                      \
+	do {                                                                                                                     \
+		sink_flush((bench)->sink);                                                                                       \
+		bench_wait(bench, bench_is_idle(bench) || (bench)->failed);                                                      \
+		if ((bench)->failed)                                                                                             \
+			fail_msg("the sink failed: %s", (bench)->error.text);                                                    \
 	} while (0)
 /* All is answered, and the sink has said so. */
 bool bench_is_idle(const struct sink_bench *bench);

@@ -1,4 +1,5 @@
-/* What the target refuses for good: keys that exist, commands that its data does not fit, scripts, rights; by each policy, at first and in replays. */
+/* What the target refuses for good: keys that exist, commands that its data does not fit, scripts, rights; by each policy,
+ * at first and in replays. */
 #include "sink_bench.h"
 
 #include "base/clock.h"
@@ -104,7 +105,8 @@ static void test_existing_key_stops(void **state)
 	hand_in_key(&bench, "behind");
 	expect_failed(&bench, ERROR_CONFLICT, "SET of key");
 	bench_pass(&bench, 20);
-	assert_int_equal(sink_counters(bench.sink).keys, 2); /* the one behind was on its way: it counts, but the position stays */
+	assert_int_equal(sink_counters(bench.sink).keys,
+			 2); /* the one behind was on its way: it counts, but the position stays */
 	sink_applied(bench.sink, &bench.applied_max, &db);
 	assert_int_equal(bench.applied_max, position);
 	sink_bench_close(&bench);
@@ -115,8 +117,14 @@ static void test_busykey(void **state)
 {
 	for (int policy = CONFLICT_SKIP; policy <= CONFLICT_STOP; policy++) {
 		struct answer answers[] = {{"RESTORE", "-BUSYKEY Target key name already exists.\r\n", 1}, {NULL, NULL, 0}};
-		struct event event = {.kind = EVENT_KEY, .key = SLICE("list"), .value = SLICE("\x01\x01""a"), .type = RDB_TYPE_LIST,
-				      .expire_at_ms = EXPIRE_NEVER, .start = 1000, .end = 1010};
+		struct event event = {.kind = EVENT_KEY,
+				      .key = SLICE("list"),
+				      .value = SLICE("\x01\x01"
+						     "a"),
+				      .type = RDB_TYPE_LIST,
+				      .expire_at_ms = EXPIRE_NEVER,
+				      .start = 1000,
+				      .end = 1010};
 		struct sink_bench bench;
 
 		(void)state;
@@ -214,7 +222,8 @@ static void test_nothing_after_failure(void **state)
 
 static void test_denied(void **state)
 {
-	struct answer answers[] = {{"SET", "-NOPERM this user has no permissions to run the 'set' command\r\n", 1}, {NULL, NULL, 0}};
+	struct answer answers[] = {{"SET", "-NOPERM this user has no permissions to run the 'set' command\r\n", 1},
+				   {NULL, NULL, 0}};
 	struct sink_bench bench;
 
 	(void)state;
@@ -225,10 +234,12 @@ static void test_denied(void **state)
 	sink_bench_close(&bench);
 }
 
-/* A script that failed at the source as well is counted, not stopped for. One that the target does not understand is not of that kind. */
+/* A script that failed at the source as well is counted, not stopped for. One that the target does not understand is not of
+ * that kind. */
 static void test_script_errors(void **state)
 {
-	struct answer answers[] = {{"EVAL return", "-ERR Error running script: x\r\n", 1}, {"EVAL other", "-ERR unknown command 'EVAL'\r\n", 1},
+	struct answer answers[] = {{"EVAL return", "-ERR Error running script: x\r\n", 1},
+				   {"EVAL other", "-ERR unknown command 'EVAL'\r\n", 1},
 				   {NULL, NULL, 0}};
 	struct sink_bench bench;
 
@@ -276,7 +287,8 @@ static void test_transaction_waits(void **state)
 	sink_bench_close(&bench);
 }
 
-/* Sent again after a lost connection, or in the stretch that the run before may have applied: refused because it is there already. */
+/* Sent again after a lost connection, or in the stretch that the run before may have applied: refused because it is there
+ * already. */
 static void test_replays(void **state)
 {
 	static const struct {
@@ -291,7 +303,8 @@ static void test_replays(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct answer answers[] = {{cases[i].words, FAKE_CLOSE_EXECUTED, 1}, {cases[i].words, cases[i].reply, -1}, {NULL, NULL, 0}};
+		struct answer answers[] = {
+			{cases[i].words, FAKE_CLOSE_EXECUTED, 1}, {cases[i].words, cases[i].reply, -1}, {NULL, NULL, 0}};
 		struct sink_bench bench;
 
 		open_bench(&bench, answers);
@@ -318,7 +331,8 @@ static void test_replays(void **state)
 /* Not even a replay may lose what the target does not know. */
 static void test_replay_of_unknown_command(void **state)
 {
-	struct answer answers[] = {{"NEW.CMD", FAKE_CLOSE, 1}, {"NEW.CMD", "-ERR unknown command 'NEW.CMD'\r\n", -1}, {NULL, NULL, 0}};
+	struct answer answers[] = {
+		{"NEW.CMD", FAKE_CLOSE, 1}, {"NEW.CMD", "-ERR unknown command 'NEW.CMD'\r\n", -1}, {NULL, NULL, 0}};
 	struct sink_bench bench;
 
 	(void)state;

@@ -19,11 +19,16 @@
 
 static struct window window;
 static struct encode_options options;
-static struct slice sent;       /* all pieces in one */
-static char text[4096];         /* "SET k v|PEXPIREAT k 1": commands of the unit, payloads as <n> */
+static struct slice sent; /* all pieces in one */
+static char text[4096];   /* "SET k v|PEXPIREAT k 1": commands of the unit, payloads as <n> */
 
-static const struct target_abilities newest = {.set_absolute_expiry = true, .restore_absolute_ttl = true, .restore_replace = true, .functions = true,
-					       .rdb_version = 11, .bulk_max = 512 << 20, .name = "Redis 7.2.0"};
+static const struct target_abilities newest = {.set_absolute_expiry = true,
+					       .restore_absolute_ttl = true,
+					       .restore_replace = true,
+					       .functions = true,
+					       .rdb_version = 11,
+					       .bulk_max = 512 << 20,
+					       .name = "Redis 7.2.0"};
 
 static int set_up(void **state)
 {
@@ -44,7 +49,12 @@ static int tear_down(void **state)
 
 static struct event key(uint8_t type, struct slice value, int64_t expire_at_ms)
 {
-	return (struct event){.kind = EVENT_KEY, .key = SLICE("k"), .type = type, .value = value, .expire_at_ms = expire_at_ms, .start = 100,
+	return (struct event){.kind = EVENT_KEY,
+			      .key = SLICE("k"),
+			      .type = type,
+			      .value = value,
+			      .expire_at_ms = expire_at_ms,
+			      .start = 100,
 			      .end = 100 + value.len};
 }
 
@@ -78,14 +88,18 @@ static const char *read_back(const struct unit *unit)
 		uint64_t taken, need;
 		uint32_t argc;
 
-		assert_int_equal(resp_command_parse(&parser, slice_make(all + at, len - at), &argc, &argv, &taken, &need, &fault), PARSE_OK);
+		assert_int_equal(resp_command_parse(&parser, slice_make(all + at, len - at), &argc, &argv, &taken, &need, &fault),
+				 PARSE_OK);
 		for (uint32_t i = 0; i < argc; i++) {
 			bool payload = i == 3 && slice_equal(argv[0], SLICE("RESTORE"));
 
 			out += (size_t)(payload || argv[i].len > 40
-					? snprintf(text + out, sizeof(text) - out, " <%zu>", argv[i].len)
-					: snprintf(text + out, sizeof(text) - out, "%s%.*s", i ? " " : commands ? "|" : "", (int)argv[i].len,
-						   (const char *)argv[i].data));
+						? snprintf(text + out, sizeof(text) - out, " <%zu>", argv[i].len)
+						: snprintf(text + out, sizeof(text) - out, "%s%.*s",
+							   i          ? " "
+							   : commands ? "|"
+								      : "",
+							   (int)argv[i].len, (const char *)argv[i].data));
 		}
 		at += taken;
 		commands++;

@@ -67,7 +67,8 @@ static void test_each_to_its_node(void **state)
 	}
 	bench_settle(&bench);
 	assert_int_equal(fake_executed_count(&bench.fakes[0], NULL) + fake_executed_count(&bench.fakes[1], NULL) +
-			 fake_executed_count(&bench.fakes[2], NULL), 300);
+				 fake_executed_count(&bench.fakes[2], NULL),
+			 300);
 	for (int f = 0; f < 3; f++)
 		assert_in_range(bench.fakes[f].executed_count, 50, 150);
 	assert_int_equal(sink_counters(bench.sink).redirections, 0);
@@ -308,10 +309,14 @@ static const char *for_a_while(void *owner, struct fake_target *fake, const stru
 static void test_causes_that_pass(void **state)
 {
 	static const char *const replies[] = {
-		"-TRYAGAIN Multiple keys request during rehashing of slot\r\n", "-CLUSTERDOWN The cluster is down\r\n",
-		"-LOADING Redis is loading the dataset in memory\r\n", "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
-		"-READONLY You can't write against a read only replica.\r\n", "-BUSY Redis is busy running a script.\r\n",
-		"-MISCONF Redis is configured to save RDB snapshots\r\n", "-NOREPLICAS Not enough good replicas to write.\r\n",
+		"-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
+		"-CLUSTERDOWN The cluster is down\r\n",
+		"-LOADING Redis is loading the dataset in memory\r\n",
+		"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+		"-READONLY You can't write against a read only replica.\r\n",
+		"-BUSY Redis is busy running a script.\r\n",
+		"-MISCONF Redis is configured to save RDB snapshots\r\n",
+		"-NOREPLICAS Not enough good replicas to write.\r\n",
 		"-MASTERDOWN Link with MASTER is down\r\n",
 	};
 
@@ -435,18 +440,12 @@ static void test_keyless_from_another_database(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_to_its_node),
-		cmocka_unit_test(test_moved),
-		cmocka_unit_test(test_ping_pong),
-		cmocka_unit_test(test_ask),
-		cmocka_unit_test(test_ask_transaction),
-		cmocka_unit_test(test_asked_node_gone),
-		cmocka_unit_test(test_migration_given_up),
-		cmocka_unit_test(test_causes_that_pass),
-		cmocka_unit_test(test_waiting_is_told),
-		cmocka_unit_test(test_node_dies),
-		cmocka_unit_test(test_map_not_told),
-		cmocka_unit_test(test_keyless_from_another_database),
+		cmocka_unit_test(test_each_to_its_node),   cmocka_unit_test(test_moved),
+		cmocka_unit_test(test_ping_pong),          cmocka_unit_test(test_ask),
+		cmocka_unit_test(test_ask_transaction),    cmocka_unit_test(test_asked_node_gone),
+		cmocka_unit_test(test_migration_given_up), cmocka_unit_test(test_causes_that_pass),
+		cmocka_unit_test(test_waiting_is_told),    cmocka_unit_test(test_node_dies),
+		cmocka_unit_test(test_map_not_told),       cmocka_unit_test(test_keyless_from_another_database),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

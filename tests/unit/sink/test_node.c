@@ -49,8 +49,8 @@ static void on_answered(void *owner, struct node *node, struct unit *unit, const
 
 	(void)node;
 	bench->answered++;
-	snprintf(bench->answers + used, sizeof(bench->answers) - used, "%llu%s%.8s ", (unsigned long long)unit->start, answer->error ? "-" : "",
-		 answer->error ? answer->error : "");
+	snprintf(bench->answers + used, sizeof(bench->answers) - used, "%llu%s%.8s ", (unsigned long long)unit->start,
+		 answer->error ? "-" : "", answer->error ? answer->error : "");
 }
 
 static const struct node_events callbacks = {on_ready, on_lost, on_answered};
@@ -77,7 +77,10 @@ static void open_bench(struct bench *bench)
 
 static void start(struct bench *bench)
 {
-	struct node_options options = {.loop = bench->target.loop, .credentials = &bench->credentials, .name = "keyferry:test", .connect_timeout_ms = 2000};
+	struct node_options options = {.loop = bench->target.loop,
+				       .credentials = &bench->credentials,
+				       .name = "keyferry:test",
+				       .connect_timeout_ms = 2000};
 
 	bench->node = node_new(&bench->target.fakes[0].endpoint, &options, &callbacks, bench);
 	node_connect(bench->node);
@@ -89,21 +92,25 @@ static void close_bench(struct bench *bench)
 	sink_bench_close(&bench->target);
 }
 
-#define wait_for(bench, condition) \
-	do { \
-		uint64_t deadline_ = clock_monotonic_us() + 20000000; \
-		while (!(condition)) { \
-			bench_turn(&(bench)->target); \
-			if (clock_monotonic_us() > deadline_) \
-				fail_msg("waited in vain for: %s", #condition); \
-		} \
+#define wait_for(bench, condition)                                                                                               \
+	do {                                                                                                                     \
+		uint64_t deadline_ = clock_monotonic_us() + 20000000;                                                            \
+		while (!(condition)) {                                                                                           \
+			bench_turn(&(bench)->target);                                                                            \
+			if (clock_monotonic_us() > deadline_)                                                                    \
+				fail_msg("waited in vain for: %s", #condition);                                                  \
+		}                                                                                                                \
 	} while (0)
 
 static struct unit *unit_of(struct bench *bench, int at, struct slice bytes)
 {
 	struct unit *unit = &bench->units[at];
 
-	*unit = (struct unit){.start = (uint64_t)at, .end = (uint64_t)at + 1, .pieces = unit->inline_pieces, .piece_count = 1, .size = bytes.len,
+	*unit = (struct unit){.start = (uint64_t)at,
+			      .end = (uint64_t)at + 1,
+			      .pieces = unit->inline_pieces,
+			      .piece_count = 1,
+			      .size = bytes.len,
 			      .replies = 1};
 	unit->pieces[0] = bytes;
 	return unit;
@@ -152,12 +159,16 @@ static void test_login(void **state)
 	close_bench(&bench);
 }
 
-/* Servers that answer everybody so are told by what they said, and tried again; odd ones that know no CLIENT are taken as they are. */
+/* Servers that answer everybody so are told by what they said, and tried again; odd ones that know no CLIENT are taken as
+ * they are. */
 static void test_servers_that_refuse(void **state)
 {
-	static const char *const texts[] = {"LOADING Redis is loading the dataset in memory", "BUSY Redis is busy running a script",
-					    "NOAUTH Authentication required.", "DENIED Redis is running in protected mode",
-					    "ERR max number of clients reached", "MASTERDOWN Link with MASTER is down"};
+	static const char *const texts[] = {"LOADING Redis is loading the dataset in memory",
+					    "BUSY Redis is busy running a script",
+					    "NOAUTH Authentication required.",
+					    "DENIED Redis is running in protected mode",
+					    "ERR max number of clients reached",
+					    "MASTERDOWN Link with MASTER is down"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -290,7 +301,9 @@ static const char *two_answers(void *owner, struct fake_target *fake, const stru
 {
 	(void)owner;
 	(void)fake;
-	return strcmp(command->text, "SET two 1") == 0 ? "+OK\r\n+AND\r\n" : strcmp(command->text, "SET odd 1") == 0 ? "what?\r\n" : NULL;
+	return strcmp(command->text, "SET two 1") == 0   ? "+OK\r\n+AND\r\n"
+	       : strcmp(command->text, "SET odd 1") == 0 ? "what?\r\n"
+							 : NULL;
 }
 
 static void test_answers_that_are_none(void **state)
@@ -367,9 +380,14 @@ static void test_nobody_listens(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_greeting),        cmocka_unit_test(test_login),  cmocka_unit_test(test_servers_that_refuse),
-		cmocka_unit_test(test_units_come_back), cmocka_unit_test(test_divert), cmocka_unit_test(test_answers_that_are_none),
-		cmocka_unit_test(test_asking),          cmocka_unit_test(test_nobody_listens),
+		cmocka_unit_test(test_greeting),
+		cmocka_unit_test(test_login),
+		cmocka_unit_test(test_servers_that_refuse),
+		cmocka_unit_test(test_units_come_back),
+		cmocka_unit_test(test_divert),
+		cmocka_unit_test(test_answers_that_are_none),
+		cmocka_unit_test(test_asking),
+		cmocka_unit_test(test_nobody_listens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

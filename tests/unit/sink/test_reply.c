@@ -171,8 +171,9 @@ static void test_long_text_is_cut(void **state)
 
 static void test_not_resp(void **state)
 {
-	static const char *const texts[] = {"hello\r\n", "\r\n", "$x\r\n", "$-2\r\n", "$\r\n", "*4294967296\r\n", "*-2\r\n", "+a\nb\r\n", "HTTP/1.1 400\r\n",
-					    "$99999999999999999999\r\n"};
+	static const char *const texts[] = {
+		"hello\r\n",       "\r\n",    "$x\r\n",    "$-2\r\n",          "$\r\n",
+		"*4294967296\r\n", "*-2\r\n", "+a\nb\r\n", "HTTP/1.1 400\r\n", "$99999999999999999999\r\n"};
 	struct reply reply;
 
 	(void)state;
@@ -184,8 +185,9 @@ static void test_not_resp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds), cmocka_unit_test(test_errors_in_arrays), cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_one_after_the_other), cmocka_unit_test(test_large), cmocka_unit_test(test_long_text_is_cut),
+		cmocka_unit_test(test_kinds),    cmocka_unit_test(test_errors_in_arrays),
+		cmocka_unit_test(test_depth),    cmocka_unit_test(test_one_after_the_other),
+		cmocka_unit_test(test_large),    cmocka_unit_test(test_long_text_is_cut),
 		cmocka_unit_test(test_not_resp),
 	};
 

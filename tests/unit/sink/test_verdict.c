@@ -22,13 +22,17 @@ static void test_verdicts(void **state)
 		{"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", VERDICT_WAIT},
 		{"READONLY You can't write against a read only replica.", VERDICT_WAIT},
 		{"OOM command not allowed when used memory > 'maxmemory'.", VERDICT_WAIT},
-		{"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.", VERDICT_WAIT},
+		{"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+		 VERDICT_WAIT},
 		{"NOREPLICAS Not enough good replicas to write.", VERDICT_WAIT},
 		{"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", VERDICT_WAIT},
 		{"EXECABORT Transaction discarded because of previous errors.", VERDICT_WAIT},
-		{"EXECABORT Transaction discarded because of: NOPERM User x has no permissions to run the 'exec' command", VERDICT_DENIED},
+		{"EXECABORT Transaction discarded because of: NOPERM User x has no permissions to run the 'exec' command",
+		 VERDICT_DENIED},
 		{"ERR max number of clients reached", VERDICT_WAIT},
-		{"ERR Error running script (call to f_x): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'.", VERDICT_WAIT},
+		{"ERR Error running script (call to f_x): @user_script:1: -OOM command not allowed when used memory > "
+		 "'maxmemory'.",
+		 VERDICT_WAIT},
 		{"BUSYKEY Target key name already exists.", VERDICT_EXISTS},
 		{"NOSCRIPT No matching script. Please use EVAL.", VERDICT_NOSCRIPT},
 		{"NOPERM this user has no permissions to run the 'set' command", VERDICT_DENIED},
@@ -83,8 +87,20 @@ static void test_redirections(void **state)
 
 static void test_no_redirections(void **state)
 {
-	static const char *const texts[] = {"", "MOVED", "MOVED ", "MOVED 1", "MOVED 1 ", "MOVED 1 host", "MOVED 1 host:", "MOVED 1 host:0", "MOVED 1 host:65536",
-					    "MOVED 16384 host:1", "MOVED -1 host:1", "MOVED x host:1", "MOVED 1x host:1", "MOVED  host:1"};
+	static const char *const texts[] = {"",
+					    "MOVED",
+					    "MOVED ",
+					    "MOVED 1",
+					    "MOVED 1 ",
+					    "MOVED 1 host",
+					    "MOVED 1 host:",
+					    "MOVED 1 host:0",
+					    "MOVED 1 host:65536",
+					    "MOVED 16384 host:1",
+					    "MOVED -1 host:1",
+					    "MOVED x host:1",
+					    "MOVED 1x host:1",
+					    "MOVED  host:1"};
 	struct endpoint asked = {.host = "a", .port = 1}, endpoint = {.host = "untouched", .port = 9};
 	char long_host[400] = "MOVED 1 ";
 	uint16_t slot = 7;

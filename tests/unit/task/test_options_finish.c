@@ -45,6 +45,17 @@ static void what_does_not_belong_together_is_refused(void **state)
 			"option 'source.password_file': password file '/nonexistent/pass' cannot be opened: No such file or directory"},
 		{"source: {address: a, mode: cluster, databases: [1]}\ntarget: {address: b}\n",
 			"source.databases leaves out database 0, the only one that a cluster has"},
+		{"source: {mode: rdb}\ntarget: {address: b}\n", "source.path is missing: source.mode 'rdb' reads files"},
+		{"source: {mode: aof}\ntarget: {address: b}\n", "source.path is missing: source.mode 'aof' reads files"},
+		{"source: {path: /x, address: a}\ntarget: {address: b}\n", "source.path is for files, but source.mode is none of rdb, aof"},
+		{"source: {mode: rdb, path: /x, address: a}\ntarget: {address: b}\n",
+			"source.address is for servers, but source.mode is 'rdb'"},
+		{"source: {mode: rdb, path: /x, password: a}\ntarget: {address: b}\n",
+			"source.password is for servers, but source.mode is 'rdb'"},
+		{"source: {mode: rdb, path: /x, tls: true}\ntarget: {address: b}\n",
+			"source.tls is for servers, but source.mode is 'rdb'"},
+		{"source: {mode: rdb, path: /x}\ntarget: {address: b}\nsnapshot: false\n",
+			"snapshot is false, but source.mode 'rdb' has nothing that would be written from now on"},
 		{SIDES "spool: {max_size: 4MiB}\n", "spool.max_size is less than four times spool.segment_size"},
 		{SIDES "spool: {segment_size: 1500KiB}\n", "spool.segment_size is 1536000 bytes: not whole MiB"},
 		{SIDES "name: ../x\n", "\"../x\" cannot name a task"},
@@ -87,6 +98,10 @@ static void names_come_from_addresses(void **state)
 {
 	static const struct { const char *document, *name; } cases[] = {
 		{"source: {address: '10.0.0.1:7000'}\ntarget: {address: redis.example.net}\n", "10.0.0.1-7000-to-redis.example.net-6379"},
+		{"source: {mode: rdb, path: '/backup/my dump.rdb'}\ntarget: {address: b}\n", "my_dump.rdb-to-b-6379"},
+		{"source: {mode: aof, path: ../.hidden/}\ntarget: {address: b}\n", "_hidden-to-b-6379"},
+		{"source: {mode: rdb, path: /}\ntarget: {address: b}\n", "_-to-b-6379"},
+		{"source: {mode: rdb, path: '-\xc3\xa9'}\ntarget: {address: b}\n", "___-to-b-6379"},
 		{"source: {address: '[::1]:7000'}\ntarget: {address: /run/redis.sock}\n", "__1-7000-to-_run_redis.sock"},
 		{SIDES "name: \xe8\xae\xa2\xe5\x8d\x95-1\n", "\xe8\xae\xa2\xe5\x8d\x95-1"},
 	};

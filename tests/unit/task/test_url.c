@@ -56,6 +56,28 @@ static void equal_or_both_null(const char *a, const char *b)
 		assert_string_equal(a, b);
 }
 
+static void paths_of_files_are_read(void **state)
+{
+	struct task_options options;
+	struct error error;
+
+	(void)state;
+	assert_true(set(&options, "rdb:///backup/my%20dump.rdb", &error));
+	assert_int_equal(options.source.mode, MODE_RDB);
+	assert_string_equal(options.source.path, "/backup/my dump.rdb");
+	assert_int_equal(options.source.address_count, 0);
+	assert_true(options.all_databases);
+	/* A later one replaces it. */
+	assert_true(task_options_set_url(&options, true, "aof:///a/", &error));
+	assert_int_equal(options.source.mode, MODE_AOF);
+	assert_string_equal(options.source.path, "/a/");
+	assert_true(task_options_set_url(&options, true, "redis://h", &error));
+	assert_null(options.source.path);
+	assert_false(task_options_set_url(&options, false, "rdb:///a", &error));
+	assert_string_equal(error.text, "target URL: this version does not write files yet: rdb and aof are for a source");
+	task_options_free(&options);
+}
+
 static void urls_are_read(void **state)
 {
 	(void)state;
@@ -131,12 +153,18 @@ static void mistakes_are_explained_without_secrets(void **state)
 		{"redis://h:x", "source URL: \"h:x\" is not host:port"},
 		{"redis://a,,b", "source URL: \"\" is not host:port"},
 		{"http://u:s3cret@h", "source URL: the scheme before '://' is none of redis, rediss, valkey, valkeys, redis-sentinel, "
-			"rediss-sentinel, unix"},
+			"rediss-sentinel, unix, rdb, aof"},
 		{"u:s3cret@h", "source URL: an address with a password needs its scheme"},
 		{"redis://u:s3cret/x@h", "source URL: there is an '@' behind the first '/', '?' or '#'"},
 		{"redis://u:s3cret#x@h", "source URL: there is an '@' behind the first '/', '?' or '#'"},
 		{"redis://u:s3cret%@h", "source URL: the password is not percent-encoded correctly"},
 		{"redis://u:s3cret%00@h", "source URL: the password is not percent-encoded correctly"},
+		{"rdb://", "source URL: the path of a file is absolute"},
+		{"rdb:///", "source URL: the path of a file is absolute"},
+		{"rdb://dump.rdb", "source URL: the path of a file is absolute"},
+		{"aof:///a?mode=x", "source URL: files have no options"},
+		{"aof:///a#b", "source URL: files have no options"},
+		{"rdb:///a%", "source URL: the path is not percent-encoded correctly"},
 		{"redis://h#x", "source URL: it has a '#'"},
 		{"redis://h/x", "source URL: what follows the '/' is not a database number"},
 		{"redis://h/4096", "source URL: what follows the '/' is not a database number"},
@@ -177,6 +205,7 @@ static void mistakes_are_explained_without_secrets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(paths_of_files_are_read),
 		cmocka_unit_test(urls_are_read),
 		cmocka_unit_test(tls_options_are_read),
 		cmocka_unit_test(a_later_url_replaces),

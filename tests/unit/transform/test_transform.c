@@ -25,7 +25,8 @@ static void bench_open(struct bench *bench, const char *document)
 	struct error error;
 
 	task_options_init(&bench->options);
-	if (!task_options_parse(&bench->options, slice_of_string(document), "t.yaml", &error) || !transform_check(&bench->options, &error))
+	if (!task_options_parse(&bench->options, slice_of_string(document), "t.yaml", &error) ||
+	    !transform_check(&bench->options, &error))
 		fail_msg("%s", error.text);
 	bench->transform = transform_new(&bench->options, &target);
 }
@@ -87,7 +88,8 @@ static uint32_t words_of(char *text, struct slice *words)
 
 static const char *command_in(struct bench *bench, uint32_t db, const char *text)
 {
-	struct event event = {.kind = EVENT_COMMAND, .db = db, .start = 100, .end = 200, .offset = 4711, .expire_at_ms = EXPIRE_NEVER};
+	struct event event = {
+		.kind = EVENT_COMMAND, .db = db, .start = 100, .end = 200, .offset = 4711, .expire_at_ms = EXPIRE_NEVER};
 	struct transform_output output = {0};
 	struct slice words[WORDS_MAX];
 	char *copy = memory_strdup(text);
@@ -114,8 +116,14 @@ static const char *command(struct bench *bench, const char *text)
 
 static struct event key_event(uint32_t db, const char *name, uint8_t type, int64_t expire_at_ms)
 {
-	return (struct event){.kind = EVENT_KEY, .db = db, .start = 100, .end = 200, .offset = EVENT_IN_SNAPSHOT, .key = slice_of_string(name),
-			      .type = type, .expire_at_ms = expire_at_ms};
+	return (struct event){.kind = EVENT_KEY,
+			      .db = db,
+			      .start = 100,
+			      .end = 200,
+			      .offset = EVENT_IN_SNAPSHOT,
+			      .key = slice_of_string(name),
+			      .type = type,
+			      .expire_at_ms = expire_at_ms};
 }
 
 static const char *key(struct bench *bench, uint32_t db, const char *name, uint8_t type)
@@ -151,8 +159,9 @@ static void names_are_selected_in_every_way(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_open(&bench, "filter: {allow: [{prefix: [\"user:\", \"o:\"]}, {glob: \"s?ss*\"}, {regex: \"^[0-9]+$\"}, {key: exact}], "
-			   "block: [{glob: \"*:tmp\"}]}\n");
+	bench_open(&bench,
+		   "filter: {allow: [{prefix: [\"user:\", \"o:\"]}, {glob: \"s?ss*\"}, {regex: \"^[0-9]+$\"}, {key: exact}], "
+		   "block: [{glob: \"*:tmp\"}]}\n");
 	assert_string_equal(command(&bench, "SET user:1 x"), "same");
 	assert_string_equal(command(&bench, "SET o:1 x"), "same");
 	assert_string_equal(command(&bench, "SET sessions x"), "same");
@@ -191,7 +200,8 @@ static void commands_and_groups_concern_the_stream(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_open(&bench, "filter: {block: [{command: [flushall, \"function *\"]}, {group: hash, prefix: h}, {command: \"json.*\"}]}\n");
+	bench_open(&bench,
+		   "filter: {block: [{command: [flushall, \"function *\"]}, {group: hash, prefix: h}, {command: \"json.*\"}]}\n");
 	assert_string_equal(command(&bench, "FLUSHALL"), "dropped");
 	assert_string_equal(command(&bench, "flushdb"), "0: flushdb");
 	assert_string_equal(command(&bench, "FUNCTION LOAD x"), "dropped");
@@ -337,8 +347,9 @@ static void keys_are_renamed(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_open(&bench, "rename: [{match: \"^user:(?<id>.*)$\", to: \"u:${id}:$1$$\"}, {database: 3, prefix: \"\", to: \"db${db}:\"}, "
-			   "{prefix: \"o:\", to: \"order:\"}]\n");
+	bench_open(&bench,
+		   "rename: [{match: \"^user:(?<id>.*)$\", to: \"u:${id}:$1$$\"}, {database: 3, prefix: \"\", to: \"db${db}:\"}, "
+		   "{prefix: \"o:\", to: \"order:\"}]\n");
 	assert_string_equal(command(&bench, "SET user:5 v"), "0: SET u:5:5$ v");
 	assert_string_equal(command(&bench, "MSET user:5 o:1 o:1 user:5"), "0: MSET u:5:5$ o:1 order:1 user:5");
 	assert_string_equal(command_in(&bench, 3, "DEL o:1 x"), "3: DEL db3:o:1 db3:x");
@@ -416,7 +427,13 @@ static void times_are_set_dropped_scaled(void **state)
 		if (i == 0)
 			assert_true(at == EXPIRE_NEVER);
 		else
-			assert_in_range(at - now, i == 1 ? 3600000 : i == 2 ? 199000 : 100000, i == 1 ? 3605000 : i == 2 ? 200000 : 100000);
+			assert_in_range(at - now,
+					i == 1   ? 3600000
+					: i == 2 ? 199000
+						 : 100000,
+					i == 1   ? 3605000
+					: i == 2 ? 200000
+						 : 100000);
 	}
 	bench_close(&bench);
 }
@@ -428,21 +445,22 @@ static void the_script_drops_changes_splits(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_open(&bench, "lua:\n  memory: 1MiB\n  script: |\n"
-			   "    return function(event)\n"
-			   "      if event.key == 'drop' then return false end\n"
-			   "      if event.key == 'keep' then return true end\n"
-			   "      if event.key == 'none' then return {} end\n"
-			   "      if event.key == 'change' then event.key = 'changed' event.db = 3\n"
-			   "        if event.argv then event.argv[2] = 'changed' end return event end\n"
-			   "      if event.key == 'split' then return {event, {db = 1, key = 'b', argv = {'SET', 'b', 7}}} end\n"
-			   "      if event.key == 'loop' then while true do pcall(string.rep, 'x', 1) end end\n"
-			   "      if event.key == 'grow' then local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end end\n"
-			   "      if event.key == 'fail' then error('on purpose') end\n"
-			   "      if event.key == 'files' then return io.open('/etc/passwd') end\n"
-			   "      if event.key == 'multi' then event.argv[1] = 'MULTI' return event end\n"
-			   "      if event.key == 'wrong' then return 5 end\n"
-			   "    end\n");
+	bench_open(&bench,
+		   "lua:\n  memory: 1MiB\n  script: |\n"
+		   "    return function(event)\n"
+		   "      if event.key == 'drop' then return false end\n"
+		   "      if event.key == 'keep' then return true end\n"
+		   "      if event.key == 'none' then return {} end\n"
+		   "      if event.key == 'change' then event.key = 'changed' event.db = 3\n"
+		   "        if event.argv then event.argv[2] = 'changed' end return event end\n"
+		   "      if event.key == 'split' then return {event, {db = 1, key = 'b', argv = {'SET', 'b', 7}}} end\n"
+		   "      if event.key == 'loop' then while true do pcall(string.rep, 'x', 1) end end\n"
+		   "      if event.key == 'grow' then local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end end\n"
+		   "      if event.key == 'fail' then error('on purpose') end\n"
+		   "      if event.key == 'files' then return io.open('/etc/passwd') end\n"
+		   "      if event.key == 'multi' then event.argv[1] = 'MULTI' return event end\n"
+		   "      if event.key == 'wrong' then return 5 end\n"
+		   "    end\n");
 	assert_string_equal(command(&bench, "SET drop v"), "dropped");
 	assert_string_equal(command(&bench, "SET keep v"), "0: SET keep v");
 	assert_string_equal(command(&bench, "SET none v"), "dropped");
@@ -463,11 +481,14 @@ static void the_script_drops_changes_splits(void **state)
 
 static void the_script_is_checked_before(void **state)
 {
-	static const struct { const char *document, *says; } bad[] = {
+	static const struct {
+		const char *document, *says;
+	} bad[] = {
 		{"lua: {script: \"return 5\"}\n", "it has to end with"},
 		{"lua: {script: \"retrun\"}\n", "lua.script:1:"},
 		{"lua: {script: \"while true do end\"}\n", "lua.steps"},
-		{"filter: {block: [{prefix: a}, {command: flushal}]}\n", "option 'filter.block[1].command': 'flushal' is the name of no command"},
+		{"filter: {block: [{prefix: a}, {command: flushal}]}\n",
+		 "option 'filter.block[1].command': 'flushal' is the name of no command"},
 	};
 
 	(void)state;
