@@ -54,7 +54,8 @@ static void output_reserve(struct adapt *adapt, uint32_t count)
 	}
 }
 
-static void output_fill(struct adapt *adapt, const struct event *event, const struct downgrade_result *result, struct adapt_output *output)
+static void output_fill(struct adapt *adapt, const struct event *event, const struct downgrade_result *result,
+			struct adapt_output *output)
 {
 	output_reserve(adapt, result->count);
 	for (uint32_t i = 0; i < result->count; i++) {
@@ -77,18 +78,21 @@ static const char *command_describe(const struct event *event, char *out, size_t
 {
 	char key[160], place[EVENT_PLACE_MAX];
 
-	snprintf(out, cap, "%.*s%s%s (database %u, %s)", (int)(event->argv[0].len > 64 ? 64 : event->argv[0].len), (const char *)event->argv[0].data,
-		 event->key.data ? " of key " : "", event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->db,
-		 event_place(event, place));
+	snprintf(out, cap, "%.*s%s%s (database %u, %s)", (int)(event->argv[0].len > 64 ? 64 : event->argv[0].len),
+		 (const char *)event->argv[0].data, event->key.data ? " of key " : "",
+		 event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->db, event_place(event, place));
 	return out;
 }
 
-static void refuse(const struct adapt *adapt, const struct event *event, const struct downgrade_result *result, struct error *error)
+static void refuse(const struct adapt *adapt, const struct event *event, const struct downgrade_result *result,
+		   struct error *error)
 {
 	char what[400];
 
-	error_set(error, ERROR_CONFLICT, "%s would lose at %s %s", command_describe(event, what, sizeof(what)), adapt->options.target->name, result->lost);
-	error_hint(error, "Use a target of the source's version, or set target.downgrade: lossy to go on without %s", downgrade_loss_name(result->loss));
+	error_set(error, ERROR_CONFLICT, "%s would lose at %s %s", command_describe(event, what, sizeof(what)),
+		  adapt->options.target->name, result->lost);
+	error_hint(error, "Use a target of the source's version, or set target.downgrade: lossy to go on without %s",
+		   downgrade_loss_name(result->loss));
 }
 
 static void tell(struct adapt *adapt, const struct event *event, const struct downgrade_result *result)
@@ -99,8 +103,10 @@ static void tell(struct adapt *adapt, const struct event *event, const struct do
 	if (adapt->told[result->loss])
 		return;
 	adapt->told[result->loss] = true;
-	snprintf(text, sizeof(text), "%s has lost at %s %s; target.downgrade: lossy goes on, and further losses of %s are counted alone",
-		 command_describe(event, what, sizeof(what)), adapt->options.target->name, result->lost, downgrade_loss_name(result->loss));
+	snprintf(text, sizeof(text),
+		 "%s has lost at %s %s; target.downgrade: lossy goes on, and further losses of %s are counted alone",
+		 command_describe(event, what, sizeof(what)), adapt->options.target->name, result->lost,
+		 downgrade_loss_name(result->loss));
 	adapt->options.note(adapt->options.owner, LOG_WARNING, text);
 }
 
@@ -127,7 +133,8 @@ static bool output_value(struct adapt *adapt, const struct event *event, int64_t
 	made->expire_at_ms = expire_at ? now + expire_at : EXPIRE_NEVER;
 	made->idle_seconds = -1;
 	made->frequency = -1;
-	*output = (struct adapt_output){adapt->events, 1, false, rdb_little_endian(payload.data + payload.len - DUMP_FOOTER_LEN, 2) >= 80};
+	*output = (struct adapt_output){adapt->events, 1, false,
+					rdb_little_endian(payload.data + payload.len - DUMP_FOOTER_LEN, 2) >= 80};
 	return true;
 }
 
@@ -142,11 +149,8 @@ enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event,
 		now = lag_stream_ms(adapt->options.lag, event->offset);
 	downgrade_command(adapt->downgrade, event->info, event->argc, event->argv, now, &result);
 	switch (result.outcome) {
-	case DOWNGRADE_SAME:
-		return ADAPT_SAME;
-	case DOWNGRADE_REWRITTEN:
-		adapt->counters.rewritten++;
-		break;
+	case DOWNGRADE_SAME: return ADAPT_SAME;
+	case DOWNGRADE_REWRITTEN: adapt->counters.rewritten++; break;
 	case DOWNGRADE_CANNOT:
 		if (result.loss == DOWNGRADE_LOSS_PAYLOAD && output_value(adapt, event, now, output)) {
 			adapt->counters.rewritten++;

@@ -28,7 +28,7 @@ void adapt_free(struct adapt *adapt);
 enum adapt_outcome {
 	ADAPT_SAME,    /* as it is */
 	ADAPT_CHANGED, /* the events of the output in its place, more than one in one transaction; there may be none */
-	ADAPT_VALUE,   /* RESTORE of a payload that the target does not know: output.events[0] is the key, an EVENT_KEY to be rewritten as one of the snapshot,
+	ADAPT_VALUE, /* RESTORE of a payload that the target does not know: output.events[0] is the key, an EVENT_KEY to be rewritten as one of the snapshot,
 			* in place of what is there */
 	ADAPT_REFUSED, /* ERROR_CONFLICT */
 };
@@ -37,12 +37,13 @@ enum adapt_outcome {
 struct adapt_output {
 	struct event *events; /* raw.data is NULL */
 	uint32_t count;
-	bool replay_safe;     /* all together */
-	bool valkey;          /* VALUE: in a form of Valkey's own */
+	bool replay_safe; /* all together */
+	bool valkey;      /* VALUE: in a form of Valkey's own */
 };
 
 /* A command that is no edge of a transaction. */
-enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event, struct adapt_output *output, struct error *error);
+enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event, struct adapt_output *output,
+				 struct error *error);
 
 struct adapt_counters {
 	uint64_t rewritten; /* commands that others stand for */

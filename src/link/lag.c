@@ -32,7 +32,7 @@ void lag_note(struct lag *lag, const struct event *event)
 int64_t lag_stream_ms(const struct lag *lag, int64_t offset)
 {
 	int64_t now = clock_wall_ms();
-	int64_t sampled = heartbeat_time_of_offset(lag->heartbeat, offset);
+	int64_t sampled = lag->heartbeat ? heartbeat_time_of_offset(lag->heartbeat, offset) : 0;
 	int64_t latest = sampled > 0 ? sampled + SAMPLE_INTERVAL_MS : lag->met_ms > 0 ? lag->met_ms + lag->interval_ms : now;
 
 	return latest < now ? latest : now;

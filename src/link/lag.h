@@ -34,7 +34,8 @@ void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms
 /* A heartbeat came by in the stream. */
 void lag_note(struct lag *lag, const struct event *event);
 /* The source's time (Unix ms) when it wrote what has this offset, as well as it is known: by the sampled offsets, else by the last heartbeat met, rather up to a
- * second or an interval late than early, for a key that goes too early is missing, and one that goes too late is deleted by the source. */
+ * second or an interval late than early, for a key that goes too early is missing, and one that goes too late is deleted by the source.
+ * A file has no source to ask: now, though servers write no relative times into one. */
 int64_t lag_stream_ms(const struct lag *lag, int64_t offset);
 /* Everything before `position` is applied; applied_offset is that as a replication offset, -1 in the snapshot. */
 void lag_applied(struct lag *lag, uint64_t position, int64_t applied_offset);

@@ -16,7 +16,7 @@ struct row {
 	const char *name;
 	uint32_t redis, valkey; /* since when every form is known; NEVER: not in that family */
 	bool always;
-	uint32_t needs;           /* the first Redis on which it may work; before that: `loss` */
+	uint32_t needs; /* the first Redis on which it may work; before that: `loss` */
 	enum downgrade_loss loss;
 	recast_function *recast;
 };
@@ -66,7 +66,8 @@ static const struct row rows[] = {
 	{"xadd", REDIS(8, 2), NEVER, ALWAYS, REDIS(5, 0), DOWNGRADE_LOSS_STREAM, recast_xadd},
 	{"xdelex", REDIS(8, 2), NEVER, false, REDIS(5, 0), DOWNGRADE_LOSS_STREAM, recast_xdelex},
 	{"xgroup create", REDIS(7, 0), EVERY_VALKEY, false, REDIS(5, 0), DOWNGRADE_LOSS_STREAM, recast_xgroup_start},
-	{"xgroup createconsumer", REDIS(6, 2), EVERY_VALKEY, false, REDIS(5, 0), DOWNGRADE_LOSS_STREAM, recast_xgroup_createconsumer},
+	{"xgroup createconsumer", REDIS(6, 2), EVERY_VALKEY, false, REDIS(5, 0), DOWNGRADE_LOSS_STREAM,
+	 recast_xgroup_createconsumer},
 	{"xgroup setid", REDIS(7, 0), EVERY_VALKEY, false, REDIS(5, 0), DOWNGRADE_LOSS_STREAM, recast_xgroup_start},
 	{"xsetid", REDIS(7, 0), EVERY_VALKEY, false, REDIS(5, 0), DOWNGRADE_LOSS_STREAM, recast_xsetid},
 	{"xtrim", REDIS(8, 2), NEVER, ALWAYS, REDIS(5, 0), DOWNGRADE_LOSS_STREAM, recast_xtrim},
@@ -157,14 +158,10 @@ static const char *lost_text(enum downgrade_loss loss)
 static enum downgrade_loss loss_of(const struct command_info *info)
 {
 	switch (info->name[0]) {
-	case 'f':
-		return strncmp(info->name, "function", 8) == 0 ? DOWNGRADE_LOSS_FUNCTION : DOWNGRADE_LOSS_COMMAND;
-	case 'v':
-		return DOWNGRADE_LOSS_VECTOR_SET;
-	case 'x':
-		return info->redis_since == REDIS(5, 0) ? DOWNGRADE_LOSS_STREAM : DOWNGRADE_LOSS_COMMAND;
-	default:
-		return DOWNGRADE_LOSS_COMMAND;
+	case 'f': return strncmp(info->name, "function", 8) == 0 ? DOWNGRADE_LOSS_FUNCTION : DOWNGRADE_LOSS_COMMAND;
+	case 'v': return DOWNGRADE_LOSS_VECTOR_SET;
+	case 'x': return info->redis_since == REDIS(5, 0) ? DOWNGRADE_LOSS_STREAM : DOWNGRADE_LOSS_COMMAND;
+	default: return DOWNGRADE_LOSS_COMMAND;
 	}
 }
 
@@ -293,7 +290,8 @@ static void finish(struct downgrade *downgrade, struct downgrade_result *ret)
 
 	if (recast->run_count > downgrade->command_room) {
 		downgrade->command_room = recast->run_room;
-		downgrade->commands = memory_realloc_array(downgrade->commands, downgrade->command_room, sizeof(downgrade->commands[0]));
+		downgrade->commands =
+			memory_realloc_array(downgrade->commands, downgrade->command_room, sizeof(downgrade->commands[0]));
 	}
 	ret->count = recast->run_count;
 	ret->commands = downgrade->commands;
@@ -310,8 +308,8 @@ static void finish(struct downgrade *downgrade, struct downgrade_result *ret)
 	}
 }
 
-void downgrade_command(struct downgrade *downgrade, const struct command_info *info, uint32_t argc, const struct slice *argv, int64_t stream_ms,
-		       struct downgrade_result *ret)
+void downgrade_command(struct downgrade *downgrade, const struct command_info *info, uint32_t argc, const struct slice *argv,
+		       int64_t stream_ms, struct downgrade_result *ret)
 {
 	struct recast *recast = &downgrade->recast;
 	const struct row *row;

@@ -27,10 +27,10 @@
 
 /* What every master of the target knows: versions as in struct command_info (0x070200 is 7.2.0). */
 struct downgrade_target {
-	uint32_t redis;   /* the oldest Redis among them; 0: there is none */
-	uint32_t valkey;  /* the oldest Valkey; 0: there is none */
-	int rdb_version;  /* highest Redis RDB version of a RESTORE payload */
-	bool valkey_rdb;  /* takes VALKEY080 payloads, and Redis ones up to 11 */
+	uint32_t redis;  /* the oldest Redis among them; 0: there is none */
+	uint32_t valkey; /* the oldest Valkey; 0: there is none */
+	int rdb_version; /* highest Redis RDB version of a RESTORE payload */
+	bool valkey_rdb; /* takes VALKEY080 payloads, and Redis ones up to 11 */
 };
 
 enum downgrade_outcome { DOWNGRADE_SAME, DOWNGRADE_REWRITTEN, DOWNGRADE_CANNOT };
@@ -52,7 +52,8 @@ const char *downgrade_loss_name(enum downgrade_loss loss);
 struct downgrade_command {
 	uint32_t argc;
 	const struct slice *argv;
-	const struct command_info *info; /* for a script of ours without COMMAND_SCRIPT: an error in it is no error of the source */
+	/* for a script of ours without COMMAND_SCRIPT: an error in it is no error of the source */
+	const struct command_info *info;
 };
 
 struct downgrade_result {
@@ -70,8 +71,8 @@ void downgrade_free(struct downgrade *downgrade);
 
 /* `stream_ms`: the source's time (Unix ms) at this command, as well as it is known. `info` may be NULL or learned: SAME. The result's memory is that
  * of argv, and the downgrade's until the next call. */
-void downgrade_command(struct downgrade *downgrade, const struct command_info *info, uint32_t argc, const struct slice *argv, int64_t stream_ms,
-		       struct downgrade_result *ret);
+void downgrade_command(struct downgrade *downgrade, const struct command_info *info, uint32_t argc, const struct slice *argv,
+		       int64_t stream_ms, struct downgrade_result *ret);
 
 /* ---- the table, for tests ---- */
 

@@ -16,7 +16,7 @@ struct recast {
 	const struct downgrade_target *target;
 	uint32_t argc;
 	const struct slice *argv;
-	int64_t now;               /* the stream's time */
+	int64_t now; /* the stream's time */
 	struct downgrade_result *result;
 	/* what is made: commands as runs of `words`; `text` holds words that are in no argument, and was grown before: it does not move */
 	struct slice *words;
@@ -24,7 +24,7 @@ struct recast {
 	struct run {
 		uint32_t first;
 		const struct command_info *info; /* NULL: looked up */
-	} *runs;
+	} * runs;
 	uint32_t run_count, run_room;
 	struct buffer text;
 	bool safe_together;
@@ -82,15 +82,16 @@ bool recast_time(const struct recast *recast, uint32_t at, bool seconds, bool re
 /* ---- the functions of the table ---- */
 
 /* recast_expiry.c */
-recast_function recast_expire, recast_pexpire, recast_expireat, recast_pexpireat, recast_setex, recast_psetex, recast_set, recast_getex,
-	recast_msetex, recast_restore, recast_hexpire, recast_hpexpire, recast_hexpireat, recast_hpexpireat, recast_hpersist, recast_hsetex,
-	recast_hgetex;
+recast_function recast_expire, recast_pexpire, recast_expireat, recast_pexpireat, recast_setex, recast_psetex, recast_set,
+	recast_getex, recast_msetex, recast_restore, recast_hexpire, recast_hpexpire, recast_hexpireat, recast_hpexpireat,
+	recast_hpersist, recast_hsetex, recast_hgetex;
 /* recast_values.c */
 recast_function recast_to_del, recast_to_del_key, recast_flush, recast_script_flush, recast_spublish, recast_copy, recast_bitop,
 	recast_push_existing, recast_pop, recast_lmove, recast_hset, recast_hgetdel;
 /* recast_zset.c */
 recast_function recast_zadd, recast_zpop, recast_zrangestore, recast_zdiffstore, recast_geosearchstore;
 /* recast_stream.c */
-recast_function recast_xadd, recast_xtrim, recast_xgroup_start, recast_xgroup_createconsumer, recast_xsetid, recast_xdelex, recast_xackdel;
+recast_function recast_xadd, recast_xtrim, recast_xgroup_start, recast_xgroup_createconsumer, recast_xsetid, recast_xdelex,
+	recast_xackdel;
 
 #endif

@@ -108,7 +108,8 @@ static void set_keepttl(struct recast *recast, struct slice key, struct slice va
 		recast_begin(recast, "SET");
 		recast_slice(recast, key);
 		recast_slice(recast, value);
-		recast_cannot(recast, DOWNGRADE_LOSS_COMMAND, "the time to live that the key keeps: there is no SET KEEPTTL, nor a way to ask for it");
+		recast_cannot(recast, DOWNGRADE_LOSS_COMMAND,
+			      "the time to live that the key keeps: there is no SET KEEPTTL, nor a way to ask for it");
 	}
 }
 
@@ -135,8 +136,8 @@ struct set_options {
 	int64_t at;
 	const char *condition; /* NX, XX */
 	bool keep_ttl, get;
-	bool compares_equal;   /* IFEQ: Valkey 8.1, Redis 8.4 */
-	bool compares_else;    /* IFNE, IFDEQ, IFDNE: Redis 8.4 */
+	bool compares_equal; /* IFEQ: Valkey 8.1, Redis 8.4 */
+	bool compares_else;  /* IFNE, IFDEQ, IFDNE: Redis 8.4 */
 };
 
 static bool set_options_read(const struct recast *recast, struct set_options *options)
@@ -277,7 +278,8 @@ void recast_restore(struct recast *recast)
 			replace = true;
 		else if (word_is(recast->argv[i], "ABSTTL"))
 			absolute = true;
-		else if ((word_is(recast->argv[i], "IDLETIME") || word_is(recast->argv[i], "FREQ")) && i + 1 < recast->argc && lru_count < 2)
+		else if ((word_is(recast->argv[i], "IDLETIME") || word_is(recast->argv[i], "FREQ")) && i + 1 < recast->argc &&
+			 lru_count < 2)
 			lru = true, lru_at[lru_count++] = i++;
 		else
 			return;
@@ -363,9 +365,9 @@ struct field_options {
 	enum expiry_form expiry;
 	int64_t at;
 	bool keep_ttl, persist;
-	bool key_condition;  /* NX, XX: Valkey alone */
+	bool key_condition;    /* NX, XX: Valkey alone */
 	const char *condition; /* FNX, FXX */
-	uint32_t fields;     /* index of the first */
+	uint32_t fields;       /* index of the first */
 };
 
 static bool field_options_read(const struct recast *recast, struct field_options *options)

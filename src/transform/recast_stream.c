@@ -7,14 +7,14 @@
 
 /* The trimming options of XADD and XTRIM: MAXLEN|MINID [=|~] threshold [LIMIT n] [KEEPREF|DELREF|ACKED] */
 struct trim {
-	uint32_t strategy;  /* index of MAXLEN or MINID; 0: none */
+	uint32_t strategy; /* index of MAXLEN or MINID; 0: none */
 	uint32_t threshold;
-	uint32_t limit;     /* index of LIMIT; 0: none */
+	uint32_t limit; /* index of LIMIT; 0: none */
 	bool by_id, approximate;
-	bool references;    /* KEEPREF, which is what is done without */
+	bool references; /* KEEPREF, which is what is done without */
 	bool other_references;
-	bool no_stream;     /* XADD NOMKSTREAM */
-	uint32_t rest;      /* the first argument behind the options */
+	bool no_stream; /* XADD NOMKSTREAM */
+	uint32_t rest;  /* the first argument behind the options */
 };
 
 static bool trim_read(const struct recast *recast, struct trim *trim)
@@ -28,7 +28,8 @@ static bool trim_read(const struct recast *recast, struct trim *trim)
 		if (word_is(word, "MAXLEN") || word_is(word, "MINID")) {
 			trim->by_id = word_is(word, "MINID");
 			trim->strategy = i;
-			if (++i < recast->argc && (slice_equal(recast->argv[i], SLICE("~")) || slice_equal(recast->argv[i], SLICE("="))))
+			if (++i < recast->argc &&
+			    (slice_equal(recast->argv[i], SLICE("~")) || slice_equal(recast->argv[i], SLICE("="))))
 				trim->approximate = recast->argv[i++].data[0] == '~';
 			trim->threshold = i;
 		} else if (word_is(word, "LIMIT")) {
@@ -64,7 +65,8 @@ static void trim_words(struct recast *recast, const struct trim *trim)
 	recast_slice(recast, recast->argv[trim->threshold]);
 	if ((trim->references || trim->other_references) && has(recast, REDIS(8, 2), NEVER))
 		for (uint32_t i = 2; i < trim->rest; i++)
-			if (word_is(recast->argv[i], "KEEPREF") || word_is(recast->argv[i], "DELREF") || word_is(recast->argv[i], "ACKED"))
+			if (word_is(recast->argv[i], "KEEPREF") || word_is(recast->argv[i], "DELREF") ||
+			    word_is(recast->argv[i], "ACKED"))
 				recast_slice(recast, recast->argv[i]);
 }
 
@@ -75,7 +77,8 @@ static bool id_before(struct slice id, uint64_t *ms, uint64_t *sequence)
 	size_t len = dash ? (size_t)(dash - id.data) : id.len;
 
 	*sequence = 0;
-	if (!slice_to_uint64(slice_make(id.data, len), ms) || (dash && !slice_to_uint64(slice_make(dash + 1, id.len - len - 1), sequence)))
+	if (!slice_to_uint64(slice_make(id.data, len), ms) ||
+	    (dash && !slice_to_uint64(slice_make(dash + 1, id.len - len - 1), sequence)))
 		return false;
 	if (*sequence > 0) {
 		--*sequence;

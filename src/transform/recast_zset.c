@@ -8,7 +8,7 @@ struct zadd_options {
 	const char *compare;   /* GT, LT or "" */
 	const char *condition; /* NX, XX or "" */
 	bool incr, ch;
-	uint32_t scores;       /* index of the first */
+	uint32_t scores; /* index of the first */
 };
 
 static struct zadd_options zadd_options_read(const struct recast *recast)
@@ -173,7 +173,11 @@ static bool geo_search_read(const struct recast *recast, struct geo_search *sear
 
 static const char *metres_of_unit(struct slice unit)
 {
-	return word_is(unit, "m") ? "1" : word_is(unit, "km") ? "1000" : word_is(unit, "ft") ? "0.3048" : word_is(unit, "mi") ? "1609.34" : NULL;
+	return word_is(unit, "m")    ? "1"
+	       : word_is(unit, "km") ? "1000"
+	       : word_is(unit, "ft") ? "0.3048"
+	       : word_is(unit, "mi") ? "1609.34"
+				     : NULL;
 }
 
 static void geo_box(struct recast *recast, const struct geo_search *search)
@@ -227,7 +231,8 @@ void recast_geosearchstore(struct recast *recast)
 	if (recast->argc < 7 || !geo_search_read(recast, &search))
 		return;
 	if (search.any)
-		recast_cannot(recast, DOWNGRADE_LOSS_COMMAND, "all that it does: with ANY only the source knows which members were taken");
+		recast_cannot(recast, DOWNGRADE_LOSS_COMMAND,
+			      "all that it does: with ANY only the source knows which members were taken");
 	else if (search.box)
 		geo_box(recast, &search);
 	else

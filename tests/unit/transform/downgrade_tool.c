@@ -57,7 +57,8 @@ static void put_result(const struct downgrade_result *result, uint32_t argc, con
 		return;
 	}
 	if (result->outcome == DOWNGRADE_CANNOT)
-		printf("cannot %u %d %s: %s\n", result->count, result->replay_safe, downgrade_loss_name(result->loss), result->lost);
+		printf("cannot %u %d %s: %s\n", result->count, result->replay_safe, downgrade_loss_name(result->loss),
+		       result->lost);
 	else
 		printf("rewritten %u %d\n", result->count, result->replay_safe);
 	for (uint32_t i = 0; i < result->count; i++)

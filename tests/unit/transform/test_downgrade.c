@@ -122,10 +122,29 @@ static void rows_are_reached(void **state)
 static void what_is_known_stays(void **state)
 {
 	static const char *const commands[] = {
-		"SET k v", "SET k v NX", "SET k v PXAT 99", "MSET a 1 b 2", "UNLINK a b", "LPOP k", "ZADD z GT 1 a 2 b", "PEXPIREAT k 9 GT",
-		"XADD x MAXLEN = 5 1-1 f v", "XADD x MAXLEN ~ 5 LIMIT 7 1-1 f v", "RESTORE k 99 payload REPLACE ABSTTL", "HSETEX h PXAT 99 FIELDS 1 f v",
-		"HPEXPIREAT h 99 FIELDS 1 f", "COPY a b DB 3", "FUNCTION FLUSH", "EVAL body 1 k EX 5", "FLUSHALL ASYNC", "NOSUCHCOMMAND k",
-		"XADD", "SET k", "EXPIRE k", "HSETEX h", "RESTORE k 0",
+		"SET k v",
+		"SET k v NX",
+		"SET k v PXAT 99",
+		"MSET a 1 b 2",
+		"UNLINK a b",
+		"LPOP k",
+		"ZADD z GT 1 a 2 b",
+		"PEXPIREAT k 9 GT",
+		"XADD x MAXLEN = 5 1-1 f v",
+		"XADD x MAXLEN ~ 5 LIMIT 7 1-1 f v",
+		"RESTORE k 99 payload REPLACE ABSTTL",
+		"HSETEX h PXAT 99 FIELDS 1 f v",
+		"HPEXPIREAT h 99 FIELDS 1 f",
+		"COPY a b DB 3",
+		"FUNCTION FLUSH",
+		"EVAL body 1 k EX 5",
+		"FLUSHALL ASYNC",
+		"NOSUCHCOMMAND k",
+		"XADD",
+		"SET k",
+		"EXPIRE k",
+		"HSETEX h",
+		"RESTORE k 0",
 	};
 
 	(void)state;
@@ -232,7 +251,8 @@ static void payloads(void **state)
 	/* DUMP of "text" by Redis 8.0, and of a hash with a field's time to live by Valkey 9.1: type, value, version, CRC-64 */
 	static const uint8_t text[] = {0, 4, 't', 'e', 'x', 't', 12, 0, 1, 2, 3, 4, 5, 6, 7, 8};
 	static const uint8_t hash[] = {22, 1, 1, 'f', 1, 'v', 0, 0, 0, 0, 0, 0, 0, 1, 80, 0, 1, 2, 3, 4, 5, 6, 7, 8};
-	struct slice argv[] = {SLICE("RESTORE"), SLICE("k"), SLICE("5000"), slice_make(text, sizeof(text)), SLICE("REPLACE"), SLICE("ABSTTL")};
+	struct slice argv[] = {SLICE("RESTORE"), SLICE("k"),     SLICE("5000"), slice_make(text, sizeof(text)),
+			       SLICE("REPLACE"), SLICE("ABSTTL")};
 	struct downgrade *downgrade = downgrade_new(&redis_4_0);
 	struct downgrade_result result;
 
