@@ -497,6 +497,15 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 	submit(sink, unit);
 }
 
+void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint32_t at, struct slice argument)
+{
+	struct unit *unit =
+		new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
+
+	encode_patched(&sink->window, unit, event->raw, event->argv[at], argument);
+	submit(sink, unit);
+}
+
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
 		    uint32_t argc, const struct slice *argv)
 {
