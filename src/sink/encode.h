@@ -30,6 +30,7 @@ struct target_abilities {
 	bool valkey_rdb;             /* takes VALKEY080 (80) and Redis versions up to 11 */
 	uint64_t bulk_max;           /* proto-max-bulk-len: a longer argument would be refused */
 	uint32_t databases;          /* that it has; 0: not known */
+	bool import_source;          /* in import mode: connections say CLIENT IMPORT-SOURCE ON */
 	const char *name;            /* "Redis 7.0.15", for messages */
 };
 

@@ -285,6 +285,7 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 		.tls_name = target->tls.server_name,
 		.name = sink->options.name,
 		.connect_timeout_ms = sink->options.connect_timeout_ms,
+		.import_source = sink->options.abilities.import_source,
 		.spool = sink->options.spool,
 	};
 	struct node *node;

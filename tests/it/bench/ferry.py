@@ -70,7 +70,8 @@ class Ferry:
         argv += ["--data", self.data, "--no-progress"]
         if listen:
             argv += ["--listen", f"127.0.0.1:{self.port}"]
-        for name, value in (options or {}).items():
+        # Exact times, as scenarios compare them; those of expiries say what they want.
+        for name, value in ({"target.expiry_margin": "0s"} | (options or {})).items():
             argv += ["--set", f"{name}={value}"]
         self._argv = argv + list(arguments)
         bench.servers.append(self)  # ends with the test, and its log is in the report of a failure
@@ -92,6 +93,16 @@ class Ferry:
         return self
 
     def wait(self, timeout=120):
+        return self.process.wait(timeout)
+
+    def finish(self, timeout=60):
+        """`keyferry finish` of the same task, which has to be stopped; returns the exit code."""
+        words = [word for word in self._argv if word != "--no-progress"]
+        if "--listen" in words:
+            at = words.index("--listen")
+            del words[at:at + 2]
+        words[1] = "finish"
+        self.process = Process(words, self.folder, self.output)
         return self.process.wait(timeout)
 
     def stop(self, timeout=60):
