@@ -6,8 +6,7 @@ import time
 import pytest
 import redis
 
-from bench import versions
-from bench.ferry import Ferry, json_at
+from bench.ferry import Ferry
 from bench.waiting import wait_for
 
 LIFE_MS = 3000
@@ -24,7 +23,7 @@ def has_field_times(server):
     return server.version.number >= ((9, 0) if server.version.is_valkey else (7, 4))
 
 
-def fill(server, keys=4000, minutes=60):
+def fill(server, keys=2500, minutes=60):
     """Keys to make the snapshot long; every second one has a life of its own."""
     pipe = connect(server).pipeline(transaction=False)
     now = int(time.time() * 1000)
@@ -214,7 +213,7 @@ def test_keys_refreshed_during_a_long_snapshot_are_never_missing(bench, name, mo
     ferry.wait_streaming()
     status = ferry.status()
     assert status["expiry"]["mode"] == mode
-    assert status["links"][0]["snapshot"]["keys_done"] > 4000
+    assert status["links"][0]["snapshot"]["keys_done"] > 2500
     wait_settled(ferry)
     rounds = refresher.rounds
     wait_for(lambda: refresher.rounds > rounds + 3, timeout=20, what="more rounds")
@@ -224,3 +223,247 @@ def test_keys_refreshed_during_a_long_snapshot_are_never_missing(bench, name, mo
     assert_same_times(source, target, tolerance_of(source))
     assert connect(source).mget(refresher.names()) == connect(target).mget(refresher.names())
     assert ferry.stop() == 0
+
+
+def test_without_the_guard_they_are_missing(bench):
+    """What the guard is for; and that the tests above are able to fail."""
+    source, target = bench.server(), bench.server()
+    fill(source)
+    refresher = Refresher(source)
+    refresher.start()
+    ferry = Ferry(bench, source, target, {"limit.records_per_second": 500, "target.expiry_guard": "off"}).start().wait_streaming()
+    assert ferry.status()["expiry"] == {"mode": "off", "settled": True, "settling": False, "keys_looked_at": 0, "times_changed": 0, "times_passed": 0}
+    refresher.end()
+    ferry.wait_in_step(source)
+    # SET comes again each time; EXPIRE, GETEX and the value that grows do not bring back what is gone.
+    assert connect(target).exists(*(f"expire:{number}" for number in range(20))) < 20
+    assert ferry.stop() == 0
+
+
+@pytest.mark.parametrize("name", ["redis-7.0", "redis-8.0-sid"])
+def test_killed_while_held_and_while_settling(bench, name):
+    source, target = bench.server(name), bench.server(name)
+    fill(source, keys=60_000)
+    refresher = Refresher(source)
+    refresher.start()
+    watcher = Watcher(target, refresher)
+    watcher.start()
+    ferry = Ferry(bench, source, target, {"limit.records_per_second": 16_000}).start()
+    ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 20_000, what="a third of the snapshot")
+    assert ferry.status()["links"][0]["expiry_times"] == "held"
+    ferry.kill()
+    time.sleep(1.5 * LIFE_MS / 1000)  # held times outlive it
+    ferry.start()
+    for _ in range(2):
+        wait_for(lambda: ferry.status()["expiry"]["settling"] and ferry.status()["expiry"]["times_changed"] > 0, timeout=60, what="times being put right")
+        ferry.kill()
+        ferry.start()
+    wait_settled(ferry)
+    refresher.end()
+    ferry.wait_in_step(source)
+    watcher.end()
+    assert_same_times(source, target)
+    assert ferry.stop() == 0
+
+
+# -- cluster -------------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["redis-7.0", "valkey-9.1"])
+def test_between_clusters(bench, name):
+    source, target = bench.cluster(name, masters=2, replicas_per_master=0), bench.cluster(name, masters=3, replicas_per_master=0)
+    client = redis.RedisCluster.from_url(source.masters()[0].url)
+    now = int(time.time() * 1000)
+    for number in range(600):
+        client.execute_command("SET", f"key:{number}", "v", "PXAT", now + 600_000 + number)
+    client.execute_command("SET", "short", "v", "PX", 2000)
+    ferry = Ferry(bench, source.masters()[0], target.masters()[0], {"limit.records_per_second": 100}).start()
+    for _ in range(8):
+        time.sleep(0.3)
+        client.execute_command("PEXPIRE", "short", 2000)
+    assert held_in_cluster(target) > 100
+    ferry.wait_streaming()
+    wait_settled(ferry)
+    client.execute_command("PEXPIREAT", "short", now + 900_000)
+    ferry.wait_in_step(*source.masters())
+    reader = redis.RedisCluster.from_url(target.masters()[0].url)
+    assert [reader.execute_command("PEXPIRETIME", f"key:{number}") for number in range(600)] == [now + 600_000 + number for number in range(600)]
+    assert reader.execute_command("PEXPIRETIME", "short") == now + 900_000
+    assert ferry.stop() == 0
+    assert ferry.finish() == 0
+    assert held_in_cluster(target) == 0
+
+
+def held_in_cluster(cluster):
+    return sum(held(master) for master in cluster.masters())
+
+
+# -- the margin ----------------------------------------------------------------------------------------------------------------
+
+def test_the_margin_covers_a_stall_and_finish_takes_it_off(bench):
+    source, target = bench.server("redis-8.0-sid"), bench.server("redis-8.0-sid")
+    fill(source, keys=500)
+    refresher = Refresher(source)
+    refresher.start()
+    watcher = Watcher(target, refresher)
+    watcher.start()
+    ferry = Ferry(bench, source, target, {"target.expiry_margin": "60s"}).start().wait_streaming()
+    wait_settled(ferry)
+    assert ferry.status()["links"][0]["expiry_times"] == "live"
+    assert_same_times(source, target, tolerance=LIFE_MS, later=60_000)
+    target.pause()
+    time.sleep(1.6 * LIFE_MS / 1000)
+    target.resume()
+    rounds = refresher.rounds
+    wait_for(lambda: refresher.rounds > rounds + 4, timeout=20, what="more rounds")
+    refresher.end()
+    ferry.wait_in_step(source)
+    watcher.end()
+    wait_settled(ferry)
+    assert_same_times(source, target, later=60_000)
+    assert ferry.finish() == 8
+    assert "is being run by process" in ferry.log
+    assert ferry.stop() == 0
+    assert ferry.finish() == 0
+    assert_same_times(source, target)
+
+
+def test_finish_may_be_cut_off_and_run_again(bench):
+    source, target = bench.server("redis-8.0-sid"), bench.server("redis-8.0-sid")
+    fill(source, keys=60_000)
+    large = {f"field:{number}": number for number in range(3000)}
+    connect(source).hset("large", mapping=large)
+    connect(source).execute_command("HPEXPIRE", "large", 900_000, "FIELDS", len(large), *large)
+    connect(source).set("without", "v")
+    options = {"target.expiry_margin": "30s"}
+    ferry = Ferry(bench, source, target, options).start().wait_streaming()
+    wait_settled(ferry)
+    connect(source).pexpire("filler:1", 300_000)
+    ferry.wait_in_step(source)
+    assert_same_times(source, target, later=30_000)
+    connect(target).set("keyferry:tmp:{abc}", "left")
+    assert ferry.stop() == 0
+    for milliseconds in (150, 300, 500, 700, 900):
+        with_finish(ferry, milliseconds)
+    assert ferry.finish() == 0
+    assert "temporary keys removed" in ferry.log
+    assert_same_times(source, target)
+    assert connect(target).exists("keyferry:tmp:{abc}") == 0
+    assert ferry.finish() == 0
+    assert_same_times(source, target)
+    # And on: with another margin what is there gets that one.
+    ferry._argv += ["--set", "target.expiry_margin=7s"]
+    ferry.start().wait_streaming()
+    wait_settled(ferry)
+    assert_same_times(source, target, later=7000)
+    assert ferry.stop() == 0
+    ferry._argv += ["--set", "target.expiry_guard=off"]
+    ferry.start().wait_streaming()
+    assert_same_times(source, target)
+    assert ferry.stop() == 0
+
+
+def with_finish(ferry, milliseconds):
+    """Kills a `keyferry finish` after so long."""
+    process = ferry.start_finish()
+    time.sleep(milliseconds / 1000)
+    process.kill()
+
+
+# -- odd ones ------------------------------------------------------------------------------------------------------------------
+
+def test_expired_keys_of_the_snapshot_are_brought_and_deleted_by_the_source(bench):
+    source, target = bench.server("redis-7.0", config={"enable-debug-command": "yes"}), bench.server("redis-7.0")
+    client = connect(source)
+    client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    client.set("passed", "v", px=1)
+    client.set("counter", 41, px=1)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    wait_settled(ferry)
+    reader = connect(target)
+    assert reader.exists("passed", "counter") == 2
+    assert ferry.status()["expiry"]["times_passed"] == 2
+    client.incr("counter")  # the source deletes it first, and says so
+    client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+    wait_for(lambda: not reader.exists("passed"), timeout=20, what="the source's DEL")
+    ferry.wait_in_step(source)
+    assert reader.get("counter") == b"1" and reader.ttl("counter") == -1
+    assert ferry.stop() == 0
+
+
+def test_import_mode_that_ends_under_way(bench):
+    source, target = bench.server("valkey-8.1"), bench.server("valkey-8.1", config={"import-mode": "yes"})
+    fill(source, keys=2000)
+    ferry = Ferry(bench, source, target, {"limit.records_per_second": 200}).start()
+    ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 100, what="some keys")
+    assert ferry.status()["expiry"]["mode"] == "import-mode" and held(target) == 0
+    connect(target).config_set("import-mode", "no")
+    ferry.wait_log("is not in import mode any more")
+    wait_for(lambda: held(target) > 0, timeout=20, what="held times")
+    ferry.wait_streaming()
+    wait_settled(ferry)
+    assert_same_times(source, target)
+    assert ferry.stop() == 0
+
+
+def test_times_that_move_while_they_are_put_right(bench):
+    """RENAME takes held times to where the scan has been already."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=40_000)
+    client = connect(source)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    names = [f"filler:{number}" for number in range(1, 40_000, 2)]
+    moved = 0
+    while not ferry.status()["expiry"]["settled"] and moved < len(names):
+        pipe = client.pipeline(transaction=False)
+        for name in names[moved:moved + 200]:
+            pipe.rename(name, name + ":moved")
+        pipe.execute()
+        moved += 200
+    assert moved > 200
+    wait_settled(ferry)
+    ferry.wait_in_step(source)
+    assert_same_times(source, target)
+    assert ferry.stop() == 0
+
+
+def test_two_tasks_into_one_target_leave_each_other_alone(bench):
+    one, other, target = bench.server(), bench.server(), bench.server()
+    connect(one).set("one", "v", ex=600)
+    fill(other, keys=1500)
+    slow = Ferry(bench, other, target, {"limit.records_per_second": 100, "target.existing": "merge"}).start()
+    slow.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 200, what="some keys")
+    quick = Ferry(bench, one, target, {"target.existing": "merge"}).run_until_caught_up()
+    before = held(target)
+    assert before > 50
+    assert connect(target).execute_command("PEXPIRETIME", "one") == connect(one).execute_command("PEXPIRETIME", "one")
+    assert quick.finish() == 0
+    assert "temporary keys" in quick.log and "were left" in quick.log
+    assert held(target) >= before
+    assert slow.stop() == 0
+
+
+def test_always_holds_until_finish(bench):
+    source, target = bench.server("redis-8.0-sid"), bench.server("redis-8.0-sid")
+    client = connect(source)
+    client.set("short", "v", px=400)
+    client.set("long", "v", ex=600)
+    client.hset("hash", mapping={"short": 1, "long": 1})
+    client.execute_command("HEXPIRE", "hash", 600, "FIELDS", 1, "long")
+    ferry = Ferry(bench, source, target, {"target.expiry_guard": "always", "target.expiry_margin": "60s"}).run_until_caught_up()
+    ferry.start().wait_streaming()
+    client.set("later", "v", ex=300)
+    client.expire("long", 900, gt=True)
+    ferry.wait_in_step(source)
+    wait_for(lambda: not connect(target).exists("short"), timeout=20, what="the source's DEL")
+    assert held(target) == 3
+    assert ferry.status()["expiry"]["mode"] == "always"
+    assert ferry.stop() == 0
+    assert ferry.finish() == 0
+    assert_same_times(source, target)
+
+
+def test_a_target_without_scripts_is_told_of(bench):
+    source, target = bench.server(), bench.server(users={"default": "on nopass ~* +@all -@scripting"})
+    connect(source).set("k", "v", ex=600)
+    ferry = Ferry(bench, source.url, f"redis://{target.address}").run_until_caught_up()
+    assert "times of expiry cannot be guarded" in ferry.log and "target.expiry_guard: off" in ferry.log

@@ -95,15 +95,19 @@ class Ferry:
     def wait(self, timeout=120):
         return self.process.wait(timeout)
 
-    def finish(self, timeout=60):
-        """`keyferry finish` of the same task, which has to be stopped; returns the exit code."""
-        words = [word for word in self._argv if word != "--no-progress"]
+    def start_finish(self):
+        """`keyferry finish` of the same task; the Process."""
+        words = list(self._argv)
+        words[1] = "finish"
+        words.remove("--no-progress")
         if "--listen" in words:
             at = words.index("--listen")
             del words[at:at + 2]
-        words[1] = "finish"
-        self.process = Process(words, self.folder, self.output)
-        return self.process.wait(timeout)
+        return Process(words, self.folder, self.output)
+
+    def finish(self, timeout=60):
+        """Runs it to its end; returns the exit code."""
+        return self.start_finish().wait(timeout)
 
     def stop(self, timeout=60):
         """SIGTERM; returns the exit code."""
