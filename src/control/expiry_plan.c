@@ -52,24 +52,22 @@ enum import_answer expiry_ask_import(struct deployment *target)
 /* Why times cannot be guarded here; NULL: they can. */
 static const char *cannot_guard(struct deployment *target, char why[600])
 {
+	struct error error;
+
 	for (uint32_t i = 0; i < deployment_topology(target)->shard_count; i++) {
 		const struct server_info *info = deployment_server(target, i);
 		char peer[ENDPOINT_TEXT_MAX], name[64];
-		struct client_reply reply;
-		struct error error;
-		struct client *client = deployment_client(target, i, &error);
 
-		endpoint_format(&deployment_topology(target)->shards[i].master, peer);
-		if (info->family == FAMILY_REDIS && info->version < SETTLE_REDIS_SINCE) {
-			snprintf(why, 600, "%s is %s, and scripts that put the times right need Redis 3.2", peer, server_name(info, name));
-			return why;
-		}
-		if (client && client_call(client, &reply, false, &error, "SCRIPT", "LOAD", "return 1", NULL))
+		if (info->family == FAMILY_VALKEY || info->version >= SETTLE_REDIS_SINCE)
 			continue;
-		snprintf(why, 600, "%s takes no scripts, which put the times right: %.200s", peer, error.text);
+		snprintf(why, 600, "%s is %s, and scripts that put the times right need Redis 3.2",
+			 endpoint_format(&deployment_topology(target)->shards[i].master, peer), server_name(info, name));
 		return why;
 	}
-	return NULL;
+	if (settle_probe(target, &error))
+		return NULL;
+	snprintf(why, 600, "what puts the times right is refused (%.500s)", error.text);
+	return why;
 }
 
 /* ---- passes ---- */

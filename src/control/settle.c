@@ -436,20 +436,27 @@ static enum settle_outcome walk_line(struct settle *settle, const char *line, st
 	return walk_database(settle, error);
 }
 
+static bool choose_master(struct settle *settle, uint32_t shard, struct error *error)
+{
+	settle->load = true;
+	settle->server = deployment_server(settle->options->target, shard);
+	settle->client = deployment_client(settle->options->target, shard, error);
+	if (settle->client && !settle->server)
+		error_set(error, ERROR_TARGET, "target %s is new in the cluster, and has not told who it is", client_peer(settle->client));
+	if (!settle->client || !settle->server)
+		return false;
+	settle->loop = client_loop(settle->client);
+	return true;
+}
+
 static enum settle_outcome walk_master(struct settle *settle, uint32_t shard, struct error *error)
 {
 	enum settle_outcome outcome = SETTLE_DONE;
 	struct client_reply reply;
 	char *lines, *line, *rest_of;
 
-	settle->load = true;
-	settle->server = deployment_server(settle->options->target, shard);
-	settle->client = deployment_client(settle->options->target, shard, error);
-	if (settle->client && !settle->server)
-		error_set(error, ERROR_TARGET, "target %s is new in the cluster, and has not told who it is", client_peer(settle->client));
-	if (!settle->client || !settle->server || !client_call(settle->client, &reply, false, error, "INFO", "keyspace", NULL))
+	if (!choose_master(settle, shard, error) || !client_call(settle->client, &reply, false, error, "INFO", "keyspace", NULL))
 		return SETTLE_FAILED;
-	settle->loop = client_loop(settle->client);
 	lines = memory_strndup((const char *)reply.nodes[0].text.data, reply.nodes[0].text.len);
 	for (line = strtok_r(lines, "\r\n", &rest_of); line && outcome == SETTLE_DONE; line = strtok_r(NULL, "\r\n", &rest_of))
 		if (strncmp(line, "db", 2) == 0)
@@ -458,25 +465,75 @@ static enum settle_outcome walk_master(struct settle *settle, uint32_t shard, st
 	return outcome;
 }
 
+/* ---- public ---- */
+
+static void begin(struct settle *settle, const struct settle_options *options, struct settle_counts *counts)
+{
+	*settle = (struct settle){.options = options, .counts = counts, .cluster = deployment_topology(options->target)->cluster};
+	*counts = (struct settle_counts){0};
+	snprintf(settle->base, sizeof(settle->base), "%lld", (long long)options->base);
+	snprintf(settle->span, sizeof(settle->span), "%lld", (long long)GUARD_SPAN);
+	snprintf(settle->margin, sizeof(settle->margin), "%lld", (long long)options->margin_ms);
+	snprintf(settle->field_base, sizeof(settle->field_base), "%lld", (long long)GUARD_FIELD_BASE);
+}
+
+static void end(struct settle *settle)
+{
+	arena_free(&settle->portion);
+	arena_free(&settle->fields);
+	free(settle->large);
+}
+
 enum settle_outcome settle_run(const struct settle_options *options, struct settle_counts *counts, struct error *error)
 {
-	struct settle settle = {.options = options, .counts = counts};
 	enum settle_outcome outcome = SETTLE_DONE;
-	const struct topology *topology;
+	struct settle settle;
 
 	*counts = (struct settle_counts){0};
-	snprintf(settle.base, sizeof(settle.base), "%lld", (long long)options->base);
-	snprintf(settle.span, sizeof(settle.span), "%lld", (long long)GUARD_SPAN);
-	snprintf(settle.margin, sizeof(settle.margin), "%lld", (long long)options->margin_ms);
-	snprintf(settle.field_base, sizeof(settle.field_base), "%lld", (long long)GUARD_FIELD_BASE);
 	if (!deployment_refresh(options->target, error))
 		return SETTLE_FAILED;
-	topology = deployment_topology(options->target);
-	settle.cluster = topology->cluster;
-	for (uint32_t i = 0; i < topology->shard_count && outcome == SETTLE_DONE; i++)
+	begin(&settle, options, counts);
+	for (uint32_t i = 0; i < deployment_topology(options->target)->shard_count && outcome == SETTLE_DONE; i++)
 		outcome = walk_master(&settle, i, error);
-	arena_free(&settle.portion);
-	arena_free(&settle.fields);
-	free(settle.large);
+	end(&settle);
 	return outcome;
+}
+
+static uint16_t slot_of_shard(const struct topology *topology, uint32_t shard)
+{
+	for (uint32_t slot = 0; topology->cluster && slot < SLOT_COUNT; slot++)
+		if (topology->owner[slot] == shard)
+			return (uint16_t)slot;
+	return 0;
+}
+
+static bool probe_master(struct settle *settle, uint32_t shard, struct error *error)
+{
+	const struct slice scan[] = {SLICE("SCAN"), SLICE("0"), SLICE("COUNT"), SLICE("1")};
+	const struct topology *topology = deployment_topology(settle->options->target);
+	struct cursor cursor;
+	char name[64];
+	struct slice key;
+
+	snprintf(name, sizeof(name), "keyferry:tmp:{%s}", slot_tag(slot_of_shard(topology, shard)));
+	key = slice_of_string(name);
+	settle->arena = &settle->portion;
+	if (!choose_master(settle, shard, error) || !load_scripts(settle, error) || !scan_step(settle, 4, scan, &cursor, error))
+		return false;
+	ask_keys(settle, &key, 1);
+	return await(settle, error);
+}
+
+bool settle_probe(struct deployment *target, struct error *error)
+{
+	const struct settle_options options = {.target = target, .pass = SETTLE_FREE, .base = GUARD_KEY_BASE};
+	struct settle_counts counts;
+	struct settle settle;
+	bool ok = true;
+
+	begin(&settle, &options, &counts);
+	for (uint32_t i = 0; i < deployment_topology(target)->shard_count && ok; i++)
+		ok = probe_master(&settle, i, error);
+	end(&settle);
+	return ok;
 }
