@@ -159,11 +159,13 @@ class Ferry:
         return self
 
     def wait_in_step(self, *masters, timeout=120):
-        """Everything that the source masters (bench servers) have written by now is applied. No writer may be running
-        whose commands matter: what is written later may or may not be."""
+        """Everything that the source masters (bench servers) have written by now is applied, and times of expiry
+        are put right. No writer may be running whose commands matter: what is written later may or may not be."""
         goals = {server.address: server.info("replication")["master_repl_offset"] for server in masters}
 
         def reached(status):
+            if not status["expiry"]["settled"] and status["expiry"]["mode"] != "always":
+                return False
             links = {link["source"]: link for link in status["links"]}
             applied = {name: links[name]["position"]["applied"] for name in goals}
             return all(applied[name] is not None and applied[name] >= goal for name, goal in goals.items())
