@@ -41,7 +41,8 @@ def check_acknowledgements(master):
 def follow(bench, master, target):
     """Synchronises to the end of the stream and stops; returns the Ferry."""
     ferry = Ferry(bench, f"redis://{master.address}", target, {"timeouts.replication": "2s"}).start()
-    ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream to be acknowledged")
+    ferry.wait_status(lambda status: master.last_ack == master.end_offset and status["expiry"]["settled"],
+                      what="the end of the stream to be acknowledged, and times of expiry put right")
     assert ferry.stop() == 0
     check_acknowledgements(master)
     return ferry
