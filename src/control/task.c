@@ -6,12 +6,9 @@
 #include "control/expiry_plan.h"
 #include "control/gate.h"
 #include "control/rates.h"
-<<<<<<< HEAD
 #include "control/settler.h"
-=======
 #include "control/source_watch.h"
 #include "control/task_record.h"
->>>>>>> main
 #include "control/work_dir.h"
 #include "transform/transform.h"
 
@@ -59,18 +56,13 @@ static void warn(const char *text)
 	log_warning("%s", text);
 }
 
-<<<<<<< HEAD
 static void tell(const char *text)
 {
 	log_info("%s", text);
 }
 
-/* Where a shard's stream is taken from. */
-static struct endpoint receive_from(const struct task *task, uint32_t shard)
-=======
 /* Where a shard's stream is taken from at the start. */
 static struct endpoint receive_from(const struct task *task, const struct shard *shard)
->>>>>>> main
 {
 	return task->options->read_from == READ_FROM_PREFER_REPLICA && shard->replica_count > 0 ? shard->replicas[0] : shard->master;
 }
@@ -413,12 +405,9 @@ void task_stop(struct task *task, uint32_t deadline_ms)
 {
 	struct stopping *all = memory_alloc_zero(task->link_count, sizeof(*all));
 
-<<<<<<< HEAD
 	settler_stop(task->settler);
-=======
 	source_watch_stop(task->watch);
 	task->watch = NULL;
->>>>>>> main
 	for (uint32_t i = 0; i < task->link_count; i++) {
 		all[i] = (struct stopping){.link = task->links[i], .deadline_ms = deadline_ms};
 		all[i].threaded = pthread_create(&all[i].thread, NULL, stop_one, &all[i]) == 0;
@@ -436,11 +425,8 @@ void task_free(struct task *task)
 {
 	if (!task)
 		return;
-<<<<<<< HEAD
 	settler_free(task->settler);
-=======
 	source_watch_stop(task->watch);
->>>>>>> main
 	for (uint32_t i = 0; i < task->link_count; i++)
 		link_free(task->links[i]);
 	free(task->links);
