@@ -43,8 +43,11 @@ enum import_answer expiry_ask_import(struct deployment *target)
 		client = deployment_client(target, i, &ignored);
 		if (!client || !client_call(client, &reply, true, &ignored, "CLIENT", "IMPORT-SOURCE", "ON", NULL))
 			return IMPORT_NOT_REACHED;
-		if (reply.nodes[0].type == RESP_ERROR)
-			answer = IMPORT_OFF;
+		if (reply.nodes[0].type != RESP_ERROR)
+			continue;
+		if (slice_starts_with(reply.nodes[0].text, SLICE("NOPERM")))
+			return IMPORT_UNKNOWN;
+		answer = IMPORT_OFF;
 	}
 	return answer;
 }
