@@ -14,16 +14,25 @@ struct adapt {
 	struct adapt_options options;
 	struct downgrade *downgrade;
 	const struct command_info *set; /* SET: the most frequent command is asked for by its row */
+	const struct command_info *eval, *evalsha, *eval_ro, *evalsha_ro;
+	struct slice *argv; /* of the EVAL made last */
+	uint32_t argv_room;
 	struct event *events;
 	uint32_t room;
 	struct adapt_counters counters;
 	bool told[DOWNGRADE_LOSSES];
 };
 
+static const struct command_info *row_of(const char *name)
+{
+	struct slice argument = slice_of_string(name);
+
+	return command_lookup(1, &argument);
+}
+
 struct adapt *adapt_new(const struct adapt_options *options)
 {
 	struct adapt *adapt = memory_alloc_zero(1, sizeof(*adapt));
-	struct slice set = SLICE("SET");
 	struct downgrade_target target = {
 		.redis = options->target->redis,
 		.valkey = options->target->valkey,
@@ -33,7 +42,11 @@ struct adapt *adapt_new(const struct adapt_options *options)
 
 	adapt->options = *options;
 	adapt->downgrade = downgrade_new(&target);
-	adapt->set = command_lookup(1, &set);
+	adapt->set = row_of("SET");
+	adapt->eval = row_of("EVAL");
+	adapt->evalsha = row_of("EVALSHA");
+	adapt->eval_ro = row_of("EVAL_RO");
+	adapt->evalsha_ro = row_of("EVALSHA_RO");
 	return adapt;
 }
 
@@ -43,6 +56,7 @@ void adapt_free(struct adapt *adapt)
 		return;
 	downgrade_free(adapt->downgrade);
 	free(adapt->events);
+	free(adapt->argv);
 	free(adapt);
 }
 
@@ -138,6 +152,40 @@ static bool output_value(struct adapt *adapt, const struct event *event, int64_t
 	return true;
 }
 
+static bool calls_by_sha(const struct adapt *adapt, const struct event *event)
+{
+	return (event->info == adapt->evalsha || event->info == adapt->evalsha_ro) && event->argc > 2;
+}
+
+/* The target may have lost the body, or never have had it. */
+static enum adapt_outcome output_eval(struct adapt *adapt, const struct event *event, struct adapt_output *output, struct error *error)
+{
+	bool only_reads = event->info == adapt->evalsha_ro;
+	char what[400], sha[80];
+	struct slice body;
+
+	if (!scripts_find(adapt->options.scripts, event->argv[1], &body)) {
+		error_set(error, ERROR_CONFLICT, "%s calls a script that neither the snapshot nor the stream has brought: SHA1 %s",
+			  command_describe(event, what, sizeof(what)), slice_quote(event->argv[1], sha, sizeof(sha)));
+		error_hint(error, "Begin anew with an empty work directory, for a new snapshot brings what the source knows, or set on_conflict: skip to leave such calls out");
+		return ADAPT_REFUSED;
+	}
+	if (event->argc > adapt->argv_room) {
+		adapt->argv_room = event->argc;
+		adapt->argv = memory_realloc_array(adapt->argv, adapt->argv_room, sizeof(adapt->argv[0]));
+	}
+	memcpy(adapt->argv, event->argv, event->argc * sizeof(adapt->argv[0]));
+	adapt->argv[0] = only_reads ? SLICE("EVAL_RO") : SLICE("EVAL");
+	adapt->argv[1] = body;
+	output_reserve(adapt, 1);
+	adapt->events[0] = *event;
+	adapt->events[0].info = only_reads ? adapt->eval_ro : adapt->eval;
+	adapt->events[0].raw = (struct slice){0};
+	adapt->events[0].argv = adapt->argv;
+	*output = (struct adapt_output){adapt->events, 1, false, false};
+	return ADAPT_CHANGED;
+}
+
 enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event, struct adapt_output *output, struct error *error)
 {
 	struct downgrade_result result;
@@ -145,6 +193,8 @@ enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event,
 
 	if (!event->info || (event->info == adapt->set && event->argc <= 3))
 		return ADAPT_SAME;
+	if (adapt->options.scripts && calls_by_sha(adapt, event))
+		return output_eval(adapt, event, output, error);
 	if (event->info->flags & COMMAND_RELATIVE_EXPIRY)
 		now = lag_stream_ms(adapt->options.lag, event->offset);
 	downgrade_command(adapt->downgrade, event->info, event->argc, event->argv, now, &result);

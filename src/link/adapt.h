@@ -1,6 +1,6 @@
 /* The adaption: what a command of the stream becomes for a target that does not know it, as events, by the policy target.downgrade.
  *
- *   event -> transform/downgrade.h -> event(s)
+ *   event -> EVALSHA to EVAL (scripts.h) -> transform/downgrade.h -> event(s)
  *
  * stop: a command that the target has nothing for is refused, and the link stops there. lossy: it is left out, or what can be done of it is, which is counted,
  * and each kind of loss is told once.
@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "decode/event.h"
 #include "link/lag.h"
+#include "link/scripts.h"
 #include "sink/encode.h"
 
 struct adapt;
@@ -18,6 +19,7 @@ struct adapt;
 struct adapt_options {
 	const struct target_abilities *target; /* outlives it */
 	const struct lag *lag;                 /* knows the stream's time */
+	struct scripts *scripts;               /* the bodies that EVALSHA means */
 	void (*note)(void *owner, int log_level, const char *text);
 	void *owner;
 };

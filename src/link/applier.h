@@ -35,6 +35,7 @@ struct applier_options {
 	bool only_link;               /* the source has one master: FLUSHALL means the whole target */
 	const char *name;             /* of its connections */
 	const char *state_path;
+	struct scripts *scripts;      /* outlives it; NULL: none are remembered */
 	struct spool *spool;
 	struct source source;         /* is told what is applied */
 	struct heartbeat *heartbeat;  /* tells what the source's offset was when; NULL: the source is files */

@@ -26,6 +26,7 @@ struct dispatch {
 	bool valkey;
 	struct transform *transform;
 	struct adapt *adapt;
+	const struct command_info *script_load; /* its row */
 	/* what an event has become and is not handed in yet, and where it ends */
 	struct transform_output pending;
 	uint32_t pending_at;
@@ -77,6 +78,17 @@ static void begin_barrier(struct dispatch *dispatch, const struct event *event, 
 	dispatch->barrier_event = *event;
 	dispatch->barrier_flags = flags;
 	dispatch->barrier = BARRIER_BEFORE;
+}
+
+/* To every master, in no order with anything else there. */
+static void broadcast(struct dispatch *dispatch, const struct event *event)
+{
+	uint16_t slots[MASTERS_MAX];
+	uint32_t masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+
+	for (uint32_t i = 0; i < masters; i++)
+		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
+			       event->argv);
 }
 
 /* A cluster target has database 0 alone (Valkey 9 has more, which this version does not use). */
@@ -143,7 +155,10 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
 			return true;
 		}
-		begin_barrier(dispatch, event, 0);
+		if (event->info == dispatch->script_load)
+			broadcast(dispatch, event); /* no call of a script needs it (adapt.h), and clients may load one for each call */
+		else
+			begin_barrier(dispatch, event, 0);
 		return true;
 	case ROUTE_ANY: send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0); return true;
 	case ROUTE_REFUSED: break;
@@ -432,7 +447,9 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 	}
 	command.argv[argc++] = event->value;
 	command.argc = argc;
-	if (sink_is_cluster(dispatch->sink))
+	if (sink_is_cluster(dispatch->sink) && event->kind == EVENT_SCRIPT)
+		broadcast(dispatch, &command);
+	else if (sink_is_cluster(dispatch->sink))
 		begin_barrier(dispatch, &command, flags);
 	else
 		sink_arguments(dispatch->sink, &command, event->end, 0, dispatch->db_stream, flags, argc, command.argv);
@@ -536,8 +553,10 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 
 	dispatch->options = *options;
 	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
-	dispatch->adapt = adapt_new(&(struct adapt_options){&dispatch->options.abilities, options->lag, options->note, options->owner});
+	dispatch->adapt = adapt_new(
+		&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts, options->note, options->owner});
 	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
+	dispatch->script_load = command_lookup(2, (const struct slice[]){SLICE("SCRIPT"), SLICE("LOAD")});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -578,6 +597,9 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 {
 	dispatch->db_stream = db_stream;
 	dispatch->valkey = valkey;
+	/* Also of keys that are left out: others may call the same script. */
+	if (dispatch->options.scripts)
+		scripts_see(dispatch->options.scripts, event);
 	switch (event->kind) {
 	case EVENT_KEY: return handle_key(dispatch, event, error);
 	case EVENT_FUNCTION:

@@ -29,6 +29,7 @@ struct dispatch_options {
 	bool only_link;
 	const char *name;                                           /* of connections */
 	struct lag *lag;                                            /* is told of heartbeats */
+	struct scripts *scripts;                                    /* is told of what brings a script; NULL: none are remembered */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
 	void *owner;
