@@ -14,8 +14,8 @@ struct adapt {
 	struct adapt_options options;
 	struct downgrade *downgrade;
 	const struct command_info *set; /* SET: the most frequent command is asked for by its row */
-	const struct command_info *eval, *evalsha, *eval_ro, *evalsha_ro;
-	struct slice *argv; /* of the EVAL made last */
+	const struct command_info *eval, *evalsha, *eval_ro, *evalsha_ro, *function_load, *function_restore;
+	struct slice *argv; /* of the command made last */
 	uint32_t argv_room;
 	struct event *events;
 	uint32_t room;
@@ -23,11 +23,11 @@ struct adapt {
 	bool told[DOWNGRADE_LOSSES];
 };
 
-static const struct command_info *row_of(const char *name)
+static const struct command_info *row_of(const char *name, const char *sub)
 {
-	struct slice argument = slice_of_string(name);
+	struct slice words[] = {slice_of_string(name), slice_of_string(sub)};
 
-	return command_lookup(1, &argument);
+	return command_lookup(words[1].len > 0 ? 2 : 1, words);
 }
 
 struct adapt *adapt_new(const struct adapt_options *options)
@@ -42,11 +42,13 @@ struct adapt *adapt_new(const struct adapt_options *options)
 
 	adapt->options = *options;
 	adapt->downgrade = downgrade_new(&target);
-	adapt->set = row_of("SET");
-	adapt->eval = row_of("EVAL");
-	adapt->evalsha = row_of("EVALSHA");
-	adapt->eval_ro = row_of("EVAL_RO");
-	adapt->evalsha_ro = row_of("EVALSHA_RO");
+	adapt->set = row_of("SET", "");
+	adapt->eval = row_of("EVAL", "");
+	adapt->evalsha = row_of("EVALSHA", "");
+	adapt->eval_ro = row_of("EVAL_RO", "");
+	adapt->evalsha_ro = row_of("EVALSHA_RO", "");
+	adapt->function_load = row_of("FUNCTION", "LOAD");
+	adapt->function_restore = row_of("FUNCTION", "RESTORE");
 	return adapt;
 }
 
@@ -152,6 +154,23 @@ static bool output_value(struct adapt *adapt, const struct event *event, int64_t
 	return true;
 }
 
+/* The same command with `argc` arguments, for the caller to change. */
+static void output_copy(struct adapt *adapt, const struct event *event, uint32_t argc, const struct command_info *info, struct adapt_output *output)
+{
+	if (argc > adapt->argv_room) {
+		adapt->argv_room = argc;
+		adapt->argv = memory_realloc_array(adapt->argv, adapt->argv_room, sizeof(adapt->argv[0]));
+	}
+	memcpy(adapt->argv, event->argv, (argc < event->argc ? argc : event->argc) * sizeof(adapt->argv[0]));
+	output_reserve(adapt, 1);
+	adapt->events[0] = *event;
+	adapt->events[0].info = info;
+	adapt->events[0].raw = (struct slice){0};
+	adapt->events[0].argc = argc;
+	adapt->events[0].argv = adapt->argv;
+	*output = (struct adapt_output){adapt->events, 1, false, false};
+}
+
 static bool calls_by_sha(const struct adapt *adapt, const struct event *event)
 {
 	return (event->info == adapt->evalsha || event->info == adapt->evalsha_ro) && event->argc > 2;
@@ -170,20 +189,26 @@ static enum adapt_outcome output_eval(struct adapt *adapt, const struct event *e
 		error_hint(error, "Begin anew with an empty work directory, for a new snapshot brings what the source knows, or set on_conflict: skip to leave such calls out");
 		return ADAPT_REFUSED;
 	}
-	if (event->argc > adapt->argv_room) {
-		adapt->argv_room = event->argc;
-		adapt->argv = memory_realloc_array(adapt->argv, adapt->argv_room, sizeof(adapt->argv[0]));
-	}
-	memcpy(adapt->argv, event->argv, event->argc * sizeof(adapt->argv[0]));
+	output_copy(adapt, event, event->argc, only_reads ? adapt->eval_ro : adapt->eval, output);
 	adapt->argv[0] = only_reads ? SLICE("EVAL_RO") : SLICE("EVAL");
 	adapt->argv[1] = body;
-	output_reserve(adapt, 1);
-	adapt->events[0] = *event;
-	adapt->events[0].info = only_reads ? adapt->eval_ro : adapt->eval;
-	adapt->events[0].raw = (struct slice){0};
-	adapt->events[0].argv = adapt->argv;
-	*output = (struct adapt_output){adapt->events, 1, false, false};
 	return ADAPT_CHANGED;
+}
+
+/* FUNCTION LOAD code, FUNCTION RESTORE payload, as the source has executed them. Where it has several masters, each of them brings the same library, so
+ * here it takes the place of the one before. */
+static bool output_library(struct adapt *adapt, const struct event *event, struct adapt_output *output)
+{
+	bool load = event->info == adapt->function_load && event->argc == 3;
+	bool restore = event->info == adapt->function_restore &&
+		       (event->argc == 3 || (event->argc == 4 && slice_equal_nocase(event->argv[3], SLICE("APPEND"))));
+
+	if (!load && !restore)
+		return false;
+	output_copy(adapt, event, 4, event->info, output);
+	adapt->argv[load ? 2 : 3] = SLICE("REPLACE");
+	adapt->argv[load ? 3 : 2] = event->argv[2];
+	return true;
 }
 
 enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event, struct adapt_output *output, struct error *error)
@@ -195,6 +220,8 @@ enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event,
 		return ADAPT_SAME;
 	if (adapt->options.scripts && calls_by_sha(adapt, event))
 		return output_eval(adapt, event, output, error);
+	if (adapt->options.target->functions && output_library(adapt, event, output))
+		return ADAPT_CHANGED;
 	if (event->info->flags & COMMAND_RELATIVE_EXPIRY)
 		now = lag_stream_ms(adapt->options.lag, event->offset);
 	downgrade_command(adapt->downgrade, event->info, event->argc, event->argv, now, &result);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "link/adapt.h"
+#include "link/libraries.h"
 #include "link/rewriting.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
@@ -26,7 +27,9 @@ struct dispatch {
 	bool valkey;
 	struct transform *transform;
 	struct adapt *adapt;
-	const struct command_info *script_load; /* its row */
+	const struct command_info *script_load, *function_delete; /* their rows */
+	struct libraries *libraries; /* of the target's masters; NULL: it has no functions, or one master */
+	uint64_t map_number;         /* of the sink, as the libraries know it */
 	/* what an event has become and is not handed in yet, and where it ends */
 	struct transform_output pending;
 	uint32_t pending_at;
@@ -64,13 +67,20 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 			       dispatch->db_stream, 0, parts[i].argc, parts[i].argv);
 }
 
+/* A library that each of several source masters deletes is gone after the first of them. */
+static uint16_t function_flags(const struct dispatch *dispatch, const struct event *event)
+{
+	return event->info == dispatch->function_delete ? UNIT_ANY_ERROR : 0;
+}
+
 /* As it came, or as it was made. */
 static void send_one(struct dispatch *dispatch, const struct event *event, uint16_t slot)
 {
-	if (event->raw.data)
+	if (event->raw.data && event->info != dispatch->function_delete)
 		sink_command(dispatch->sink, event, slot, dispatch->db_stream);
 	else
-		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, 0, event->argc, event->argv);
+		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, function_flags(dispatch, event), event->argc,
+			       event->argv);
 }
 
 static void begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags)
@@ -89,6 +99,24 @@ static void broadcast(struct dispatch *dispatch, const struct event *event)
 	for (uint32_t i = 0; i < masters; i++)
 		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
 			       event->argv);
+}
+
+/* Masters that have joined the target are given the libraries of the others. */
+static void watch_masters(struct dispatch *dispatch)
+{
+	struct endpoint *masters;
+	uint16_t slots[MASTERS_MAX];
+	uint32_t count;
+
+	if (!dispatch->libraries || dispatch->map_number == sink_map_number(dispatch->sink))
+		return;
+	dispatch->map_number = sink_map_number(dispatch->sink);
+	count = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+	masters = memory_alloc((count + 1) * sizeof(masters[0]));
+	for (uint32_t i = 0; i < count; i++)
+		masters[i] = *sink_master(dispatch->sink, slots[i]);
+	libraries_masters(dispatch->libraries, masters, count);
+	free(masters);
 }
 
 /* A cluster target has database 0 alone (Valkey 9 has more, which this version does not use). */
@@ -158,7 +186,7 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 		if (event->info == dispatch->script_load)
 			broadcast(dispatch, event); /* no call of a script needs it (adapt.h), and clients may load one for each call */
 		else
-			begin_barrier(dispatch, event, 0);
+			begin_barrier(dispatch, event, function_flags(dispatch, event));
 		return true;
 	case ROUTE_ANY: send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0); return true;
 	case ROUTE_REFUSED: break;
@@ -499,7 +527,7 @@ static bool pass_barrier(struct dispatch *dispatch)
 
 	if (dispatch->barrier == BARRIER_NONE)
 		return true;
-	if (!sink_idle(dispatch->sink))
+	if (!sink_idle(dispatch->sink) || (dispatch->libraries && libraries_busy(dispatch->libraries)))
 		return false;
 	if (dispatch->barrier == BARRIER_AFTER) {
 		dispatch->barrier = BARRIER_NONE;
@@ -526,6 +554,7 @@ bool dispatch_at_barrier(const struct dispatch *dispatch)
 
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
 {
+	watch_masters(dispatch);
 	if (!pass_barrier(dispatch))
 		return DISPATCH_WAITS;
 	if (rewriting_under_way(dispatch->rewriting)) {
@@ -557,6 +586,10 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 		&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts, options->note, options->owner});
 	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
 	dispatch->script_load = command_lookup(2, (const struct slice[]){SLICE("SCRIPT"), SLICE("LOAD")});
+	dispatch->function_delete = command_lookup(2, (const struct slice[]){SLICE("FUNCTION"), SLICE("DELETE")});
+	if (options->topology->cluster && options->abilities.functions)
+		dispatch->libraries = libraries_new(&(struct libraries_options){options->loop, options->target, options->name, options->note,
+										options->go_on, options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -569,6 +602,7 @@ void dispatch_free(struct dispatch *dispatch)
 	rewriting_free(dispatch->rewriting);
 	adapt_free(dispatch->adapt);
 	learner_free(dispatch->learner);
+	libraries_free(dispatch->libraries);
 	command_table_free(dispatch->learned);
 	transform_free(dispatch->transform);
 	transaction_free(&dispatch->transaction);
@@ -579,6 +613,8 @@ void dispatch_free(struct dispatch *dispatch)
 void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 {
 	dispatch->sink = sink;
+	dispatch->map_number = UINT64_MAX;
+	watch_masters(dispatch);
 	dispatch->own_data = own_data;
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;

@@ -346,6 +346,7 @@ static void refresh_topology(void *owner, const struct topology *topology)
 	struct sink *sink = owner;
 
 	take_topology(sink, topology);
+	sink->map_number++;
 	for (uint32_t i = sink->node_count; i-- > 0;) {
 		struct node *node = sink->nodes[i];
 
@@ -556,6 +557,16 @@ uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
 			out[count++] = (uint16_t)slot;
 	}
 	return count;
+}
+
+const struct endpoint *sink_master(const struct sink *sink, uint16_t slot)
+{
+	return node_endpoint(sink->owner_of[slot]);
+}
+
+uint64_t sink_map_number(const struct sink *sink)
+{
+	return sink->map_number;
 }
 
 void sink_flush(struct sink *sink)

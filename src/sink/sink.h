@@ -79,6 +79,10 @@ void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 
 /* A slot of each target master, for commands that concern all of them. Returns their number. */
 uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max);
+/* Where the master of that slot is. */
+const struct endpoint *sink_master(const struct sink *sink, uint16_t slot);
+/* Has become larger: the map of the target has been read anew. */
+uint64_t sink_map_number(const struct sink *sink);
 
 /* Writes what was handed in. */
 void sink_flush(struct sink *sink);
