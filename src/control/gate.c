@@ -285,6 +285,11 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 	else if (config_number(gate->target, 0, "databases", &databases) && databases <= UINT32_MAX)
 		abilities.databases = (uint32_t)databases;
 	abilities.lossy = gate->task->downgrade == DOWNGRADE_LOSSY;
+	abilities.skip_unsupported = gate->task->unsupported == UNSUPPORTED_SKIP;
+	/* Options of RESTORE that came with 5.0, as ABSTTL did. */
+	abilities.keep_idle = gate->task->keep_idle && abilities.restore_absolute_ttl;
+	if (gate->task->keep_idle && !abilities.keep_idle)
+		warn(gate, "target.keep_idle: the target is older than Redis 5.0, which first took idle times and frequencies: they are left out");
 	abilities.name = name;
 	return abilities;
 }

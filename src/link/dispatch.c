@@ -3,9 +3,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "decode/value_empty.h"
 #include "link/adapt.h"
 #include "link/libraries.h"
 #include "link/rewriting.h"
+#include "link/unsupported.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
 #include "transform/transform.h"
@@ -47,6 +49,7 @@ struct dispatch {
 	bool learning, learned_it;
 	struct event unknown;
 	struct rewriting *rewriting;
+	struct unsupported *unsupported;
 	struct dispatch_counters counters;
 };
 
@@ -340,8 +343,13 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 		progress(dispatch, end);
 		return true;
 	}
-	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
+	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey)) {
+		if (event->type == RDB_TYPE_MODULE_2) {
+			progress(dispatch, end);
+			return unsupported_value(dispatch->unsupported, event, error);
+		}
 		return send_rewritten(dispatch, event, end, slot, dispatch->valkey, replaces(dispatch), error);
+	}
 	sink_key(dispatch->sink, event, end, slot, dispatch->db_stream, dispatch->valkey);
 	return true;
 }
@@ -426,6 +434,15 @@ static bool handle_command(struct dispatch *dispatch, const struct event *event,
 	return handle(dispatch, event, error);
 }
 
+static void tell_empty(struct dispatch *dispatch, const struct event *event)
+{
+	char key[160], place[EVENT_PLACE_MAX], text[400];
+
+	snprintf(text, sizeof(text), "left out, as a server does when it loads a snapshot: key %s (database %u, %s), a %s without elements", slice_quote(event->key, key, sizeof(key)),
+		 event->db, event_place(event, place), rdb_type_name(event->type, dispatch->valkey));
+	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
+}
+
 static bool handle_key(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	if (heartbeat_is_key(event->key))
@@ -433,6 +450,11 @@ static bool handle_key(struct dispatch *dispatch, const struct event *event, str
 	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. */
 	if (event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
 		dispatch->counters.expired_keys++;
+		return leave_out(dispatch, event);
+	}
+	if (value_is_empty(event->type, event->value)) {
+		dispatch->counters.empty_keys++;
+		tell_empty(dispatch, event);
 		return leave_out(dispatch, event);
 	}
 	return handle(dispatch, event, error);
@@ -490,7 +512,6 @@ static void on_learned(void *owner, const struct command_info *info)
 {
 	struct dispatch *dispatch = owner;
 
-	/* NULL: the target does not know it either; routing says so. */
 	dispatch->unknown.info = info;
 	if (info) {
 		uint32_t at = command_first_key(info, dispatch->unknown.argc, dispatch->unknown.argv);
@@ -504,8 +525,15 @@ static void on_learned(void *owner, const struct command_info *info)
 
 static bool must_learn(const struct dispatch *dispatch, const struct event *event)
 {
-	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN &&
-	       event->edge != TRANSACTION_END && (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform));
+	/* With target.unsupported: skip, a command that the target does not know may not go there, for it would take its transaction along. */
+	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN && event->edge != TRANSACTION_END &&
+	       (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform) || dispatch->options.abilities.skip_unsupported);
+}
+
+/* The target does not know it either. */
+static bool leave_unknown(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	return unsupported_command(dispatch->unsupported, event, error) && leave_out(dispatch, event);
 }
 
 static void begin_learning(struct dispatch *dispatch, const struct event *event)
@@ -568,7 +596,7 @@ enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *erro
 		if (!dispatch->learned_it)
 			return DISPATCH_WAITS;
 		dispatch->learning = false;
-		if (!handle_command(dispatch, &dispatch->unknown, error))
+		if (!(dispatch->unknown.info ? handle_command(dispatch, &dispatch->unknown, error) : leave_unknown(dispatch, &dispatch->unknown, error)))
 			return DISPATCH_FAILED;
 	}
 	return hand_in(dispatch, error);
@@ -586,6 +614,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 		&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts, options->note, options->owner});
 	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
 	dispatch->script_load = command_lookup(2, (const struct slice[]){SLICE("SCRIPT"), SLICE("LOAD")});
+	dispatch->unsupported = unsupported_new(&(struct unsupported_options){&dispatch->options.abilities, options->note, options->owner});
 	dispatch->function_delete = command_lookup(2, (const struct slice[]){SLICE("FUNCTION"), SLICE("DELETE")});
 	if (options->topology->cluster && options->abilities.functions)
 		dispatch->libraries = libraries_new(&(struct libraries_options){options->loop, options->target, options->name, options->note,
@@ -600,6 +629,7 @@ void dispatch_free(struct dispatch *dispatch)
 	if (!dispatch)
 		return;
 	rewriting_free(dispatch->rewriting);
+	unsupported_free(dispatch->unsupported);
 	adapt_free(dispatch->adapt);
 	learner_free(dispatch->learner);
 	libraries_free(dispatch->libraries);
@@ -642,12 +672,16 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 	case EVENT_SCRIPT: return handle_library(dispatch, event, error);
 	case EVENT_COMMAND:
 		if (must_learn(dispatch, event)) {
+			if (unsupported_is_known(dispatch->unsupported, event->argv[0]))
+				return leave_unknown(dispatch, event, error);
 			begin_learning(dispatch, event);
 			return true;
 		}
 		return handle_command(dispatch, event, error);
 	case EVENT_SNAPSHOT_END: break;
 	case EVENT_PROGRESS:
+		if (event->type == RDB_OPCODE_MODULE_AUX && !unsupported_aux(dispatch->unsupported, event, error))
+			return false;
 		/* Inside, a SELECT is made anew where it is needed. */
 		if (!dispatch->transaction.open)
 			break;
@@ -664,5 +698,7 @@ struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 	counters.rewritten_keys = rewriting_counters(dispatch->rewriting).keys;
 	counters.lossy_keys += rewriting_counters(dispatch->rewriting).lossy;
 	counters.commands = adapt_counters(dispatch->adapt);
+	counters.unsupported_commands = unsupported_counters(dispatch->unsupported).commands;
+	counters.unsupported_keys = unsupported_counters(dispatch->unsupported).keys;
 	return counters;
 }

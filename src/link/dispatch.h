@@ -62,6 +62,9 @@ struct dispatch_counters {
 	uint64_t conflicts;      /* that could not be transformed and were skipped, as on_conflict says */
 	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
 	uint64_t lossy_keys;     /* of these, with something left out */
+	uint64_t empty_keys;     /* of the snapshot, collections without elements */
+	uint64_t unsupported_keys; /* of the snapshot, longer than the target takes; those that it refuses are in the sink's counters */
+	uint64_t unsupported_commands; /* that the target does not know, policy target.unsupported: skip */
 	struct adapt_counters commands; /* of the stream */
 };
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);

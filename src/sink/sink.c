@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "wire/command.h"
+#include "wire/rdb.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -456,7 +457,8 @@ void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16
 		.spool = sink->options.spool,
 	};
 	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream,
-				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED);
+				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED |
+					     (event->type == RDB_TYPE_MODULE_2 || event->type == RDB_TYPE_MODULE_PRE_GA ? UNIT_MODULE : 0));
 
 	encode_key(&sink->window, unit, event, &options);
 	submit(sink, unit);

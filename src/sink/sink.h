@@ -94,6 +94,7 @@ struct sink_counters {
 	uint64_t keys;          /* of the snapshot, applied */
 	uint64_t commands;      /* of the stream, applied */
 	uint64_t skipped_keys;  /* existed at the target, policy skip */
+	uint64_t unsupported_keys; /* of modules that the target has not loaded, policy skip */
 	uint64_t conflicts;     /* commands that the target refused for good, policy skip */
 	uint64_t script_errors; /* scripts that ended in an error, as at the source */
 	uint64_t redirections;  /* MOVED and ASK */

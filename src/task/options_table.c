@@ -273,6 +273,7 @@ static const char *const reads[] = {"master", "prefer-replica", NULL};
 static const char *const existings[] = {"fail", "merge", "flush", NULL};
 static const char *const conflicts[] = {"overwrite", "skip", "stop", NULL};
 static const char *const downgrades[] = {"stop", "lossy", NULL};
+static const char *const unsupporteds[] = {"stop", "skip", NULL};
 static const char *const on_conflicts[] = {"stop", "skip", NULL};
 static const char *const on_conflicts_later[] = {"repair", NULL};
 static const char *const all[] = {"all", NULL};
@@ -342,6 +343,12 @@ static const struct option_row rows[] = {
 	{"target.downgrade", OPTION_ENUM, NULL, "stop", downgrades, .example = "lossy", FIELD(downgrade),
 		.sentence = "What to do with a value or command that an older target, or one of the other family, has nothing for (times to live of hash "
 			"fields, streams, functions): stop, or go on without it, told in the log and counted."},
+	{"target.unsupported", OPTION_ENUM, NULL, "stop", unsupporteds, .example = "skip", FIELD(unsupported),
+		.sentence = "What to do with values and commands of a module that the target has not loaded, and with data that a module keeps beside the "
+			"keys: stop, or leave them out, told in the log and counted."},
+	{"target.keep_idle", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(keep_idle),
+		.sentence = "Carry the idle time (LRU) or access frequency (LFU) of the snapshot's keys to the target, Redis 5.0 or newer; the source "
+			"sends them when its maxmemory-policy is one of LRU or LFU."},
 	{"target.database_map", OPTION_OTHER, "mapping of numbers, `*` for all others", NULL, .example = "{1: 0, \"*\": 5}", FIELD(database_map),
 		.parse = parse_database_map, .structured = true,
 		.sentence = "Database of the target for each database of the source; what is not named goes to its own number. Several may go to one."},
