@@ -100,8 +100,9 @@ static bool unsupported(struct sink *sink, struct node *node, struct unit *unit,
 
 	describe(unit, what, sizeof(what));
 	event_place_text(EVENT_IN_SNAPSHOT, unit->start, place);
+	module_name(unit, module);
 	/* Vector sets are a module's values in form alone: their commands go by the policy of those that the target has not got. */
-	lossy = abilities->lossy && strcmp(module_name(unit, module), "vectorset") == 0;
+	lossy = abilities->lossy && strcmp(module, "vectorset") == 0;
 	if (abilities->skip_unsupported || lossy) {
 		sink->counters.unsupported_keys++;
 		sink_note(sink, LOG_WARNING, "left out as target.%s says: %s (database %u, %s), a value of module type %s that target %s cannot read",

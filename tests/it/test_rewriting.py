@@ -2,24 +2,8 @@
 
 from bench.compare import compare_with_expected
 from bench.ferry import Ferry
-from bench.recordings import Recording, fixtures_folder
+from bench.recordings import Dump, fixtures_folder
 from bench.replay import ReplayMaster
-
-
-class Dump(Recording):
-    """An RDB file of the fixtures as what a master sends, with nothing behind it."""
-
-    def __init__(self, name, file="dump.rdb"):  # pylint: disable=super-init-not-called
-        self.name = f"{name}/{file}"
-        self.folder = fixtures_folder() / name
-        self.family, _, self.version_text = name.partition("-")
-        self.version = tuple(map(int, self.version_text.split(".")))
-        self.meta = {"keys": 1}
-        self.replid = "8" * 40
-        self.start_offset = self.end_offset = 0
-        self.snapshot = (self.folder / file).read_bytes()
-        self.stream = b""
-        self.expected = self.folder / file.replace("dump", "expected").replace(".rdb", ".jsonl")
 
 
 def names():
