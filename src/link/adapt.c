@@ -14,7 +14,7 @@ struct adapt {
 	struct adapt_options options;
 	struct downgrade *downgrade;
 	const struct command_info *set; /* SET: the most frequent command is asked for by its row */
-	const struct command_info *eval, *evalsha, *eval_ro, *evalsha_ro, *function_load, *function_restore;
+	const struct command_info *eval, *evalsha, *eval_ro, *evalsha_ro, *function_load, *function_restore, *restore;
 	struct slice *argv; /* of the command made last */
 	uint32_t argv_room;
 	struct event *events;
@@ -47,6 +47,7 @@ struct adapt *adapt_new(const struct adapt_options *options)
 	adapt->evalsha = row_of("EVALSHA", "");
 	adapt->eval_ro = row_of("EVAL_RO", "");
 	adapt->evalsha_ro = row_of("EVALSHA_RO", "");
+	adapt->restore = row_of("RESTORE", "");
 	adapt->function_load = row_of("FUNCTION", "LOAD");
 	adapt->function_restore = row_of("FUNCTION", "RESTORE");
 	return adapt;
@@ -171,6 +172,25 @@ static void output_copy(struct adapt *adapt, const struct event *event, uint32_t
 	*output = (struct adapt_output){adapt->events, 1, false, false};
 }
 
+/* The target would answer with a protocol error and close the connection, each time anew. */
+static bool too_long(const struct adapt *adapt, const struct event *event, struct error *error)
+{
+	uint64_t max = adapt->options.target->bulk_max;
+	char what[400];
+
+	if (event->raw.data && event->raw.len <= max)
+		return false;
+	for (uint32_t i = 0; i < event->argc; i++) {
+		if (event->argv[i].len <= max)
+			continue;
+		error_set(error, ERROR_CONFLICT, "%s has an argument of %zu bytes, and %s takes %llu at most (proto-max-bulk-len)",
+			  command_describe(event, what, sizeof(what)), event->argv[i].len, adapt->options.target->name, (unsigned long long)max);
+		error_hint(error, "Raise proto-max-bulk-len at the target and start again, or set on_conflict: skip to leave such commands out");
+		return true;
+	}
+	return false;
+}
+
 static bool calls_by_sha(const struct adapt *adapt, const struct event *event)
 {
 	return (event->info == adapt->evalsha || event->info == adapt->evalsha_ro) && event->argc > 2;
@@ -216,6 +236,16 @@ enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event,
 	struct downgrade_result result;
 	int64_t now = 0;
 
+	if (too_long(adapt, event, error)) {
+		/* A payload may be rewritten, what stands for itself may not. */
+		if (event->info != adapt->restore || event->argc < 4)
+			return ADAPT_REFUSED;
+		now = lag_stream_ms(adapt->options.lag, event->offset);
+		if (!output_value(adapt, event, now, output))
+			return ADAPT_REFUSED;
+		adapt->counters.rewritten++;
+		return ADAPT_VALUE;
+	}
 	if (!event->info || (event->info == adapt->set && event->argc <= 3))
 		return ADAPT_SAME;
 	if (adapt->options.scripts && calls_by_sha(adapt, event))

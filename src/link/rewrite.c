@@ -199,6 +199,23 @@ static void refuse_old(const struct rewrite *rewrite, struct error *error, const
 	refuse(rewrite, error, why, "Use a newer target, or leave the key out of the source");
 }
 
+/* The target would answer an argument that is too long with a protocol error and close the connection. */
+static enum rewrite_answer finish_value(struct rewrite *rewrite, uint32_t *ret_argc, struct slice **ret_argv, struct error *error)
+{
+	char why[200];
+
+	finish(rewrite, ret_argc, ret_argv);
+	for (uint32_t i = 0; i < rewrite->argc; i++) {
+		if (rewrite->argv[i].len <= rewrite->target->bulk_max)
+			continue;
+		snprintf(why, sizeof(why), "it has an element of %zu bytes, and %s takes %llu at most (proto-max-bulk-len)", rewrite->argv[i].len,
+			 rewrite->target->name, (unsigned long long)rewrite->target->bulk_max);
+		refuse(rewrite, error, why, "Raise proto-max-bulk-len at the target and start again");
+		return REWRITE_FAILED;
+	}
+	return REWRITE_COMMAND;
+}
+
 /* ---- reading ---- */
 
 /* False: at the value's end, or damaged (then *failed). */
@@ -603,7 +620,7 @@ enum rewrite_answer rewrite_next(struct rewrite *rewrite, uint32_t *ret_argc, st
 		return finish(rewrite, ret_argc, ret_argv);
 	case PHASE_VALUE:
 		if (value_command(rewrite, &failed, error))
-			return finish(rewrite, ret_argc, ret_argv);
+			return finish_value(rewrite, ret_argc, ret_argv, error);
 		if (failed)
 			return REWRITE_FAILED;
 		rewrite->phase = PHASE_EXPIRY;

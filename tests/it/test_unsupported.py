@@ -129,3 +129,52 @@ def test_idle_times(bench, policy, question, file):
     if question == "FREQ":
         assert kept != without
 
+
+
+MEBIBYTE = 1 << 20
+SMALL = {"proto-max-bulk-len": MEBIBYTE}
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "transaction"])
+def test_arguments_longer_than_the_target_takes(bench, inside):
+    """The end, with what to do, instead of connecting again for ever; skip leaves the command out, alone."""
+    source, target = bench.server(), bench.server(config=SMALL)
+    ferry = Ferry(bench, source, target, {"heartbeat": "false"}).start().wait_streaming()
+    with source.client().pipeline(transaction=inside) as pipeline:
+        pipeline.execute_command("SET", "before", "v")
+        pipeline.execute_command("RPUSH", "long", "x" * (MEBIBYTE + 1))
+        pipeline.execute_command("SET", "behind", "v")
+        pipeline.execute()
+    assert ferry.wait() == 6
+    assert 'RPUSH of key "long" (database 0, offset ' in ferry.log and f"has an argument of {MEBIBYTE + 1} bytes" in ferry.log
+    assert f"takes {MEBIBYTE} at most (proto-max-bulk-len)" in ferry.log
+    assert target.command("EXISTS", "behind") == 0
+    target.command("CONFIG", "SET", "proto-max-bulk-len", 2 * MEBIBYTE)
+    ferry.start().wait_streaming().wait_in_step(source)
+    assert ferry.stop() == 0
+    assert target.command("LLEN", "long") == 1 and target.command("GET", "behind") == b"v"
+
+
+def test_values_longer_than_the_target_takes(bench):
+    """A long value goes in parts, in the snapshot and as RESTORE in the stream; an element that is too long is refused at the key."""
+    source, target = bench.server(), bench.server(config=SMALL)
+    source.command("CONFIG", "SET", "rdbcompression", "no")
+    source.command("RPUSH", "list", *(str(number) * 1000 for number in range(1000)))
+    other = bench.server()
+    other.command("CONFIG", "SET", "rdbcompression", "no")
+    other.command("RPUSH", "list2", *(str(number) * 1000 for number in range(1000)))
+    ferry = Ferry(bench, source, target, {"heartbeat": "false"}).start().wait_streaming()
+    payload = other.client(decode_responses=False).execute_command("DUMP", "list2")
+    assert len(payload) > MEBIBYTE
+    source.command("RESTORE", "list2", 0, payload)
+    with source.client().pipeline(transaction=True) as pipeline:
+        pipeline.execute_command("RESTORE", "list2", 0, payload, "REPLACE")
+        pipeline.execute_command("SET", "behind", "v")
+        pipeline.execute()
+    ferry.wait_in_step(source)
+    assert target.command("LRANGE", "list", 0, -1) == target.command("LRANGE", "list2", 0, -1) == source.command("LRANGE", "list2", 0, -1)
+    assert ferry.stop() == 0
+    source.command("SADD", "set", "x" * (MEBIBYTE + 100))
+    ferry = Ferry(bench, source, target, {"heartbeat": "false", "target.existing": "flush"})
+    assert ferry.run() == 6
+    assert 'key "set" (set' in ferry.log and "proto-max-bulk-len" in ferry.log and target.command("EXISTS", "set") == 0
