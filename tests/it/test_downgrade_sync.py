@@ -59,6 +59,38 @@ def test_recorded_stream_to_an_older_target(bench, name, older, lost):
         assert ferry.log.count(f"further losses of {kind} are counted alone") == (kind in lost)
 
 
+@pytest.mark.parametrize("newer, older, lacks", [
+    ("redis-8.0", "redis-6.0", "no function libraries (the source has 1), no times to live of hash fields (the source has 2), no vector sets"),
+    ("redis-8.0", "redis-7.0", "no times to live of hash fields (the source has 2), no vector sets"),
+    ("redis-8.0", "valkey-8.0", "no times to live of hash fields (the source has 2), no vector sets"),
+    ("redis-8.0", "valkey-9.1", "no vector sets"),
+    ("valkey-9.1", "redis-7.0", "no times to live of hash fields (the source has 2)"),
+    ("valkey-9.1", "redis-8.0", None), ("redis-7.0", "redis-6.0", "no function libraries (the source has 1)"),
+    ("valkey-8.0", "redis-7.0", None), ("redis-6.0", "valkey-9.1", ""), ("redis-7.0", "redis-8.0", "")])
+def test_told_before_it_starts(bench, newer, older, lacks):
+    """Which kinds the target lacks, and what the source has of them; nothing where it lacks nothing."""
+    source, target = bench.server(newer), bench.server(older)
+    if source.version.at_least(7, 0):
+        source.command("FUNCTION", "LOAD", "#!lua name=one\nredis.register_function('f', function() return 1 end)")
+    if source.version.number >= ((9, 0) if source.version.is_valkey else (7, 4)):
+        for key in ("a", "b"):
+            source.command("HSET", key, "f", "v", "g", "v")
+            source.command("HPEXPIREAT", key, FAR, "FIELDS", 1, "f")
+    ferry = Ferry(bench, source, target, LOSSY, listen=False)
+    assert ferry.run("--stop-when", "caught-up") == 0
+    told = [line for line in ferry.log.splitlines() if " warning the source is " in line]
+    if lacks:
+        assert len(told) == 1 and f", which has {lacks}: such are left out, told and counted (target.downgrade: lossy)" in told[0], ferry.log
+    elif lacks is None:
+        assert len(told) == 1 and "values in forms that it does not know go there as ordinary commands" in told[0], ferry.log
+    else:
+        assert not told
+    if lacks:
+        ferry = Ferry(bench, source, target, {"heartbeat": "false", "target.existing": "flush"}, listen=False)
+        ferry.run("--stop-when", "caught-up")
+        assert f", which has {lacks}: the first one stops the task, naming it (target.downgrade: stop" in ferry.log
+
+
 def test_default_is_to_stop_at_the_command(bench):
     """All before it is applied; the error names command, key, place, what would be lost, and what to do."""
     source, target = bench.server("redis-8.0"), bench.server("redis-7.0")
