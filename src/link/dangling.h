@@ -1,7 +1,7 @@
 /* The dangling: pending entries of a stream's groups whose entry was deleted.
  *
- * XCLAIM of Redis 7.0 and later drops them, and nothing else makes a pending entry with a given time and count. So such entries stand in the stream while XCLAIM is done, in
- * the order of their IDs with the others, and are deleted again before the stream is where readers see it.
+ * XCLAIM makes a pending entry, with a given time and count, only for an entry that is there, and no other command makes one. So such entries stand in the stream while XCLAIM
+ * is done, in the order of their IDs with the others, and are deleted again before the stream is where readers see it.
  * Thread: owned by one. */
 #ifndef KEYFERRY_LINK_DANGLING_H
 #define KEYFERRY_LINK_DANGLING_H

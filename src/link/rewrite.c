@@ -595,7 +595,7 @@ bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t 
 			refuse_old(rewrite, error, "streams");
 			return false;
 		}
-		if (target->stream_counters && !dangling_collect(&rewrite->dangling, rewrite->reader)) {
+		if (!dangling_collect(&rewrite->dangling, rewrite->reader)) {
 			refuse(rewrite, error, "it has more pending entries than can be claimed one by one", "Use a target of the source's version");
 			return false;
 		}
