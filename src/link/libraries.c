@@ -66,7 +66,7 @@ static void done(struct libraries *libraries)
 
 static void failed(struct libraries *libraries, const char *why)
 {
-	if (++libraries->tries < TRIES_MAX) {
+	if (++libraries->tries < TRIES_MAX && strncmp(why, "NOPERM", 6) != 0) {
 		finish(libraries);
 		return;
 	}
