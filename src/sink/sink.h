@@ -80,6 +80,9 @@ void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 /* A slot of each target master, for commands that concern all of them. Returns their number. */
 uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max);
 
+/* Where they are, by the latest map. Returns their number, at most `max`. */
+uint32_t sink_masters(const struct sink *sink, struct endpoint *out, uint32_t max);
+
 /* Writes what was handed in. */
 void sink_flush(struct sink *sink);
 

@@ -69,6 +69,7 @@ void effects_init(struct effects *effects)
 	}
 	effects->del = row_of("del", "");
 	effects->flushdb = row_of("flushdb", "");
+	effects->flushall = row_of("flushall", "");
 	effects->function_load = row_of("function", "load");
 	effects->script_load = row_of("script", "load");
 }

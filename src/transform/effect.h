@@ -27,7 +27,7 @@ struct effects {
 		enum effect effect;
 	} items[EFFECTS_MAX];
 	uint32_t count;
-	const struct command_info *del, *flushdb, *function_load, *script_load;
+	const struct command_info *del, *flushdb, *flushall, *function_load, *script_load;
 };
 
 void effects_init(struct effects *effects);

@@ -31,6 +31,14 @@ struct transform {
 	struct hook *hook;       /* likewise */
 	struct effects effects;
 	struct arena arena;
+	struct arena origin_arena; /* of one question about a key of the target */
+	struct origins {           /* databases of the source that come to one of the target; one stands for all that the rules treat alike */
+		bool valid;
+		uint32_t target_db;
+		struct brought_scope scope;
+		uint32_t *dbs;
+		uint32_t count, room;
+	} origins;
 	struct event_list made, hooked;
 	struct key_use *uses; /* of the command at hand */
 	uint32_t use_count, use_room;
@@ -63,6 +71,12 @@ enum transform_outcome partial_select(struct transform *transform, const struct 
  * `ret_handled` false: it is none of these. */
 enum transform_outcome databases_handle(struct transform *transform, const struct event *in, bool *ret_handled,
 					struct error *error);
+
+/* The answer of the selection for a command of whatever key of a database. */
+static inline enum answer stage_ask_whole(struct transform *transform, const struct event *event, uint32_t db)
+{
+	return stage_ask(transform, event, db, (struct slice){0}, TYPES_ALL);
+}
 
 /* The bits of an RDB value type; all of them where it is not known. */
 uint32_t value_type_bits(uint8_t rdb_type);

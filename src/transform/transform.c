@@ -210,6 +210,21 @@ static enum transform_outcome make_key(struct transform *transform, const struct
 	return map_key(transform, event_list_add(&transform->made, in), error);
 }
 
+/* The script sees the command as one for the whole database; left as it is, it goes key by key. */
+static enum transform_outcome call_hook_on_clearing(struct transform *transform, const struct event *in, struct error *error)
+{
+	struct event event = *in;
+
+	event.db = task_options_database_of(transform->options, in->db);
+	transform->hooked.count = 0;
+	switch (hook_call(transform->hook, &event, &transform->arena, &transform->hooked, error)) {
+	case HOOK_FAILED: return TRANSFORM_REFUSED;
+	case HOOK_SAME: return TRANSFORM_CLEAR;
+	case HOOK_CHANGED: break;
+	}
+	return transform->hooked.count > 0 ? TRANSFORM_CHANGED : TRANSFORM_DROPPED;
+}
+
 /* The script sees each of `made`; what it leaves is in `hooked`. */
 static enum transform_outcome call_hook(struct transform *transform, struct error *error)
 {
@@ -252,6 +267,8 @@ static enum transform_outcome make(struct transform *transform, const struct eve
 	}
 	if (!transform->hook || outcome == TRANSFORM_DROPPED || outcome == TRANSFORM_REFUSED)
 		return outcome;
+	if (outcome == TRANSFORM_CLEAR)
+		return call_hook_on_clearing(transform, in, error);
 	if (outcome == TRANSFORM_SAME && transform->made.count == 0)
 		event_list_add(&transform->made, in);
 	return call_hook(transform, error);
@@ -324,6 +341,8 @@ void transform_free(struct transform *transform)
 	expiry_free(transform->expiry);
 	hook_free(transform->hook);
 	arena_free(&transform->arena);
+	arena_free(&transform->origin_arena);
+	free(transform->origins.dbs);
 	free(transform->made.items);
 	free(transform->hooked.items);
 	free(transform->uses);
@@ -340,6 +359,12 @@ bool transform_maps_databases(const struct transform *transform)
 	return transform->options->database_map || transform->hook;
 }
 
+/* Even a full copy may have no right to the whole target. */
+static bool is_flush(const struct transform *transform, const struct event *event)
+{
+	return event->kind == EVENT_COMMAND && event->info && (event->info == transform->effects.flushdb || event->info == transform->effects.flushall);
+}
+
 enum transform_outcome transform_event(struct transform *transform, const struct event *in, struct transform_output *output,
 				       struct error *error)
 {
@@ -348,7 +373,7 @@ enum transform_outcome transform_event(struct transform *transform, const struct
 
 	if (in->key.data && selection_is_own_key(in->key))
 		return TRANSFORM_DROPPED;
-	if (!transform->active)
+	if (!transform->active && !(transform->target.shared && is_flush(transform, in)))
 		return TRANSFORM_SAME;
 	outcome = make(transform, in, error);
 	if (outcome != TRANSFORM_CHANGED)
