@@ -169,6 +169,8 @@ static bool open_links(struct task *task, struct error *error)
 		task->links[i] = link_open(&options, error);
 		ok = task->links[i] != NULL;
 		task->link_count += ok;
+		if (ok)
+			link_take_slots(task->links[i], source, i);
 	}
 	free(paths);
 	return ok;
@@ -262,6 +264,7 @@ static bool on_seen(void *owner, uint32_t index, struct deployment *source, uint
 	char names[2][ENDPOINT_TEXT_MAX];
 	struct error error;
 
+	link_take_slots(task->links[index], topology, shard);
 	link_endpoints(task->links[index], &old_master, &old_from);
 	/* A replica that was read and is still connected goes on being read; one that is gone is not waited for. */
 	if (connected && !endpoint_equal(&old_from, &old_master))

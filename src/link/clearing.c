@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BATCH_KEYS 512           /* removed by one command */
+#define BATCH_KEYS 512           /* removed by one command, at most */
 #define BATCH_BYTES (64u << 10)
 #define BATCH_BYTES_MAX (1u << 30)
 #define UNLINK_SINCE 0x040000u   /* Redis 4.0 */
@@ -25,11 +25,12 @@ struct clearing {
 	uint32_t db_stream;
 	struct brought_scope scope;
 	const char *remove;    /* UNLINK or DEL */
+	uint32_t batch_keys;   /* of one such command */
 	struct survey *survey; /* NULL: what came before is not answered yet */
 	bool done, failed;     /* as the survey, or the judging, has told */
 	struct error error;
 	uint64_t begun_us;
-	/* keys of one slot and database, not handed in yet */
+	/* keys of one database, not handed in yet */
 	struct buffer batch;
 	struct slice *argv;
 	size_t lengths[BATCH_KEYS];
@@ -115,7 +116,7 @@ static bool on_found(void *owner, uint32_t db, struct slice key)
 
 	if (!sink_has_room(clearing->sink))
 		return false;
-	if (other || clearing->count == BATCH_KEYS || buffer_readable(&clearing->batch).len >= BATCH_BYTES) {
+	if (other || clearing->count == clearing->batch_keys || buffer_readable(&clearing->batch).len >= BATCH_BYTES) {
 		hand_in(clearing);
 		if (!sink_has_room(clearing->sink)) {
 			sink_flush(clearing->sink);
@@ -188,9 +189,16 @@ void clearing_begin(struct clearing *clearing, const struct event *event, uint32
 	clearing->scope = (struct brought_scope){
 		.every_database = slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")), .db = event->db, .command = &clearing->event};
 	clearing->remove = unlinks && !says(event, "SYNC") ? "UNLINK" : "DEL";
+	/* Keys of a slot that migrates may lie on both sides: only commands of one key can be done there (else TRYAGAIN). */
+	clearing->batch_keys = sink_is_cluster(clearing->sink) ? 1 : BATCH_KEYS;
 	clearing->count = 0;
 	buffer_clear(&clearing->batch);
 	clearing->begun_us = clock_monotonic_us();
+}
+
+const struct event *clearing_event(const struct clearing *clearing)
+{
+	return &clearing->event;
 }
 
 bool clearing_under_way(const struct clearing *clearing)

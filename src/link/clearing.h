@@ -31,6 +31,8 @@ void clearing_reset(struct clearing *clearing, struct sink *sink);
 
 /* `event`: FLUSHDB or FLUSHALL as the source sent it; its memory stays until it is done. */
 void clearing_begin(struct clearing *clearing, const struct event *event, uint32_t db_stream);
+/* The one begun last. */
+const struct event *clearing_event(const struct clearing *clearing);
 bool clearing_under_way(const struct clearing *clearing);
 
 enum clearing_state { CLEARING_DONE, CLEARING_WAITS, CLEARING_FAILED };

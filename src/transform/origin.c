@@ -102,8 +102,8 @@ static void judge(void *owner, uint32_t db, struct slice key)
 {
 	struct verdict *verdict = owner;
 	struct transform *transform = verdict->transform;
-	const uint64_t *slots = transform->target.slots;
-	bool inside = in_scope(verdict->scope, db) && (!slots || number_set_has(slots, slot_of_key(key)));
+	const struct transform_target *target = &transform->target;
+	bool inside = in_scope(verdict->scope, db) && (!target->shared || target->owns(target->owner, slot_of_key(key)));
 	enum answer *at = inside ? &verdict->inside : &verdict->beside, answer;
 
 	/* ${db} may have led to a database that does not come here. */

@@ -16,9 +16,10 @@
 struct transform;
 
 struct transform_target {
-	uint32_t databases;    /* that the target has; 0: not known */
-	bool shared;           /* other links of the task bring keys there, too */
-	const uint64_t *slots; /* bit set: of keys of the source that this link brings; NULL: all. Outlives the transform */
+	uint32_t databases; /* that the target has; 0: not known */
+	bool shared;        /* other links of the task bring keys there, too; then: */
+	bool (*owns)(void *owner, uint16_t slot); /* are this link's source's keys in that slot? */
+	void *owner;
 };
 
 /* What the options say that only this stage can check: names of commands, the script. ERROR_USAGE. */
