@@ -228,6 +228,15 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 			 task->target_name, error);
 }
 
+static void warn_of_clearing(const struct task_options *options)
+{
+	const char *why = transform_options_clear_not(options);
+
+	if (why)
+		log_warning("FLUSHDB and FLUSHALL of the source cannot be copied: %s. Should one come, it is treated as on_conflict says; filter.block: "
+			    "[{command: \"flush*\"}] leaves them out", why);
+}
+
 struct task *task_open(struct loop *loop, const struct task_options *options, const struct task_events *events, void *owner, struct error *error)
 {
 	struct task *task = memory_alloc_zero(1, sizeof(*task));
@@ -247,6 +256,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 		task_free(task);
 		return NULL;
 	}
+	warn_of_clearing(options);
 	describe(task);
 	task->state = TASK_READY;
 	return task;

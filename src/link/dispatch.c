@@ -561,6 +561,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 
 	dispatch->options = *options;
 	dispatch->transform = transform_new(options->task, &(struct transform_target){.databases = options->abilities.databases,
+										      .cluster = options->topology->cluster,
 										      .shared = !options->only_link,
 										      .owns = options->owns,
 										      .owner = options->owns_owner});

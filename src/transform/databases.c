@@ -32,7 +32,7 @@ static bool shares_target(struct transform *transform, const struct event *event
 
 /* ---- clearing ---- */
 
-const char *transform_clears_not(struct transform *transform)
+const char *transform_clears_not(const struct transform *transform)
 {
 	if (!renamer_one_way(transform->renamer))
 		return NULL;
@@ -139,12 +139,22 @@ static enum transform_outcome swap(struct transform *transform, const struct eve
 		return stage_refuse(
 			event, error, "it exchanges databases whose keys have names by their database",
 			"Rename without 'database' and ${db}, or leave the command out (filter.block: [{command: swapdb}])");
-	if (!options->database_map)
-		return TRANSFORM_SAME;
 	to_a = task_options_database_of(options, a);
 	to_b = task_options_database_of(options, b);
 	if (to_a == to_b)
 		return TRANSFORM_DROPPED; /* all of it is in one database, before and after */
+	if (transform->target.cluster)
+		return stage_refuse(event, error, "a cluster cannot exchange databases",
+				    "Use a standalone target, or leave the command out (filter.block: [{command: swapdb}])");
+	/* It exchanges all that is there, foreign keys too. */
+	if (options->existing == EXISTING_MERGE && (of_a != ANSWER_YES || transform->renamer))
+		return stage_refuse(event, error,
+				    "it would exchange whole databases, of which this task copies only some keys, while others are in the target already "
+				    "(target.existing: merge)",
+				    "Copy into databases of their own (target.database_map) that were empty, or leave the command out (filter.block: "
+				    "[{command: swapdb}])");
+	if (!options->database_map)
+		return TRANSFORM_SAME;
 	if (shares_target(transform, event, a, ANSWER_MAYBE) || shares_target(transform, event, b, ANSWER_MAYBE))
 		return stage_refuse(event, error,
 				    "it exchanges databases of which one is brought together with others by target.database_map",
@@ -214,6 +224,25 @@ static enum transform_outcome move_whole(struct transform *transform, const stru
 	return TRANSFORM_CHANGED;
 }
 
+static enum transform_outcome move_typed(struct transform *transform, const struct event *event, const struct move *move, struct error *error)
+{
+	struct typed_move typed = {
+		.copies = move->copy,
+		.replaces = move->replace,
+		.db = task_options_database_of(transform->options, event->db),
+		.from_db = task_options_database_of(transform->options, event->db),
+		.to_db = task_options_database_of(transform->options, move->db),
+	};
+
+	if (!stage_types(transform, event, event->db, event->argv[1], &typed.from_types) ||
+	    !stage_types(transform, event, move->db, move->key, &typed.to_types) ||
+	    !stage_rename(transform, event->db, event->argv[1], &typed.from) || !stage_rename(transform, move->db, move->key, &typed.to))
+		return stage_undecided(event, error);
+	if (typed.from_db == typed.to_db && slice_equal(typed.from, typed.to))
+		return stage_refuse(event, error, "both keys are one at the target, and of them not the same types are selected", HINT_MIXED);
+	return stage_move_by_type(transform, event, &typed, error);
+}
+
 static enum transform_outcome move_key(struct transform *transform, const struct event *event, struct error *error)
 {
 	enum answer from, to;
@@ -230,7 +259,9 @@ static enum transform_outcome move_key(struct transform *transform, const struct
 		return TRANSFORM_DROPPED;
 	if (from == ANSWER_YES && to == ANSWER_YES)
 		return move_whole(transform, event, &move, error);
-	if (from == ANSWER_NO || to != ANSWER_NO)
+	if (from != ANSWER_NO && to != ANSWER_NO)
+		return move_typed(transform, event, &move, error);
+	if (from == ANSWER_NO)
 		return stage_refuse(event, error, "it brings a key from where it is not selected to where it is", HINT_MIXED);
 	/* It goes where it is not selected, whatever its type. */
 	if (!stage_rename(transform, event->db, event->argv[1], &name))

@@ -5,7 +5,7 @@
 #ifndef KEYFERRY_TRANSFORM_SCRIPT_H
 #define KEYFERRY_TRANSFORM_SCRIPT_H
 
-extern const char script_bitop[], script_copy[], script_geo_box[], script_hsetex_keepttl[], script_lmove[], script_set_keepttl[],
+extern const char script_bitop[], script_copy[], script_geo_box[], script_hsetex_keepttl[], script_lmove[], script_move_by_type[], script_set_keepttl[],
 	script_xtrim[], script_zadd[], script_zdiffstore[], script_zrangestore[];
 
 #endif

@@ -91,6 +91,7 @@ static void rename_argument(void *owner, uint32_t index)
 static enum transform_outcome rename_keys(struct transform *transform, struct event *event, struct error *error)
 {
 	struct renaming renaming = {.transform = transform, .db = event->db};
+	bool own_script;
 
 	if (!transform->renamer || !event->info)
 		return TRANSFORM_SAME;
@@ -101,7 +102,10 @@ static enum transform_outcome rename_keys(struct transform *transform, struct ev
 		return stage_undecided(event, error);
 	if (!renaming.changed)
 		return TRANSFORM_SAME;
+	own_script = event->info == &transform->own_script;
 	set_arguments(event, event->argc, renaming.argv);
+	if (own_script)
+		event->info = &transform->own_script;
 	return TRANSFORM_CHANGED;
 }
 
@@ -314,6 +318,23 @@ bool transform_check(const struct task_options *options, struct error *error)
 	return hook != NULL;
 }
 
+const char *transform_options_clear_not(const struct task_options *options)
+{
+	struct transform *transform;
+	const struct effects *effects;
+	const char *why = NULL;
+
+	if (options->rename.count == 0)
+		return NULL;
+	transform = transform_new(options, &(struct transform_target){0});
+	effects = &transform->effects;
+	if (selection_of_keyless(transform->selection, effects->flushdb, SLICE("flushdb"), SLICE("")) == ANSWER_YES ||
+	    selection_of_keyless(transform->selection, effects->flushall, SLICE("flushall"), SLICE("")) == ANSWER_YES)
+		why = transform_clears_not(transform);
+	transform_free(transform);
+	return why;
+}
+
 struct transform *transform_new(const struct task_options *options, const struct transform_target *target)
 {
 	struct transform *transform = memory_alloc_zero(1, sizeof(*transform));
@@ -359,10 +380,15 @@ bool transform_maps_databases(const struct transform *transform)
 	return transform->options->database_map || transform->hook;
 }
 
-/* Even a full copy may have no right to the whole target. */
-static bool is_flush(const struct transform *transform, const struct event *event)
+/* Even a full copy has no right to a target that others share, and no cluster exchanges databases. */
+static bool always_asks(const struct transform *transform, const struct event *event)
 {
-	return event->kind == EVENT_COMMAND && event->info && (event->info == transform->effects.flushdb || event->info == transform->effects.flushall);
+	const struct effects *effects = &transform->effects;
+
+	if (event->kind != EVENT_COMMAND || !event->info)
+		return false;
+	return (transform->target.shared && (event->info == effects->flushdb || event->info == effects->flushall)) ||
+	       (transform->target.cluster && event->info == effects->swapdb);
 }
 
 enum transform_outcome transform_event(struct transform *transform, const struct event *in, struct transform_output *output,
@@ -373,7 +399,7 @@ enum transform_outcome transform_event(struct transform *transform, const struct
 
 	if (in->key.data && selection_is_own_key(in->key))
 		return TRANSFORM_DROPPED;
-	if (!transform->active && !(transform->target.shared && is_flush(transform, in)))
+	if (!transform->active && !always_asks(transform, in))
 		return TRANSFORM_SAME;
 	outcome = make(transform, in, error);
 	if (outcome != TRANSFORM_CHANGED)

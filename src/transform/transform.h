@@ -17,6 +17,7 @@ struct transform;
 
 struct transform_target {
 	uint32_t databases; /* that the target has; 0: not known */
+	bool cluster;       /* it is one */
 	bool shared;        /* other links of the task bring keys there, too; then: */
 	bool (*owns)(void *owner, uint16_t slot); /* are this link's source's keys in that slot? */
 	void *owner;
@@ -57,7 +58,9 @@ enum transform_outcome transform_event(struct transform *transform, const struct
 
 /* FLUSHDB and FLUSHALL cannot be led back to keys of the target, should one come: why, as a finished sentence; NULL: they can. Static text or the
  * transform's. */
-const char *transform_clears_not(struct transform *transform);
+const char *transform_clears_not(const struct transform *transform);
+/* The same of a task's options, where such commands would be copied at all. */
+const char *transform_options_clear_not(const struct task_options *options);
 
 struct brought_scope {
 	bool every_database;         /* of the source, or `db` alone */

@@ -238,7 +238,17 @@ static void types_and_slots(void **state)
 	assert_string_equal(command(&bench, "MSET k v l v"), "0: DEL k l");
 	assert_string_equal(command(&bench, "SUNIONSTORE k a b"), "0: DEL k");
 	assert_string_equal(command(&bench, "INCR k"), "dropped");
-	assert_refused(command(&bench, "RENAME k l"), "depends on a value's type");
+	assert_refused(command(&bench, "SORT k STORE l"), "depends on a value's type");
+	/* The target decides, by what it has. */
+	assert_non_null(strstr(command(&bench, "RENAME k l"), " 2 k l MOVE 0 0 ,list,hash, ,list,hash, REPLACE"));
+	assert_non_null(strstr(command(&bench, "COPY k l DB 3"), " 2 k l COPY 0 3 ,list,hash, ,list,hash, "));
+	assert_non_null(strstr(command_in(&bench, 2, "MOVE k 3"), "2: EVAL"));
+	assert_string_equal(command(&bench, "FLUSHDB"), "clear");
+	bench_close(&bench);
+	bench_open(&bench, "filter: {allow: [{prefix: a, type: hash}, {prefix: b}]}\n");
+	assert_refused(command(&bench, "RENAME a1 b1"), "selected under the new name and not under the old");
+	assert_non_null(strstr(command(&bench, "RENAME b1 a1"), ",string,list,set,zset,hash,stream,module, ,hash, REPLACE"));
+	assert_string_equal(command(&bench, "RENAME a1 c"), "0: DEL a1");
 	bench_close(&bench);
 	/* slot of "foo" is 12182, of "bar" 5061 */
 	bench_open(&bench, "filter: {block: [{slot: 12182}]}\n");
