@@ -33,9 +33,12 @@ static const char *class_end(const char *at)
 		if (*at == '\\' && at[1]) {
 			at += 2;
 		} else if (at[0] == '[' && at[1] == ':') {
-			const char *end = strstr(at + 2, ":]");
+			/* [:alpha:], [:^alpha:]; anything else is a plain bracket. */
+			const char *end = at + 2 + (at[2] == '^');
 
-			at = end ? end + 2 : at + 1;
+			while (is_word(*end))
+				end++;
+			at = end[0] == ':' && end[1] == ']' ? end + 2 : at + 1;
 		} else {
 			at++;
 		}
