@@ -241,7 +241,6 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 	for (size_t i = 0; i < value->count; i++) {
 		struct slice wrong = {0};
 		uint64_t from = DATABASES_MAX, to = 0;
-		char quoted[64];
 
 		if (!slice_equal(value->keys[i], SLICE("*")) && (!slice_to_uint64(value->keys[i], &from) || from >= DATABASES_MAX))
 			wrong = value->keys[i];
