@@ -453,6 +453,7 @@ static void next_database(struct survey *survey)
 		end_master(survey);
 		return;
 	}
+	survey->stage = STAGE_SCAN;
 	snprintf(survey->cursor, sizeof(survey->cursor), "0");
 	if (current(survey)->db == survey->databases[survey->database_at]) {
 		ask_scan(survey);
