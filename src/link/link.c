@@ -272,6 +272,7 @@ static void make_parts(struct link *link)
 		.only_link = options->only_link,
 		.owns = owns_slot,
 		.owns_owner = link,
+		.expiry = options->expiry,
 		.name = link->name,
 		.state_path = link->state_path,
 		.spool = link->spool,
