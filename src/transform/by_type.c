@@ -72,8 +72,8 @@ enum transform_outcome stage_move_by_type(struct transform *transform, const str
 	stage_add_command(transform, event, move->db, argc, argv);
 	/* An error in it is none of the source's; and it takes times of expiry along, as RENAME does. */
 	made = &transform->made.items[transform->made.count - 1];
-	transform->own_script = script_call;
-	transform->own_script.flags |= COMMAND_RENAMES;
+	transform->own_script = *made->info;
+	transform->own_script.flags = (made->info->flags & ~(uint32_t)COMMAND_SCRIPT) | COMMAND_RENAMES;
 	made->info = &transform->own_script;
 	return TRANSFORM_CHANGED;
 }
