@@ -123,7 +123,8 @@ static void save_state(struct applier *applier, bool clean)
 	state.place.db = state.db;
 	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean)
 		return;
-	applier->save_failed = (scripts && !scripts_keep(scripts, &error)) || !link_state_write(applier->options.state_path, &state, &error);
+	applier->save_failed = (scripts && !scripts_keep(scripts, &error)) || !dispatch_sync(applier->dispatch, &error) ||
+			       !link_state_write(applier->options.state_path, &state, &error);
 	if (applier->save_failed) {
 		note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
 		return;
@@ -131,6 +132,8 @@ static void save_state(struct applier *applier, bool clean)
 	applier->saved = state;
 	if (scripts)
 		scripts_applied(scripts, state.position);
+	if (!in_snapshot_at(applier, state.position))
+		dispatch_snapshot_kept(applier->dispatch);
 }
 
 static void tell_applied(const struct applier *applier, bool now)
@@ -564,7 +567,11 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	options.position = applier->position;
 	options.db = state ? state->db : 0;
 	applier->sink = sink_new(&options, &sink_callbacks, applier);
-	dispatch_begin(applier->dispatch, applier->sink, state || applier->generation > 1);
+	dispatch_begin(applier->dispatch, applier->sink,
+		       &(struct dispatch_start){.own_data = state || applier->generation > 1,
+						.generation = applier->generation,
+						.position = applier->position,
+						.in_snapshot = in_snapshot_at(applier, applier->position)});
 	expiry_begin(&applier->expiry, &applier->options.expiry);
 	dispatch_set_times(applier->dispatch, &applier->expiry.times);
 	/* From now on more may have been sent than the state file says. */
@@ -646,6 +653,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.target = options->target,
 		.topology = options->topology,
 		.abilities = options->abilities,
+		.names_path = options->names_path,
 		.only_link = options->only_link,
 		.owns = options->owns,
 		.owns_owner = options->owns_owner,

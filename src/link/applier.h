@@ -39,6 +39,7 @@ struct applier_options {
 	struct expiry_plan expiry;
 	const char *name;             /* of its connections */
 	const char *state_path;
+	const char *names_path;       /* dispatch.h */
 	struct scripts *scripts;      /* outlives it; NULL: none are remembered */
 	struct spool *spool;
 	struct source source;         /* is told what is applied */

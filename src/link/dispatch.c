@@ -6,6 +6,7 @@
 #include "decode/value_empty.h"
 #include "link/adapt.h"
 #include "link/clearing.h"
+#include "link/leftovers.h"
 #include "link/libraries.h"
 #include "link/rewriting.h"
 #include "link/unsupported.h"
@@ -52,6 +53,7 @@ struct dispatch {
 	struct rewriting *rewriting;
 	struct unsupported *unsupported;
 	struct clearing *clearing;
+	struct leftovers *leftovers;
 	struct guard_times times;
 	struct dispatch_counters counters;
 };
@@ -369,7 +371,7 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 	struct event guarded;
 	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
 
-	if (!check_database(dispatch, event, error))
+	if (!check_database(dispatch, event, error) || !leftovers_note(dispatch->leftovers, event->db, event->key, error))
 		return false;
 	if (is_lost(dispatch, event, dispatch->valkey)) {
 		lose_key(dispatch, event, "stream ");
@@ -690,6 +692,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 								     .note = options->note,
 								     .go_on = options->go_on,
 								     .owner = options->owner});
+	dispatch->leftovers = leftovers_new(&(struct leftovers_options){options->task, options->names_path, options->note, options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -700,6 +703,7 @@ void dispatch_free(struct dispatch *dispatch)
 	if (!dispatch)
 		return;
 	clearing_free(dispatch->clearing);
+	leftovers_free(dispatch->leftovers);
 	rewriting_free(dispatch->rewriting);
 	unsupported_free(dispatch->unsupported);
 	adapt_free(dispatch->adapt);
@@ -712,12 +716,13 @@ void dispatch_free(struct dispatch *dispatch)
 	free(dispatch);
 }
 
-void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
+void dispatch_begin(struct dispatch *dispatch, struct sink *sink, const struct dispatch_start *start)
 {
 	dispatch->sink = sink;
 	dispatch->map_number = UINT64_MAX;
 	watch_masters(dispatch);
-	dispatch->own_data = own_data;
+	dispatch->own_data = start->own_data;
+	leftovers_begin(dispatch->leftovers, start->generation, start->position, start->in_snapshot);
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;
 	dispatch->pending = (struct transform_output){0};
@@ -725,6 +730,16 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 	rewriting_reset(dispatch->rewriting, sink);
 	clearing_reset(dispatch->clearing, sink);
 	dispatch->transaction.open = false;
+}
+
+bool dispatch_sync(struct dispatch *dispatch, struct error *error)
+{
+	return leftovers_sync(dispatch->leftovers, error);
+}
+
+void dispatch_snapshot_kept(struct dispatch *dispatch)
+{
+	leftovers_done(dispatch->leftovers);
 }
 
 const struct command_table *dispatch_commands(const struct dispatch *dispatch)
@@ -742,6 +757,19 @@ void dispatch_set_times(struct dispatch *dispatch, const struct guard_times *tim
 uint64_t dispatch_last_move(const struct dispatch *dispatch)
 {
 	return adapt_last_move(dispatch->adapt);
+}
+
+static bool handle_snapshot_end(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	bool removes;
+
+	if (!leftovers_seal(dispatch->leftovers, &removes, error))
+		return false;
+	if (removes)
+		clearing_begin_leftovers(dispatch->clearing, event, dispatch->db_stream, leftovers_keeps, dispatch->leftovers);
+	else
+		progress(dispatch, event->end);
+	return true;
 }
 
 bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey, struct error *error)
@@ -763,7 +791,7 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 			return true;
 		}
 		return handle_command(dispatch, event, error);
-	case EVENT_SNAPSHOT_END: break;
+	case EVENT_SNAPSHOT_END: return handle_snapshot_end(dispatch, event, error);
 	case EVENT_PROGRESS:
 		if (event->type == RDB_OPCODE_MODULE_AUX && !unsupported_aux(dispatch->unsupported, event, error))
 			return false;

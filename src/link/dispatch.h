@@ -27,6 +27,7 @@ struct dispatch_options {
 	struct deployment *target;
 	const struct topology *topology;
 	struct target_abilities abilities;
+	const char *names_path; /* where the names of a second snapshot are kept; NULL: nowhere (the source is files) */
 	bool only_link;
 	bool (*owns)(void *owns_owner, uint16_t slot);              /* not the only link: does its source master own that slot? */
 	void *owns_owner;
@@ -41,8 +42,18 @@ struct dispatch_options {
 struct dispatch *dispatch_new(const struct dispatch_options *options);
 void dispatch_free(struct dispatch *dispatch);
 
-/* A new sink, at a place outside transactions. `own_data`: what the target holds came from this link. */
-void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data);
+struct dispatch_start {
+	bool own_data;       /* what the target holds came from this link */
+	uint64_t generation; /* of the spool */
+	uint64_t position;   /* where applying begins */
+	bool in_snapshot;
+};
+/* A new sink, at a place outside transactions. */
+void dispatch_begin(struct dispatch *dispatch, struct sink *sink, const struct dispatch_start *start);
+/* A position is about to be kept: what it relies on is on the disk. */
+bool dispatch_sync(struct dispatch *dispatch, struct error *error) WARN_UNUSED;
+/* A position behind the snapshot has been kept. */
+void dispatch_snapshot_kept(struct dispatch *dispatch);
 /* The commands that the target has told of; for the stream decoder. */
 const struct command_table *dispatch_commands(const struct dispatch *dispatch);
 

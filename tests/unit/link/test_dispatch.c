@@ -56,7 +56,7 @@ static void begin(struct bench *bench)
 	};
 
 	bench->dispatch = dispatch_new(&options);
-	dispatch_begin(bench->dispatch, bench->target.sink, false);
+	dispatch_begin(bench->dispatch, bench->target.sink, &(struct dispatch_start){.generation = 1});
 	bench->stream = stream_decoder_new(dispatch_commands(bench->dispatch));
 }
 
