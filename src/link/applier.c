@@ -162,6 +162,7 @@ static void publish(struct applier *applier)
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
 	status.expiry_form = applier->expiry.times.form;
 	status.expiry_ready = applier->expiry.ready && status.streaming;
+	status.expiry_switches = applier->expiry.switches;
 	status.last_move = dispatch_last_move(applier->dispatch);
 	status.dispatch = dispatch_counters(applier->dispatch);
 	if (applier->sink) {

@@ -61,6 +61,7 @@ struct applier_status {
 	int64_t lag_ms;           /* -1: not known yet */
 	enum guard_form expiry_form; /* in which times of expiry are written */
 	bool expiry_ready;        /* LIVE, and nothing from before is on its way any more (link/expiry.h) */
+	uint64_t expiry_switches;
 	uint64_t last_move;       /* dispatch_last_move() */
 	struct dispatch_counters dispatch;
 	struct sink_counters sink;

@@ -59,6 +59,8 @@ class Chaos:
                  for link, master in zip(self.scene.links_of(masters), masters)}
 
         def reached(status):
+            if not status["expiry"]["settled"]:
+                return False
             applied = {link["source"]: link["position"]["applied"] for link in status["links"]}
             return all((applied.get(name) or -1) >= goal for name, goal in goals.items())
         self.ferry.wait_status(reached, timeout=300, what=f"offsets {goals} after {self.told()}")
