@@ -53,7 +53,8 @@ void applier_drain(struct applier *applier, uint32_t deadline_ms);
 
 /* What it publishes. */
 struct applier_status {
-	bool streaming;           /* the snapshot is applied */
+	uint64_t generation;      /* of the spool, that all this is about */
+	bool streaming;           /* the snapshot is applied, and no other is about to begin */
 	bool caught_up;           /* the source's offset as it was after the snapshot (or the start) has been applied */
 	uint64_t position;        /* low-water */
 	int64_t applied_offset;   /* -1 in the snapshot */
