@@ -158,9 +158,10 @@ static void publish(struct applier *applier)
 	uint32_t db;
 
 	low_water(applier, &status.position, &db);
+	status.generation = applier->generation;
 	/* Parked between two generations, positions mean nothing. */
-	status.streaming = applier->generation > 0 && applier->generation == spool_origin(applier->options.spool).generation &&
-			   !in_snapshot_at(applier, status.position);
+	status.streaming = applier->run_state != PARKING && applier->run_state != PARKED && applier->generation > 0 &&
+			   applier->generation == spool_origin(applier->options.spool).generation && !in_snapshot_at(applier, status.position);
 	status.applied_offset = status.streaming ? spool_offset_before(applier->options.spool, status.position) : -1;
 	lag_applied(&applier->lag, status.position, status.applied_offset);
 	status.caught_up = applier->lag.caught_up;
@@ -169,6 +170,7 @@ static void publish(struct applier *applier)
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
 	status.expiry_form = applier->expiry.times.form;
 	status.expiry_ready = applier->expiry.ready && status.streaming;
+	status.expiry_switches = applier->expiry.switches;
 	status.last_move = dispatch_last_move(applier->dispatch);
 	status.dispatch = dispatch_counters(applier->dispatch);
 	if (applier->sink) {
@@ -618,6 +620,7 @@ void applier_park(struct applier *applier)
 	if (applier->run_state != RUNNING)
 		return;
 	applier->run_state = PARKING;
+	publish(applier); /* what is said of the history that ends is over at once */
 	check_quiet(applier);
 }
 

@@ -442,6 +442,11 @@ void link_status(struct link *link, struct link_status *ret)
 	status.receiver = link->source.ops->status(link->source.self);
 	status.applier = applier_status(link->applier);
 	status.origin = spool_origin(link->spool);
+	/* The applier has not said anything of the new history yet. */
+	if (status.applier.generation != status.origin.generation) {
+		status.applier.streaming = status.applier.caught_up = status.applier.expiry_ready = false;
+		status.applier.applied_offset = -1;
+	}
 	status.connected = status.receiver.connected;
 	status.resumed = link->state.generation > 0;
 	status.snapshot_bytes_total = spool_snapshot_end(link->spool);

@@ -135,6 +135,89 @@ static void test_transaction_to_cluster(void **state)
 	close_bench(&bench);
 }
 
+static const struct guard_times held = {.form = GUARD_HELD, .base = GUARD_KEY_BASE};
+
+/* In every way that a command goes: as it came but for one argument, inside a transaction, made of another one. */
+static void test_held_times(void **state)
+{
+	static const char *const commands[] = {"SET a 1 PXAT 4102444800000",
+					       "EXPIREAT a 4102444800 GT",
+					       "MULTI",
+					       "SET b 1 PXAT 4102444800000",
+					       "INCR c",
+					       "EXEC",
+					       "RENAME a d",
+					       "SET e 1",
+					       NULL};
+	struct bench bench;
+	struct error error;
+	uint64_t moved;
+
+	(void)state;
+	open_bench(&bench, 0);
+	begin(&bench);
+	dispatch_set_times(bench.dispatch, &held);
+	assert_int_equal(dispatch_last_move(bench.dispatch), 0);
+	assert_true(stream(&bench, commands, &error));
+	expect_executed(&bench, "0 SET a 1 PXAT 4507702072170496\n0 PEXPIREAT a 4507702072170496\n0 SET b 1 PXAT 4507702072170496 [tx]\n0 INCR c [tx]\n"
+				"0 RENAME a d\n0 SET e 1\n");
+	moved = dispatch_last_move(bench.dispatch);
+	assert_true(moved > 0 && moved < bench.target.position);
+	close_bench(&bench);
+}
+
+/* Of several slots, each part has the time. */
+static void test_held_times_split_by_slot(void **state)
+{
+	static const char *const commands[] = {"MSETEX 2 {1}a x {2}b y PXAT 4102444800000", NULL};
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	open_bench(&bench, 1);
+	begin(&bench);
+	dispatch_set_times(bench.dispatch, &held);
+	if (!stream(&bench, commands, &error))
+		assert_int_equal(error.kind, ERROR_CONFLICT);
+	else
+		expect_executed(&bench, "0 SET {1}a x PXAT 4507702072170496 [tx]\n0 SET {2}b y PXAT 4507702072170496 [tx]\n");
+	close_bench(&bench);
+}
+
+/* A key of the snapshot whose time is over is brought where the target waits for its DEL. */
+static void test_passed_keys(void **state)
+{
+	static const struct {
+		enum guard_form form;
+		const char *executed;
+		uint64_t expired;
+	} cases[] = {
+		{GUARD_OFF, "", 1},
+		{GUARD_IMPORT, "0 SET k v PXAT 1000\n", 0},
+		{GUARD_LIVE, "0 SET k v PXAT 4503599627371496\n", 0},
+		{GUARD_HELD, "0 SET k v PXAT 4503599627371496\n", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct guard_times times = {.form = cases[i].form, .base = GUARD_KEY_BASE, .margin_ms = 60000};
+		struct event event = {.kind = EVENT_KEY, .key = SLICE("k"), .value = SLICE("\001v"), .string = SLICE("v"), .expire_at_ms = 1000};
+		struct bench bench;
+		struct error error;
+
+		open_bench(&bench, 0);
+		begin(&bench);
+		dispatch_set_times(bench.dispatch, &times);
+		event.start = bench.target.position;
+		event.end = bench.target.position = event.start + 10;
+		assert_true(dispatch_event(bench.dispatch, &event, 0, false, &error));
+		sink_flush(bench.target.sink);
+		expect_executed(&bench, cases[i].executed);
+		assert_int_equal(dispatch_counters(bench.dispatch).expired_keys, cases[i].expired);
+		close_bench(&bench);
+	}
+}
+
 static void test_empty_transaction(void **state)
 {
 	static const char *const commands[] = {"SELECT 1", "MULTI", "SET a 1", "EXEC", NULL};
@@ -280,6 +363,9 @@ int main(void)
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_existing_library),
 		cmocka_unit_test(test_database_on_cluster),
+		cmocka_unit_test(test_held_times),
+		cmocka_unit_test(test_held_times_split_by_slot),
+		cmocka_unit_test(test_passed_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
