@@ -34,6 +34,9 @@ struct dispatch {
 	const struct command_info *script_load, *function_delete; /* their rows */
 	struct libraries *libraries; /* of the target's masters; NULL: it has no functions, or one master */
 	uint64_t map_number;         /* of the sink, as the libraries know it */
+	uint16_t masters[MASTERS_MAX]; /* a slot of each, for what is sent to all of them in no order */
+	uint32_t master_count;         /* 0: not looked up yet */
+	uint64_t masters_number;       /* of the sink's map, when they were */
 	/* what an event has become and is not handed in yet, and where it ends */
 	struct transform_output pending;
 	uint32_t pending_at;
@@ -101,12 +104,16 @@ static void begin_barrier(struct dispatch *dispatch, const struct event *event, 
 /* To every master, in no order with anything else there. */
 static void broadcast(struct dispatch *dispatch, const struct event *event)
 {
-	uint16_t slots[MASTERS_MAX];
-	uint32_t masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+	uint32_t masters = dispatch->master_count;
 
+	/* Looking through all slots is too much for each; a master that is missed for a while does no harm. */
+	if (masters == 0 || dispatch->masters_number != sink_map_number(dispatch->sink)) {
+		masters = dispatch->master_count = sink_master_slots(dispatch->sink, dispatch->masters, MASTERS_MAX);
+		dispatch->masters_number = sink_map_number(dispatch->sink);
+	}
 	for (uint32_t i = 0; i < masters; i++)
-		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
-			       event->argv);
+		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, dispatch->masters[i], dispatch->db_stream, 0,
+			       event->argc, event->argv);
 }
 
 /* Masters that have joined the target are given the libraries of the others. */
@@ -720,6 +727,7 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, const struct d
 {
 	dispatch->sink = sink;
 	dispatch->map_number = UINT64_MAX;
+	dispatch->master_count = 0;
 	watch_masters(dispatch);
 	dispatch->own_data = start->own_data;
 	leftovers_begin(dispatch->leftovers, start->generation, start->position, start->in_snapshot);
