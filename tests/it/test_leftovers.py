@@ -38,10 +38,10 @@ def test_deleted_in_the_gap(bench):
     source.command("DEL", *[f"gone:{number}" for number in range(200)])
     source.command("DEL", "again")
     replace_history(source)
-    ferry.start()
-    # APPEND and the like must find what they found at the source: nothing.
+    ferry.start().wait_log("full resync")
+    # RPUSH and the like must find what they found at the source: nothing.
     source.command("RPUSH", "again", "new")
-    wait_resyncs(ferry, 0 if ferry.status()["links"][0]["resyncs"] == 0 else 1)
+    ferry.wait_streaming()
     ferry.wait_in_step(source)
     assert target.command("LRANGE", "again", 0, -1) == [b"new"]
     assert target.command("EXISTS", "gone:7") == 0
@@ -85,8 +85,7 @@ def test_selection_and_names(bench):
     ferry.start().wait_streaming()
     ferry.wait_log("the new snapshot has not: removed")
     ferry.wait_in_step(source)
-    assert sorted(target.command("KEYS", "*")) == [b"a:1", b"b:1", b"new", b"new:a:3"] or \
-        sorted(target.command("KEYS", "*")) == [b"a:1", b"b:1", b"new", b"new:3", b"other"]
+    assert sorted(target.command("KEYS", "*")) == [b"a:1", b"b:1", b"new", b"new:3", b"other"]
     assert ferry.stop() == 0
 
 
@@ -125,10 +124,10 @@ def test_killed_in_the_second_snapshot(bench):
     replace_history(source)
     slow = ("--set", "limit.records_per_second=4000")
     for share in (0.2, 0.4, 0.6):
-        ferry.start(*slow).wait_status(lambda status, share=share: status["links"][0]["snapshot"]["keys_done"] > 0 and
-                                       status["links"][0]["position"]["spool"] > 0 and
-                                       status["links"][0]["snapshot"]["bytes_done"] > share * status["links"][0]["snapshot"]["bytes_total"] > 0,
-                                       what=f"{share} of the snapshot")
+        def reached(status, share=share):
+            snapshot = status["links"][0]["snapshot"]
+            return snapshot["bytes_done"] > share * snapshot["bytes_total"] > 0
+        ferry.start(*slow).wait_status(reached, what=f"{share} of the snapshot")
         ferry.kill()
     ferry.start().wait_streaming()
     ferry.wait_log("the target had 1 keys of this link that the new snapshot has not: removed")
