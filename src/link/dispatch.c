@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "link/adapt.h"
+#include "link/crossing.h"
 #include "link/rewriting.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
@@ -31,6 +32,7 @@ struct dispatch {
 	uint32_t pending_at;
 	uint64_t pending_end;
 	struct transaction transaction;
+	uint64_t transaction_end; /* behind its EXEC */
 	struct route_splitter splitter;
 	/* an event for all masters waits for what came before it, or is waited for */
 	enum barrier barrier;
@@ -43,6 +45,8 @@ struct dispatch {
 	bool learning, learned_it;
 	struct event unknown;
 	struct rewriting *rewriting;
+	struct crossing *crossing;
+	uint64_t crossing_end; /* the position behind the command that it does */
 	struct dispatch_counters counters;
 };
 
@@ -60,7 +64,7 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 
 	for (uint32_t i = 0; i < count; i++)
 		sink_arguments(dispatch->sink, event, i + 1 == count ? event->end : event->start, parts[i].slot,
-			       dispatch->db_stream, 0, parts[i].argc, parts[i].argv);
+			       dispatch->db_stream, UNIT_REPLAY_SAFE, parts[i].argc, parts[i].argv);
 }
 
 /* As it came, or as it was made. */
@@ -116,6 +120,15 @@ static bool check_flush(const struct dispatch *dispatch, const struct event *eve
 	return false;
 }
 
+static bool refused(struct dispatch *dispatch, const struct event *event, const struct error *error);
+
+/* `end`: the position behind it. */
+static bool begin_crossing(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
+{
+	dispatch->crossing_end = end;
+	return crossing_begin(dispatch->crossing, event, dispatch->db_stream, error) || refused(dispatch, event, error);
+}
+
 static bool send_command(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	struct route route;
@@ -138,6 +151,7 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 			return false;
 		send_split(dispatch, event);
 		return true;
+	case ROUTE_CROSSING: return check_database(dispatch, event, error) && begin_crossing(dispatch, event, event->end, error);
 	case ROUTE_ALL:
 		if (is_flush(event) && event->db != 0 && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
 			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
@@ -172,7 +186,8 @@ static bool leave_out(struct dispatch *dispatch, const struct event *event)
 	return true;
 }
 
-static bool refused(struct dispatch *dispatch, const struct event *event, const struct error *error)
+/* Does on_conflict let it be skipped? Then that is told and counted. */
+static bool skips(struct dispatch *dispatch, const struct error *error)
 {
 	char text[1024];
 
@@ -181,7 +196,12 @@ static bool refused(struct dispatch *dispatch, const struct event *event, const 
 	snprintf(text, sizeof(text), "skipped as on_conflict: skip says: %s", error->text);
 	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
 	dispatch->counters.conflicts++;
-	return leave_out(dispatch, event);
+	return true;
+}
+
+static bool refused(struct dispatch *dispatch, const struct event *event, const struct error *error)
+{
+	return skips(dispatch, error) && leave_out(dispatch, event);
 }
 
 /* ---- what the target has nothing for ---- */
@@ -217,15 +237,50 @@ static bool put_into_transaction(void *owner, const struct event *event, struct 
 	       transaction_command(&dispatch->transaction, event, cluster, error);
 }
 
-static void end_transaction(struct dispatch *dispatch, struct slice exec, uint64_t end)
+/* A part that cannot be sent as it is. Its position is that of the transaction's beginning. */
+static bool send_whole(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	if (event->info->flags & COMMAND_ALL_NODES) {
+		begin_barrier(dispatch, event, 0);
+		return true;
+	}
+	return begin_crossing(dispatch, event, event->start, error);
+}
+
+static bool is_waiting(const struct dispatch *dispatch)
+{
+	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) || crossing_under_way(dispatch->crossing);
+}
+
+/* The parts of a transaction, as far as they can be handed in. */
+static enum dispatch_state hand_out_transaction(struct dispatch *dispatch, struct error *error)
 {
 	struct transaction *transaction = &dispatch->transaction;
+	struct transaction_part part;
 
-	transaction->open = false;
-	transaction_add(transaction, exec);
-	sink_transaction(dispatch->sink, transaction->start, end, transaction->has_slot ? transaction->slot : 0, transaction->db,
-			 transaction->db_after, dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
-			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
+	while (transaction->handing_out) {
+		if (is_waiting(dispatch) || !sink_has_room(dispatch->sink))
+			return DISPATCH_WAITS;
+		if (!transaction_next(transaction, &part)) {
+			progress(dispatch, dispatch->transaction_end);
+			break;
+		}
+		if (transaction->parts_given == 2)
+			dispatch->counters.transactions_split++;
+		if (!part.whole)
+			sink_transaction(dispatch->sink, transaction->start, part.last ? dispatch->transaction_end : transaction->start, part.slot,
+					 part.db, part.db_after, dispatch->db_stream, part.pieces, part.piece_count, part.replies, part.flags);
+		else if (!send_whole(dispatch, part.whole, error))
+			return DISPATCH_FAILED;
+	}
+	return DISPATCH_READY;
+}
+
+static bool end_transaction(struct dispatch *dispatch, struct slice exec, uint64_t end, struct error *error)
+{
+	transaction_close(&dispatch->transaction, exec);
+	dispatch->transaction_end = end;
+	return hand_out_transaction(dispatch, error) != DISPATCH_FAILED;
 }
 
 /* Several commands that stand for one: in a transaction of our own. */
@@ -237,13 +292,13 @@ static bool send_together(struct dispatch *dispatch, const struct event *event, 
 	transaction_begin(&dispatch->transaction, &multi);
 	for (uint32_t i = 0; i < output->count; i++) {
 		if (!put_into_transaction(dispatch, &output->events[i], error)) {
-			dispatch->transaction.open = false;
+			transaction_forget(&dispatch->transaction);
 			return false;
 		}
 	}
-	dispatch->transaction.unsafe = !output->replay_safe;
-	end_transaction(dispatch, SLICE("*1\r\n$4\r\nEXEC\r\n"), event->end);
-	return true;
+	for (uint32_t i = 0; i < dispatch->transaction.run_count; i++)
+		dispatch->transaction.runs[i].unsafe = !output->replay_safe;
+	return end_transaction(dispatch, SLICE("*1\r\n$4\r\nEXEC\r\n"), event->end, error);
 }
 
 static bool send_value(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
@@ -264,6 +319,9 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 	bool inside = event->edge == TRANSACTION_INSIDE;
 	struct adapt_output output;
 
+	/* What is done by reading and writing values need not be known to the target. */
+	if (sink_is_cluster(dispatch->sink) && crossing_plan_is_own(event) && route_command(event, error).kind == ROUTE_CROSSING)
+		return inside ? put_into_transaction(dispatch, event, error) : send_command(dispatch, event, error);
 	switch (adapt_command(dispatch->adapt, event, &output, error)) {
 	case ADAPT_SAME:
 		return inside ? put_into_transaction(dispatch, event, error) : send_command(dispatch, event, error);
@@ -310,7 +368,7 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		struct event *event = &dispatch->pending.events[dispatch->pending_at];
 		uint64_t end = dispatch->pending_at + 1 == dispatch->pending.count ? dispatch->pending_end : event->start;
 
-		if (dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) || !sink_has_room(dispatch->sink))
+		if (is_waiting(dispatch) || dispatch->transaction.handing_out || !sink_has_room(dispatch->sink))
 			return DISPATCH_WAITS;
 		dispatch->pending_at++;
 		if (event->kind == EVENT_KEY) {
@@ -322,7 +380,7 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		if (!send_adapted(dispatch, event, error))
 			return DISPATCH_FAILED;
 	}
-	return dispatch->barrier == BARRIER_NONE && !rewriting_under_way(dispatch->rewriting) ? DISPATCH_READY : DISPATCH_WAITS;
+	return is_waiting(dispatch) || dispatch->transaction.handing_out ? DISPATCH_WAITS : DISPATCH_READY;
 }
 
 static bool send_same(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -355,7 +413,7 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	return hand_in(dispatch, error) != DISPATCH_FAILED;
 }
 
-static bool handle_edge(struct dispatch *dispatch, const struct event *event)
+static bool handle_edge(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	struct transaction *transaction = &dispatch->transaction;
 
@@ -364,18 +422,17 @@ static bool handle_edge(struct dispatch *dispatch, const struct event *event)
 		return true;
 	}
 	if (transaction->commands == 0) {
-		transaction->open = false;
+		transaction_forget(transaction);
 		progress(dispatch, event->end);
 		return true;
 	}
-	end_transaction(dispatch, event->raw, event->end);
-	return true;
+	return end_transaction(dispatch, event->raw, event->end, error);
 }
 
 static bool handle_command(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	if (event->edge == TRANSACTION_BEGIN || event->edge == TRANSACTION_END)
-		return handle_edge(dispatch, event);
+		return handle_edge(dispatch, event, error);
 	if (event->key.data && heartbeat_is_key(event->key)) {
 		lag_note(dispatch->options.lag, event);
 		return leave_out(dispatch, event);
@@ -504,11 +561,36 @@ bool dispatch_in_transaction(const struct dispatch *dispatch)
 
 bool dispatch_at_barrier(const struct dispatch *dispatch)
 {
-	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting);
+	return is_waiting(dispatch) || dispatch->transaction.handing_out;
+}
+
+bool dispatch_half_done(const struct dispatch *dispatch)
+{
+	return crossing_half_done(dispatch->crossing) || (dispatch->transaction.handing_out && dispatch->transaction.parts_given > 0) ||
+	       (dispatch->pending_at > 0 && dispatch->pending_at < dispatch->pending.count);
+}
+
+/* False: it is not done yet, or has failed for good. */
+static enum dispatch_state pass_crossing(struct dispatch *dispatch, struct error *error)
+{
+	if (!crossing_under_way(dispatch->crossing))
+		return DISPATCH_READY;
+	switch (crossing_go_on(dispatch->crossing, error)) {
+	case CROSSING_WAITS: return DISPATCH_WAITS;
+	case CROSSING_DONE: break;
+	case CROSSING_FAILED:
+		if (!skips(dispatch, error))
+			return DISPATCH_FAILED;
+		break;
+	}
+	progress(dispatch, dispatch->crossing_end);
+	return DISPATCH_READY;
 }
 
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
 {
+	enum dispatch_state state;
+
 	if (!pass_barrier(dispatch))
 		return DISPATCH_WAITS;
 	if (rewriting_under_way(dispatch->rewriting)) {
@@ -518,6 +600,11 @@ enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *erro
 		case REWRITING_FAILED: return DISPATCH_FAILED;
 		}
 	}
+	state = pass_crossing(dispatch, error);
+	if (state == DISPATCH_READY)
+		state = hand_out_transaction(dispatch, error);
+	if (state != DISPATCH_READY)
+		return state;
 	if (dispatch->learning) {
 		if (!dispatch->learned_it)
 			return DISPATCH_WAITS;
@@ -538,6 +625,8 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
 	dispatch->adapt = adapt_new(&(struct adapt_options){&dispatch->options.abilities, options->lag, options->note, options->owner});
 	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
+	dispatch->crossing = crossing_new(&(struct crossing_options){options->loop, &dispatch->options.abilities, options->note, options->go_on,
+								     options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -548,6 +637,7 @@ void dispatch_free(struct dispatch *dispatch)
 	if (!dispatch)
 		return;
 	rewriting_free(dispatch->rewriting);
+	crossing_free(dispatch->crossing);
 	adapt_free(dispatch->adapt);
 	learner_free(dispatch->learner);
 	command_table_free(dispatch->learned);
@@ -566,7 +656,8 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 	dispatch->pending = (struct transform_output){0};
 	dispatch->pending_at = 0;
 	rewriting_reset(dispatch->rewriting, sink);
-	dispatch->transaction.open = false;
+	crossing_reset(dispatch->crossing, sink);
+	transaction_forget(&dispatch->transaction);
 }
 
 const struct command_table *dispatch_commands(const struct dispatch *dispatch)
@@ -606,5 +697,6 @@ struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 	counters.rewritten_keys = rewriting_counters(dispatch->rewriting).keys;
 	counters.lossy_keys += rewriting_counters(dispatch->rewriting).lossy;
 	counters.commands = adapt_counters(dispatch->adapt);
+	counters.crossings = crossing_counters(dispatch->crossing);
 	return counters;
 }
