@@ -36,6 +36,7 @@ struct dumped {
 struct operand {
 	struct question question;
 	bool asked, again;
+	uint32_t replies;
 	uint32_t tries;
 	struct dumped read, result;
 	struct slice alias; /* the name that the command runs with */
@@ -465,6 +466,7 @@ static void ask(struct crossing *crossing, uint32_t i)
 			ADD(request, SLICE("EXEC"));
 	}
 	crossing->operands[i].asked = true;
+	crossing->operands[i].replies = request->replies;
 	crossing->operands[i].question.answered = false;
 	send(crossing, key->slot, transaction ? UNIT_TRANSACTION : 0, request, &crossing->operands[i].question);
 }
@@ -482,7 +484,7 @@ static enum taken take_read(struct crossing *crossing, uint32_t i, char error[RE
 	}
 	if (crossing->plan.kind == CROSSING_LIST_MOVE)
 		return take_dump(&rest, &operand->read, error);
-	if (needs_expiry(crossing, i) && !crossing->has_expiretime && !enter_exec(&rest, 7))
+	if (needs_expiry(crossing, i) && !crossing->has_expiretime && !enter_exec(&rest, operand->replies))
 		return TAKEN_NOTHING;
 	taken = take_dump(&rest, &operand->read, error);
 	if (taken == TAKEN && needs_expiry(crossing, i))

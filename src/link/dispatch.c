@@ -47,6 +47,7 @@ struct dispatch {
 	struct rewriting *rewriting;
 	struct crossing *crossing;
 	uint64_t crossing_end; /* the position behind the command that it does */
+	uint64_t waits_begun;  /* barriers and crossings so far */
 	struct dispatch_counters counters;
 };
 
@@ -81,6 +82,7 @@ static void begin_barrier(struct dispatch *dispatch, const struct event *event, 
 	dispatch->barrier_event = *event;
 	dispatch->barrier_flags = flags;
 	dispatch->barrier = BARRIER_BEFORE;
+	dispatch->waits_begun++;
 }
 
 /* A cluster target has database 0 alone (Valkey 9 has more, which this version does not use). */
@@ -126,6 +128,7 @@ static bool refused(struct dispatch *dispatch, const struct event *event, const 
 static bool begin_crossing(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
 {
 	dispatch->crossing_end = end;
+	dispatch->waits_begun++;
 	return crossing_begin(dispatch->crossing, event, dispatch->db_stream, error) || refused(dispatch, event, error);
 }
 
@@ -587,7 +590,7 @@ static enum dispatch_state pass_crossing(struct dispatch *dispatch, struct error
 	return DISPATCH_READY;
 }
 
-enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
+static enum dispatch_state go_on(struct dispatch *dispatch, struct error *error)
 {
 	enum dispatch_state state;
 
@@ -613,6 +616,19 @@ enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *erro
 			return DISPATCH_FAILED;
 	}
 	return hand_in(dispatch, error);
+}
+
+enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
+{
+	enum dispatch_state state;
+	uint64_t begun;
+
+	/* What has just begun may have nothing to wait for, and then nobody would come back. */
+	do {
+		begun = dispatch->waits_begun;
+		state = go_on(dispatch, error);
+	} while (state == DISPATCH_WAITS && dispatch->waits_begun != begun);
+	return state;
 }
 
 /* ---- public ---- */
