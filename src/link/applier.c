@@ -164,6 +164,7 @@ static void publish(struct applier *applier)
 		status.sink = sink_counters(applier->sink);
 		status.sink.conflicts += status.dispatch.conflicts;
 		status.sink.script_errors += status.dispatch.crossings.script_errors;
+		status.sink.commands += status.dispatch.crossings.commands;
 		snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", sink_waiting_for(applier->sink));
 	}
 	pthread_mutex_lock(&applier->lock);

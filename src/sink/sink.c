@@ -474,10 +474,10 @@ void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, ui
 	submit(sink, unit);
 }
 
-/* Of a unit that ends at `end`; of several for one command the last is counted. */
+/* Of a unit that ends at `end`; of several for one command the last is counted, and none that is a part of a transaction. */
 static uint16_t command_flags(const struct event *event, uint64_t end)
 {
-	uint16_t flags = event->kind == EVENT_COMMAND && end == event->end ? UNIT_COUNTED : 0;
+	uint16_t flags = event->kind == EVENT_COMMAND && end == event->end && end > event->start ? UNIT_COUNTED : 0;
 
 	if (event->info && (event->info->flags & COMMAND_SCRIPT))
 		flags |= UNIT_SCRIPT;
