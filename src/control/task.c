@@ -6,6 +6,7 @@
 #include "control/gate.h"
 #include "control/rates.h"
 #include "control/source_watch.h"
+#include "control/task_record.h"
 #include "control/work_dir.h"
 #include "transform/transform.h"
 
@@ -204,6 +205,23 @@ static void describe(const struct task *task)
 		 target->shard_count, target->shard_count == 1 ? "" : "s", task->options->data_dir);
 }
 
+/* Is it what it was begun as? */
+static bool check_record(struct task *task, struct error *error)
+{
+	const struct task_record now = {
+		.settings = &task->options->settings,
+		.source = task->source ? deployment_topology(task->source) : NULL,
+		.target = deployment_topology(task->target),
+	};
+	char accepted[512];
+
+	if (!task_record_check(work_dir_path(task->dir), &now, work_dir_has_links(task->dir), task->options->accept_changes, accepted, error))
+		return false;
+	if (accepted[0])
+		log_warning("settings have changed since the task was begun, and what was copied already stays as it is (--accept-changes): %s", accepted);
+	return true;
+}
+
 /* Both sides, checked. */
 static bool open_sides(struct task *task, struct loop *loop, const char *name, struct error *error)
 {
@@ -222,6 +240,7 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	return (files ? open_input(task, error)
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
 	       (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) &&
+	       check_record(task, error) &&
 	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target, work_dir_has_links(task->dir), warn, &task->abilities,
 			 task->target_name, error);
 }
