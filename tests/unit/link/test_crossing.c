@@ -392,6 +392,26 @@ static void test_refusals(void **state)
 	}
 }
 
+/* What an earlier run may have applied finds its keys as they became later: no reason to stop. */
+static void test_refusals_of_what_was_sent_before(void **state)
+{
+	static const char *const commands[] = {"SUNIONSTORE a b c", "LMOVE a b LEFT LEFT"};
+	struct bench bench;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		open_bench(&bench, 0);
+		bench.answers[0] = (struct answer){i == 0 ? "SUNIONSTORE" : "LINDEX", "-WRONGTYPE Operation against a key\r\n", 0};
+		bench.answers[1] = (struct answer){"DUMP", VALUE, 0};
+		bench.target.options.sent_before = 1000000;
+		start(&bench);
+		assert_int_equal(cross(&bench, commands[i]), CROSSING_DONE);
+		assert_int_equal(fake_executed_count(&bench.target.fakes[0], "REPLACE"), 0);
+		assert_int_equal(fake_executed_count(&bench.target.fakes[0], "PUSH"), 0);
+		close_bench(&bench);
+	}
+}
+
 static void test_script_errors_are_the_sources(void **state)
 {
 	struct bench bench;
@@ -470,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_another_home),
 		cmocka_unit_test(test_lost_connections),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_refusals_of_what_was_sent_before),
 		cmocka_unit_test(test_script_errors_are_the_sources),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_drain),
