@@ -262,10 +262,10 @@ static void begin_reading(struct crossing *crossing)
 	}
 }
 
-/* Where the expiry takes several commands, they have to be asked at one moment. */
+/* Several commands have to be asked at one moment. Besides, ASKING holds for one command or one transaction. */
 static bool asks_in_transaction(const struct crossing *crossing, uint32_t i)
 {
-	return crossing->plan.kind != CROSSING_LIST_MOVE && needs_expiry(crossing, i) && !dumped_expiry_is_told(crossing->options.target);
+	return crossing->plan.kind != CROSSING_LIST_MOVE && needs_expiry(crossing, i);
 }
 
 static void ask(struct crossing *crossing, uint32_t i)

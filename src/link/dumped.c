@@ -34,7 +34,7 @@ bool replies_enter_last(struct slice *rest, uint32_t count)
 
 /* ---- asking ---- */
 
-bool dumped_expiry_is_told(const struct target_abilities *target)
+static bool expiry_is_told(const struct target_abilities *target)
 {
 	return !target->redis || target->redis >= VERSION(7, 0, 0);
 }
@@ -44,7 +44,7 @@ void dumped_ask(struct request *request, const struct target_abilities *target, 
 	REQUEST_ADD(request, SLICE("DUMP"), key);
 	if (!expiry)
 		return;
-	if (dumped_expiry_is_told(target)) {
+	if (expiry_is_told(target)) {
 		REQUEST_ADD(request, SLICE("PEXPIRETIME"), key);
 		return;
 	}
@@ -102,7 +102,7 @@ enum dumped_taken dumped_take(struct slice *rest, const struct target_abilities 
 {
 	enum dumped_taken taken = dumped_take_bulk(rest, ret, text);
 
-	return taken == DUMPED_TAKEN && expiry ? take_expiry(rest, dumped_expiry_is_told(target), ret) : taken;
+	return taken == DUMPED_TAKEN && expiry ? take_expiry(rest, expiry_is_told(target), ret) : taken;
 }
 
 bool dumped_equal(const struct dumped *a, const struct dumped *b)

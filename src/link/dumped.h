@@ -1,7 +1,9 @@
 /* A dumped value: a key's value as DUMP gives it, with its expiry; how it is asked for, taken from the replies, and restored.
  *
  *   DUMP key, PEXPIRETIME key                     Redis 7.0, every Valkey
- *   DUMP key, TIME, PTTL key, TIME                before, to be asked in one transaction: exact where both TIMEs tell the same millisecond
+ *   DUMP key, TIME, PTTL key, TIME                before: exact where both TIMEs tell the same millisecond
+ *
+ * With the expiry these are several commands, to be asked in one transaction.
  *
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_DUMPED_H
@@ -17,9 +19,6 @@ struct dumped {
 	struct slice payload; /* in the replies */
 	int64_t expire_at_ms; /* Unix ms, or DUMPED_NO_EXPIRY */
 };
-
-/* Does the target tell when a key expires, in one command? */
-bool dumped_expiry_is_told(const struct target_abilities *target);
 
 /* DUMP, and what tells its expiry unless that is not wanted. */
 void dumped_ask(struct request *request, const struct target_abilities *target, struct slice key, bool expiry);

@@ -321,6 +321,39 @@ def test_target_out_of_memory_for_a_while(bench):
     assert not leftovers(target)
 
 
+def test_many_operands(bench):
+    """Thousands of keys in one command, and a transaction over thousands of slots."""
+    source, target, ferry = start(bench, options={"buffers.in_flight_commands": 100})
+    client = source.client()
+    with client.pipeline(transaction=True) as pipeline:
+        for number in range(3000):
+            pipeline.sadd(f"set:{number}", number, number + 1)
+        pipeline.execute()
+    ferry.start().wait_streaming()
+    client.sunionstore("union", [f"set:{number}" for number in range(3000)])
+    with client.pipeline(transaction=True) as pipeline:
+        for number in range(3000):
+            pipeline.incr(f"counter:{number}")
+        pipeline.sdiffstore("difference", ["union", "set:5"])
+        pipeline.delete(*[f"set:{number}" for number in range(10, 2000)])
+        pipeline.execute()
+    finish_in_step(ferry, source, target)
+
+
+@pytest.mark.parametrize("target_version, rules", [("redis-7.0", "+dump +pexpiretime +lindex"), ("redis-6.0", "+dump +pttl +time +lindex")])
+def test_least_rights(bench, target_version, rules):
+    """What docs/least-rights.md lists is enough."""
+    source = bench.server(source_for(target_version))
+    target = bench.cluster(target_version, masters=3, replicas_per_master=0)
+    for node in target.masters():
+        node.command("ACL", "SETUSER", "ferry", "reset", "on", ">secret", "~*", "+@write", "+info", "+select", "+multi", "+exec",
+                     "+cluster", "+asking", *rules.split())
+    url = target.url.replace("://", "://ferry:secret@")
+    ferry = Ferry(bench, source, url).start().wait_streaming()
+    run(source, Crossings(source.version), 800)
+    finish_in_step(ferry, source, target)
+
+
 def test_several_links_through_one_target(bench):
     """Names that are changed on the way may cross slots that they did not cross at the source."""
     source = bench.cluster(masters=2, replicas_per_master=0)

@@ -164,7 +164,7 @@ static void test_rename(void **state)
 	bench.answers[1] = (struct answer){"PEXPIRETIME", ":12345\r\n", 0};
 	start(&bench);
 	assert_int_equal(cross(&bench, "RENAME a b"), CROSSING_DONE);
-	expect(&bench, "0 DUMP a\n0 PEXPIRETIME a\n0 RESTORE b 12345 value REPLACE ABSTTL\n0 UNLINK a\n");
+	expect(&bench, "0 DUMP a [tx]\n0 PEXPIRETIME a [tx]\n0 RESTORE b 12345 value REPLACE ABSTTL\n0 UNLINK a\n");
 	assert_int_equal(crossing_counters(bench.crossing).commands, 1);
 	assert_int_equal(crossing_counters(bench.crossing).bytes, 5);
 	assert_int_equal(cross(&bench, "RENAME a c"), CROSSING_DONE);
@@ -173,6 +173,24 @@ static void test_rename(void **state)
 	assert_non_null(strstr(bench.told, "rename has keys in different slots"));
 	assert_null(strstr(strstr(bench.told, "rename has") + 1, "rename has"));
 	assert_non_null(strstr(bench.told, "copy has keys in different slots"));
+	close_bench(&bench);
+}
+
+/* Replies that arrive byte by byte, as many questions as there is room for at a time. */
+static void test_many_operands_in_little_room(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	open_bench(&bench, 0);
+	bench.target.options.in_flight_commands = 2;
+	bench.target.fakes[0].reply_piece = 1;
+	bench.answers[0] = (struct answer){"DUMP", "$5\r\n\r\n$3\n\r\n", 0};
+	start(&bench);
+	assert_int_equal(cross(&bench, "SUNIONSTORE a b c d e f g h i b"), CROSSING_DONE);
+	assert_int_equal(fake_executed_count(&bench.target.fakes[0], "RESTORE keyferry:tmp:"), 7);
+	assert_int_equal(fake_executed_count(&bench.target.fakes[0], "0 DUMP"), 8);
+	assert_int_equal(crossing_counters(bench.crossing).bytes, 7 * 5);
 	close_bench(&bench);
 }
 
@@ -191,7 +209,7 @@ static void test_position(void **state)
 	assert_int_equal(cross(&bench, "COPY a b REPLACE"), CROSSING_DONE);
 	sink_applied(bench.target.sink, &position, &db);
 	assert_int_equal(position, 1000);
-	expect(&bench, "0 DUMP a\n0 PEXPIRETIME a\n0 RESTORE b 0 value REPLACE\n");
+	expect(&bench, "0 DUMP a [tx]\n0 PEXPIRETIME a [tx]\n0 RESTORE b 0 value REPLACE\n");
 	close_bench(&bench);
 }
 
@@ -327,6 +345,50 @@ static void test_another_home(void **state)
 		assert_int_equal(fake_executed_count(&bench.target.fakes[0], "RESTORE a 0 value REPLACE"), 1);
 		close_bench(&bench);
 	}
+}
+
+/* The slot of `a` moves from one fake to the other, and `a` has gone already. */
+static const char *half_moved(void *owner, struct fake_target *fake, const struct fake_command *command)
+{
+	static char ask[80];
+	struct bench *bench = owner;
+	bool about_a = command->argc > 1 && slice_equal(command->argv[1], SLICE("a"));
+
+	if (!about_a)
+		return NULL;
+	if (fake->index == 0) {
+		snprintf(ask, sizeof(ask), "-ASK %u 127.0.0.1:%u\r\n", slot_of_key(SLICE("a")), bench->target.fakes[1].endpoint.port);
+		return ask;
+	}
+	snprintf(ask, sizeof(ask), "-MOVED %u 127.0.0.1:%u\r\n", slot_of_key(SLICE("a")), bench->target.fakes[0].endpoint.port);
+	return command->asking ? NULL : ask;
+}
+
+static void test_key_that_has_moved_already(void **state)
+{
+	static const struct answer answers[] = {{"DUMP", VALUE, 0}, {"PEXPIRETIME", ":5\r\n", 0}};
+	struct bench bench;
+
+	(void)state;
+	memset(&bench, 0, sizeof(bench));
+	sink_bench_open(&bench.target, 2);
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		bench.target.cluster.owner[slot] = 0;
+		bench.target.topology.owner[slot] = 0;
+	}
+	for (int f = 0; f < 2; f++) {
+		bench.target.fakes[f].decide = half_moved;
+		bench.target.fakes[f].member = member;
+		bench.target.fakes[f].owner = &bench;
+	}
+	memcpy(bench.answers, answers, sizeof(answers));
+	bench.abilities = (struct target_abilities){.restore_absolute_ttl = true, .bulk_max = 1000};
+	start(&bench);
+	assert_int_equal(cross(&bench, "RENAME a b"), CROSSING_DONE);
+	assert_int_equal(fake_executed_count(&bench.target.fakes[0], "RESTORE b 5 value"), 1);
+	assert_int_equal(fake_executed_count(&bench.target.fakes[1], "PEXPIRETIME a"), 1);
+	assert_int_equal(fake_executed_count(&bench.target.fakes[1], "UNLINK a"), 1);
+	close_bench(&bench);
 }
 
 /* A connection that is lost, before or after the command was executed, in the middle of a reply. */
@@ -473,7 +535,7 @@ static void test_drain(void **state)
 	assert_false(sink_slot_idle(bench.target.sink, slot_of_key(words[1])));
 	assert_true(sink_slot_idle(bench.target.sink, slot_of_key(SLICE("a"))));
 	assert_int_equal(cross(&bench, "RENAME a b"), CROSSING_DONE);
-	expect(&bench, "0 SET b 1\n0 DUMP a\n0 PEXPIRETIME a\n0 RESTORE b 0 value REPLACE\n0 UNLINK a\n");
+	expect(&bench, "0 SET b 1\n0 DUMP a [tx]\n0 PEXPIRETIME a [tx]\n0 RESTORE b 0 value REPLACE\n0 UNLINK a\n");
 	close_bench(&bench);
 }
 
@@ -481,6 +543,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rename),
+		cmocka_unit_test(test_many_operands_in_little_room),
 		cmocka_unit_test(test_position),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_expiry_of_old_targets),
@@ -488,6 +551,7 @@ int main(void)
 		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_another_home),
+		cmocka_unit_test(test_key_that_has_moved_already),
 		cmocka_unit_test(test_lost_connections),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_refusals_of_what_was_sent_before),

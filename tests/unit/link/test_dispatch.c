@@ -197,13 +197,40 @@ static void test_transaction_across_slots(void **state)
 	close_bench(&bench);
 }
 
-static const char *one_value(void *owner, struct fake_target *fake, const struct fake_command *command)
+/* More parts than there is room for: they go in turn, and nothing else goes between them. */
+static void test_transaction_of_many_slots(void **state)
+{
+	static const char *commands[70];
+	static char text[70][32];
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	bench = (struct bench){.task = {.all_databases = true}};
+	sink_bench_open(&bench.target, 2);
+	bench.target.options.in_flight_commands = 2;
+	sink_bench_start(&bench.target);
+	begin(&bench);
+	commands[0] = "MULTI";
+	for (int i = 1; i <= 60; i++) {
+		snprintf(text[i], sizeof(text[i]), "INCR key:%d", i);
+		commands[i] = text[i];
+	}
+	commands[61] = "EXEC";
+	commands[62] = "INCR key:7";
+	assert_true(stream(&bench, commands, &error));
+	bench_settle(&bench.target);
+	assert_int_equal(fake_executed_count(&bench.target.fakes[0], "INCR") + fake_executed_count(&bench.target.fakes[1], "INCR"), 61);
+	assert_int_equal(bench.target.applied_max, bench.target.position);
+	close_bench(&bench);
+}
+
+static const char *one_value(void *owner, const char *text)
 {
 	(void)owner;
-	(void)fake;
-	if (strncmp(command->text, "DUMP", 4) == 0)
+	if (strncmp(text, "DUMP", 4) == 0)
 		return "$5\r\nvalue\r\n";
-	return strncmp(command->text, "PEXPIRETIME", 11) == 0 ? ":-1\r\n" : NULL;
+	return strncmp(text, "PEXPIRETIME", 11) == 0 ? ":-1\r\n" : NULL;
 }
 
 /* Commands across slots within a transaction keep their place in it, two in a row as well. */
@@ -215,11 +242,11 @@ static void test_crossings_in_a_transaction(void **state)
 
 	(void)state;
 	open_bench(&bench, 1);
-	bench.target.fakes[0].decide = one_value;
+	bench.target.fakes[0].member = one_value;
 	begin(&bench);
 	assert_true(stream(&bench, commands, &error));
-	expect_executed(&bench, "0 SET {x}1 1 [tx]\n0 DUMP {x}1\n0 PEXPIRETIME {x}1\n0 RESTORE {y}1 0 value REPLACE\n0 UNLINK {x}1\n"
-				"0 DUMP {y}1\n0 PEXPIRETIME {y}1\n0 RESTORE {x}2 0 value REPLACE\n0 UNLINK {y}1\n0 SET {x}2 1 [tx]\n");
+	expect_executed(&bench, "0 SET {x}1 1 [tx]\n0 DUMP {x}1 [tx]\n0 PEXPIRETIME {x}1 [tx]\n0 RESTORE {y}1 0 value REPLACE\n0 UNLINK {x}1\n"
+				"0 DUMP {y}1 [tx]\n0 PEXPIRETIME {y}1 [tx]\n0 RESTORE {x}2 0 value REPLACE\n0 UNLINK {y}1\n0 SET {x}2 1 [tx]\n");
 	assert_int_equal(dispatch_counters(bench.dispatch).crossings.commands, 2);
 	assert_false(dispatch_half_done(bench.dispatch));
 	close_bench(&bench);
@@ -335,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_transaction_to_cluster),
 		cmocka_unit_test(test_empty_transaction),
 		cmocka_unit_test(test_transaction_across_slots),
+		cmocka_unit_test(test_transaction_of_many_slots),
 		cmocka_unit_test(test_crossings_in_a_transaction),
 		cmocka_unit_test(test_barrier),
 		cmocka_unit_test(test_split),
