@@ -59,9 +59,9 @@ struct adapt_counters {
 	uint64_t lossy;     /* of which something, or all, was left out */
 };
 /* The end of the last command that may have taken a time of expiry from one key to another (guard_moves_times()); 0: there was none. */
-/* Another one, up to `end`: values with their expiries are read and written again. */
-void adapt_note_move(struct adapt *adapt, uint64_t end);
 uint64_t adapt_last_move(const struct adapt *adapt);
+/* Another one, up to `end`, that is not handed in here: values are read with their expiries and written again. */
+void adapt_note_move(struct adapt *adapt, uint64_t end);
 
 struct adapt_counters adapt_counters(const struct adapt *adapt);
 
