@@ -210,11 +210,24 @@ static void make_operands(struct crossing *crossing)
 	}
 }
 
+/* A cluster has database 0, and from Valkey 9 on perhaps more. */
+static bool check_copy(struct crossing *crossing, struct error *error)
+{
+	char why[120];
+	uint32_t db = crossing->plan.copy_db;
+
+	if (crossing->plan.kind != CROSSING_COPY || db == 0 || db < crossing->options.target->databases)
+		return true;
+	snprintf(why, sizeof(why), "it copies into database %u, which the target has not got", db);
+	crossing_refuse(&crossing->event, error, why, "Bring the database into one that it has with target.database_map, or use a standalone target");
+	return false;
+}
+
 bool crossing_begin(struct crossing *crossing, const struct event *event, uint32_t db_stream, struct error *error)
 {
 	crossing->event = *event;
 	crossing->db_stream = db_stream;
-	if (!crossing_plan_make(&crossing->plan, &crossing->event, error))
+	if (!crossing_plan_make(&crossing->plan, &crossing->event, error) || !check_copy(crossing, error))
 		return false;
 	tell_once(crossing);
 	make_operands(crossing);
@@ -431,6 +444,7 @@ static bool write_wave(struct crossing *crossing, uint32_t wave)
 	case CROSSING_COPY:
 		if (wave > 0)
 			return false;
+		crossing->event.db = crossing->plan.copy_db;
 		write_value(crossing, 1, &crossing->operands[0].read);
 		return true;
 	case CROSSING_RUN: break;

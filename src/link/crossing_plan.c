@@ -175,18 +175,14 @@ static uint32_t last_key(const struct crossing_plan *plan, const struct event *e
 /* ---- single commands ---- */
 
 /* COPY source destination [DB n] [REPLACE] */
-static bool check_copy(const struct event *event, struct error *error)
+static uint32_t copy_database(const struct event *event)
 {
 	uint64_t db;
 
-	for (uint32_t i = 3; i + 1 < event->argc; i++) {
-		if (slice_equal_nocase(event->argv[i], SLICE("DB")) && (!slice_to_uint64(event->argv[i + 1], &db) || db != event->db)) {
-			crossing_refuse(event, error, "it copies into another database",
-					"Choose the databases to copy with source.databases, or use a standalone target");
-			return false;
-		}
-	}
-	return true;
+	for (uint32_t i = 3; i + 1 < event->argc; i++)
+		if (slice_equal_nocase(event->argv[i], SLICE("DB")) && slice_to_uint64(event->argv[i + 1], &db) && db < UINT32_MAX)
+			return (uint32_t)db;
+	return event->db;
 }
 
 /* SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [ASC|DESC] [ALPHA] STORE destination */
@@ -241,7 +237,10 @@ bool crossing_plan_make(struct crossing_plan *plan, const struct event *event, s
 		set_roles(plan, event, last_key(plan, event), false);
 		break;
 	case ROLE_RENAME: plan->kind = CROSSING_RENAME; break;
-	case ROLE_COPY: plan->kind = CROSSING_COPY; return check_copy(event, error);
+	case ROLE_COPY:
+		plan->kind = CROSSING_COPY;
+		plan->copy_db = copy_database(event);
+		break;
 	case ROLE_LIST_MOVE: plan_list_move(plan, event); break;
 	case ROLE_KEEPS_NAMES:
 		crossing_refuse(event, error, "the target would keep the name of a key that it does not hold",

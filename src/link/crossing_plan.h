@@ -7,7 +7,7 @@
  *
  * "Run" is exact for every command that knows its keys by its arguments alone, so it is what a command that is not in the table gets, with all keys read and
  * written. The table saves reading and writing where it is known what is only read or only written.
- * Refused: what finds further keys by the data (SORT BY or GET with a pattern) or keeps the names of its keys (TS.CREATERULE), and COPY to another database.
+ * Refused: what finds further keys by the data (SORT BY or GET with a pattern) or keeps the names of its keys (TS.CREATERULE).
  * Thread: none; its memory belongs to the caller. */
 #ifndef KEYFERRY_LINK_CROSSING_PLAN_H
 #define KEYFERRY_LINK_CROSSING_PLAN_H
@@ -31,7 +31,8 @@ struct crossing_plan {
 	uint32_t *key_of; /* by argument: index into keys, or CROSSING_NO_KEY */
 	uint32_t argument_room;
 	uint32_t *order;  /* scratch */
-	bool from_left, to_left; /* of a list move; else where it is not said, false */
+	bool from_left, to_left; /* of a list move */
+	uint32_t copy_db;        /* of a copy: the database it goes to */
 };
 #define CROSSING_NO_KEY UINT32_MAX
 

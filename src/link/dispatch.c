@@ -1,68 +1,16 @@
-#include "link/dispatch.h"
+#include "link/dispatch_state.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "decode/value_empty.h"
-#include "link/adapt.h"
-#include "link/crossing.h"
-#include "link/libraries.h"
-#include "link/rewriting.h"
-#include "link/unsupported.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
-#include "transform/transform.h"
 #include "wire/rdb.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MASTERS_MAX TOPOLOGY_SHARDS_MAX
-
-enum barrier { BARRIER_NONE, BARRIER_BEFORE, BARRIER_AFTER };
-
-struct dispatch {
-	struct dispatch_options options;
-	struct sink *sink;
-	bool own_data;
-	uint32_t db_stream; /* of the event under way */
-	bool valkey;
-	struct transform *transform;
-	struct adapt *adapt;
-	const struct command_info *script_load, *function_delete; /* their rows */
-	struct libraries *libraries; /* of the target's masters; NULL: it has no functions, or one master */
-	uint64_t map_number;         /* of the sink, as the libraries know it */
-	/* what an event has become and is not handed in yet, and where it ends */
-	struct transform_output pending;
-	uint32_t pending_at;
-	uint64_t pending_end;
-	struct transaction transaction;
-	uint64_t transaction_end; /* behind its EXEC */
-	struct route_splitter splitter;
-	/* an event for all masters waits for what came before it, or is waited for */
-	enum barrier barrier;
-	struct event barrier_event;
-	uint16_t barrier_flags;            /* of its units */
-	struct slice library_arguments[4]; /* the command that a library or script of the snapshot becomes */
-	/* a command waits until the target has told its keys */
-	struct command_table *learned;
-	struct learner *learner;
-	bool learning, learned_it;
-	struct event unknown;
-	struct rewriting *rewriting;
-	struct crossing *crossing;
-	uint64_t crossing_end; /* the position behind the command that it does */
-	uint64_t waits_begun;  /* barriers and crossings so far */
-	struct unsupported *unsupported;
-	struct guard_times times;
-	struct dispatch_counters counters;
-};
-
-static void progress(struct dispatch *dispatch, uint64_t position)
-{
-	sink_progress(dispatch->sink, position, dispatch->db_stream);
-}
 
 /* ---- commands ---- */
 
@@ -77,7 +25,7 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 }
 
 /* A library that each of several source masters deletes is gone after the first of them. */
-static uint16_t function_flags(const struct dispatch *dispatch, const struct event *event)
+uint16_t dispatch_function_flags(const struct dispatch *dispatch, const struct event *event)
 {
 	return event->info == dispatch->function_delete ? UNIT_ANY_ERROR : 0;
 }
@@ -88,40 +36,32 @@ static void send_one(struct dispatch *dispatch, const struct event *event, uint1
 	if (event->raw.data && event->info != dispatch->function_delete)
 		sink_command(dispatch->sink, event, slot, dispatch->db_stream);
 	else
-		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, function_flags(dispatch, event), event->argc,
+		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, dispatch_function_flags(dispatch, event), event->argc,
 			       event->argv);
-}
-
-static void begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags)
-{
-	dispatch->barrier_event = *event;
-	dispatch->barrier_flags = flags;
-	dispatch->barrier = BARRIER_BEFORE;
-	dispatch->waits_begun++;
 }
 
 /* To every master, in no order with anything else there. */
 static void broadcast(struct dispatch *dispatch, const struct event *event)
 {
-	uint16_t slots[MASTERS_MAX];
-	uint32_t masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+	uint16_t slots[DISPATCH_MASTERS_MAX];
+	uint32_t masters = sink_master_slots(dispatch->sink, slots, DISPATCH_MASTERS_MAX);
 
 	for (uint32_t i = 0; i < masters; i++)
 		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
 			       event->argv);
 }
 
-/* Masters that have joined the target are given the libraries of the others. */
-static void watch_masters(struct dispatch *dispatch)
+/* They are given the libraries of the others. */
+void dispatch_watch_masters(struct dispatch *dispatch)
 {
 	struct endpoint *masters;
-	uint16_t slots[MASTERS_MAX];
+	uint16_t slots[DISPATCH_MASTERS_MAX];
 	uint32_t count;
 
 	if (!dispatch->libraries || dispatch->map_number == sink_map_number(dispatch->sink))
 		return;
 	dispatch->map_number = sink_map_number(dispatch->sink);
-	count = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+	count = sink_master_slots(dispatch->sink, slots, DISPATCH_MASTERS_MAX);
 	masters = memory_alloc((count + 1) * sizeof(masters[0]));
 	for (uint32_t i = 0; i < count; i++)
 		masters[i] = *sink_master(dispatch->sink, slots[i]);
@@ -129,21 +69,23 @@ static void watch_masters(struct dispatch *dispatch)
 	free(masters);
 }
 
-/* A cluster target has database 0 alone (Valkey 9 has more, which this version does not use). */
+/* A cluster has database 0 alone, or since Valkey 9 as many as it is told to have. */
 static bool check_database(const struct dispatch *dispatch, const struct event *event, struct error *error)
 {
+	uint32_t databases = dispatch->options.abilities.databases;
 	char key[160], place[EVENT_PLACE_MAX];
 
-	if (event->db == 0 || !sink_is_cluster(dispatch->sink))
+	if (event->db == 0 || event->db < databases || !sink_is_cluster(dispatch->sink))
 		return true;
-	error_set(error, ERROR_CONFLICT,
-		  "key %s lies in database %u of the source (%s), and a cluster target has database 0 alone",
-		  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
+	if (databases > 1)
+		error_set(error, ERROR_CONFLICT, "key %s goes to database %u (%s), and the cluster target has only %u databases",
+			  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place), databases);
+	else
+		error_set(error, ERROR_CONFLICT, "key %s goes to database %u (%s), and the cluster target has database 0 alone",
+			  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
 	error_hint(error,
-		   "Choose the database to copy with source.databases: [0], bring it into database 0 with target.database_map: "
-		   "{%u: 0}, or use a standalone "
-		   "target",
-		   event->db);
+		   "Choose the databases to copy with source.databases, bring them into others with target.database_map: {\"*\": 0}, use a standalone "
+		   "target, or Valkey 9 with more cluster-databases");
 	return false;
 }
 
@@ -152,6 +94,7 @@ static bool is_flush(const struct event *event)
 	return slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")) || slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"));
 }
 
+/* The transform has had its word; this is what a script of the operator makes, or leaves. */
 static bool check_flush(const struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	char place[EVENT_PLACE_MAX];
@@ -159,22 +102,11 @@ static bool check_flush(const struct dispatch *dispatch, const struct event *eve
 	if (dispatch->options.only_link || !is_flush(event))
 		return true;
 	error_set(error, ERROR_CONFLICT,
-		  "%.*s at one of several source masters (database %u, %s) would clear what the others have brought",
+		  "%.*s that the Lua script has made, at one of several source masters (database %u, %s), would clear what the others have brought",
 		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place));
-	error_hint(error, "This version of keyferry does not carry it: clear the target by hand and start anew with an empty "
-			  "work directory");
+	error_hint(error, "Leave the source's FLUSHDB and FLUSHALL as they are in the script (return nothing), then they clear what this master's link has "
+			  "brought; or drop them");
 	return false;
-}
-
-static bool refused(struct dispatch *dispatch, const struct event *event, const struct error *error);
-
-/* `end`: the position behind it. */
-static bool begin_crossing(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
-{
-	dispatch->crossing_end = end;
-	adapt_note_move(dispatch->adapt, event->end);
-	dispatch->waits_begun++;
-	return crossing_begin(dispatch->crossing, event, dispatch->db_stream, error) || refused(dispatch, event, error);
 }
 
 static bool send_command(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -199,16 +131,16 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 			return false;
 		send_split(dispatch, event);
 		return true;
-	case ROUTE_CROSSING: return check_database(dispatch, event, error) && begin_crossing(dispatch, event, event->end, error);
+	case ROUTE_CROSSING: return check_database(dispatch, event, error) && dispatch_begin_crossing(dispatch, event, event->end, error);
 	case ROUTE_ALL:
-		if (is_flush(event) && event->db != 0 && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
-			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
+		if (event->db != 0 && event->db >= dispatch->options.abilities.databases && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
+			dispatch_progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
 			return true;
 		}
 		if (event->info == dispatch->script_load)
 			broadcast(dispatch, event); /* no call of a script needs it (adapt.h), and clients may load one for each call */
 		else
-			begin_barrier(dispatch, event, function_flags(dispatch, event));
+			dispatch_begin_barrier(dispatch, event, dispatch_function_flags(dispatch, event));
 		return true;
 	case ROUTE_ANY: send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0); return true;
 	case ROUTE_REFUSED: break;
@@ -233,12 +165,11 @@ static bool send_rewritten(struct dispatch *dispatch, const struct event *event,
 static bool leave_out(struct dispatch *dispatch, const struct event *event)
 {
 	if (event->edge != TRANSACTION_INSIDE)
-		progress(dispatch, event->end);
+		dispatch_progress(dispatch, event->end);
 	return true;
 }
 
-/* Does on_conflict let it be skipped? Then that is told and counted. */
-static bool skips(struct dispatch *dispatch, const struct error *error)
+bool dispatch_skips(struct dispatch *dispatch, const struct error *error)
 {
 	char text[1024];
 
@@ -250,9 +181,9 @@ static bool skips(struct dispatch *dispatch, const struct error *error)
 	return true;
 }
 
-static bool refused(struct dispatch *dispatch, const struct event *event, const struct error *error)
+bool dispatch_refused(struct dispatch *dispatch, const struct event *event, const struct error *error)
 {
-	return skips(dispatch, error) && leave_out(dispatch, event);
+	return dispatch_skips(dispatch, error) && leave_out(dispatch, event);
 }
 
 /* ---- what the target has nothing for ---- */
@@ -288,53 +219,6 @@ static bool put_into_transaction(void *owner, const struct event *event, struct 
 	       transaction_command(&dispatch->transaction, event, cluster, error);
 }
 
-/* A part that cannot be sent as it is. Its position is that of the transaction's beginning. */
-static bool send_whole(struct dispatch *dispatch, const struct event *event, struct error *error)
-{
-	if (event->info->flags & COMMAND_ALL_NODES) {
-		begin_barrier(dispatch, event, function_flags(dispatch, event));
-		return true;
-	}
-	adapt_note_move(dispatch->adapt, dispatch->transaction_end);
-	return begin_crossing(dispatch, event, event->start, error);
-}
-
-static bool is_waiting(const struct dispatch *dispatch)
-{
-	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) || crossing_under_way(dispatch->crossing);
-}
-
-/* The parts of a transaction, as far as they can be handed in. */
-static enum dispatch_state hand_out_transaction(struct dispatch *dispatch, struct error *error)
-{
-	struct transaction *transaction = &dispatch->transaction;
-	struct transaction_part part;
-
-	while (transaction->handing_out) {
-		if (is_waiting(dispatch) || !sink_has_room(dispatch->sink))
-			return DISPATCH_WAITS;
-		if (!transaction_next(transaction, &part)) {
-			progress(dispatch, dispatch->transaction_end);
-			break;
-		}
-		if (transaction->parts_given == 2)
-			dispatch->counters.transactions_split++;
-		if (!part.whole)
-			sink_transaction(dispatch->sink, transaction->start, part.last ? dispatch->transaction_end : transaction->start, part.slot,
-					 part.db, part.db_after, dispatch->db_stream, part.pieces, part.piece_count, part.replies, part.flags);
-		else if (!send_whole(dispatch, part.whole, error))
-			return DISPATCH_FAILED;
-	}
-	return DISPATCH_READY;
-}
-
-static bool end_transaction(struct dispatch *dispatch, struct slice exec, uint64_t end, struct error *error)
-{
-	transaction_close(&dispatch->transaction, exec);
-	dispatch->transaction_end = end;
-	return hand_out_transaction(dispatch, error) != DISPATCH_FAILED;
-}
-
 /* Several commands that stand for one: in a transaction of our own. */
 static bool send_together(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output, struct error *error)
 {
@@ -350,7 +234,7 @@ static bool send_together(struct dispatch *dispatch, const struct event *event, 
 	}
 	for (uint32_t i = 0; i < dispatch->transaction.run_count; i++)
 		dispatch->transaction.runs[i].unsafe = !output->replay_safe;
-	return end_transaction(dispatch, SLICE("*1\r\n$4\r\nEXEC\r\n"), event->end, error);
+	return dispatch_end_transaction(dispatch, SLICE("*1\r\n$4\r\nEXEC\r\n"), event->end, error);
 }
 
 static bool send_value(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
@@ -398,7 +282,7 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 	case ADAPT_VALUE:
 		return send_value(dispatch, &output.events[0], output.valkey, error);
 	case ADAPT_REFUSED:
-		return refused(dispatch, event, error);
+		return dispatch_refused(dispatch, event, error);
 	case ADAPT_PATCHED:
 		return send_patched(dispatch, event, &output, error);
 	case ADAPT_CHANGED:
@@ -431,12 +315,12 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 		return false;
 	if (is_lost(dispatch, event, dispatch->valkey)) {
 		lose_key(dispatch, event, "stream ");
-		progress(dispatch, end);
+		dispatch_progress(dispatch, end);
 		return true;
 	}
 	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey) || has_bare_field_times(dispatch, event)) {
 		if (event->type == RDB_TYPE_MODULE_2) {
-			progress(dispatch, end);
+			dispatch_progress(dispatch, end);
 			return unsupported_value(dispatch->unsupported, event, error);
 		}
 		return send_rewritten(dispatch, event, end, slot, dispatch->valkey, replaces(dispatch), error);
@@ -450,14 +334,13 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 	return true;
 }
 
-/* Hands in what is pending, as far as there is room and no barrier. */
-static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *error)
+enum dispatch_state dispatch_hand_in(struct dispatch *dispatch, struct error *error)
 {
 	while (dispatch->pending_at < dispatch->pending.count) {
 		struct event *event = &dispatch->pending.events[dispatch->pending_at];
 		uint64_t end = dispatch->pending_at + 1 == dispatch->pending.count ? dispatch->pending_end : event->start;
 
-		if (is_waiting(dispatch) || dispatch->transaction.handing_out || !sink_has_room(dispatch->sink))
+		if (dispatch_waits(dispatch) || !sink_has_room(dispatch->sink))
 			return DISPATCH_WAITS;
 		dispatch->pending_at++;
 		if (event->kind == EVENT_KEY) {
@@ -469,7 +352,7 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		if (!send_adapted(dispatch, event, error))
 			return DISPATCH_FAILED;
 	}
-	return is_waiting(dispatch) || dispatch->transaction.handing_out ? DISPATCH_WAITS : DISPATCH_READY;
+	return dispatch_waits(dispatch) ? DISPATCH_WAITS : DISPATCH_READY;
 }
 
 static bool send_same(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -487,7 +370,8 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	switch (transform_event(dispatch->transform, event, &output, error)) {
 	case TRANSFORM_SAME: return send_same(dispatch, event, error);
 	case TRANSFORM_DROPPED: dispatch->counters.left_out++; return leave_out(dispatch, event);
-	case TRANSFORM_REFUSED: return refused(dispatch, event, error);
+	case TRANSFORM_REFUSED: return dispatch_refused(dispatch, event, error);
+	case TRANSFORM_CLEAR: clearing_begin(dispatch->clearing, event, dispatch->db_stream); return true;
 	case TRANSFORM_CHANGED: break;
 	}
 	if (event->edge == TRANSACTION_INSIDE) {
@@ -499,7 +383,7 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	dispatch->pending = output;
 	dispatch->pending_at = 0;
 	dispatch->pending_end = event->end;
-	return hand_in(dispatch, error) != DISPATCH_FAILED;
+	return dispatch_hand_in(dispatch, error) != DISPATCH_FAILED;
 }
 
 static bool handle_edge(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -512,10 +396,10 @@ static bool handle_edge(struct dispatch *dispatch, const struct event *event, st
 	}
 	if (transaction->commands == 0) {
 		transaction_forget(transaction);
-		progress(dispatch, event->end);
+		dispatch_progress(dispatch, event->end);
 		return true;
 	}
-	return end_transaction(dispatch, event->raw, event->end, error);
+	return dispatch_end_transaction(dispatch, event->raw, event->end, error);
 }
 
 static bool handle_command(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -596,7 +480,7 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 	if (sink_is_cluster(dispatch->sink) && event->kind == EVENT_SCRIPT)
 		broadcast(dispatch, &command);
 	else if (sink_is_cluster(dispatch->sink))
-		begin_barrier(dispatch, &command, flags);
+		dispatch_begin_barrier(dispatch, &command, flags);
 	else
 		sink_arguments(dispatch->sink, &command, event->end, 0, dispatch->db_stream, flags, argc, command.argv);
 	return true;
@@ -632,113 +516,19 @@ static bool leave_unknown(struct dispatch *dispatch, const struct event *event, 
 	return unsupported_command(dispatch->unsupported, event, error) && leave_out(dispatch, event);
 }
 
+bool dispatch_unknown(struct dispatch *dispatch, struct error *error)
+{
+	const struct event *event = &dispatch->unknown;
+
+	return event->info ? handle_command(dispatch, event, error) : leave_unknown(dispatch, event, error);
+}
+
 static void begin_learning(struct dispatch *dispatch, const struct event *event)
 {
 	dispatch->unknown = *event;
 	dispatch->learning = true;
 	dispatch->learned_it = false;
 	learner_ask(dispatch->learner, event->argv[0], on_learned, dispatch);
-}
-
-/* ---- waiting ---- */
-
-/* True: nothing stands in the way any more. */
-static bool pass_barrier(struct dispatch *dispatch)
-{
-	const struct event *event = &dispatch->barrier_event;
-	uint16_t slots[MASTERS_MAX];
-	uint32_t masters;
-
-	if (dispatch->barrier == BARRIER_NONE)
-		return true;
-	if (!sink_idle(dispatch->sink) || (dispatch->libraries && libraries_busy(dispatch->libraries)))
-		return false;
-	if (dispatch->barrier == BARRIER_AFTER) {
-		dispatch->barrier = BARRIER_NONE;
-		return true;
-	}
-	masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
-	for (uint32_t i = 0; i < masters; i++)
-		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream,
-			       dispatch->barrier_flags, event->argc, event->argv);
-	sink_flush(dispatch->sink);
-	dispatch->barrier = BARRIER_AFTER;
-	return false;
-}
-
-bool dispatch_in_transaction(const struct dispatch *dispatch)
-{
-	return dispatch->transaction.open;
-}
-
-bool dispatch_at_barrier(const struct dispatch *dispatch)
-{
-	return is_waiting(dispatch) || dispatch->transaction.handing_out;
-}
-
-bool dispatch_half_done(const struct dispatch *dispatch)
-{
-	return crossing_half_done(dispatch->crossing) || (dispatch->transaction.handing_out && dispatch->transaction.parts_given > 0) ||
-	       (dispatch->pending_at > 0 && dispatch->pending_at < dispatch->pending.count);
-}
-
-/* False: it is not done yet, or has failed for good. */
-static enum dispatch_state pass_crossing(struct dispatch *dispatch, struct error *error)
-{
-	if (!crossing_under_way(dispatch->crossing))
-		return DISPATCH_READY;
-	switch (crossing_go_on(dispatch->crossing, error)) {
-	case CROSSING_WAITS: return DISPATCH_WAITS;
-	case CROSSING_DONE: break;
-	case CROSSING_FAILED:
-		if (!skips(dispatch, error))
-			return DISPATCH_FAILED;
-		break;
-	}
-	progress(dispatch, dispatch->crossing_end);
-	return DISPATCH_READY;
-}
-
-static enum dispatch_state go_on(struct dispatch *dispatch, struct error *error)
-{
-	enum dispatch_state state;
-
-	watch_masters(dispatch);
-	if (!pass_barrier(dispatch))
-		return DISPATCH_WAITS;
-	if (rewriting_under_way(dispatch->rewriting)) {
-		switch (rewriting_go_on(dispatch->rewriting, error)) {
-		case REWRITING_DONE: break;
-		case REWRITING_WAITS: return DISPATCH_WAITS;
-		case REWRITING_FAILED: return DISPATCH_FAILED;
-		}
-	}
-	state = pass_crossing(dispatch, error);
-	if (state == DISPATCH_READY)
-		state = hand_out_transaction(dispatch, error);
-	if (state != DISPATCH_READY)
-		return state;
-	if (dispatch->learning) {
-		if (!dispatch->learned_it)
-			return DISPATCH_WAITS;
-		dispatch->learning = false;
-		if (!(dispatch->unknown.info ? handle_command(dispatch, &dispatch->unknown, error) : leave_unknown(dispatch, &dispatch->unknown, error)))
-			return DISPATCH_FAILED;
-	}
-	return hand_in(dispatch, error);
-}
-
-enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
-{
-	enum dispatch_state state;
-	uint64_t begun;
-
-	/* What has just begun may have nothing to wait for, and then nobody would come back. */
-	do {
-		begun = dispatch->waits_begun;
-		state = go_on(dispatch, error);
-	} while (state == DISPATCH_WAITS && dispatch->waits_begun != begun);
-	return state;
 }
 
 /* ---- public ---- */
@@ -748,7 +538,11 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	struct dispatch *dispatch = memory_alloc_zero(1, sizeof(*dispatch));
 
 	dispatch->options = *options;
-	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
+	dispatch->transform = transform_new(options->task, &(struct transform_target){.databases = options->abilities.databases,
+										      .cluster = options->topology->cluster,
+										      .shared = !options->only_link,
+										      .owns = options->owns,
+										      .owner = options->owns_owner});
 	dispatch->adapt = adapt_new(
 		&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts, options->note, options->owner});
 	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
@@ -760,6 +554,14 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	if (options->topology->cluster && options->abilities.functions)
 		dispatch->libraries = libraries_new(&(struct libraries_options){options->loop, options->target, options->name, options->note,
 										options->go_on, options->owner});
+	dispatch->clearing = clearing_new(&(struct clearing_options){.loop = options->loop,
+								     .target = options->target,
+								     .transform = dispatch->transform,
+								     .abilities = options->abilities,
+								     .name = options->name,
+								     .note = options->note,
+								     .go_on = options->go_on,
+								     .owner = options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -769,6 +571,7 @@ void dispatch_free(struct dispatch *dispatch)
 {
 	if (!dispatch)
 		return;
+	clearing_free(dispatch->clearing);
 	rewriting_free(dispatch->rewriting);
 	crossing_free(dispatch->crossing);
 	unsupported_free(dispatch->unsupported);
@@ -786,13 +589,14 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 {
 	dispatch->sink = sink;
 	dispatch->map_number = UINT64_MAX;
-	watch_masters(dispatch);
+	dispatch_watch_masters(dispatch);
 	dispatch->own_data = own_data;
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;
 	dispatch->pending = (struct transform_output){0};
 	dispatch->pending_at = 0;
 	rewriting_reset(dispatch->rewriting, sink);
+	clearing_reset(dispatch->clearing, sink);
 	crossing_reset(dispatch->crossing, sink);
 	transaction_forget(&dispatch->transaction);
 }
@@ -842,7 +646,7 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 			break;
 		return true;
 	}
-	progress(dispatch, event->end);
+	dispatch_progress(dispatch, event->end);
 	return true;
 }
 

@@ -429,7 +429,7 @@ static void test_refusals(void **state)
 		{"LMOVE a b LEFT LEFT", "LINDEX", "WRONGTYPE", "-WRONGTYPE Operation against a key\r\n"},
 		{"SORT a BY w_* STORE b", "", "keys that the data names", NULL},
 		{"SORT a LIMIT 0 5 GET # GET v_* STORE b", "", "keys that the data names", NULL},
-		{"COPY a b DB 3", "", "another database", NULL},
+		{"COPY a b DB 3", "", "database 3", NULL},
 	};
 	struct bench bench;
 
