@@ -343,6 +343,30 @@ def test_many_operands(bench):
     finish_in_step(ferry, source, target)
 
 
+def test_several_databases_of_a_cluster(bench):
+    """From Valkey 9 on clusters may have them."""
+    source, target, ferry = start(bench, "valkey-9", "valkey-9", config={"cluster-databases": 4})
+    ferry.start().wait_streaming()
+    client = plain_client(source, database=2)
+    call = client.execute_command
+    call("SET", "a", "value", "PXAT", FAR)
+    call("COPY", "a", "b", "DB", 3)
+    call("RENAME", "a", "c")
+    call("SADD", "s1", "x")
+    call("SADD", "s2", "y")
+    call("SUNIONSTORE", "s3", "s1", "s2")
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.execute_command("SET", "t1", 1)
+        pipeline.execute_command("SELECT", 1)
+        pipeline.execute_command("SET", "t1", 2)
+        pipeline.execute_command("SET", "t2", 2)
+        pipeline.execute_command("RENAME", "t1", "t3")
+        pipeline.execute_command("SELECT", 2)
+        pipeline.execute_command("INCR", "t1")
+        pipeline.execute()
+    finish_in_step(ferry, source, target)
+
+
 @pytest.mark.parametrize("target_version, rules", [("redis-7.0", "+dump +pexpiretime +lindex"), ("redis-6.0", "+dump +pttl +time +lindex")])
 def test_least_rights(bench, target_version, rules):
     """What docs/least-rights.md lists is enough."""

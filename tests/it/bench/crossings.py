@@ -140,9 +140,9 @@ class Crossings:
         return ("EVAL", code, 2, self.key(b"string"), self.key(b"string"), self.value(), int(time.time() * 1000) + LONG_MS)
 
 
-def plain_client(server):
+def plain_client(server, database=0):
     """A client that gives answers as they come: redis-py would understand some of them, and stumble over GEORADIUS STORE."""
-    client = server.client()
+    client = server.client(db=database)
     client.response_callbacks.clear()
     return client
 
