@@ -176,6 +176,8 @@ static void publish(struct applier *applier)
 	if (applier->sink) {
 		status.sink = sink_counters(applier->sink);
 		status.sink.conflicts += status.dispatch.conflicts;
+		status.sink.script_errors += status.dispatch.crossings.script_errors;
+		status.sink.commands += status.dispatch.crossings.commands;
 		snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", sink_waiting_for(applier->sink));
 	}
 	pthread_mutex_lock(&applier->lock);
@@ -460,9 +462,16 @@ static void run(struct applier *applier)
 	}
 }
 
+static void check_quiet(struct applier *applier);
+
 static void on_again(void *owner)
 {
-	run(owner);
+	struct applier *applier = owner;
+
+	if (applier->run_state == DRAINING)
+		check_quiet(applier);
+	else
+		run(applier);
 }
 
 static void on_go_on(void *owner)
@@ -476,8 +485,6 @@ static void on_room(void *owner)
 {
 	run(owner);
 }
-
-static void check_quiet(struct applier *applier);
 
 static void on_applied(void *owner)
 {
@@ -595,15 +602,28 @@ static void on_quiet(struct applier *applier)
 		return;
 	}
 	if (applier->sink)
-		save_state(applier, sink_idle(applier->sink));
+		save_state(applier, sink_idle(applier->sink) && !dispatch_half_done(applier->dispatch));
 	publish(applier);
 	applier->run_state = ENDED;
 	applier->events->drained(applier->owner);
 }
 
+/* An event of which a part is applied already is applied to its end first: else the next start would apply that part again. */
+static bool finish_event(struct applier *applier)
+{
+	struct error error;
+
+	if (!dispatch_half_done(applier->dispatch))
+		return true;
+	if (dispatch_ready(applier->dispatch, &error) == DISPATCH_FAILED)
+		fail(applier, ENDED, &error);
+	sink_flush(applier->sink);
+	return !dispatch_half_done(applier->dispatch);
+}
+
 static void check_quiet(struct applier *applier)
 {
-	if (!applier->sink || sink_idle(applier->sink))
+	if (!applier->sink || ((applier->run_state != DRAINING || finish_event(applier)) && sink_idle(applier->sink)))
 		on_quiet(applier);
 }
 

@@ -1,6 +1,6 @@
 /* The dispatch: decides of each event what the target is sent, and hands it to the sink.
  *
- *   event -> transform -> adapt -> (transaction being gathered) -> route -> sink
+ *   event -> transform -> adapt -> (transaction being gathered) -> route -> sink, or crossing -> sink
  *
  * Five things make the link wait before the next event is decoded (dispatch_ready):
  *   barrier   a command for all masters of a cluster: what came before is answered first, what comes after waits
@@ -8,11 +8,13 @@
  *   room      one event has become more than the sink has room for
  *   learning  a command that is not in the table: the target is asked for its keys
  *   rewriting a large key that the target cannot take as it is goes there in many commands, as there is room
+ *   crossing  a command, alone or in a transaction, needs several slots of a cluster
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_DISPATCH_H
 #define KEYFERRY_LINK_DISPATCH_H
 
 #include "link/adapt.h"
+#include "link/crossing.h"
 #include "link/lag.h"
 #include "link/learner.h"
 #include "link/transaction.h"
@@ -72,6 +74,8 @@ enum dispatch_state { DISPATCH_READY, DISPATCH_WAITS, DISPATCH_FAILED };
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error);
 /* A transaction's MULTI has come, its EXEC not yet: its bytes are held. */
 bool dispatch_in_transaction(const struct dispatch *dispatch);
+/* Of one event, a part has been handed in and the rest waits: it should not end there. */
+bool dispatch_half_done(const struct dispatch *dispatch);
 /* Does it wait for the sink to be idle, or to have room? Then dispatch_ready() has to be asked again whenever something was answered. */
 bool dispatch_at_barrier(const struct dispatch *dispatch);
 
@@ -85,6 +89,8 @@ struct dispatch_counters {
 	uint64_t unsupported_keys; /* of the snapshot, longer than the target takes; those that it refuses are in the sink's counters */
 	uint64_t unsupported_commands; /* that the target does not know, policy target.unsupported: skip */
 	struct adapt_counters commands; /* of the stream */
+	struct crossing_counters crossings;
+	uint64_t transactions_split; /* of the source, whose keys lie in several slots */
 };
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);
 
