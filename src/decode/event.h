@@ -58,4 +58,8 @@ static inline const char *event_place(const struct event *event, char out[EVENT_
 	return event_place_text(event->offset, event->start, out);
 }
 
+#define EVENT_KEY_TYPE_MAX 16
+/* The name of a key's type; for a value of a module, the module's own name for it, as the server's TYPE tells it. Returns out. */
+const char *event_key_type(const struct event *key, bool valkey, char out[EVENT_KEY_TYPE_MAX]);
+
 #endif
