@@ -11,16 +11,16 @@
 #define BASE_SINCE 10
 #define HEADER_MAX 32
 
-static bool put_snapshot(struct writer *writer, const struct event *event, const struct snapshot_place *place, struct error *error)
+static bool put_snapshot(struct scribe *scribe, const struct event *event, const struct snapshot_place *place, struct error *error)
 {
-	if (!format_rdb_event(writer, event, place, error))
+	if (!format_rdb_event(scribe, event, place, error))
 		return false;
 	if (event->kind != EVENT_PROGRESS || event->type != 0)
 		return true;
 	if (place->rdb_version >= BASE_SINCE)
-		format_rdb_aux(writer, SLICE("aof-base"), SLICE("1"));
+		format_rdb_aux(scribe, SLICE("aof-base"), SLICE("1"));
 	else if (place->rdb_version >= PREAMBLE_SINCE)
-		format_rdb_aux(writer, SLICE("aof-preamble"), SLICE("1"));
+		format_rdb_aux(scribe, SLICE("aof-preamble"), SLICE("1"));
 	return true;
 }
 
@@ -36,20 +36,20 @@ static void put_arguments(struct out *out, const struct event *event)
 	}
 }
 
-static void put_command(struct writer *writer, const struct event *event)
+static void put_command(struct scribe *scribe, const struct event *event)
 {
-	if (writer->db != (int64_t)event->db) {
+	if (scribe->db != (int64_t)event->db) {
 		char number[16], select[64];
 		int digits = snprintf(number, sizeof(number), "%" PRIu32, event->db);
 
-		out_put(writer->out, select, (size_t)snprintf(select, sizeof(select), "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digits, number));
-		writer->db = event->db;
+		out_put(scribe->out, select, (size_t)snprintf(select, sizeof(select), "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digits, number));
+		scribe->db = event->db;
 	}
 	/* Of the two forms of a command, servers read one from a file. */
 	if (event->raw.len > 0 && event->raw.data[0] == '*')
-		out_put_slice(writer->out, event->raw);
+		out_put_slice(scribe->out, event->raw);
 	else
-		put_arguments(writer->out, event);
+		put_arguments(scribe->out, event);
 }
 
 const struct format format_aof = {.snapshot = put_snapshot, .snapshot_end = format_rdb_end, .command = put_command};

@@ -13,29 +13,29 @@ static void put_string(struct out *out, struct slice bytes)
 	out_put_slice(out, bytes);
 }
 
-static void put_opcode_string(struct writer *writer, enum rdb_opcode opcode, struct slice bytes)
+static void put_opcode_string(struct scribe *scribe, enum rdb_opcode opcode, struct slice bytes)
 {
 	uint8_t byte = (uint8_t)opcode;
 
-	out_put(writer->out, &byte, 1);
-	put_string(writer->out, bytes);
+	out_put(scribe->out, &byte, 1);
+	put_string(scribe->out, bytes);
 }
 
-void format_rdb_aux(struct writer *writer, struct slice name, struct slice value)
+void format_rdb_aux(struct scribe *scribe, struct slice name, struct slice value)
 {
-	put_opcode_string(writer, RDB_OPCODE_AUX, name);
-	put_string(writer->out, value);
+	put_opcode_string(scribe, RDB_OPCODE_AUX, name);
+	put_string(scribe->out, value);
 }
 
-static void put_key(struct writer *writer, const struct event *event)
+static void put_key(struct scribe *scribe, const struct event *event)
 {
 	uint8_t head[HEAD_MAX];
 	size_t at = 0;
 
-	if (writer->db != (int64_t)event->db) {
+	if (scribe->db != (int64_t)event->db) {
 		head[at++] = RDB_OPCODE_SELECTDB;
 		at += rdb_put_length(head + at, event->db);
-		writer->db = event->db;
+		scribe->db = event->db;
 	}
 	if (event->expire_at_ms != EXPIRE_NEVER) {
 		head[at++] = RDB_OPCODE_EXPIRETIME_MS;
@@ -52,9 +52,9 @@ static void put_key(struct writer *writer, const struct event *event)
 	}
 	head[at++] = event->type;
 	at += rdb_put_length(head + at, event->key.len);
-	out_put(writer->out, head, at);
-	out_put_slice(writer->out, event->key);
-	out_put_slice(writer->out, event->value);
+	out_put(scribe->out, head, at);
+	out_put_slice(scribe->out, event->key);
+	out_put_slice(scribe->out, event->value);
 }
 
 /* Replication ids and offsets would let a server that loads the file go on with the stream of a source whose data it may have a part of only. */
@@ -63,47 +63,47 @@ static bool is_of_copy(struct slice name)
 	return !slice_starts_with(name, SLICE("repl-")) && !slice_starts_with(name, SLICE("aof-"));
 }
 
-static void put_other(struct writer *writer, const struct event *event, const struct snapshot_place *place)
+static void put_other(struct scribe *scribe, const struct event *event, const struct snapshot_place *place)
 {
 	char magic[RDB_MAGIC_LEN + 1];
 
 	switch (event->type) {
 	case 0:
 		rdb_magic_write(magic, place->rdb_version, place->valkey);
-		out_put(writer->out, magic, RDB_MAGIC_LEN);
+		out_put(scribe->out, magic, RDB_MAGIC_LEN);
 		break;
 	case RDB_OPCODE_AUX:
 		if (is_of_copy(event->key))
-			format_rdb_aux(writer, event->key, event->value);
+			format_rdb_aux(scribe, event->key, event->value);
 		break;
-	case RDB_OPCODE_MODULE_AUX: out_put_slice(writer->out, event->raw); break;
+	case RDB_OPCODE_MODULE_AUX: out_put_slice(scribe->out, event->raw); break;
 	default: break;
 	}
 }
 
-bool format_rdb_event(struct writer *writer, const struct event *event, const struct snapshot_place *place, struct error *error)
+bool format_rdb_event(struct scribe *scribe, const struct event *event, const struct snapshot_place *place, struct error *error)
 {
 	(void)error; /* nothing of it is looked into */
 	switch (event->kind) {
-	case EVENT_KEY: put_key(writer, event); break;
-	case EVENT_FUNCTION: put_opcode_string(writer, RDB_OPCODE_FUNCTION2, event->value); break;
-	case EVENT_SCRIPT: format_rdb_aux(writer, SLICE("lua"), event->value); break;
-	case EVENT_PROGRESS: put_other(writer, event, place); break;
+	case EVENT_KEY: put_key(scribe, event); break;
+	case EVENT_FUNCTION: put_opcode_string(scribe, RDB_OPCODE_FUNCTION2, event->value); break;
+	case EVENT_SCRIPT: format_rdb_aux(scribe, SLICE("lua"), event->value); break;
+	case EVENT_PROGRESS: put_other(scribe, event, place); break;
 	case EVENT_SNAPSHOT_END:
 	case EVENT_COMMAND: break;
 	}
 	return true;
 }
 
-void format_rdb_end(struct writer *writer, const struct snapshot_place *place)
+void format_rdb_end(struct scribe *scribe, const struct snapshot_place *place)
 {
 	uint8_t tail[RDB_CHECKSUM_LEN] = {RDB_OPCODE_EOF};
 
-	out_put(writer->out, tail, 1);
+	out_put(scribe->out, tail, 1);
 	if (place->rdb_version < RDB_CHECKSUM_SINCE)
 		return;
-	rdb_put_little_endian(tail, out_checksum(writer->out), RDB_CHECKSUM_LEN);
-	out_put(writer->out, tail, RDB_CHECKSUM_LEN);
+	rdb_put_little_endian(tail, out_checksum(scribe->out), RDB_CHECKSUM_LEN);
+	out_put(scribe->out, tail, RDB_CHECKSUM_LEN);
 }
 
 const struct format format_rdb = {.snapshot = format_rdb_event, .snapshot_end = format_rdb_end};

@@ -157,6 +157,18 @@ static bool drain(struct out *out)
 	return out->used == 0;
 }
 
+static void put_direct(struct out *out, const uint8_t *data, size_t len)
+{
+	size_t step = 0;
+
+	for (size_t at = 0; at < len && !out->trouble; at += step) {
+		step = len - at < DIRECT_STEP ? len - at : DIRECT_STEP;
+		write_out(out, data + at, step);
+		if (out->passed)
+			out->passed(out->owner, data + at, step);
+	}
+}
+
 void out_put(struct out *out, const void *data, size_t len)
 {
 	if (out->trouble || len == 0)
@@ -166,7 +178,7 @@ void out_put(struct out *out, const void *data, size_t len)
 			return;
 	}
 	if (len >= DIRECT_MIN) {
-		write_out(out, data, len);
+		put_direct(out, data, len);
 		return;
 	}
 	memcpy(out->buffer + out->used, data, len);

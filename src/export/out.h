@@ -27,6 +27,9 @@ struct out {
 	uint64_t mark;       /* a length */
 	uint64_t mark_checksum;
 	int trouble;         /* errno of the first write that failed; 0: none */
+	/* A part of a large piece is in the file: its memory is not looked at again, unless the event is cut off and written once more. NULL: nobody cares. */
+	void (*passed)(void *owner, const uint8_t *data, size_t len);
+	void *owner;
 };
 
 void out_init(struct out *out, const struct disk *disk);
