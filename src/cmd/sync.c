@@ -48,6 +48,8 @@ static void take_signals(struct wake *wake)
 	signal_wake = wake;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	/* A file that may not grow on is told by the write that fails. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 /* ---- options ---- */

@@ -226,7 +226,8 @@ bool out_cut_to(struct out *out, uint64_t length, struct error *error)
 
 bool out_flush(struct out *out)
 {
-	return !out->trouble && drain(out);
+	out->trouble = 0;
+	return drain(out);
 }
 
 bool out_sync(struct out *out, struct error *error)

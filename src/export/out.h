@@ -63,7 +63,7 @@ bool out_cut(struct out *out, struct error *error) WARN_UNUSED;
 /* Back to a length at or before the mark, of a file that is not summed. */
 bool out_cut_to(struct out *out, uint64_t length, struct error *error) WARN_UNUSED;
 
-/* Memory to the file. False: trouble. */
+/* Memory to the file, between two events; tries again where there was trouble. False: trouble. */
 bool out_flush(struct out *out) WARN_UNUSED;
 /* What was flushed is on the disk when it returns. After a failure nothing can be said of what was flushed since the last success. */
 bool out_sync(struct out *out, struct error *error) WARN_UNUSED;

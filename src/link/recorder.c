@@ -62,6 +62,7 @@ struct recorder {
 	struct timer *retry;
 	bool waiting; /* for room on the disk */
 	bool broken;  /* what was written cannot be relied on */
+	bool failed;  /* nothing is written any more */
 	char waiting_for[256];
 	struct dispatch_counters counters;
 	uint64_t keys, commands;
@@ -530,13 +531,8 @@ static const struct command_table *commands(const void *self)
 	return NULL; /* there is no server to ask about a command that is not in the table */
 }
 
-static bool take_event(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place, struct error *error)
+static bool handle(struct recorder *recorder, const struct event *event, struct error *error)
 {
-	struct recorder *recorder = self;
-
-	recorder->event = *event;
-	recorder->db_stream = db_stream;
-	recorder->place = *place;
 	switch (event->kind) {
 	case EVENT_COMMAND:
 		if (event->edge == TRANSACTION_BEGIN || event->edge == TRANSACTION_END)
@@ -559,6 +555,17 @@ static bool take_event(void *self, const struct event *event, uint32_t db_stream
 	return true;
 }
 
+static bool take_event(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place, struct error *error)
+{
+	struct recorder *recorder = self;
+
+	recorder->event = *event;
+	recorder->db_stream = db_stream;
+	recorder->place = *place;
+	recorder->failed = !handle(recorder, event, error);
+	return !recorder->failed;
+}
+
 static enum outlet_state ready(void *self, struct error *error)
 {
 	struct recorder *recorder = self;
@@ -568,7 +575,10 @@ static enum outlet_state ready(void *self, struct error *error)
 		state = finish(recorder, error);
 	if (state == OUTLET_READY && recorder->phase == FILE_DONE)
 		state = OUTLET_DONE;
-	return state == OUTLET_READY && recorder->pending.count > 0 ? put_pending(recorder, error) : state;
+	if (state == OUTLET_READY && recorder->pending.count > 0)
+		state = put_pending(recorder, error);
+	recorder->failed = state == OUTLET_FAILED;
+	return state;
 }
 
 static bool has_room(const void *self)
@@ -580,7 +590,7 @@ static bool idle(const void *self)
 {
 	const struct recorder *recorder = self;
 
-	return !recorder->waiting && recorder->step == STEP_NONE && recorder->kept.position == recorder->whole.position;
+	return recorder->failed || (!recorder->waiting && recorder->step == STEP_NONE && recorder->kept.position == recorder->whole.position);
 }
 
 static bool at_barrier(const void *self)
