@@ -159,7 +159,7 @@ static bool check_files(const struct deployment_options *side, const char *group
 {
 	const struct credentials *credentials = &side->credentials;
 
-	if (!side->path || side->path[0] == '\0') {
+	if (!side->path) {
 		fail(error, "%s.path is missing: %s.mode '%s' %s files", group, group, mode_name(side), strcmp(group, "source") == 0 ? "reads" : "writes");
 		error_hint(error, "for example %s.path: %s", group, example);
 		return false;

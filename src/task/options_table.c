@@ -336,7 +336,7 @@ static const struct option_row rows[] = {
 
 	SIDE_ROWS(target, target_modes, NULL,
 		" `rdb`, `aof` and `jsonl` are files instead of servers: `target.path` names them."),
-	{"target.path", OPTION_STRING, "file or folder", NULL, .example = "/backup/orders-{shard}.rdb", FIELD(target.path),
+	{"target.path", OPTION_STRING, "file or folder", NULL, .example = "\"/backup/orders-{shard}.rdb\"", FIELD(target.path),
 		.sentence = "In mode `rdb` or `jsonl` the file that is written, in mode `aof` the folder of a multi-part append-only file. `{shard}` stands for "
 			"the number of the source shard, and is needed where there are several."},
 	{"target.follow", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(follow),
