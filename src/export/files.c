@@ -90,8 +90,15 @@ bool files_prepare(const char *path, bool parts, struct error *error)
 {
 	char *folder = folder_of(path);
 	bool made = make_folder(folder, error) && (!parts || make_folder(path, error));
+	struct stat status;
 
 	free(folder);
+	/* A device or a folder would be replaced by the file. */
+	if (made && !parts && lstat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) {
+		error_set(error, ERROR_TARGET, "%s is %s", path, S_ISDIR(status.st_mode) ? "a folder" : "no file that could be replaced");
+		error_hint(error, "Give target.path the name of a file");
+		return false;
+	}
 	return made;
 }
 
@@ -132,10 +139,7 @@ bool files_free_of_others(const char *path, bool parts, struct error *error)
 
 	if (parts && exists)
 		disk_real.list(path, find_part, &find);
-	if (!parts && exists && S_ISDIR(status.st_mode)) {
-		error_set(error, ERROR_TARGET, "%s is a folder", path);
-		error_hint(error, "Name the file in it that target.path means");
-	} else if (!parts && (exists || stat(partial, &status) == 0)) {
+	if (!parts && (exists || stat(partial, &status) == 0)) {
 		error_set(error, ERROR_TARGET, "%s exists already", exists ? path : partial);
 		error_hint(error, "Name another with target.path, or replace it with target.existing: flush");
 	} else if (find.found) {

@@ -30,7 +30,8 @@ struct files {
 /* The path of one link; to be freed. */
 char *files_resolve(const char *path, const char *shard);
 
-/* Makes the folder that the file is in, where its own folder is there, and the folder of the parts. Then: is there nothing yet where the files go? */
+/* Makes the folder that the file is in, where its own folder is there, and the folder of the parts; refuses what is there and no file. Then: is there nothing
+ * yet where the files go? */
 bool files_prepare(const char *path, bool parts, struct error *error) WARN_UNUSED;
 bool files_free_of_others(const char *path, bool parts, struct error *error) WARN_UNUSED;
 

@@ -129,17 +129,16 @@ static void on_retry(void *owner)
 	struct recorder *recorder = owner;
 	struct error error;
 
-	if (recorder->waiting) {
-		if (!out_flush(&recorder->out)) {
-			if (!wait_for_room(recorder, &error))
-				recorder->events->failed(recorder->owner, &error);
-			return;
-		}
-		recorder->waiting = false;
-		recorder->waiting_for[0] = '\0';
+	if (recorder->waiting && !out_flush(&recorder->out)) {
+		if (!wait_for_room(recorder, &error))
+			recorder->events->failed(recorder->owner, &error);
+		return;
 	}
-	if (recorder->step == STEP_NONE && mark_kept(recorder))
-		recorder->events->applied(recorder->owner);
+	recorder->waiting = false;
+	recorder->waiting_for[0] = '\0';
+	if (recorder->step == STEP_NONE)
+		mark_kept(recorder);
+	recorder->events->applied(recorder->owner); /* even where it stays: a link that is to be parked waits for this */
 	recorder->events->room(recorder->owner);
 }
 
@@ -419,6 +418,7 @@ static enum outlet_state take_step(struct recorder *recorder, struct error *erro
 	case STEP_SAVE:
 		if (recorder->events->save(recorder->owner))
 			break;
+		snprintf(recorder->waiting_for, sizeof(recorder->waiting_for), "the work directory, which cannot be written");
 		timer_start(recorder->retry, RETRY_MS);
 		return OUTLET_WAITS;
 	case STEP_PUBLISH: return publish(recorder, error) ? OUTLET_READY : OUTLET_FAILED;
@@ -590,7 +590,8 @@ static bool idle(const void *self)
 {
 	const struct recorder *recorder = self;
 
-	return recorder->failed || (!recorder->waiting && recorder->step == STEP_NONE && recorder->kept.position == recorder->whole.position);
+	/* Between the steps at the end of a snapshot it may be left alone: the next run, or a new snapshot, does them. */
+	return recorder->failed || (!recorder->waiting && (recorder->step != STEP_NONE || recorder->kept.position == recorder->whole.position));
 }
 
 static bool at_barrier(const void *self)

@@ -16,6 +16,7 @@ from bench.ferry import Ferry
 from bench.load import Load
 from bench.recordings import fixtures_folder
 from bench.waiting import wait_for
+from test_memory import append, assert_same_values, assert_small, fill_hash
 
 MIB = 1 << 20
 
@@ -159,6 +160,52 @@ def test_a_start_after_the_end(bench):
     assert source.info("stats")["sync_full"] == 1
 
 
+@pytest.mark.parametrize("renamed", [False, True])
+def test_killed_while_the_file_takes_its_place(bench, renamed):
+    """Between the state that says "whole" and the state that says "done", before the rename or behind it."""
+    source = bench.server()
+    fill(source, keys=200)
+    path = bench.folder / "out.rdb"
+    ferry = write_rdb(bench, source, path)
+    before = path.read_bytes()
+    state_path = ferry.data / "links/0/state.json"
+    state = json.loads(state_path.read_text())
+    assert state["file"]["phase"] == "done" and state["file"]["length"] == len(before)
+    state["file"]["phase"] = "whole"
+    state_path.write_text(json.dumps(state))
+    if not renamed:
+        path.rename(path.with_name("out.rdb.partial"))
+    assert ferry.run() == 0, ferry.log
+    assert path.read_bytes() == before and not path.with_name("out.rdb.partial").exists()
+    assert source.info("stats")["sync_full"] == 1
+
+
+def test_a_partial_file_that_is_gone(bench):
+    source = bench.server()
+    fill(source, keys=8000)
+    path = bench.folder / "out.rdb"
+    ferry = Ferry(bench, source, f"rdb://{path}", {"limit.records_per_second": 3000}).start()
+    ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 1000 and (ferry.data / "links/0/state.json").exists(), what="keys")
+    ferry.kill()
+    partial = path.with_name("out.rdb.partial")
+    partial.write_bytes(partial.read_bytes()[:100])
+    assert ferry.run() == 5
+    assert "has 100 bytes, and the task had written" in ferry.log
+
+
+def test_large_values_take_no_memory(bench):
+    source = bench.server()
+    append(source, "string", 200)
+    fill_hash(source, "hash", 300_000)
+    path = bench.folder / "aof"
+    ferry = Ferry(bench, source, f"aof://{path}").start().wait_streaming()
+    source.command("SET", "stream", os.urandom(MIB) * 100)
+    ferry.wait_in_step(source)
+    assert_small(ferry)
+    assert ferry.stop() == 0
+    assert_same_values(source, load_aof(bench, path), "string", "hash", "stream")
+
+
 def test_existing(bench):
     source = bench.server()
     source.command("SET", "a", "1")
@@ -170,6 +217,10 @@ def test_existing(bench):
     assert "target.existing" in ferry.log
     write_rdb(bench, source, path, options={"target.existing": "flush"})
     assert len(jsonl_of(path)) == 1
+    ferry = write_rdb(bench, source, bench.folder, code=5, options={"target.existing": "flush"})
+    assert "is a folder" in ferry.log
+    ferry = write_rdb(bench, source, bench.folder / "no" / "such" / "folder.rdb", code=5)
+    assert "cannot make the folder" in ferry.log
 
 
 @pytest.mark.parametrize("arguments", [

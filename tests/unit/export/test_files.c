@@ -231,7 +231,8 @@ static void test_preparing(void **state)
 	assert_true(files_free_of_others(file, false, &error));
 	assert_true(files_prepare(folder, true, &error));
 	assert_true(files_free_of_others(folder, true, &error));
-	assert_false(files_free_of_others(folder, false, &error)); /* a folder where a file should be */
+	assert_false(files_prepare(folder, false, &error)); /* a folder where a file should be */
+	assert_false(files_prepare("/dev/null", false, &error));
 	assert_int_equal(close(open(file, O_CREAT | O_WRONLY, 0600)), 0);
 	assert_false(files_free_of_others(file, false, &error));
 	assert_false(files_prepare(file, true, &error));
