@@ -44,6 +44,7 @@ struct applier {
 	struct stream_decoder *stream;
 	struct error begin_error;          /* why it could not; kind ERROR_NONE: it could */
 	struct lag lag;
+	struct expiry expiry;
 	struct snapshot_place place;       /* as of the last decoded event */
 	uint64_t position;                 /* next event to decode */
 	uint64_t need;                     /* bytes from `position` that make decoding worth it */
@@ -150,9 +151,12 @@ static void tell_applied(const struct applier *applier, bool now)
 		applier->options.source.ops->set_applied(applier->options.source.self, spool_offset_before(applier->options.spool, position), now);
 }
 
+static void release_saved(struct applier *applier);
+
 static void on_state_timer(void *owner)
 {
 	save_state(owner, false);
+	release_saved(owner);
 }
 
 static void publish(struct applier *applier)
@@ -179,13 +183,45 @@ static void publish(struct applier *applier)
 	status.file_bytes = outlet.file_bytes;
 	status.finished = applier->finished;
 	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for);
+	status.expiry_form = applier->expiry.times.form;
+	status.expiry_ready = applier->expiry.ready && status.streaming;
+	status.last_move = outlet.last_move;
 	pthread_mutex_lock(&applier->lock);
 	applier->published = status;
 	pthread_mutex_unlock(&applier->lock);
 }
 
+static const char *form_text(const struct expiry *expiry)
+{
+	switch (expiry->times.form) {
+	case GUARD_HELD: return "held: the target expires nothing by itself while the link is behind";
+	case GUARD_LIVE: return "given as they are, with the margin: the link is in step";
+	case GUARD_OFF:
+	case GUARD_IMPORT: break;
+	}
+	return "given as they are";
+}
+
+static void keep_expiries(struct applier *applier)
+{
+	struct expiry_view view = {.caught_up = applier->lag.caught_up, .decoded = applier->position};
+	uint32_t db;
+
+	if (!applier->begun || !applier->outlet.ops->set_times)
+		return;
+	low_water(applier, &view.applied, &db);
+	view.behind_ms = in_snapshot_at(applier, view.applied)
+				 ? -1
+				 : lag_behind_ms(&applier->lag, spool_offset_before(applier->options.spool, view.applied));
+	if (!expiry_update(&applier->expiry, &view))
+		return;
+	applier->outlet.ops->set_times(applier->outlet.self, &applier->expiry.times);
+	note(applier, LOG_INFO, "times of expiry are from now on %s", form_text(&applier->expiry));
+}
+
 static void on_publish_timer(void *owner)
 {
+	keep_expiries(owner);
 	publish(owner);
 }
 
@@ -368,7 +404,17 @@ static void let_go(struct applier *applier)
 	}
 }
 
-/* Gives the spool back what is applied; never what the state file does not know of yet, for after a crash it says where to begin. */
+/* Gives the spool back what the state file says is applied: after a crash it says where to begin. */
+static void release_saved(struct applier *applier)
+{
+	if (!applier->begun || applier->saved.generation != applier->generation || applier->saved.position <= applier->released ||
+	    applier->saved.position > spool_end(applier->options.spool))
+		return;
+	spool_release(applier->options.spool, applier->saved.position);
+	applier->released = applier->saved.position;
+}
+
+/* What is applied is saved and given back. */
 static void release(struct applier *applier, bool all)
 {
 	uint64_t segment = applier->options.task->spool_segment_size;
@@ -379,12 +425,12 @@ static void release(struct applier *applier, bool all)
 	low_water(applier, &position, &db);
 	if (position <= applier->released || (position - applier->released < step && !all))
 		return;
+	/* A file is synced each time that the state is saved, which the timer does soon enough as long as the spool has room. */
+	if (applier->outlet.ops->secure && !all && spool_room(applier->options.spool) > 0)
+		return;
 	if (!applier->save_failed) /* else the timer tries */
 		save_state(applier, false);
-	if (applier->saved.generation != applier->generation || applier->saved.position > spool_end(applier->options.spool))
-		return;
-	spool_release(applier->options.spool, applier->saved.position);
-	applier->released = applier->saved.position;
+	release_saved(applier);
 }
 
 /* There is an event, or a transaction, that is not whole yet, and everything before it is answered. */
@@ -535,6 +581,9 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	if (applier->position > spool_begin_position(spool) && applier->position <= spool_end(spool))
 		spool_release(spool, applier->position);
 	applier->begun = applier->outlet.ops->begin(applier->outlet.self, state, &applier->begin_error);
+	expiry_begin(&applier->expiry, &applier->options.expiry);
+	if (applier->outlet.ops->set_times)
+		applier->outlet.ops->set_times(applier->outlet.self, &applier->expiry.times);
 	/* From now on more may have been sent than the state file says. */
 	if (state && state->clean)
 		save_state(applier, false);

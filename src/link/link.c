@@ -271,6 +271,7 @@ static void make_parts(struct link *link)
 		.abilities = options->abilities,
 		.file = options->file,
 		.only_link = options->only_link,
+		.expiry = options->expiry,
 		.name = link->name,
 		.state_path = link->state_path,
 		.spool = link->spool,

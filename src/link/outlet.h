@@ -31,6 +31,7 @@ enum outlet_state {
 struct outlet_status {
 	struct dispatch_counters dispatch;
 	struct sink_counters sink;
+	uint64_t last_move;      /* dispatch_last_move() */
 	uint64_t file_bytes;     /* of the file that is being written */
 	const char *waiting_for; /* or ""; valid until the next turn */
 };
@@ -42,6 +43,8 @@ struct outlet_ops {
 	bool (*begin)(void *self, const struct link_state *state, struct error *error);
 	/* For the stream decoder. */
 	const struct command_table *(*commands)(const void *self);
+	/* How times of expiry are written from now on. NULL: always as they are. */
+	void (*set_times)(void *self, const struct guard_times *times);
 	/* Handles one event, only with room. `db_stream`: selected in the stream behind it; `place`: the snapshot decoder's. The event's memory has to stay until
 	 * ready() answers READY. False: the link has to stop. */
 	bool (*event)(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place, struct error *error);

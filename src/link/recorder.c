@@ -244,6 +244,7 @@ static bool put_command(struct recorder *recorder, const struct event *event, st
 	case ADAPT_CHANGED: put_commands(recorder, event, output.events, output.count); return true;
 	case ADAPT_REFUSED: return false;
 	case ADAPT_SAME:
+	case ADAPT_PATCHED: /* times of expiry are true ones in a file */
 	case ADAPT_VALUE: break; /* the servers that load the file are of the source's version */
 	}
 	put_commands(recorder, event, event, 1);

@@ -100,6 +100,11 @@ static const struct command_table *outlet_commands(const void *self)
 	return dispatch_commands(((const struct server_outlet *)self)->dispatch);
 }
 
+static void outlet_set_times(void *self, const struct guard_times *times)
+{
+	dispatch_set_times(((struct server_outlet *)self)->dispatch, times);
+}
+
 static bool outlet_event(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place, struct error *error)
 {
 	return dispatch_event(((struct server_outlet *)self)->dispatch, event, db_stream, place->valkey, error);
@@ -149,7 +154,11 @@ static void outlet_status(const void *self, struct outlet_status *ret)
 {
 	const struct server_outlet *outlet = self;
 
-	*ret = (struct outlet_status){.dispatch = dispatch_counters(outlet->dispatch), .waiting_for = ""};
+	*ret = (struct outlet_status){
+		.dispatch = dispatch_counters(outlet->dispatch),
+		.last_move = dispatch_last_move(outlet->dispatch),
+		.waiting_for = "",
+	};
 	if (!outlet->sink)
 		return;
 	ret->sink = sink_counters(outlet->sink);
@@ -169,6 +178,7 @@ static const struct outlet_ops ops = {
 	.free = outlet_free,
 	.begin = outlet_begin,
 	.commands = outlet_commands,
+	.set_times = outlet_set_times,
 	.event = outlet_event,
 	.ready = outlet_ready,
 	.has_room = outlet_has_room,

@@ -19,6 +19,7 @@ enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL, 
 enum read_from { READ_FROM_MASTER, READ_FROM_PREFER_REPLICA };
 enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
+enum expiry_guard { EXPIRY_GUARD_AUTO, EXPIRY_GUARD_ALWAYS, EXPIRY_GUARD_OFF };
 enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
 enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
 enum aof_format { AOF_MULTI_PART, AOF_SINGLE };
@@ -64,6 +65,8 @@ struct task_options {
 	bool follow;                /* of a target that is a file: the stream is written behind the snapshot */
 	enum existing_policy existing;
 	enum conflict_policy conflict;
+	enum expiry_guard expiry_guard;
+	uint32_t expiry_margin_ms;
 	enum downgrade_policy downgrade; /* of what the target has nothing for */
 	enum on_conflict_policy on_conflict;
 	struct database_map *database_map; /* NULL: every database to its own number */
