@@ -195,11 +195,11 @@ def test_a_partial_file_that_is_gone(bench):
 
 def test_large_values_take_no_memory(bench):
     source = bench.server()
-    append(source, "string", 200)
-    fill_hash(source, "hash", 300_000)
+    append(source, "string", 120)
+    fill_hash(source, "hash", 100_000)
     path = bench.folder / "aof"
     ferry = Ferry(bench, source, f"aof://{path}").start().wait_streaming()
-    source.command("SET", "stream", os.urandom(MIB) * 100)
+    source.command("SET", "stream", os.urandom(MIB) * 80)
     ferry.wait_in_step(source)
     assert_small(ferry)
     assert ferry.stop() == 0
