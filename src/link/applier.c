@@ -114,6 +114,7 @@ static bool write_state(struct applier *applier, bool clean)
 {
 	struct link_state state = {.generation = applier->generation, .clean = clean};
 	const struct outlet *outlet = &applier->outlet;
+	struct scripts *scripts = applier->options.scripts;
 	struct error error;
 
 	low_water(applier, &state.position, &state.db);
@@ -121,12 +122,16 @@ static bool write_state(struct applier *applier, bool clean)
 	/* The place is that of the last decoded event; version and family are the same in the whole snapshot, the database is kept by the window. */
 	state.place = applier->place;
 	state.place.db = state.db;
-	applier->save_failed = applier->save_failed || !link_state_write(applier->options.state_path, &state, &error);
-	if (!applier->save_failed)
-		applier->saved = state;
-	else
+	applier->save_failed = applier->save_failed || (scripts && !scripts_keep(scripts, &error)) ||
+			       !link_state_write(applier->options.state_path, &state, &error);
+	if (applier->save_failed) {
 		note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
-	return !applier->save_failed;
+		return false;
+	}
+	applier->saved = state;
+	if (scripts)
+		scripts_applied(scripts, state.position);
+	return true;
 }
 
 static void save_state(struct applier *applier, bool clean)
@@ -558,6 +563,8 @@ static void start_generation(struct applier *applier, const struct link_state *s
 {
 	struct spool *spool = applier->options.spool;
 
+	if (!state && applier->options.scripts)
+		scripts_begin(applier->options.scripts);
 	applier->generation = spool_origin(spool).generation;
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
@@ -666,6 +673,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.name = options->name,
 		.spool = options->spool,
 		.lag = &applier->lag,
+		.scripts = options->scripts,
 	};
 	struct recorder_options recorder = {
 		.loop = options->loop,
@@ -674,6 +682,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.abilities = options->abilities,
 		.spool = options->spool,
 		.lag = &applier->lag,
+		.scripts = options->scripts,
 	};
 
 	applier->options = *options;

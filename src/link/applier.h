@@ -39,6 +39,7 @@ struct applier_options {
 	struct expiry_plan expiry;
 	const char *name;             /* of its connections */
 	const char *state_path;
+	struct scripts *scripts;      /* outlives it; NULL: none are remembered */
 	struct spool *spool;
 	struct source source;         /* is told what is applied */
 	struct heartbeat *heartbeat;  /* tells what the source's offset was when; NULL: the source is files */

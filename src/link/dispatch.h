@@ -29,6 +29,7 @@ struct dispatch_options {
 	bool only_link;
 	const char *name;                                           /* of connections */
 	struct lag *lag;                                            /* is told of heartbeats */
+	struct scripts *scripts;                                    /* is told of what brings a script; NULL: none are remembered */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
 	void *owner;
@@ -66,6 +67,9 @@ struct dispatch_counters {
 	uint64_t conflicts;      /* that could not be transformed and were skipped, as on_conflict says */
 	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
 	uint64_t lossy_keys;     /* of these, with something left out */
+	uint64_t empty_keys;     /* of the snapshot, collections without elements */
+	uint64_t unsupported_keys; /* of the snapshot, longer than the target takes; those that it refuses are in the sink's counters */
+	uint64_t unsupported_commands; /* that the target does not know, policy target.unsupported: skip */
 	struct adapt_counters commands; /* of the stream */
 };
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);

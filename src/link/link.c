@@ -21,6 +21,7 @@ struct link {
 	char label[ENDPOINT_TEXT_MAX + 8];
 	struct spool *spool;
 	struct link_state state;
+	struct scripts *scripts;
 	struct source source;
 	struct receiver *receiver;   /* the source, unless that is files */
 	struct heartbeat *heartbeat; /* NULL: the source is files */
@@ -185,6 +186,19 @@ static bool open_spool(struct link *link, struct error *error)
 	return true;
 }
 
+static bool open_scripts(struct link *link, struct error *error)
+{
+	char *path = memory_printf("%s/scripts", link->options.dir);
+	uint64_t cut;
+
+	link->scripts = scripts_open(path, SCRIPTS_BYTES_MAX, &cut, error);
+	if (link->scripts && cut > 0)
+		log_warning("%s: %llu bytes at the end of %s were not whole or damaged (the last run was cut off), and are cut off", link->label,
+			    (unsigned long long)cut, path);
+	free(path);
+	return link->scripts != NULL;
+}
+
 /* Where applying goes on; false when the spool has not got it any more. */
 static bool settle_state(struct link *link, struct error *error)
 {
@@ -274,6 +288,7 @@ static void make_parts(struct link *link)
 		.expiry = options->expiry,
 		.name = link->name,
 		.state_path = link->state_path,
+		.scripts = link->scripts,
 		.spool = link->spool,
 	};
 
@@ -319,7 +334,7 @@ struct link *link_open(const struct link_options *options, struct error *error)
 	link->state_path = memory_printf("%s/state.json", options->dir);
 	snprintf(link->label, sizeof(link->label), "link %s", describe_source(link, source));
 	pthread_mutex_init(&link->lock, NULL);
-	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error)) {
+	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_scripts(link, error)) {
 		link_free(link);
 		return NULL;
 	}
@@ -386,6 +401,7 @@ void link_free(struct link *link)
 	pthread_mutex_destroy(&link->lock);
 	free((char *)link->options.dir);
 	free(link->name);
+	scripts_free(link->scripts);
 	free(link->state_path);
 	free(link);
 }

@@ -563,6 +563,8 @@ static bool take_event(void *self, const struct event *event, uint32_t db_stream
 	recorder->event = *event;
 	recorder->db_stream = db_stream;
 	recorder->place = *place;
+	if (recorder->options.scripts)
+		scripts_see(recorder->options.scripts, event);
 	recorder->failed = !handle(recorder, event, error);
 	return !recorder->failed;
 }
@@ -710,7 +712,13 @@ struct outlet recorder_new(const struct recorder_options *options, const struct 
 	recorder->out.owner = recorder;
 	recorder->scribe = scribe_new(options->file->kind, &recorder->out);
 	recorder->transform = transform_new(options->task, &(struct transform_target){0});
-	recorder->adapt = adapt_new(&(struct adapt_options){&recorder->options.abilities, options->lag, events->note, owner});
+	recorder->adapt = adapt_new(&(struct adapt_options){
+		.target = &recorder->options.abilities,
+		.lag = options->lag,
+		.scripts = options->scripts,
+		.note = events->note,
+		.owner = owner,
+	});
 	recorder->retry = timer_new(options->loop, on_retry, recorder);
 	return (struct outlet){&ops, recorder};
 }

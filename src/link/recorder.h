@@ -32,6 +32,7 @@ struct recorder_options {
 	struct target_abilities abilities; /* of a server that would load the file: those of the source */
 	struct spool *spool;
 	struct lag *lag;
+	struct scripts *scripts; /* NULL: none are remembered */
 };
 
 struct outlet recorder_new(const struct recorder_options *options, const struct outlet_events *events, void *owner);

@@ -202,6 +202,7 @@ struct outlet server_outlet_new(const struct server_outlet_options *options, con
 		.only_link = options->only_link,
 		.name = options->name,
 		.lag = options->lag,
+		.scripts = options->scripts,
 		.note = on_note,
 		.go_on = on_go_on,
 		.owner = outlet,

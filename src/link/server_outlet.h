@@ -15,6 +15,7 @@ struct server_outlet_options {
 	const char *name; /* of its connections */
 	struct spool *spool;
 	struct lag *lag;
+	struct scripts *scripts; /* NULL: none are remembered */
 };
 
 struct outlet server_outlet_new(const struct server_outlet_options *options, const struct outlet_events *events, void *owner);

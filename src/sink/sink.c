@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "wire/command.h"
+#include "wire/rdb.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -347,6 +348,7 @@ static void refresh_topology(void *owner, const struct topology *topology)
 	struct sink *sink = owner;
 
 	take_topology(sink, topology);
+	sink->map_number++;
 	for (uint32_t i = sink->node_count; i-- > 0;) {
 		struct node *node = sink->nodes[i];
 
@@ -456,7 +458,8 @@ void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16
 		.spool = sink->options.spool,
 	};
 	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream,
-				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED);
+				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED |
+					     (event->type == RDB_TYPE_MODULE_2 || event->type == RDB_TYPE_MODULE_PRE_GA ? UNIT_MODULE : 0));
 
 	encode_key(&sink->window, unit, event, &options);
 	submit(sink, unit);
@@ -566,6 +569,16 @@ uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
 			out[count++] = (uint16_t)slot;
 	}
 	return count;
+}
+
+const struct endpoint *sink_master(const struct sink *sink, uint16_t slot)
+{
+	return node_endpoint(sink->owner_of[slot]);
+}
+
+uint64_t sink_map_number(const struct sink *sink)
+{
+	return sink->map_number;
 }
 
 void sink_flush(struct sink *sink)

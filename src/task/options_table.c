@@ -274,6 +274,7 @@ static const char *const existings[] = {"fail", "merge", "flush", NULL};
 static const char *const conflicts[] = {"overwrite", "skip", "stop", NULL};
 static const char *const guards[] = {"auto", "always", "off", NULL};
 static const char *const downgrades[] = {"stop", "lossy", NULL};
+static const char *const unsupporteds[] = {"stop", "skip", NULL};
 static const char *const on_conflicts[] = {"stop", "skip", NULL};
 static const char *const on_conflicts_later[] = {"repair", NULL};
 static const char *const all[] = {"all", NULL};
@@ -354,6 +355,12 @@ static const struct option_row rows[] = {
 	{"target.downgrade", OPTION_ENUM, NULL, "stop", downgrades, .example = "lossy", FIELD(downgrade),
 		.sentence = "What to do with a value or command that an older target, or one of the other family, has nothing for (times to live of hash "
 			"fields, streams, functions): stop, or go on without it, told in the log and counted."},
+	{"target.unsupported", OPTION_ENUM, NULL, "stop", unsupporteds, .example = "skip", FIELD(unsupported),
+		.sentence = "What to do with values and commands of a module that the target has not loaded, and with data that a module keeps beside the "
+			"keys: stop, or leave them out, told in the log and counted."},
+	{"target.keep_idle", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(keep_idle),
+		.sentence = "Carry the idle time (LRU) or access frequency (LFU) of the snapshot's keys to the target, Redis 5.0 or newer; the source "
+			"sends them when its maxmemory-policy is one of LRU or LFU."},
 	{"target.expiry_guard", OPTION_ENUM, NULL, "auto", guards, .example = "always", FIELD(expiry_guard),
 		.sentence = "Whether the target is kept from expiring keys before the source does: `auto` while a link is behind, `always` until "
 			"`keyferry finish`, or `off`. Readers at the target see lives of thousands of years meanwhile; a target in import mode needs none."},
