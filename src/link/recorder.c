@@ -302,6 +302,32 @@ static bool put_same(struct recorder *recorder, struct error *error)
 	return put_pending(recorder, error) != OUTLET_FAILED;
 }
 
+static bool names_commands(const struct option_objects *rules)
+{
+	const struct filter_rule *items = rules->items;
+
+	for (size_t i = 0; i < rules->count; i++)
+		if (items[i].commands.count > 0)
+			return true;
+	return false;
+}
+
+/* FLUSHDB or FLUSHALL of a source that is copied in part. All that is in the file was brought by this link, so it means the same there as at the source, unless
+ * databases have come together or what a rule says of the command sets keys apart. */
+static bool put_clear(struct recorder *recorder, struct error *error)
+{
+	const struct task_options *task = recorder->options.task;
+	const struct event *event = &recorder->event;
+	char place[EVENT_PLACE_MAX];
+
+	if (!task->database_map && !task->lua_script && !names_commands(&task->allow) && !names_commands(&task->block))
+		return put_same(recorder, error);
+	error_set(error, ERROR_CONFLICT, "%.*s (database %u, %s) means only some keys of the file, and no command says which", (int)event->argv[0].len,
+		  (const char *)event->argv[0].data, event->db, event_place(event, place));
+	error_hint(error, "Leave it out with on_conflict: skip; or begin anew with a new snapshot, in an empty work directory");
+	return refused(recorder, error);
+}
+
 static bool put_transformed(struct recorder *recorder, struct error *error)
 {
 	const struct event *event = &recorder->event;
@@ -319,6 +345,7 @@ static bool put_transformed(struct recorder *recorder, struct error *error)
 		leave_out(recorder);
 		return true;
 	case TRANSFORM_REFUSED: return refused(recorder, error);
+	case TRANSFORM_CLEAR: return put_clear(recorder, error);
 	case TRANSFORM_CHANGED: break;
 	}
 	recorder->pending_at = 0;

@@ -200,6 +200,8 @@ struct outlet server_outlet_new(const struct server_outlet_options *options, con
 		.topology = options->topology,
 		.abilities = options->abilities,
 		.only_link = options->only_link,
+		.owns = options->owns,
+		.owns_owner = options->owns_owner,
 		.name = options->name,
 		.lag = options->lag,
 		.scripts = options->scripts,

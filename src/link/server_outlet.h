@@ -12,6 +12,8 @@ struct server_outlet_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	bool only_link;   /* the source has one master: FLUSHALL means the whole target */
+	bool (*owns)(void *owns_owner, uint16_t slot); /* not the only link: does its source master own that slot? */
+	void *owns_owner;
 	const char *name; /* of its connections */
 	struct spool *spool;
 	struct lag *lag;

@@ -306,6 +306,21 @@ def test_transactions_and_databases(bench):
     assert loaded.command("GET", "a") == b"2" and loaded.info("keyspace").keys() == {"db0", "db7"}
 
 
+def test_flushes_of_a_source_that_is_copied_in_part(bench):
+    """All that is in the file is the link's own, so the command clears what it has to."""
+    source = bench.server()
+    fill(source, keys=200, databases=(0, 3))
+    path = bench.folder / "aof"
+    ferry = Ferry(bench, source, f"aof://{path}", {"filter.allow": '[{prefix: "d:"}]'}).start().wait_streaming()
+    source.command("DEL", "")    # not selected
+    with source.client(db=3) as client:
+        client.flushdb()
+        client.set("d:new", "1")
+    ferry.wait_in_step(source)
+    assert ferry.stop() == 0
+    assert_same(source, load_aof(bench, path), as_replica=True)
+
+
 def test_stopped_inside_a_transaction(bench):
     """The file ends with a whole transaction, also where the source's next one has come half."""
     source = bench.server()
