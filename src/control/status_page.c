@@ -65,6 +65,9 @@ static json_t *link_json(const struct link_status *link)
 	json_t *root = json_object();
 
 	json_object_set_new(root, "source", text_json(link->source));
+	json_object_set_new(root, "target_file",
+			    link->target_path ? json_pack("{s:o, s:I}", "path", text_json(link->target_path), "bytes", (json_int_t)applier->file_bytes)
+					      : json_null());
 	json_object_set_new(root, "state", json_string(status_page_phase(link->phase)));
 	json_object_set_new(root, "connected", json_boolean(link->connected));
 	json_object_set_new(root, "caught_up", json_boolean(applier->caught_up));

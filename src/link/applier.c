@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "decode/stream.h"
-#include "link/dispatch.h"
 #include "link/limit.h"
+#include "link/server_outlet.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -20,7 +20,6 @@
 #define RELEASE_STEP (16u << 20)  /* at most; the spool gives back whole segments */
 #define STATE_INTERVAL_MS 1000
 #define PUBLISH_INTERVAL_MS 50
-#define LOST_TAIL_MAX (64u << 20) /* of the spool, in a crash: what was received and not yet on the disk */
 #define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
 
 enum run_state {
@@ -37,11 +36,13 @@ struct applier {
 	const struct applier_events *events;
 	void *owner;
 	enum run_state run_state;
-	struct sink *sink;                 /* NULL while parked */
+	struct outlet outlet;
+	bool finished;                     /* the outlet wants no more */
+	bool begun;                        /* the outlet has, with the present generation */
 	uint64_t generation;
 	struct snapshot_decoder *snapshot; /* NULL once in the stream */
 	struct stream_decoder *stream;
-	struct dispatch *dispatch;
+	struct error begin_error;          /* why it could not; kind ERROR_NONE: it could */
 	struct lag lag;
 	struct expiry expiry;
 	struct snapshot_place place;       /* as of the last decoded event */
@@ -90,8 +91,8 @@ static void fail(struct applier *applier, enum run_state state, const struct err
 
 static void low_water(const struct applier *applier, uint64_t *position, uint32_t *db)
 {
-	if (applier->sink) {
-		sink_applied(applier->sink, position, db);
+	if (applier->begun) {
+		applier->outlet.ops->applied(applier->outlet.self, position, db);
 	} else {
 		*position = applier->position;
 		*db = 0;
@@ -109,31 +110,43 @@ static int64_t offset_at(const struct applier *applier, uint64_t position)
 	return in_snapshot_at(applier, position) ? EVENT_IN_SNAPSHOT : spool_offset_of(applier->options.spool, position);
 }
 
-static void save_state(struct applier *applier, bool clean)
+static bool write_state(struct applier *applier, bool clean)
 {
 	struct link_state state = {.generation = applier->generation, .clean = clean};
+	const struct outlet *outlet = &applier->outlet;
 	struct scripts *scripts = applier->options.scripts;
 	struct error error;
 
-	if (applier->generation == 0 || !applier->sink)
-		return;
 	low_water(applier, &state.position, &state.db);
+	applier->save_failed = (outlet->ops->secure && !outlet->ops->secure(outlet->self, &state, &error));
 	/* The place is that of the last decoded event; version and family are the same in the whole snapshot, the database is kept by the window. */
 	state.place = applier->place;
 	state.place.db = state.db;
-	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean)
-		return;
-	applier->save_failed = (scripts && !scripts_keep(scripts, &error)) || !dispatch_sync(applier->dispatch, &error) ||
+	applier->save_failed = applier->save_failed || (scripts && !scripts_keep(scripts, &error)) ||
+			       (applier->outlet.ops->sync && !applier->outlet.ops->sync(applier->outlet.self, &error)) ||
 			       !link_state_write(applier->options.state_path, &state, &error);
 	if (applier->save_failed) {
 		note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
-		return;
+		return false;
 	}
 	applier->saved = state;
 	if (scripts)
 		scripts_applied(scripts, state.position);
-	if (!in_snapshot_at(applier, state.position))
-		dispatch_snapshot_kept(applier->dispatch);
+	if (applier->outlet.ops->snapshot_kept && !in_snapshot_at(applier, state.position))
+		applier->outlet.ops->snapshot_kept(applier->outlet.self);
+	return true;
+}
+
+static void save_state(struct applier *applier, bool clean)
+{
+	uint64_t position;
+	uint32_t db;
+
+	if (applier->generation == 0 || !applier->begun)
+		return;
+	low_water(applier, &position, &db);
+	if (position != applier->saved.position || applier->generation != applier->saved.generation || clean != applier->saved.clean)
+		write_state(applier, clean);
 }
 
 static void tell_applied(const struct applier *applier, bool now)
@@ -146,14 +159,18 @@ static void tell_applied(const struct applier *applier, bool now)
 		applier->options.source.ops->set_applied(applier->options.source.self, spool_offset_before(applier->options.spool, position), now);
 }
 
+static void release_saved(struct applier *applier);
+
 static void on_state_timer(void *owner)
 {
 	save_state(owner, false);
+	release_saved(owner);
 }
 
 static void publish(struct applier *applier)
 {
 	struct applier_status status = {0};
+	struct outlet_status outlet;
 	uint64_t snapshot_end = spool_snapshot_end(applier->options.spool);
 	uint32_t db;
 
@@ -168,18 +185,17 @@ static void publish(struct applier *applier)
 	status.snapshot_bytes_done = status.position < snapshot_end ? status.position : snapshot_end;
 	status.bytes_done = status.position - applier->applied_at_start;
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
+	applier->outlet.ops->status(applier->outlet.self, &outlet);
+	status.dispatch = outlet.dispatch;
+	status.sink = outlet.sink;
+	status.sink.conflicts += status.dispatch.conflicts;
+	status.file_bytes = outlet.file_bytes;
+	status.finished = applier->finished;
+	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for);
 	status.expiry_form = applier->expiry.times.form;
 	status.expiry_ready = applier->expiry.ready && status.streaming;
 	status.expiry_switches = applier->expiry.switches;
-	status.last_move = dispatch_last_move(applier->dispatch);
-	status.dispatch = dispatch_counters(applier->dispatch);
-	if (applier->sink) {
-		status.sink = sink_counters(applier->sink);
-		status.sink.conflicts += status.dispatch.conflicts;
-		status.sink.script_errors += status.dispatch.crossings.script_errors;
-		status.sink.commands += status.dispatch.crossings.commands;
-		snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", sink_waiting_for(applier->sink));
-	}
+	status.last_move = outlet.last_move;
 	pthread_mutex_lock(&applier->lock);
 	applier->published = status;
 	pthread_mutex_unlock(&applier->lock);
@@ -201,7 +217,7 @@ static void keep_expiries(struct applier *applier)
 	struct expiry_view view = {.caught_up = applier->lag.caught_up, .decoded = applier->position};
 	uint32_t db;
 
-	if (!applier->sink)
+	if (!applier->begun || !applier->outlet.ops->set_times)
 		return;
 	low_water(applier, &view.applied, &db);
 	view.behind_ms = in_snapshot_at(applier, view.applied)
@@ -209,7 +225,7 @@ static void keep_expiries(struct applier *applier)
 				 : lag_behind_ms(&applier->lag, spool_offset_before(applier->options.spool, view.applied));
 	if (!expiry_update(&applier->expiry, &view))
 		return;
-	dispatch_set_times(applier->dispatch, &applier->expiry.times);
+	applier->outlet.ops->set_times(applier->outlet.self, &applier->expiry.times);
 	note(applier, LOG_INFO, "times of expiry are from now on %s", form_text(&applier->expiry));
 }
 
@@ -246,7 +262,7 @@ static enum parse decode(struct applier *applier, struct slice in, struct event 
 /* An event that is not whole while the spool is full: it can never be. */
 static void check_stuck(struct applier *applier)
 {
-	bool transaction = dispatch_in_transaction(applier->dispatch);
+	bool transaction = applier->outlet.ops->in_transaction(applier->outlet.self);
 	char place[EVENT_PLACE_MAX];
 	struct error error;
 	uint64_t position;
@@ -321,10 +337,22 @@ static bool handle(struct applier *applier, struct event *event, struct error *e
 	/* Answered with what is applied now, as a busy replica does. */
 	if (event->ask_getack)
 		tell_applied(applier, true);
-	return dispatch_event(applier->dispatch, event, db, applier->place.valkey, error);
+	return applier->outlet.ops->event(applier->outlet.self, event, db, &applier->place, error);
 }
 
-enum portion { PORTION_MORE, PORTION_DONE, PORTION_FAILED };
+enum portion { PORTION_MORE, PORTION_DONE, PORTION_FINISHED, PORTION_FAILED };
+
+/* MORE: the next event may be decoded. */
+static enum portion ask_ready(struct applier *applier, struct error *error)
+{
+	switch (applier->outlet.ops->ready(applier->outlet.self, error)) {
+	case OUTLET_READY: return PORTION_MORE;
+	case OUTLET_WAITS: return PORTION_DONE;
+	case OUTLET_DONE: return PORTION_FINISHED;
+	case OUTLET_FAILED: break;
+	}
+	return PORTION_FAILED;
+}
 
 /* Decodes a portion. MORE: there is more to do at once. */
 static enum portion run_portion(struct applier *applier, struct error *error)
@@ -345,9 +373,10 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 	while (events < PORTION_EVENTS && applier->position - first < PORTION_BYTES) {
 		uint64_t at = applier->position - first, need = 0, scanned;
 		bool was_snapshot = applier->snapshot != NULL;
+		enum portion ready;
 		struct event event;
 
-		if (!sink_has_room(applier->sink) || !may_go_on(applier))
+		if (!applier->outlet.ops->has_room(applier->outlet.self) || !may_go_on(applier))
 			return PORTION_DONE;
 		if (at == len)
 			return PORTION_MORE;
@@ -368,14 +397,9 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 		events++;
 		if (!handle(applier, &event, error))
 			return PORTION_FAILED;
-		switch (dispatch_ready(applier->dispatch, error)) {
-		case DISPATCH_READY:
-			break;
-		case DISPATCH_WAITS:
-			return PORTION_DONE;
-		case DISPATCH_FAILED:
-			return PORTION_FAILED;
-		}
+		ready = ask_ready(applier, error);
+		if (ready != PORTION_MORE)
+			return ready;
 		if (was_snapshot && !applier->snapshot)
 			return PORTION_MORE;
 	}
@@ -390,7 +414,17 @@ static void let_go(struct applier *applier)
 	}
 }
 
-/* Gives the spool back what is applied; never what the state file does not know of yet, for after a crash it says where to begin. */
+/* Gives the spool back what the state file says is applied: after a crash it says where to begin. */
+static void release_saved(struct applier *applier)
+{
+	if (!applier->begun || applier->saved.generation != applier->generation || applier->saved.position <= applier->released ||
+	    applier->saved.position > spool_end(applier->options.spool))
+		return;
+	spool_release(applier->options.spool, applier->saved.position);
+	applier->released = applier->saved.position;
+}
+
+/* What is applied is saved and given back. */
 static void release(struct applier *applier, bool all)
 {
 	uint64_t segment = applier->options.task->spool_segment_size;
@@ -401,18 +435,20 @@ static void release(struct applier *applier, bool all)
 	low_water(applier, &position, &db);
 	if (position <= applier->released || (position - applier->released < step && !all))
 		return;
+	/* A file is synced each time that the state is saved, which the timer does soon enough as long as the spool has room. */
+	if (applier->outlet.ops->secure && !all && spool_room(applier->options.spool) > 0)
+		return;
 	if (!applier->save_failed) /* else the timer tries */
 		save_state(applier, false);
-	if (applier->saved.generation != applier->generation || applier->saved.position > spool_end(applier->options.spool))
-		return;
-	spool_release(applier->options.spool, applier->saved.position);
-	applier->released = applier->saved.position;
+	release_saved(applier);
 }
 
 /* There is an event, or a transaction, that is not whole yet, and everything before it is answered. */
 static bool awaits_rest(const struct applier *applier)
 {
-	return (applier->need > 0 || dispatch_in_transaction(applier->dispatch)) && sink_idle(applier->sink);
+	const struct outlet *outlet = &applier->outlet;
+
+	return (applier->need > 0 || outlet->ops->in_transaction(outlet->self)) && outlet->ops->idle(outlet->self);
 }
 
 /* If the spool is full now, then for good: unless a release makes room. */
@@ -426,9 +462,19 @@ static void make_room(struct applier *applier)
 
 static void start_generation(struct applier *applier, const struct link_state *state);
 
+/* The file is complete: what the source sends from now on is nobody's. */
+static void finish(struct applier *applier)
+{
+	applier->finished = true;
+	applier->run_state = ENDED;
+	write_state(applier, true);
+	publish(applier);
+	applier->events->finished(applier->owner);
+}
+
 static void run(struct applier *applier)
 {
-	enum portion portion = PORTION_DONE;
+	enum portion portion;
 	struct error error;
 
 	if (applier->run_state != RUNNING || applier->running)
@@ -437,24 +483,23 @@ static void run(struct applier *applier)
 		start_generation(applier, NULL);
 	if (applier->generation == 0)
 		return;
-	applier->running = true;
-	switch (dispatch_ready(applier->dispatch, &error)) {
-	case DISPATCH_READY:
-		portion = run_portion(applier, &error);
-		break;
-	case DISPATCH_WAITS:
-		break;
-	case DISPATCH_FAILED:
-		portion = PORTION_FAILED;
-		break;
+	if (!applier->begun) {
+		fail(applier, STUCK, &applier->begin_error);
+		return;
 	}
-	sink_flush(applier->sink);
+	applier->running = true;
+	portion = ask_ready(applier, &error);
+	if (portion == PORTION_MORE)
+		portion = run_portion(applier, &error);
+	applier->outlet.ops->flush(applier->outlet.self);
 	/* Where nothing went to the target (PING, GETACK, what is left out), no reply tells of it: a source that shuts down waits for this. */
 	tell_applied(applier, false);
 	let_go(applier);
 	applier->running = false;
 	if (portion == PORTION_FAILED) {
 		fail(applier, STUCK, &error);
+	} else if (portion == PORTION_FINISHED) {
+		finish(applier);
 	} else if (portion == PORTION_MORE) {
 		idle_start(applier->again);
 	} else if (awaits_rest(applier)) {
@@ -479,7 +524,7 @@ static void on_go_on(void *owner)
 	idle_start(((struct applier *)owner)->again);
 }
 
-/* ---- the sink's callbacks ---- */
+/* ---- the outlet's callbacks ---- */
 
 static void on_room(void *owner)
 {
@@ -492,61 +537,41 @@ static void on_applied(void *owner)
 	uint64_t position;
 	uint32_t db;
 
-	sink_applied(applier->sink, &position, &db);
+	low_water(applier, &position, &db);
 	lag_applied(&applier->lag, position, in_snapshot_at(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
 	tell_applied(applier, false);
 	release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
 		check_quiet(applier);
-	else if (dispatch_at_barrier(applier->dispatch) || awaits_rest(applier))
+	else if (applier->outlet.ops->at_barrier(applier->outlet.self) || awaits_rest(applier))
 		idle_start(applier->again);
 }
 
-static void on_sink_failed(void *owner, const struct error *error)
+static void on_outlet_failed(void *owner, const struct error *error)
 {
 	fail(owner, ENDED, error);
 }
 
-static void on_sink_note(void *owner, int log_level, const char *text)
+static void on_outlet_note(void *owner, int log_level, const char *text)
 {
 	struct applier *applier = owner;
 
 	applier->events->note(applier->owner, log_level, text);
 }
 
-static const struct sink_events sink_callbacks = {on_room, on_applied, on_sink_failed, on_sink_note};
+static bool on_save(void *owner)
+{
+	return write_state(owner, false);
+}
+
+static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_save};
 
 /* ---- generations ---- */
-
-/* Up to where the run before may have sent: as far as it had received. A crash takes the spool's newest bytes with it, hence the margin. */
-static uint64_t sent_before(const struct applier *applier, const struct link_state *state)
-{
-	uint64_t end = spool_end(applier->options.spool);
-
-	return (end > state->position ? end : state->position) + LOST_TAIL_MAX;
-}
 
 /* Begins with the spool's present generation; at `state` when it belongs to it. */
 static void start_generation(struct applier *applier, const struct link_state *state)
 {
 	struct spool *spool = applier->options.spool;
-	const struct task_options *task = applier->options.task;
-	struct sink_options options = {
-		.loop = applier->options.loop,
-		.target = applier->options.target,
-		.topology = applier->options.topology,
-		.name = applier->options.name,
-		.spool = spool,
-		.abilities = applier->options.abilities,
-		/* A later snapshot meets what this link has brought itself. */
-		.conflict = spool_origin(spool).generation > 1 ? CONFLICT_OVERWRITE : task->conflict,
-		.on_conflict = task->on_conflict,
-		.in_flight_commands = task->in_flight_commands,
-		.in_flight_bytes = task->in_flight_bytes,
-		.connect_timeout_ms = task->connect_timeout_ms,
-		.silence_timeout_ms = task->repl_timeout_ms,
-		.sent_before = state && !state->clean ? sent_before(applier, state) : 0,
-	};
 
 	if (!state && applier->options.scripts)
 		scripts_begin(applier->options.scripts);
@@ -554,11 +579,11 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
 	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
-	lag_init(&applier->lag, applier->options.heartbeat, task->heartbeat_interval_ms);
+	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms);
 	snapshot_decoder_free(applier->snapshot);
 	applier->snapshot = NULL;
 	stream_decoder_free(applier->stream);
-	applier->stream = stream_decoder_new(dispatch_commands(applier->dispatch));
+	applier->stream = stream_decoder_new(applier->outlet.ops->commands(applier->outlet.self));
 	applier->place = (struct snapshot_place){0};
 	if (in_snapshot_at(applier, applier->position)) {
 		applier->snapshot = snapshot_decoder_new();
@@ -572,17 +597,10 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	/* The spool keeps whole segments: what lies before the position in the first one is done with. After a power cut it may end before. */
 	if (applier->position > spool_begin_position(spool) && applier->position <= spool_end(spool))
 		spool_release(spool, applier->position);
-	sink_free(applier->sink);
-	options.position = applier->position;
-	options.db = state ? state->db : 0;
-	applier->sink = sink_new(&options, &sink_callbacks, applier);
-	dispatch_begin(applier->dispatch, applier->sink,
-		       &(struct dispatch_start){.own_data = state || applier->generation > 1,
-						.generation = applier->generation,
-						.position = applier->position,
-						.in_snapshot = in_snapshot_at(applier, applier->position)});
+	applier->begun = applier->outlet.ops->begin(applier->outlet.self, state, &applier->begin_error);
 	expiry_begin(&applier->expiry, &applier->options.expiry);
-	dispatch_set_times(applier->dispatch, &applier->expiry.times);
+	if (applier->outlet.ops->set_times)
+		applier->outlet.ops->set_times(applier->outlet.self, &applier->expiry.times);
 	/* From now on more may have been sent than the state file says. */
 	if (state && state->clean)
 		save_state(applier, false);
@@ -590,6 +608,11 @@ static void start_generation(struct applier *applier, const struct link_state *s
 }
 
 /* ---- parking and draining ---- */
+
+static bool half_done(const struct applier *applier)
+{
+	return applier->outlet.ops->half_done && applier->outlet.ops->half_done(applier->outlet.self);
+}
 
 static void on_quiet(struct applier *applier)
 {
@@ -601,8 +624,7 @@ static void on_quiet(struct applier *applier)
 		applier->events->parked(applier->owner);
 		return;
 	}
-	if (applier->sink)
-		save_state(applier, sink_idle(applier->sink) && !dispatch_half_done(applier->dispatch));
+	save_state(applier, applier->begun && applier->outlet.ops->idle(applier->outlet.self) && !half_done(applier));
 	publish(applier);
 	applier->run_state = ENDED;
 	applier->events->drained(applier->owner);
@@ -613,17 +635,17 @@ static bool finish_event(struct applier *applier)
 {
 	struct error error;
 
-	if (!dispatch_half_done(applier->dispatch))
+	if (!half_done(applier))
 		return true;
-	if (dispatch_ready(applier->dispatch, &error) == DISPATCH_FAILED)
+	if (applier->outlet.ops->ready(applier->outlet.self, &error) == OUTLET_FAILED)
 		fail(applier, ENDED, &error);
-	sink_flush(applier->sink);
-	return !dispatch_half_done(applier->dispatch);
+	applier->outlet.ops->flush(applier->outlet.self);
+	return !half_done(applier);
 }
 
 static void check_quiet(struct applier *applier)
 {
-	if (!applier->sink || ((applier->run_state != DRAINING || finish_event(applier)) && sink_idle(applier->sink)))
+	if (!applier->begun || ((applier->run_state != DRAINING || finish_event(applier)) && applier->outlet.ops->idle(applier->outlet.self)))
 		on_quiet(applier);
 }
 
@@ -670,7 +692,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 			    void *owner)
 {
 	struct applier *applier = memory_alloc_zero(1, sizeof(*applier));
-	struct dispatch_options dispatch = {
+	struct server_outlet_options server = {
 		.loop = options->loop,
 		.task = options->task,
 		.target = options->target,
@@ -681,11 +703,18 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.owns = options->owns,
 		.owns_owner = options->owns_owner,
 		.name = options->name,
+		.spool = options->spool,
 		.lag = &applier->lag,
 		.scripts = options->scripts,
-		.note = on_sink_note,
-		.go_on = on_go_on,
-		.owner = applier,
+	};
+	struct recorder_options recorder = {
+		.loop = options->loop,
+		.task = options->task,
+		.file = options->file,
+		.abilities = options->abilities,
+		.spool = options->spool,
+		.lag = &applier->lag,
+		.scripts = options->scripts,
 	};
 
 	applier->options = *options;
@@ -703,7 +732,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	timer_repeat(applier->state_timer, STATE_INTERVAL_MS, STATE_INTERVAL_MS);
 	timer_repeat(applier->publish_timer, PUBLISH_INTERVAL_MS, PUBLISH_INTERVAL_MS);
 	applier->published.applied_offset = applier->published.lag_ms = -1;
-	applier->dispatch = dispatch_new(&dispatch);
+	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier) : server_outlet_new(&server, &outlet_callbacks, applier);
 	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms);
 	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation)
 		start_generation(applier, state);
@@ -714,10 +743,9 @@ void applier_free(struct applier *applier)
 {
 	if (!applier)
 		return;
-	sink_free(applier->sink);
 	snapshot_decoder_free(applier->snapshot);
 	stream_decoder_free(applier->stream);
-	dispatch_free(applier->dispatch);
+	applier->outlet.ops->free(applier->outlet.self);
 	idle_free(applier->again);
 	timer_free(applier->limit_timer);
 	timer_free(applier->state_timer);

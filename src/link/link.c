@@ -88,9 +88,19 @@ static void on_drained(void *owner)
 	loop_stop(((struct link *)owner)->applier_loop);
 }
 
+/* applier thread; a file is complete */
+static void on_finished(void *owner)
+{
+	struct link *link = owner;
+
+	atomic_store(&link->stop_receiver, true);
+	wake_send(link->receiver_wake);
+	link->options.changed(link->options.owner);
+}
+
 static const struct receiver_events receiver_callbacks = {on_note, on_resync, on_failed};
 static const struct feeder_events feeder_callbacks = {on_note, on_failed};
-static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained};
+static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained, on_finished};
 
 /* ---- wake-ups ---- */
 
@@ -133,6 +143,9 @@ static void *receiver_main(void *argument)
 	struct link *link = argument;
 
 	log_set_label("source"); /* its notes name the node, which may be a replica */
+	/* Of a file that an earlier run has completed there is nothing to ask. */
+	if (link->state.file.phase == FILE_DONE)
+		return NULL;
 	link->source.ops->start(link->source.self);
 	loop_run(link->receiver_loop);
 	return NULL;
@@ -196,6 +209,11 @@ static bool settle_state(struct link *link, struct error *error)
 
 	if (!link_state_read(link->state_path, state, error))
 		return false;
+	if (state->position > 0 && (state->file.phase != FILE_NONE) != (link->options.file != NULL)) {
+		error_set(error, ERROR_USAGE, "%s is of a task whose target was %s", link->options.dir, link->options.file ? "servers" : "a file");
+		error_hint(error, "Leave target.mode as it was, or begin anew with an empty work directory");
+		return false;
+	}
 	if (origin.generation == 0 && state->generation == 0)
 		return true;
 	if (origin.generation != state->generation)
@@ -247,7 +265,8 @@ static void make_receiver(struct link *link)
 			.timeout_ms = options->task->connect_timeout_ms,
 			.blame = ERROR_SOURCE,
 		},
-		.write = options->task->heartbeat,
+		/* A snapshot alone has no lag to be measured. */
+		.write = options->task->heartbeat && (!options->file || options->file->follows),
 		.cluster = options->cluster,
 		.slot = options->slot,
 		.interval_ms = options->task->heartbeat_interval_ms,
@@ -285,6 +304,7 @@ static void make_parts(struct link *link)
 		.topology = options->target_topology,
 		.abilities = options->abilities,
 		.names_path = link->names_path,
+		.file = options->file,
 		.only_link = options->only_link,
 		.owns = owns_slot,
 		.owns_owner = link,
@@ -420,7 +440,7 @@ static void settle_file_status(const struct link *link, struct link_status *stat
 	status->files = true;
 	status->snapshot_bytes_total = total;
 	status->applier.snapshot_bytes_done = status->applier.position;
-	status->applier.caught_up = status->receiver.complete && status->applier.position == total;
+	status->applier.caught_up = status->applier.finished || (status->receiver.complete && status->applier.position == total);
 	if (status->phase == LINK_FAILED)
 		return;
 	if (status->applier.caught_up)
@@ -439,6 +459,7 @@ void link_status(struct link *link, struct link_status *ret)
 	status.error = link->error;
 	describe_source(link, status.source);
 	pthread_mutex_unlock(&link->lock);
+	status.target_path = link->options.file ? link->options.file->path : NULL;
 	status.receiver = link->source.ops->status(link->source.self);
 	status.applier = applier_status(link->applier);
 	status.origin = spool_origin(link->spool);
@@ -461,6 +482,8 @@ void link_status(struct link *link, struct link_status *ret)
 	status.spool_disk_bytes = spool_disk_bytes(link->spool);
 	if (status.error.kind != ERROR_NONE)
 		status.phase = LINK_FAILED;
+	else if (status.applier.finished)
+		status.phase = LINK_FINISHED;
 	else if (atomic_load(&link->stopped))
 		status.phase = LINK_STOPPED;
 	else if (status.origin.generation == 0)

@@ -9,12 +9,32 @@
 #include "base/error.h"
 #include "decode/snapshot.h"
 
+/* Where the target is a file: how far that is (link/recorder.h). */
+enum file_phase {
+	FILE_NONE,     /* the target is no file; or nothing of this generation is written */
+	FILE_SNAPSHOT, /* the snapshot goes into the file beside */
+	FILE_WHOLE,    /* all of it is there, on the disk: it may take its place, or has done so */
+	FILE_STREAM,   /* it has; commands are written behind it */
+	FILE_DONE,
+};
+
+struct file_state {
+	enum file_phase phase;
+	unsigned format;   /* enum scribe_kind */
+	uint64_t length;   /* of the file that is written: what lies before the position, and no more */
+	uint64_t checksum; /* CRC-64 of these bytes, in the snapshot */
+	int64_t db;        /* selected at the end of the file; -1: none */
+	uint32_t number;   /* in parts: of the present ones */
+	bool has_base;     /* in parts: there is a snapshot */
+};
+
 struct link_state {
 	uint64_t generation; /* of the spool's history; 0: nothing yet */
 	uint64_t position;   /* spool position below which everything is applied */
 	uint32_t db;         /* selected in the stream there */
 	struct snapshot_place place; /* where the position lies in the snapshot */
 	bool clean;          /* written at a clean stop: nothing above the position was ever sent */
+	struct file_state file;
 };
 
 /* A missing file is an empty state. */

@@ -267,9 +267,9 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 
 static const char *const booleans[] = {"true", "false", NULL};
 static const char *const source_modes[] = {"auto", "standalone", "cluster", "sentinel", "rdb", "aof", NULL};
-static const char *const target_modes[] = {"auto", "standalone", "cluster", "sentinel", NULL};
+static const char *const target_modes[] = {"auto", "standalone", "cluster", "sentinel", "rdb", "aof", "jsonl", NULL};
 static const char *const source_modes_later[] = {"scan", NULL};
-static const char *const target_modes_later[] = {"rdb", "aof", "jsonl", NULL};
+static const char *const aof_formats[] = {"multi-part", "single", NULL};
 static const char *const reads[] = {"master", "prefer-replica", NULL};
 static const char *const existings[] = {"fail", "merge", "flush", NULL};
 static const char *const resyncs[] = {"auto", "exact", "add", NULL};
@@ -338,9 +338,20 @@ static const struct option_row rows[] = {
 	{"source.read_from", OPTION_ENUM, NULL, "master", reads, .example = "prefer-replica", FIELD(read_from),
 		.sentence = "Which server of each shard is read; a replica spares the master the load of the snapshot."},
 
-	SIDE_ROWS(target, target_modes, target_modes_later, ""),
+	SIDE_ROWS(target, target_modes, NULL,
+		" `rdb`, `aof` and `jsonl` are files instead of servers: `target.path` names them."),
+	{"target.path", OPTION_STRING, "file or folder", NULL, .example = "\"/backup/orders-{shard}.rdb\"", FIELD(target.path),
+		.sentence = "In mode `rdb` or `jsonl` the file that is written, in mode `aof` the folder of a multi-part append-only file. `{shard}` stands for "
+			"the number of the source shard, and is needed where there are several."},
+	{"target.follow", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(follow),
+		.sentence = "In mode `aof` or `jsonl`: write the stream behind the snapshot until the task is stopped; `false` ends it with the snapshot, as "
+			"mode `rdb` always does."},
+	{"target.aof_format", OPTION_ENUM, NULL, "multi-part", aof_formats, .example = "single", FIELD(aof_format), .lasting = true,
+		.sentence = "In mode `aof`: a folder with manifest, base and increment, as servers have it since 7.0, or a single file with RDB preamble, "
+			"which those since 4.0 read."},
 	{"target.existing", OPTION_ENUM, NULL, "fail", existings, .example = "merge", FIELD(existing),
-		.sentence = "What to do when the target holds keys at the start: refuse, keep them and add, or delete them all first."},
+		.sentence = "What to do when the target holds keys at the start: refuse, keep them and add, or delete them all first. Of a file: refuse, or "
+			"replace it when the new one is whole."},
 	{"target.conflict", OPTION_ENUM, NULL, "overwrite", conflicts, .example = "skip", FIELD(conflict),
 		.sentence = "What to do with a key of the snapshot that the target holds already."},
 	{"target.resync", OPTION_ENUM, NULL, "auto", resyncs, .example = "exact", FIELD(resync),

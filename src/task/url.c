@@ -6,7 +6,8 @@
  *     rediss, valkeys          TLS
  *     redis-sentinel           Sentinels; the path is the master's name (rediss-sentinel: TLS to Sentinels and servers)
  *     unix                     unix://[user:password@]/path/of.sock
- *     rdb, aof                 files, of a source: rdb:///path/dump.rdb, aof:///path/appendonlydir
+ *     rdb, aof                 files: rdb:///path/dump.rdb, aof:///path/appendonlydir
+ *     jsonl                    a file, of a target
  *
  * User, password, path and option values are percent-encoded. A lone part before '@' is the password, as for redis-cli.
  * Nothing of a URL is shown in an error but its hosts and options: the rest may be a password. */
@@ -26,6 +27,7 @@ static const struct scheme schemes[] = {
 	{.name = "redis"}, {.name = "rediss", .tls = true}, {.name = "valkey"}, {.name = "valkeys", .tls = true},
 	{.name = "redis-sentinel", .sentinel = true}, {.name = "rediss-sentinel", .tls = true, .sentinel = true},
 	{.name = "unix", .unix_socket = true}, {.name = "rdb", .files = MODE_RDB}, {.name = "aof", .files = MODE_AOF},
+	{.name = "jsonl", .files = MODE_JSONL},
 };
 
 #define HOSTS_MAX 64
@@ -154,7 +156,7 @@ static bool parse_scheme(struct url *url, struct slice *rest, struct error *erro
 		}
 	}
 	error_set(error, ERROR_USAGE, "the scheme before '://' is none of redis, rediss, valkey, valkeys, redis-sentinel, "
-		"rediss-sentinel, unix, rdb, aof");
+		"rediss-sentinel, unix, rdb, aof, jsonl");
 	error_hint(error, "for example redis://host:6379, or rediss://host:6379 for TLS");
 	return false;
 }
@@ -294,7 +296,8 @@ static bool parse_files(struct url *url, struct slice rest, struct error *error)
 {
 	if (rest.len < 2 || rest.data[0] != '/') {
 		error_set(error, ERROR_USAGE, "the path of a file is absolute");
-		error_hint(error, "for example %s", url->scheme->files == MODE_RDB ? "rdb:///backup/dump.rdb" : "aof:///var/lib/redis/appendonlydir");
+		error_hint(error, "for example %s", url->scheme->files == MODE_RDB ? "rdb:///backup/dump.rdb" :
+			url->scheme->files == MODE_AOF ? "aof:///var/lib/redis/appendonlydir" : "jsonl:///backup/orders.jsonl");
 		return false;
 	}
 	if (memchr(rest.data, '?', rest.len) || memchr(rest.data, '#', rest.len)) {
@@ -361,10 +364,10 @@ static bool check(const struct url *url, bool is_source, uint64_t *ret_database,
 	uint64_t database = 0;
 
 	if (url->scheme->files) {
-		if (is_source)
+		if (!is_source || url->scheme->files != MODE_JSONL)
 			return true;
-		error_set(error, ERROR_USAGE, "this version does not write files yet: rdb and aof are for a source");
-		error_hint(error, "name a server, for example redis://host:6379");
+		error_set(error, ERROR_USAGE, "lines of JSON are written, not read: jsonl is for a target");
+		error_hint(error, "name a server, for example redis://host:6379, or files: rdb:///path, aof:///path");
 		return false;
 	}
 	if (url->wants_tls && !url->scheme->tls) {

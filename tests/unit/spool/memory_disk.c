@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,7 +26,8 @@ struct file {
 	int memory;
 	bool used;
 	unsigned handles;
-	uint64_t made, unlinked; /* numbers of the directory's changes */
+	uint64_t made, unlinked, renamed; /* numbers of the directory's changes */
+	char old_name[128];               /* before it was renamed last */
 	struct content synced, saved;
 	bool saved_named;
 	bool changed; /* since it was saved */
@@ -211,9 +213,20 @@ static int memory_sync_dir(const char *dir)
 
 static int memory_rename(const char *from, const char *to)
 {
-	(void)from;
-	(void)to;
-	return -ENOSYS;
+	struct file *file = named(from), *replaced = named(to);
+	const char *slash = strrchr(to, '/');
+	int result = fault();
+
+	if (result < 0)
+		return result;
+	if (!file)
+		return -ENOENT;
+	file->renamed = ++changes;
+	if (replaced)
+		replaced->unlinked = changes;
+	memcpy(file->old_name, file->name, sizeof(file->name));
+	snprintf(file->name, sizeof(file->name), "%s", slash ? slash + 1 : to);
+	return 0;
 }
 
 static int memory_unlink(const char *path)
@@ -354,6 +367,8 @@ void memory_disk_power_cut(uint64_t seed)
 			continue;
 		}
 		file->unlinked = NEVER;
+		if (file->renamed > kept)
+			memcpy(file->name, file->old_name, sizeof(file->name));
 		cut_content(file, &seed);
 	}
 	changes_synced = changes;

@@ -250,10 +250,9 @@ static void mistakes_are_explained(void **state)
 		{"source:\n  mode: scan\n",
 			"t.yaml:2: option 'source.mode': this version does not support \"scan\" yet; it takes: auto, standalone, "
 			"cluster, sentinel, rdb, aof", NULL},
-		{"target:\n  mode: rdb\n",
-			"t.yaml:2: option 'target.mode': this version does not support \"rdb\" yet; it takes: auto, standalone, "
-			"cluster, sentinel", NULL},
-		{"target:\n  path: /x\n", "t.yaml:2: unknown option 'target.path': did you mean 'source.path'?", NULL},
+		{"target:\n  mode: scan\n", "t.yaml:2: option 'target.mode': \"scan\" is not one of its values: auto, standalone, cluster, sentinel, rdb, aof, "
+			"jsonl", NULL},
+		{"target:\n  paht: /x\n", "t.yaml:2: unknown option 'target.paht': did you mean 'target.path'?", NULL},
 		{"filter: {allow: [x]}\n", "t.yaml:1: option 'filter.allow[0]': a mapping is expected, not a plain value",
 			"for example filter.allow: [{prefix: \"user:\"}, {type: hash}]"},
 		{"filter: {block: x}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not \"x\"", NULL},

@@ -11,13 +11,13 @@
  *     stream     {"entries":[[id, [field, value, ...]], ...], "last_id", from Redis 7.0 on "max_deleted_id" and "entries_added",
  *                "groups":[{"name", "last_id", from 7.0 on "entries_read" (null: unknown), "consumers":[name, ...],
  *                "pel":[[id, consumer, delivery_count], ...] by id}, ...]}
- *     of modules cmd/json_module.h
+ *     of modules json/module.h
  * So equal data make equal lines, however the server had them packed.
  *
  * Memory: one item, one packed node, and what a sorter may take; larger collections are sorted on disk (base/sorter.h).
  * Thread: one. */
-#ifndef KEYFERRY_CMD_JSON_VALUE_H
-#define KEYFERRY_CMD_JSON_VALUE_H
+#ifndef KEYFERRY_JSON_VALUE_H
+#define KEYFERRY_JSON_VALUE_H
 
 #include "base/error.h"
 #include "base/sorter.h"

@@ -1,4 +1,4 @@
-#include "cmd/json_bytes.h"
+#include "json/bytes.h"
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>

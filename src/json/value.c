@@ -1,9 +1,8 @@
-#include "cmd/json_value.h"
+#include "json/value.h"
 
-#include "cmd/json_bytes.h"
-#include "cmd/json_module.h"
-#include "cmd/json_stream.h"
-#include "cmd/rdb_file.h"
+#include "json/bytes.h"
+#include "json/module.h"
+#include "json/stream.h"
 #include "wire/rdb.h"
 
 #include <inttypes.h>
@@ -183,11 +182,11 @@ static void print_string(struct json_value *json)
 
 static void print_head(const struct json_value *json)
 {
-	char type[RDB_KEY_TYPE_ROOM];
+	char type[EVENT_KEY_TYPE_MAX];
 
 	fprintf(json->out, "{\"db\":%" PRIu32 ",\"key\":", json->key->db);
 	json_bytes_print(json->out, json->key->key);
-	fprintf(json->out, ",\"type\":\"%s\",\"ttl_at_ms\":", rdb_key_type(json->key, json->valkey, type));
+	fprintf(json->out, ",\"type\":\"%s\",\"ttl_at_ms\":", event_key_type(json->key, json->valkey, type));
 	if (json->key->expire_at_ms == EXPIRE_NEVER)
 		fputs("null,\"value\":", json->out);
 	else

@@ -8,10 +8,10 @@
  *
  * Sources: modules/vector-sets/vset.c and hnsw.c of Redis 8.0, src/modules/hellotype.c and tests/modules/testrdb.c of Redis 4.0 to 7.4.
  * Thread: one. */
-#ifndef KEYFERRY_CMD_JSON_MODULE_H
-#define KEYFERRY_CMD_JSON_MODULE_H
+#ifndef KEYFERRY_JSON_MODULE_H
+#define KEYFERRY_JSON_MODULE_H
 
-#include "cmd/json_value.h"
+#include "json/value.h"
 
 /* Reads the value that json's reader stands before into json's sorter as far as it has to be sorted, and checks all of it. False: as
  * json_value_print(). */

@@ -1,9 +1,8 @@
-#include "cmd/json_module.h"
+#include "json/module.h"
 
 #include "base/memory.h"
-#include "cmd/json_bytes.h"
-#include "cmd/json_number.h"
-#include "cmd/rdb_file.h"
+#include "json/bytes.h"
+#include "json/number.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -259,10 +258,10 @@ static const struct known_module {
 
 static const struct known_module *find_module(struct json_value *json)
 {
-	char name[RDB_KEY_TYPE_ROOM];
+	char name[EVENT_KEY_TYPE_MAX];
 	const struct known_module *module = known_modules;
 
-	rdb_key_type(json->key, json->valkey, name);
+	event_key_type(json->key, json->valkey, name);
 	while (module->name && strcmp(module->name, name) != 0)
 		module++;
 	return module;

@@ -1,7 +1,7 @@
-#include "cmd/json_stream.h"
+#include "json/stream.h"
 
 #include "base/memory.h"
-#include "cmd/json_bytes.h"
+#include "json/bytes.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

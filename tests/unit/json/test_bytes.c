@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "cmd/json_bytes.h"
+#include "json/bytes.h"
 #include "../decode/fixture.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "cmd/json_number.h"
+#include "json/number.h"
 
 #include <math.h>
 #include <stdlib.h>

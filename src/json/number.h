@@ -2,8 +2,8 @@
  * not always the shortest); a whole one with ".0", as JSON writers commonly do.
  * What is not finite, and so no JSON number, is a string: "inf", "-inf", "nan".
  * Thread: any. */
-#ifndef KEYFERRY_CMD_JSON_NUMBER_H
-#define KEYFERRY_CMD_JSON_NUMBER_H
+#ifndef KEYFERRY_JSON_NUMBER_H
+#define KEYFERRY_JSON_NUMBER_H
 
 #include <stdio.h>
 
