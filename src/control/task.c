@@ -161,6 +161,7 @@ static bool open_links(struct task *task, struct error *error)
 			.cluster = source->cluster,
 			.slot = first_slot(source, i),
 			.only_link = source->shard_count == 1,
+			.source_info = *deployment_server(task->source, i),
 			.source_keys = deployment_server(task->source, i)->keys,
 			.dir = paths[i],
 			.changed = task->events->changed,

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "source/feeder.h"
 #include "source/receiver.h"
+#include "source/scanner.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +22,7 @@ struct link {
 	char label[ENDPOINT_TEXT_MAX + 8];
 	struct spool *spool;
 	struct link_state state;
+	struct names *names; /* of a scanner, until it is made; else NULL */
 	struct source source;
 	struct heartbeat *heartbeat; /* NULL: the source is files */
 	struct applier *applier;
@@ -86,6 +88,7 @@ static void on_drained(void *owner)
 
 static const struct receiver_events receiver_callbacks = {on_note, on_resync, on_failed};
 static const struct feeder_events feeder_callbacks = {on_note, on_failed};
+static const struct scanner_events scanner_callbacks = {on_note, on_resync, on_failed};
 static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained};
 
 /* ---- wake-ups ---- */
@@ -196,6 +199,76 @@ static bool check_input(const struct link *link, struct error *error)
 	return false;
 }
 
+/* Of a heartbeat there is what it is measured by: samples of its own, or the scanner's. */
+static void make_heartbeat(struct link *link, bool fed)
+{
+	const struct link_options *options = &link->options;
+	const struct deployment_options *source = deployment_options(options->source);
+	struct heartbeat_options heartbeat = {
+		.client = {
+			.endpoint = options->master,
+			.credentials = &source->credentials,
+			.tls = deployment_tls(options->source),
+			.tls_name = source->tls.server_name,
+			.name = link->name,
+			.timeout_ms = options->task->connect_timeout_ms,
+			.blame = ERROR_SOURCE,
+		},
+		/* What nobody tells of would only be found by the next pass. */
+		.write = options->task->heartbeat &&
+			 (!fed || (options->task->scan_follow && options->task->scan_notifications != SCAN_NOTIFICATIONS_OFF)),
+		.fed = fed,
+		.cluster = options->cluster,
+		.slot = options->slot,
+		.interval_ms = options->task->heartbeat_interval_ms,
+	};
+
+	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
+}
+
+static bool open_names(struct link *link, struct error *error)
+{
+	char *dir;
+
+	if (!link->options.source || deployment_options(link->options.source)->mode != MODE_SCAN)
+		return true;
+	dir = memory_printf("%s/names", link->options.dir);
+	link->names = names_open(dir, error);
+	free(dir);
+	return link->names != NULL;
+}
+
+static void make_scanner(struct link *link)
+{
+	const struct link_options *options = &link->options;
+	const struct deployment_options *source = deployment_options(options->source);
+	const struct server_info *info = &options->source_info;
+	struct scanner_options scanner = {
+		.client = {
+			.endpoint = options->receive_from,
+			.credentials = &source->credentials,
+			.tls = deployment_tls(options->source),
+			.tls_name = source->tls.server_name,
+			.name = link->name,
+			.timeout_ms = options->task->connect_timeout_ms,
+			.blame = ERROR_SOURCE,
+		},
+		.task = options->task,
+		.pexpiretime = info->family == FAMILY_VALKEY || info->version >= VERSION(7, 0, 0),
+		.streams = info->family == FAMILY_VALKEY || info->version >= VERSION(5, 0, 0),
+		.readonly = options->cluster && !endpoint_equal(&options->receive_from, &options->master),
+		.dir = options->dir,
+		.names = link->names,
+		.spool = link->spool,
+	};
+	struct scanner *made = scanner_new(link->receiver_loop, &scanner, &scanner_callbacks, link);
+
+	link->names = NULL; /* the scanner's from here on */
+	link->source = scanner_as_source(made);
+	make_heartbeat(link, true);
+	scanner_set_heartbeat(made, link->heartbeat);
+}
+
 static void make_receiver(struct link *link)
 {
 	const struct link_options *options = &link->options;
@@ -211,24 +284,9 @@ static void make_receiver(struct link *link)
 		.spool = link->spool,
 		.snapshot = options->task->snapshot,
 	};
-	struct heartbeat_options heartbeat = {
-		.client = {
-			.endpoint = options->master,
-			.credentials = &source->credentials,
-			.tls = receiver.tls,
-			.tls_name = receiver.tls_name,
-			.name = link->name,
-			.timeout_ms = options->task->connect_timeout_ms,
-			.blame = ERROR_SOURCE,
-		},
-		.write = options->task->heartbeat,
-		.cluster = options->cluster,
-		.slot = options->slot,
-		.interval_ms = options->task->heartbeat_interval_ms,
-	};
 
 	link->source = receiver_as_source(receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link));
-	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
+	make_heartbeat(link, false);
 }
 
 static void make_parts(struct link *link)
@@ -253,6 +311,8 @@ static void make_parts(struct link *link)
 	spool_on_data(link->spool, on_data, link);
 	if (options->input)
 		link->source = feeder_as_source(feeder_new(link->receiver_loop, options->input, link->spool, &feeder_callbacks, link));
+	else if (link->names)
+		make_scanner(link);
 	else
 		make_receiver(link);
 	applier.loop = link->applier_loop;
@@ -287,7 +347,7 @@ struct link *link_open(const struct link_options *options, struct error *error)
 	link->state_path = memory_printf("%s/state.json", options->dir);
 	snprintf(link->label, sizeof(link->label), "link %s", describe_source(link, source));
 	pthread_mutex_init(&link->lock, NULL);
-	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error)) {
+	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_names(link, error)) {
 		link_free(link);
 		return NULL;
 	}
@@ -350,6 +410,7 @@ void link_free(struct link *link)
 		loop_free(link->receiver_loop);
 		loop_free(link->applier_loop);
 	}
+	names_close(link->names);
 	spool_close(link->spool);
 	pthread_mutex_destroy(&link->lock);
 	free((char *)link->options.dir);
@@ -410,5 +471,10 @@ void link_status(struct link *link, struct link_status *ret)
 		status.phase = status.applier.streaming ? LINK_STREAMING : LINK_SNAPSHOT;
 	if (link->options.input)
 		settle_file_status(link, &status);
+	else if (status.receiver.complete && status.phase != LINK_FAILED && status.applier.position == end) {
+		/* One pass was all that was asked for. */
+		status.applier.caught_up = true;
+		status.phase = LINK_FINISHED;
+	}
 	*ret = status;
 }

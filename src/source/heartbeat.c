@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "source/backoff.h"
-#include "source/samples.h"
 #include "wire/slot.h"
 
 #include <inttypes.h>
@@ -125,7 +124,7 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 
 static void heartbeat_sample(struct heartbeat *heartbeat)
 {
-	if (heartbeat->client == NULL)
+	if (heartbeat->client == NULL || heartbeat->options.fed)
 		return;
 	heartbeat->again = heartbeat->sampling;
 	if (heartbeat->sampling)
@@ -216,6 +215,8 @@ static void heartbeat_connect(void *owner)
 	struct heartbeat *heartbeat = owner;
 
 	heartbeat_disconnect(heartbeat);
+	if (heartbeat->options.fed && !heartbeat->options.write)
+		return; /* nothing to ask */
 	heartbeat->client = client_new(heartbeat->loop, &heartbeat->options.client);
 	client_on_dead(heartbeat->client, heartbeat_dead, heartbeat);
 	heartbeat_sample(heartbeat);
@@ -276,6 +277,20 @@ void heartbeat_move(struct heartbeat *heartbeat, const struct endpoint *endpoint
 	heartbeat->sample_refused = false;
 	timer_stop(heartbeat->retry);
 	heartbeat_connect(heartbeat);
+}
+
+/* ---- fed ---- */
+
+uint64_t heartbeat_begin_sample(struct heartbeat *heartbeat)
+{
+	return atomic_fetch_add(&heartbeat->asked, 1) + 1;
+}
+
+void heartbeat_feed(struct heartbeat *heartbeat, const struct sample *sample)
+{
+	pthread_mutex_lock(&heartbeat->lock);
+	samples_add(&heartbeat->samples, sample);
+	pthread_mutex_unlock(&heartbeat->lock);
 }
 
 /* ---- what others ask ---- */

@@ -265,11 +265,11 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 #define FIELD(member) .offset = offsetof(struct task_options, member), .width = sizeof(((struct task_options *)0)->member)
 
 static const char *const booleans[] = {"true", "false", NULL};
-static const char *const source_modes[] = {"auto", "standalone", "cluster", "sentinel", "rdb", "aof", NULL};
+static const char *const source_modes[] = {"auto", "standalone", "cluster", "sentinel", "rdb", "aof", "scan", NULL};
 static const char *const target_modes[] = {"auto", "standalone", "cluster", "sentinel", NULL};
-static const char *const source_modes_later[] = {"scan", NULL};
 static const char *const target_modes_later[] = {"rdb", "aof", "jsonl", NULL};
 static const char *const reads[] = {"master", "prefer-replica", NULL};
+static const char *const scan_notifications[] = {"auto", "required", "off", NULL};
 static const char *const existings[] = {"fail", "merge", "flush", NULL};
 static const char *const conflicts[] = {"overwrite", "skip", "stop", NULL};
 static const char *const downgrades[] = {"stop", "lossy", NULL};
@@ -324,8 +324,9 @@ static const struct option_row rows[] = {
 		.sentence = "Names the task: in the log, in metrics, in the target's marks and as its work directory. Letters, digits, "
 			"`.`, `_`, `-`, at most 100 bytes. By default made of both addresses."},
 
-	SIDE_ROWS(source, source_modes, source_modes_later,
-		" `rdb` and `aof` are files instead of a server: `source.path` names them, and the task ends when they are applied."),
+	SIDE_ROWS(source, source_modes, NULL,
+		" `rdb` and `aof` are files instead of a server: `source.path` names them, and the task ends when they are applied. "
+		"`scan` reads a server or cluster by SCAN and DUMP, where PSYNC is denied."),
 	{"source.path", OPTION_STRING, "file or folder", NULL, .example = "/backup/dump.rdb", FIELD(source.path),
 		.sentence = "In mode `rdb` the RDB file. In mode `aof` an append-only file, with or without RDB preamble, or, since Redis 7.0, the "
 			"folder that holds its manifest, or the manifest."},
@@ -333,6 +334,20 @@ static const struct option_row rows[] = {
 		.parse = parse_databases, .sentence = "Databases that are copied; keys of others are left out."},
 	{"source.read_from", OPTION_ENUM, NULL, "master", reads, .example = "prefer-replica", FIELD(read_from),
 		.sentence = "Which server of each shard is read; a replica spares the master the load of the snapshot."},
+
+	{"source.scan.follow", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(scan_follow),
+		.sentence = "Mode `scan`: follow the changes after all keys were read; with `false` the task ends then."},
+	{"source.scan.notifications", OPTION_ENUM, NULL, "auto", scan_notifications, .example = "required", FIELD(scan_notifications),
+		.sentence = "Mode `scan`: follow by keyspace notifications. `auto` goes on where the server does not let its setting be read, `required` does "
+			"not; `off` reads all keys again each `source.scan.interval`."},
+	{"source.scan.interval", OPTION_DURATION, "duration", "0s", .example = "6h", FIELD(scan_interval_ms), .min = 0, .max = 2000000000,
+		.sentence = "Mode `scan`: time after which all keys are read again though nothing is known to be missed; 0s: never."},
+	{"source.scan.count", OPTION_COUNT, "number", "500", .example = "100", FIELD(scan_count), .min = 1, .max = 100000,
+		.sentence = "Mode `scan`: COUNT of SCAN. Lower spares the source longer pauses, higher takes fewer round trips."},
+	{"source.scan.pipeline", OPTION_COUNT, "number", "256", .example = "16", FIELD(scan_pipeline), .min = 1, .max = 100000,
+		.sentence = "Mode `scan`: keys asked for ahead of the answers, at most; fewer where values are large."},
+	{"source.scan.changes", OPTION_SIZE, "size", "64MiB", .example = "512MiB", FIELD(scan_changes), .min = KIB(64), .max = GIB(16),
+		.sentence = "Mode `scan`: memory per link for the names of keys that have changed and are still to be read; more changes cost another pass over all keys."},
 
 	SIDE_ROWS(target, target_modes, target_modes_later, ""),
 	{"target.existing", OPTION_ENUM, NULL, "fail", existings, .example = "merge", FIELD(existing),
