@@ -5,7 +5,7 @@
  *   DIR/links/N/        state.json and spool/ of link N
  *
  * A shard is recognised by any address that it had before (its master's or a replica's), so a link survives a failover of its source.
- * Thread: the control thread. */
+ * Thread: the control thread; work_dir_note_shard(): one other. */
 #ifndef KEYFERRY_CONTROL_WORK_DIR_H
 #define KEYFERRY_CONTROL_WORK_DIR_H
 
@@ -21,6 +21,8 @@ bool work_dir_has_links(const struct work_dir *dir);
 /* Gives every shard its folder, the known ones their old one, and remembers that. paths[i] is owned by the work_dir. Links whose
  * shard is gone are named in `gone` (count returned in *ret_gone): their folders are left alone. */
 bool work_dir_assign(struct work_dir *dir, const struct topology *source, const char **paths, uint32_t *ret_gone, struct error *error) WARN_UNUSED;
+/* The shard of the i-th folder handed out has other members now: remembered too. */
+bool work_dir_note_shard(struct work_dir *dir, uint32_t i, const struct shard *shard, struct error *error) WARN_UNUSED;
 /* The same where the source is files: one folder, which later files of the same task get too (the link knows its own by their bytes). NULL + error. */
 const char *work_dir_assign_files(struct work_dir *dir, struct error *error) WARN_UNUSED;
 

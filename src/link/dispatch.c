@@ -1,11 +1,10 @@
 #include "link/dispatch.h"
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "link/adapt.h"
-#include "link/rewrite.h"
+#include "link/rewriting.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
 #include "transform/transform.h"
@@ -16,8 +15,6 @@
 #include <string.h>
 
 #define MASTERS_MAX TOPOLOGY_SHARDS_MAX
-#define DIRECT_MAX (64u << 10) /* bytes of commands that a key is rewritten to in one transaction; more go the long way */
-#define KEY_MAX (512u << 20)
 
 enum barrier { BARRIER_NONE, BARRIER_BEFORE, BARRIER_AFTER };
 
@@ -45,19 +42,7 @@ struct dispatch {
 	struct learner *learner;
 	bool learning, learned_it;
 	struct event unknown;
-	/* a key that is being rewritten */
-	struct rewrite *rewrite;
-	bool rewriting, place_next;
-	bool key_valkey;            /* its form is one of Valkey's own */
-	bool key_replaces;          /* what is there */
-	uint32_t place_argc;        /* RENAME, once all parts are there; the rewrite keeps it */
-	struct slice *place_argv;
-	struct event rewrite_event;
-	uint64_t rewrite_end;      /* the position behind it */
-	struct buffer rewrite_key; /* of the event */
-	uint16_t rewrite_slot;
-	uint64_t retries_before;         /* units the sink had sent again when it began */
-	struct buffer transaction_bytes; /* of a small one */
+	struct rewriting *rewriting;
 	struct dispatch_counters counters;
 };
 
@@ -173,129 +158,10 @@ static bool replaces(const struct dispatch *dispatch)
 	return dispatch->own_data || dispatch->options.task->conflict == CONFLICT_OVERWRITE;
 }
 
-static void rewritten(struct dispatch *dispatch, const struct event *event)
-{
-	const char *losses = rewrite_losses(dispatch->rewrite);
-	char key[160], text[512];
-
-	dispatch->counters.rewritten_keys++;
-	if (!losses[0])
-		return;
-	dispatch->counters.lossy_keys++;
-	snprintf(text, sizeof(text),
-		 "key %s (database %u) is in the target less %s, which %s has no command for (target.downgrade: lossy)",
-		 slice_quote(event->key, key, sizeof(key)), event->db, losses, dispatch->options.abilities.name);
-	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
-}
-
-enum direct { DIRECT_DONE, DIRECT_TOO_LARGE, DIRECT_FAILED };
-
-/* A small key as one transaction: nobody sees half of it, and sending it again does no harm. */
-static enum direct send_direct(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot,
-			       struct error *error)
-{
-	struct buffer *bytes = &dispatch->transaction_bytes;
-	uint32_t replies = 2, argc;
-	enum rewrite_answer answer;
-	struct slice *argv;
-	bool fits;
-
-	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), dispatch->key_valkey, &dispatch->options.abilities, REWRITE_DIRECT, error))
-		return DIRECT_FAILED;
-	buffer_clear(bytes);
-	fits = resp_command_write_strings(bytes, "MULTI", NULL);
-	while ((answer = rewrite_next(dispatch->rewrite, &argc, &argv, error)) == REWRITE_COMMAND) {
-		if (!fits || !resp_command_write(bytes, argc, argv))
-			return DIRECT_TOO_LARGE;
-		replies++;
-	}
-	if (answer == REWRITE_FAILED)
-		return DIRECT_FAILED;
-	if (!resp_command_write_strings(bytes, "EXEC", NULL))
-		return DIRECT_TOO_LARGE;
-	sink_encoded(dispatch->sink, event, end, slot, dispatch->db_stream,
-		     UNIT_KEY | UNIT_TRANSACTION | UNIT_REPLAY_SAFE | UNIT_COUNTED, buffer_readable(bytes), replies);
-	rewritten(dispatch, event);
-	return DIRECT_DONE;
-}
-
-static bool begin_rewriting(struct dispatch *dispatch, struct error *error)
-{
-	dispatch->rewriting = true;
-	dispatch->place_next = false;
-	dispatch->retries_before = sink_counters(dispatch->sink).retries;
-	return rewrite_begin(dispatch->rewrite, &dispatch->rewrite_event, slot_of_key(dispatch->rewrite_event.key), dispatch->key_valkey,
-			     &dispatch->options.abilities, dispatch->key_replaces ? REWRITE_RENAME : REWRITE_RENAMENX, error);
-}
-
 static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, bool valkey, bool replaces,
 			   struct error *error)
 {
-	dispatch->key_valkey = valkey;
-	dispatch->key_replaces = replaces;
-	if (replaces && event->value.len <= DIRECT_MAX / 2) {
-		switch (send_direct(dispatch, event, end, slot, error)) {
-		case DIRECT_DONE: return true;
-		case DIRECT_FAILED: return false;
-		case DIRECT_TOO_LARGE: break;
-		}
-	}
-	dispatch->rewrite_event = *event;
-	dispatch->rewrite_end = end;
-	/* The decoder's memory, where the key may lie, is used again by then. */
-	buffer_clear(&dispatch->rewrite_key);
-	if (!buffer_append_slice(&dispatch->rewrite_key, event->key)) {
-		error_set(error, ERROR_CONFLICT, "a key of %zu bytes is too long to be rewritten", event->key.len);
-		return false;
-	}
-	dispatch->rewrite_event.key = buffer_readable(&dispatch->rewrite_key);
-	dispatch->rewrite_slot = slot;
-	return begin_rewriting(dispatch, error);
-}
-
-/* Sends as much as there is room for. */
-static enum dispatch_state go_on_rewriting(struct dispatch *dispatch, struct error *error)
-{
-	const struct event *event = &dispatch->rewrite_event;
-	struct slice *argv;
-	uint32_t argc;
-
-	while (sink_has_room(dispatch->sink)) {
-		if (dispatch->place_next) {
-			/* All parts have to be there, once: what was sent again may have been added twice. */
-			if (!sink_idle(dispatch->sink))
-				return DISPATCH_WAITS;
-			if (sink_counters(dispatch->sink).retries != dispatch->retries_before) {
-				if (!begin_rewriting(dispatch, error))
-					return DISPATCH_FAILED;
-				continue;
-			}
-		}
-		if (dispatch->place_next) {
-			dispatch->place_next = false;
-			sink_arguments(dispatch->sink, event, event->start, dispatch->rewrite_slot, dispatch->db_stream,
-				       UNIT_KEY | UNIT_PLACE, dispatch->place_argc, dispatch->place_argv);
-			continue;
-		}
-		switch (rewrite_next(dispatch->rewrite, &argc, &argv, error)) {
-		case REWRITE_COMMAND:
-			sink_arguments(dispatch->sink, event, event->start, dispatch->rewrite_slot, dispatch->db_stream, 0, argc,
-				       argv);
-			break;
-		case REWRITE_PLACE:
-			dispatch->place_argc = argc;
-			dispatch->place_argv = argv;
-			dispatch->place_next = true;
-			break;
-		case REWRITE_END:
-			dispatch->rewriting = false;
-			progress(dispatch, dispatch->rewrite_end);
-			rewritten(dispatch, event);
-			return DISPATCH_READY;
-		case REWRITE_FAILED: return DISPATCH_FAILED;
-		}
-	}
-	return DISPATCH_WAITS;
+	return rewriting_begin(dispatch->rewriting, &(struct rewriting_key){event, end, slot, dispatch->db_stream, valkey, replaces}, error);
 }
 
 /* Nothing of it goes to the target; in a transaction its EXEC moves the position. */
@@ -342,8 +208,9 @@ static void lose_key(struct dispatch *dispatch, const struct event *event, const
 
 /* ---- commands, as the target knows them ---- */
 
-static bool put_into_transaction(struct dispatch *dispatch, const struct event *event, struct error *error)
+static bool put_into_transaction(void *owner, const struct event *event, struct error *error)
 {
+	struct dispatch *dispatch = owner;
 	bool cluster = sink_is_cluster(dispatch->sink);
 
 	return check_flush(dispatch, event, error) && (!cluster || check_database(dispatch, event, error)) &&
@@ -379,26 +246,6 @@ static bool send_together(struct dispatch *dispatch, const struct event *event, 
 	return true;
 }
 
-/* A value that the target cannot RESTORE, within a transaction of the source: as commands in its place. */
-static bool put_value_into_transaction(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
-{
-	struct event made = *event;
-	enum rewrite_answer answer;
-
-	made.kind = EVENT_COMMAND;
-	if (!rewrite_begin(dispatch->rewrite, event, slot_of_key(event->key), valkey, &dispatch->options.abilities, REWRITE_DIRECT, error))
-		return false;
-	while ((answer = rewrite_next(dispatch->rewrite, &made.argc, &made.argv, error)) == REWRITE_COMMAND) {
-		made.info = command_lookup(made.argc, made.argv);
-		if (!put_into_transaction(dispatch, &made, error))
-			return false;
-	}
-	if (answer == REWRITE_FAILED)
-		return false;
-	rewritten(dispatch, event);
-	return true;
-}
-
 static bool send_value(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
 {
 	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
@@ -408,7 +255,7 @@ static bool send_value(struct dispatch *dispatch, const struct event *event, boo
 		return leave_out(dispatch, event);
 	}
 	if (event->edge == TRANSACTION_INSIDE)
-		return put_value_into_transaction(dispatch, event, valkey, error);
+		return rewriting_each(dispatch->rewriting, event, valkey, put_into_transaction, dispatch, error);
 	return check_database(dispatch, event, error) && send_rewritten(dispatch, event, event->end, slot, valkey, true, error);
 }
 
@@ -439,7 +286,6 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 
 /* ---- transformed events ---- */
 
-
 static bool send_key(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
 {
 	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
@@ -464,7 +310,7 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		struct event *event = &dispatch->pending.events[dispatch->pending_at];
 		uint64_t end = dispatch->pending_at + 1 == dispatch->pending.count ? dispatch->pending_end : event->start;
 
-		if (dispatch->barrier != BARRIER_NONE || dispatch->rewriting || !sink_has_room(dispatch->sink))
+		if (dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) || !sink_has_room(dispatch->sink))
 			return DISPATCH_WAITS;
 		dispatch->pending_at++;
 		if (event->kind == EVENT_KEY) {
@@ -476,7 +322,7 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		if (!send_adapted(dispatch, event, error))
 			return DISPATCH_FAILED;
 	}
-	return dispatch->barrier == BARRIER_NONE && !dispatch->rewriting ? DISPATCH_READY : DISPATCH_WAITS;
+	return dispatch->barrier == BARRIER_NONE && !rewriting_under_way(dispatch->rewriting) ? DISPATCH_READY : DISPATCH_WAITS;
 }
 
 static bool send_same(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -658,18 +504,19 @@ bool dispatch_in_transaction(const struct dispatch *dispatch)
 
 bool dispatch_at_barrier(const struct dispatch *dispatch)
 {
-	return dispatch->barrier != BARRIER_NONE || dispatch->rewriting;
+	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting);
 }
 
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
 {
 	if (!pass_barrier(dispatch))
 		return DISPATCH_WAITS;
-	if (dispatch->rewriting) {
-		enum dispatch_state state = go_on_rewriting(dispatch, error);
-
-		if (state != DISPATCH_READY)
-			return state;
+	if (rewriting_under_way(dispatch->rewriting)) {
+		switch (rewriting_go_on(dispatch->rewriting, error)) {
+		case REWRITING_DONE: break;
+		case REWRITING_WAITS: return DISPATCH_WAITS;
+		case REWRITING_FAILED: return DISPATCH_FAILED;
+		}
 	}
 	if (dispatch->learning) {
 		if (!dispatch->learned_it)
@@ -690,9 +537,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	dispatch->options = *options;
 	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
 	dispatch->adapt = adapt_new(&(struct adapt_options){&dispatch->options.abilities, options->lag, options->note, options->owner});
-	dispatch->rewrite = rewrite_new();
-	buffer_init(&dispatch->transaction_bytes, DIRECT_MAX);
-	buffer_init(&dispatch->rewrite_key, KEY_MAX);
+	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -702,10 +547,8 @@ void dispatch_free(struct dispatch *dispatch)
 {
 	if (!dispatch)
 		return;
-	rewrite_free(dispatch->rewrite);
+	rewriting_free(dispatch->rewriting);
 	adapt_free(dispatch->adapt);
-	buffer_free(&dispatch->transaction_bytes);
-	buffer_free(&dispatch->rewrite_key);
 	learner_free(dispatch->learner);
 	command_table_free(dispatch->learned);
 	transform_free(dispatch->transform);
@@ -722,7 +565,7 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 	dispatch->learning = false;
 	dispatch->pending = (struct transform_output){0};
 	dispatch->pending_at = 0;
-	dispatch->rewriting = false;
+	rewriting_reset(dispatch->rewriting, sink);
 	dispatch->transaction.open = false;
 }
 
@@ -760,6 +603,8 @@ struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 {
 	struct dispatch_counters counters = dispatch->counters;
 
+	counters.rewritten_keys = rewriting_counters(dispatch->rewriting).keys;
+	counters.lossy_keys += rewriting_counters(dispatch->rewriting).lossy;
 	counters.commands = adapt_counters(dispatch->adapt);
 	return counters;
 }

@@ -24,16 +24,18 @@ struct link {
 	struct link_state state;
 	struct names *names; /* of a scanner, until it is made; else NULL */
 	struct source source;
+	struct receiver *receiver;   /* the source, or NULL */
+	struct scanner *scanner;     /* likewise */
 	struct heartbeat *heartbeat; /* NULL: the source is files */
 	struct applier *applier;
 	struct loop *receiver_loop, *applier_loop;
 	struct wake *receiver_wake, *data_wake, *request_wake;
 	pthread_t receiver_thread, applier_thread;
 	bool started;
-	atomic_bool stop_receiver, park, drain;
+	atomic_bool stop_receiver, move, park, drain;
 	atomic_uint drain_deadline_ms;
 	atomic_bool stopped;
-	pthread_mutex_t lock; /* of `error` */
+	pthread_mutex_t lock; /* of `error`, and of master, receive_from and slot of the options */
 	struct error error;
 };
 
@@ -108,10 +110,28 @@ static void on_request_wake(void *owner)
 		applier_drain(link->applier, atomic_load(&link->drain_deadline_ms));
 }
 
+/* Of a cluster: there a replica reads for those only who ask for it. */
+static bool reads_replica(const struct link *link, const struct endpoint *master, const struct endpoint *receive_from)
+{
+	return link->options.cluster && !endpoint_equal(receive_from, master);
+}
+
 static void on_receiver_wake(void *owner)
 {
 	struct link *link = owner;
+	struct endpoint master, receive_from;
+	uint16_t slot;
 
+	if (atomic_exchange(&link->move, false)) {
+		pthread_mutex_lock(&link->lock);
+		master = link->options.master;
+		receive_from = link->options.receive_from;
+		slot = link->options.slot;
+		pthread_mutex_unlock(&link->lock);
+		heartbeat_move(link->heartbeat, &master, slot);
+		if (link->scanner)
+			scanner_move(link->scanner, &receive_from, reads_replica(link, &master, &receive_from));
+	}
 	if (!atomic_load(&link->stop_receiver))
 		return;
 	link->source.ops->stop(link->source.self);
@@ -256,17 +276,17 @@ static void make_scanner(struct link *link)
 		.task = options->task,
 		.pexpiretime = info->family == FAMILY_VALKEY || info->version >= VERSION(7, 0, 0),
 		.streams = info->family == FAMILY_VALKEY || info->version >= VERSION(5, 0, 0),
-		.readonly = options->cluster && !endpoint_equal(&options->receive_from, &options->master),
+		.readonly = reads_replica(link, &options->master, &options->receive_from),
 		.dir = options->dir,
 		.names = link->names,
 		.spool = link->spool,
 	};
-	struct scanner *made = scanner_new(link->receiver_loop, &scanner, &scanner_callbacks, link);
 
+	link->scanner = scanner_new(link->receiver_loop, &scanner, &scanner_callbacks, link);
 	link->names = NULL; /* the scanner's from here on */
-	link->source = scanner_as_source(made);
+	link->source = scanner_as_source(link->scanner);
 	make_heartbeat(link, true);
-	scanner_set_heartbeat(made, link->heartbeat);
+	scanner_set_heartbeat(link->scanner, link->heartbeat);
 }
 
 static void make_receiver(struct link *link)
@@ -285,7 +305,8 @@ static void make_receiver(struct link *link)
 		.snapshot = options->task->snapshot,
 	};
 
-	link->source = receiver_as_source(receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link));
+	link->receiver = receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link);
+	link->source = receiver_as_source(link->receiver);
 	make_heartbeat(link, false);
 }
 
@@ -444,8 +465,8 @@ void link_status(struct link *link, struct link_status *ret)
 
 	pthread_mutex_lock(&link->lock);
 	status.error = link->error;
-	pthread_mutex_unlock(&link->lock);
 	describe_source(link, status.source);
+	pthread_mutex_unlock(&link->lock);
 	status.receiver = link->source.ops->status(link->source.self);
 	status.applier = applier_status(link->applier);
 	status.origin = spool_origin(link->spool);
@@ -477,4 +498,30 @@ void link_status(struct link *link, struct link_status *ret)
 		status.phase = LINK_FINISHED;
 	}
 	*ret = status;
+}
+
+bool link_connected(const struct link *link)
+{
+	return link->source.ops->status(link->source.self).connected;
+}
+
+void link_move(struct link *link, const struct endpoint *master, const struct endpoint *receive_from, uint16_t slot)
+{
+	pthread_mutex_lock(&link->lock);
+	link->options.master = *master;
+	link->options.receive_from = *receive_from;
+	link->options.slot = slot;
+	pthread_mutex_unlock(&link->lock);
+	if (link->receiver)
+		receiver_move(link->receiver, receive_from);
+	atomic_store(&link->move, true);
+	wake_send(link->receiver_wake);
+}
+
+void link_endpoints(struct link *link, struct endpoint *ret_master, struct endpoint *ret_receive_from)
+{
+	pthread_mutex_lock(&link->lock);
+	*ret_master = link->options.master;
+	*ret_receive_from = link->options.receive_from;
+	pthread_mutex_unlock(&link->lock);
 }

@@ -602,6 +602,16 @@ void reader_stop(struct reader *reader)
 	disconnect(reader);
 }
 
+void reader_move(struct reader *reader, const struct endpoint *endpoint, bool readonly)
+{
+	reader->options.client.endpoint = *endpoint;
+	reader->options.readonly = readonly;
+	timer_stop(reader->retry);
+	backoff_reset(&reader->backoff);
+	disconnect(reader);
+	connect_line(reader);
+}
+
 void reader_pause(struct reader *reader, bool paused)
 {
 	if (reader->paused == paused)

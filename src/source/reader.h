@@ -62,6 +62,8 @@ void reader_free(struct reader *reader); /* NULL is fine */
 void reader_start(struct reader *reader);
 /* Closes; nothing is called back any more. */
 void reader_stop(struct reader *reader);
+/* Connects elsewhere; what is not answered is asked there. */
+void reader_move(struct reader *reader, const struct endpoint *endpoint, bool readonly);
 /* Nothing is handed out, and soon nothing read. */
 void reader_pause(struct reader *reader, bool paused);
 /* The connection is broken off and made again; for when what it brings cannot be kept. */

@@ -963,6 +963,22 @@ struct scanner *scanner_new(struct loop *loop, const struct scanner_options *opt
 	return scanner;
 }
 
+void scanner_move(struct scanner *scanner, const struct endpoint *endpoint, bool readonly)
+{
+	scanner->options.client.endpoint = *endpoint;
+	if (!scanner->running)
+		return;
+	note(scanner, LOG_INFO, "read from now on");
+	scanner->reader_up = scanner->silent_known = false;
+	atomic_store(&scanner->connected, false);
+	listener_free(scanner->listener);
+	scanner->listener = NULL;
+	timer_stop(scanner->listen_retry);
+	if (scanner->begun)
+		missed(scanner); /* where the old one stood is nothing to the new one, nor is a scan's cursor */
+	reader_move(scanner->reader, endpoint, readonly);
+}
+
 void scanner_set_heartbeat(struct scanner *scanner, struct heartbeat *heartbeat)
 {
 	scanner->heartbeat = heartbeat;

@@ -58,6 +58,8 @@ struct scanner_options {
 struct scanner *scanner_new(struct loop *loop, const struct scanner_options *options, const struct scanner_events *events, void *owner);
 /* Is fed with samples; before the start. */
 void scanner_set_heartbeat(struct scanner *scanner, struct heartbeat *heartbeat);
+/* The shard has another master, or another server is to be read: a pass over all keys of that one follows. */
+void scanner_move(struct scanner *scanner, const struct endpoint *endpoint, bool readonly);
 struct source scanner_as_source(struct scanner *scanner);
 
 /* How often commands were called that change keys and tell nobody, of INFO commandstats. Pure. */
