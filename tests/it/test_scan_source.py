@@ -44,14 +44,14 @@ def more_of(load, ferry, units):
     ferry.wait_status(lambda _: load.acknowledged >= goal, what=f"{units} more units of the writer")
 
 
-def follow_under_load(bench, source, target, *, databases=(0,), keys=3000, options=None, units=1500):
+def follow_under_load(bench, source, target, *, databases=(0,), keys=3000, options=None, units=1500, ignore=()):
     fill(source, keys=keys, databases=databases, functions=True, features=features_of(source, target))
     ferry = Ferry(bench, source, target, SCAN | (options or {}))
     with Load(source, rate=1200, databases=databases) as load:
         ferry.start().wait_streaming()
         more_of(load, ferry, units)
     assert not load.errors
-    wait_same(source, target)
+    wait_same(source, target, ignore=ignore)
     return ferry
 
 
@@ -62,7 +62,9 @@ def follow_under_load(bench, source, target, *, databases=(0,), keys=3000, optio
 def test_versions(bench, of, to):
     """Every type and encoding, changed while the pass runs and after it."""
     source, target = bench.server(of, config=NOTIFY), bench.server(to)
-    ferry = follow_under_load(bench, source, target, keys=2000, units=800)
+    # What commands cannot make of a group is for test_downgrade_sync.py to say.
+    rewritten = not target.version.at_least(*source.version.number[:2])
+    ferry = follow_under_load(bench, source, target, keys=2000, units=800, ignore=["*stream*"] if rewritten else [])
     assert ferry.stop() == 0
 
 
@@ -99,9 +101,14 @@ def test_replicas_of_a_cluster(bench):
     """The masters are asked for nothing but the beat."""
     source = bench.cluster(masters=2, replicas_per_master=1, config=NOTIFY)
     target = bench.server()
-    ferry = follow_under_load(bench, source, target, keys=1000, options={"source.read_from": "prefer-replica"}, units=500)
+    fill(source, keys=1000)
+    ferry = Ferry(bench, source, target, SCAN | {"source.read_from": "prefer-replica"}).start().wait_streaming()
+    wait_passes(ferry, 1)
+    with Load(source, rate=500) as load:
+        more_of(load, ferry, 500)
     for master in source.masters():
         assert "cmdstat_dump" not in master.info("commandstats")
+    wait_same(source, target)
     assert ferry.stop() == 0
 
 
