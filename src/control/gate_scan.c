@@ -39,7 +39,7 @@ static void add_rule(struct probe *probe, const char *rule)
 
 static bool text_has(struct slice text, const char *word)
 {
-	return memmem(text.data, text.len, word, strlen(word)) != NULL;
+	return text.data && memmem(text.data, text.len, word, strlen(word)) != NULL;
 }
 
 /* Judges the answer to a command that the source must allow; `rule` is the right to it. False: the answer cannot be lived with. */

@@ -41,6 +41,7 @@ struct heartbeat {
 	struct wake *wake;      /* somebody waits for a sample */
 	char key[64];
 	enum write_state writing;
+	bool written;           /* at least once, on this node */
 	bool sample_refused;    /* noted */
 	bool sampling;          /* a request is on its way: its number is `asked` */
 	bool again;             /* another is wanted behind it */
@@ -158,6 +159,7 @@ static void heartbeat_written(void *owner, const struct client_reply *reply, con
 		if (heartbeat->writing == WRITE_TROUBLED)
 			heartbeat_note(heartbeat, LOG_INFO, "the heartbeat is written again");
 		heartbeat->writing = WRITE_ON;
+		heartbeat->written = true;
 		return;
 	}
 	slice_quote(refusal->text, quoted, sizeof(quoted));
@@ -274,12 +276,18 @@ void heartbeat_move(struct heartbeat *heartbeat, const struct endpoint *endpoint
 	heartbeat->options.slot = slot;
 	heartbeat_name_key(heartbeat);
 	heartbeat->writing = WRITE_ON;
+	heartbeat->written = false;
 	heartbeat->sample_refused = false;
 	timer_stop(heartbeat->retry);
 	heartbeat_connect(heartbeat);
 }
 
 /* ---- fed ---- */
+
+bool heartbeat_is_written(const struct heartbeat *heartbeat)
+{
+	return heartbeat->written && heartbeat->writing == WRITE_ON;
+}
 
 uint64_t heartbeat_begin_sample(struct heartbeat *heartbeat)
 {

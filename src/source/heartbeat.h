@@ -30,6 +30,8 @@ struct heartbeat *heartbeat_new(struct loop *loop, const struct heartbeat_option
 void heartbeat_free(struct heartbeat *heartbeat);
 void heartbeat_move(struct heartbeat *heartbeat, const struct endpoint *endpoint, uint16_t slot);
 
+/* Its last writing was answered well. */
+bool heartbeat_is_written(const struct heartbeat *heartbeat);
 /* A sample of the owner's: begun (its number, for struct sample), and known. Begun ones may be left. */
 uint64_t heartbeat_begin_sample(struct heartbeat *heartbeat);
 void heartbeat_feed(struct heartbeat *heartbeat, const struct sample *sample);

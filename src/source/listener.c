@@ -1,5 +1,6 @@
 #include "source/listener.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "peer/refusal.h"
 
@@ -15,6 +16,7 @@ struct listener {
 	unsigned channels;
 	uint32_t awaited; /* answers to PSUBSCRIBE */
 	bool listening, barrier;
+	uint64_t barrier_us; /* when it was sent */
 	bool dead;        /* the subscription was refused: the error is told when the line has ended */
 	bool denied;
 	struct idle *refused;
@@ -172,11 +174,14 @@ bool listener_barrier(struct listener *listener)
 	if (!listener_listening(listener) || listener->barrier)
 		return false;
 	listener->barrier = true;
+	listener->barrier_us = clock_monotonic_us();
 	subscribe(listener);
 	return true;
 }
 
-uint64_t listener_heard_us(const struct listener *listener)
+uint64_t listener_silence_us(const struct listener *listener)
 {
-	return line_heard_us(listener->line);
+	uint64_t heard = line_heard_us(listener->line);
+
+	return listener->barrier ? clock_monotonic_us() - (heard > listener->barrier_us ? heard : listener->barrier_us) : 0;
 }

@@ -36,7 +36,8 @@ void listener_free(struct listener *listener); /* NULL is fine */
 bool listener_listening(const struct listener *listener);
 /* Listening, and none under way: sends one. False: not now. */
 bool listener_barrier(struct listener *listener);
-uint64_t listener_heard_us(const struct listener *listener);
+/* For how long a barrier has been under way without a word from the server. */
+uint64_t listener_silence_us(const struct listener *listener);
 
 /* Whether the setting notify-keyspace-events has a server tell of every change; then *channels is what to subscribe to. Otherwise *wanted (32 bytes) is a
  * setting that does, with all that is set now. `streams`: the server has them (5.0). Pure. */

@@ -94,7 +94,7 @@ struct scanner {
 	uint32_t mark;
 	struct moment moment;
 	uint64_t silent_calls, silent_polled_us;
-	bool silent_known;
+	bool silent_known, silent_asked;
 	int64_t commit_at; /* the offset behind what was found missing; -1: nothing is to be committed */
 	bool names_refused;
 
@@ -369,7 +369,8 @@ static void on_told(void *owner, uint32_t db, struct slice key)
 
 	if (heartbeat_is_key(key))
 		scanner->beat_seen_us = clock_monotonic_us();
-	if (!scanner->running || !is_selected(scanner, db) || changes_holds(scanner->deferred, db, key))
+	/* The lag is measured by it, whatever is selected. */
+	if (!scanner->running || (!is_selected(scanner, db) && !heartbeat_is_key(key)) || changes_holds(scanner->deferred, db, key))
 		return;
 	if (changes_add(scanner->changes, db, key, scanner->mark) == CHANGES_FULL)
 		overflow(scanner);
@@ -627,6 +628,7 @@ static void on_info(void *owner, const char *section, struct slice text)
 	struct scanner *scanner = owner;
 
 	if (strcmp(section, "commandstats") == 0) {
+		scanner->silent_asked = false;
 		take_silent_calls(scanner, scanner_silent_calls(text));
 	} else if (scanner->pass == PASS_LISTING) {
 		free(scanner->databases);
@@ -861,13 +863,16 @@ static void check_listener(struct scanner *scanner)
 
 	if (!listener_listening(scanner->listener))
 		return;
-	if (now - listener_heard_us(scanner->listener) > scanner->options.task->repl_timeout_ms * 1000ULL) {
+	/* Also while no moment is wanted: it shows that the connection stands. */
+	listener_barrier(scanner->listener);
+	if (listener_silence_us(scanner->listener) > scanner->options.task->repl_timeout_ms * 1000ULL) {
 		error_set(&error, ERROR_SOURCE, "no answer within %g s", scanner->options.task->repl_timeout_ms / 1000.0);
 		on_listener_lost(scanner, &error, false);
 		return;
 	}
 	/* The heartbeat is a change like any other: where the setting cannot be read, it tells whether changes are told of. */
-	if (scanner->setting_known || scanner->beat_noted || !scanner->options.task->heartbeat || scanner->beat_seen_us > scanner->listening_since_us ||
+	if (scanner->setting_known || scanner->beat_noted || !scanner->heartbeat || !heartbeat_is_written(scanner->heartbeat) ||
+	    scanner->beat_seen_us > scanner->listening_since_us ||
 	    now - scanner->listening_since_us < BEAT_PATIENCE * interval_us + 1000000)
 		return;
 	scanner->beat_noted = true;
@@ -893,6 +898,8 @@ static void on_tick(void *owner)
 	uint64_t now = clock_monotonic_us();
 
 	reader_tick(scanner->reader);
+	if (scanner->begun)
+		ask_moment(scanner);
 	check_listener(scanner);
 	if (!scanner->begun) {
 		advance(scanner);
@@ -900,8 +907,9 @@ static void on_tick(void *owner)
 	}
 	commit_names(scanner);
 	scribe_sync(scanner->scribe, false);
-	if (scanner->listens && scanner->reader_up && scanner->passes > 0 && now - scanner->silent_polled_us >= SILENT_POLL_US) {
+	if (scanner->listens && scanner->reader_up && scanner->passes > 0 && !scanner->silent_asked && now - scanner->silent_polled_us >= SILENT_POLL_US) {
 		scanner->silent_polled_us = now;
+		scanner->silent_asked = true;
 		reader_info(scanner->reader, "commandstats");
 	}
 	if (scanner->next_pass_us && scanner->pass == PASS_NONE && now >= scanner->next_pass_us) {
@@ -910,7 +918,6 @@ static void on_tick(void *owner)
 	}
 	if (scanner->pass == PASS_NONE && scanner->commit_at < 0)
 		names_tidy(scanner->options.names);
-	ask_moment(scanner);
 	advance(scanner);
 }
 
