@@ -4,10 +4,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "control/gate.h"
-#include "control/gate_scan.h"
 #include "control/rates.h"
 #include "control/source_watch.h"
 #include "control/work_dir.h"
+#include "link/scan_rights.h"
 #include "transform/transform.h"
 
 #include <pthread.h>
@@ -151,7 +151,7 @@ static bool open_links(struct task *task, struct error *error)
 			.target_topology = deployment_topology(task->target),
 			.abilities = task->abilities,
 			.master = write_to(task->source, i),
-			.receive_from = gate_read_from(task->options, &source->shards[i]),
+			.receive_from = scan_rights_read_from(task->options, &source->shards[i]),
 			.cluster = source->cluster,
 			.slot = first_slot(source, i),
 			.only_link = source->shard_count == 1,
@@ -218,7 +218,7 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	return (files ? open_input(task, error)
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
 	       (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) &&
-	       (options->source.mode != MODE_SCAN || gate_check_scan(options, loop, task->source, warn, error)) &&
+	       (options->source.mode != MODE_SCAN || scan_rights_check(options, loop, task->source, warn, error)) &&
 	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target, work_dir_has_links(task->dir), warn, &task->abilities,
 			 task->target_name, error);
 }

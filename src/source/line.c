@@ -268,8 +268,10 @@ static void on_again(void *owner)
 {
 	struct line *line = owner;
 
+	struct error error = line->error; /* its owner will free the line, and goes on with it */
+
 	if (!line->stream) {
-		line->events.lost(line->owner, &line->error, line->refused);
+		line->events.lost(line->owner, &error, line->refused);
 		return;
 	}
 	take_all(line);

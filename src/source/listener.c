@@ -101,7 +101,9 @@ static void on_refused(void *owner)
 {
 	struct listener *listener = owner;
 
-	listener->events.lost(listener->owner, &listener->error, listener->denied);
+	struct error error = listener->error; /* its owner will free the listener, and goes on with it */
+
+	listener->events.lost(listener->owner, &error, listener->denied);
 }
 
 static void on_answer(void *owner, const struct resp_node *nodes, uint32_t count)

@@ -1,6 +1,6 @@
 /* The scanner: a source master that is read by SCAN and DUMP and followed by keyspace notifications, where PSYNC is denied.
  *
- *   listener --keys that were told of--> changes --.
+ *   listener --keys that were told of--> backlog --.
  *   SCAN     --names-------------------------------+--> reader --> scribe --> spool
  *                                                          names <--'
  *
@@ -10,7 +10,7 @@
  * readings reach the target in the order in which they were made: every key comes to its last value, though not through all values in between, and
  * transactions are not kept together.
  *
- * Passes. What happens while nobody listens (a lost subscription, a restart), more keys than `changes` holds, and what servers tell nobody of (FLUSHDB, FLUSHALL,
+ * Passes. What happens while nobody listens (a lost subscription, a restart), more keys than the backlog holds, and what servers tell nobody of (FLUSHDB, FLUSHALL,
  * SWAPDB: seen in INFO commandstats) make another pass: all keys are read once more, as commands of the stream, beside the changes. What an earlier pass
  * brought and this one does not find (source/names.h) is read again and, where it is gone, deleted.
  * A restart begins a new generation: the snapshot is made anew.
@@ -19,7 +19,7 @@
  * is in the spool once all keys told of until then are answered; that is fed to the heartbeat (source/heartbeat.h). So lag and "caught up" mean what they mean
  * with PSYNC.
  *
- * Pace. A key that changes all the time is read at most HOT_READS times a second, and a large one less (HOT_BYTES a second).
+ * Pace. A key that changes all the time is not read all the time (source/backlog.h).
  * Thread: the source's loop; functions marked (any) from every thread. */
 #ifndef KEYFERRY_SOURCE_SCANNER_H
 #define KEYFERRY_SOURCE_SCANNER_H
@@ -29,9 +29,6 @@
 #include "source/names.h"
 #include "source/source.h"
 #include "spool/spool.h"
-
-#define SCANNER_HOT_READS 100
-#define SCANNER_HOT_BYTES (8u << 20)
 
 struct scanner;
 
@@ -61,10 +58,5 @@ void scanner_set_heartbeat(struct scanner *scanner, struct heartbeat *heartbeat)
 /* The shard has another master, or another server is to be read: a pass over all keys of that one follows. */
 void scanner_move(struct scanner *scanner, const struct endpoint *endpoint, bool readonly);
 struct source scanner_as_source(struct scanner *scanner);
-
-/* How often commands were called that change keys and tell nobody, of INFO commandstats. Pure. */
-uint64_t scanner_silent_calls(struct slice commandstats);
-/* The databases that hold keys, of INFO keyspace; returns how many. *ret is to be freed. Pure. */
-uint32_t scanner_databases(struct slice keyspace, uint32_t **ret);
 
 #endif

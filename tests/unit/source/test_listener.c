@@ -1,6 +1,6 @@
 /* What servers tell of changes: notifications, the setting, and the facts of INFO that a scanner goes by. */
 #include "source/listener.h"
-#include "source/scanner.h"
+#include "source/scan_facts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,16 +68,16 @@ static void test_info(void **state)
 	uint32_t *databases;
 
 	(void)state;
-	assert_int_equal(scanner_silent_calls(SLICE("")), 0);
-	assert_int_equal(scanner_silent_calls(SLICE("# Commandstats\r\ncmdstat_flushall:calls=3,usec=1\r\ncmdstat_flushdb:calls=12,usec=5\r\n"
+	assert_int_equal(scan_facts_silent_calls(SLICE("")), 0);
+	assert_int_equal(scan_facts_silent_calls(SLICE("# Commandstats\r\ncmdstat_flushall:calls=3,usec=1\r\ncmdstat_flushdb:calls=12,usec=5\r\n"
 						    "cmdstat_set:calls=100,usec=5\r\ncmdstat_swapdb:calls=1,usec=9\r\n")),
 			 16);
-	assert_int_equal(scanner_silent_calls(SLICE("cmdstat_flushall:calls=")), 0);
-	assert_int_equal(scanner_databases(SLICE("# Keyspace\r\ndb0:keys=5,expires=0\r\ndb12:keys=1,expires=1\r\ndbx:keys=1\r\ndb3"), &databases), 2);
+	assert_int_equal(scan_facts_silent_calls(SLICE("cmdstat_flushall:calls=")), 0);
+	assert_int_equal(scan_facts_databases(SLICE("# Keyspace\r\ndb0:keys=5,expires=0\r\ndb12:keys=1,expires=1\r\ndbx:keys=1\r\ndb3"), &databases), 2);
 	assert_int_equal(databases[0], 0);
 	assert_int_equal(databases[1], 12);
 	free(databases);
-	assert_int_equal(scanner_databases(SLICE(""), &databases), 0);
+	assert_int_equal(scan_facts_databases(SLICE(""), &databases), 0);
 	assert_null(databases);
 }
 

@@ -1,4 +1,4 @@
-#include "control/gate_scan.h"
+#include "link/scan_rights.h"
 
 #include "source/listener.h"
 
@@ -18,7 +18,7 @@ struct probe {
 	char rules[256]; /* what the user lacks, as ACL rules */
 };
 
-struct endpoint gate_read_from(const struct task_options *task, const struct shard *shard)
+struct endpoint scan_rights_read_from(const struct task_options *task, const struct shard *shard)
 {
 	return task->read_from == READ_FROM_PREFER_REPLICA && shard->replica_count > 0 ? shard->replicas[0] : shard->master;
 }
@@ -130,7 +130,7 @@ static bool check_server(const struct task_options *task, struct loop *loop, str
 {
 	const struct deployment_options *options = deployment_options(source);
 	struct client_options client = {
-		.endpoint = gate_read_from(task, &deployment_topology(source)->shards[shard]),
+		.endpoint = scan_rights_read_from(task, &deployment_topology(source)->shards[shard]),
 		.credentials = &options->credentials,
 		.tls = deployment_tls(source),
 		.tls_name = options->tls.server_name,
@@ -148,7 +148,7 @@ static bool check_server(const struct task_options *task, struct loop *loop, str
 	return ok;
 }
 
-bool gate_check_scan(const struct task_options *task, struct loop *loop, struct deployment *source, void (*warn)(const char *text), struct error *error)
+bool scan_rights_check(const struct task_options *task, struct loop *loop, struct deployment *source, void (*warn)(const char *text), struct error *error)
 {
 	for (uint32_t i = 0; i < deployment_topology(source)->shard_count; i++)
 		if (!check_server(task, loop, source, i, warn, error))
