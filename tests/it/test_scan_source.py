@@ -178,6 +178,7 @@ def test_lost_reader(bench, pair):
     fill(source, keys=8000)
     append(source, "large", 50)
     ferry = Ferry(bench, source, target, SCAN | {"source.scan.pipeline": "4", "source.scan.count": "10"}).start()
+    ferry.wait_log("listening")     # before that its connection looks like the others
     with Load(source, rate=500) as load:
         for _ in range(6):
             more_of(load, ferry, 50)
