@@ -3,9 +3,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "control/expiry_plan.h"
 #include "control/gate.h"
 #include "control/rates.h"
+#include "control/settler.h"
 #include "control/source_watch.h"
+#include "control/task_record.h"
 #include "control/work_dir.h"
 #include "link/scan_rights.h"
 #include "transform/transform.h"
@@ -28,6 +31,8 @@ struct task {
 	struct work_dir *dir;
 	struct target_abilities abilities;
 	char target_name[64];
+	struct expiry_plan expiry;
+	struct settler *settler;
 	struct link **links;
 	uint32_t link_count;
 	struct source_watch *watch; /* NULL: the source is files, or not started */
@@ -50,6 +55,11 @@ const char *task_state_name(enum task_state state)
 static void warn(const char *text)
 {
 	log_warning("%s", text);
+}
+
+static void tell(const char *text)
+{
+	log_info("%s", text);
 }
 
 /* The master that takes the heartbeat: a source of one server may have been given by its replica. */
@@ -86,6 +96,13 @@ static bool on_inspected(void *owner, uint64_t done, uint64_t total)
 static bool is_files(const struct task_options *options)
 {
 	return options->source.mode == MODE_RDB || options->source.mode == MODE_AOF;
+}
+
+/* Does the source send the DEL of each key that expires, soon? Who looks at all keys once in a while finds out late. */
+static bool deletes(const struct task_options *options)
+{
+	return !is_files(options) && (options->source.mode != MODE_SCAN ||
+				      (options->scan_follow && options->scan_notifications != SCAN_NOTIFICATIONS_OFF));
 }
 
 static bool open_input(struct task *task, struct error *error)
@@ -156,6 +173,7 @@ static bool open_links(struct task *task, struct error *error)
 			.slot = first_slot(source, i),
 			.only_link = source->shard_count == 1,
 			.source_info = *deployment_server(task->source, i),
+			.expiry = task->expiry,
 			.source_keys = deployment_server(task->source, i)->keys,
 			.dir = paths[i],
 			.changed = task->events->changed,
@@ -200,6 +218,23 @@ static void describe(const struct task *task)
 		 target->shard_count, target->shard_count == 1 ? "" : "s", task->options->data_dir);
 }
 
+/* Is it what it was begun as? */
+static bool check_record(struct task *task, struct error *error)
+{
+	const struct task_record now = {
+		.settings = &task->options->settings,
+		.source = task->source ? deployment_topology(task->source) : NULL,
+		.target = deployment_topology(task->target),
+	};
+	char accepted[512];
+
+	if (!task_record_check(work_dir_path(task->dir), &now, work_dir_has_links(task->dir), task->options->accept_changes, accepted, error))
+		return false;
+	if (accepted[0])
+		log_warning("settings have changed since the task was begun, and what was copied already stays as it is (--accept-changes): %s", accepted);
+	return true;
+}
+
 /* Both sides, checked. */
 static bool open_sides(struct task *task, struct loop *loop, const char *name, struct error *error)
 {
@@ -219,8 +254,39 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
 	       (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) &&
 	       (options->source.mode != MODE_SCAN || scan_rights_check(options, loop, task->source, warn, error)) &&
+	       check_record(task, error) &&
 	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target, work_dir_has_links(task->dir), warn, &task->abilities,
 			 task->target_name, error);
+}
+
+static bool not_interrupted(void *owner)
+{
+	struct task *task = owner;
+
+	return !task->events->interrupted(task->owner);
+}
+
+static bool plan_expiry(struct task *task, struct error *error)
+{
+	struct expiry_plan_options options = {
+		.task = task->options,
+		.target = task->target,
+		.deletes = deletes(task->options),
+		.own_data = work_dir_has_links(task->dir),
+		.warn = warn,
+		.tell = tell,
+		.go_on = not_interrupted,
+		.owner = task,
+	};
+	struct settler_options settler = {.task = task->options};
+
+	if (!expiry_plan_make(&options, &task->expiry, error))
+		return false;
+	settler.plan = task->expiry;
+	task->settler = settler_new(&settler);
+	task->expiry.import_lost = settler_import_lost(task->settler);
+	task->abilities.import_source = task->expiry.form == GUARD_IMPORT;
+	return true;
 }
 
 struct task *task_open(struct loop *loop, const struct task_options *options, const struct task_events *events, void *owner, struct error *error)
@@ -235,7 +301,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	task->state = TASK_PRECHECKING;
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
-	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) &&
+	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) && plan_expiry(task, error) &&
 	     (task->source ? open_links(task, error) : open_file_link(task, error));
 	free(name);
 	if (!ok) {
@@ -317,6 +383,10 @@ bool task_start(struct task *task, struct error *error)
 			return false;
 		}
 	}
+	if (!settler_start(task->settler, task->links, task->link_count, error)) {
+		task_stop(task, 0);
+		return false;
+	}
 	return true;
 }
 
@@ -339,6 +409,7 @@ void task_stop(struct task *task, uint32_t deadline_ms)
 {
 	struct stopping *all = memory_alloc_zero(task->link_count, sizeof(*all));
 
+	settler_stop(task->settler);
 	source_watch_stop(task->watch);
 	task->watch = NULL;
 	for (uint32_t i = 0; i < task->link_count; i++) {
@@ -358,6 +429,7 @@ void task_free(struct task *task)
 {
 	if (!task)
 		return;
+	settler_free(task->settler);
 	source_watch_stop(task->watch);
 	for (uint32_t i = 0; i < task->link_count; i++)
 		link_free(task->links[i]);
@@ -419,6 +491,7 @@ void task_status(struct task *task, struct task_status *ret)
 		if (status.error.kind == ERROR_NONE && status.links[i].error.kind != ERROR_NONE)
 			status.error = status.links[i].error;
 	}
+	settler_status(task->settler, &status.expiry);
 	status.state = state_of(&status);
 	if (atomic_load(&task->stopped) && status.error.kind == ERROR_NONE && status.state != TASK_FINISHED)
 		status.state = TASK_PAUSED;

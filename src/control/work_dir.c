@@ -163,6 +163,11 @@ void work_dir_close(struct work_dir *dir)
 	free(dir);
 }
 
+const char *work_dir_path(const struct work_dir *dir)
+{
+	return dir->path;
+}
+
 bool work_dir_has_links(const struct work_dir *dir)
 {
 	return json_array_size(dir->links) > 0;

@@ -1,6 +1,7 @@
 /* The work directory of a task: its lock, and one folder per link.
  *
  *   DIR/lock            locked (flock) by the process that runs the task; holds its pid
+ *   DIR/task.json       what the task was begun with (control/task_record.h)
  *   DIR/links.json      which folder belongs to which shard of the source
  *   DIR/links/N/        state.json and spool/ of link N
  *
@@ -16,6 +17,7 @@ struct work_dir;
 /* Makes it where it is missing and locks it. ERROR_BUSY: another process holds it, the text says which; ERROR_USAGE: not writable. */
 struct work_dir *work_dir_open(const char *path, struct error *error) WARN_UNUSED;
 void work_dir_close(struct work_dir *dir);
+const char *work_dir_path(const struct work_dir *dir);
 /* Has an earlier run left links here? */
 bool work_dir_has_links(const struct work_dir *dir);
 /* Gives every shard its folder, the known ones their old one, and remembers that. paths[i] is owned by the work_dir. Links whose

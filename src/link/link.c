@@ -319,6 +319,7 @@ static void make_parts(struct link *link)
 		.topology = options->target_topology,
 		.abilities = options->abilities,
 		.only_link = options->only_link,
+		.expiry = options->expiry,
 		.name = link->name,
 		.state_path = link->state_path,
 		.spool = link->spool,
