@@ -16,6 +16,7 @@ struct listener {
 	unsigned channels;
 	uint32_t awaited; /* answers to PSUBSCRIBE */
 	bool listening, barrier;
+	bool put_off;        /* an answer to the barrier said: not now */
 	uint64_t barrier_us; /* when it was sent */
 	bool dead;        /* the subscription was refused: the error is told when the line has ended */
 	bool denied;
@@ -93,7 +94,7 @@ static void on_subscribed(struct listener *listener)
 		listener->events.listening(listener->owner);
 	} else if (listener->barrier) {
 		listener->barrier = false;
-		listener->events.passed(listener->owner);
+		listener->events.passed(listener->owner, !listener->put_off);
 	}
 }
 
@@ -116,6 +117,12 @@ static void on_answer(void *owner, const struct resp_node *nodes, uint32_t count
 	(void)count;
 	if (listener->dead)
 		return;
+	if (nodes[0].type == RESP_ERROR && listener->listening && slice_starts_with(nodes[0].text, SLICE("BUSY"))) {
+		/* A script keeps the server busy; the subscription stays. */
+		listener->put_off = true;
+		on_subscribed(listener);
+		return;
+	}
 	if (nodes[0].type == RESP_ERROR) {
 		refusal_explain(&refuser, "PSUBSCRIBE", nodes[0].text, &listener->error);
 		if (slice_starts_with(nodes[0].text, SLICE("NOPERM")))
@@ -176,6 +183,7 @@ bool listener_barrier(struct listener *listener)
 	if (!listener_listening(listener) || listener->barrier)
 		return false;
 	listener->barrier = true;
+	listener->put_off = false;
 	listener->barrier_us = clock_monotonic_us();
 	subscribe(listener);
 	return true;

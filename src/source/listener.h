@@ -20,7 +20,7 @@ struct listener;
 struct listener_events {
 	void (*listening)(void *owner);
 	void (*told)(void *owner, uint32_t db, struct slice key);
-	void (*passed)(void *owner); /* the barrier: answered */
+	void (*passed)(void *owner, bool held); /* the barrier was answered; not held: by a server that cannot say now */
 	/* `denied`: the server refuses the user or the subscription. */
 	void (*lost)(void *owner, const struct error *error, bool denied);
 };

@@ -57,6 +57,7 @@ struct reader {
 	uint64_t cursor;
 	uint32_t scan_keys_out;
 	struct buffer names;     /* of SCAN, not asked for yet: length (4 bytes) and bytes of each */
+	struct buffer put_off;   /* requests without a key that the server could not answer then */
 	bool turn;               /* who comes next when both have keys */
 	double size;             /* of the values of late, rather large than small */
 	uint64_t bytes;
@@ -354,11 +355,25 @@ static void take_scan(struct reader *reader, const struct request *request, cons
 	reader->scan_ended = reader->cursor == 0;
 }
 
+/* Asked again in a while. */
+static void put_off(struct reader *reader, const struct request *request)
+{
+	bool fits = buffer_append(&reader->put_off, request, sizeof(*request));
+
+	(void)fits;
+	timer_start(reader->scan_retry, SCAN_RETRY_MS);
+}
+
 static void take_value(struct reader *reader, const struct resp_node *node)
 {
 	struct slice key, none = {0};
 	struct request request = front(reader, &key);
 
+	if (node->type == RESP_ERROR && is_passing(node->text) && request.kind != REQUEST_KEY && request.kind != REQUEST_SCAN) {
+		put_off(reader, &request);
+		pop(reader, &request);
+		return;
+	}
 	/* Out of the queue only after it: the key stands there. */
 	switch ((enum request_kind)request.kind) {
 	case REQUEST_KEY:
@@ -429,9 +444,14 @@ static void on_answer(void *owner, const struct resp_node *nodes, uint32_t count
 	switch (reader->stage) {
 	case STAGE_SELECT:
 		request = front(reader, &key);
-		if (nodes[0].type == RESP_ERROR && !is_passing(nodes[0].text))
+		if (nodes[0].type != RESP_ERROR)
+			break;
+		if (!is_passing(nodes[0].text))
 			fail(reader, "SELECT", nodes[0].text, &request, key);
-		break;
+		/* What follows would be of another database: none of it is heard, all of it asked again. */
+		line_pause(reader->line, true);
+		idle_start(reader->broken);
+		return;
 	case STAGE_TIME:
 		take_time(reader, nodes);
 		break;
@@ -553,7 +573,15 @@ static void on_broken(void *owner)
 
 static void on_scan_retry(void *owner)
 {
-	pump(owner);
+	struct reader *reader = owner;
+	struct request request;
+
+	for (size_t left = buffer_readable(&reader->put_off).len / sizeof(request); left > 0; left--) {
+		memcpy(&request, buffer_readable(&reader->put_off).data, sizeof(request));
+		buffer_consumed(&reader->put_off, sizeof(request));
+		push(reader, &request, (struct slice){0});
+	}
+	pump(reader);
 }
 
 struct reader *reader_new(struct loop *loop, const struct reader_options *options, const struct reader_events *events, void *owner)
@@ -567,6 +595,7 @@ struct reader *reader_new(struct loop *loop, const struct reader_options *option
 	buffer_init(&reader->requests, SIZE_MAX / 2);
 	buffer_init(&reader->names, SIZE_MAX / 2);
 	buffer_init(&reader->libraries, FUNCTIONS_MAX);
+	buffer_init(&reader->put_off, SIZE_MAX / 2);
 	reader->retry = timer_new(loop, connect_line, reader);
 	reader->scan_retry = timer_new(loop, on_scan_retry, reader);
 	reader->broken = idle_new(loop, on_broken, reader);
@@ -585,6 +614,7 @@ void reader_free(struct reader *reader)
 	buffer_free(&reader->requests);
 	buffer_free(&reader->names);
 	buffer_free(&reader->libraries);
+	buffer_free(&reader->put_off);
 	free(reader);
 }
 

@@ -131,13 +131,15 @@ static void on_told(void *owner, uint32_t db, struct slice key)
 	idle_start(scanner->again);
 }
 
-static void on_passed(void *owner)
+static void on_passed(void *owner, bool held)
 {
 	struct scanner *scanner = owner;
 
 	/* It may have been given up meanwhile. */
-	if (scanner->moment.asked)
+	if (scanner->moment.asked && held)
 		scan_pass_hold_moment(scanner);
+	else if (scanner->moment.asked)
+		scan_pass_forget_moment(scanner);
 	idle_start(scanner->again);
 }
 
