@@ -241,14 +241,13 @@ static void test_tidy(void **state)
 	names_tidy(names);
 	assert_false(names_working(names)); /* not worth it */
 	padding = 250;
-	for (int round = 0; round < 4; round++)
-		add(names, 0, 0, 70000);
+	add(names, 0, 0, 280000);
 	names_tidy(names);
 	assert_true(names_working(names));
 	assert_int_equal(work(names, &sum), 0);
 	assert_false(names_working(names));
 	begin_pass(names);
-	add(names, 0, 10, 70000);
+	add(names, 0, 10, 280000);
 	assert_int_equal(end_pass(names, &sum), 1000 + 10); /* those without padding too */
 	padding = 0;
 	names_close(names);
