@@ -173,6 +173,8 @@ static void look_for_missing(struct scanner *scanner)
 		scanner->missing = NULL;
 	}
 	while ((answer = names_work(scanner->options.names, &db, &key, &error)) == NAMES_MISSING) {
+		if (!scanner_selects(scanner, db))
+			continue; /* not any more: left as it is */
 		scanner->pass_gone++;
 		if (backlog_add(scanner->backlog, db, key))
 			continue;

@@ -18,8 +18,6 @@ NOTIFY = {"notify-keyspace-events": "KEA"}
 # What docs/least-rights.md gives.
 RIGHTS = "~* allchannels +scan +dump +pexpiretime +psubscribe +info"
 
-pytestmark = pytest.mark.sanitize
-
 
 @pytest.fixture(name="pair")
 def make_pair(bench):
@@ -68,6 +66,7 @@ def test_versions(bench, of, to):
     assert ferry.stop() == 0
 
 
+@pytest.mark.sanitize
 def test_databases(bench, pair):
     source, target = pair
     ferry = follow_under_load(bench, source, target, databases=(0, 3, 15), keys=1000)
@@ -90,6 +89,7 @@ def test_selected_databases(bench, pair):
     assert ferry.stop() == 0
 
 
+@pytest.mark.sanitize
 def test_clusters(bench):
     source = bench.cluster(masters=3, replicas_per_master=0, config=NOTIFY)
     target = bench.cluster(masters=2, replicas_per_master=0)
@@ -114,6 +114,7 @@ def test_replicas_of_a_cluster(bench):
     assert ferry.stop() == 0
 
 
+@pytest.mark.sanitize
 def test_large_values(bench, pair):
     """Half a gigabyte of values, in the snapshot and behind it, some of them changing all the time."""
     source, target = pair
@@ -135,6 +136,7 @@ def test_large_values(bench, pair):
 
 # -- what is missed, and found again ------------------------------------------------------------------------------------
 
+@pytest.mark.sanitize
 def test_lost_subscription(bench, pair):
     """Under load that deletes and renames, again and again."""
     source, target = pair
@@ -172,6 +174,7 @@ def test_deleted_while_nobody_listened(bench, pair):
     assert ferry.stop() == 0
 
 
+@pytest.mark.sanitize
 def test_lost_reader(bench, pair):
     """The subscription stays, so nothing is missed: reading goes on where it was, without another pass."""
     source, target = pair
@@ -302,6 +305,7 @@ def test_expiry(bench, pair):
 
 # -- one pass, and passes by the clock ----------------------------------------------------------------------------------
 
+@pytest.mark.sanitize
 def test_one_pass(bench, pair):
     """No notifications are needed; again, it brings what has changed and takes away what has gone."""
     source, target = bench.server(), pair[1]
@@ -476,6 +480,7 @@ def test_bad_options(bench, options, text):
 
 # -- ends in the middle -------------------------------------------------------------------------------------------------
 
+@pytest.mark.sanitize
 def test_killed_again_and_again(bench, pair):
     """Under load, in the snapshot and behind it."""
     source, target = pair
