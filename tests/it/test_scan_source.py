@@ -116,21 +116,21 @@ def test_replicas_of_a_cluster(bench):
 
 @pytest.mark.sanitize
 def test_large_values(bench, pair):
-    """Half a gigabyte of values, in the snapshot and behind it, some of them changing all the time."""
+    """Larger than the memory allowed, in the snapshot and behind it, one of them changing all the time."""
     source, target = pair
-    append(source, "snapshot", 200)
+    append(source, "snapshot", 100)
     ferry = Ferry(bench, source, target, SCAN).start().wait_streaming()
-    append(source, "behind", 150)
+    append(source, "behind", 80)
     source.command("DEL", "snapshot")
-    source.command("RPUSH", "list", os.urandom(50 << 20), "small")
+    source.command("RPUSH", "list", os.urandom(30 << 20), "small")
     for number in range(300):
         source.command("SETRANGE", "behind", number, "changed")
     source.command("SET", "last", "1")
     wait_for(lambda: target.command("GET", "last") == b"1" and target.command("DBSIZE") == 3, what="the small key")
-    wait_for(lambda: assert_same_values(source, target, "behind", "list") or True, what="the large ones")
+    wait_for(lambda: assert_same_values(source, target, "behind", "list") or True, timeout=120, what="the large ones")
     assert_small(ferry)
     # Rested between two readings: it was not read once for each of the 300 changes.
-    assert ferry.status()["links"][0]["counters"]["bytes_received"] < 4000 << 20
+    assert ferry.status()["links"][0]["counters"]["bytes_received"] < 2000 << 20
     assert ferry.stop() == 0
 
 
@@ -179,7 +179,7 @@ def test_lost_reader(bench, pair):
     """The subscription stays, so nothing is missed: reading goes on where it was, without another pass."""
     source, target = pair
     fill(source, keys=8000)
-    append(source, "large", 50)
+    append(source, "large", 20)
     ferry = Ferry(bench, source, target, SCAN | {"source.scan.pipeline": "4", "source.scan.count": "10"}).start()
     ferry.wait_log("listening")     # before that its connection looks like the others
     with Load(source, rate=500) as load:
@@ -399,8 +399,8 @@ def test_selection(bench, pair):
 def test_tls(bench):
     source, target = bench.server(tls=bench.tls, config=NOTIFY), bench.server()
     fill(source, keys=3000)
-    append(source, "large", 60)
-    ferry = Ferry(bench, source, target, SCAN | {"source.tls.ca": bench.tls.ca, "spool.max_size": "80MiB"})
+    append(source, "large", 20)
+    ferry = Ferry(bench, source, target, SCAN | {"source.tls.ca": bench.tls.ca, "spool.max_size": "64MiB"})
     with Load(source, rate=500) as load:
         ferry.start().wait_streaming()
         more_of(load, ferry, 300)
