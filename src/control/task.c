@@ -11,6 +11,7 @@
 #include "control/task_record.h"
 #include "control/work_dir.h"
 #include "export/files.h"
+#include "link/scan_rights.h"
 #include "transform/transform.h"
 
 #include <pthread.h>
@@ -65,12 +66,6 @@ static void tell(const char *text)
 	log_info("%s", text);
 }
 
-/* Where a shard's stream is taken from at the start. */
-static struct endpoint receive_from(const struct task *task, const struct shard *shard)
-{
-	return task->options->read_from == READ_FROM_PREFER_REPLICA && shard->replica_count > 0 ? shard->replicas[0] : shard->master;
-}
-
 /* The master that takes the heartbeat: a source of one server may have been given by its replica. */
 static struct endpoint write_to(const struct deployment *source, uint32_t shard)
 {
@@ -100,6 +95,13 @@ static bool on_inspected(void *owner, uint64_t done, uint64_t total)
 			 (unsigned long long)total);
 	}
 	return !task->events->interrupted(task->owner);
+}
+
+/* Does the source send the DEL of each key that expires, soon? Who looks at all keys once in a while finds out late. */
+static bool deletes(const struct task_options *options)
+{
+	return !deployment_options_are_files(&options->source) && (options->source.mode != MODE_SCAN ||
+				      (options->scan_follow && options->scan_notifications != SCAN_NOTIFICATIONS_OFF));
 }
 
 static bool open_input(struct task *task, struct error *error)
@@ -214,10 +216,11 @@ static bool open_links(struct task *task, struct error *error)
 			.target_topology = task->target ? deployment_topology(task->target) : NULL,
 			.abilities = task->abilities,
 			.master = write_to(task->source, i),
-			.receive_from = receive_from(task, &source->shards[i]),
+			.receive_from = scan_rights_read_from(task->options, &source->shards[i]),
 			.cluster = source->cluster,
 			.slot = first_slot(source, i),
 			.only_link = source->shard_count == 1,
+			.source_info = *deployment_server(task->source, i),
 			.expiry = task->expiry,
 			.source_keys = deployment_server(task->source, i)->keys,
 			.dir = paths[i],
@@ -308,6 +311,7 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	return (files ? open_input(task, error)
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
 	       (to_files || (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))) &&
+	       (options->source.mode != MODE_SCAN || scan_rights_check(options, loop, task->source, warn, error)) &&
 	       check_record(task, error) &&
 	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target, work_dir_has_links(task->dir), warn, &task->abilities,
 			 task->target_name, error);
@@ -334,7 +338,7 @@ static bool plan_expiry(struct task *task, struct error *error)
 	struct expiry_plan_options options = {
 		.task = task->options,
 		.target = task->target,
-		.files = deployment_options_are_files(&task->options->source),
+		.deletes = deletes(task->options),
 		.own_data = work_dir_has_links(task->dir),
 		.warn = warn,
 		.tell = tell,

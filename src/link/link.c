@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "source/feeder.h"
 #include "source/receiver.h"
+#include "source/scanner.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -22,9 +23,11 @@ struct link {
 	char label[ENDPOINT_TEXT_MAX + 8];
 	struct spool *spool;
 	struct link_state state;
+	struct names *names; /* of a scanner, until it is made; else NULL */
 	struct scripts *scripts;
 	struct source source;
-	struct receiver *receiver;   /* the source, unless that is files */
+	struct receiver *receiver;   /* the source, or NULL */
+	struct scanner *scanner;     /* likewise */
 	struct heartbeat *heartbeat; /* NULL: the source is files */
 	struct applier *applier;
 	struct loop *receiver_loop, *applier_loop;
@@ -101,6 +104,7 @@ static void on_finished(void *owner)
 static const struct receiver_events receiver_callbacks = {on_note, on_resync, on_failed};
 static const struct feeder_events feeder_callbacks = {on_note, on_failed};
 static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained, on_finished};
+static const struct scanner_events scanner_callbacks = {on_note, on_resync, on_failed};
 
 /* ---- wake-ups ---- */
 
@@ -119,18 +123,27 @@ static void on_request_wake(void *owner)
 		applier_drain(link->applier, atomic_load(&link->drain_deadline_ms));
 }
 
+/* Of a cluster: there a replica reads for those only who ask for it. */
+static bool reads_replica(const struct link *link, const struct endpoint *master, const struct endpoint *receive_from)
+{
+	return link->options.cluster && !endpoint_equal(receive_from, master);
+}
+
 static void on_receiver_wake(void *owner)
 {
 	struct link *link = owner;
-	struct endpoint master;
+	struct endpoint master, receive_from;
 	uint16_t slot;
 
 	if (atomic_exchange(&link->move, false)) {
 		pthread_mutex_lock(&link->lock);
 		master = link->options.master;
+		receive_from = link->options.receive_from;
 		slot = link->options.slot;
 		pthread_mutex_unlock(&link->lock);
 		heartbeat_move(link->heartbeat, &master, slot);
+		if (link->scanner)
+			scanner_move(link->scanner, &receive_from, reads_replica(link, &master, &receive_from));
 	}
 	if (!atomic_load(&link->stop_receiver))
 		return;
@@ -240,6 +253,76 @@ static bool check_input(const struct link *link, struct error *error)
 	return false;
 }
 
+/* Of a heartbeat there is what it is measured by: samples of its own, or the scanner's. */
+static void make_heartbeat(struct link *link, bool fed)
+{
+	const struct link_options *options = &link->options;
+	const struct deployment_options *source = deployment_options(options->source);
+	struct heartbeat_options heartbeat = {
+		.client = {
+			.endpoint = options->master,
+			.credentials = &source->credentials,
+			.tls = deployment_tls(options->source),
+			.tls_name = source->tls.server_name,
+			.name = link->name,
+			.timeout_ms = options->task->connect_timeout_ms,
+			.blame = ERROR_SOURCE,
+		},
+		/* What nobody tells of would only be found by the next pass. */
+		.write = options->task->heartbeat &&
+			 (!fed || (options->task->scan_follow && options->task->scan_notifications != SCAN_NOTIFICATIONS_OFF)),
+		.fed = fed,
+		.cluster = options->cluster,
+		.slot = options->slot,
+		.interval_ms = options->task->heartbeat_interval_ms,
+	};
+
+	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
+}
+
+static bool open_names(struct link *link, struct error *error)
+{
+	char *dir;
+
+	if (!link->options.source || deployment_options(link->options.source)->mode != MODE_SCAN)
+		return true;
+	dir = memory_printf("%s/names", link->options.dir);
+	link->names = names_open(dir, error);
+	free(dir);
+	return link->names != NULL;
+}
+
+static void make_scanner(struct link *link)
+{
+	const struct link_options *options = &link->options;
+	const struct deployment_options *source = deployment_options(options->source);
+	const struct server_info *info = &options->source_info;
+	struct scanner_options scanner = {
+		.client = {
+			.endpoint = options->receive_from,
+			.credentials = &source->credentials,
+			.tls = deployment_tls(options->source),
+			.tls_name = source->tls.server_name,
+			.name = link->name,
+			.timeout_ms = options->task->connect_timeout_ms,
+			.blame = ERROR_SOURCE,
+		},
+		.task = options->task,
+		.pexpiretime = info->family == FAMILY_VALKEY || info->version >= VERSION(7, 0, 0),
+		.streams = info->family == FAMILY_VALKEY || info->version >= VERSION(5, 0, 0),
+		.readonly = reads_replica(link, &options->master, &options->receive_from),
+		.dir = options->dir,
+		.names = link->names,
+		.spool = link->spool,
+	};
+
+	link->scanner = scanner_new(link->receiver_loop, &scanner, &scanner_callbacks, link);
+	link->names = NULL; /* the scanner's from here on */
+	link->source = scanner_as_source(link->scanner);
+	make_heartbeat(link, true);
+	scanner_set_heartbeat(link->scanner, link->heartbeat);
+}
+
 static void make_receiver(struct link *link)
 {
 	const struct link_options *options = &link->options;
@@ -255,26 +338,10 @@ static void make_receiver(struct link *link)
 		.spool = link->spool,
 		.snapshot = options->task->snapshot,
 	};
-	struct heartbeat_options heartbeat = {
-		.client = {
-			.endpoint = options->master,
-			.credentials = &source->credentials,
-			.tls = receiver.tls,
-			.tls_name = receiver.tls_name,
-			.name = link->name,
-			.timeout_ms = options->task->connect_timeout_ms,
-			.blame = ERROR_SOURCE,
-		},
-		/* A snapshot alone has no lag to be measured. */
-		.write = options->task->heartbeat && (!options->file || options->file->follows),
-		.cluster = options->cluster,
-		.slot = options->slot,
-		.interval_ms = options->task->heartbeat_interval_ms,
-	};
 
 	link->receiver = receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link);
 	link->source = receiver_as_source(link->receiver);
-	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
+	make_heartbeat(link, false);
 }
 
 static bool owns_slot(void *owner, uint16_t slot)
@@ -323,6 +390,8 @@ static void make_parts(struct link *link)
 	spool_on_data(link->spool, on_data, link);
 	if (options->input)
 		link->source = feeder_as_source(feeder_new(link->receiver_loop, options->input, link->spool, &feeder_callbacks, link));
+	else if (link->names)
+		make_scanner(link);
 	else
 		make_receiver(link);
 	applier.loop = link->applier_loop;
@@ -355,11 +424,13 @@ struct link *link_open(const struct link_options *options, struct error *error)
 	/* A path may have bytes that the name of a connection may not. */
 	link->name = memory_printf("keyferry:%s:%s", options->task->name, options->input ? "file" : endpoint_format(&options->master, source));
 	link->state_path = memory_printf("%s/state.json", options->dir);
-	if (!options->input)
-		link->names_path = memory_printf("%s/names", options->dir);
+	/* Who reads by SCAN finds out what has gone by itself. */
+	if (!options->input && options->task->source.mode != MODE_SCAN)
+		link->names_path = memory_printf("%s/snapshot-names", options->dir);
 	snprintf(link->label, sizeof(link->label), "link %s", describe_source(link, source));
 	pthread_mutex_init(&link->lock, NULL);
-	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_scripts(link, error)) {
+	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_scripts(link, error) ||
+	    !open_names(link, error)) {
 		link_free(link);
 		return NULL;
 	}
@@ -422,6 +493,7 @@ void link_free(struct link *link)
 		loop_free(link->receiver_loop);
 		loop_free(link->applier_loop);
 	}
+	names_close(link->names);
 	spool_close(link->spool);
 	pthread_mutex_destroy(&link->lock);
 	free((char *)link->options.dir);
@@ -492,6 +564,11 @@ void link_status(struct link *link, struct link_status *ret)
 		status.phase = status.applier.streaming ? LINK_STREAMING : LINK_SNAPSHOT;
 	if (link->options.input)
 		settle_file_status(link, &status);
+	else if (status.receiver.complete && status.phase != LINK_FAILED && status.applier.position == end) {
+		/* One pass was all that was asked for. */
+		status.applier.caught_up = true;
+		status.phase = LINK_FINISHED;
+	}
 	*ret = status;
 }
 
@@ -507,7 +584,8 @@ void link_move(struct link *link, const struct endpoint *master, const struct en
 	link->options.receive_from = *receive_from;
 	link->options.slot = slot;
 	pthread_mutex_unlock(&link->lock);
-	receiver_move(link->receiver, receive_from);
+	if (link->receiver)
+		receiver_move(link->receiver, receive_from);
 	atomic_store(&link->move, true);
 	wake_send(link->receiver_wake);
 }

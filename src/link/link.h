@@ -35,6 +35,7 @@ struct link_options {
 	bool cluster;                          /* the source is one; then: */
 	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag */
 	bool only_link;
+	struct server_info source_info;        /* of the source master */
 	struct expiry_plan expiry;
 	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
 	const char *dir;                       /* the link's folder; exists */

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL, MODE_RDB, MODE_AOF, MODE_JSONL };
+enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL, MODE_RDB, MODE_AOF, MODE_JSONL, MODE_SCAN };
 enum read_from { READ_FROM_MASTER, READ_FROM_PREFER_REPLICA };
 enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
@@ -25,6 +25,7 @@ enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
 enum unsupported_policy { UNSUPPORTED_STOP, UNSUPPORTED_SKIP };
 enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
 enum aof_format { AOF_MULTI_PART, AOF_SINGLE };
+enum scan_notifications { SCAN_NOTIFICATIONS_AUTO, SCAN_NOTIFICATIONS_REQUIRED, SCAN_NOTIFICATIONS_OFF };
 enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
 
 struct credentials {
@@ -61,6 +62,14 @@ struct task_options {
 	enum read_from read_from;
 	bool all_databases;
 	uint64_t databases[DATABASES_MAX / 64]; /* bit set: selected; when all_databases is false */
+
+	/* source.mode scan */
+	uint32_t scan_count;
+	uint32_t scan_pipeline;
+	uint64_t scan_changes;       /* bytes */
+	uint32_t scan_interval_ms;   /* 0: never */
+	bool scan_follow;
+	enum scan_notifications scan_notifications;
 
 	struct deployment_options target;
 	enum aof_format aof_format; /* of a target.mode aof */

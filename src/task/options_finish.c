@@ -218,6 +218,31 @@ static bool finish_target_files(const struct task_options *options, struct error
 	return true;
 }
 
+static bool finish_scan(const struct task_options *options, struct error *error)
+{
+	bool set = !options->scan_follow || options->scan_notifications != SCAN_NOTIFICATIONS_AUTO || options->scan_interval_ms;
+
+	if (options->source.mode != MODE_SCAN) {
+		if (!set)
+			return true;
+		fail(error, "source.scan is for source.mode 'scan', and source.mode is another");
+		error_hint(error, "write source.mode: scan, or leave source.scan out");
+		return false;
+	}
+	if (options->scan_follow && options->scan_notifications == SCAN_NOTIFICATIONS_OFF && !options->scan_interval_ms) {
+		fail(error, "source.scan.notifications is off, and without source.scan.interval no change would ever be found");
+		error_hint(error, "for example source.scan.interval: 10m, or source.scan.follow: false for one pass");
+		return false;
+	}
+	if (!options->snapshot && (!options->scan_follow || options->scan_notifications == SCAN_NOTIFICATIONS_OFF)) {
+		fail(error, "snapshot is false, and source.scan.%s leaves nothing else to do",
+			options->scan_follow ? "notifications: off" : "follow: false");
+		error_hint(error, "leave snapshot out");
+		return false;
+	}
+	return true;
+}
+
 static bool finish_side(struct deployment_options *side, const char *group, struct error *error)
 {
 	if (side->path) {
@@ -464,6 +489,7 @@ bool task_options_finish(struct task_options *options, struct error *error)
 
 	return (deployment_options_are_files(source) ? finish_source_files(options, error) : finish_side(&options->source, "source", error)) &&
 		(deployment_options_are_files(target) ? finish_target_files(options, error) : finish_side(&options->target, "target", error)) &&
+		finish_scan(options, error) &&
 		check_sides_differ(options, error) && check_databases(options, error) && check_spool(options, error) &&
 		finish_script(options, error) &&
 		check_listen(options, error) && finish_name(options, error) && finish_data_dir(options, error);

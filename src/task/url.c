@@ -198,17 +198,19 @@ static bool parse_hosts(struct url *url, struct slice hosts, uint16_t port, stru
 
 static bool parse_mode(struct url *url, const char *value, struct error *error)
 {
-	static const char *const names[] = {"auto", "standalone", "cluster", "sentinel"};
+	static const struct { const char *name; enum deployment_mode mode; } modes[] = {
+		{"auto", MODE_AUTO}, {"standalone", MODE_STANDALONE}, {"cluster", MODE_CLUSTER}, {"sentinel", MODE_SENTINEL}, {"scan", MODE_SCAN},
+	};
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(value, names[i]) != 0)
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(value, modes[i].name) != 0)
 			continue;
-		if (url->scheme->sentinel && i != MODE_SENTINEL)
+		if (url->scheme->sentinel && modes[i].mode != MODE_SENTINEL)
 			return fail(error, "a redis-sentinel URL has the mode 'sentinel' and no other");
-		url->mode = i;
+		url->mode = modes[i].mode;
 		return true;
 	}
-	return fail(error, "?mode= takes auto, standalone, cluster or sentinel");
+	return fail(error, "?mode= takes auto, standalone, cluster, sentinel or (a source) scan");
 }
 
 static bool parse_option(struct url *url, struct slice name, struct slice text, struct error *error)
@@ -368,6 +370,10 @@ static bool check(const struct url *url, bool is_source, uint64_t *ret_database,
 			return true;
 		error_set(error, ERROR_USAGE, "lines of JSON are written, not read: jsonl is for a target");
 		error_hint(error, "name a server, for example redis://host:6379, or files: rdb:///path, aof:///path");
+		return false;
+	}
+	if (url->mode == MODE_SCAN && !is_source) {
+		error_set(error, ERROR_USAGE, "?mode=scan is for a source");
 		return false;
 	}
 	if (url->wants_tls && !url->scheme->tls) {

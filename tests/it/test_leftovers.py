@@ -132,4 +132,4 @@ def test_killed_in_the_second_snapshot(bench):
     ferry.start().wait_streaming()
     ferry.wait_log("the target had 1 keys of this link that the new snapshot has not: removed")
     finish_in_step(ferry, source, target)
-    assert not (ferry.data / "links" / "0" / "names").exists()
+    assert not (ferry.data / "links" / "0" / "snapshot-names").exists()

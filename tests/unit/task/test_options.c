@@ -247,9 +247,9 @@ static void mistakes_are_explained(void **state)
 			"for example on_conflict: skip"},
 		{"on_conflict: repair\n",
 			"t.yaml:1: option 'on_conflict': this version does not support \"repair\" yet; it takes: stop, skip", NULL},
-		{"source:\n  mode: scan\n",
-			"t.yaml:2: option 'source.mode': this version does not support \"scan\" yet; it takes: auto, standalone, "
-			"cluster, sentinel, rdb, aof", NULL},
+		{"source:\n  mode: scn\n",
+			"t.yaml:2: option 'source.mode': \"scn\" is not one of its values: auto, standalone, cluster, sentinel, rdb, aof, scan",
+			"for example source.mode: cluster"},
 		{"target:\n  mode: scan\n", "t.yaml:2: option 'target.mode': \"scan\" is not one of its values: auto, standalone, cluster, sentinel, rdb, aof, "
 			"jsonl", NULL},
 		{"target:\n  paht: /x\n", "t.yaml:2: unknown option 'target.paht': did you mean 'target.path'?", NULL},

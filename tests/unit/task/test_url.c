@@ -174,7 +174,7 @@ static void mistakes_are_explained_without_secrets(void **state)
 		{"redis://h?mod=x", "source URL: unknown option after '?': did you mean 'mode'?"},
 		{"redis://h?password=s3cret", "source URL: unknown option after '?'"},
 		{"redis://h?mode", "source URL: an option after '?' has no value: write ?option=value"},
-		{"redis://h?mode=x", "source URL: ?mode= takes auto, standalone, cluster or sentinel"},
+		{"redis://h?mode=x", "source URL: ?mode= takes auto, standalone, cluster, sentinel or (a source) scan"},
 		{"redis://h?ca=/x", "source URL: ca, cert, key and insecure are options of TLS, which this URL does not ask for"},
 		{"rediss://h?insecure=yes", "source URL: ?insecure= takes true or false"},
 		{"redis-sentinel://h", "source URL: the master's name is missing"},
