@@ -1,0 +1,334 @@
+#include "process.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "disk.h"
+#include "network.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define THREADS_MAX 256
+#define LOOPS_MAX 64
+
+struct loop {
+	bool running;
+	uint64_t busy_until;
+	uint32_t handles;
+	struct loop_occasion *waiting; /* came due while it did not run */
+};
+
+struct thread {
+	struct loop *loop; /* NULL: it has run to its end */
+};
+
+static struct {
+	bool dead;
+	struct thread threads[THREADS_MAX];
+	unsigned thread_count;
+	struct thread *starting;
+	struct loop *loops[LOOPS_MAX];
+} process;
+
+void process_begin(void)
+{
+	process.dead = false;
+	process.thread_count = 0;
+	disk_freeze(false);
+}
+
+void process_kill(void)
+{
+	process.dead = true;
+	disk_freeze(true);
+	network_drop_client();
+}
+
+bool process_dead(void)
+{
+	return process.dead;
+}
+
+void process_hold_up(uint64_t us)
+{
+	for (unsigned i = 0; i < LOOPS_MAX; i++)
+		if (process.loops[i] && chance_of(50))
+			process.loops[i]->busy_until = world_now() + us;
+}
+
+/* ---- occasions on a loop ---- */
+
+static void come_due(void *owner)
+{
+	struct loop_occasion *occasion = owner;
+	struct loop *loop = occasion->loop;
+
+	if (process.dead)
+		return;
+	if (!loop->running) {
+		occasion->waits = true;
+		occasion->next = loop->waiting;
+		loop->waiting = occasion;
+		return;
+	}
+	if (loop->busy_until > world_now()) {
+		occasion_plan(&occasion->occasion, loop->busy_until);
+		return;
+	}
+	loop->busy_until = world_now() + chance_between(1, 20);
+	occasion->callback(occasion->owner);
+}
+
+void loop_occasion_init(struct loop_occasion *occasion, struct loop *loop, void (*callback)(void *owner), void *owner)
+{
+	*occasion = (struct loop_occasion){.loop = loop, .callback = callback, .owner = owner};
+	occasion_init(&occasion->occasion, come_due, occasion);
+	loop->handles++;
+}
+
+void loop_occasion_cancel(struct loop_occasion *occasion)
+{
+	occasion_cancel(&occasion->occasion);
+	if (!occasion->waits)
+		return;
+	for (struct loop_occasion **at = &occasion->loop->waiting; *at; at = &(*at)->next) {
+		if (*at == occasion) {
+			*at = occasion->next;
+			break;
+		}
+	}
+	occasion->waits = false;
+}
+
+void loop_occasion_plan_in(struct loop_occasion *occasion, uint64_t delay_us)
+{
+	loop_occasion_cancel(occasion);
+	occasion_plan_in(&occasion->occasion, delay_us);
+}
+
+bool loop_occasion_planned(const struct loop_occasion *occasion)
+{
+	return occasion->waits || occasion_planned(&occasion->occasion);
+}
+
+void loop_occasion_end(struct loop_occasion *occasion)
+{
+	loop_occasion_cancel(occasion);
+	occasion->loop->handles--;
+}
+
+/* ---- net/loop.h ---- */
+
+struct loop *loop_new(void)
+{
+	struct loop *loop = memory_alloc_zero(1, sizeof(*loop));
+	unsigned i = 0;
+
+	while (process.loops[i])
+		i++;
+	assert(i < LOOPS_MAX);
+	process.loops[i] = loop;
+	return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	assert(loop->handles == 0);
+	for (unsigned i = 0; i < LOOPS_MAX; i++)
+		if (process.loops[i] == loop)
+			process.loops[i] = NULL;
+	free(loop);
+}
+
+static void begin_running(struct loop *loop)
+{
+	assert(!loop->running);
+	loop->running = true;
+	while (loop->waiting) {
+		struct loop_occasion *occasion = loop->waiting;
+
+		loop->waiting = occasion->next;
+		occasion->waits = false;
+		occasion_plan_in(&occasion->occasion, 0);
+	}
+}
+
+void loop_run(struct loop *loop)
+{
+	begin_running(loop);
+	/* The rest of the thread's life is the world's to step. */
+	assert(process.starting);
+	process.starting->loop = loop;
+}
+
+static void pass(void *owner)
+{
+	(void)owner;
+}
+
+bool loop_run_until(struct loop *loop, const bool *done, uint64_t deadline_us)
+{
+	struct occasion deadline;
+
+	begin_running(loop);
+	occasion_init(&deadline, pass, NULL);
+	if (deadline_us != UINT64_MAX)
+		occasion_plan_in(&deadline, deadline_us > clock_monotonic_us() ? deadline_us - clock_monotonic_us() : 0);
+	while (!*done && !process.dead && clock_monotonic_us() < deadline_us && world_step())
+		continue;
+	occasion_cancel(&deadline);
+	loop->running = false;
+	return *done;
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->running = false;
+}
+
+void *loop_handle(struct loop *loop)
+{
+	return loop;
+}
+
+struct timer {
+	struct loop_occasion due;
+	void (*callback)(void *owner);
+	void *owner;
+	uint64_t interval_ms;
+};
+
+static void timer_due(void *owner)
+{
+	struct timer *timer = owner;
+
+	if (timer->interval_ms > 0)
+		loop_occasion_plan_in(&timer->due, timer->interval_ms * MS);
+	timer->callback(timer->owner);
+}
+
+struct timer *timer_new(struct loop *loop, void (*callback)(void *owner), void *owner)
+{
+	struct timer *timer = memory_alloc_zero(1, sizeof(*timer));
+
+	timer->callback = callback;
+	timer->owner = owner;
+	loop_occasion_init(&timer->due, loop, timer_due, timer);
+	return timer;
+}
+
+void timer_start(struct timer *timer, uint64_t delay_ms)
+{
+	timer_repeat(timer, delay_ms, 0);
+}
+
+void timer_repeat(struct timer *timer, uint64_t delay_ms, uint64_t interval_ms)
+{
+	timer->interval_ms = interval_ms;
+	loop_occasion_plan_in(&timer->due, delay_ms * MS + chance_below(1000));
+}
+
+void timer_stop(struct timer *timer)
+{
+	timer->interval_ms = 0;
+	loop_occasion_cancel(&timer->due);
+}
+
+bool timer_active(const struct timer *timer)
+{
+	return loop_occasion_planned(&timer->due);
+}
+
+void timer_free(struct timer *timer)
+{
+	if (!timer)
+		return;
+	loop_occasion_end(&timer->due);
+	free(timer);
+}
+
+struct wake {
+	struct loop_occasion due;
+};
+
+struct wake *wake_new(struct loop *loop, void (*callback)(void *owner), void *owner)
+{
+	struct wake *wake = memory_alloc_zero(1, sizeof(*wake));
+
+	loop_occasion_init(&wake->due, loop, callback, owner);
+	return wake;
+}
+
+void wake_send(struct wake *wake)
+{
+	if (!loop_occasion_planned(&wake->due))
+		loop_occasion_plan_in(&wake->due, chance_between(1, 100));
+}
+
+void wake_free(struct wake *wake)
+{
+	if (!wake)
+		return;
+	loop_occasion_end(&wake->due);
+	free(wake);
+}
+
+struct idle {
+	struct loop_occasion due;
+};
+
+struct idle *idle_new(struct loop *loop, void (*callback)(void *owner), void *owner)
+{
+	struct idle *idle = memory_alloc_zero(1, sizeof(*idle));
+
+	loop_occasion_init(&idle->due, loop, callback, owner);
+	return idle;
+}
+
+void idle_start(struct idle *idle)
+{
+	if (!loop_occasion_planned(&idle->due))
+		loop_occasion_plan_in(&idle->due, chance_between(1, 10));
+}
+
+void idle_free(struct idle *idle)
+{
+	if (!idle)
+		return;
+	loop_occasion_end(&idle->due);
+	free(idle);
+}
+
+/* ---- threads (linked with --wrap) ---- */
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
+int __wrap_pthread_join(pthread_t thread, void **result);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+{
+	struct thread *outer = process.starting;
+	unsigned number = process.thread_count++;
+
+	(void)attributes;
+	assert(number < THREADS_MAX);
+	process.threads[number].loop = NULL;
+	process.starting = &process.threads[number];
+	start(argument);
+	process.starting = outer;
+	*thread = (pthread_t)number;
+	return 0;
+}
+
+int __wrap_pthread_join(pthread_t number, void **result)
+{
+	struct thread *thread = &process.threads[number];
+
+	(void)result;
+	while (thread->loop && thread->loop->running && !process.dead && world_step())
+		continue;
+	thread->loop = NULL;
+	return 0;
+}
