@@ -21,6 +21,7 @@ struct keyferry {
 	bool busy;         /* being opened or stopped: what happens to it now is seen to afterwards */
 	bool changed, stop_wanted, power_cut;
 	uint64_t start_at;
+	struct occasion wake; /* so that the world goes on to then */
 	uint64_t starts;
 	unsigned failed_starts;
 	struct error error;
@@ -85,6 +86,11 @@ static void set(struct task_options *options, const char *format, ...)
 	}
 }
 
+static void on_wake(void *owner)
+{
+	(void)owner;
+}
+
 struct keyferry *keyferry_new(struct site *source, struct site *target)
 {
 	struct keyferry *keyferry = memory_alloc_zero(1, sizeof(*keyferry));
@@ -103,6 +109,7 @@ struct keyferry *keyferry_new(struct site *source, struct site *target)
 	set(options, "buffers.in_flight_commands=%u", (unsigned)(chance_of(30) ? chance_between(1, 20) : chance_between(20, 4000)));
 	set(options, "buffers.in_flight_bytes=%uKiB", chance_of(30) ? 64 : 1024);
 	options->data_dir = memory_strdup("work");
+	occasion_init(&keyferry->wake, on_wake, keyferry);
 	if (!task_options_finish(options, &error)) {
 		fprintf(stderr, "%s\n", error.text);
 		abort();
@@ -120,6 +127,7 @@ static void end_process(struct keyferry *keyferry)
 		disk_power_cut();
 	keyferry->power_cut = keyferry->stop_wanted = keyferry->changed = false;
 	keyferry->start_at = world_now() + chance_below(3 * SECOND);
+	occasion_plan(&keyferry->wake, keyferry->start_at);
 }
 
 void keyferry_free(struct keyferry *keyferry)
@@ -127,6 +135,7 @@ void keyferry_free(struct keyferry *keyferry)
 	keyferry->busy = true;
 	process_kill();
 	end_process(keyferry);
+	occasion_cancel(&keyferry->wake);
 	task_options_free(&keyferry->options);
 	free(keyferry);
 }

@@ -56,7 +56,7 @@ static void make_safe(struct load *load, unsigned tag, struct command *command)
 {
 	char field[16];
 
-	switch (chance_below(10)) {
+	switch (chance_below(load->removes ? 10 : 8)) {
 	case 0:
 	case 1:
 	case 2:
@@ -72,12 +72,12 @@ static void make_safe(struct load *load, unsigned tag, struct command *command)
 		add_key(command, 's', other_tag(load, tag));
 		add(command, "m");
 		return;
-	case 5:
+	case 8:
 		add(command, "DEL");
 		add_key(command, any_type(load), tag);
 		add_key(command, any_type(load), other_tag(load, tag));
 		return;
-	case 6:
+	case 9:
 		add(command, "HDEL");
 		break;
 	default:
@@ -95,7 +95,7 @@ static void make_unsafe(struct load *load, unsigned tag, struct command *command
 {
 	char type;
 
-	switch (chance_below(9)) {
+	switch (chance_below(load->removes ? 9 : 7)) {
 	case 0:
 	case 1:
 		add(command, "INCR");
@@ -115,11 +115,11 @@ static void make_unsafe(struct load *load, unsigned tag, struct command *command
 		add(command, "LPUSH");
 		add_key(command, 'l', tag);
 		break;
-	case 6:
+	case 7:
 		add(command, "LPOP");
 		add_key(command, 'l', tag);
 		return;
-	case 7:
+	case 8:
 		add(command, "RENAME");
 		type = "cal"[chance_below(3)];
 		add_key(command, type, tag);

@@ -9,8 +9,8 @@
 #include "site.h"
 
 enum load_kind {
-	LOAD_SAFE, /* commands that may be applied again from any point on: SET, MSET, HSET, HDEL, DEL */
-	LOAD_ALL,  /* also INCR, INCRBY, APPEND, RPUSH, LPUSH, LPOP, RENAME */
+	LOAD_SAFE, /* commands that may be applied again from any point on: SET, MSET, HSET; HDEL, DEL */
+	LOAD_ALL,  /* also INCR, INCRBY, APPEND, RPUSH, LPUSH; LPOP, RENAME */
 };
 
 #define LOAD_TAGS 6
@@ -20,6 +20,7 @@ struct load {
 	enum load_kind kind;
 	bool databases;  /* several are used */
 	bool many_slots; /* one command may have keys of several slots */
+	bool removes;    /* keys and fields go as well */
 	bool bulky;      /* values of many KB among the others */
 	struct session sessions[SITE_SHARDS_MAX];
 	uint64_t serial;

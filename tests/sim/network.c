@@ -78,7 +78,7 @@ static void wire_arrived(void *owner)
 	struct wire *wire = owner;
 	struct connection *connection = wire->connection;
 
-	while (wire->parcel_count > 0) {
+	while (wire->parcel_count > 0 && !wire->ended) {
 		struct parcel *parcel = &wire->parcels[wire->parcel_start];
 
 		if (parcel->at > world_now()) {
@@ -133,7 +133,8 @@ static size_t wire_write(struct wire *wire, const void *data, size_t len)
 		return 0;
 	}
 	if (wire->sent + len > wire->room) {
-		memmove(wire->data, wire->data + wire->start, used);
+		if (used > 0)
+			memmove(wire->data, wire->data + wire->start, used);
 		wire->arrived -= wire->start;
 		wire->sent -= wire->start;
 		wire->start = 0;
@@ -359,7 +360,7 @@ static void on_turn(void *owner)
 
 	stream->in_callback = true;
 	if (stream->state == STREAM_CONNECTING) {
-		if (stream->connection)
+		if (stream->connection && !process_dead())
 			open_connection(stream);
 		else
 			stream_die(stream, stream->refused ? "connection refused" : "timed out while connecting");
@@ -412,14 +413,14 @@ struct stream *stream_connect(struct loop *loop, const struct stream_options *op
 	stream->want_read = true;
 	endpoint_format(&options->endpoint, stream->peer);
 	loop_occasion_init(&stream->turn, loop, on_turn, stream);
-	if (!host || host->state == HOST_UNREACHABLE) {
+	if ((!host || host->state == HOST_UNREACHABLE) && !process_dead()) {
 		loop_occasion_plan_in(&stream->turn, timeout_ms * MS);
 		return stream;
 	}
-	stream->refused = host->state == HOST_DOWN;
+	stream->refused = process_dead() || host->state == HOST_DOWN;
 	if (!stream->refused)
 		stream->connection = connection_new(host, stream);
-	loop_occasion_plan_in(&stream->turn, host->delay_us + chance_below(host->delay_us + 1));
+	loop_occasion_plan_in(&stream->turn, stream->refused ? 1 : host->delay_us + chance_below(host->delay_us + 1));
 	return stream;
 }
 
@@ -542,6 +543,9 @@ void network_drop_client(void)
 			wire_cut(&connection->up);
 		else
 			wire_close(&connection->up);
+		connection->down.start = connection->down.arrived;
+		connection->down.ended = true;
+		stream_turn_soon(connection->stream);
 	}
 }
 

@@ -14,6 +14,7 @@
 
 struct loop {
 	bool running;
+	bool straight; /* in loop_run_until(): its caller waits, and comes back also in a dead process, whose connections all fail */
 	uint64_t busy_until;
 	uint32_t handles;
 	struct loop_occasion *waiting; /* came due while it did not run */
@@ -64,7 +65,7 @@ static void come_due(void *owner)
 	struct loop_occasion *occasion = owner;
 	struct loop *loop = occasion->loop;
 
-	if (process.dead)
+	if (process.dead && !loop->straight)
 		return;
 	if (!loop->running) {
 		occasion->waits = true;
@@ -174,13 +175,14 @@ bool loop_run_until(struct loop *loop, const bool *done, uint64_t deadline_us)
 	struct occasion deadline;
 
 	begin_running(loop);
+	loop->straight = true;
 	occasion_init(&deadline, pass, NULL);
 	if (deadline_us != UINT64_MAX)
 		occasion_plan_in(&deadline, deadline_us > clock_monotonic_us() ? deadline_us - clock_monotonic_us() : 0);
-	while (!*done && !process.dead && clock_monotonic_us() < deadline_us && world_step())
+	while (!*done && clock_monotonic_us() < deadline_us && world_step())
 		continue;
 	occasion_cancel(&deadline);
-	loop->running = false;
+	loop->running = loop->straight = false;
 	return *done;
 }
 

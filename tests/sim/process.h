@@ -4,7 +4,7 @@
  * sets up, runs its loop and ends behind it; so here it is called to the point where the loop runs, and joining it steps the world until that loop has
  * been stopped. Each callback takes a little virtual time, and now and then a thread is held up for long.
  *
- * Killed, the process runs no callback any more, its disk takes nothing, its connections are cut and every call that waits comes back; what it held is
+ * Killed, its threads run no callback any more, its disk takes nothing, its connections are cut and every call that waits comes back; what it held is
  * then freed by the ordinary functions, whose effects nobody outside sees.
  * Thread: one. */
 #ifndef KEYFERRY_TESTS_SIM_PROCESS_H

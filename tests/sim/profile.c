@@ -16,10 +16,13 @@ const struct profile profiles[] = {
 	{"target",   SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_REFUSES | FAULT_TARGET_MOVES, {PROMISE_EXACT, PROMISE_NOTHING}},
 	{"kill",     SOURCE | FAULT_STOP | FAULT_KILL,                                 {PROMISE_EXACT,   PROMISE_NOTHING}},
 	{"crash",    SOURCE | CRASH,                                                   {PROMISE_EXACT,   PROMISE_NOTHING}},
-	{"resync",   SOURCE | FAULT_SOURCE_RESYNC,                                     {PROMISE_NO_LOSS, PROMISE_NO_LOSS}},
+	{"resync",   SOURCE | FAULT_SOURCE_RESYNC,                                     {PROMISE_EXACT,   PROMISE_EXACT}},
 	{"failover", SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_LOSES,                  {PROMISE_NOTHING, PROMISE_NOTHING}},
 	{"all",      (FAULT_POWER << 1) - 1,                                           {PROMISE_NOTHING, PROMISE_NOTHING}},
 };
+
+/* A key that was removed while nobody looked stays at the target, and what is written to it later is added to the old value. */
+const enum promise promise_after_resync = PROMISE_NOTHING;
 
 const unsigned profile_count = sizeof(profiles) / sizeof(profiles[0]);
 

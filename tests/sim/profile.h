@@ -20,9 +20,8 @@ enum fault {
 
 /* What the target must be at the end, compared with the source. */
 enum promise {
-	PROMISE_NOTHING,   /* keyferry must have caught up and be running, that is all */
-	PROMISE_NO_LOSS,   /* every key of the source with its value; the target may hold others as well */
-	PROMISE_EXACT,
+	PROMISE_NOTHING, /* keyferry must have caught up and be running, that is all */
+	PROMISE_EXACT,   /* what the source is */
 };
 
 struct profile {
@@ -30,6 +29,9 @@ struct profile {
 	unsigned faults;
 	enum promise promises[LOAD_ALL + 1]; /* of LOAD_SAFE, LOAD_ALL */
 };
+
+/* After a full resync that was not the first, where keys were removed at the source: what holds then, at the most. */
+extern const enum promise promise_after_resync;
 
 /* NULL: no such name. */
 const struct profile *profile_find(const char *name);

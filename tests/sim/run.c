@@ -79,7 +79,8 @@ static void resync_source(struct run *run)
 	struct group *shard = &run->source->shards[chance_below(run->source->shard_count)];
 	struct server *replica = group_replica(shard);
 
-	if (chance_of(50)) {
+	/* A failover that loses something removes keys, too. */
+	if (!run->load.removes || chance_of(50)) {
 		trace("fault: %s has lost its backlog", group_master(shard)->host.endpoint.host);
 		site_random_id(shard->replid);
 		shard->replid2[0] = '\0';
@@ -178,7 +179,6 @@ static void on_fault(void *owner)
 
 struct comparison {
 	struct keyspace *other;
-	bool extra;  /* keys that are looked at need not be in the other */
 	unsigned differences;
 	char first[400];
 };
@@ -206,10 +206,8 @@ static void compare_key(void *owner, unsigned db, const struct key *key)
 	const struct value *other = keyspace_find(comparison->other, db, text_slice(&key->name));
 	char a[120], b[120];
 
-	if ((!other && comparison->extra) || (other && value_equal(&key->value, other)))
+	if (other && value_equal(&key->value, other))
 		return;
-	if (other && comparison->extra)
-		return; /* told in the other direction */
 	show_value(&key->value, a);
 	show_value(other, b);
 	trace("differs: db%u %.*s: source ...%s (%zu), target ...%s (%zu)", db, (int)key->name.len, (const char *)key->name.data, a, key->value.count, b,
@@ -231,6 +229,21 @@ static void extra_key(void *owner, unsigned db, const struct key *key)
 			 (const char *)key->name.data);
 }
 
+static bool was_resynced(const struct run *run)
+{
+	for (unsigned i = 0; i < run->source->shard_count; i++)
+		if (run->source->shards[i].full_resyncs > 1)
+			return true;
+	return false;
+}
+
+static enum promise promise_of(const struct run *run)
+{
+	enum promise promise = run->options->profile->promises[run->options->load];
+
+	return run->load.removes && was_resynced(run) && promise > promise_after_resync ? promise_after_resync : promise;
+}
+
 static void compare(struct run *run, enum promise promise, struct run_result *result)
 {
 	struct keyspace *source = memory_alloc_zero(1, sizeof(*source)), *target = memory_alloc_zero(1, sizeof(*target));
@@ -240,9 +253,8 @@ static void compare(struct run *run, enum promise promise, struct run_result *re
 	site_collect(run->target, target);
 	keyspace_each(source, compare_key, &comparison);
 	comparison.other = source;
-	if (promise == PROMISE_EXACT)
-		keyspace_each(target, extra_key, &comparison);
-	if (comparison.differences > 0 && promise != PROMISE_NOTHING) {
+	keyspace_each(target, extra_key, &comparison);
+	if (comparison.differences > 0 && promise == PROMISE_EXACT) {
 		result->good = false;
 		snprintf(result->why, sizeof(result->why), "%u keys differ: %s", comparison.differences, comparison.first);
 	}
@@ -320,7 +332,7 @@ static void live(struct run *run, struct run_result *result)
 		return;
 	}
 	trace("at rest");
-	compare(run, run->options->profile->promises[run->options->load], result);
+	compare(run, promise_of(run), result);
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
@@ -343,6 +355,7 @@ static void make_world(struct run *run)
 		run->options->mutate(run->source, run->target);
 	run->load.databases = !source_cluster && !target_cluster;
 	run->load.many_slots = !source_cluster;
+	run->load.removes = chance_of(60);
 	run->load.bulky = chance_of(10);
 	run->pause_us = chance_between(100, 2000) * MS;
 	occasion_init(&run->fault, on_fault, run);
