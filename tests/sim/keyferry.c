@@ -222,6 +222,24 @@ uint64_t keyferry_starts(const struct keyferry *keyferry)
 	return keyferry->starts;
 }
 
+void keyferry_tell(struct keyferry *keyferry)
+{
+	struct task_status status;
+
+	if (!keyferry->task)
+		return;
+	task_status(keyferry->task, &status);
+	for (uint32_t i = 0; i < status.link_count; i++) {
+		const struct link_status *link = &status.links[i];
+
+		trace("link %s: connected %d, received %lld, applied %lld, position %llu, %u units and %llu bytes in flight, %u slots held, waits for \"%s\"",
+		      link->source, link->connected, (long long)link->received_offset, (long long)link->applier.applied_offset,
+		      (unsigned long long)link->applier.position, link->applier.sink.in_flight_units,
+		      (unsigned long long)link->applier.sink.in_flight_bytes, link->applier.sink.held_slots, link->applier.waiting_for);
+	}
+	task_status_free(&status);
+}
+
 void keyferry_stop(struct keyferry *keyferry)
 {
 	if (keyferry->task)

@@ -16,6 +16,8 @@ bool keyferry_runs(const struct keyferry *keyferry);
 /* What it has stopped with, or could not start with for long; NULL: nothing. */
 const char *keyferry_failure(const struct keyferry *keyferry);
 uint64_t keyferry_starts(const struct keyferry *keyferry);
+/* Where each link stands, into the trace. */
+void keyferry_tell(struct keyferry *keyferry);
 
 /* Faults. They may come while it is being opened or stopped. */
 void keyferry_stop(struct keyferry *keyferry);

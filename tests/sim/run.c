@@ -22,6 +22,7 @@ struct run {
 	struct keyferry *keyferry;
 	struct occasion fault;
 	bool faults_over;
+	int64_t wanted[SITE_SHARDS_MAX]; /* offsets when the load had ended; later ones are heartbeats */
 	uint64_t pause_us; /* between faults, on average */
 };
 
@@ -286,12 +287,9 @@ static bool all_acknowledged(struct run *run)
 {
 	if (!keyferry_runs(run->keyferry) || run->target->moving.active)
 		return false;
-	for (unsigned i = 0; i < run->source->shard_count; i++) {
-		const struct group *shard = &run->source->shards[i];
-
-		if (shard->acknowledged < replication_offset(shard))
+	for (unsigned i = 0; i < run->source->shard_count; i++)
+		if (run->source->shards[i].acknowledged < run->wanted[i])
 			return false;
-	}
 	return true;
 }
 
@@ -306,6 +304,10 @@ static void fail(struct run *run, struct run_result *result, const char *otherwi
 	const char *failure = keyferry_failure(run->keyferry);
 
 	result->good = false;
+	keyferry_tell(run->keyferry);
+	for (unsigned i = 0; i < run->source->shard_count; i++)
+		trace("source %u: offset %lld, acknowledged %lld", i, (long long)replication_offset(&run->source->shards[i]),
+		      (long long)run->source->shards[i].acknowledged);
 	snprintf(result->why, sizeof(result->why), "%s", failure ? failure : otherwise);
 }
 
@@ -322,6 +324,8 @@ static void live(struct run *run, struct run_result *result)
 	occasion_cancel(&run->fault);
 	site_heal(run->source);
 	site_heal(run->target);
+	for (unsigned i = 0; i < run->source->shard_count; i++)
+		run->wanted[i] = replication_offset(&run->source->shards[i]);
 	if (!go_on(run, all_acknowledged, world_now() + SETTLE_MOST)) {
 		fail(run, result, "it does not catch up");
 		return;
