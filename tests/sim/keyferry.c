@@ -222,6 +222,19 @@ uint64_t keyferry_starts(const struct keyferry *keyferry)
 	return keyferry->starts;
 }
 
+bool keyferry_has_applied(struct keyferry *keyferry, const int64_t *offsets, unsigned count)
+{
+	struct task_status status;
+	bool applied;
+
+	task_status(keyferry->task, &status);
+	applied = status.link_count == count;
+	for (uint32_t i = 0; applied && i < count; i++)
+		applied = status.links[i].applier.streaming && status.links[i].applier.applied_offset >= offsets[i];
+	task_status_free(&status);
+	return applied;
+}
+
 void keyferry_tell(struct keyferry *keyferry)
 {
 	struct task_status status;

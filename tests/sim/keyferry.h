@@ -16,6 +16,9 @@ bool keyferry_runs(const struct keyferry *keyferry);
 /* What it has stopped with, or could not start with for long; NULL: nothing. */
 const char *keyferry_failure(const struct keyferry *keyferry);
 uint64_t keyferry_starts(const struct keyferry *keyferry);
+/* Does every link follow its stream, and has it applied it up to these offsets? The acknowledgement does not say: behind a snapshot that is received it tells
+ * the snapshot's offset, as real replicas do. */
+bool keyferry_has_applied(struct keyferry *keyferry, const int64_t *offsets, unsigned count);
 /* Where each link stands, into the trace. */
 void keyferry_tell(struct keyferry *keyferry);
 

@@ -5,6 +5,7 @@
 
 #define KEYS_A_TYPE 3
 #define VALUE_MAX (48u << 10)
+#define BULK_MOST (8u << 20) /* some segments of the spool, and more than a small one may hold */
 
 static uint8_t filler[VALUE_MAX + 32];
 
@@ -36,10 +37,12 @@ static void add_value(struct load *load, struct command *command)
 	size_t len = (size_t)snprintf(text, sizeof(text), "v%llu,", (unsigned long long)++load->serial);
 
 	add(command, text);
-	if (!load->bulky || !chance_of(10))
+	if (!load->bulky || load->bulk > BULK_MOST || !chance_of(10))
 		return;
 	memcpy(filler, text, len);
-	command->argv[command->argc - 1] = slice_make(filler, len + (size_t)chance_below(VALUE_MAX));
+	len += (size_t)chance_below(VALUE_MAX);
+	load->bulk += len;
+	command->argv[command->argc - 1] = slice_make(filler, len);
 }
 
 static unsigned other_tag(const struct load *load, unsigned tag)
@@ -204,7 +207,7 @@ void load_begin(struct load *load, struct site *source, enum load_kind kind, uin
 	load->source = source;
 	load->kind = kind;
 	load->ends_at = world_now() + duration_us;
-	load->pause_us = chance_between(5, 120) * MS;
+	load->pause_us = chance_between(20, 300) * MS;
 	for (unsigned i = 0; i < source->shard_count; i++)
 		session_init(&load->sessions[i], &source->shards[i].nodes[0], NULL);
 	for (uint64_t count = chance_below(150); count > 0; count--)

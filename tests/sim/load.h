@@ -24,6 +24,7 @@ struct load {
 	bool bulky;      /* values of many KB among the others */
 	struct session sessions[SITE_SHARDS_MAX];
 	uint64_t serial;
+	uint64_t bulk; /* bytes of such values so far */
 	uint64_t commands;
 	uint64_t ends_at;
 	uint64_t pause_us; /* between bursts, at most */

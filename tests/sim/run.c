@@ -290,7 +290,7 @@ static bool all_acknowledged(struct run *run)
 	for (unsigned i = 0; i < run->source->shard_count; i++)
 		if (run->source->shards[i].acknowledged < run->wanted[i])
 			return false;
-	return true;
+	return keyferry_has_applied(run->keyferry, run->wanted, run->source->shard_count);
 }
 
 static bool never(struct run *run)
