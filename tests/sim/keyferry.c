@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/types.h>
 
 #define DRAIN_MS 10000
 #define FAILED_STARTS_MAX 200 /* in a row */
@@ -52,6 +53,19 @@ void __wrap_backoff_init(struct backoff *backoff, uint32_t first_ms, uint32_t mo
 {
 	(void)seed;
 	__real_backoff_init(backoff, first_ms, most_ms, chance_below(UINT64_MAX));
+}
+
+/* Nor does a seed decide what the system's random numbers are. */
+ssize_t __wrap_getrandom(void *out, size_t len, unsigned flags);
+
+ssize_t __wrap_getrandom(void *out, size_t len, unsigned flags)
+{
+	uint8_t *bytes = out;
+
+	(void)flags;
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (uint8_t)chance_below(256);
+	return (ssize_t)len;
 }
 
 /* ---- the task ---- */

@@ -297,6 +297,11 @@ static void migrate(struct server *from, struct server *to, struct slice name)
 	trace("%.*s moves from %s to %s", (int)key.len, copy, place(from), place(to));
 }
 
+static bool can_migrate(const struct server *server)
+{
+	return server->host.state == HOST_UP && !server->loading && !server->out_of_memory && server->frozen_until <= world_now();
+}
+
 static void on_move_step(void *owner)
 {
 	struct site *site = owner;
@@ -304,6 +309,10 @@ static void on_move_step(void *owner)
 	struct group *from = &site->shards[moving->from], *to = &site->shards[moving->to];
 	struct search search = {.slot = moving->slot};
 
+	if (!can_migrate(group_master(from)) || !can_migrate(group_master(to))) {
+		occasion_plan_in(&moving->step, 100 * MS);
+		return;
+	}
 	keyspace_each(&group_master(from)->data, look_for_key, &search);
 	if (search.found.data) {
 		migrate(group_master(from), group_master(to), text_slice(&search.found));
