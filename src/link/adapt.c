@@ -1,5 +1,6 @@
 #include "link/adapt.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "transform/downgrade.h"
@@ -13,6 +14,10 @@
 struct adapt {
 	struct adapt_options options;
 	struct downgrade *downgrade;
+	struct guard *guard;
+	struct guard_times times;
+	struct arena arena; /* of guarded arguments; of one command */
+	uint64_t last_move;
 	const struct command_info *set; /* SET: the most frequent command is asked for by its row */
 	struct event *events;
 	uint32_t room;
@@ -33,6 +38,7 @@ struct adapt *adapt_new(const struct adapt_options *options)
 
 	adapt->options = *options;
 	adapt->downgrade = downgrade_new(&target);
+	adapt->guard = guard_new();
 	adapt->set = command_lookup(1, &set);
 	return adapt;
 }
@@ -42,6 +48,8 @@ void adapt_free(struct adapt *adapt)
 	if (!adapt)
 		return;
 	downgrade_free(adapt->downgrade);
+	guard_free(adapt->guard);
+	arena_free(&adapt->arena);
 	free(adapt->events);
 	free(adapt);
 }
@@ -70,7 +78,7 @@ static void output_fill(struct adapt *adapt, const struct event *event, const st
 		made->argv = (struct slice *)command->argv;
 		made->key = at ? command->argv[at] : (struct slice){0};
 	}
-	*output = (struct adapt_output){adapt->events, result->count, result->replay_safe, false};
+	*output = (struct adapt_output){adapt->events, result->count, result->replay_safe, false, 0};
 }
 
 /* "HSETEX of key "k" (database 0, offset 4711)" */
@@ -133,23 +141,100 @@ static bool output_value(struct adapt *adapt, const struct event *event, int64_t
 	made->expire_at_ms = expire_at ? now + expire_at : EXPIRE_NEVER;
 	made->idle_seconds = -1;
 	made->frequency = -1;
-	*output = (struct adapt_output){adapt->events, 1, false,
-					rdb_little_endian(payload.data + payload.len - DUMP_FOOTER_LEN, 2) >= 80};
+	*output = (struct adapt_output){.events = adapt->events, .count = 1,
+					.valkey = rdb_little_endian(payload.data + payload.len - DUMP_FOOTER_LEN, 2) >= 80};
 	return true;
 }
+
+/* ---- times of expiry ---- */
+
+void adapt_set_times(struct adapt *adapt, const struct guard_times *times)
+{
+	adapt->times = *times;
+}
+
+static enum guard_outcome guarded(struct adapt *adapt, struct event *event, uint32_t *ret_at)
+{
+	struct guard_command command;
+	enum guard_outcome outcome =
+		guard_command(adapt->guard, &adapt->times, clock_wall_ms(), event->info, event->argc, event->argv, &adapt->arena, &command);
+
+	if (outcome == GUARD_SAME)
+		return outcome;
+	event->info = command.info;
+	event->argc = command.argc;
+	event->argv = command.argv;
+	*ret_at = command.at;
+	return outcome;
+}
+
+/* RESTORE of a hash whose fields have times: these lie inside the payload. */
+static bool holds_field_times(const struct adapt *adapt, const struct event *event)
+{
+	struct slice payload;
+
+	if (event->info->safe_form != COMMAND_FORM_RESTORE || event->argc < 4)
+		return false;
+	payload = event->argv[3];
+	return payload.len > DUMP_FOOTER_LEN + 1 && adapt->options.target->field_expiry &&
+	       rdb_type_has_field_expiry(payload.data[0], rdb_little_endian(payload.data + payload.len - DUMP_FOOTER_LEN, 2) >= 80);
+}
+
+/* A command that the target knows. */
+static enum adapt_outcome adapt_times(struct adapt *adapt, const struct event *event, int64_t now, struct adapt_output *output)
+{
+	struct event made = *event;
+	enum guard_outcome outcome;
+	uint32_t at = 0;
+
+	if (!guard_changes(&adapt->times) || !(event->info->flags & COMMAND_EXPIRY))
+		return ADAPT_SAME;
+	if (holds_field_times(adapt, event) && output_value(adapt, event, now, output)) {
+		adapt->counters.rewritten++;
+		return ADAPT_VALUE;
+	}
+	outcome = guarded(adapt, &made, &at);
+	if (outcome == GUARD_SAME)
+		return ADAPT_SAME;
+	output_reserve(adapt, 1);
+	adapt->events[0] = made;
+	*output = (struct adapt_output){.events = adapt->events, .count = 1, .at = at,
+					.replay_safe = command_is_replay_safe(made.info, made.argc, made.argv)};
+	if (outcome == GUARD_PATCHED && event->raw.data && event->edge != TRANSACTION_INSIDE)
+		return ADAPT_PATCHED;
+	adapt->events[0].raw = (struct slice){0};
+	return ADAPT_CHANGED;
+}
+
+static void guard_output(struct adapt *adapt, struct adapt_output *output)
+{
+	uint32_t at;
+
+	for (uint32_t i = 0; i < output->count; i++)
+		guarded(adapt, &output->events[i], &at);
+}
+
+/* ---- one command ---- */
 
 enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event, struct adapt_output *output, struct error *error)
 {
 	struct downgrade_result result;
 	int64_t now = 0;
 
-	if (!event->info || (event->info == adapt->set && event->argc <= 3))
+	if (!event->info) {
+		adapt->last_move = event->end;
 		return ADAPT_SAME;
+	}
+	if (event->info == adapt->set && event->argc <= 3)
+		return ADAPT_SAME;
+	arena_reset(&adapt->arena);
+	if (guard_moves_times(event->info))
+		adapt->last_move = event->end;
 	if (event->info->flags & COMMAND_RELATIVE_EXPIRY)
 		now = lag_stream_ms(adapt->options.lag, event->offset);
 	downgrade_command(adapt->downgrade, event->info, event->argc, event->argv, now, &result);
 	switch (result.outcome) {
-	case DOWNGRADE_SAME: return ADAPT_SAME;
+	case DOWNGRADE_SAME: return adapt_times(adapt, event, now, output);
 	case DOWNGRADE_REWRITTEN: adapt->counters.rewritten++; break;
 	case DOWNGRADE_CANNOT:
 		if (result.loss == DOWNGRADE_LOSS_PAYLOAD && output_value(adapt, event, now, output)) {
@@ -164,7 +249,14 @@ enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event,
 		break;
 	}
 	output_fill(adapt, event, &result, output);
+	if (guard_changes(&adapt->times))
+		guard_output(adapt, output);
 	return ADAPT_CHANGED;
+}
+
+uint64_t adapt_last_move(const struct adapt *adapt)
+{
+	return adapt->last_move;
 }
 
 struct adapt_counters adapt_counters(const struct adapt *adapt)

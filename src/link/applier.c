@@ -43,6 +43,7 @@ struct applier {
 	struct stream_decoder *stream;
 	struct dispatch *dispatch;
 	struct lag lag;
+	struct expiry expiry;
 	struct snapshot_place place;       /* as of the last decoded event */
 	uint64_t position;                 /* next event to decode */
 	uint64_t need;                     /* bytes from `position` that make decoding worth it */
@@ -159,6 +160,9 @@ static void publish(struct applier *applier)
 	status.snapshot_bytes_done = status.position < snapshot_end ? status.position : snapshot_end;
 	status.bytes_done = status.position - applier->applied_at_start;
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
+	status.expiry_form = applier->expiry.times.form;
+	status.expiry_ready = applier->expiry.ready && status.streaming;
+	status.last_move = dispatch_last_move(applier->dispatch);
 	status.dispatch = dispatch_counters(applier->dispatch);
 	if (applier->sink) {
 		status.sink = sink_counters(applier->sink);
@@ -170,8 +174,37 @@ static void publish(struct applier *applier)
 	pthread_mutex_unlock(&applier->lock);
 }
 
+static const char *form_text(const struct expiry *expiry)
+{
+	switch (expiry->times.form) {
+	case GUARD_HELD: return "held: the target expires nothing by itself while the link is behind";
+	case GUARD_LIVE: return "given as they are, with the margin: the link is in step";
+	case GUARD_OFF:
+	case GUARD_IMPORT: break;
+	}
+	return "given as they are";
+}
+
+static void keep_expiries(struct applier *applier)
+{
+	struct expiry_view view = {.caught_up = applier->lag.caught_up, .decoded = applier->position};
+	uint32_t db;
+
+	if (!applier->sink)
+		return;
+	low_water(applier, &view.applied, &db);
+	view.behind_ms = in_snapshot_at(applier, view.applied)
+				 ? -1
+				 : lag_behind_ms(&applier->lag, spool_offset_before(applier->options.spool, view.applied));
+	if (!expiry_update(&applier->expiry, &view))
+		return;
+	dispatch_set_times(applier->dispatch, &applier->expiry.times);
+	note(applier, LOG_INFO, "times of expiry are from now on %s", form_text(&applier->expiry));
+}
+
 static void on_publish_timer(void *owner)
 {
+	keep_expiries(owner);
 	publish(owner);
 }
 
@@ -526,6 +559,8 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	options.db = state ? state->db : 0;
 	applier->sink = sink_new(&options, &sink_callbacks, applier);
 	dispatch_begin(applier->dispatch, applier->sink, state || applier->generation > 1);
+	expiry_begin(&applier->expiry, &applier->options.expiry);
+	dispatch_set_times(applier->dispatch, &applier->expiry.times);
 	/* From now on more may have been sent than the state file says. */
 	if (state && state->clean)
 		save_state(applier, false);

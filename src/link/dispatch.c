@@ -43,6 +43,7 @@ struct dispatch {
 	bool learning, learned_it;
 	struct event unknown;
 	struct rewriting *rewriting;
+	struct guard_times times;
 	struct dispatch_counters counters;
 };
 
@@ -259,6 +260,24 @@ static bool send_value(struct dispatch *dispatch, const struct event *event, boo
 	return check_database(dispatch, event, error) && send_rewritten(dispatch, event, event->end, slot, valkey, true, error);
 }
 
+/* With another argument in its place. */
+static bool send_patched(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output, struct error *error)
+{
+	struct event *made = &output->events[0];
+	struct route route = {.kind = ROUTE_SLOT};
+
+	if (sink_is_cluster(dispatch->sink))
+		route = route_command(event, error);
+	if (route.kind != ROUTE_SLOT) {
+		made->raw = (struct slice){0};
+		return send_command(dispatch, made, error);
+	}
+	if (!check_database(dispatch, event, error))
+		return false;
+	sink_patched(dispatch->sink, event, route.slot, dispatch->db_stream, output->at, made->argv[output->at]);
+	return true;
+}
+
 static bool send_adapted(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	bool inside = event->edge == TRANSACTION_INSIDE;
@@ -271,6 +290,8 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 		return send_value(dispatch, &output.events[0], output.valkey, error);
 	case ADAPT_REFUSED:
 		return refused(dispatch, event, error);
+	case ADAPT_PATCHED:
+		return send_patched(dispatch, event, &output, error);
 	case ADAPT_CHANGED:
 		break;
 	}
@@ -286,8 +307,15 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 
 /* ---- transformed events ---- */
 
+/* The times of a hash's fields lie inside its payload, where they cannot be given another form. */
+static bool has_bare_field_times(const struct dispatch *dispatch, const struct event *event)
+{
+	return guard_changes(&dispatch->times) && dispatch->options.abilities.field_expiry && rdb_type_has_field_expiry(event->type, dispatch->valkey);
+}
+
 static bool send_key(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
 {
+	struct event guarded;
 	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
 
 	if (!check_database(dispatch, event, error))
@@ -297,8 +325,13 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 		progress(dispatch, end);
 		return true;
 	}
-	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
+	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey) || has_bare_field_times(dispatch, event))
 		return send_rewritten(dispatch, event, end, slot, dispatch->valkey, replaces(dispatch), error);
+	if (event->expire_at_ms != EXPIRE_NEVER && guard_changes(&dispatch->times)) {
+		guarded = *event;
+		guarded.expire_at_ms = guard_key_time(&dispatch->times, event->expire_at_ms, clock_wall_ms());
+		event = &guarded;
+	}
 	sink_key(dispatch->sink, event, end, slot, dispatch->db_stream, dispatch->valkey);
 	return true;
 }
@@ -387,8 +420,9 @@ static bool handle_key(struct dispatch *dispatch, const struct event *event, str
 {
 	if (heartbeat_is_key(event->key))
 		return leave_out(dispatch, event);
-	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. */
-	if (event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
+	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. Where the target waits for that DEL, it is
+	 * created as a replica creates it: what made it live on may come first. */
+	if (dispatch->times.form == GUARD_OFF && event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
 		dispatch->counters.expired_keys++;
 		return leave_out(dispatch, event);
 	}
@@ -572,6 +606,18 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 const struct command_table *dispatch_commands(const struct dispatch *dispatch)
 {
 	return dispatch->learned;
+}
+
+void dispatch_set_times(struct dispatch *dispatch, const struct guard_times *times)
+{
+	dispatch->times = *times;
+	adapt_set_times(dispatch->adapt, times);
+	rewriting_set_times(dispatch->rewriting, times);
+}
+
+uint64_t dispatch_last_move(const struct dispatch *dispatch)
+{
+	return adapt_last_move(dispatch->adapt);
 }
 
 bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey, struct error *error)

@@ -42,6 +42,11 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 /* The commands that the target has told of; for the stream decoder. */
 const struct command_table *dispatch_commands(const struct dispatch *dispatch);
 
+/* How times of expiry are written from now on; at the beginning GUARD_OFF. */
+void dispatch_set_times(struct dispatch *dispatch, const struct guard_times *times);
+/* adapt_last_move() */
+uint64_t dispatch_last_move(const struct dispatch *dispatch);
+
 /* Handles one event (EVENT_SNAPSHOT_END too: as progress). `db_stream`: selected in the stream behind it; `valkey`: the snapshot is a VALKEY one. The event's memory has
  * to stay until dispatch_ready() answers true. False: the link has to stop; ERROR_CONFLICT. */
 bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey,

@@ -34,6 +34,7 @@ struct link_options {
 	bool cluster;                          /* the source is one; then: */
 	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag */
 	bool only_link;
+	struct expiry_plan expiry;
 	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
 	const char *dir;                       /* the link's folder; exists */
 	void (*changed)(void *owner);          /* failed, gave up: look at the status; must only wake somebody */
@@ -69,5 +70,12 @@ bool link_start(struct link *link, struct error *error) WARN_UNUSED;
 void link_stop(struct link *link, uint32_t deadline_ms);
 void link_free(struct link *link); /* stopped, or never started */
 void link_status(struct link *link, struct link_status *ret);
+/* Is it connected to its source? (any) */
+bool link_connected(const struct link *link);
+/* The source shard has another master, or is to be read from another of its servers; `slot` is any slot of it. Not for a link of files. Not while
+ * link_start() or link_stop() is under way. (any) */
+void link_move(struct link *link, const struct endpoint *master, const struct endpoint *receive_from, uint16_t slot);
+/* Where it reads from, as last told. (any) */
+void link_endpoints(struct link *link, struct endpoint *ret_master, struct endpoint *ret_receive_from);
 
 #endif

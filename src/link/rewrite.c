@@ -1,6 +1,7 @@
 #include "link/rewrite.h"
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "decode/value.h"
 #include "wire/rdb.h"
@@ -39,6 +40,7 @@ struct rewrite {
 	struct value_reader *reader;
 	struct event event;
 	const struct target_abilities *target;
+	struct guard_times times;
 	bool valkey;
 	enum rewrite_form form;
 	enum phase phase;
@@ -262,7 +264,7 @@ static bool expiring_command(struct rewrite *rewrite)
 	if (rewrite->expiring_at == rewrite->expiring_count)
 		return false;
 	begin_on_tmp(rewrite, "HPEXPIREAT");
-	add_number(rewrite, expiring->at_ms);
+	add_number(rewrite, guard_field_time(&rewrite->times, expiring->at_ms, clock_wall_ms()));
 	add_text(rewrite, "FIELDS");
 	add_text(rewrite, "1");
 	add(rewrite, slice_make(rewrite->names.data + expiring->start, expiring->len));
@@ -482,6 +484,11 @@ static bool value_command(struct rewrite *rewrite, bool *failed, struct error *e
 
 /* ---- public ---- */
 
+void rewrite_set_times(struct rewrite *rewrite, const struct guard_times *times)
+{
+	rewrite->times = *times;
+}
+
 bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t slot, bool valkey, const struct target_abilities *target,
 		   enum rewrite_form form, struct error *error)
 {
@@ -536,7 +543,7 @@ enum rewrite_answer rewrite_next(struct rewrite *rewrite, uint32_t *ret_argc, st
 		rewrite->phase = PHASE_PLACE;
 		if (rewrite->event.expire_at_ms != EXPIRE_NEVER) {
 			begin_on_tmp(rewrite, "PEXPIREAT");
-			add_number(rewrite, rewrite->event.expire_at_ms);
+			add_number(rewrite, guard_key_time(&rewrite->times, rewrite->event.expire_at_ms, clock_wall_ms()));
 			return finish(rewrite, ret_argc, ret_argv);
 		}
 		/* fall through */

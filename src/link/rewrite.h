@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "decode/event.h"
 #include "sink/encode.h"
+#include "transform/guard.h"
 
 struct rewrite;
 
@@ -24,7 +25,10 @@ enum rewrite_form { REWRITE_DIRECT, REWRITE_RENAME, REWRITE_RENAMENX };
 struct rewrite *rewrite_new(void);
 void rewrite_free(struct rewrite *rewrite);
 
-/* Begins with a key; its value has to stay readable until rewrite_next() has answered END. `slot`: the key's, also where the target is no cluster: it keeps the temporary keys of
+/* How times are written from now on; at the beginning GUARD_OFF. */
+void rewrite_set_times(struct rewrite *rewrite, const struct guard_times *times);
+
+/* Begins with a key, whose time is the true one; its value has to stay readable until rewrite_next() has answered END. `slot`: the key's, also where the target is no cluster: it keeps the temporary keys of
  * several links apart. False: the
  * type cannot be read or the target has no such type (ERROR_CONFLICT, naming the key). */
 bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t slot, bool valkey, const struct target_abilities *target,

@@ -237,3 +237,29 @@ void encode_command(struct window *window, struct unit *unit, uint32_t argc, con
 	add_piece(unit, memory, (size_t)(at - memory));
 	window_trim(window, unit, at);
 }
+
+void encode_patched(struct window *window, struct unit *unit, struct slice raw, struct slice argument, struct slice instead)
+{
+	const uint8_t *from = argument.data, *behind = argument.data + argument.len + 2;
+	bool copy = raw.len <= ENCODE_COPY_MAX;
+	size_t before, rest = (size_t)(raw.data + raw.len - behind);
+	uint8_t *memory, *at;
+
+	/* Where its bulk begins: digits and line end do not hold the sign. */
+	while (*--from != '$')
+		;
+	before = (size_t)(from - raw.data);
+	memory = at = window_alloc(window, unit, AROUND_MAX + instead.len + (copy ? raw.len : 0));
+	if (copy)
+		at = put(at, raw.data, before);
+	else
+		add_piece(unit, raw.data, before);
+	at = put_bulk(at, instead.data, instead.len);
+	if (copy)
+		at = put(at, behind, rest);
+	add_piece(unit, memory, (size_t)(at - memory));
+	if (!copy)
+		add_piece(unit, behind, rest);
+	unit->replies = 1;
+	window_trim(window, unit, at);
+}

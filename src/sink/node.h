@@ -41,6 +41,7 @@ struct node_options {
 	const char *tls_name;
 	const char *name;            /* CLIENT SETNAME */
 	uint32_t connect_timeout_ms;
+	bool import_source;          /* CLIENT IMPORT-SOURCE ON, whatever is answered */
 	struct spool *spool;         /* pages of large values leave memory behind the write; may be NULL */
 };
 

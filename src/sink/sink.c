@@ -285,6 +285,7 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 		.tls_name = target->tls.server_name,
 		.name = sink->options.name,
 		.connect_timeout_ms = sink->options.connect_timeout_ms,
+		.import_source = sink->options.abilities.import_source,
 		.spool = sink->options.spool,
 	};
 	struct node *node;
@@ -494,6 +495,15 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 	unit->pieces[0] = event->raw;
 	unit->piece_count = 1;
 	unit->replies = 1;
+	submit(sink, unit);
+}
+
+void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint32_t at, struct slice argument)
+{
+	struct unit *unit =
+		new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
+
+	encode_patched(&sink->window, unit, event->raw, event->argv[at], argument);
 	submit(sink, unit);
 }
 

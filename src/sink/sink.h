@@ -62,6 +62,8 @@ void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, ui
 		  struct slice bytes, uint32_t replies);
 /* A command as it came. */
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream);
+/* The same but for argument `at`, which is `argument` instead (copied). */
+void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint32_t at, struct slice argument);
 /* A command made anew, copied. `flags`: unit flags. */
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
 		    uint32_t argc, const struct slice *argv);

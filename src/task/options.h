@@ -10,6 +10,7 @@
 #include "net/endpoint.h"
 #include "net/tls.h"
 #include "task/rules.h"
+#include "task/settings.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@ enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL, 
 enum read_from { READ_FROM_MASTER, READ_FROM_PREFER_REPLICA };
 enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
+enum expiry_guard { EXPIRY_GUARD_AUTO, EXPIRY_GUARD_ALWAYS, EXPIRY_GUARD_OFF };
 enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
 enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
 enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
@@ -60,6 +62,8 @@ struct task_options {
 	struct deployment_options target;
 	enum existing_policy existing;
 	enum conflict_policy conflict;
+	enum expiry_guard expiry_guard;
+	uint32_t expiry_margin_ms;
 	enum downgrade_policy downgrade; /* of what the target has nothing for */
 	enum on_conflict_policy on_conflict;
 	struct database_map *database_map; /* NULL: every database to its own number */
@@ -88,6 +92,9 @@ struct task_options {
 	char *data_dir;
 	char *listen;                /* "127.0.0.1:9121", or NULL */
 	enum stop_when stop_when;
+
+	struct settings settings;    /* of the above, those that decide what is copied, as written */
+	bool accept_changes;         /* of these, where the task was begun with others */
 };
 
 /* Everything at its default. */
