@@ -21,6 +21,7 @@ struct keyferry {
 	struct task *task; /* NULL: it does not run */
 	bool busy;         /* being opened or stopped: what happens to it now is seen to afterwards */
 	bool changed, stop_wanted, power_cut;
+	bool conflict;
 	uint64_t start_at;
 	struct occasion wake; /* so that the world goes on to then */
 	uint64_t starts;
@@ -137,6 +138,7 @@ static void end_process(struct keyferry *keyferry)
 	keyferry->task = NULL;
 	loop_free(keyferry->loop);
 	keyferry->loop = NULL;
+	process_end();
 	if (process_dead() && keyferry->power_cut)
 		disk_power_cut();
 	keyferry->power_cut = keyferry->stop_wanted = keyferry->changed = false;
@@ -197,6 +199,7 @@ static void look(struct keyferry *keyferry)
 
 	keyferry->changed = false;
 	task_status(keyferry->task, &status);
+	keyferry->conflict = status.error.kind == ERROR_CONFLICT;
 	if (status.error.kind != ERROR_NONE)
 		snprintf(keyferry->failure, sizeof(keyferry->failure), "a link has stopped: %s", status.error.text);
 	task_status_free(&status);
@@ -229,6 +232,11 @@ bool keyferry_runs(const struct keyferry *keyferry)
 const char *keyferry_failure(const struct keyferry *keyferry)
 {
 	return keyferry->failure[0] ? keyferry->failure : NULL;
+}
+
+bool keyferry_met_conflict(const struct keyferry *keyferry)
+{
+	return keyferry->conflict;
 }
 
 uint64_t keyferry_starts(const struct keyferry *keyferry)

@@ -15,6 +15,8 @@ void keyferry_watch(struct keyferry *keyferry);
 bool keyferry_runs(const struct keyferry *keyferry);
 /* What it has stopped with, or could not start with for long; NULL: nothing. */
 const char *keyferry_failure(const struct keyferry *keyferry);
+/* Was that a command that the target refused for good? */
+bool keyferry_met_conflict(const struct keyferry *keyferry);
 uint64_t keyferry_starts(const struct keyferry *keyferry);
 /* Does every link follow its stream, and has it applied it up to these offsets? The acknowledgement does not say: behind a snapshot that is received it tells
  * the snapshot's offset, as real replicas do. */

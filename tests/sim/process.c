@@ -8,35 +8,162 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 #define THREADS_MAX 256
 #define LOOPS_MAX 64
+#define STACK_SIZE (1u << 20)
 
 struct loop {
 	bool running;
+	bool stopping; /* remembered until the next loop_run() */
 	bool straight; /* in loop_run_until(): its caller waits, and comes back also in a dead process, whose connections all fail */
 	uint64_t busy_until;
 	uint32_t handles;
 	struct loop_occasion *waiting; /* came due while it did not run */
 };
 
+/* What somebody waits for. */
+struct waiting {
+	bool (*over)(const struct waiting *waiting);
+	const void *what;
+	uint64_t deadline_us;
+};
+
+/* A thread of keyferry: a stack of its own, which is switched to when what it waits for has come. Callbacks of its loop do not run there, but where the world
+ * is stepped: they never wait. */
 struct thread {
-	struct loop *loop; /* NULL: it has run to its end */
+	ucontext_t context;
+	void *stack;
+	void *fake_stack; /* AddressSanitizer's */
+	void *(*start)(void *argument);
+	void *argument;
+	struct waiting waiting;
+	bool used, finished;
 };
 
 static struct {
 	bool dead;
 	struct thread threads[THREADS_MAX];
 	unsigned thread_count;
-	struct thread *starting;
+	struct thread main;      /* where the world is stepped */
+	const void *main_bottom;
+	size_t main_size;
+	struct thread *current;  /* NULL: main */
 	struct loop *loops[LOOPS_MAX];
 } process;
+
+/* ---- switching ---- */
+
+static void switch_to(struct thread *from, struct thread *to, const void *bottom, size_t size)
+{
+#ifdef __SANITIZE_ADDRESS__
+	__sanitizer_start_switch_fiber(from->finished ? NULL : &from->fake_stack, bottom, size);
+#endif
+	(void)bottom;
+	(void)size;
+	swapcontext(&from->context, &to->context);
+#ifdef __SANITIZE_ADDRESS__
+	__sanitizer_finish_switch_fiber(from->fake_stack, from == &process.main ? NULL : &process.main_bottom, from == &process.main ? NULL : &process.main_size);
+#endif
+}
+
+static void to_main(struct thread *thread)
+{
+	switch_to(thread, &process.main, process.main_bottom, process.main_size);
+}
+
+static void thread_begin(void)
+{
+	struct thread *thread = process.current;
+
+#ifdef __SANITIZE_ADDRESS__
+	__sanitizer_finish_switch_fiber(NULL, &process.main_bottom, &process.main_size);
+#endif
+	thread->start(thread->argument);
+	thread->finished = true;
+	to_main(thread);
+}
+
+static void resume_ready(void)
+{
+	bool again = true;
+
+	while (again) {
+		again = false;
+		for (unsigned i = 0; i < process.thread_count; i++) {
+			struct thread *thread = &process.threads[i];
+
+			if (!thread->used || thread->finished || !thread->waiting.over(&thread->waiting))
+				continue;
+			process.current = thread;
+			switch_to(&process.main, thread, thread->stack, STACK_SIZE);
+			process.current = NULL;
+			again = true;
+		}
+	}
+}
+
+/* The caller waits; the world goes on. */
+static void wait_for(const struct waiting *waiting)
+{
+	if (process.current) {
+		process.current->waiting = *waiting;
+		if (!waiting->over(waiting))
+			to_main(process.current);
+		return;
+	}
+	resume_ready();
+	while (!waiting->over(waiting) && world_step())
+		resume_ready();
+}
+
+void process_step(void)
+{
+	resume_ready();
+}
+
+static bool at_once(const struct waiting *waiting)
+{
+	(void)waiting;
+	return true;
+}
+
+static bool loop_was_stopped(const struct waiting *waiting)
+{
+	return ((const struct loop *)waiting->what)->stopping;
+}
+
+static bool is_done(const struct waiting *waiting)
+{
+	return *(const bool *)waiting->what || clock_monotonic_us() >= waiting->deadline_us;
+}
+
+/* A dead thread that its loop holds does not come back. */
+static bool has_finished(const struct waiting *waiting)
+{
+	const struct thread *thread = waiting->what;
+
+	return thread->finished || (process.dead && thread->waiting.over == loop_was_stopped && !loop_was_stopped(&thread->waiting));
+}
 
 void process_begin(void)
 {
 	process.dead = false;
-	process.thread_count = 0;
 	disk_freeze(false);
+}
+
+void process_end(void)
+{
+	/* Threads that a kill has left in their loops stay there; their stacks are used again. */
+	for (unsigned i = 0; i < process.thread_count; i++)
+		process.threads[i].used = false;
+	process.thread_count = 0;
 }
 
 void process_kill(void)
@@ -160,9 +287,8 @@ static void begin_running(struct loop *loop)
 void loop_run(struct loop *loop)
 {
 	begin_running(loop);
-	/* The rest of the thread's life is the world's to step. */
-	assert(process.starting);
-	process.starting->loop = loop;
+	wait_for(&(struct waiting){.over = loop_was_stopped, .what = loop});
+	loop->stopping = loop->running = false;
 }
 
 static void pass(void *owner)
@@ -179,8 +305,7 @@ bool loop_run_until(struct loop *loop, const bool *done, uint64_t deadline_us)
 	occasion_init(&deadline, pass, NULL);
 	if (deadline_us != UINT64_MAX)
 		occasion_plan_in(&deadline, deadline_us > clock_monotonic_us() ? deadline_us - clock_monotonic_us() : 0);
-	while (!*done && clock_monotonic_us() < deadline_us && world_step())
-		continue;
+	wait_for(&(struct waiting){.over = is_done, .what = done, .deadline_us = deadline_us});
 	occasion_cancel(&deadline);
 	loop->running = loop->straight = false;
 	return *done;
@@ -188,7 +313,7 @@ bool loop_run_until(struct loop *loop, const bool *done, uint64_t deadline_us)
 
 void loop_stop(struct loop *loop)
 {
-	loop->running = false;
+	loop->stopping = true;
 }
 
 void *loop_handle(struct loop *loop)
@@ -309,28 +434,32 @@ void idle_free(struct idle *idle)
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
 int __wrap_pthread_join(pthread_t thread, void **result);
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+static void give_stack(struct thread *thread)
 {
-	struct thread *outer = process.starting;
-	unsigned number = process.thread_count++;
+	if (!thread->stack)
+		thread->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert(thread->stack != MAP_FAILED);
+	getcontext(&thread->context);
+	thread->context.uc_stack.ss_sp = thread->stack;
+	thread->context.uc_stack.ss_size = STACK_SIZE;
+	makecontext(&thread->context, thread_begin, 0);
+}
+
+int __wrap_pthread_create(pthread_t *number, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+{
+	struct thread *thread = &process.threads[process.thread_count];
 
 	(void)attributes;
-	assert(number < THREADS_MAX);
-	process.threads[number].loop = NULL;
-	process.starting = &process.threads[number];
-	start(argument);
-	process.starting = outer;
-	*thread = (pthread_t)number;
+	assert(process.thread_count < THREADS_MAX);
+	*thread = (struct thread){.used = true, .stack = thread->stack, .start = start, .argument = argument, .waiting = {.over = at_once}};
+	give_stack(thread);
+	*number = (pthread_t)process.thread_count++;
 	return 0;
 }
 
 int __wrap_pthread_join(pthread_t number, void **result)
 {
-	struct thread *thread = &process.threads[number];
-
 	(void)result;
-	while (thread->loop && thread->loop->running && !process.dead && world_step())
-		continue;
-	thread->loop = NULL;
+	wait_for(&(struct waiting){.over = has_finished, .what = &process.threads[number]});
 	return 0;
 }

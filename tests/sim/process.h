@@ -1,8 +1,8 @@
 /* The process that keyferry is: its loops and threads on the virtual clock, and its death.
  *
- * Stands in for net/loop.h at link time, and for pthread_create() and pthread_join() of the link and the task. A thread's main function of keyferry
- * sets up, runs its loop and ends behind it; so here it is called to the point where the loop runs, and joining it steps the world until that loop has
- * been stopped. Each callback takes a little virtual time, and now and then a thread is held up for long.
+ * Stands in for net/loop.h at link time, and for pthread_create() and pthread_join(). A thread is a stack that is switched to when what it waits for has come:
+ * its loop was stopped, a call on it is answered, another thread has ended. Only one runs at any time, and never while an occasion happens. Each callback
+ * takes a little virtual time, and now and then a thread is held up for long.
  *
  * Killed, its threads run no callback any more, its disk takes nothing, its connections are cut and every call that waits comes back; what it held is
  * then freed by the ordinary functions, whose effects nobody outside sees.
@@ -15,8 +15,13 @@
 
 /* A new life: nothing of the one before is left. */
 void process_begin(void);
+/* All that it had is freed. */
+void process_end(void);
 void process_kill(void);
 bool process_dead(void);
+
+/* After each step of the world: threads whose waiting is over go on. */
+void process_step(void);
 
 /* An occasion on the thread of a loop: a timer, a wake-up, a stream that is ready. */
 struct loop_occasion {

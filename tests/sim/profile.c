@@ -3,26 +3,33 @@
 #include <string.h>
 
 #define SOURCE (FAULT_SOURCE_LINK | FAULT_SOURCE_RENAME)
+#define TARGET (FAULT_TARGET_LINK | FAULT_TARGET_REFUSES | FAULT_TARGET_MOVES)
 #define CRASH (FAULT_STOP | FAULT_KILL | FAULT_POWER)
 
-/* The expected results. What is less than exact here is what docs/testing.md says of it; a rule that becomes true is made true here in one line. */
-const struct profile profiles[] = {
-	/*                                                                              safe             all */
-	{"none",     0,                                                                {PROMISE_EXACT,   PROMISE_EXACT}},
-	{"source",   SOURCE,                                                           {PROMISE_EXACT,   PROMISE_EXACT}},
-	{"stop",     SOURCE | FAULT_STOP,                                              {PROMISE_EXACT,   PROMISE_EXACT}},
-	{"move",     SOURCE | FAULT_TARGET_MOVES,                                      {PROMISE_EXACT,   PROMISE_EXACT}},
-	{"refuse",   SOURCE | FAULT_TARGET_REFUSES,                                    {PROMISE_EXACT,   PROMISE_NOTHING}},
-	{"target",   SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_REFUSES | FAULT_TARGET_MOVES, {PROMISE_EXACT, PROMISE_NOTHING}},
-	{"kill",     SOURCE | FAULT_STOP | FAULT_KILL,                                 {PROMISE_EXACT,   PROMISE_NOTHING}},
-	{"crash",    SOURCE | CRASH,                                                   {PROMISE_EXACT,   PROMISE_NOTHING}},
-	{"resync",   SOURCE | FAULT_SOURCE_RESYNC,                                     {PROMISE_EXACT,   PROMISE_EXACT}},
-	{"failover", SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_LOSES,                  {PROMISE_NOTHING, PROMISE_NOTHING}},
-	{"all",      (FAULT_POWER << 1) - 1,                                           {PROMISE_NOTHING, PROMISE_NOTHING}},
-};
-
+/* Where a command may be applied twice, or in another order than it was written: after keyferry was killed, after a connection to the target was lost, and
+ * among the commands of a slot that moves or is refused for a while. Of the commands that may be applied again from any point on the order alone matters. */
+#define AT_LEAST_ONCE PROMISE_NOTHING
+#define ORDER_LOST PROMISE_NOTHING
+/* The target may have lost what it had acknowledged. */
+#define LOST_BY_TARGET PROMISE_NOTHING
 /* A key that was removed while nobody looked stays at the target, and what is written to it later is added to the old value. */
 const enum promise promise_after_resync = PROMISE_NOTHING;
+
+/* The expected results; what is less than exact stands above, and becomes exact there in one line each. */
+const struct profile profiles[] = {
+	/* promises: of the safe load, and of all */
+	{"none", 0, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"source", SOURCE, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"stop", SOURCE | FAULT_STOP, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"move", SOURCE | FAULT_TARGET_MOVES, {PROMISE_EXACT, ORDER_LOST}},
+	{"refuse", SOURCE | FAULT_TARGET_REFUSES, {ORDER_LOST, ORDER_LOST}},
+	{"target", SOURCE | TARGET, {ORDER_LOST, AT_LEAST_ONCE}},
+	{"kill", SOURCE | FAULT_STOP | FAULT_KILL, {PROMISE_EXACT, AT_LEAST_ONCE}},
+	{"crash", SOURCE | CRASH, {PROMISE_EXACT, AT_LEAST_ONCE}},
+	{"resync", SOURCE | FAULT_SOURCE_RESYNC, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"failover", SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_LOSES, {LOST_BY_TARGET, LOST_BY_TARGET}},
+	{"all", (FAULT_POWER << 1) - 1, {LOST_BY_TARGET, LOST_BY_TARGET}},
+};
 
 const unsigned profile_count = sizeof(profiles) / sizeof(profiles[0]);
 

@@ -20,7 +20,7 @@ enum fault {
 
 /* What the target must be at the end, compared with the source. */
 enum promise {
-	PROMISE_NOTHING, /* keyferry must have caught up and be running, that is all */
+	PROMISE_NOTHING, /* keyferry must have caught up and be running, or have stopped at a conflict, that is all */
 	PROMISE_EXACT,   /* what the source is */
 };
 

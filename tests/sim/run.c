@@ -274,6 +274,7 @@ static bool go_on(struct run *run, bool (*reached)(struct run *run), uint64_t un
 		keyferry_watch(run->keyferry);
 		if (keyferry_failure(run->keyferry) || world_now() >= until || world_steps() > STEPS_MOST || !world_step())
 			return false;
+		process_step();
 	}
 	return true;
 }
@@ -303,7 +304,7 @@ static void fail(struct run *run, struct run_result *result, const char *otherwi
 {
 	const char *failure = keyferry_failure(run->keyferry);
 
-	result->good = false;
+	result->good = keyferry_met_conflict(run->keyferry) && promise_of(run) == PROMISE_NOTHING;
 	keyferry_tell(run->keyferry);
 	for (unsigned i = 0; i < run->source->shard_count; i++)
 		trace("source %u: offset %lld, acknowledged %lld", i, (long long)replication_offset(&run->source->shards[i]),
