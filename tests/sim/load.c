@@ -55,11 +55,18 @@ static char any_type(const struct load *load)
 	return load->kind == LOAD_SAFE ? "sh"[chance_below(2)] : "schal"[chance_below(5)];
 }
 
-static void make_safe(struct load *load, unsigned tag, struct command *command)
+static void add_field(struct command *command, unsigned tag)
 {
 	char field[16];
 
-	switch (chance_below(load->removes ? 10 : 8)) {
+	add_key(command, 'h', tag);
+	snprintf(field, sizeof(field), "f%u", (unsigned)chance_below(4));
+	add(command, field);
+}
+
+static void make_safe(struct load *load, unsigned tag, struct command *command)
+{
+	switch (chance_below(load->removes ? 9 : 8)) {
 	case 0:
 	case 1:
 	case 2:
@@ -80,25 +87,19 @@ static void make_safe(struct load *load, unsigned tag, struct command *command)
 		add_key(command, any_type(load), tag);
 		add_key(command, any_type(load), other_tag(load, tag));
 		return;
-	case 9:
-		add(command, "HDEL");
-		break;
 	default:
 		add(command, "HSET");
-		break;
-	}
-	add_key(command, 'h', tag);
-	snprintf(field, sizeof(field), "f%u", (unsigned)chance_below(4));
-	add(command, field);
-	if (command->argv[0].data[1] == 'S')
+		add_field(command, tag);
 		add_value(load, command);
+		return;
+	}
 }
 
 static void make_unsafe(struct load *load, unsigned tag, struct command *command)
 {
 	char type;
 
-	switch (chance_below(load->removes ? 9 : 7)) {
+	switch (chance_below(load->removes ? 10 : 7)) {
 	case 0:
 	case 1:
 		add(command, "INCR");
@@ -123,6 +124,11 @@ static void make_unsafe(struct load *load, unsigned tag, struct command *command
 		add_key(command, 'l', tag);
 		return;
 	case 8:
+		/* Not to be applied again: what it leaves empty is a new key afterwards, without the time to live that the old one had. */
+		add(command, "HDEL");
+		add_field(command, tag);
+		return;
+	case 9:
 		add(command, "RENAME");
 		type = "cal"[chance_below(3)];
 		add_key(command, type, tag);

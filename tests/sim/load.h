@@ -9,8 +9,8 @@
 #include "site.h"
 
 enum load_kind {
-	LOAD_SAFE, /* commands that may be applied again from any point on: SET, MSET, HSET; HDEL, DEL */
-	LOAD_ALL,  /* also INCR, INCRBY, APPEND, RPUSH, LPUSH; LPOP, RENAME */
+	LOAD_SAFE, /* commands that may be applied again from any point on: SET, MSET, HSET; DEL */
+	LOAD_ALL,  /* also INCR, INCRBY, APPEND, RPUSH, LPUSH; LPOP, HDEL, RENAME */
 };
 
 #define LOAD_TAGS 6

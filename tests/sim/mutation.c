@@ -18,7 +18,7 @@ const struct mutation mutations[] = {
 	{"refusal-swallowed", "a command that was refused for a while is sent again", "refuse", LOAD_SAFE},
 	{"hold-skipped", "what stands behind a redirected command waits for it", "refuse", LOAD_SAFE},
 	{"order-lost", "what is sent again keeps its order", "target", LOAD_SAFE},
-	{"state-ahead", "the state file says no more than what is applied", "kill", LOAD_SAFE},
+	{"state-ahead", "the state file says no more than what is applied", "mixed", LOAD_SAFE},
 	{"clean-state-behind", "after a clean stop nothing is applied again", "stop", LOAD_ALL},
 	{"database-forgotten", "the position is kept with its database", "stop", LOAD_SAFE},
 	{"offset-too-high", "the stream continues with the byte after the last one held", "source", LOAD_SAFE},

@@ -193,6 +193,19 @@ static void wire_cut(struct wire *wire)
 	wire_close(wire);
 }
 
+/* The same for what goes to the server, where the rest may also be long on its way: TCP sends again what was lost, the client has long given up, and a new
+ * connection overtakes it. */
+static void wire_cut_up(struct wire *wire)
+{
+	uint64_t late = chance_of(40) ? chance_below(3 * SECOND) : 0;
+
+	wire_cut(wire);
+	for (size_t i = wire->parcel_start; late > 0 && i < wire->parcel_start + wire->parcel_count; i++)
+		wire->parcels[i].at += late;
+	if (late > 0 && wire->parcel_count > 0)
+		occasion_plan(&wire->arrival, wire->parcels[wire->parcel_start].at);
+}
+
 static void wire_init(struct wire *wire, struct connection *connection)
 {
 	wire->connection = connection;
@@ -436,7 +449,7 @@ void stream_free(struct stream *stream)
 		if (connection->up.silent)
 			occasion_plan_in(&connection->forget, chance_between(1, FORGOTTEN_MS) * MS);
 		else if (connection->served && chance_of(30))
-			wire_cut(&connection->up); /* closed with bytes unread: a reset overtakes what was sent */
+			wire_cut_up(&connection->up); /* closed with bytes unread: a reset overtakes what was sent */
 		else
 			wire_close(&connection->up);
 		connection_release(connection);
@@ -540,7 +553,7 @@ void network_drop_client(void)
 		if (!connection->stream || !connection->served)
 			continue;
 		if (chance_of(30))
-			wire_cut(&connection->up);
+			wire_cut_up(&connection->up);
 		else
 			wire_close(&connection->up);
 		connection->down.start = connection->down.arrived;
@@ -577,7 +590,7 @@ static struct connection *any_connection(const struct host *host)
 static void cut(struct connection *connection)
 {
 	trace("fault: the connection of %s to %s is cut", connection->address, connection->stream->peer);
-	wire_cut(&connection->up);
+	wire_cut_up(&connection->up);
 	wire_cut(&connection->down);
 }
 

@@ -3,13 +3,12 @@
 #include <string.h>
 
 #define SOURCE (FAULT_SOURCE_LINK | FAULT_SOURCE_RENAME)
-#define TARGET (FAULT_TARGET_LINK | FAULT_TARGET_REFUSES | FAULT_TARGET_MOVES)
+#define TARGET (FAULT_TARGET_LINK | FAULT_TARGET_MOVES)
 #define CRASH (FAULT_STOP | FAULT_KILL | FAULT_POWER)
 
 /* Where a command may be applied twice, or in another order than it was written: after keyferry was killed, after a connection to the target was lost, and
- * among the commands of a slot that moves or is refused for a while. Of the commands that may be applied again from any point on the order alone matters. */
+ * among the commands of a slot that moves or is refused for a while. Commands that may be applied again from any point on come right all the same. */
 #define AT_LEAST_ONCE PROMISE_NOTHING
-#define ORDER_LOST PROMISE_NOTHING
 /* The target may have lost what it had acknowledged. */
 #define LOST_BY_TARGET PROMISE_NOTHING
 /* A key that was removed while nobody looked stays at the target, and what is written to it later is added to the old value. */
@@ -21,11 +20,12 @@ const struct profile profiles[] = {
 	{"none", 0, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"source", SOURCE, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"stop", SOURCE | FAULT_STOP, {PROMISE_EXACT, PROMISE_EXACT}},
-	{"move", SOURCE | FAULT_TARGET_MOVES, {PROMISE_EXACT, ORDER_LOST}},
-	{"refuse", SOURCE | FAULT_TARGET_REFUSES, {ORDER_LOST, ORDER_LOST}},
-	{"target", SOURCE | TARGET, {ORDER_LOST, AT_LEAST_ONCE}},
+	{"move", SOURCE | FAULT_TARGET_MOVES, {PROMISE_EXACT, AT_LEAST_ONCE}},
+	{"refuse", SOURCE | FAULT_TARGET_REFUSES, {PROMISE_EXACT, AT_LEAST_ONCE}},
+	{"target", SOURCE | TARGET, {PROMISE_EXACT, AT_LEAST_ONCE}},
 	{"kill", SOURCE | FAULT_STOP | FAULT_KILL, {PROMISE_EXACT, AT_LEAST_ONCE}},
 	{"crash", SOURCE | CRASH, {PROMISE_EXACT, AT_LEAST_ONCE}},
+	{"mixed", SOURCE | TARGET | FAULT_TARGET_REFUSES | CRASH, {PROMISE_EXACT, AT_LEAST_ONCE}},
 	{"resync", SOURCE | FAULT_SOURCE_RESYNC, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"failover", SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_LOSES, {LOST_BY_TARGET, LOST_BY_TARGET}},
 	{"all", (FAULT_POWER << 1) - 1, {LOST_BY_TARGET, LOST_BY_TARGET}},

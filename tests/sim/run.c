@@ -184,6 +184,7 @@ struct comparison {
 	char first[400];
 };
 
+/* The last of its items. */
 static void show_value(const struct value *value, char out[120])
 {
 	size_t used = 0;
@@ -191,13 +192,11 @@ static void show_value(const struct value *value, char out[120])
 	out[0] = '\0';
 	if (!value)
 		snprintf(out, 120, "missing");
-	for (size_t i = 0; value && i < value->count && used + 40 < 120; i++) {
-		const struct text *item = &value->items[value->count > 6 ? value->count - 6 + i : i];
+	for (size_t i = value && value->count > 6 ? value->count - 6 : 0; value && i < value->count && used + 40 < 120; i++) {
+		const struct text *item = &value->items[i];
 		size_t tail = item->len > 24 ? item->len - 24 : 0;
 
-		if (value->count > 6 && i >= 6)
-			break;
-		used += (size_t)snprintf(out + used, 120 - used, "%s%.*s", i ? " " : "", (int)(item->len - tail), (const char *)item->data + tail);
+		used += (size_t)snprintf(out + used, 120 - used, "%s%.*s", used > 0 ? " " : "", (int)(item->len - tail), (const char *)item->data + tail);
 	}
 }
 
@@ -240,7 +239,7 @@ static bool was_resynced(const struct run *run)
 
 static enum promise promise_of(const struct run *run)
 {
-	enum promise promise = run->options->profile->promises[run->options->load];
+	enum promise promise = run->options->strict ? PROMISE_EXACT : run->options->profile->promises[run->options->load];
 
 	return run->load.removes && was_resynced(run) && promise > promise_after_resync ? promise_after_resync : promise;
 }

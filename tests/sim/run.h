@@ -9,6 +9,7 @@ struct run_options {
 	uint64_t seed;
 	const struct profile *profile;
 	enum load_kind load;
+	bool strict;        /* exact, whatever the profile promises */
 	bool show;          /* the trace on standard output */
 	const char *folder; /* an empty one, for the work directory; it is empty again afterwards */
 	void (*mutate)(struct site *source, struct site *target); /* NULL: nothing is broken */

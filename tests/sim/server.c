@@ -35,6 +35,9 @@ void reply_error(struct session *session, const char *format, ...)
 	va_start(args, format);
 	len = vsnprintf(text, sizeof(text) - 2, format, args);
 	va_end(args);
+	if (session->connection)
+		trace("%s:%u %s is answered %.*s", session->node->host.endpoint.host, session->node->host.endpoint.port, connection_address(session->connection),
+		      len, text);
 	put(session, "-", 1);
 	put(session, text, (size_t)len);
 	put(session, "\r\n", 2);

@@ -1,6 +1,6 @@
 /* The deterministic simulator: see docs/testing.md.
  *
- *   sim [--seeds FROM-TO | --seed N] [--faults PROFILE|each] [--load safe|all|both] [--seconds S] [--trace]
+ *   sim [--seeds FROM-TO | --seed N] [--faults PROFILE|each] [--load safe|all|both] [--seconds S] [--trace] [--strict]
  *   sim --mutations      breaks each rule of mutation.c in turn, and fails where that goes unnoticed
  *   sim --replay N       runs N seeds twice and fails where the two traces differ
  *   sim --list           the profiles and mutations */
@@ -24,6 +24,7 @@ struct sim {
 	const struct profile *profile; /* NULL: each in turn */
 	int load;                      /* -1: both in turn */
 	unsigned seconds;              /* 0: until the last seed */
+	bool strict;
 	bool show;
 	char folder[64];
 	uint64_t done, failed, commands, steps, starts, resyncs, moves, failovers;
@@ -54,7 +55,7 @@ static void on_crash(int number)
 static void run_one(struct sim *sim, uint64_t seed, const struct profile *profile, enum load_kind load, struct run_result *ret)
 {
 	current = (struct run_options){
-		.seed = seed, .profile = profile, .load = load, .show = sim->show, .folder = sim->folder, .mutate = mutation_apply};
+		.seed = seed, .profile = profile, .load = load, .strict = sim->strict, .show = sim->show, .folder = sim->folder, .mutate = mutation_apply};
 	alarm(SEED_SECONDS_MAX);
 	run_seed(&current, ret);
 	alarm(0);
@@ -115,25 +116,40 @@ static int run_seeds(struct sim *sim)
 	return sim->failed > 0 || sim->done == 0;
 }
 
+/* The first seed that fails with the mutation and does not without it; 0: there is none. */
+static uint64_t notice(struct sim *sim, const struct mutation *mutation, struct run_result *ret)
+{
+	const struct profile *profile = profile_find(mutation->profile);
+	struct run_result sound;
+
+	for (uint64_t seed = sim->from; seed < sim->from + MUTATION_SEEDS; seed++) {
+		mutation_choose(mutation);
+		run_one(sim, seed, profile, mutation->load, ret);
+		mutation_choose(NULL);
+		if (ret->good)
+			continue;
+		run_one(sim, seed, profile, mutation->load, &sound);
+		if (sound.good)
+			return seed;
+	}
+	return 0;
+}
+
 static int run_mutations(struct sim *sim)
 {
 	unsigned unnoticed = 0;
 
+	sim->strict = true;
 	for (unsigned i = 0; i < mutation_count; i++) {
 		const struct mutation *mutation = &mutations[i];
-		const struct profile *profile = profile_find(mutation->profile);
-		struct run_result result = {.good = true};
-		uint64_t seed = sim->from;
+		struct run_result result;
+		uint64_t seed = notice(sim, mutation, &result);
 
-		mutation_choose(mutation);
-		for (; seed < sim->from + MUTATION_SEEDS && result.good; seed++)
-			run_one(sim, seed, profile, mutation->load, &result);
-		mutation_choose(NULL);
-		unnoticed += result.good;
-		if (result.good)
+		unnoticed += seed == 0;
+		if (seed == 0)
 			printf("NOT NOTICED %s (%s) in %d seeds\n", mutation->name, mutation->rule, MUTATION_SEEDS);
 		else
-			printf("noticed %s (%s) by --seed %" PRIu64 " --faults %s --load %s: %s\n", mutation->name, mutation->rule, seed - 1, profile->name,
+			printf("noticed %s (%s) by --seed %" PRIu64 " --faults %s --load %s: %s\n", mutation->name, mutation->rule, seed, mutation->profile,
 			       load_names[mutation->load], result.why);
 		fflush(stdout);
 	}
@@ -169,7 +185,7 @@ static int list(void)
 
 static int usage(const char *wrong)
 {
-	fprintf(stderr, "sim: %s\nsim [--seeds FROM-TO | --seed N] [--faults PROFILE|each] [--load safe|all|both] [--seconds S] [--trace] "
+	fprintf(stderr, "sim: %s\nsim [--seeds FROM-TO | --seed N] [--faults PROFILE|each] [--load safe|all|both] [--seconds S] [--trace] [--strict] "
 			"[--mutation NAME] [--mutations | --replay N | --list]\n", wrong);
 	return 2;
 }
@@ -202,6 +218,10 @@ int main(int argc, char **argv)
 
 		if (strcmp(option, "--trace") == 0) {
 			sim.show = true;
+			continue;
+		}
+		if (strcmp(option, "--strict") == 0) {
+			sim.strict = true;
 			continue;
 		}
 		if (strcmp(option, "--list") == 0)
