@@ -16,7 +16,6 @@ const struct mutation mutations[] = {
 	{"kill-ignored", "the connection before is killed before its commands are sent again", "target", LOAD_SAFE},
 	{"redirection-swallowed", "a redirected command is sent again", "move", LOAD_SAFE},
 	{"refusal-swallowed", "a command that was refused for a while is sent again", "refuse", LOAD_SAFE},
-	{"hold-skipped", "what stands behind a redirected command waits for it", "refuse", LOAD_SAFE},
 	{"order-lost", "what is sent again keeps its order", "target", LOAD_SAFE},
 	{"state-ahead", "the state file says no more than what is applied", "mixed", LOAD_SAFE},
 	{"clean-state-behind", "after a clean stop nothing is applied again", "stop", LOAD_ALL},
@@ -68,8 +67,6 @@ void mutation_apply(struct site *source, struct site *target)
 
 void __real_sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);
 void __wrap_sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);
-void __real_node_divert(struct node *node, bool (*leave)(void *owner, const struct unit *unit), void *owner, struct unit_list *out);
-void __wrap_node_divert(struct node *node, bool (*leave)(void *owner, const struct unit *unit), void *owner, struct unit_list *out);
 void __real_unit_list_insert(struct unit_list *list, struct unit *unit);
 void __wrap_unit_list_insert(struct unit_list *list, struct unit *unit);
 void __real_sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db);
@@ -90,12 +87,6 @@ void __wrap_sink_answered(void *owner, struct node *node, struct unit *unit, con
 	    (is("refusal-swallowed") && verdict == VERDICT_WAIT))
 		swallowed.error = NULL;
 	__real_sink_answered(owner, node, unit, &swallowed);
-}
-
-void __wrap_node_divert(struct node *node, bool (*leave)(void *owner, const struct unit *unit), void *owner, struct unit_list *out)
-{
-	if (!is("hold-skipped"))
-		__real_node_divert(node, leave, owner, out);
 }
 
 void __wrap_unit_list_insert(struct unit_list *list, struct unit *unit)

@@ -9,6 +9,8 @@
 /* Where a command may be applied twice, or in another order than it was written: after keyferry was killed, after a connection to the target was lost, and
  * among the commands of a slot that moves or is refused for a while. Commands that may be applied again from any point on come right all the same. */
 #define AT_LEAST_ONCE PROMISE_NOTHING
+/* What a killed process had sent may be executed behind what the next one sends. */
+#define UNFENCED PROMISE_NOTHING
 /* The target may have lost what it had acknowledged. */
 #define LOST_BY_TARGET PROMISE_NOTHING
 /* A key that was removed while nobody looked stays at the target, and what is written to it later is added to the old value. */
@@ -23,9 +25,9 @@ const struct profile profiles[] = {
 	{"move", SOURCE | FAULT_TARGET_MOVES, {PROMISE_EXACT, AT_LEAST_ONCE}},
 	{"refuse", SOURCE | FAULT_TARGET_REFUSES, {PROMISE_EXACT, AT_LEAST_ONCE}},
 	{"target", SOURCE | TARGET, {PROMISE_EXACT, AT_LEAST_ONCE}},
-	{"kill", SOURCE | FAULT_STOP | FAULT_KILL, {PROMISE_EXACT, AT_LEAST_ONCE}},
-	{"crash", SOURCE | CRASH, {PROMISE_EXACT, AT_LEAST_ONCE}},
-	{"mixed", SOURCE | TARGET | FAULT_TARGET_REFUSES | CRASH, {PROMISE_EXACT, AT_LEAST_ONCE}},
+	{"kill", SOURCE | FAULT_STOP | FAULT_KILL, {UNFENCED, UNFENCED}},
+	{"crash", SOURCE | CRASH, {UNFENCED, UNFENCED}},
+	{"mixed", SOURCE | TARGET | FAULT_TARGET_REFUSES | CRASH, {UNFENCED, UNFENCED}},
 	{"resync", SOURCE | FAULT_SOURCE_RESYNC, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"failover", SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_LOSES, {LOST_BY_TARGET, LOST_BY_TARGET}},
 	{"all", (FAULT_POWER << 1) - 1, {LOST_BY_TARGET, LOST_BY_TARGET}},
