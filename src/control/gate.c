@@ -1,5 +1,7 @@
 #include "control/gate.h"
 
+#include "control/losses.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,27 +116,48 @@ static int highest_database(const struct gate *gate)
 	return highest;
 }
 
+/* What SELECT takes at the target; 0: not known. A cluster has one, or since Valkey 9 as many as cluster-databases says. */
+static uint32_t target_databases(const struct gate *gate)
+{
+	bool cluster = deployment_topology(gate->target)->cluster;
+	uint32_t least = 0;
+
+	for (uint32_t i = 0; i < (cluster ? masters(gate->target) : 1); i++) {
+		uint64_t count = cluster ? 1 : 0;
+
+		if (!config_number(gate->target, i, cluster ? "cluster-databases" : "databases", &count) || count > UINT32_MAX)
+			count = cluster ? 1 : 0;
+		if (i == 0 || count < least)
+			least = (uint32_t)count;
+	}
+	return least;
+}
+
 static bool check_databases(const struct gate *gate, struct error *error)
 {
 	int highest = highest_database(gate);
-	uint32_t database;
-	uint64_t count;
+	uint32_t database, count;
 
 	if (highest < 0 || (database = task_options_database_of(gate->task, (uint32_t)highest)) == 0)
 		return true;
-	if (deployment_topology(gate->target)->cluster) {
+	count = target_databases(gate);
+	if (count == 0 || count > database)
+		return true;
+	if (deployment_topology(gate->target)->cluster && count == 1) {
 		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and a cluster target has database 0 alone", highest);
 		error_hint(error, "Choose the database to copy with source.databases: [0], bring all into one with target.database_map: {\"*\": 0}, or use a "
-				  "standalone target");
+				  "standalone target, or a cluster of Valkey 9 with more cluster-databases");
 		return false;
 	}
-	if (config_number(gate->target, 0, "databases", &count) && count <= database) {
-		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and the target has only %llu databases", highest,
-			  (unsigned long long)count);
-		error_hint(error, "Raise `databases` in the target's configuration, or choose fewer with source.databases");
+	if (deployment_topology(gate->target)->cluster) {
+		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and the target has only %u databases (cluster-databases)", highest,
+			  count);
+		error_hint(error, "Raise cluster-databases in the configuration of every node, or choose fewer with source.databases");
 		return false;
 	}
-	return true;
+	error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and the target has only %u databases", highest, count);
+	error_hint(error, "Raise `databases` in the target's configuration, or choose fewer with source.databases");
+	return false;
 }
 
 /* ---- the target ---- */
@@ -172,40 +195,6 @@ static bool check_target_node(const struct gate *gate, uint32_t shard, struct er
 	return true;
 }
 
-/* True: it was warned. */
-static bool warn_of_version(const struct gate *gate, int rdb_version, const char *source_name)
-{
-	for (uint32_t j = 0; j < masters(gate->target); j++) {
-		const struct server_info *target = deployment_server(gate->target, j);
-		char name[64];
-		bool newer_family = target->rdb_version >= 80;
-
-		if (newer_family ? rdb_version <= 11 || rdb_version >= 80 : rdb_version <= target->rdb_version)
-			continue;
-		warn(gate, "the source is %s, the target %s: what the target has no command for stops the task, naming the key", source_name,
-		     server_name(target, name));
-		return true;
-	}
-	return false;
-}
-
-static void warn_of_versions(const struct gate *gate)
-{
-	char name[64];
-
-	if (gate->files) {
-		if (gate->files->rdb_version > 0)
-			warn_of_version(gate, (int)gate->files->rdb_version, gate->files->server[0] ? gate->files->server : "of another version");
-		return;
-	}
-	for (uint32_t i = 0; i < masters(gate->source); i++) {
-		const struct server_info *source = deployment_server(gate->source, i);
-
-		if (warn_of_version(gate, source->rdb_version, server_name(source, name)))
-			return;
-	}
-}
-
 /* DBSIZE counts one database; the keyspace of INFO counts all. */
 static bool check_existing(const struct gate *gate, bool own_data, struct error *error)
 {
@@ -237,7 +226,6 @@ static bool check_existing(const struct gate *gate, bool own_data, struct error 
 static struct target_abilities abilities_of(const struct gate *gate, char name[64])
 {
 	struct target_abilities abilities = {.bulk_max = UINT64_MAX, .rdb_version = INT32_MAX};
-	uint64_t databases;
 	bool first = true;
 
 	for (uint32_t i = 0; i < masters(gate->target); i++) {
@@ -280,11 +268,13 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 		}
 		first = false;
 	}
-	if (deployment_topology(gate->target)->cluster)
-		abilities.databases = 1;
-	else if (config_number(gate->target, 0, "databases", &databases) && databases <= UINT32_MAX)
-		abilities.databases = (uint32_t)databases;
+	abilities.databases = target_databases(gate);
 	abilities.lossy = gate->task->downgrade == DOWNGRADE_LOSSY;
+	abilities.skip_unsupported = gate->task->unsupported == UNSUPPORTED_SKIP;
+	/* Options of RESTORE that came with 5.0, as ABSTTL did. */
+	abilities.keep_idle = gate->task->keep_idle && abilities.restore_absolute_ttl;
+	if (gate->task->keep_idle && !abilities.keep_idle)
+		warn(gate, "target.keep_idle: the target is older than Redis 5.0, which first took idle times and frequencies: they are left out");
 	abilities.name = name;
 	return abilities;
 }
@@ -303,6 +293,6 @@ bool gate_pass(const struct task_options *task, struct deployment *source, const
 		if (!check_target_node(&gate, i, error))
 			return false;
 	*ret = abilities_of(&gate, name);
-	warn_of_versions(&gate);
+	losses_warn(&(struct losses){task, source, files, target, ret, warn_with});
 	return check_existing(&gate, own_data, error);
 }

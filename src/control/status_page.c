@@ -85,9 +85,12 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "spool",
 			    json_pack("{s:I, s:I}", "bytes", (json_int_t)link->spool_bytes, "disk_bytes", (json_int_t)link->spool_disk_bytes));
 	json_object_set_new(root, "counters",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_rewritten",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_rewritten",
 				      (json_int_t)applier->dispatch.commands.rewritten, "commands_lossy", (json_int_t)applier->dispatch.commands.lossy, "keys_rewritten",
 				      (json_int_t)applier->dispatch.rewritten_keys, "keys_lossy", (json_int_t)applier->dispatch.lossy_keys,
+				      "keys_empty", (json_int_t)applier->dispatch.empty_keys, "keys_unsupported",
+				      (json_int_t)(applier->sink.unsupported_keys + applier->dispatch.unsupported_keys),
+				      "commands_unsupported", (json_int_t)applier->dispatch.unsupported_commands,
 				      "commands_applied", (json_int_t)applier->sink.commands,
 				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->dispatch.left_out,
 				      "keys_skipped", (json_int_t)applier->sink.skipped_keys, "conflicts", (json_int_t)applier->sink.conflicts,

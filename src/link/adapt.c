@@ -19,16 +19,25 @@ struct adapt {
 	struct arena arena; /* of guarded arguments; of one command */
 	uint64_t last_move;
 	const struct command_info *set; /* SET: the most frequent command is asked for by its row */
+	const struct command_info *eval, *evalsha, *eval_ro, *evalsha_ro, *function_load, *function_restore, *restore;
+	struct slice *argv; /* of the command made last */
+	uint32_t argv_room;
 	struct event *events;
 	uint32_t room;
 	struct adapt_counters counters;
 	bool told[DOWNGRADE_LOSSES];
 };
 
+static const struct command_info *row_of(const char *name, const char *sub)
+{
+	struct slice words[] = {slice_of_string(name), slice_of_string(sub)};
+
+	return command_lookup(words[1].len > 0 ? 2 : 1, words);
+}
+
 struct adapt *adapt_new(const struct adapt_options *options)
 {
 	struct adapt *adapt = memory_alloc_zero(1, sizeof(*adapt));
-	struct slice set = SLICE("SET");
 	struct downgrade_target target = {
 		.redis = options->target->redis,
 		.valkey = options->target->valkey,
@@ -39,7 +48,14 @@ struct adapt *adapt_new(const struct adapt_options *options)
 	adapt->options = *options;
 	adapt->downgrade = downgrade_new(&target);
 	adapt->guard = guard_new();
-	adapt->set = command_lookup(1, &set);
+	adapt->set = row_of("SET", "");
+	adapt->eval = row_of("EVAL", "");
+	adapt->evalsha = row_of("EVALSHA", "");
+	adapt->eval_ro = row_of("EVAL_RO", "");
+	adapt->evalsha_ro = row_of("EVALSHA_RO", "");
+	adapt->restore = row_of("RESTORE", "");
+	adapt->function_load = row_of("FUNCTION", "LOAD");
+	adapt->function_restore = row_of("FUNCTION", "RESTORE");
 	return adapt;
 }
 
@@ -51,6 +67,7 @@ void adapt_free(struct adapt *adapt)
 	guard_free(adapt->guard);
 	arena_free(&adapt->arena);
 	free(adapt->events);
+	free(adapt->argv);
 	free(adapt);
 }
 
@@ -146,6 +163,82 @@ static bool output_value(struct adapt *adapt, const struct event *event, int64_t
 	return true;
 }
 
+/* The same command with `argc` arguments, for the caller to change. */
+static void output_copy(struct adapt *adapt, const struct event *event, uint32_t argc, const struct command_info *info, struct adapt_output *output)
+{
+	if (argc > adapt->argv_room) {
+		adapt->argv_room = argc;
+		adapt->argv = memory_realloc_array(adapt->argv, adapt->argv_room, sizeof(adapt->argv[0]));
+	}
+	memcpy(adapt->argv, event->argv, (argc < event->argc ? argc : event->argc) * sizeof(adapt->argv[0]));
+	output_reserve(adapt, 1);
+	adapt->events[0] = *event;
+	adapt->events[0].info = info;
+	adapt->events[0].raw = (struct slice){0};
+	adapt->events[0].argc = argc;
+	adapt->events[0].argv = adapt->argv;
+	*output = (struct adapt_output){.events = adapt->events, .count = 1};
+}
+
+/* The target would answer with a protocol error and close the connection, each time anew. */
+static bool too_long(const struct adapt *adapt, const struct event *event, struct error *error)
+{
+	uint64_t max = adapt->options.target->bulk_max;
+	char what[400];
+
+	if (event->raw.data && event->raw.len <= max)
+		return false;
+	for (uint32_t i = 0; i < event->argc; i++) {
+		if (event->argv[i].len <= max)
+			continue;
+		error_set(error, ERROR_CONFLICT, "%s has an argument of %zu bytes, and %s takes %llu at most (proto-max-bulk-len)",
+			  command_describe(event, what, sizeof(what)), event->argv[i].len, adapt->options.target->name, (unsigned long long)max);
+		error_hint(error, "Raise proto-max-bulk-len at the target and start again, or set on_conflict: skip to leave such commands out");
+		return true;
+	}
+	return false;
+}
+
+static bool calls_by_sha(const struct adapt *adapt, const struct event *event)
+{
+	return (event->info == adapt->evalsha || event->info == adapt->evalsha_ro) && event->argc > 2;
+}
+
+/* The target may have lost the body, or never have had it. */
+static enum adapt_outcome output_eval(struct adapt *adapt, const struct event *event, struct adapt_output *output, struct error *error)
+{
+	bool only_reads = event->info == adapt->evalsha_ro;
+	char what[400], sha[80];
+	struct slice body;
+
+	if (!scripts_find(adapt->options.scripts, event->argv[1], &body)) {
+		error_set(error, ERROR_CONFLICT, "%s calls a script that neither the snapshot nor the stream has brought: SHA1 %s",
+			  command_describe(event, what, sizeof(what)), slice_quote(event->argv[1], sha, sizeof(sha)));
+		error_hint(error, "Begin anew with an empty work directory, for a new snapshot brings what the source knows, or set on_conflict: skip to leave such calls out");
+		return ADAPT_REFUSED;
+	}
+	output_copy(adapt, event, event->argc, only_reads ? adapt->eval_ro : adapt->eval, output);
+	adapt->argv[0] = only_reads ? SLICE("EVAL_RO") : SLICE("EVAL");
+	adapt->argv[1] = body;
+	return ADAPT_CHANGED;
+}
+
+/* FUNCTION LOAD code, FUNCTION RESTORE payload, as the source has executed them. Where it has several masters, each of them brings the same library, so
+ * here it takes the place of the one before. */
+static bool output_library(struct adapt *adapt, const struct event *event, struct adapt_output *output)
+{
+	bool load = event->info == adapt->function_load && event->argc == 3;
+	bool restore = event->info == adapt->function_restore &&
+		       (event->argc == 3 || (event->argc == 4 && slice_equal_nocase(event->argv[3], SLICE("APPEND"))));
+
+	if (!load && !restore)
+		return false;
+	output_copy(adapt, event, 4, event->info, output);
+	adapt->argv[load ? 2 : 3] = SLICE("REPLACE");
+	adapt->argv[load ? 3 : 2] = event->argv[2];
+	return true;
+}
+
 /* ---- times of expiry ---- */
 
 void adapt_set_times(struct adapt *adapt, const struct guard_times *times)
@@ -221,6 +314,16 @@ enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event,
 	struct downgrade_result result;
 	int64_t now = 0;
 
+	if (too_long(adapt, event, error)) {
+		/* A payload may be rewritten, what stands for itself may not. */
+		if (event->info != adapt->restore || event->argc < 4)
+			return ADAPT_REFUSED;
+		now = lag_stream_ms(adapt->options.lag, event->offset);
+		if (!output_value(adapt, event, now, output))
+			return ADAPT_REFUSED;
+		adapt->counters.rewritten++;
+		return ADAPT_VALUE;
+	}
 	if (!event->info) {
 		adapt->last_move = event->end;
 		return ADAPT_SAME;
@@ -230,6 +333,10 @@ enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event,
 	arena_reset(&adapt->arena);
 	if (guard_moves_times(event->info))
 		adapt->last_move = event->end;
+	if (adapt->options.scripts && calls_by_sha(adapt, event))
+		return output_eval(adapt, event, output, error);
+	if (adapt->options.target->functions && output_library(adapt, event, output))
+		return ADAPT_CHANGED;
 	if (event->info->flags & COMMAND_RELATIVE_EXPIRY)
 		now = lag_stream_ms(adapt->options.lag, event->offset);
 	downgrade_command(adapt->downgrade, event->info, event->argc, event->argv, now, &result);

@@ -1,7 +1,7 @@
 /* The adaption: what a command of the stream becomes for the target, as events: for one that does not know it, by the policy target.downgrade, and with its times of
  * expiry in the form that they are written in (transform/guard.h).
  *
- *   event -> transform/downgrade.h -> transform/guard.h -> event(s)
+ *   event -> EVALSHA to EVAL (scripts.h) -> transform/downgrade.h -> transform/guard.h -> event(s)
  *
  * stop: a command that the target has nothing for is refused, and the link stops there. lossy: it is left out, or what can be done of it is, which is counted,
  * and each kind of loss is told once.
@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "decode/event.h"
 #include "link/lag.h"
+#include "link/scripts.h"
 #include "sink/encode.h"
 #include "transform/guard.h"
 
@@ -20,6 +21,7 @@ struct adapt;
 struct adapt_options {
 	const struct target_abilities *target; /* outlives it */
 	const struct lag *lag;                 /* knows the stream's time */
+	struct scripts *scripts;               /* the bodies that EVALSHA means */
 	void (*note)(void *owner, int log_level, const char *text);
 	void *owner;
 };

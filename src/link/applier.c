@@ -112,6 +112,7 @@ static int64_t offset_at(const struct applier *applier, uint64_t position)
 static void save_state(struct applier *applier, bool clean)
 {
 	struct link_state state = {.generation = applier->generation, .clean = clean};
+	struct scripts *scripts = applier->options.scripts;
 	struct error error;
 
 	if (applier->generation == 0 || !applier->sink)
@@ -122,11 +123,14 @@ static void save_state(struct applier *applier, bool clean)
 	state.place.db = state.db;
 	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean)
 		return;
-	applier->save_failed = !link_state_write(applier->options.state_path, &state, &error);
-	if (!applier->save_failed)
-		applier->saved = state;
-	else
+	applier->save_failed = (scripts && !scripts_keep(scripts, &error)) || !link_state_write(applier->options.state_path, &state, &error);
+	if (applier->save_failed) {
 		note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
+		return;
+	}
+	applier->saved = state;
+	if (scripts)
+		scripts_applied(scripts, state.position);
 }
 
 static void tell_applied(const struct applier *applier, bool now)
@@ -532,6 +536,8 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		.sent_before = state && !state->clean ? sent_before(applier, state) : 0,
 	};
 
+	if (!state && applier->options.scripts)
+		scripts_begin(applier->options.scripts);
 	applier->generation = spool_origin(spool).generation;
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
@@ -641,8 +647,11 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.topology = options->topology,
 		.abilities = options->abilities,
 		.only_link = options->only_link,
+		.owns = options->owns,
+		.owns_owner = options->owns_owner,
 		.name = options->name,
 		.lag = &applier->lag,
+		.scripts = options->scripts,
 		.note = on_sink_note,
 		.go_on = on_go_on,
 		.owner = applier,

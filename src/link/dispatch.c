@@ -3,8 +3,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "decode/value_empty.h"
 #include "link/adapt.h"
+#include "link/clearing.h"
+#include "link/libraries.h"
 #include "link/rewriting.h"
+#include "link/unsupported.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
 #include "transform/transform.h"
@@ -26,6 +30,9 @@ struct dispatch {
 	bool valkey;
 	struct transform *transform;
 	struct adapt *adapt;
+	const struct command_info *script_load, *function_delete; /* their rows */
+	struct libraries *libraries; /* of the target's masters; NULL: it has no functions, or one master */
+	uint64_t map_number;         /* of the sink, as the libraries know it */
 	/* what an event has become and is not handed in yet, and where it ends */
 	struct transform_output pending;
 	uint32_t pending_at;
@@ -43,6 +50,8 @@ struct dispatch {
 	bool learning, learned_it;
 	struct event unknown;
 	struct rewriting *rewriting;
+	struct unsupported *unsupported;
+	struct clearing *clearing;
 	struct guard_times times;
 	struct dispatch_counters counters;
 };
@@ -64,13 +73,20 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 			       dispatch->db_stream, 0, parts[i].argc, parts[i].argv);
 }
 
+/* A library that each of several source masters deletes is gone after the first of them. */
+static uint16_t function_flags(const struct dispatch *dispatch, const struct event *event)
+{
+	return event->info == dispatch->function_delete ? UNIT_ANY_ERROR : 0;
+}
+
 /* As it came, or as it was made. */
 static void send_one(struct dispatch *dispatch, const struct event *event, uint16_t slot)
 {
-	if (event->raw.data)
+	if (event->raw.data && event->info != dispatch->function_delete)
 		sink_command(dispatch->sink, event, slot, dispatch->db_stream);
 	else
-		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, 0, event->argc, event->argv);
+		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, function_flags(dispatch, event), event->argc,
+			       event->argv);
 }
 
 static void begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags)
@@ -80,21 +96,52 @@ static void begin_barrier(struct dispatch *dispatch, const struct event *event, 
 	dispatch->barrier = BARRIER_BEFORE;
 }
 
-/* A cluster target has database 0 alone (Valkey 9 has more, which this version does not use). */
+/* To every master, in no order with anything else there. */
+static void broadcast(struct dispatch *dispatch, const struct event *event)
+{
+	uint16_t slots[MASTERS_MAX];
+	uint32_t masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+
+	for (uint32_t i = 0; i < masters; i++)
+		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
+			       event->argv);
+}
+
+/* Masters that have joined the target are given the libraries of the others. */
+static void watch_masters(struct dispatch *dispatch)
+{
+	struct endpoint *masters;
+	uint16_t slots[MASTERS_MAX];
+	uint32_t count;
+
+	if (!dispatch->libraries || dispatch->map_number == sink_map_number(dispatch->sink))
+		return;
+	dispatch->map_number = sink_map_number(dispatch->sink);
+	count = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+	masters = memory_alloc((count + 1) * sizeof(masters[0]));
+	for (uint32_t i = 0; i < count; i++)
+		masters[i] = *sink_master(dispatch->sink, slots[i]);
+	libraries_masters(dispatch->libraries, masters, count);
+	free(masters);
+}
+
+/* A cluster has database 0 alone, or since Valkey 9 as many as it is told to have. */
 static bool check_database(const struct dispatch *dispatch, const struct event *event, struct error *error)
 {
+	uint32_t databases = dispatch->options.abilities.databases;
 	char key[160], place[EVENT_PLACE_MAX];
 
-	if (event->db == 0 || !sink_is_cluster(dispatch->sink))
+	if (event->db == 0 || event->db < databases || !sink_is_cluster(dispatch->sink))
 		return true;
-	error_set(error, ERROR_CONFLICT,
-		  "key %s lies in database %u of the source (%s), and a cluster target has database 0 alone",
-		  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
+	if (databases > 1)
+		error_set(error, ERROR_CONFLICT, "key %s goes to database %u (%s), and the cluster target has only %u databases",
+			  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place), databases);
+	else
+		error_set(error, ERROR_CONFLICT, "key %s goes to database %u (%s), and the cluster target has database 0 alone",
+			  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
 	error_hint(error,
-		   "Choose the database to copy with source.databases: [0], bring it into database 0 with target.database_map: "
-		   "{%u: 0}, or use a standalone "
-		   "target",
-		   event->db);
+		   "Choose the databases to copy with source.databases, bring them into others with target.database_map: {\"*\": 0}, use a standalone "
+		   "target, or Valkey 9 with more cluster-databases");
 	return false;
 }
 
@@ -103,6 +150,7 @@ static bool is_flush(const struct event *event)
 	return slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")) || slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"));
 }
 
+/* The transform has had its word; this is what a script of the operator makes, or leaves. */
 static bool check_flush(const struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	char place[EVENT_PLACE_MAX];
@@ -110,10 +158,10 @@ static bool check_flush(const struct dispatch *dispatch, const struct event *eve
 	if (dispatch->options.only_link || !is_flush(event))
 		return true;
 	error_set(error, ERROR_CONFLICT,
-		  "%.*s at one of several source masters (database %u, %s) would clear what the others have brought",
+		  "%.*s that the Lua script has made, at one of several source masters (database %u, %s), would clear what the others have brought",
 		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place));
-	error_hint(error, "This version of keyferry does not carry it: clear the target by hand and start anew with an empty "
-			  "work directory");
+	error_hint(error, "Leave the source's FLUSHDB and FLUSHALL as they are in the script (return nothing), then they clear what this master's link has "
+			  "brought; or drop them");
 	return false;
 }
 
@@ -140,11 +188,14 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 		send_split(dispatch, event);
 		return true;
 	case ROUTE_ALL:
-		if (is_flush(event) && event->db != 0 && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
+		if (event->db != 0 && event->db >= dispatch->options.abilities.databases && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
 			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
 			return true;
 		}
-		begin_barrier(dispatch, event, 0);
+		if (event->info == dispatch->script_load)
+			broadcast(dispatch, event); /* no call of a script needs it (adapt.h), and clients may load one for each call */
+		else
+			begin_barrier(dispatch, event, function_flags(dispatch, event));
 		return true;
 	case ROUTE_ANY: send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0); return true;
 	case ROUTE_REFUSED: break;
@@ -325,8 +376,13 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 		progress(dispatch, end);
 		return true;
 	}
-	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey) || has_bare_field_times(dispatch, event))
+	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey) || has_bare_field_times(dispatch, event)) {
+		if (event->type == RDB_TYPE_MODULE_2) {
+			progress(dispatch, end);
+			return unsupported_value(dispatch->unsupported, event, error);
+		}
 		return send_rewritten(dispatch, event, end, slot, dispatch->valkey, replaces(dispatch), error);
+	}
 	if (event->expire_at_ms != EXPIRE_NEVER && guard_changes(&dispatch->times)) {
 		guarded = *event;
 		guarded.expire_at_ms = guard_key_time(&dispatch->times, event->expire_at_ms, clock_wall_ms());
@@ -355,7 +411,8 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		if (!send_adapted(dispatch, event, error))
 			return DISPATCH_FAILED;
 	}
-	return dispatch->barrier == BARRIER_NONE && !rewriting_under_way(dispatch->rewriting) ? DISPATCH_READY : DISPATCH_WAITS;
+	return dispatch->barrier == BARRIER_NONE && !rewriting_under_way(dispatch->rewriting) && !clearing_under_way(dispatch->clearing) ? DISPATCH_READY
+																	  : DISPATCH_WAITS;
 }
 
 static bool send_same(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -374,6 +431,7 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	case TRANSFORM_SAME: return send_same(dispatch, event, error);
 	case TRANSFORM_DROPPED: dispatch->counters.left_out++; return leave_out(dispatch, event);
 	case TRANSFORM_REFUSED: return refused(dispatch, event, error);
+	case TRANSFORM_CLEAR: clearing_begin(dispatch->clearing, event, dispatch->db_stream); return true;
 	case TRANSFORM_CHANGED: break;
 	}
 	if (event->edge == TRANSACTION_INSIDE) {
@@ -416,6 +474,15 @@ static bool handle_command(struct dispatch *dispatch, const struct event *event,
 	return handle(dispatch, event, error);
 }
 
+static void tell_empty(struct dispatch *dispatch, const struct event *event)
+{
+	char key[160], place[EVENT_PLACE_MAX], text[400];
+
+	snprintf(text, sizeof(text), "left out, as a server does when it loads a snapshot: key %s (database %u, %s), a %s without elements", slice_quote(event->key, key, sizeof(key)),
+		 event->db, event_place(event, place), rdb_type_name(event->type, dispatch->valkey));
+	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
+}
+
 static bool handle_key(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	if (heartbeat_is_key(event->key))
@@ -424,6 +491,11 @@ static bool handle_key(struct dispatch *dispatch, const struct event *event, str
 	 * created as a replica creates it: what made it live on may come first. */
 	if (dispatch->times.form == GUARD_OFF && event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
 		dispatch->counters.expired_keys++;
+		return leave_out(dispatch, event);
+	}
+	if (value_is_empty(event->type, event->value)) {
+		dispatch->counters.empty_keys++;
+		tell_empty(dispatch, event);
 		return leave_out(dispatch, event);
 	}
 	return handle(dispatch, event, error);
@@ -466,7 +538,9 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 	}
 	command.argv[argc++] = event->value;
 	command.argc = argc;
-	if (sink_is_cluster(dispatch->sink))
+	if (sink_is_cluster(dispatch->sink) && event->kind == EVENT_SCRIPT)
+		broadcast(dispatch, &command);
+	else if (sink_is_cluster(dispatch->sink))
 		begin_barrier(dispatch, &command, flags);
 	else
 		sink_arguments(dispatch->sink, &command, event->end, 0, dispatch->db_stream, flags, argc, command.argv);
@@ -479,7 +553,6 @@ static void on_learned(void *owner, const struct command_info *info)
 {
 	struct dispatch *dispatch = owner;
 
-	/* NULL: the target does not know it either; routing says so. */
 	dispatch->unknown.info = info;
 	if (info) {
 		uint32_t at = command_first_key(info, dispatch->unknown.argc, dispatch->unknown.argv);
@@ -493,8 +566,15 @@ static void on_learned(void *owner, const struct command_info *info)
 
 static bool must_learn(const struct dispatch *dispatch, const struct event *event)
 {
-	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN &&
-	       event->edge != TRANSACTION_END && (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform));
+	/* With target.unsupported: skip, a command that the target does not know may not go there, for it would take its transaction along. */
+	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN && event->edge != TRANSACTION_END &&
+	       (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform) || dispatch->options.abilities.skip_unsupported);
+}
+
+/* The target does not know it either. */
+static bool leave_unknown(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	return unsupported_command(dispatch->unsupported, event, error) && leave_out(dispatch, event);
 }
 
 static void begin_learning(struct dispatch *dispatch, const struct event *event)
@@ -516,7 +596,7 @@ static bool pass_barrier(struct dispatch *dispatch)
 
 	if (dispatch->barrier == BARRIER_NONE)
 		return true;
-	if (!sink_idle(dispatch->sink))
+	if (!sink_idle(dispatch->sink) || (dispatch->libraries && libraries_busy(dispatch->libraries)))
 		return false;
 	if (dispatch->barrier == BARRIER_AFTER) {
 		dispatch->barrier = BARRIER_NONE;
@@ -538,13 +618,32 @@ bool dispatch_in_transaction(const struct dispatch *dispatch)
 
 bool dispatch_at_barrier(const struct dispatch *dispatch)
 {
-	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting);
+	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) || clearing_under_way(dispatch->clearing);
+}
+
+static enum dispatch_state go_on_clearing(struct dispatch *dispatch, struct error *error)
+{
+	switch (clearing_go_on(dispatch->clearing, error)) {
+	case CLEARING_DONE: break;
+	case CLEARING_WAITS: return DISPATCH_WAITS;
+	case CLEARING_FAILED:
+		if (error->kind != ERROR_CONFLICT || !refused(dispatch, clearing_event(dispatch->clearing), error))
+			return DISPATCH_FAILED;
+	}
+	return DISPATCH_READY;
 }
 
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
 {
+	watch_masters(dispatch);
 	if (!pass_barrier(dispatch))
 		return DISPATCH_WAITS;
+	if (clearing_under_way(dispatch->clearing)) {
+		enum dispatch_state state = go_on_clearing(dispatch, error);
+
+		if (state != DISPATCH_READY)
+			return state;
+	}
 	if (rewriting_under_way(dispatch->rewriting)) {
 		switch (rewriting_go_on(dispatch->rewriting, error)) {
 		case REWRITING_DONE: break;
@@ -556,7 +655,7 @@ enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *erro
 		if (!dispatch->learned_it)
 			return DISPATCH_WAITS;
 		dispatch->learning = false;
-		if (!handle_command(dispatch, &dispatch->unknown, error))
+		if (!(dispatch->unknown.info ? handle_command(dispatch, &dispatch->unknown, error) : leave_unknown(dispatch, &dispatch->unknown, error)))
 			return DISPATCH_FAILED;
 	}
 	return hand_in(dispatch, error);
@@ -569,9 +668,28 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	struct dispatch *dispatch = memory_alloc_zero(1, sizeof(*dispatch));
 
 	dispatch->options = *options;
-	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
-	dispatch->adapt = adapt_new(&(struct adapt_options){&dispatch->options.abilities, options->lag, options->note, options->owner});
+	dispatch->transform = transform_new(options->task, &(struct transform_target){.databases = options->abilities.databases,
+										      .cluster = options->topology->cluster,
+										      .shared = !options->only_link,
+										      .owns = options->owns,
+										      .owner = options->owns_owner});
+	dispatch->adapt = adapt_new(
+		&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts, options->note, options->owner});
 	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
+	dispatch->script_load = command_lookup(2, (const struct slice[]){SLICE("SCRIPT"), SLICE("LOAD")});
+	dispatch->unsupported = unsupported_new(&(struct unsupported_options){&dispatch->options.abilities, options->note, options->owner});
+	dispatch->function_delete = command_lookup(2, (const struct slice[]){SLICE("FUNCTION"), SLICE("DELETE")});
+	if (options->topology->cluster && options->abilities.functions)
+		dispatch->libraries = libraries_new(&(struct libraries_options){options->loop, options->target, options->name, options->note,
+										options->go_on, options->owner});
+	dispatch->clearing = clearing_new(&(struct clearing_options){.loop = options->loop,
+								     .target = options->target,
+								     .transform = dispatch->transform,
+								     .abilities = options->abilities,
+								     .name = options->name,
+								     .note = options->note,
+								     .go_on = options->go_on,
+								     .owner = options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -581,9 +699,12 @@ void dispatch_free(struct dispatch *dispatch)
 {
 	if (!dispatch)
 		return;
+	clearing_free(dispatch->clearing);
 	rewriting_free(dispatch->rewriting);
+	unsupported_free(dispatch->unsupported);
 	adapt_free(dispatch->adapt);
 	learner_free(dispatch->learner);
+	libraries_free(dispatch->libraries);
 	command_table_free(dispatch->learned);
 	transform_free(dispatch->transform);
 	transaction_free(&dispatch->transaction);
@@ -594,12 +715,15 @@ void dispatch_free(struct dispatch *dispatch)
 void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 {
 	dispatch->sink = sink;
+	dispatch->map_number = UINT64_MAX;
+	watch_masters(dispatch);
 	dispatch->own_data = own_data;
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;
 	dispatch->pending = (struct transform_output){0};
 	dispatch->pending_at = 0;
 	rewriting_reset(dispatch->rewriting, sink);
+	clearing_reset(dispatch->clearing, sink);
 	dispatch->transaction.open = false;
 }
 
@@ -624,18 +748,25 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 {
 	dispatch->db_stream = db_stream;
 	dispatch->valkey = valkey;
+	/* Also of keys that are left out: others may call the same script. */
+	if (dispatch->options.scripts)
+		scripts_see(dispatch->options.scripts, event);
 	switch (event->kind) {
 	case EVENT_KEY: return handle_key(dispatch, event, error);
 	case EVENT_FUNCTION:
 	case EVENT_SCRIPT: return handle_library(dispatch, event, error);
 	case EVENT_COMMAND:
 		if (must_learn(dispatch, event)) {
+			if (unsupported_is_known(dispatch->unsupported, event->argv[0]))
+				return leave_unknown(dispatch, event, error);
 			begin_learning(dispatch, event);
 			return true;
 		}
 		return handle_command(dispatch, event, error);
 	case EVENT_SNAPSHOT_END: break;
 	case EVENT_PROGRESS:
+		if (event->type == RDB_OPCODE_MODULE_AUX && !unsupported_aux(dispatch->unsupported, event, error))
+			return false;
 		/* Inside, a SELECT is made anew where it is needed. */
 		if (!dispatch->transaction.open)
 			break;
@@ -652,5 +783,7 @@ struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 	counters.rewritten_keys = rewriting_counters(dispatch->rewriting).keys;
 	counters.lossy_keys += rewriting_counters(dispatch->rewriting).lossy;
 	counters.commands = adapt_counters(dispatch->adapt);
+	counters.unsupported_commands = unsupported_counters(dispatch->unsupported).commands;
+	counters.unsupported_keys = unsupported_counters(dispatch->unsupported).keys;
 	return counters;
 }

@@ -2,8 +2,9 @@
  *
  *   event -> transform -> adapt -> (transaction being gathered) -> route -> sink
  *
- * Four things make the link wait before the next event is decoded (dispatch_ready):
+ * Five things make the link wait before the next event is decoded (dispatch_ready):
  *   barrier   a command for all masters of a cluster: what came before is answered first, what comes after waits
+ *   clearing  FLUSHDB or FLUSHALL that goes key by key (clearing.h)
  *   room      one event has become more than the sink has room for
  *   learning  a command that is not in the table: the target is asked for its keys
  *   rewriting a large key that the target cannot take as it is goes there in many commands, as there is room
@@ -27,8 +28,11 @@ struct dispatch_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	bool only_link;
+	bool (*owns)(void *owns_owner, uint16_t slot);              /* not the only link: does its source master own that slot? */
+	void *owns_owner;
 	const char *name;                                           /* of connections */
 	struct lag *lag;                                            /* is told of heartbeats */
+	struct scripts *scripts;                                    /* is told of what brings a script; NULL: none are remembered */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
 	void *owner;
@@ -66,6 +70,9 @@ struct dispatch_counters {
 	uint64_t conflicts;      /* that could not be transformed and were skipped, as on_conflict says */
 	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
 	uint64_t lossy_keys;     /* of these, with something left out */
+	uint64_t empty_keys;     /* of the snapshot, collections without elements */
+	uint64_t unsupported_keys; /* of the snapshot, longer than the target takes; those that it refuses are in the sink's counters */
+	uint64_t unsupported_commands; /* that the target does not know, policy target.unsupported: skip */
 	struct adapt_counters commands; /* of the stream */
 };
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);

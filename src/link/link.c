@@ -21,6 +21,7 @@ struct link {
 	char label[ENDPOINT_TEXT_MAX + 8];
 	struct spool *spool;
 	struct link_state state;
+	struct scripts *scripts;
 	struct source source;
 	struct receiver *receiver;   /* the source, unless that is files */
 	struct heartbeat *heartbeat; /* NULL: the source is files */
@@ -31,6 +32,7 @@ struct link {
 	bool started;
 	atomic_bool stop_receiver, move, park, drain;
 	atomic_uint drain_deadline_ms;
+	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
 	atomic_bool stopped;
 	pthread_mutex_t lock; /* of `error`, and of master, receive_from and slot of the options */
 	struct error error;
@@ -172,6 +174,19 @@ static bool open_spool(struct link *link, struct error *error)
 	return true;
 }
 
+static bool open_scripts(struct link *link, struct error *error)
+{
+	char *path = memory_printf("%s/scripts", link->options.dir);
+	uint64_t cut;
+
+	link->scripts = scripts_open(path, SCRIPTS_BYTES_MAX, &cut, error);
+	if (link->scripts && cut > 0)
+		log_warning("%s: %llu bytes at the end of %s were not whole or damaged (the last run was cut off), and are cut off", link->label,
+			    (unsigned long long)cut, path);
+	free(path);
+	return link->scripts != NULL;
+}
+
 /* Where applying goes on; false when the spool has not got it any more. */
 static bool settle_state(struct link *link, struct error *error)
 {
@@ -242,6 +257,24 @@ static void make_receiver(struct link *link)
 	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
 }
 
+static bool owns_slot(void *owner, uint16_t slot)
+{
+	struct link *link = owner;
+
+	return atomic_load(&link->slots[slot / 64]) >> (slot % 64) & 1;
+}
+
+void link_take_slots(struct link *link, const struct topology *source, uint32_t shard)
+{
+	for (uint32_t word = 0; word < SLOT_COUNT / 64; word++) {
+		uint64_t bits = 0;
+
+		for (uint32_t bit = 0; bit < 64; bit++)
+			bits |= (uint64_t)(source->owner[64 * word + bit] == shard) << bit;
+		atomic_store(&link->slots[word], bits);
+	}
+}
+
 static void make_parts(struct link *link)
 {
 	const struct link_options *options = &link->options;
@@ -251,9 +284,12 @@ static void make_parts(struct link *link)
 		.topology = options->target_topology,
 		.abilities = options->abilities,
 		.only_link = options->only_link,
+		.owns = owns_slot,
+		.owns_owner = link,
 		.expiry = options->expiry,
 		.name = link->name,
 		.state_path = link->state_path,
+		.scripts = link->scripts,
 		.spool = link->spool,
 	};
 
@@ -299,7 +335,7 @@ struct link *link_open(const struct link_options *options, struct error *error)
 	link->state_path = memory_printf("%s/state.json", options->dir);
 	snprintf(link->label, sizeof(link->label), "link %s", describe_source(link, source));
 	pthread_mutex_init(&link->lock, NULL);
-	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error)) {
+	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_scripts(link, error)) {
 		link_free(link);
 		return NULL;
 	}
@@ -366,6 +402,7 @@ void link_free(struct link *link)
 	pthread_mutex_destroy(&link->lock);
 	free((char *)link->options.dir);
 	free(link->name);
+	scripts_free(link->scripts);
 	free(link->state_path);
 	free(link);
 }

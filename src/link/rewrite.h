@@ -7,8 +7,7 @@
  * tmp is `keyferry:tmp:{...}` in the key's slot, so no reader ever sees half a value; the same name is used again and begins with DEL, so what a restart
  * leaves behind is gone when the key is written again.
  * What the target has no command for is refused, or with `lossy` left out and told: expiries of hash fields before Redis 7.4 and Valkey 9. Without being refused:
- * consumers without pending entries before 6.2 (told); pending entries whose stream entry was deleted, which XCLAIM drops from 7.0 on; the counters of streams and
- * groups, which targets before 7.0 have not got.
+ * consumers without pending entries before 6.2 (told); the counters of streams and groups, which targets before 7.0 have not got.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_REWRITE_H
 #define KEYFERRY_LINK_REWRITE_H

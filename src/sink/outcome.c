@@ -3,6 +3,7 @@
 #include "sink/sink_state.h"
 #include "sink/verdict.h"
 #include "wire/command.h"
+#include "wire/rdb.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,47 @@ static void describe(const struct unit *unit, char *out, size_t cap)
 		at = (uint32_t)info->keys.first;
 	snprintf(out, cap, "%.*s%s%s", (int)(argv[0].len > 64 ? 64 : argv[0].len), (const char *)argv[0].data, at < argc ? " of key " : "",
 		 at < argc ? slice_quote(argv[at], key, sizeof(key)) : "");
+}
+
+/* The name of the module's type in the payload of RESTORE key ttl payload. Returns out. */
+static const char *module_name(const struct unit *unit, char out[RDB_MODULE_NAME_LEN + 1])
+{
+	struct slice in = unit->pieces[0], argv[3];
+	unsigned size;
+	int64_t len;
+
+	snprintf(out, RDB_MODULE_NAME_LEN + 1, "?");
+	if (take_arguments(&in, argv, 3) < 3 || !take_header(&in, '$', &len) || in.len == 0)
+		return out;
+	in = in.len > 1 ? slice_make(in.data + 1, in.len - 1) : unit->piece_count > 1 ? unit->pieces[1] : (struct slice){0};
+	size = in.len ? rdb_length_size(in.data[0]) : 0;
+	return size > 0 && size <= in.len ? rdb_module_name(rdb_length_decode(in.data, size), out) : out;
+}
+
+/* A value of a module that the target has not loaded, or not in a version that reads it. True: the unit is settled. */
+static bool unsupported(struct sink *sink, struct node *node, struct unit *unit, const char *text)
+{
+	char what[256], place[EVENT_PLACE_MAX], module[RDB_MODULE_NAME_LEN + 1];
+	const struct target_abilities *abilities = &sink->options.abilities;
+	bool lossy;
+	struct error error;
+
+	describe(unit, what, sizeof(what));
+	event_place_text(EVENT_IN_SNAPSHOT, unit->start, place);
+	module_name(unit, module);
+	/* Vector sets are a module's values in form alone: their commands go by the policy of those that the target has not got. */
+	lossy = abilities->lossy && strcmp(module, "vectorset") == 0;
+	if (abilities->skip_unsupported || lossy) {
+		sink->counters.unsupported_keys++;
+		sink_note(sink, LOG_WARNING, "left out as target.%s says: %s (database %u, %s), a value of module type %s that target %s cannot read",
+			  lossy ? "downgrade: lossy" : "unsupported: skip", what, unit->db, place, module, node_peer(node));
+		return true;
+	}
+	error_set(&error, ERROR_CONFLICT, "target %s refuses %s (database %u, %s), a value of module type %s: %s", node_peer(node), what, unit->db, place, module,
+		  text);
+	error_hint(&error, "Load that module into the target, in a version that is not older, or set target.unsupported: skip to leave such values out");
+	sink_fail(sink, &error);
+	return false;
 }
 
 /* The target refuses for good: what the policy says. True: the unit is settled. */
@@ -238,6 +280,10 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			return;
 		case VERDICT_NOSCRIPT:
 		case VERDICT_UNKNOWN:
+			if (unit->flags & UNIT_MODULE) {
+				ok = unsupported(sink, node, unit, answer->error);
+				break;
+			}
 			ok = refused(sink, node, unit, answer->error);
 			break;
 		case VERDICT_REFUSED:

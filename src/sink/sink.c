@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "wire/command.h"
+#include "wire/rdb.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -347,6 +348,7 @@ static void refresh_topology(void *owner, const struct topology *topology)
 	struct sink *sink = owner;
 
 	take_topology(sink, topology);
+	sink->map_number++;
 	for (uint32_t i = sink->node_count; i-- > 0;) {
 		struct node *node = sink->nodes[i];
 
@@ -431,6 +433,12 @@ bool sink_idle(const struct sink *sink)
 	return window_empty(&sink->window);
 }
 
+/* A cluster has database 0 alone, or since Valkey 9 perhaps more; what comes to it out of one that it has not (PUBLISH, FUNCTION LOAD) belongs to none. */
+static uint32_t database_at(const struct sink *sink, uint32_t db)
+{
+	return sink->cluster && db >= sink->options.abilities.databases ? 0 : db;
+}
+
 static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
 			     uint32_t db_stream, uint16_t flags)
 {
@@ -439,9 +447,8 @@ static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, ui
 	unit->start = start;
 	unit->end = end;
 	unit->slot = slot;
-	/* A cluster has database 0 alone; what comes to it out of another one (PUBLISH, FUNCTION LOAD) belongs to none. */
-	unit->db = sink->cluster ? 0 : db;
-	unit->db_after = sink->cluster ? 0 : db_after;
+	unit->db = database_at(sink, db);
+	unit->db_after = database_at(sink, db_after);
 	unit->db_stream = db_stream;
 	unit->flags = start < sink->options.sent_before ? flags | UNIT_RESENT : flags;
 	return unit;
@@ -456,7 +463,8 @@ void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16
 		.spool = sink->options.spool,
 	};
 	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream,
-				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED);
+				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED |
+					     (event->type == RDB_TYPE_MODULE_2 || event->type == RDB_TYPE_MODULE_PRE_GA ? UNIT_MODULE : 0));
 
 	encode_key(&sink->window, unit, event, &options);
 	submit(sink, unit);
@@ -565,6 +573,26 @@ uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
 		if (!seen && sink->owner_of[slot])
 			out[count++] = (uint16_t)slot;
 	}
+	return count;
+}
+
+const struct endpoint *sink_master(const struct sink *sink, uint16_t slot)
+{
+	return node_endpoint(sink->owner_of[slot]);
+}
+
+uint64_t sink_map_number(const struct sink *sink)
+{
+	return sink->map_number;
+}
+
+uint32_t sink_masters(const struct sink *sink, struct endpoint *out, uint32_t max)
+{
+	uint16_t slots[TOPOLOGY_SHARDS_MAX];
+	uint32_t count = sink_master_slots(sink, slots, max < TOPOLOGY_SHARDS_MAX ? max : TOPOLOGY_SHARDS_MAX);
+
+	for (uint32_t i = 0; i < count; i++)
+		out[i] = *node_endpoint(sink->owner_of[slots[i]]);
 	return count;
 }
 

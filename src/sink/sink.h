@@ -81,6 +81,13 @@ void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 
 /* A slot of each target master, for commands that concern all of them. Returns their number. */
 uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max);
+/* Where the master of that slot is. */
+const struct endpoint *sink_master(const struct sink *sink, uint16_t slot);
+/* Has become larger: the map of the target has been read anew. */
+uint64_t sink_map_number(const struct sink *sink);
+
+/* Where they are, by the latest map. Returns their number, at most `max`. */
+uint32_t sink_masters(const struct sink *sink, struct endpoint *out, uint32_t max);
 
 /* Writes what was handed in. */
 void sink_flush(struct sink *sink);
@@ -92,6 +99,7 @@ struct sink_counters {
 	uint64_t keys;          /* of the snapshot, applied */
 	uint64_t commands;      /* of the stream, applied */
 	uint64_t skipped_keys;  /* existed at the target, policy skip */
+	uint64_t unsupported_keys; /* of modules that the target has not loaded, policy skip */
 	uint64_t conflicts;     /* commands that the target refused for good, policy skip */
 	uint64_t script_errors; /* scripts that ended in an error, as at the source */
 	uint64_t redirections;  /* MOVED and ASK */

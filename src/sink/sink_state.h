@@ -21,6 +21,7 @@ struct sink {
 	struct node *owner_of[SLOT_COUNT];   /* by the map; standalone: [0] alone */
 	uint32_t busy[SLOT_COUNT];           /* units of the slot on a node */
 	struct node *busy_node[SLOT_COUNT];  /* that node */
+	uint64_t map_number;                 /* how often the map was read anew */
 	struct lanes lanes;
 	struct refresh *refresh;
 	struct timer *lane_timer;

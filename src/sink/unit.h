@@ -27,6 +27,7 @@ enum unit_flag {
 	UNIT_COUNTED = 1 << 6,     /* a record for limits and counters */
 	UNIT_DONE = 1 << 7,
 	UNIT_PLACE = 1 << 9,       /* RENAME or RENAMENX of a rewritten key: 0 says that the key exists; resent, "no such key" that it was done */
+	UNIT_MODULE = 1 << 10,     /* the value is a module's: a target without that module refuses it */
 	UNIT_ASKING = 1 << 8,     /* goes out behind ASKING: its slot is being imported by the node */
 };
 

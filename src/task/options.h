@@ -21,6 +21,7 @@ enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
 enum expiry_guard { EXPIRY_GUARD_AUTO, EXPIRY_GUARD_ALWAYS, EXPIRY_GUARD_OFF };
 enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
+enum unsupported_policy { UNSUPPORTED_STOP, UNSUPPORTED_SKIP };
 enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
 enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
 
@@ -65,6 +66,8 @@ struct task_options {
 	enum expiry_guard expiry_guard;
 	uint32_t expiry_margin_ms;
 	enum downgrade_policy downgrade; /* of what the target has nothing for */
+	enum unsupported_policy unsupported; /* of what only a module knows that the target has not loaded */
+	bool keep_idle; /* carry LRU and LFU of the snapshot's keys */
 	enum on_conflict_policy on_conflict;
 	struct database_map *database_map; /* NULL: every database to its own number */
 	struct option_objects allow, block; /* struct filter_rule */

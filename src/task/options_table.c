@@ -122,7 +122,7 @@ static bool parse_databases(const struct option_row *row, void *object, const st
 {
 	struct task_options *options = object;
 	uint64_t databases[DATABASES_MAX / 64] = {0};
-	struct slice text = value->count ? value->items[0] : SLICE("");
+	struct slice text = value->form == OPTION_SCALAR ? value->items[0] : SLICE("");
 	struct option_value bare = {OPTION_SCALAR, &text, 1, NULL};
 
 	(void)row;
@@ -229,9 +229,11 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 {
 	struct database_map **field = field_of(row, object);
 	struct database_map *map;
+	char quoted[64];
 
 	if (value->form != OPTION_MAP) {
-		error_set(error, ERROR_USAGE, "it takes a mapping of database numbers, not a %s", value->form == OPTION_LIST ? "list" : "single value");
+		error_set(error, ERROR_USAGE, "it takes a mapping of database numbers, not %s",
+			  value->form == OPTION_LIST ? "a list" : slice_quote(value->items[0], quoted, sizeof(quoted)));
 		return false;
 	}
 	map = memory_alloc(sizeof(*map));
@@ -239,7 +241,6 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 	for (size_t i = 0; i < value->count; i++) {
 		struct slice wrong = {0};
 		uint64_t from = DATABASES_MAX, to = 0;
-		char quoted[64];
 
 		if (!slice_equal(value->keys[i], SLICE("*")) && (!slice_to_uint64(value->keys[i], &from) || from >= DATABASES_MAX))
 			wrong = value->keys[i];
@@ -274,6 +275,7 @@ static const char *const existings[] = {"fail", "merge", "flush", NULL};
 static const char *const conflicts[] = {"overwrite", "skip", "stop", NULL};
 static const char *const guards[] = {"auto", "always", "off", NULL};
 static const char *const downgrades[] = {"stop", "lossy", NULL};
+static const char *const unsupporteds[] = {"stop", "skip", NULL};
 static const char *const on_conflicts[] = {"stop", "skip", NULL};
 static const char *const on_conflicts_later[] = {"repair", NULL};
 static const char *const all[] = {"all", NULL};
@@ -343,6 +345,12 @@ static const struct option_row rows[] = {
 	{"target.downgrade", OPTION_ENUM, NULL, "stop", downgrades, .example = "lossy", FIELD(downgrade),
 		.sentence = "What to do with a value or command that an older target, or one of the other family, has nothing for (times to live of hash "
 			"fields, streams, functions): stop, or go on without it, told in the log and counted."},
+	{"target.unsupported", OPTION_ENUM, NULL, "stop", unsupporteds, .example = "skip", FIELD(unsupported),
+		.sentence = "What to do with values and commands of a module that the target has not loaded, and with data that a module keeps beside the "
+			"keys: stop, or leave them out, told in the log and counted."},
+	{"target.keep_idle", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(keep_idle),
+		.sentence = "Carry the idle time (LRU) or access frequency (LFU) of the snapshot's keys to the target, Redis 5.0 or newer; the source "
+			"sends them when its maxmemory-policy is one of LRU or LFU."},
 	{"target.expiry_guard", OPTION_ENUM, NULL, "auto", guards, .example = "always", FIELD(expiry_guard),
 		.sentence = "Whether the target is kept from expiring keys before the source does: `auto` while a link is behind, `always` until "
 			"`keyferry finish`, or `off`. Readers at the target see lives of thousands of years meanwhile; a target in import mode needs none."},

@@ -168,9 +168,9 @@ class Ferry:
         def reached(status):
             if not status["expiry"]["settled"] and status["expiry"]["mode"] != "always":
                 return False
-            links = {link["source"]: link for link in status["links"]}
-            applied = {name: links[name]["position"]["applied"] for name in goals}
-            return all(applied[name] is not None and applied[name] >= goal for name, goal in goals.items())
+            # After a failover a link may not have moved to the new master yet.
+            applied = {link["source"]: link["position"]["applied"] for link in status["links"]}
+            return all(applied.get(name) is not None and applied[name] >= goal for name, goal in goals.items())
         return self._wait(reached, timeout, f"offsets {goals}")
 
 
