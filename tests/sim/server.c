@@ -204,15 +204,17 @@ static void describe(char *out, size_t cap, uint32_t argc, const struct slice *a
 	out[used] = '\0';
 }
 
+/* `reply`: bytes that were there before its own. */
 static void trace_command(const struct session *session, const struct model_command *command, uint32_t argc, const struct slice *argv, size_t reply)
 {
+	struct slice all = buffer_readable(&session->out);
+	size_t len = all.len - reply;
 	char text[400], answer[100];
-	size_t len = session->out.end - reply;
 
 	if (!session->connection || !(command->flags & MODEL_WRITE))
 		return;
 	describe(text, sizeof(text), argc, argv);
-	slice_quote(slice_make(session->out.data + reply, len < 40 ? len : 40), answer, sizeof(answer));
+	slice_quote(slice_make(all.data + reply, len < 40 ? len : 40), answer, sizeof(answer));
 	trace("%s:%u %s db%u %s -> %s", session->node->host.endpoint.host, session->node->host.endpoint.port, connection_address(session->connection),
 	      session->db, text, answer);
 }
@@ -220,7 +222,7 @@ static void trace_command(const struct session *session, const struct model_comm
 /* Executes one command now; its effect goes into the stream of a master. */
 static void run_now(struct session *session, const struct model_command *command, uint32_t argc, const struct slice *argv)
 {
-	size_t reply = session->out.end;
+	size_t reply = buffer_readable(&session->out).len;
 	bool changed = command->run(session, argc, argv);
 
 	trace_command(session, command, argc, argv, reply);
@@ -293,7 +295,7 @@ static void run_queued(struct session *session, uint32_t argc, const struct slic
 	struct group *shard = session->node->shard;
 	uint64_t before = shard->stream.end;
 	const struct model_command *command = find_command(argv[0]);
-	size_t reply = session->out.end;
+	size_t reply = buffer_readable(&session->out).len;
 	bool changed = command->run(session, argc, argv);
 
 	trace_command(session, command, argc, argv, reply);
@@ -471,11 +473,13 @@ static void on_serve(void *owner)
 
 bool session_run(struct session *session, uint32_t argc, const struct slice *argv)
 {
-	size_t from = session->out.end;
+	struct slice reply;
 	bool error;
 
+	buffer_clear(&session->out);
 	session_execute(session, argc, argv);
-	error = session->out.end > from && session->out.data[from] == '-';
+	reply = buffer_readable(&session->out);
+	error = slice_starts_with(reply, SLICE("-"));
 	buffer_clear(&session->out);
 	return error;
 }
