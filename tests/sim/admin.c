@@ -61,20 +61,24 @@ static bool run_info(struct session *session, uint32_t argc, const struct slice 
 	const struct endpoint *master = &group_master(shard)->host.endpoint;
 	char text[2048];
 	int len = snprintf(text, sizeof(text),
-			   "# Server\r\nredis_version:6.2.14\r\nredis_mode:%s\r\nrun_id:%s\r\n# Persistence\r\nloading:%d\r\n# Memory\r\nused_memory:1000000\r\n"
+			   "# Server\r\nredis_version:6.2.14\r\nredis_mode:%s\r\nrun_id:%s\r\n# Persistence\r\nloading:%d\r\n# "
+			   "Memory\r\nused_memory:1000000\r\n"
 			   "maxmemory:0\r\n# Replication\r\nrole:%s\r\n",
-			   shard->site->cluster ? "cluster" : "standalone", node->run_id, node->loading, server_is_master(node) ? "master" : "slave");
+			   shard->site->cluster ? "cluster" : "standalone", node->run_id, node->loading,
+			   server_is_master(node) ? "master" : "slave");
 
 	(void)argc;
 	(void)argv;
 	if (!server_is_master(node))
-		len += snprintf(text + len, sizeof(text) - (size_t)len, "master_host:%s\r\nmaster_port:%u\r\n", master->host, master->port);
+		len += snprintf(text + len, sizeof(text) - (size_t)len, "master_host:%s\r\nmaster_port:%u\r\n", master->host,
+				master->port);
 	len += snprintf(text + len, sizeof(text) - (size_t)len,
-			"master_replid:%s\r\nmaster_repl_offset:%lld\r\n# Cluster\r\ncluster_enabled:%d\r\n# Keyspace\r\n", shard->replid,
-			(long long)replication_offset(shard), shard->site->cluster);
+			"master_replid:%s\r\nmaster_repl_offset:%lld\r\n# Cluster\r\ncluster_enabled:%d\r\n# Keyspace\r\n",
+			shard->replid, (long long)replication_offset(shard), shard->site->cluster);
 	for (unsigned db = 0; db < KEYSPACE_DATABASES; db++)
 		if (node->data.keys[db] > 0)
-			len += snprintf(text + len, sizeof(text) - (size_t)len, "db%u:keys=%zu,expires=0,avg_ttl=0\r\n", db, node->data.keys[db]);
+			len += snprintf(text + len, sizeof(text) - (size_t)len, "db%u:keys=%zu,expires=0,avg_ttl=0\r\n", db,
+					node->data.keys[db]);
 	reply_bulk(session, slice_make(text, (size_t)len));
 	return false;
 }
@@ -102,7 +106,9 @@ static bool run_role(struct session *session, uint32_t argc, const struct slice 
 
 static void describe_client(const struct session *session, struct buffer *out)
 {
-	bool fits = buffer_printf(out, "id=%lld addr=%s fd=8 name=%s age=1 idle=0 flags=N db=%u sub=0 psub=0 multi=-1 events=r cmd=client user=default\n",
+	bool fits = buffer_printf(out,
+				  "id=%lld addr=%s fd=8 name=%s age=1 idle=0 flags=N db=%u sub=0 psub=0 multi=-1 events=r "
+				  "cmd=client user=default\n",
 				  (long long)session->id, connection_address(session->connection), session->name, session->db);
 
 	assert(fits);
@@ -135,7 +141,8 @@ static void kill_clients(struct session *session, const struct victims *victims,
 	for (struct session *each = node->sessions, *next; each; each = next) {
 		next = each->next;
 		if ((victims->id != 0 && each->id != victims->id) || (victims->not_self && each == session) ||
-		    (victims->address.len > 0 && !slice_equal(victims->address, slice_of_string(connection_address(each->connection)))))
+		    (victims->address.len > 0 &&
+		     !slice_equal(victims->address, slice_of_string(connection_address(each->connection)))))
 			continue;
 		killed++;
 		trace("%s:%u kills %s", node->host.endpoint.host, node->host.endpoint.port, connection_address(each->connection));
@@ -190,7 +197,8 @@ static bool run_client(struct session *session, uint32_t argc, const struct slic
 	} else if (is(argv[1], "NO-EVICT") || is(argv[1], "REPLY")) {
 		reply_raw(session, "+OK\r\n");
 	} else {
-		reply_error(session, "ERR Unknown subcommand or wrong number of arguments for '%.*s'", (int)argv[1].len, (const char *)argv[1].data);
+		reply_error(session, "ERR Unknown subcommand or wrong number of arguments for '%.*s'", (int)argv[1].len,
+			    (const char *)argv[1].data);
 	}
 	return false;
 }
@@ -268,7 +276,8 @@ static bool run_cluster(struct session *session, uint32_t argc, const struct sli
 	else if (is(argv[1], "KEYSLOT") && argc == 3)
 		reply_integer(session, slot_of_key(argv[2]));
 	else
-		reply_error(session, "ERR Unknown subcommand or wrong number of arguments for '%.*s'", (int)argv[1].len, (const char *)argv[1].data);
+		reply_error(session, "ERR Unknown subcommand or wrong number of arguments for '%.*s'", (int)argv[1].len,
+			    (const char *)argv[1].data);
 	return false;
 }
 

@@ -294,7 +294,10 @@ static bool run_type(struct session *session, uint32_t argc, const struct slice 
 	struct value *value = find(session, argv[1]);
 
 	(void)argc;
-	reply_raw(session, !value ? "+none\r\n" : value->type == MODEL_STRING ? "+string\r\n" : value->type == MODEL_LIST ? "+list\r\n" : "+hash\r\n");
+	reply_raw(session, !value                        ? "+none\r\n"
+			   : value->type == MODEL_STRING ? "+string\r\n"
+			   : value->type == MODEL_LIST   ? "+list\r\n"
+							 : "+hash\r\n");
 	return false;
 }
 

@@ -1,6 +1,6 @@
-/* The disk of the simulated machine. Stands in for spool/disk.c at link time: disk_real is a disk in memory (tests/unit/spool/memory_disk.h) that a dead
- * process cannot write to, and state files, which are real ones in a temporary folder, share its fate.
- * Thread: one. */
+/* The disk of the simulated machine. Stands in for spool/disk.c at link time: disk_real is a disk in memory
+ * (tests/unit/spool/memory_disk.h) that a dead process cannot write to, and state files, which are real ones in a temporary
+ * folder, share its fate. Thread: one. */
 #ifndef KEYFERRY_TESTS_SIM_DISK_H
 #define KEYFERRY_TESTS_SIM_DISK_H
 

@@ -115,13 +115,15 @@ struct keyferry *keyferry_new(struct site *source, struct site *target)
 	task_options_init(options);
 	set(options, "name=sim");
 	set(options, "source.address=%s:6379", source->shards[0].nodes[0].host.endpoint.host);
-	set(options, "target.address=%s:6379,%s:6379", target->shards[0].nodes[0].host.endpoint.host, target->shards[0].nodes[1].host.endpoint.host);
+	set(options, "target.address=%s:6379,%s:6379", target->shards[0].nodes[0].host.endpoint.host,
+	    target->shards[0].nodes[1].host.endpoint.host);
 	set(options, "spool.segment_size=1MiB");
 	set(options, "spool.max_size=%uMiB", chance_of(50) ? 4 : 16);
 	set(options, "timeouts.connect=2s");
 	set(options, "timeouts.replication=%us", chance_of(50) ? 3 : 10);
 	set(options, "heartbeat.interval=%us", (unsigned)chance_between(1, 5));
-	set(options, "buffers.in_flight_commands=%u", (unsigned)(chance_of(30) ? chance_between(1, 20) : chance_between(20, 4000)));
+	set(options, "buffers.in_flight_commands=%u",
+	    (unsigned)(chance_of(30) ? chance_between(1, 20) : chance_between(20, 4000)));
 	set(options, "buffers.in_flight_bytes=%uKiB", chance_of(30) ? 64 : 1024);
 	options->data_dir = memory_strdup("work");
 	occasion_init(&keyferry->wake, on_wake, keyferry);
@@ -180,7 +182,8 @@ static void start(struct keyferry *keyferry)
 	end_process(keyferry);
 	if (killed)
 		return;
-	if (++keyferry->failed_starts == FAILED_STARTS_MAX || keyferry->error.kind == ERROR_USAGE || keyferry->error.kind == ERROR_INTERNAL)
+	if (++keyferry->failed_starts == FAILED_STARTS_MAX || keyferry->error.kind == ERROR_USAGE ||
+	    keyferry->error.kind == ERROR_INTERNAL)
 		snprintf(keyferry->failure, sizeof(keyferry->failure), "it does not start: %s", keyferry->error.text);
 }
 
@@ -267,10 +270,12 @@ void keyferry_tell(struct keyferry *keyferry)
 	for (uint32_t i = 0; i < status.link_count; i++) {
 		const struct link_status *link = &status.links[i];
 
-		trace("link %s: connected %d, received %lld, applied %lld, position %llu, %u units and %llu bytes in flight, %u slots held, waits for \"%s\"",
+		trace("link %s: connected %d, received %lld, applied %lld, position %llu, %u units and %llu bytes in flight, %u "
+		      "slots held, waits for \"%s\"",
 		      link->source, link->connected, (long long)link->received_offset, (long long)link->applier.applied_offset,
 		      (unsigned long long)link->applier.position, link->applier.sink.in_flight_units,
-		      (unsigned long long)link->applier.sink.in_flight_bytes, link->applier.sink.held_slots, link->applier.waiting_for);
+		      (unsigned long long)link->applier.sink.in_flight_bytes, link->applier.sink.held_slots,
+		      link->applier.waiting_for);
 	}
 	task_status_free(&status);
 }

@@ -1,7 +1,7 @@
 /* What a model server holds: strings, lists and hashes in a few databases.
  *
- * The types are those whose commands tell a doubled, a lost and a reordered write apart. Values travel as DUMP payloads and RDB files of the oldest encodings
- * (type 0, 1 and 4), which every server reads.
+ * The types are those whose commands tell a doubled, a lost and a reordered write apart. Values travel as DUMP payloads and
+ * RDB files of the oldest encodings (type 0, 1 and 4), which every server reads.
  * Thread: one. */
 #ifndef KEYFERRY_TESTS_SIM_KEYSPACE_H
 #define KEYFERRY_TESTS_SIM_KEYSPACE_H
@@ -48,7 +48,7 @@ void keyspace_clear(struct keyspace *keyspace, unsigned db);
 void keyspace_each(const struct keyspace *keyspace, void (*visit)(void *owner, unsigned db, const struct key *key), void *owner);
 
 void value_set(struct value *value, struct slice text);
-void value_append(struct value *value, struct slice text);        /* to a string */
+void value_append(struct value *value, struct slice text); /* to a string */
 void value_push(struct value *value, struct slice text, bool left);
 void value_remove_item(struct value *value, size_t at, size_t count);
 /* A hash's; -1: it has no such field. */

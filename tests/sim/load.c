@@ -124,7 +124,8 @@ static void make_unsafe(struct load *load, unsigned tag, struct command *command
 		add_key(command, 'l', tag);
 		return;
 	case 8:
-		/* Not to be applied again: what it leaves empty is a new key afterwards, without the time to live that the old one had. */
+		/* Not to be applied again: what it leaves empty is a new key afterwards, without the time to live that the
+		 * old one had. */
 		add(command, "HDEL");
 		add_field(command, tag);
 		return;

@@ -1,7 +1,7 @@
 /* What is written to the model source: bursts of commands whose effects can be told apart.
  *
- * Every value carries a number of its own, so that the comparison sees each doubled, lost or reordered write. A key's name tells its type, so that no
- * command fails at the source.
+ * Every value carries a number of its own, so that the comparison sees each doubled, lost or reordered write. A key's name
+ * tells its type, so that no command fails at the source.
  * Thread: one. */
 #ifndef KEYFERRY_TESTS_SIM_LOAD_H
 #define KEYFERRY_TESTS_SIM_LOAD_H

@@ -1,7 +1,7 @@
 /* Rules that can be broken, to show that the simulator notices.
  *
- * The product has no switches for this: each mutation wraps one of its functions at link time (--wrap), or breaks a promise of the world around it.
- * Thread: one. */
+ * The product has no switches for this: each mutation wraps one of its functions at link time (--wrap), or breaks a promise
+ * of the world around it. Thread: one. */
 #ifndef KEYFERRY_TESTS_SIM_MUTATION_H
 #define KEYFERRY_TESTS_SIM_MUTATION_H
 

@@ -25,9 +25,9 @@ struct wire {
 	size_t start, arrived, sent, room; /* [start, arrived) can be read, [arrived, sent) is on its way */
 	struct parcel *parcels;
 	size_t parcel_start, parcel_count, parcel_room;
-	size_t window;    /* at most so much is not read yet */
-	bool ended;       /* the end has arrived */
-	bool closing;     /* the end was sent */
+	size_t window; /* at most so much is not read yet */
+	bool ended;    /* the end has arrived */
+	bool closing;  /* the end was sent */
 	bool silent;
 	bool writer_waits;
 	struct occasion arrival;
@@ -40,8 +40,8 @@ struct connection {
 	void *session;
 	char address[32];
 	struct wire up, down;
-	struct stream *stream; /* NULL: the client has let go of it */
-	bool served;           /* the server has been told of it and has not closed it */
+	struct stream *stream;  /* NULL: the client has let go of it */
+	bool served;            /* the server has been told of it and has not closed it */
 	struct occasion notice; /* for the server: it is readable, or writable */
 	struct occasion forget;
 };
@@ -157,7 +157,8 @@ static size_t wire_read(struct wire *wire, void *out, size_t cap)
 		len = cap;
 	if (len > 1 && chance_of(10))
 		len = 1 + (size_t)chance_below(len);
-	memcpy(out, wire->data + wire->start, len);
+	if (len > 0)
+		memcpy(out, wire->data + wire->start, len);
 	wire->start += len;
 	return len;
 }
@@ -193,8 +194,8 @@ static void wire_cut(struct wire *wire)
 	wire_close(wire);
 }
 
-/* The same for what goes to the server, where the rest may also be long on its way: TCP sends again what was lost, the client has long given up, and a new
- * connection overtakes it. */
+/* The same for what goes to the server, where the rest may also be long on its way: TCP sends again what was lost, the
+ * client has long given up, and a new connection overtakes it. */
 static void wire_cut_up(struct wire *wire)
 {
 	uint64_t late = chance_of(40) ? chance_below(3 * SECOND) : 0;
@@ -358,12 +359,14 @@ static bool stream_can_write(const struct stream *stream)
 {
 	const struct wire *up = &stream->connection->up;
 
-	return stream->state == STREAM_OPEN && stream->want_write && (up->closing || up->silent || up->sent - up->start < up->window);
+	return stream->state == STREAM_OPEN && stream->want_write &&
+	       (up->closing || up->silent || up->sent - up->start < up->window);
 }
 
 static void stream_turn_soon(struct stream *stream)
 {
-	if (!stream->in_callback && !loop_occasion_planned(&stream->turn) && (stream_can_read(stream) || stream_can_write(stream)))
+	if (!stream->in_callback && !loop_occasion_planned(&stream->turn) &&
+	    (stream_can_read(stream) || stream_can_write(stream)))
 		loop_occasion_plan_in(&stream->turn, chance_between(1, 30));
 }
 
@@ -414,7 +417,8 @@ static struct connection *connection_new(struct host *host, struct stream *strea
 	return connection;
 }
 
-struct stream *stream_connect(struct loop *loop, const struct stream_options *options, const struct stream_events *events, void *owner)
+struct stream *stream_connect(struct loop *loop, const struct stream_options *options, const struct stream_events *events,
+			      void *owner)
 {
 	struct stream *stream = memory_alloc_zero(1, sizeof(*stream));
 	struct host *host = host_at(&options->endpoint);

@@ -3,10 +3,10 @@
  *   stream (keyferry's end) ==> up   wire: bytes on their way, then bytes that have arrived ==> server
  *                           <== down wire                                                    <==
  *
- * A wire keeps the order of its bytes and nothing else: they leave in the pieces that fit, arrive in others, after delays of their own, and each read
- * and write moves as much as chance says. Closing is a mark behind the bytes sent; so what a server was sent before its client went away it still
- * reads, and executes, when it comes to it. A cut connection loses a part of what is on its way, in each direction another one. A silent one loses
- * everything from then on, and neither end is told.
+ * A wire keeps the order of its bytes and nothing else: they leave in the pieces that fit, arrive in others, after delays of
+ * their own, and each read and write moves as much as chance says. Closing is a mark behind the bytes sent; so what a server
+ * was sent before its client went away it still reads, and executes, when it comes to it. A cut connection loses a part of
+ * what is on its way, in each direction another one. A silent one loses everything from then on, and neither end is told.
  * Thread: one. */
 #ifndef KEYFERRY_TESTS_SIM_NETWORK_H
 #define KEYFERRY_TESTS_SIM_NETWORK_H

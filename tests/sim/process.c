@@ -40,8 +40,8 @@ struct waiting {
 	uint64_t deadline_us;
 };
 
-/* A thread of keyferry: a stack of its own, which is switched to when what it waits for has come. Callbacks of its loop do not run there, but where the world
- * is stepped: they never wait. */
+/* A thread of keyferry: a stack of its own, which is switched to when what it waits for has come. Callbacks of its loop do
+ * not run there, but where the world is stepped: they never wait. */
 struct thread {
 	ucontext_t context;
 	void *stack;
@@ -56,10 +56,10 @@ static struct {
 	bool dead;
 	struct thread threads[THREADS_MAX];
 	unsigned thread_count;
-	struct thread main;      /* where the world is stepped */
+	struct thread main; /* where the world is stepped */
 	const void *main_bottom;
 	size_t main_size;
-	struct thread *current;  /* NULL: main */
+	struct thread *current; /* NULL: main */
 	struct loop *loops[LOOPS_MAX];
 } process;
 
@@ -74,7 +74,8 @@ static void switch_to(struct thread *from, struct thread *to, const void *bottom
 	(void)size;
 	swapcontext(&from->context, &to->context);
 #ifdef __SANITIZE_ADDRESS__
-	__sanitizer_finish_switch_fiber(from->fake_stack, from == &process.main ? NULL : &process.main_bottom, from == &process.main ? NULL : &process.main_size);
+	__sanitizer_finish_switch_fiber(from->fake_stack, from == &process.main ? NULL : &process.main_bottom,
+					from == &process.main ? NULL : &process.main_size);
 #endif
 }
 
@@ -154,7 +155,8 @@ static bool has_finished(const struct waiting *waiting)
 {
 	const struct thread *thread = waiting->what;
 
-	return thread->finished || (process.dead && thread->waiting.over == loop_was_stopped && !loop_was_stopped(&thread->waiting));
+	return thread->finished ||
+	       (process.dead && thread->waiting.over == loop_was_stopped && !loop_was_stopped(&thread->waiting));
 }
 
 void process_begin(void)
@@ -442,7 +444,8 @@ int __wrap_pthread_join(pthread_t thread, void **result);
 static void give_stack(struct thread *thread)
 {
 	if (!thread->stack)
-		thread->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		thread->stack =
+			mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert(thread->stack != MAP_FAILED);
 	getcontext(&thread->context);
 	thread->context.uc_stack.ss_sp = thread->stack;
@@ -456,7 +459,8 @@ int __wrap_pthread_create(pthread_t *number, const pthread_attr_t *attributes, v
 
 	(void)attributes;
 	assert(process.thread_count < THREADS_MAX);
-	*thread = (struct thread){.used = true, .stack = thread->stack, .start = start, .argument = argument, .waiting = {.over = at_once}};
+	*thread = (struct thread){
+		.used = true, .stack = thread->stack, .start = start, .argument = argument, .waiting = {.over = at_once}};
 	give_stack(thread);
 	*number = (pthread_t)process.thread_count++;
 	return 0;

@@ -1,11 +1,12 @@
 /* The process that keyferry is: its loops and threads on the virtual clock, and its death.
  *
- * Stands in for net/loop.h at link time, and for pthread_create() and pthread_join(). A thread is a stack that is switched to when what it waits for has come:
- * its loop was stopped, a call on it is answered, another thread has ended. Only one runs at any time, and never while an occasion happens. Each callback
- * takes a little virtual time, and now and then a thread is held up for long.
+ * Stands in for net/loop.h at link time, and for pthread_create() and pthread_join(). A thread is a stack that is switched
+ * to when what it waits for has come: its loop was stopped, a call on it is answered, another thread has ended. Only one
+ * runs at any time, and never while an occasion happens. Each callback takes a little virtual time, and now and then a
+ * thread is held up for long.
  *
- * Killed, its threads run no callback any more, its disk takes nothing, its connections are cut and every call that waits comes back; what it held is
- * then freed by the ordinary functions, whose effects nobody outside sees.
+ * Killed, its threads run no callback any more, its disk takes nothing, its connections are cut and every call that waits
+ * comes back; what it held is then freed by the ordinary functions, whose effects nobody outside sees.
  * Thread: one. */
 #ifndef KEYFERRY_TESTS_SIM_PROCESS_H
 #define KEYFERRY_TESTS_SIM_PROCESS_H

@@ -6,8 +6,9 @@
 #define TARGET (FAULT_TARGET_LINK | FAULT_TARGET_MOVES)
 #define CRASH (FAULT_STOP | FAULT_KILL | FAULT_POWER)
 
-/* Where a command may be applied twice, or in another order than it was written: after keyferry was killed, after a connection to the target was lost, and
- * among the commands of a slot that moves or is refused for a while. Commands that may be applied again from any point on come right all the same. */
+/* Where a command may be applied twice, or in another order than it was written: after keyferry was killed, after a
+ * connection to the target was lost, and among the commands of a slot that moves or is refused for a while. Commands that
+ * may be applied again from any point on come right all the same. */
 #define AT_LEAST_ONCE PROMISE_NOTHING
 /* What a killed process had sent may be executed behind what the next one sends. */
 #define UNFENCED PROMISE_NOTHING

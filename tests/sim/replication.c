@@ -74,11 +74,13 @@ void replication_pump(struct session *session)
 {
 	const struct buffer *stream = &session->node->shard->stream;
 
-	if (session->replication == REPLICATION_SENDING && session->out.end == session->out.start && send_all(session, &session->snapshot)) {
+	if (session->replication == REPLICATION_SENDING && session->out.end == session->out.start &&
+	    send_all(session, &session->snapshot)) {
 		/* A snapshot with a marked end: the stream follows when its first acknowledgement shows that it was taken. */
 		session->replication = session->marked ? REPLICATION_SENT : REPLICATION_ONLINE;
 	}
-	while (session->replication == REPLICATION_ONLINE && session->out.end == session->out.start && session->sent < stream->end) {
+	while (session->replication == REPLICATION_ONLINE && session->out.end == session->out.start &&
+	       session->sent < stream->end) {
 		size_t len = stream->end - session->sent < PIECE ? (size_t)(stream->end - session->sent) : PIECE;
 		size_t taken = connection_write(session->connection, stream->data + session->sent, len);
 
@@ -130,7 +132,8 @@ static bool can_continue(const struct group *shard, struct slice id, int64_t nex
 {
 	int64_t offset = replication_offset(shard);
 	bool same = slice_equal_nocase(id, slice_of_string(shard->replid));
-	bool earlier = shard->replid2[0] && slice_equal_nocase(id, slice_of_string(shard->replid2)) && next <= shard->second_offset + 1;
+	bool earlier =
+		shard->replid2[0] && slice_equal_nocase(id, slice_of_string(shard->replid2)) && next <= shard->second_offset + 1;
 
 	return (same || earlier) && next <= offset + 1 && next > shard->base && offset + 1 - next <= (int64_t)shard->backlog;
 }

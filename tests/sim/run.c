@@ -13,7 +13,7 @@
 
 #define SETTLE_MOST (400 * SECOND)
 #define STEPS_MOST 30000000ULL /* something goes round in circles */
-#define QUIET (3 * SECOND) /* commands that a dead connection has left behind would come in this time */
+#define QUIET (3 * SECOND)     /* commands that a dead connection has left behind would come in this time */
 
 struct run {
 	const struct run_options *options;
@@ -23,7 +23,7 @@ struct run {
 	struct occasion fault;
 	bool faults_over;
 	int64_t wanted[SITE_SHARDS_MAX]; /* offsets when the load had ended; later ones are heartbeats */
-	uint64_t pause_us; /* between faults, on average */
+	uint64_t pause_us;               /* between faults, on average */
 };
 
 /* ---- faults ---- */
@@ -196,7 +196,8 @@ static void show_value(const struct value *value, char out[120])
 		const struct text *item = &value->items[i];
 		size_t tail = item->len > 24 ? item->len - 24 : 0;
 
-		used += (size_t)snprintf(out + used, 120 - used, "%s%.*s", used > 0 ? " " : "", (int)(item->len - tail), (const char *)item->data + tail);
+		used += (size_t)snprintf(out + used, 120 - used, "%s%.*s", used > 0 ? " " : "", (int)(item->len - tail),
+					 (const char *)item->data + tail);
 	}
 }
 
@@ -210,11 +211,11 @@ static void compare_key(void *owner, unsigned db, const struct key *key)
 		return;
 	show_value(&key->value, a);
 	show_value(other, b);
-	trace("differs: db%u %.*s: source ...%s (%zu), target ...%s (%zu)", db, (int)key->name.len, (const char *)key->name.data, a, key->value.count, b,
-	      other ? other->count : 0);
+	trace("differs: db%u %.*s: source ...%s (%zu), target ...%s (%zu)", db, (int)key->name.len, (const char *)key->name.data,
+	      a, key->value.count, b, other ? other->count : 0);
 	if (comparison->differences++ == 0)
-		snprintf(comparison->first, sizeof(comparison->first), "db%u %.*s is ...%s at the source and ...%s at the target", db, (int)key->name.len,
-			 (const char *)key->name.data, a, b);
+		snprintf(comparison->first, sizeof(comparison->first), "db%u %.*s is ...%s at the source and ...%s at the target",
+			 db, (int)key->name.len, (const char *)key->name.data, a, b);
 }
 
 static void extra_key(void *owner, unsigned db, const struct key *key)
@@ -353,8 +354,10 @@ static void make_world(struct run *run)
 
 	if (run->options->profile->faults & FAULT_TARGET_MOVES)
 		target_cluster = true;
-	site_init(run->source, "source", source_cluster, source_cluster ? (unsigned)chance_between(1, 3) : 1, 1, chance_between(20, 2000));
-	site_init(run->target, "target", target_cluster, target_cluster ? (unsigned)chance_between(2, 4) : 1, 2, chance_between(20, 5000));
+	site_init(run->source, "source", source_cluster, source_cluster ? (unsigned)chance_between(1, 3) : 1, 1,
+		  chance_between(20, 2000));
+	site_init(run->target, "target", target_cluster, target_cluster ? (unsigned)chance_between(2, 4) : 1, 2,
+		  chance_between(20, 5000));
 	if (run->options->mutate)
 		run->options->mutate(run->source, run->target);
 	run->load.databases = !source_cluster && !target_cluster;

@@ -17,11 +17,11 @@ struct run_options {
 
 struct run_result {
 	bool good;
-	char why[512];    /* when it is not */
-	uint64_t hash;    /* of the trace */
+	char why[512]; /* when it is not */
+	uint64_t hash; /* of the trace */
 	uint64_t commands, steps;
 	uint64_t virtual_us;
-	uint64_t starts;  /* of keyferry */
+	uint64_t starts; /* of keyferry */
 	uint64_t full_resyncs, moves, failovers;
 };
 

@@ -36,8 +36,8 @@ void reply_error(struct session *session, const char *format, ...)
 	len = vsnprintf(text, sizeof(text) - 2, format, args);
 	va_end(args);
 	if (session->connection)
-		trace("%s:%u %s is answered %.*s", session->node->host.endpoint.host, session->node->host.endpoint.port, connection_address(session->connection),
-		      len, text);
+		trace("%s:%u %s is answered %.*s", session->node->host.endpoint.host, session->node->host.endpoint.port,
+		      connection_address(session->connection), len, text);
 	put(session, "-", 1);
 	put(session, text, (size_t)len);
 	put(session, "\r\n", 2);
@@ -92,8 +92,8 @@ static int slot_of(const struct model_command *command, uint32_t argc, const str
 	return slot;
 }
 
-static void count_keys(const struct session *session, const struct model_command *command, uint32_t argc, const struct slice *argv,
-		       unsigned *there, unsigned *missing)
+static void count_keys(const struct session *session, const struct model_command *command, uint32_t argc,
+		       const struct slice *argv, unsigned *there, unsigned *missing)
 {
 	int last = command->last < 0 ? (int)argc + command->last : command->last;
 
@@ -205,7 +205,8 @@ static void describe(char *out, size_t cap, uint32_t argc, const struct slice *a
 }
 
 /* `reply`: bytes that were there before its own. */
-static void trace_command(const struct session *session, const struct model_command *command, uint32_t argc, const struct slice *argv, size_t reply)
+static void trace_command(const struct session *session, const struct model_command *command, uint32_t argc,
+			  const struct slice *argv, size_t reply)
 {
 	struct slice all = buffer_readable(&session->out);
 	size_t len = all.len - reply;
@@ -215,8 +216,8 @@ static void trace_command(const struct session *session, const struct model_comm
 		return;
 	describe(text, sizeof(text), argc, argv);
 	slice_quote(slice_make(all.data + reply, len < 40 ? len : 40), answer, sizeof(answer));
-	trace("%s:%u %s db%u %s -> %s", session->node->host.endpoint.host, session->node->host.endpoint.port, connection_address(session->connection),
-	      session->db, text, answer);
+	trace("%s:%u %s db%u %s -> %s", session->node->host.endpoint.host, session->node->host.endpoint.port,
+	      connection_address(session->connection), session->db, text, answer);
 }
 
 /* Executes one command now; its effect goes into the stream of a master. */
@@ -253,7 +254,8 @@ static void queue_command(struct session *session, uint32_t argc, const struct s
 }
 
 /* Visits each queued command. */
-static void each_queued(struct session *session, struct slice queue, void (*visit)(struct session *, uint32_t, const struct slice *, void *), void *argument)
+static void each_queued(struct session *session, struct slice queue,
+			void (*visit)(struct session *, uint32_t, const struct slice *, void *), void *argument)
 {
 	struct resp_command_parser parser;
 	struct parse_fault fault;
@@ -325,9 +327,12 @@ static void execute_transaction(struct session *session)
 	}
 	each_queued(session, buffer_readable(&queue), look_at_queued, &facts);
 	if (session->node->loading && !session->replays) {
-		reply_error(session, "EXECABORT Transaction discarded because of: LOADING Redis is loading the dataset in memory");
+		reply_error(session,
+			    "EXECABORT Transaction discarded because of: LOADING Redis is loading the dataset in memory");
 	} else if (session->node->out_of_memory && facts.grows && !session->replays && session->connection) {
-		reply_error(session, "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.");
+		reply_error(
+			session,
+			"EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.");
 	} else if (facts.slot == -2 && session->node->shard->site->cluster && session->connection) {
 		reply_error(session, "CROSSSLOT Keys in request don't hash to the same slot");
 	} else if (!session->replays && session->connection && session->node->shard->site->cluster && facts.slot >= 0 &&

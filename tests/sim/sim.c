@@ -39,8 +39,8 @@ static struct run_options current;
 static void tell_seed(void)
 {
 	static char text[200];
-	int len = snprintf(text, sizeof(text), "sim: this was --seed %" PRIu64 " --faults %s --load %s\n", current.seed, current.profile->name,
-			   load_names[current.load]);
+	int len = snprintf(text, sizeof(text), "sim: this was --seed %" PRIu64 " --faults %s --load %s\n", current.seed,
+			   current.profile->name, load_names[current.load]);
 
 	(void)!write(STDERR_FILENO, text, (size_t)len);
 }
@@ -54,8 +54,13 @@ static void on_crash(int number)
 
 static void run_one(struct sim *sim, uint64_t seed, const struct profile *profile, enum load_kind load, struct run_result *ret)
 {
-	current = (struct run_options){
-		.seed = seed, .profile = profile, .load = load, .strict = sim->strict, .show = sim->show, .folder = sim->folder, .mutate = mutation_apply};
+	current = (struct run_options){.seed = seed,
+				       .profile = profile,
+				       .load = load,
+				       .strict = sim->strict,
+				       .show = sim->show,
+				       .folder = sim->folder,
+				       .mutate = mutation_apply};
 	alarm(SEED_SECONDS_MAX);
 	run_seed(&current, ret);
 	alarm(0);
@@ -105,14 +110,16 @@ static int run_seeds(struct sim *sim)
 		if (result.good)
 			continue;
 		sim->failed++;
-		printf("FAILED --seed %" PRIu64 " --faults %s --load %s: %s\n", seed, profile->name, load_names[load], result.why);
+		printf("FAILED --seed %" PRIu64 " --faults %s --load %s: %s\n", seed, profile->name, load_names[load],
+		       result.why);
 		fflush(stdout);
 	}
 	took = seconds_now() - began;
-	printf("%" PRIu64 " seeds, %" PRIu64 " failed; %.0f seeds a minute; %" PRIu64 " commands in %.0f virtual seconds, %" PRIu64 " steps, %" PRIu64
-	       " starts, %" PRIu64 " full resyncs, %" PRIu64 " slots moved, %" PRIu64 " failovers\n",
-	       sim->done, sim->failed, (double)sim->done * 60 / took, sim->commands, sim->virtual_seconds, sim->steps, sim->starts, sim->resyncs, sim->moves,
-	       sim->failovers);
+	printf("%" PRIu64 " seeds, %" PRIu64 " failed; %.0f seeds a minute; %" PRIu64
+	       " commands in %.0f virtual seconds, %" PRIu64 " steps, %" PRIu64 " starts, %" PRIu64 " full resyncs, %" PRIu64
+	       " slots moved, %" PRIu64 " failovers\n",
+	       sim->done, sim->failed, (double)sim->done * 60 / took, sim->commands, sim->virtual_seconds, sim->steps,
+	       sim->starts, sim->resyncs, sim->moves, sim->failovers);
 	return sim->failed > 0 || sim->done == 0;
 }
 
@@ -149,8 +156,8 @@ static int run_mutations(struct sim *sim)
 		if (seed == 0)
 			printf("NOT NOTICED %s (%s) in %d seeds\n", mutation->name, mutation->rule, MUTATION_SEEDS);
 		else
-			printf("noticed %s (%s) by --seed %" PRIu64 " --faults %s --load %s: %s\n", mutation->name, mutation->rule, seed, mutation->profile,
-			       load_names[mutation->load], result.why);
+			printf("noticed %s (%s) by --seed %" PRIu64 " --faults %s --load %s: %s\n", mutation->name,
+			       mutation->rule, seed, mutation->profile, load_names[mutation->load], result.why);
 		fflush(stdout);
 	}
 	return unnoticed > 0;
@@ -168,7 +175,8 @@ static int run_twice(struct sim *sim)
 		if (first.hash == second.hash && first.steps == second.steps)
 			continue;
 		different++;
-		printf("FAILED seed %" PRIu64 ": two runs differ: trace %016" PRIx64 " and %016" PRIx64 "\n", seed, first.hash, second.hash);
+		printf("FAILED seed %" PRIu64 ": two runs differ: trace %016" PRIx64 " and %016" PRIx64 "\n", seed, first.hash,
+		       second.hash);
 	}
 	printf("%" PRIu64 " runs, %u seeds that differ\n", sim->done, different);
 	return different > 0 || sim->done == 0;
@@ -185,8 +193,11 @@ static int list(void)
 
 static int usage(const char *wrong)
 {
-	fprintf(stderr, "sim: %s\nsim [--seeds FROM-TO | --seed N] [--faults PROFILE|each] [--load safe|all|both] [--seconds S] [--trace] [--strict] "
-			"[--mutation NAME] [--mutations | --replay N | --list]\n", wrong);
+	fprintf(stderr,
+		"sim: %s\nsim [--seeds FROM-TO | --seed N] [--faults PROFILE|each] [--load safe|all|both] [--seconds S] "
+		"[--trace] [--strict] "
+		"[--mutation NAME] [--mutations | --replay N | --list]\n",
+		wrong);
 	return 2;
 }
 

@@ -85,7 +85,8 @@ static void on_recover(void *owner)
 			occasion_plan_in(&session->serve, chance_between(1, 3000));
 }
 
-static void node_init(struct server *node, struct group *shard, unsigned subnet, unsigned shard_number, unsigned number, uint64_t delay_us)
+static void node_init(struct server *node, struct group *shard, unsigned subnet, unsigned shard_number, unsigned number,
+		      uint64_t delay_us)
 {
 	node->shard = shard;
 	site_random_id(node->id);
@@ -285,7 +286,8 @@ static void migrate(struct server *from, struct server *to, struct slice name)
 	buffer_init(&payload, 256u << 20);
 	keyspace_dump(value, &payload);
 	session_init(&session, to, NULL);
-	session_run(&session, 5, (struct slice[]){SLICE("RESTORE"), key, SLICE("0"), buffer_readable(&payload), SLICE("REPLACE")});
+	session_run(&session, 5,
+		    (struct slice[]){SLICE("RESTORE"), key, SLICE("0"), buffer_readable(&payload), SLICE("REPLACE")});
 	session_free(&session);
 	session_init(&session, from, NULL);
 	session_run(&session, 2, (struct slice[]){SLICE("DEL"), key});

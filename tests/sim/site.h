@@ -1,14 +1,16 @@
 /* A deployment of model servers: one standalone shard or a cluster of some, each with a master and a replica.
  *
  *   site -- shard -- node (master)  sessions: the connections of keyferry
- *                \-- node (replica) follows the shard's stream with a lag of its own; a failover makes it the master as far as it has come
+ *                \-- node (replica) follows the shard's stream with a lag of its own; a failover makes it the master as far
+ * as it has come
  *
- * A model executes the commands that keyferry and the load send, as real servers of version 6.2 do where it matters for order and atomicity: databases,
- * MULTI with a queue that an error poisons, MOVED, ASK, ASKING and TRYAGAIN, refusals, one stream of effects per shard with replication ids and offsets,
- * snapshots, partial and full resynchronisation. Commands have no meaning beyond that.
+ * A model executes the commands that keyferry and the load send, as real servers of version 6.2 do where it matters for
+ * order and atomicity: databases, MULTI with a queue that an error poisons, MOVED, ASK, ASKING and TRYAGAIN, refusals, one
+ * stream of effects per shard with replication ids and offsets, snapshots, partial and full resynchronisation. Commands have
+ * no meaning beyond that.
  *
- * Files: site.c topology and what befalls it; server.c sessions and what every command goes through; commands.c data; admin.c everything that tells about
- * servers; replication.c the stream.
+ * Files: site.c topology and what befalls it; server.c sessions and what every command goes through; commands.c data;
+ * admin.c everything that tells about servers; replication.c the stream.
  * Thread: one. */
 #ifndef KEYFERRY_TESTS_SIM_SITE_H
 #define KEYFERRY_TESTS_SIM_SITE_H
@@ -37,18 +39,18 @@ struct session {
 	char name[96];
 	uint32_t db;
 	bool in_multi, poisoned, asking;
-	bool replays;  /* commands come from the shard's stream */
-	bool closing;  /* when all is written */
+	bool replays;        /* commands come from the shard's stream */
+	bool closing;        /* when all is written */
 	struct buffer queue; /* of the transaction: whole commands */
 	uint32_t queued;
 	struct buffer in, out;
 	struct resp_command_parser parser;
 	struct occasion serve;
 	enum replication_state replication;
-	uint64_t sent;       /* of the shard's stream */
+	uint64_t sent; /* of the shard's stream */
 	int64_t acknowledged;
 	struct buffer snapshot;
-	bool marked;         /* the snapshot's end is marked ($EOF:) */
+	bool marked; /* the snapshot's end is marked ($EOF:) */
 	struct occasion save;
 };
 
@@ -80,12 +82,12 @@ struct group {
 	unsigned master;
 	struct buffer stream; /* all of it; its first byte has offset `base` + 1 */
 	int64_t base;
-	uint64_t backlog;     /* bytes of the stream that a replica may still ask for */
+	uint64_t backlog; /* bytes of the stream that a replica may still ask for */
 	uint32_t stream_db;
 	char replid[REPLID_LEN + 1], replid2[REPLID_LEN + 1];
 	int64_t second_offset; /* up to which replid2 names the same history */
 	uint64_t full_resyncs;
-	int64_t acknowledged;  /* by the link, on the newest connection */
+	int64_t acknowledged; /* by the link, on the newest connection */
 };
 
 struct moving_slot {
@@ -102,7 +104,7 @@ struct site {
 	unsigned shard_count;
 	uint8_t owner[SLOT_COUNT];
 	struct moving_slot moving;
-	int64_t ids; /* of sessions */
+	int64_t ids;        /* of sessions */
 	bool kills_refused; /* a mutation: CLIENT KILL says that it was done, and kills nobody */
 	uint64_t moves, failovers;
 };
@@ -120,8 +122,8 @@ static inline bool server_is_master(const struct server *node)
 struct group *site_shard_of_slot(struct site *site, uint16_t slot);
 /* Everything as it should be again: nodes up, replicas followed up, nothing refused. */
 void site_heal(struct site *site);
-/* The dead master's writes behind what its replica has are gone. `keep_address`: standalone; the data are replaced under the same address, as by a restart
- * from an older state. */
+/* The dead master's writes behind what its replica has are gone. `keep_address`: standalone; the data are replaced under the
+ * same address, as by a restart from an older state. */
 void site_fail_over(struct group *shard, uint64_t down_us);
 void site_restart_older(struct group *shard, uint64_t down_us);
 /* For so long. */
@@ -164,7 +166,7 @@ enum model_flag { MODEL_WRITE = 1, MODEL_GROWS = 2, MODEL_ANY_TIME = 4 };
 
 struct model_command {
 	const char *name;
-	unsigned least; /* arguments, the name included */
+	unsigned least;        /* arguments, the name included */
 	int first, last, step; /* keys; 0: none */
 	unsigned flags;
 	/* True: the data changed, and the command goes into the stream as it came. */

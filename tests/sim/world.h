@@ -1,8 +1,8 @@
 /* The simulated world: one virtual clock, one order of events, one source of chance.
  *
- * Everything that happens is an occasion: it has a time, and happens when nothing earlier is left. Occasions at the same time happen in the order in
- * which they were planned, so a seed decides everything: two runs of a seed are the same to the last byte of the trace.
- * Thread: one. Nothing in a simulation runs at the same time as anything else. */
+ * Everything that happens is an occasion: it has a time, and happens when nothing earlier is left. Occasions at the same
+ * time happen in the order in which they were planned, so a seed decides everything: two runs of a seed are the same to the
+ * last byte of the trace. Thread: one. Nothing in a simulation runs at the same time as anything else. */
 #ifndef KEYFERRY_TESTS_SIM_WORLD_H
 #define KEYFERRY_TESTS_SIM_WORLD_H
 
