@@ -123,7 +123,8 @@ static void save_state(struct applier *applier, bool clean)
 	state.place.db = state.db;
 	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean)
 		return;
-	applier->save_failed = (scripts && !scripts_keep(scripts, &error)) || !link_state_write(applier->options.state_path, &state, &error);
+	applier->save_failed = (scripts && !scripts_keep(scripts, &error)) || !dispatch_sync(applier->dispatch, &error) ||
+			       !link_state_write(applier->options.state_path, &state, &error);
 	if (applier->save_failed) {
 		note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
 		return;
@@ -131,6 +132,8 @@ static void save_state(struct applier *applier, bool clean)
 	applier->saved = state;
 	if (scripts)
 		scripts_applied(scripts, state.position);
+	if (!in_snapshot_at(applier, state.position))
+		dispatch_snapshot_kept(applier->dispatch);
 }
 
 static void tell_applied(const struct applier *applier, bool now)
@@ -155,9 +158,10 @@ static void publish(struct applier *applier)
 	uint32_t db;
 
 	low_water(applier, &status.position, &db);
+	status.generation = applier->generation;
 	/* Parked between two generations, positions mean nothing. */
-	status.streaming = applier->generation > 0 && applier->generation == spool_origin(applier->options.spool).generation &&
-			   !in_snapshot_at(applier, status.position);
+	status.streaming = applier->run_state != PARKING && applier->run_state != PARKED && applier->generation > 0 &&
+			   applier->generation == spool_origin(applier->options.spool).generation && !in_snapshot_at(applier, status.position);
 	status.applied_offset = status.streaming ? spool_offset_before(applier->options.spool, status.position) : -1;
 	lag_applied(&applier->lag, status.position, status.applied_offset);
 	status.caught_up = applier->lag.caught_up;
@@ -166,11 +170,14 @@ static void publish(struct applier *applier)
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
 	status.expiry_form = applier->expiry.times.form;
 	status.expiry_ready = applier->expiry.ready && status.streaming;
+	status.expiry_switches = applier->expiry.switches;
 	status.last_move = dispatch_last_move(applier->dispatch);
 	status.dispatch = dispatch_counters(applier->dispatch);
 	if (applier->sink) {
 		status.sink = sink_counters(applier->sink);
 		status.sink.conflicts += status.dispatch.conflicts;
+		status.sink.script_errors += status.dispatch.crossings.script_errors;
+		status.sink.commands += status.dispatch.crossings.commands;
 		snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", sink_waiting_for(applier->sink));
 	}
 	pthread_mutex_lock(&applier->lock);
@@ -455,9 +462,16 @@ static void run(struct applier *applier)
 	}
 }
 
+static void check_quiet(struct applier *applier);
+
 static void on_again(void *owner)
 {
-	run(owner);
+	struct applier *applier = owner;
+
+	if (applier->run_state == DRAINING)
+		check_quiet(applier);
+	else
+		run(applier);
 }
 
 static void on_go_on(void *owner)
@@ -471,8 +485,6 @@ static void on_room(void *owner)
 {
 	run(owner);
 }
-
-static void check_quiet(struct applier *applier);
 
 static void on_applied(void *owner)
 {
@@ -564,7 +576,11 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	options.position = applier->position;
 	options.db = state ? state->db : 0;
 	applier->sink = sink_new(&options, &sink_callbacks, applier);
-	dispatch_begin(applier->dispatch, applier->sink, state || applier->generation > 1);
+	dispatch_begin(applier->dispatch, applier->sink,
+		       &(struct dispatch_start){.own_data = state || applier->generation > 1,
+						.generation = applier->generation,
+						.position = applier->position,
+						.in_snapshot = in_snapshot_at(applier, applier->position)});
 	expiry_begin(&applier->expiry, &applier->options.expiry);
 	dispatch_set_times(applier->dispatch, &applier->expiry.times);
 	/* From now on more may have been sent than the state file says. */
@@ -586,15 +602,28 @@ static void on_quiet(struct applier *applier)
 		return;
 	}
 	if (applier->sink)
-		save_state(applier, sink_idle(applier->sink));
+		save_state(applier, sink_idle(applier->sink) && !dispatch_half_done(applier->dispatch));
 	publish(applier);
 	applier->run_state = ENDED;
 	applier->events->drained(applier->owner);
 }
 
+/* An event of which a part is applied already is applied to its end first: else the next start would apply that part again. */
+static bool finish_event(struct applier *applier)
+{
+	struct error error;
+
+	if (!dispatch_half_done(applier->dispatch))
+		return true;
+	if (dispatch_ready(applier->dispatch, &error) == DISPATCH_FAILED)
+		fail(applier, ENDED, &error);
+	sink_flush(applier->sink);
+	return !dispatch_half_done(applier->dispatch);
+}
+
 static void check_quiet(struct applier *applier)
 {
-	if (!applier->sink || sink_idle(applier->sink))
+	if (!applier->sink || ((applier->run_state != DRAINING || finish_event(applier)) && sink_idle(applier->sink)))
 		on_quiet(applier);
 }
 
@@ -611,6 +640,7 @@ void applier_park(struct applier *applier)
 	if (applier->run_state != RUNNING)
 		return;
 	applier->run_state = PARKING;
+	publish(applier); /* what is said of the history that ends is over at once */
 	check_quiet(applier);
 }
 
@@ -646,6 +676,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.target = options->target,
 		.topology = options->topology,
 		.abilities = options->abilities,
+		.names_path = options->names_path,
 		.only_link = options->only_link,
 		.owns = options->owns,
 		.owns_owner = options->owns_owner,

@@ -39,6 +39,7 @@ struct applier_options {
 	struct expiry_plan expiry;
 	const char *name;             /* of its connections */
 	const char *state_path;
+	const char *names_path;       /* dispatch.h */
 	struct scripts *scripts;      /* outlives it; NULL: none are remembered */
 	struct spool *spool;
 	struct source source;         /* is told what is applied */
@@ -55,7 +56,8 @@ void applier_drain(struct applier *applier, uint32_t deadline_ms);
 
 /* What it publishes. */
 struct applier_status {
-	bool streaming;           /* the snapshot is applied */
+	uint64_t generation;      /* of the spool, that all this is about */
+	bool streaming;           /* the snapshot is applied, and no other is about to begin */
 	bool caught_up;           /* the source's offset as it was after the snapshot (or the start) has been applied */
 	uint64_t position;        /* low-water */
 	int64_t applied_offset;   /* -1 in the snapshot */
@@ -64,6 +66,7 @@ struct applier_status {
 	int64_t lag_ms;           /* -1: not known yet */
 	enum guard_form expiry_form; /* in which times of expiry are written */
 	bool expiry_ready;        /* LIVE, and nothing from before is on its way any more (link/expiry.h) */
+	uint64_t expiry_switches;
 	uint64_t last_move;       /* dispatch_last_move() */
 	struct dispatch_counters dispatch;
 	struct sink_counters sink;

@@ -18,6 +18,7 @@ struct link {
 	struct link_options options;
 	char *name;            /* of its connections: keyferry:<task>:<master> */
 	char *state_path;
+	char *names_path;      /* NULL: the source is files */
 	char label[ENDPOINT_TEXT_MAX + 8];
 	struct spool *spool;
 	struct link_state state;
@@ -283,6 +284,7 @@ static void make_parts(struct link *link)
 		.target = options->target,
 		.topology = options->target_topology,
 		.abilities = options->abilities,
+		.names_path = link->names_path,
 		.only_link = options->only_link,
 		.owns = owns_slot,
 		.owns_owner = link,
@@ -333,6 +335,8 @@ struct link *link_open(const struct link_options *options, struct error *error)
 	/* A path may have bytes that the name of a connection may not. */
 	link->name = memory_printf("keyferry:%s:%s", options->task->name, options->input ? "file" : endpoint_format(&options->master, source));
 	link->state_path = memory_printf("%s/state.json", options->dir);
+	if (!options->input)
+		link->names_path = memory_printf("%s/names", options->dir);
 	snprintf(link->label, sizeof(link->label), "link %s", describe_source(link, source));
 	pthread_mutex_init(&link->lock, NULL);
 	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_scripts(link, error)) {
@@ -404,6 +408,7 @@ void link_free(struct link *link)
 	free(link->name);
 	scripts_free(link->scripts);
 	free(link->state_path);
+	free(link->names_path);
 	free(link);
 }
 
@@ -437,6 +442,11 @@ void link_status(struct link *link, struct link_status *ret)
 	status.receiver = link->source.ops->status(link->source.self);
 	status.applier = applier_status(link->applier);
 	status.origin = spool_origin(link->spool);
+	/* The applier has not said anything of the new history yet. */
+	if (status.applier.generation != status.origin.generation) {
+		status.applier.streaming = status.applier.caught_up = status.applier.expiry_ready = false;
+		status.applier.applied_offset = -1;
+	}
 	status.connected = status.receiver.connected;
 	status.resumed = link->state.generation > 0;
 	status.snapshot_bytes_total = spool_snapshot_end(link->spool);

@@ -483,10 +483,10 @@ void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, ui
 	submit(sink, unit);
 }
 
-/* Of a unit that ends at `end`; of several for one command the last is counted. */
+/* Of a unit that ends at `end`; of several for one command the last is counted, and none that is a part of a transaction. */
 static uint16_t command_flags(const struct event *event, uint64_t end)
 {
-	uint16_t flags = event->kind == EVENT_COMMAND && end == event->end ? UNIT_COUNTED : 0;
+	uint16_t flags = event->kind == EVENT_COMMAND && end == event->end && end > event->start ? UNIT_COUNTED : 0;
 
 	if (event->info && (event->info->flags & COMMAND_SCRIPT))
 		flags |= UNIT_SCRIPT;
@@ -525,10 +525,9 @@ void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, 
 	submit(sink, unit);
 }
 
-void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
-		      uint32_t db_stream, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
+/* What is made is copied, what is not is referenced. */
+static void set_pieces(struct sink *sink, struct unit *unit, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies)
 {
-	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream, UNIT_TRANSACTION | UNIT_COUNTED | flags);
 	size_t array = piece_count > UNIT_INLINE_PIECES ? (piece_count + 1) * sizeof(struct slice) : 0;
 	size_t made = 0;
 	uint8_t *memory = NULL;
@@ -553,7 +552,38 @@ void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t 
 	}
 	unit->piece_count = piece_count;
 	unit->replies = replies;
+}
+
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
+		      uint32_t db_stream, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
+{
+	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream,
+				     (uint16_t)(UNIT_TRANSACTION | (end > start ? UNIT_COUNTED : 0) | flags));
+
+	set_pieces(sink, unit, pieces, piece_count, replies);
 	submit(sink, unit);
+}
+
+void sink_pieces(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint16_t flags,
+		 const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, struct question *question)
+{
+	struct unit *unit = new_unit(sink, event->start, event->start, slot, event->db, event->db, db_stream, flags);
+
+	unit->question = question;
+	set_pieces(sink, unit, pieces, piece_count, replies);
+	submit(sink, unit);
+}
+
+bool sink_slot_idle(const struct sink *sink, uint16_t slot)
+{
+	const struct lane *lane = lanes_find(&sink->lanes, slot);
+
+	return sink->busy[slot] == 0 && (!lane || !lane->waiting.head);
+}
+
+bool sink_may_have_sent(const struct sink *sink, uint64_t position)
+{
+	return position < sink->options.sent_before;
 }
 
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db)

@@ -31,6 +31,8 @@ enum unit_flag {
 	UNIT_ASKING = 1 << 8,     /* goes out behind ASKING: its slot is being imported by the node */
 };
 
+struct question; /* question.h */
+
 struct unit {
 	struct unit *next;     /* in the list it is in */
 	uint64_t start, end;   /* spool positions */
@@ -45,6 +47,7 @@ struct unit {
 	uint32_t replies;      /* expected, SELECT and ASKING before it not counted */
 	uint32_t answered;     /* of these, prefix replies included */
 	uint32_t prefix_replies; /* of SELECT and ASKING as sent this time */
+	struct question *question; /* somebody wants to know its replies; NULL: nobody does */
 	uint16_t slot;
 	uint16_t flags;
 	struct slice inline_pieces[UNIT_INLINE_PIECES];

@@ -20,6 +20,7 @@ enum read_from { READ_FROM_MASTER, READ_FROM_PREFER_REPLICA };
 enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
 enum expiry_guard { EXPIRY_GUARD_AUTO, EXPIRY_GUARD_ALWAYS, EXPIRY_GUARD_OFF };
+enum resync_policy { RESYNC_AUTO, RESYNC_EXACT, RESYNC_ADD };
 enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
 enum unsupported_policy { UNSUPPORTED_STOP, UNSUPPORTED_SKIP };
 enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
@@ -63,6 +64,7 @@ struct task_options {
 	struct deployment_options target;
 	enum existing_policy existing;
 	enum conflict_policy conflict;
+	enum resync_policy resync; /* what becomes of keys that a second snapshot has not */
 	enum expiry_guard expiry_guard;
 	uint32_t expiry_margin_ms;
 	enum downgrade_policy downgrade; /* of what the target has nothing for */

@@ -272,6 +272,7 @@ static const char *const source_modes_later[] = {"scan", NULL};
 static const char *const target_modes_later[] = {"rdb", "aof", "jsonl", NULL};
 static const char *const reads[] = {"master", "prefer-replica", NULL};
 static const char *const existings[] = {"fail", "merge", "flush", NULL};
+static const char *const resyncs[] = {"auto", "exact", "add", NULL};
 static const char *const conflicts[] = {"overwrite", "skip", "stop", NULL};
 static const char *const guards[] = {"auto", "always", "off", NULL};
 static const char *const downgrades[] = {"stop", "lossy", NULL};
@@ -342,6 +343,9 @@ static const struct option_row rows[] = {
 		.sentence = "What to do when the target holds keys at the start: refuse, keep them and add, or delete them all first."},
 	{"target.conflict", OPTION_ENUM, NULL, "overwrite", conflicts, .example = "skip", FIELD(conflict),
 		.sentence = "What to do with a key of the snapshot that the target holds already."},
+	{"target.resync", OPTION_ENUM, NULL, "auto", resyncs, .example = "exact", FIELD(resync),
+		.sentence = "When the source insists on a second snapshot: `exact` removes the keys of the target that it has not, for the source has deleted them "
+			"meanwhile; `add` leaves them; `auto` is exact, but with `target.existing: merge` it leaves them."},
 	{"target.downgrade", OPTION_ENUM, NULL, "stop", downgrades, .example = "lossy", FIELD(downgrade),
 		.sentence = "What to do with a value or command that an older target, or one of the other family, has nothing for (times to live of hash "
 			"fields, streams, functions): stop, or go on without it, told in the log and counted."},

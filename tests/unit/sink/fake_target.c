@@ -200,11 +200,15 @@ static void execute_queue(struct connection *connection)
 	snprintf(head, sizeof(head), "*%zu\r\n", connection->queue_count);
 	say(connection, head);
 	for (size_t i = 0; i < connection->queue_count; i++) {
+		struct fake_target *fake = connection->fake;
+		const char *text = strchr(connection->queue[i], ' ') + 1;
+		const char *member = fake->member ? fake->member(fake->owner, text) : NULL;
+
+		say(connection, member ? member : "+OK\r\n");
 		if (!strstr(connection->queue[i], " SELECT "))
-			keep(connection->fake, connection->queue[i]);
+			keep(fake, connection->queue[i]);
 		else
 			free(connection->queue[i]);
-		say(connection, "+OK\r\n");
 	}
 	connection->queue_count = 0;
 }

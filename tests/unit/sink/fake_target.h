@@ -46,6 +46,8 @@ struct fake_target {
 	int index;                    /* among the cluster's members */
 	const char *(*decide)(void *owner, struct fake_target *fake, const struct fake_command *command);
 	const char *(*greeting)(void *owner, const struct fake_command *command); /* answers AUTH and CLIENT; NULL: as usual */
+	/* What EXEC's reply holds for a command ("DUMP k"), in RESP; NULL: +OK, as without it. */
+	const char *(*member)(void *owner, const char *text);
 	void *owner;
 	size_t reply_piece; /* bytes of replies written in one turn of the loop; 0: all at once */
 	bool mute_hello;    /* reads and answers nothing at all */
