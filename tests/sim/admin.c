@@ -265,12 +265,45 @@ static void cluster_slots(struct session *session)
 	}
 }
 
+/* "id ip:port@cport flags master ping pong epoch link slots" of each node. */
+static void cluster_nodes(struct session *session)
+{
+	struct site *site = session->node->shard->site;
+	struct buffer text;
+	bool fits = true;
+
+	buffer_init(&text, 1u << 20);
+	for (unsigned i = 0; i < site->shard_count; i++) {
+		for (unsigned k = 0; k < SITE_NODES; k++) {
+			const struct server *server = &site->shards[i].nodes[k];
+			unsigned master = session->node->view_master[i];
+
+			fits &= buffer_printf(&text, "%s %s:%u@%u %s%s %s 0 0 %u connected", server->id, server->host.endpoint.host,
+					      server->host.endpoint.port, server->host.endpoint.port + 10000,
+					      server == session->node ? "myself," : "", k == master ? "master" : "slave",
+					      k == master ? "-" : site->shards[i].nodes[master].id, i + 1);
+			for (unsigned slot = 0, end; k == master && slot < SLOT_COUNT; slot = end) {
+				for (end = slot + 1; end < SLOT_COUNT && session->node->view[end] == session->node->view[slot]; end++)
+					continue;
+				if (session->node->view[slot] == i)
+					fits &= buffer_printf(&text, " %u-%u", slot, end - 1);
+			}
+			fits &= buffer_printf(&text, "\n");
+		}
+	}
+	assert(fits);
+	reply_bulk(session, buffer_readable(&text));
+	buffer_free(&text);
+}
+
 static bool run_cluster(struct session *session, uint32_t argc, const struct slice *argv)
 {
 	if (!session->node->shard->site->cluster)
 		reply_error(session, "ERR This instance has cluster support disabled");
 	else if (is(argv[1], "SLOTS"))
 		cluster_slots(session);
+	else if (is(argv[1], "NODES"))
+		cluster_nodes(session);
 	else if (is(argv[1], "MYID"))
 		reply_bulk(session, slice_of_string(session->node->id));
 	else if (is(argv[1], "KEYSLOT") && argc == 3)

@@ -322,6 +322,33 @@ static bool run_rename(struct session *session, uint32_t argc, const struct slic
 	return true;
 }
 
+#define SCANNED 32 /* buckets that one SCAN goes through */
+
+/* Cursors are numbers of buckets, so a key that stays is met whatever else comes and goes. */
+static bool run_scan(struct session *session, uint32_t argc, const struct slice *argv)
+{
+	struct key *const *buckets = session->node->data.buckets[session->db];
+	uint64_t from = 0, to, count = 0;
+	char text[16];
+
+	(void)argc;
+	if (!slice_to_uint64(argv[1], &from) || from >= KEYSPACE_BUCKETS) {
+		reply_error(session, "ERR invalid cursor");
+		return false;
+	}
+	to = from + SCANNED < KEYSPACE_BUCKETS ? from + SCANNED : KEYSPACE_BUCKETS;
+	for (uint64_t i = from; i < to; i++)
+		for (const struct key *key = buckets[i]; key; key = key->next)
+			count++;
+	reply_array(session, 2);
+	reply_bulk(session, slice_make(text, (size_t)snprintf(text, sizeof(text), "%u", to == KEYSPACE_BUCKETS ? 0 : (unsigned)to)));
+	reply_array(session, count);
+	for (uint64_t i = from; i < to; i++)
+		for (const struct key *key = buckets[i]; key; key = key->next)
+			reply_bulk(session, text_slice(&key->name));
+	return false;
+}
+
 static bool run_dump(struct session *session, uint32_t argc, const struct slice *argv)
 {
 	struct value *value = find(session, argv[1]);
@@ -402,6 +429,7 @@ static const struct model_command commands[] = {
 	{"EXISTS", 2, 1, -1, 1, 0, run_exists},
 	{"TYPE", 2, 1, 1, 1, 0, run_type},
 	{"RENAME", 3, 1, 2, 1, MODEL_WRITE, run_rename},
+	{"SCAN", 2, 0, 0, 0, 0, run_scan},
 	{"DUMP", 2, 1, 1, 1, 0, run_dump},
 	{"RESTORE", 4, 1, 1, 1, MODEL_WRITE | MODEL_GROWS, run_restore},
 	{"FLUSHDB", 1, 0, 0, 0, MODEL_WRITE, run_flushdb},

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define SEED_SECONDS_MAX 120 /* real ones; then something does not come back */
-#define MUTATION_SEEDS 300
+#define MUTATION_SEEDS 1500
 #define FAILURES_MAX 10
 
 struct sim {
