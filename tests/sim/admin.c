@@ -278,12 +278,14 @@ static void cluster_nodes(struct session *session)
 			const struct server *server = &site->shards[i].nodes[k];
 			unsigned master = session->node->view_master[i];
 
-			fits &= buffer_printf(&text, "%s %s:%u@%u %s%s %s 0 0 %u connected", server->id, server->host.endpoint.host,
-					      server->host.endpoint.port, server->host.endpoint.port + 10000,
-					      server == session->node ? "myself," : "", k == master ? "master" : "slave",
+			fits &= buffer_printf(&text, "%s %s:%u@%u %s%s %s 0 0 %u connected", server->id,
+					      server->host.endpoint.host, server->host.endpoint.port,
+					      server->host.endpoint.port + 10000, server == session->node ? "myself," : "",
+					      k == master ? "master" : "slave",
 					      k == master ? "-" : site->shards[i].nodes[master].id, i + 1);
 			for (unsigned slot = 0, end; k == master && slot < SLOT_COUNT; slot = end) {
-				for (end = slot + 1; end < SLOT_COUNT && session->node->view[end] == session->node->view[slot]; end++)
+				for (end = slot + 1; end < SLOT_COUNT && session->node->view[end] == session->node->view[slot];
+				     end++)
 					continue;
 				if (session->node->view[slot] == i)
 					fits &= buffer_printf(&text, " %u-%u", slot, end - 1);

@@ -341,7 +341,8 @@ static bool run_scan(struct session *session, uint32_t argc, const struct slice 
 		for (const struct key *key = buckets[i]; key; key = key->next)
 			count++;
 	reply_array(session, 2);
-	reply_bulk(session, slice_make(text, (size_t)snprintf(text, sizeof(text), "%u", to == KEYSPACE_BUCKETS ? 0 : (unsigned)to)));
+	reply_bulk(session,
+		   slice_make(text, (size_t)snprintf(text, sizeof(text), "%u", to == KEYSPACE_BUCKETS ? 0 : (unsigned)to)));
 	reply_array(session, count);
 	for (uint64_t i = from; i < to; i++)
 		for (const struct key *key = buckets[i]; key; key = key->next)

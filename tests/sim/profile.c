@@ -14,8 +14,6 @@
 #define UNFENCED PROMISE_NOTHING
 /* The target may have lost what it had acknowledged. */
 #define LOST_BY_TARGET PROMISE_NOTHING
-/* A key that was removed while nobody looked stays at the target, and what is written to it later is added to the old value. */
-const enum promise promise_after_resync = PROMISE_NOTHING;
 
 /* The expected results; what is less than exact stands above, and becomes exact there in one line each. */
 const struct profile profiles[] = {

@@ -30,9 +30,6 @@ struct profile {
 	enum promise promises[LOAD_ALL + 1]; /* of LOAD_SAFE, LOAD_ALL */
 };
 
-/* After a full resync that was not the first, where keys were removed at the source: what holds then, at the most. */
-extern const enum promise promise_after_resync;
-
 /* NULL: no such name. */
 const struct profile *profile_find(const char *name);
 extern const struct profile profiles[];

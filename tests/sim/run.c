@@ -230,19 +230,9 @@ static void extra_key(void *owner, unsigned db, const struct key *key)
 			 (const char *)key->name.data);
 }
 
-static bool was_resynced(const struct run *run)
-{
-	for (unsigned i = 0; i < run->source->shard_count; i++)
-		if (run->source->shards[i].full_resyncs > 1)
-			return true;
-	return false;
-}
-
 static enum promise promise_of(const struct run *run)
 {
-	enum promise promise = run->options->strict ? PROMISE_EXACT : run->options->profile->promises[run->options->load];
-
-	return run->load.removes && was_resynced(run) && promise > promise_after_resync ? promise_after_resync : promise;
+	return run->options->strict ? PROMISE_EXACT : run->options->profile->promises[run->options->load];
 }
 
 static void compare(struct run *run, enum promise promise, struct run_result *result)
