@@ -191,12 +191,11 @@ static void test_held_times_split_by_slot(void **state)
 
 	(void)state;
 	open_bench(&bench, 1);
+	bench.target.options.abilities.redis = VERSION(7, 0, 15); /* knows no MSETEX */
 	begin(&bench);
 	dispatch_set_times(bench.dispatch, &held);
-	if (!stream(&bench, commands, &error))
-		assert_int_equal(error.kind, ERROR_CONFLICT);
-	else
-		expect_executed(&bench, "0 SET {1}a x PXAT 4507702072170496 [tx]\n0 SET {2}b y PXAT 4507702072170496 [tx]\n");
+	assert_true(stream(&bench, commands, &error));
+	expect_executed(&bench, "0 SET {1}a x PXAT 4507702072170496 [tx]\n0 SET {2}b y PXAT 4507702072170496 [tx]\n");
 	close_bench(&bench);
 }
 
