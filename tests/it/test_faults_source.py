@@ -220,8 +220,7 @@ def test_failover_of_sentinels(bench):
     ferry.wait_status(lambda status: status["links"][0]["reconnects"] > 0 and status["links"][0]["connected"], what="the link")
     with Load(new, prefix=b"again:") as load:
         more_of(load, ferry, 500)
-    goal = new.info("replication")["master_repl_offset"]
-    ferry.wait_status(lambda status: (status["links"][0]["position"]["applied"] or 0) >= goal, what="all to be applied")
+    ferry.wait_in_step(new)
     assert_same(new, target, as_replica=True)
 
 
