@@ -424,7 +424,9 @@ static uint64_t number_behind(const char *line, const char *name)
 static enum settle_outcome walk_line(struct settle *settle, const char *line, struct error *error)
 {
 	unsigned long database = strtoul(line + 2, NULL, 10);
+	enum settle_outcome outcome;
 	struct client_reply reply;
+	struct error ignored;
 	char number[24];
 
 	settle->field_times = number_behind(line, "subexpiry=") > 0 || number_behind(line, "keys_with_volatile_items=") > 0;
@@ -433,7 +435,12 @@ static enum settle_outcome walk_line(struct settle *settle, const char *line, st
 	snprintf(number, sizeof(number), "%lu", database);
 	if ((database > 0 || !settle->cluster) && !client_call(settle->client, &reply, false, error, "SELECT", number, NULL))
 		return SETTLE_FAILED;
-	return walk_database(settle, error);
+	outcome = walk_database(settle, error);
+	/* The connection is used again, and on a cluster, where the user may not have to be allowed SELECT, database 0 is not selected. */
+	if (database > 0 && settle->cluster &&
+	    !client_call(settle->client, &reply, false, outcome == SETTLE_FAILED ? &ignored : error, "SELECT", "0", NULL))
+		return SETTLE_FAILED;
+	return outcome;
 }
 
 static bool choose_master(struct settle *settle, uint32_t shard, struct error *error)

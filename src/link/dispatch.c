@@ -149,14 +149,15 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 	case ROUTE_ANY: send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0); return true;
 	case ROUTE_REFUSED: break;
 	}
-	return false;
+	return dispatch_refused(dispatch, event, error);
 }
 
 /* ---- rewriting ---- */
 
+/* As the sink does with what is no rewriting: also where an earlier run has brought a part of the first snapshot, what else the target holds is not its own. */
 static bool replaces(const struct dispatch *dispatch)
 {
-	return dispatch->own_data || dispatch->options.task->conflict == CONFLICT_OVERWRITE;
+	return dispatch->generation > 1 || dispatch->options.task->conflict == CONFLICT_OVERWRITE;
 }
 
 static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, bool valkey, bool replaces,
@@ -219,8 +220,9 @@ static bool put_into_transaction(void *owner, const struct event *event, struct 
 	struct dispatch *dispatch = owner;
 	bool cluster = sink_is_cluster(dispatch->sink);
 
-	return check_flush(dispatch, event, error) && (!cluster || check_database(dispatch, event, error)) &&
-	       transaction_command(&dispatch->transaction, event, cluster, error);
+	if (!check_flush(dispatch, event, error) || (cluster && !check_database(dispatch, event, error)))
+		return false;
+	return transaction_command(&dispatch->transaction, event, cluster, error) || dispatch_skips(dispatch, error);
 }
 
 /* Several commands that stand for one: in a transaction of our own. */
@@ -474,7 +476,8 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 		}
 		command.argv[argc++] = SLICE("FUNCTION");
 		command.argv[argc++] = SLICE("LOAD");
-		if (dispatch->options.task->conflict == CONFLICT_OVERWRITE || dispatch->own_data)
+		/* With stop, one that an earlier run has brought would be taken for a conflict. */
+		if (replaces(dispatch) || (dispatch->own_data && dispatch->options.task->conflict == CONFLICT_STOP))
 			command.argv[argc++] = SLICE("REPLACE");
 		else if (dispatch->options.task->conflict == CONFLICT_SKIP)
 			flags = UNIT_ANY_ERROR;
@@ -598,6 +601,7 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, const struct d
 	dispatch->master_count = 0;
 	dispatch_watch_masters(dispatch);
 	dispatch->own_data = start->own_data;
+	dispatch->generation = start->generation;
 	leftovers_begin(dispatch->leftovers, start->generation, start->position, start->in_snapshot);
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;

@@ -45,7 +45,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options);
 void dispatch_free(struct dispatch *dispatch);
 
 struct dispatch_start {
-	bool own_data;       /* what the target holds came from this link */
+	bool own_data;       /* the target may hold what this link has brought */
 	uint64_t generation; /* of the spool */
 	uint64_t position;   /* where applying begins */
 	bool in_snapshot;

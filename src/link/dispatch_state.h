@@ -20,6 +20,7 @@ struct dispatch {
 	struct dispatch_options options;
 	struct sink *sink;
 	bool own_data;
+	uint64_t generation;
 	uint32_t db_stream; /* of the event under way */
 	bool valkey;
 	struct transform *transform;

@@ -36,7 +36,7 @@ void leftovers_free(struct leftovers *leftovers)
 
 static bool may_remove(const struct task_options *task)
 {
-	return task->resync == RESYNC_EXACT || (task->resync == RESYNC_AUTO && task->existing != EXISTING_MERGE);
+	return task->resync == RESYNC_EXACT || (task->resync == RESYNC_AUTO && task->existing != EXISTING_MERGE && !task->lua_script);
 }
 
 void leftovers_begin(struct leftovers *leftovers, uint64_t generation, uint64_t position, bool in_snapshot)
@@ -50,7 +50,7 @@ void leftovers_begin(struct leftovers *leftovers, uint64_t generation, uint64_t 
 	if (again && !leftovers->noting && position == 0)
 		leftovers->options.note(leftovers->options.owner, LOG_WARNING,
 					"keys that the source has deleted since its last snapshot stay in the target, for nobody can tell them from keys that were there "
-					"before (target.existing: merge); target.resync: exact removes both");
+					"before (target.existing: merge) or that a Lua script has made of commands; target.resync: exact removes all of them");
 	if (leftovers->noting && position > 0 && access(leftovers->path, F_OK) < 0) {
 		leftovers->noting = false;
 		leftovers->options.note(leftovers->options.owner, LOG_WARNING,

@@ -3,7 +3,8 @@
  * From the second generation on the names of all keys that the snapshot brings are noted (name_set.h). At its end, before the first command of the stream, the
  * target's keys of this link are gone through (clearing.h), and those that were not noted are removed. Only then a command such as APPEND finds what it found at the
  * source. A restart in the middle goes on noting; nothing is removed where names are missing.
- * Where the target held keys of others when the task began (target.existing: merge), nobody can tell these apart: they are left alone unless target.resync says otherwise.
+ * Where the target held keys of others when the task began (target.existing: merge), or a Lua script makes keys of commands, which no snapshot brings, nobody can tell
+ * these apart: they are left alone unless target.resync says otherwise.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_LEFTOVERS_H
 #define KEYFERRY_LINK_LEFTOVERS_H

@@ -372,7 +372,7 @@ static const struct option_row rows[] = {
 		.sentence = "What to do with a key of the snapshot that the target holds already."},
 	{"target.resync", OPTION_ENUM, NULL, "auto", resyncs, .example = "exact", FIELD(resync),
 		.sentence = "When the source insists on a second snapshot: `exact` removes the keys of the target that it has not, for the source has deleted them "
-			"meanwhile; `add` leaves them; `auto` is exact, but with `target.existing: merge` it leaves them."},
+			"meanwhile; `add` leaves them; `auto` is exact, but with `target.existing: merge` or `lua` it leaves them."},
 	{"target.downgrade", OPTION_ENUM, NULL, "stop", downgrades, .example = "lossy", FIELD(downgrade),
 		.sentence = "What to do with a value or command that an older target, or one of the other family, has nothing for (times to live of hash "
 			"fields, streams, functions): stop, or go on without it, told in the log and counted."},

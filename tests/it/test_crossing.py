@@ -308,6 +308,22 @@ def test_what_is_skipped(bench):
     finish_in_step(ferry, source, target)
 
 
+@pytest.mark.parametrize("transaction", [False, True])
+def test_a_script_without_keys_is_skipped(bench, transaction):
+    """No node is the right one for it; what is beside it in its transaction is done."""
+    source, target, ferry = start(bench, None, "redis-6.0", {"on_conflict": "skip"}, source_config={"lua-replicate-commands": "no"})
+    ferry.start().wait_streaming()
+    with source.client().pipeline(transaction=transaction) as pipeline:
+        pipeline.execute_command("SET", "before", 1)
+        pipeline.execute_command("EVAL", "redis.call('SET', 'made', '1')", 0)
+        pipeline.execute_command("SET", "after", 1)
+        pipeline.execute()
+    ferry.wait_in_step(source)
+    assert links(ferry)["conflicts"] == 1
+    source.command("DEL", "made")
+    finish_in_step(ferry, source, target)
+
+
 def test_target_out_of_memory_for_a_while(bench):
     """The operands are copied under temporary names: where there is no room for that, it waits and goes on by itself."""
     source, target, ferry = start(bench)

@@ -176,3 +176,22 @@ def test_append_only_file_to_an_older_target(bench):
     assert 990_000 < target.command("PTTL", "k") <= 1000_000
     assert target.command("PTTL", "far") > 10 ** 12
     assert target.command("LRANGE", "m", 0, -1) == [b"a"] and target.command("LRANGE", "l", 0, -1) == [b"b"]
+
+
+def test_restart_in_a_snapshot_that_skips(bench):
+    """target.conflict: skip; what the target held already stays as it was, also behind a restart, and where it goes there as commands."""
+    source, target = bench.server("redis-7.0"), bench.server("redis-6.0")
+    for server, value, step in ((source, "new", 1), (target, "old", 2)):
+        with server.client().pipeline(transaction=False) as pipeline:
+            for number in range(0, 2000, step):
+                pipeline.hset(f"key:{number}", "field", value)
+            pipeline.execute()
+    ferry = Ferry(bench, source, target, {"target.existing": "merge", "target.conflict": "skip"})
+    ferry.start("--set", "limit.records_per_second=500").wait_status(lambda status: status["links"][0]["counters"]["keys_skipped"] > 50, what="keys")
+    assert ferry.stop() == 0
+    assert "snapshot decoded to its end" not in ferry.log
+    ferry.start().wait_streaming()
+    ferry.wait_in_step(source)
+    assert ferry.stop() == 0
+    client = target.client()
+    assert [client.hget(f"key:{number}", "field") for number in range(2000)] == [b"old", b"new"] * 1000

@@ -467,3 +467,21 @@ def test_a_target_without_scripts_is_told_of(bench):
     connect(source).set("k", "v", ex=600)
     ferry = Ferry(bench, source.url, f"redis://{target.address}").run_until_caught_up()
     assert "times of expiry cannot be guarded" in ferry.log and "target.expiry_guard: off" in ferry.log
+
+
+def test_finish_in_several_databases_of_a_cluster(bench):
+    """Database 0 is looked at again after the others, in each pass."""
+    source = bench.server("valkey-9")
+    target = bench.cluster("valkey-9", masters=1, replicas_per_master=0, config={"cluster-databases": 4})
+    far = int(time.time() * 1000) + 3_600_000
+    for database in (0, 2, 3):
+        connect(source, database).set("key", database, pxat=far + database)
+    ferry = Ferry(bench, source, target, {"target.expiry_margin": "60s"}).start().wait_streaming()
+    for database in (0, 2, 3):
+        connect(source, database).set("later", database, pxat=far + database)
+    ferry.wait_in_step(source)
+    assert ferry.stop() == 0
+    assert ferry.finish() == 0
+    for database in (0, 2, 3):
+        client = connect(target.masters()[0], database)
+        assert [client.pexpiretime(name) for name in ("key", "later")] == [far + database] * 2

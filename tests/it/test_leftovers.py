@@ -133,3 +133,23 @@ def test_killed_in_the_second_snapshot(bench):
     ferry.wait_log("the target had 1 keys of this link that the new snapshot has not: removed")
     finish_in_step(ferry, source, target)
     assert not (ferry.data / "links" / "0" / "snapshot-names").exists()
+
+
+def test_what_a_script_has_made_of_commands(bench):
+    """No snapshot brings it, and nobody can tell it from leftovers: it stays."""
+    source, target = bench.server(), bench.server()
+    script = """return function(event)
+      if event.kind == "command" and event.argv[1]:upper() == "SET" then
+        return {event, {db = 0, argv = {"SADD", "written", event.key}}}
+      end
+    end"""
+    document = {"source": {"address": source.address}, "target": {"address": target.address}, "lua": {"script": script}}
+    ferry = Ferry(bench, None, None, document=document).start().wait_streaming()
+    source.command("SET", "a", "1")
+    ferry.wait_in_step(source)
+    assert ferry.stop() == 0
+    replace_history(source)
+    ferry.start().wait_log("keys that the source has deleted since its last snapshot stay in the target")
+    ferry.wait_streaming()
+    assert target.command("SMEMBERS", "written") == {b"a"}
+    assert ferry.stop() == 0
