@@ -24,6 +24,7 @@ struct task {
 	struct inspection inspection;
 	uint64_t inspected_us;              /* when its progress was told last */
 	struct work_dir *dir;
+	struct checkpoint checkpoint;       /* what the target knew at the start */
 	struct target_abilities abilities;
 	char target_name[64];
 	struct link **links;
@@ -150,13 +151,16 @@ static bool open_links(struct task *task, struct error *error)
 	task->links = memory_alloc_zero(source->shard_count, sizeof(task->links[0]));
 	task->rates = memory_alloc_zero(source->shard_count, sizeof(task->rates[0]));
 	for (uint32_t i = 0; ok && i < source->shard_count; i++) {
+		char address[ENDPOINT_TEXT_MAX];
+		struct endpoint master = write_to(task, i);
 		struct link_options options = {
 			.task = task->options,
+			.known = checkpoint_find(&task->checkpoint, deployment_server(task->source, i)->replid, endpoint_format(&master, address)),
 			.source = task->source,
 			.target = task->target,
 			.target_topology = deployment_topology(task->target),
 			.abilities = task->abilities,
-			.master = write_to(task, i),
+			.master = master,
 			.receive_from = receive_from(task, i),
 			.cluster = source->cluster,
 			.slot = first_slot(source, i),
@@ -205,6 +209,14 @@ static void describe(const struct task *task)
 		 target->shard_count, target->shard_count == 1 ? "" : "s", task->options->data_dir);
 }
 
+/* With an empty work directory the task may have run on another machine before. Who wants the target emptied wants to begin anew. */
+static bool read_checkpoint(struct task *task, struct error *error)
+{
+	if (task->options->checkpoint == CHECKPOINT_LOCAL || (task->options->existing == EXISTING_FLUSH && !work_dir_has_links(task->dir)))
+		return true;
+	return checkpoint_read(task->target, task->options->name, &task->checkpoint, error);
+}
+
 /* Both sides, checked. */
 static bool open_sides(struct task *task, struct loop *loop, const char *name, struct error *error)
 {
@@ -222,8 +234,8 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	}
 	return (files ? open_input(task, error)
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
-	       (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) &&
-	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target, work_dir_has_links(task->dir), warn, &task->abilities,
+	       (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) && read_checkpoint(task, error) &&
+	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target, work_dir_has_links(task->dir) || task->checkpoint.count > 0, warn, &task->abilities,
 			 task->target_name, error);
 }
 
@@ -305,6 +317,7 @@ void task_free(struct task *task)
 	input_close(&task->input);
 	deployment_free(task->source);
 	deployment_free(task->target);
+	checkpoint_free(&task->checkpoint);
 	work_dir_close(task->dir);
 	pthread_mutex_destroy(&task->lock);
 	free(task);

@@ -6,6 +6,7 @@
 #include "decode/stream.h"
 #include "link/dispatch.h"
 #include "link/limit.h"
+#include "sink/guard.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -51,6 +52,8 @@ struct applier {
 	struct idle *again;
 	uint64_t released, unloaded;
 	struct link_state saved;           /* what the state file says */
+	char link[MARK_ID_LEN + 1], epoch[MARK_EPOCH_LEN + 1];
+	struct guard_options guard;
 	bool save_failed;                  /* at the last attempt */
 	uint64_t applied_at_start;
 	bool running;                      /* within run(): callbacks of the sink do not enter it again */
@@ -119,7 +122,10 @@ static void save_state(struct applier *applier, bool clean)
 	/* The place is that of the last decoded event; version and family are the same in the whole snapshot, the database is kept by the window. */
 	state.place = applier->place;
 	state.place.db = state.db;
-	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean)
+	memcpy(state.link, applier->link, sizeof(state.link));
+	memcpy(state.epoch, applier->epoch, sizeof(state.epoch));
+	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean &&
+	    strcmp(state.epoch, applier->saved.epoch) == 0)
 		return;
 	applier->save_failed = !link_state_write(applier->options.state_path, &state, &error);
 	if (!applier->save_failed)
@@ -140,7 +146,12 @@ static void tell_applied(const struct applier *applier, bool now)
 
 static void on_state_timer(void *owner)
 {
-	save_state(owner, false);
+	struct applier *applier = owner;
+	bool waited = strcmp(applier->saved.epoch, applier->epoch) != 0;
+
+	save_state(applier, false);
+	if (waited && !applier->save_failed)
+		idle_start(applier->again);
 }
 
 static void publish(struct applier *applier)
@@ -386,6 +397,7 @@ static void run(struct applier *applier)
 {
 	enum portion portion = PORTION_DONE;
 	struct error error;
+	bool at_barrier;
 
 	if (applier->run_state != RUNNING || applier->running)
 		return;
@@ -393,9 +405,19 @@ static void run(struct applier *applier)
 		start_generation(applier, NULL);
 	if (applier->generation == 0)
 		return;
+	/* Before anything is sent: marks of an epoch that nobody remembers would be worth nothing. */
+	if (strcmp(applier->saved.epoch, applier->epoch) != 0) {
+		save_state(applier, false);
+		if (applier->save_failed)
+			return;
+	}
 	applier->running = true;
+	at_barrier = dispatch_at_barrier(applier->dispatch);
 	switch (dispatch_ready(applier->dispatch, &error)) {
 	case DISPATCH_READY:
+		/* A FLUSHALL has taken the marks with it: from here on it must never be applied again. */
+		if (at_barrier)
+			save_state(applier, false);
 		portion = run_portion(applier, &error);
 		break;
 	case DISPATCH_WAITS:
@@ -499,6 +521,13 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		.sent_before = state && !state->clean ? sent_before(applier, state) : 0,
 	};
 
+	/* A new snapshot has marks of its own. */
+	if (state && state->epoch[0])
+		memcpy(applier->epoch, state->epoch, sizeof(applier->epoch));
+	else
+		mark_random(applier->epoch, MARK_EPOCH_LEN);
+	if (task->checkpoint == CHECKPOINT_TARGET)
+		options.guard = &applier->guard;
 	applier->generation = spool_origin(spool).generation;
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
@@ -553,8 +582,12 @@ static void on_quiet(struct applier *applier)
 
 static void check_quiet(struct applier *applier)
 {
-	if (!applier->sink || sink_idle(applier->sink))
-		on_quiet(applier);
+	if (applier->sink && !sink_idle(applier->sink))
+		return;
+	/* What another machine would go on from. */
+	if (applier->sink && applier->run_state == DRAINING && sink_settle(applier->sink))
+		return;
+	on_quiet(applier);
 }
 
 static void on_deadline(void *owner)
@@ -617,6 +650,8 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->events = events;
 	applier->owner = owner;
 	applier->saved = *state;
+	memcpy(applier->link, state->link, sizeof(applier->link));
+	applier->guard = (struct guard_options){options->task->name, applier->link, applier->epoch, options->token, options->source_name};
 	pthread_mutex_init(&applier->lock, NULL);
 	limit_init(&applier->records, options->task->limit_records_per_second);
 	limit_init(&applier->bytes, options->task->limit_bytes_per_second);

@@ -9,6 +9,7 @@
 #define KEYFERRY_LINK_LINK_H
 
 #include "link/applier.h"
+#include "sink/checkpoint.h"
 #include "source/input.h"
 
 struct link;
@@ -35,6 +36,7 @@ struct link_options {
 	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag */
 	bool only_link;
 	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
+	const struct checkpoint_link *known;   /* what the target knows of this source's link; NULL: nothing. Used by link_open() alone */
 	const char *dir;                       /* the link's folder; exists */
 	void (*changed)(void *owner);          /* failed, gave up: look at the status; must only wake somebody */
 	void *owner;

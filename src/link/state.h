@@ -1,13 +1,15 @@
 /* The link's state file: up to where everything is applied, kept in the work directory.
  *
  * JSON, replaced atomically (written beside, synced, renamed). Written about once a second while the position moves and at a clean stop. After a crash
- * it may lie up to a second behind what the target has: those commands are then applied again.
+ * it may lie up to a second behind what the target has: the target's marks tell which of those commands are applied (checkpoint: target), or they are
+ * applied again (local).
  * Thread: the link's applier; reading before it starts. */
 #ifndef KEYFERRY_LINK_STATE_H
 #define KEYFERRY_LINK_STATE_H
 
 #include "base/error.h"
 #include "decode/snapshot.h"
+#include "sink/mark.h"
 
 struct link_state {
 	uint64_t generation; /* of the spool's history; 0: nothing yet */
@@ -15,6 +17,8 @@ struct link_state {
 	uint32_t db;         /* selected in the stream there */
 	struct snapshot_place place; /* where the position lies in the snapshot */
 	bool clean;          /* written at a clean stop: nothing above the position was ever sent */
+	char link[MARK_ID_LEN + 1];     /* its name in the target (sink/mark.h); empty: it has none yet */
+	char epoch[MARK_EPOCH_LEN + 1]; /* of the generation's marks there; empty: none yet */
 };
 
 /* A missing file is an empty state. */

@@ -77,6 +77,7 @@ static void describe(const struct unit *unit, char *out, size_t cap)
 /* The target refuses for good: what the policy says. True: the unit is settled. */
 static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text)
 {
+	const char *hint = "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip";
 	struct error error;
 	char what[256], place[EVENT_PLACE_MAX];
 
@@ -91,9 +92,9 @@ static bool refused(struct sink *sink, struct node *node, struct unit *unit, con
 	}
 	error_set(&error, ERROR_CONFLICT, "target %s refuses %s%s (database %u, %s): %s", node_peer(node),
 		  unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place, text);
-	error_hint(&error, "%s", unit->flags & UNIT_KEY
-					 ? "The value cannot be restored there; compare the versions and modules of source and target"
-					 : "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip");
+	if (unit->flags & UNIT_KEY)
+		hint = "The value cannot be restored there; compare the versions and modules of source and target";
+	error_hint(&error, "%s", hint);
 	sink_fail(sink, &error);
 	return false;
 }
@@ -159,6 +160,15 @@ static void must_wait(struct sink *sink, struct node *node, struct unit *unit, c
 	refresh_want(sink->refresh);
 }
 
+static void denied(struct sink *sink, struct node *node, const char *text)
+{
+	struct error error;
+
+	error_set(&error, ERROR_TARGET, "target %s: %s", node_peer(node), text);
+	error_hint(&error, "Give the target's user the rights that docs/least-rights.md lists");
+	sink_fail(sink, &error);
+}
+
 /* Answered well, or as well as it will be. */
 static void settled(struct sink *sink, struct unit *unit)
 {
@@ -188,6 +198,124 @@ static void settled(struct sink *sink, struct unit *unit)
 	unit_done(sink, unit);
 }
 
+/* ---- flights ---- */
+
+static struct unit *member_at(const struct flight *flight, uint32_t reply)
+{
+	struct unit *found = flight->members.head;
+
+	while (found->next && found->next->exec_at <= reply)
+		found = found->next;
+	return found;
+}
+
+void sink_member_error(void *owner, struct node *node, struct unit *carrier, uint32_t reply, const char *text)
+{
+	struct sink *sink = owner;
+	struct unit *unit = member_at((struct flight *)carrier, reply);
+
+	if (sink->failed || (unit->flags & UNIT_ANY_ERROR))
+		return;
+	if (verdict_of(text) == VERDICT_REFUSED) {
+		/* What may have run before meets what it has led to (docs/replay-safety.md). */
+		if ((unit->flags & UNIT_RESENT) && (unit->flags & UNIT_REPLAY_SAFE))
+			return;
+		if (unit->flags & UNIT_SCRIPT) {
+			sink->counters.script_errors++;
+			return;
+		}
+	}
+	refused(sink, node, unit, text);
+}
+
+static void executed_flight(struct sink *sink, struct flight *flight)
+{
+	struct guard *guard = sink->guard;
+	uint16_t slot = flight->carrier.slot;
+	struct unit_list members = flight->members;
+	struct unit *unit;
+
+	if (!flight->record)
+		guard->marks[slot] = flight->mark;
+	flight_done(guard, flight);
+	while ((unit = unit_list_take(&members))) {
+		if (sink->failed)
+			unit_done(sink, unit);
+		else
+			settled(sink, unit);
+	}
+}
+
+/* Several in one flight that was not executed: all wait, in order. The cause decides for how long; where it is one of them, each is tried alone. */
+static void turned_away(struct sink *sink, struct node *node, struct unit_list members, const struct unit_answer *answer)
+{
+	struct unit *first = unit_list_take(&members);
+	uint16_t slot = first->slot;
+	struct error error;
+
+	switch (verdict_of(answer->error)) {
+	case VERDICT_MOVED:
+	case VERDICT_ASK:
+		moved(sink, node, first, answer->error, verdict_of(answer->error) == VERDICT_ASK);
+		break;
+	case VERDICT_WAIT:
+		must_wait(sink, node, first, answer->error);
+		break;
+	case VERDICT_DENIED:
+		sink_hold(sink, first);
+		denied(sink, node, answer->error);
+		break;
+	default:
+		sink_hold(sink, first);
+		if (answer->error_at == UNIT_PREFIX) {
+			error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), first->db, answer->error);
+			error_hint(&error, "Raise `databases` on the target, or choose databases with source.databases");
+			sink_fail(sink, &error);
+		}
+		lanes_find(&sink->lanes, slot)->one_by_one = true;
+		lanes_find(&sink->lanes, slot)->passed = 0;
+		break;
+	}
+	sink_hold_all(sink, members);
+}
+
+/* The link's record, by itself. */
+static void record_answered(struct sink *sink, struct node *node, struct flight *flight, const struct unit_answer *answer)
+{
+	flight_done(sink->guard, flight);
+	if (!answer->error || sink->failed)
+		return;
+	sink->guard->recorded = -1; /* with the next second */
+	if (verdict_of(answer->error) == VERDICT_DENIED)
+		denied(sink, node, answer->error);
+	else if (verdict_of(answer->error) != VERDICT_REFUSED)
+		refresh_want(sink->refresh);
+}
+
+/* A unit that has to be looked at as if it had come alone, for its flight was not executed; NULL: all is done. */
+static struct unit *flight_answered(struct sink *sink, struct node *node, struct flight *flight, const struct unit_answer *answer)
+{
+	struct unit_list members = flight->members;
+
+	if (!members.head) {
+		record_answered(sink, node, flight, answer);
+		return NULL;
+	}
+	if (!answer->error || answer->inside_exec) {
+		executed_flight(sink, flight);
+		return NULL;
+	}
+	if (!sink->cluster)
+		sink->guard->recorded = -1;
+	flight_done(sink->guard, flight);
+	if (sink->failed)
+		return NULL;
+	if (!members.head->next)
+		return members.head;
+	turned_away(sink, node, members, answer);
+	return NULL;
+}
+
 void sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer)
 {
 	struct sink *sink = owner;
@@ -198,6 +326,14 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 
 	sink->busy[unit->slot]--;
 	idle_start(sink->turn);
+	if (sink->guard)
+		guard_more(sink, unit->slot);
+	if (unit->flags & UNIT_FLIGHT) {
+		unit = flight_answered(sink, node, (struct flight *)unit, answer);
+		executed = false;
+		if (!unit)
+			return;
+	}
 	if (sink->failed) {
 		/* Counts all the same: after the restart it need not be applied again. */
 		if (!answer->error && !((unit->flags & UNIT_KEY) && answer->null))
@@ -232,9 +368,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 				ok = refused(sink, node, unit, answer->error);
 			break;
 		case VERDICT_DENIED:
-			error_set(&error, ERROR_TARGET, "target %s: %s", node_peer(node), answer->error);
-			error_hint(&error, "Give the target's user the rights that docs/least-rights.md lists");
-			sink_fail(sink, &error);
+			denied(sink, node, answer->error);
 			return;
 		case VERDICT_NOSCRIPT:
 		case VERDICT_UNKNOWN:

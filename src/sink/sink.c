@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "sink/fence.h"
 #include "wire/command.h"
 
 #include <stdarg.h>
@@ -88,14 +89,14 @@ static void check_waiting(struct sink *sink)
 
 /* ---- units on their way ---- */
 
-static void put_on_node(struct sink *sink, struct node *node, struct unit *unit)
+void sink_put_on_node(struct sink *sink, struct node *node, struct unit *unit)
 {
 	sink->busy[unit->slot]++;
 	sink->busy_node[unit->slot] = node;
 	node_enqueue(node, unit);
 }
 
-static struct lane *hold_slot(struct sink *sink, uint16_t slot)
+struct lane *sink_hold_slot(struct sink *sink, uint16_t slot)
 {
 	struct lane *lane = lanes_find(&sink->lanes, slot);
 
@@ -103,6 +104,8 @@ static struct lane *hold_slot(struct sink *sink, uint16_t slot)
 		return lane;
 	lane = lanes_hold(&sink->lanes, slot);
 	lane->held_since_us = clock_monotonic_us();
+	if (sink->guard)
+		guard_hold(sink, lane);
 	if (!timer_active(sink->lane_timer))
 		timer_repeat(sink->lane_timer, LANE_TICK_MS, LANE_TICK_MS);
 	return lane;
@@ -115,17 +118,24 @@ static void submit(struct sink *sink, struct unit *unit)
 	struct lane *lane = lanes_find(&sink->lanes, slot);
 
 	window_commit(&sink->window, unit);
-	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node)))
-		lane = hold_slot(sink, slot);
+	if (sink->guard && !sink->guard->stale[slot] && !lane && !sink->guard->gathering[slot].head && guard_covers(sink, unit)) {
+		window_done(&sink->window, unit);
+		idle_start(sink->turn);
+		return;
+	}
+	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node) || (sink->guard && sink->guard->stale[slot])))
+		lane = sink_hold_slot(sink, slot);
 	if (lane)
 		unit_list_append(&lane->waiting, unit);
+	else if (sink->guard && unit->offset >= 0)
+		guard_put(sink, unit);
 	else
-		put_on_node(sink, node, unit);
+		sink_put_on_node(sink, node, unit);
 }
 
 struct lane *sink_hold(struct sink *sink, struct unit *unit)
 {
-	struct lane *lane = hold_slot(sink, unit->slot);
+	struct lane *lane = sink_hold_slot(sink, unit->slot);
 
 	if (lane->probe == unit)
 		lane->probe = NULL;
@@ -136,13 +146,24 @@ struct lane *sink_hold(struct sink *sink, struct unit *unit)
 	return lane;
 }
 
+void sink_hold_all(struct sink *sink, struct unit_list list)
+{
+	struct unit *unit;
+
+	while ((unit = unit_list_take(&list)))
+		sink_hold(sink, unit);
+}
+
 static void take_back(struct sink *sink, struct unit_list list)
 {
 	struct unit *unit;
 
 	while ((unit = unit_list_take(&list))) {
 		sink->busy[unit->slot]--;
-		sink_hold(sink, unit);
+		if (unit->flags & UNIT_FLIGHT)
+			sink_hold_all(sink, guard_unwrap(sink, unit));
+		else
+			sink_hold(sink, unit);
 	}
 }
 
@@ -152,7 +173,7 @@ static bool must_leave(void *owner, const struct unit *unit)
 	const struct sink *sink = owner;
 	const struct lane *lane = lanes_find(&sink->lanes, unit->slot);
 
-	return lane && lane->probe != unit;
+	return lane && lane->probe != guard_first(unit);
 }
 
 static void divert(struct sink *sink)
@@ -173,8 +194,12 @@ void sink_release_rest(struct sink *sink, struct lane *lane)
 	struct node *node = sink->owner_of[lane->slot];
 	struct unit *unit;
 
-	while ((unit = unit_list_take(&lane->waiting)))
-		put_on_node(sink, node, unit);
+	while ((unit = unit_list_take(&lane->waiting))) {
+		if (sink->guard && unit->offset >= 0)
+			guard_put(sink, unit);
+		else
+			sink_put_on_node(sink, node, unit);
+	}
 	lanes_release(&sink->lanes, lane);
 }
 
@@ -185,7 +210,13 @@ static void probe(struct sink *sink, struct lane *lane, struct node *node)
 	if (lane->asking)
 		unit->flags |= UNIT_ASKING;
 	lane->probe = unit;
-	put_on_node(sink, node, unit);
+	if (sink->guard) {
+		uint16_t asking = unit->flags & UNIT_ASKING;
+
+		unit = guard_wrap(sink, node, unit);
+		unit->flags |= asking;
+	}
+	sink_put_on_node(sink, node, unit);
 }
 
 static void try_lanes(struct sink *sink)
@@ -208,6 +239,8 @@ static void try_lanes(struct sink *sink)
 			node_connect(node);
 			continue;
 		}
+		if (sink->guard && !guard_lane_ready(sink, lane, node))
+			continue;
 		if (!lane->waiting.head)
 			lanes_release(&sink->lanes, lane);
 		else
@@ -217,6 +250,8 @@ static void try_lanes(struct sink *sink)
 
 static void flush_nodes(struct sink *sink)
 {
+	if (sink->guard)
+		guard_send(sink);
 	for (uint32_t i = 0; i < sink->node_count; i++)
 		node_flush(sink->nodes[i]);
 }
@@ -252,8 +287,12 @@ static void on_node_ready(void *owner, struct node *node)
 {
 	struct sink *sink = owner;
 
-	(void)node;
-	idle_start(sink->turn);
+	if (sink->failed)
+		return;
+	if (sink->guard)
+		fence_start(sink, node);
+	else
+		idle_start(sink->turn);
 }
 
 static void on_node_lost(void *owner, struct node *node, const struct error *error)
@@ -263,6 +302,8 @@ static void on_node_lost(void *owner, struct node *node, const struct error *err
 	sink->counters.reconnects++;
 	if (sink->failed)
 		return;
+	if (sink->guard)
+		guard_node_lost(sink, node);
 	take_back(sink, node_take_units(node));
 	/* The node that a slot migrates to may be gone for good: the old one is asked again. */
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
@@ -273,7 +314,7 @@ static void on_node_lost(void *owner, struct node *node, const struct error *err
 	idle_start(sink->turn);
 }
 
-static const struct node_events node_callbacks = {on_node_ready, on_node_lost, sink_answered};
+static const struct node_events node_callbacks = {on_node_ready, on_node_lost, sink_answered, sink_member_error};
 
 struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 {
@@ -287,6 +328,7 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 		.connect_timeout_ms = sink->options.connect_timeout_ms,
 		.spool = sink->options.spool,
 	};
+	char *name = NULL;
 	struct node *node;
 
 	for (uint32_t i = 0; i < sink->node_count; i++)
@@ -294,7 +336,14 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 			return sink->nodes[i];
 	if (sink->node_count == NODES_MAX)
 		return NULL;
+	if (sink->guard) {
+		const struct guard_options *guard = &sink->guard->options;
+
+		options.guarded = true;
+		options.name = name = memory_printf("%s:%s:%s:%u", sink->options.name, guard->link, guard->token, ++sink->guard->serial);
+	}
 	node = node_new(endpoint, &options, &node_callbacks, sink);
+	free(name);
 	sink->nodes = memory_realloc_array(sink->nodes, sink->node_count + 1, sizeof(sink->nodes[0]));
 	sink->nodes[sink->node_count++] = node;
 	node_connect(node);
@@ -355,6 +404,8 @@ static void refresh_topology(void *owner, const struct topology *topology)
 			if (sink->busy_node[slot] == node)
 				sink->busy_node[slot] = NULL;
 		sink->nodes[i] = sink->nodes[--sink->node_count];
+		if (sink->guard)
+			guard_node_lost(sink, node);
 		node_free(node);
 	}
 	idle_start(sink->turn);
@@ -371,9 +422,16 @@ static void on_housekeeping(void *owner)
 	if (sink->lanes.held_count > 0)
 		refresh_want(sink->refresh);
 	check_waiting(sink);
+	if (sink->guard && !sink->failed && guard_record(sink))
+		flush_nodes(sink);
 }
 
 /* ---- public ---- */
+
+int64_t sink_offset_before(const struct sink *sink, uint64_t position)
+{
+	return sink->options.spool ? spool_offset_before(sink->options.spool, position) : (int64_t)position - 1;
+}
 
 struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner)
 {
@@ -383,6 +441,9 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->events = events;
 	sink->owner = owner;
 	sink->cluster = options->topology->cluster;
+	sink->last_start = UINT64_MAX;
+	if (options->guard)
+		sink->guard = guard_new(sink, options->guard);
 	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes,
 		    options->position, options->db);
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
@@ -404,6 +465,7 @@ void sink_free(struct sink *sink)
 		node_free(sink->nodes[i]);
 	free(sink->nodes);
 	lanes_free(&sink->lanes);
+	guard_free(sink->guard);
 	idle_free(sink->turn);
 	timer_free(sink->lane_timer);
 	timer_free(sink->housekeeping);
@@ -425,9 +487,23 @@ bool sink_has_room(const struct sink *sink)
 	return room;
 }
 
+bool sink_is_guarded(const struct sink *sink)
+{
+	return sink->guard != NULL;
+}
+
+bool sink_settle(struct sink *sink)
+{
+	bool sent = sink->guard && !sink->failed && guard_record(sink);
+
+	if (sent)
+		flush_nodes(sink);
+	return sent;
+}
+
 bool sink_idle(const struct sink *sink)
 {
-	return window_empty(&sink->window);
+	return window_empty(&sink->window) && !(sink->guard && sink->guard->records_out > 0);
 }
 
 static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
@@ -443,6 +519,8 @@ static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, ui
 	unit->db_after = sink->cluster ? 0 : db_after;
 	unit->db_stream = db_stream;
 	unit->flags = start < sink->options.sent_before ? flags | UNIT_RESENT : flags;
+	if (sink->guard)
+		guard_place(sink, unit);
 	return unit;
 }
 

@@ -7,8 +7,8 @@
  * again in order, the first alone as a probe. Other slots go on. A standalone target is one slot (0).
  * An answer that only the operator can settle (WRONGTYPE, an unknown command, a key that exists) follows the policies.
  *
- * Outcome of a lost connection: units in flight are sent again, so a command may be applied twice then (at least once). After sink_stop() with
- * everything answered, and in undisturbed running, each is applied exactly once.
+ * Outcome of a lost connection: nobody knows which of the units in flight were executed. With `guard` the target itself tells (guard.h), and each command of the
+ * stream is applied once. Without, they are sent again, so a command may be applied twice then; in undisturbed running each is applied once.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_SINK_SINK_H
 #define KEYFERRY_SINK_SINK_H
@@ -19,6 +19,7 @@
 #include "sink/encode.h"
 
 struct sink;
+struct guard_options; /* sink/guard.h */
 
 struct sink_events {
 	void (*room)(void *owner);                                  /* sink_has_room() has become true */
@@ -43,6 +44,7 @@ struct sink_options {
 	uint64_t position;           /* where applying begins, and the database selected there */
 	uint32_t db;
 	uint64_t sent_before; /* what begins below it may have been applied by an earlier run already */
+	const struct guard_options *guard; /* the target keeps marks, and each command of the stream is applied once (guard.h); NULL: at least once */
 };
 
 struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner);
@@ -50,6 +52,10 @@ void sink_free(struct sink *sink);
 
 bool sink_is_cluster(const struct sink *sink);
 bool sink_has_room(const struct sink *sink);
+/* Commands of the stream are applied once, whatever is lost. */
+bool sink_is_guarded(const struct sink *sink);
+/* Everything is answered and the sink is to end: brings the target's record of the link up to date. True: it is on its way, and applied() tells when the sink is idle again. */
+bool sink_settle(struct sink *sink);
 /* Everything handed in has been answered. */
 bool sink_idle(const struct sink *sink);
 

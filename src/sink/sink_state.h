@@ -1,9 +1,10 @@
-/* Inside the sink: its state, and what its two files call of each other. For sink.c and outcome.c alone.
+/* Inside the sink: its state, and what its files call of each other: sink.c, outcome.c, guard.c, flight.c, fence.c.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_SINK_SINK_STATE_H
 #define KEYFERRY_SINK_SINK_STATE_H
 
 #include "base/log.h"
+#include "sink/guard.h"
 #include "sink/lane.h"
 #include "sink/node.h"
 #include "sink/refresh.h"
@@ -22,6 +23,9 @@ struct sink {
 	uint32_t busy[SLOT_COUNT];           /* units of the slot on a node */
 	struct node *busy_node[SLOT_COUNT];  /* that node */
 	struct lanes lanes;
+	struct guard *guard;                 /* NULL: checkpoint: local */
+	uint64_t last_start;                 /* of the unit made last, and its number */
+	uint32_t last_sub;
 	struct refresh *refresh;
 	struct timer *lane_timer;
 	struct timer *housekeeping;
@@ -36,12 +40,17 @@ struct sink {
 };
 
 /* sink.c */
+/* Offset up to which the stream lies before `position`; -1 in the snapshot. */
+int64_t sink_offset_before(const struct sink *sink, uint64_t position);
+struct lane *sink_hold_slot(struct sink *sink, uint16_t slot);
+void sink_put_on_node(struct sink *sink, struct node *node, struct unit *unit);
 void sink_note(struct sink *sink, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 void sink_fail(struct sink *sink, const struct error *error);
 /* Why the latest slot was held; told only when that lasts, for a slot that moves is held a few milliseconds and again. */
 void sink_remember_cause(struct sink *sink, const char *peer, const char *why);
 /* Back into its slot's lane, in order; the slot is held from now on. */
 struct lane *sink_hold(struct sink *sink, struct unit *unit);
+void sink_hold_all(struct sink *sink, struct unit_list list);
 /* The slot is as it should be: what waited follows at once. */
 void sink_release_rest(struct sink *sink, struct lane *lane);
 /* The node there, made if it is not known; NULL: there are too many. */
@@ -49,5 +58,7 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint);
 
 /* outcome.c: a unit was answered (node_events.answered). */
 void sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);
+/* An error inside a flight that is executed (node_events.member_error). */
+void sink_member_error(void *owner, struct node *node, struct unit *carrier, uint32_t member, const char *text);
 
 #endif

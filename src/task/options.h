@@ -20,6 +20,7 @@ enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
 enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
 enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
+enum checkpoint_place { CHECKPOINT_TARGET, CHECKPOINT_LOCAL };
 enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
 
 struct credentials {
@@ -62,6 +63,7 @@ struct task_options {
 	enum conflict_policy conflict;
 	enum downgrade_policy downgrade; /* of what the target has nothing for */
 	enum on_conflict_policy on_conflict;
+	enum checkpoint_place checkpoint;
 	struct database_map *database_map; /* NULL: every database to its own number */
 	struct option_objects allow, block; /* struct filter_rule */
 	struct option_objects rename;       /* struct rename_rule */
