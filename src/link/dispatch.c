@@ -217,12 +217,12 @@ static bool put_into_transaction(void *owner, const struct event *event, struct 
 	       transaction_command(&dispatch->transaction, event, cluster, error);
 }
 
-static void end_transaction(struct dispatch *dispatch, struct slice exec, uint64_t end)
+static void end_transaction(struct dispatch *dispatch, uint64_t end)
 {
 	struct transaction *transaction = &dispatch->transaction;
 
 	transaction->open = false;
-	transaction_add(transaction, exec);
+	transaction_end(transaction);
 	sink_transaction(dispatch->sink, transaction->start, end, transaction->has_slot ? transaction->slot : 0, transaction->db,
 			 transaction->db_after, dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
 			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
@@ -231,10 +231,7 @@ static void end_transaction(struct dispatch *dispatch, struct slice exec, uint64
 /* Several commands that stand for one: in a transaction of our own. */
 static bool send_together(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output, struct error *error)
 {
-	struct event multi = *event;
-
-	multi.raw = SLICE("*1\r\n$5\r\nMULTI\r\n");
-	transaction_begin(&dispatch->transaction, &multi);
+	transaction_begin(&dispatch->transaction, event);
 	for (uint32_t i = 0; i < output->count; i++) {
 		if (!put_into_transaction(dispatch, &output->events[i], error)) {
 			dispatch->transaction.open = false;
@@ -242,7 +239,7 @@ static bool send_together(struct dispatch *dispatch, const struct event *event, 
 		}
 	}
 	dispatch->transaction.unsafe = !output->replay_safe;
-	end_transaction(dispatch, SLICE("*1\r\n$4\r\nEXEC\r\n"), event->end);
+	end_transaction(dispatch, event->end);
 	return true;
 }
 
@@ -368,7 +365,7 @@ static bool handle_edge(struct dispatch *dispatch, const struct event *event)
 		progress(dispatch, event->end);
 		return true;
 	}
-	end_transaction(dispatch, event->raw, event->end);
+	end_transaction(dispatch, event->end);
 	return true;
 }
 

@@ -24,7 +24,7 @@ void transaction_begin(struct transaction *transaction, const struct event *mult
 		.run_room = transaction->run_room,
 		.made = transaction->made,
 	};
-	transaction_add(transaction, multi->raw);
+	transaction_add(transaction, SLICE(SINK_MULTI));
 }
 
 static void add_piece(struct transaction *transaction, struct slice bytes, bool made)
@@ -46,6 +46,11 @@ static void add_piece(struct transaction *transaction, struct slice bytes, bool 
 void transaction_add(struct transaction *transaction, struct slice bytes)
 {
 	add_piece(transaction, bytes, false);
+}
+
+void transaction_end(struct transaction *transaction)
+{
+	transaction_add(transaction, SLICE(SINK_EXEC));
 }
 
 #define HEADER_MAX 32

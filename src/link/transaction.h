@@ -25,8 +25,11 @@ struct transaction {
 };
 
 void transaction_free(struct transaction *transaction);
+/* `multi`: the event that it begins with. MULTI and EXEC are ours (SINK_MULTI, SINK_EXEC), whatever the source's looked like. */
 void transaction_begin(struct transaction *transaction, const struct event *multi);
-/* Bytes that go along: MULTI, a command, EXEC. */
+/* EXEC; then it is whole. */
+void transaction_end(struct transaction *transaction);
+/* Bytes that go along. */
 void transaction_add(struct transaction *transaction, struct slice bytes);
 /* A command that is copied; its arguments are copied too where raw.data is NULL. Where it runs in another database than the one before it, a SELECT goes before
  * it; those of the source do not, for the target may not have these databases, or other numbers for them. On a cluster: false when it does not fit into the transaction's slot; the error says why. */

@@ -7,10 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MULTI "*1\r\n$5\r\nMULTI\r\n"
-#define EXEC "*1\r\n$4\r\nEXEC\r\n"
-#define MULTI_LEN (sizeof(MULTI) - 1)
-#define EXEC_LEN (sizeof(EXEC) - 1)
+#define MULTI_LEN (sizeof(SINK_MULTI) - 1)
+#define EXEC_LEN (sizeof(SINK_EXEC) - 1)
 /* Key, field names and headers around a mark, and around a record. */
 #define MARK_ROOM (MARK_TEXT_MAX + 256)
 #define RECORD_ROOM (2 * MARK_RECORD_MAX)
@@ -67,7 +65,7 @@ static void add_piece(struct flight *flight, struct slice bytes)
 	flight->pieces[carrier->piece_count++] = bytes;
 }
 
-/* Without its own MULTI and EXEC where it is a transaction (transaction.h and rewriting.c make them in exactly this form). */
+/* Without its own MULTI and EXEC where it is a transaction. */
 static void add_unit(struct flight *flight, const struct unit *unit)
 {
 	size_t at = unit->flags & UNIT_TRANSACTION ? MULTI_LEN : 0;
@@ -181,7 +179,7 @@ static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint
 		sink->guard->recorded = flight->record_offset;
 		at = put_record(sink, flight, flight->record_offset, last->db_stream, at);
 	}
-	memcpy(at, EXEC, EXEC_LEN);
+	memcpy(at, SINK_EXEC, EXEC_LEN);
 	add_piece(flight, slice_make(flight->text, (size_t)(at - flight->text) + EXEC_LEN));
 	flight->carrier.replies += 2;
 	/* Executed, it leaves database 0; aborted, the one that it was sent in. */
@@ -205,7 +203,7 @@ struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, 
 	carrier->start = list->head->start;
 	carrier->db = db = list->head->db;
 	carrier->replies = 1;
-	add_piece(flight, slice_make(MULTI, MULTI_LEN));
+	add_piece(flight, SLICE(SINK_MULTI));
 	while (list->head && flight->count < most && (flight->count == 0 || bytes + list->head->size <= FLIGHT_BYTES_MAX)) {
 		struct unit *unit = list->head;
 

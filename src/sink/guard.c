@@ -72,6 +72,14 @@ bool guard_covers(const struct sink *sink, const struct unit *unit)
 	return mark_covers(sink->guard->marks[unit->slot], unit->offset, unit->sub);
 }
 
+void guard_skip(struct sink *sink, struct unit *unit)
+{
+	if (unit->flags & UNIT_COUNTED)
+		sink->counters.already_applied++;
+	window_done(&sink->window, unit);
+	idle_start(sink->turn);
+}
+
 static void make_pending(struct guard *guard, uint16_t slot)
 {
 	if (guard->is_pending[slot])
@@ -130,8 +138,7 @@ static void send_slot(struct sink *sink, uint16_t slot)
 	if (sink->busy[slot] > 0)
 		return;
 	while (list->head && guard_covers(sink, list->head)) {
-		window_done(&sink->window, unit_list_take(list));
-		idle_start(sink->turn);
+		guard_skip(sink, unit_list_take(list));
 	}
 	if (!list->head)
 		return;
@@ -176,8 +183,7 @@ bool guard_lane_ready(struct sink *sink, struct lane *lane, struct node *node)
 		return false;
 	}
 	while (lane->waiting.head && guard_covers(sink, lane->waiting.head)) {
-		window_done(&sink->window, unit_list_take(&lane->waiting));
-		idle_start(sink->turn);
+		guard_skip(sink, unit_list_take(&lane->waiting));
 	}
 	return true;
 }

@@ -79,6 +79,8 @@ void guard_free(struct guard *guard);
 void guard_place(struct sink *sink, struct unit *unit);
 /* Its slot's mark says that it is applied. */
 bool guard_covers(const struct sink *sink, const struct unit *unit);
+/* It is done; in no list any more. */
+void guard_skip(struct sink *sink, struct unit *unit);
 /* A unit of the stream, whose slot is not held. */
 void guard_put(struct sink *sink, struct unit *unit);
 /* The slot is held from now on: what it has gathered goes to its lane. */

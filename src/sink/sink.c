@@ -119,8 +119,7 @@ static void submit(struct sink *sink, struct unit *unit)
 
 	window_commit(&sink->window, unit);
 	if (sink->guard && !sink->guard->stale[slot] && !lane && !sink->guard->gathering[slot].head && guard_covers(sink, unit)) {
-		window_done(&sink->window, unit);
-		idle_start(sink->turn);
+		guard_skip(sink, unit);
 		return;
 	}
 	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node) || (sink->guard && sink->guard->stale[slot])))

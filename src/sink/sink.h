@@ -71,6 +71,9 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 /* A command made anew, copied. `flags`: unit flags. */
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
 		    uint32_t argc, const struct slice *argv);
+/* What every transaction that is handed in begins and ends with, sink_encoded() ones too: a flight strips them. */
+#define SINK_MULTI "*1\r\n$5\r\nMULTI\r\n"
+#define SINK_EXEC "*1\r\n$4\r\nEXEC\r\n"
 /* Bytes of a transaction; `made`: they are copied, the others lie in the spool and are referenced. */
 struct sink_piece {
 	struct slice bytes;
@@ -99,6 +102,7 @@ struct sink_counters {
 	uint64_t conflicts;     /* commands that the target refused for good, policy skip */
 	uint64_t script_errors; /* scripts that ended in an error, as at the source */
 	uint64_t redirections;  /* MOVED and ASK */
+	uint64_t already_applied; /* units that a mark of the target covers: not sent (again) */
 	uint64_t retries;       /* units sent again */
 	uint64_t reconnects;
 	uint64_t in_flight_bytes;

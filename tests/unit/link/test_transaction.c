@@ -69,8 +69,9 @@ static void test_neighbours_are_one_run(void **state)
 	begin(&transaction, 0);
 	add(&transaction, 0, "SET a 1");
 	add(&transaction, 0, "SET b 1");
-	transaction_add(&transaction, next(0, "EXEC").raw);
-	expect_runs(&transaction, (const char *const[]){"MULTISET a 1SET b 1EXEC", NULL});
+	next(0, "EXEC");
+	transaction_end(&transaction);
+	expect_runs(&transaction, (const char *const[]){SINK_MULTI, "SET a 1SET b 1", SINK_EXEC, NULL});
 	assert_int_equal(transaction.replies, 4);
 	assert_int_equal(transaction.commands, 2);
 	assert_false(transaction.unsafe);
@@ -111,11 +112,12 @@ static void test_databases(void **state)
 	next(0, "SELECT 2");
 	add(&transaction, 2, "SET c 1"); /* there already */
 	next(0, "SELECT 5");
-	transaction_add(&transaction, next(0, "EXEC").raw);
+	next(0, "EXEC");
+	transaction_end(&transaction);
 	assert_int_equal(transaction.db, 1);
 	assert_int_equal(transaction.db_after, 2);
 	assert_int_equal(transaction.replies, 6);
-	expect_runs(&transaction, (const char *const[]){"MULTI", "SET a 1", "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n", "SET b 1", "SET c 1", "EXEC", NULL});
+	expect_runs(&transaction, (const char *const[]){SINK_MULTI, "SET a 1", "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n", "SET b 1", "SET c 1", SINK_EXEC, NULL});
 	transaction_free(&transaction);
 }
 
@@ -135,8 +137,8 @@ static void test_made(void **state)
 	event.argc = 2;
 	event.argv = argv;
 	assert_true(transaction_command(&transaction, &event, false, &error));
-	expect_runs(&transaction, (const char *const[]){"MULTISET a 1", "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n", NULL});
-	assert_true(transaction.runs[1].made);
+	expect_runs(&transaction, (const char *const[]){SINK_MULTI, "SET a 1", "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n", NULL});
+	assert_true(transaction.runs[2].made);
 	transaction_free(&transaction);
 }
 
