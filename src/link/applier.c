@@ -124,8 +124,9 @@ static void save_state(struct applier *applier, bool clean)
 	state.place.db = state.db;
 	memcpy(state.link, applier->link, sizeof(state.link));
 	memcpy(state.epoch, applier->epoch, sizeof(state.epoch));
+	state.refused = sink_refused(applier->sink, &state.refused_count);
 	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean &&
-	    strcmp(state.epoch, applier->saved.epoch) == 0)
+	    strcmp(state.epoch, applier->saved.epoch) == 0 && state.refused_count == applier->saved.refused_count)
 		return;
 	applier->save_failed = !link_state_write(applier->options.state_path, &state, &error);
 	if (!applier->save_failed)
@@ -526,6 +527,8 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		memcpy(applier->epoch, state->epoch, sizeof(applier->epoch));
 	else
 		mark_random(applier->epoch, MARK_EPOCH_LEN);
+	applier->guard.refused = state ? state->refused : NULL;
+	applier->guard.refused_count = state ? state->refused_count : 0;
 	if (task->checkpoint == CHECKPOINT_TARGET)
 		options.guard = &applier->guard;
 	applier->generation = spool_origin(spool).generation;
@@ -651,7 +654,13 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->owner = owner;
 	applier->saved = *state;
 	memcpy(applier->link, state->link, sizeof(applier->link));
-	applier->guard = (struct guard_options){options->task->name, applier->link, applier->epoch, options->token, options->source_name};
+	applier->guard = (struct guard_options){
+		.task = options->task->name,
+		.link = applier->link,
+		.epoch = applier->epoch,
+		.token = options->token,
+		.source = options->source_name,
+	};
 	pthread_mutex_init(&applier->lock, NULL);
 	limit_init(&applier->records, options->task->limit_records_per_second);
 	limit_init(&applier->bytes, options->task->limit_bytes_per_second);

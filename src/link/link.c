@@ -168,6 +168,7 @@ static void forget_history(struct link_state *state, uint64_t generation)
 {
 	struct link_state old = *state;
 
+	free((void *)old.refused);
 	*state = (struct link_state){.generation = generation};
 	memcpy(state->link, old.link, sizeof(state->link));
 }
@@ -392,6 +393,7 @@ void link_free(struct link *link)
 	}
 	spool_close(link->spool);
 	pthread_mutex_destroy(&link->lock);
+	free((void *)link->state.refused);
 	free((char *)link->options.dir);
 	free(link->name);
 	free(link->state_path);

@@ -1,5 +1,7 @@
 #include "link/state.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -11,6 +13,41 @@
 
 #define FORMAT 1
 
+/* [[offset, sub], ...] */
+static bool take_refused(json_t *array, struct link_state *state)
+{
+	size_t count = json_array_size(array), i;
+	struct mark *refused;
+	json_t *pair;
+
+	if (count == 0)
+		return true;
+	if (count > UINT32_MAX)
+		return false;
+	refused = memory_alloc_zero(count, sizeof(*refused));
+	json_array_foreach(array, i, pair) {
+		json_int_t offset, sub;
+
+		if (json_unpack(pair, "[I, I]", &offset, &sub) < 0 || offset < 0 || sub < 0 || sub > UINT32_MAX) {
+			free(refused);
+			return false;
+		}
+		refused[i] = (struct mark){offset, (uint32_t)sub};
+	}
+	state->refused = refused;
+	state->refused_count = (uint32_t)count;
+	return true;
+}
+
+static json_t *make_refused(const struct link_state *state)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < state->refused_count; i++)
+		json_array_append_new(array, json_pack("[I, I]", (json_int_t)state->refused[i].offset, (json_int_t)state->refused[i].sub));
+	return array;
+}
+
 bool link_state_read(const char *path, struct link_state *ret, struct error *error)
 {
 	struct link_state state = {0};
@@ -18,7 +55,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	json_int_t format, generation, position, db, version, place_db;
 	const char *link = "", *epoch = "";
 	int valkey, clean;
-	json_t *root;
+	json_t *root, *refused = NULL;
 
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
 		*ret = state;
@@ -26,10 +63,10 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	}
 	root = json_load_file(path, 0, &fault);
 	if (!root ||
-	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s}", "format", &format, "generation",
+	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?o}", "format", &format, "generation",
 			   &generation, "position", &position, "database", &db, "clean", &clean, "snapshot", "rdb_version", &version, "valkey", &valkey,
-			   "database", &place_db, "link", &link, "epoch", &epoch) < 0) {
-		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path, fault.text);
+			   "database", &place_db, "link", &link, "epoch", &epoch, "refused", &refused) < 0 || !take_refused(refused, &state)) {
+		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path, fault.text[0] ? fault.text : "its list of refused commands is damaged");
 		error_hint(error, "Restore the file, or begin anew with an empty work directory");
 		json_decref(root);
 		return false;
@@ -41,6 +78,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	    place_db < 0 || place_db > INT_MAX) {
 		error_set(error, ERROR_USAGE, "%s: format %lld or its numbers are not of this version of keyferry", path, (long long)format);
 		error_hint(error, "Continue with the version that wrote it, or begin anew with an empty work directory");
+		free((void *)state.refused);
 		return false;
 	}
 	state.generation = (uint64_t)generation;
@@ -70,10 +108,10 @@ static bool write_all(int file, const char *text, size_t len)
 bool link_state_write(const char *path, const struct link_state *state, struct error *error)
 {
 	char beside[PATH_MAX];
-	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s}", "format", FORMAT, "generation", (json_int_t)state->generation,
+	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:o}", "format", FORMAT, "generation", (json_int_t)state->generation,
 				 "position", (json_int_t)state->position, "database", (json_int_t)state->db, "clean", (int)state->clean,
 				 "snapshot", "rdb_version", (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey,
-				 "database", (json_int_t)state->place.db, "link", state->link, "epoch", state->epoch);
+				 "database", (json_int_t)state->place.db, "link", state->link, "epoch", state->epoch, "refused", make_refused(state));
 	char *text = json_dumps(root, JSON_INDENT(1));
 	int file;
 	bool ok;

@@ -19,9 +19,11 @@ struct link_state {
 	bool clean;          /* written at a clean stop: nothing above the position was ever sent */
 	char link[MARK_ID_LEN + 1];     /* its name in the target (sink/mark.h); empty: it has none yet */
 	char epoch[MARK_EPOCH_LEN + 1]; /* of the generation's marks there; empty: none yet */
+	const struct mark *refused; /* of the epoch: commands that lie below their mark, and are to be tried again */
+	uint32_t refused_count;
 };
 
-/* A missing file is an empty state. */
+/* A missing file is an empty state. `refused` of what is read: free(). */
 bool link_state_read(const char *path, struct link_state *ret, struct error *error) WARN_UNUSED;
 bool link_state_write(const char *path, const struct link_state *state, struct error *error) WARN_UNUSED;
 

@@ -169,7 +169,10 @@ static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint
 	const struct unit *last = flight->members.tail;
 	char *at = make_text(flight, sink->cluster ? MARK_ROOM : RECORD_ROOM);
 
-	flight->mark = (struct mark){last->offset, last->sub};
+	/* One that had been refused before may lie below it. */
+	flight->mark = sink->guard->marks[slot];
+	if (!mark_covers(flight->mark, last->offset, last->sub))
+		flight->mark = (struct mark){last->offset, last->sub};
 	if (sink->cluster) {
 		at = put_mark(sink->guard, flight, slot, at);
 	} else {

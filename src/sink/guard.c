@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* On a cluster, as many safe units in a row are worth being sent one by one; with more the slot is a busy one, and a flight of all is cheaper. */
 #define LONE_MAX 4
@@ -28,6 +29,11 @@ struct guard *guard_new(struct sink *sink, const struct guard_options *options)
 		guard->stale[i] = true;
 	}
 	guard->recorded = -1;
+	if (options->refused_count > 0) {
+		guard->refused = memory_alloc_zero(options->refused_count, sizeof(guard->refused[0]));
+		memcpy(guard->refused, options->refused, options->refused_count * sizeof(guard->refused[0]));
+		guard->refused_count = options->refused_count;
+	}
 	return guard;
 }
 
@@ -48,6 +54,7 @@ void guard_free(struct guard *guard)
 	for (uint32_t i = 0; guard->selects && i < DATABASES_MAX; i++)
 		free(guard->selects[i]);
 	free(guard->selects);
+	free(guard->refused);
 	free(guard->task_key);
 	free(guard->marks);
 	free(guard->stale);
@@ -57,19 +64,58 @@ void guard_free(struct guard *guard)
 	free(guard);
 }
 
+static bool is_refused(const struct guard *guard, const struct unit *unit, uint32_t *at)
+{
+	for (uint32_t i = 0; i < guard->refused_count; i++) {
+		if (guard->refused[i].offset == unit->offset && guard->refused[i].sub == unit->sub) {
+			*at = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void guard_refuse(struct sink *sink, struct unit *unit)
+{
+	struct guard *guard = sink->guard;
+	uint32_t at;
+
+	unit->flags |= UNIT_REFUSED;
+	if (is_refused(guard, unit, &at))
+		return;
+	guard->refused = memory_realloc_array(guard->refused, guard->refused_count + 1, sizeof(guard->refused[0]));
+	guard->refused[guard->refused_count++] = (struct mark){unit->offset, unit->sub};
+}
+
+void guard_accept(struct sink *sink, const struct unit *unit)
+{
+	struct guard *guard = sink->guard;
+	uint32_t at;
+
+	if (guard->refused_count > 0 && is_refused(guard, unit, &at))
+		memmove(guard->refused + at, guard->refused + at + 1, (--guard->refused_count - at) * sizeof(guard->refused[0]));
+}
+
 void guard_place(struct sink *sink, struct unit *unit)
 {
 	struct spool *spool = sink->options.spool;
+	uint32_t at;
 
 	unit->offset = spool ? spool_offset_of(spool, unit->start) : unit->flags & UNIT_KEY ? -1 : (int64_t)unit->start;
 	unit->sub = unit->start == sink->last_start && sink->last_sub != UINT32_MAX ? sink->last_sub + 1 : 0;
 	sink->last_start = unit->start;
 	sink->last_sub = unit->sub;
+	/* Its refusal was no effect of being applied again. */
+	if (sink->guard->refused_count > 0 && is_refused(sink->guard, unit, &at))
+		unit->flags &= (uint16_t)~UNIT_RESENT;
 }
 
 bool guard_covers(const struct sink *sink, const struct unit *unit)
 {
-	return mark_covers(sink->guard->marks[unit->slot], unit->offset, unit->sub);
+	uint32_t at;
+
+	return mark_covers(sink->guard->marks[unit->slot], unit->offset, unit->sub) &&
+	       !(sink->guard->refused_count > 0 && is_refused(sink->guard, unit, &at));
 }
 
 void guard_skip(struct sink *sink, struct unit *unit)
@@ -90,6 +136,10 @@ static void make_pending(struct guard *guard, uint16_t slot)
 
 void guard_put(struct sink *sink, struct unit *unit)
 {
+	if (guard_covers(sink, unit)) {
+		guard_skip(sink, unit);
+		return;
+	}
 	unit_list_append(&sink->guard->gathering[unit->slot], unit);
 	if (sink->busy[unit->slot] == 0)
 		make_pending(sink->guard, unit->slot);
@@ -137,9 +187,6 @@ static void send_slot(struct sink *sink, uint16_t slot)
 
 	if (sink->busy[slot] > 0)
 		return;
-	while (list->head && guard_covers(sink, list->head)) {
-		guard_skip(sink, unit_list_take(list));
-	}
 	if (!list->head)
 		return;
 	if (!node || !node_ready(node) || guard->stale[slot]) {
@@ -182,9 +229,8 @@ bool guard_lane_ready(struct sink *sink, struct lane *lane, struct node *node)
 			fence_want(sink, node);
 		return false;
 	}
-	while (lane->waiting.head && guard_covers(sink, lane->waiting.head)) {
+	while (lane->waiting.head && guard_covers(sink, lane->waiting.head))
 		guard_skip(sink, unit_list_take(&lane->waiting));
-	}
 	return true;
 }
 

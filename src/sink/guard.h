@@ -35,6 +35,8 @@ struct guard_options {
 	const char *epoch;
 	const char *token;  /* of this process: differs from run to run */
 	const char *source; /* for whoever reads the record: address of the source master */
+	const struct mark *refused; /* by the run before (sink_refused()), copied */
+	uint32_t refused_count;
 };
 
 struct flight {
@@ -70,11 +72,17 @@ struct guard {
 	bool kill_denied;            /* told once */
 	uint32_t serial;             /* of node names */
 	struct fence *fences;
+	struct mark *refused;        /* commands below their slot's mark that were refused for good; ascending */
+	uint32_t refused_count;
 };
 
 struct guard *guard_new(struct sink *sink, const struct guard_options *options);
 void guard_free(struct guard *guard);
 
+/* A command was refused for good and the link stops: when the operator has mended the target, it is the one to go on with, whatever the mark says. */
+void guard_refuse(struct sink *sink, struct unit *unit);
+/* It is applied after all. */
+void guard_accept(struct sink *sink, const struct unit *unit);
 /* Of a new unit, before it is handed in. */
 void guard_place(struct sink *sink, struct unit *unit);
 /* Its slot's mark says that it is applied. */

@@ -14,6 +14,8 @@
 
 static void unit_done(struct sink *sink, struct unit *unit)
 {
+	if (sink->guard)
+		guard_accept(sink, unit);
 	if (unit->flags & UNIT_KEY)
 		sink->counters.keys++;
 	else if (unit->flags & UNIT_COUNTED)
@@ -74,8 +76,8 @@ static void describe(const struct unit *unit, char *out, size_t cap)
 		 at < argc ? slice_quote(argv[at], key, sizeof(key)) : "");
 }
 
-/* The target refuses for good: what the policy says. True: the unit is settled. */
-static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text)
+/* The target refuses for good: what the policy says. True: the unit is settled. `executed`: what it belongs to was. */
+static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text, bool executed)
 {
 	const char *hint = "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip";
 	struct error error;
@@ -92,6 +94,13 @@ static bool refused(struct sink *sink, struct node *node, struct unit *unit, con
 	}
 	error_set(&error, ERROR_CONFLICT, "target %s refuses %s%s (database %u, %s): %s", node_peer(node),
 		  unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place, text);
+	if (sink->guard && unit->offset >= 0) {
+		if ((unit->flags & UNIT_TRANSACTION) && executed)
+			hint = "The rest of the transaction is applied, and started again keyferry goes on behind it: set the key right by hand first. Or set "
+			       "on_conflict: skip";
+		else
+			guard_refuse(sink, unit);
+	}
 	if (unit->flags & UNIT_KEY)
 		hint = "The value cannot be restored there; compare the versions and modules of source and target";
 	error_hint(&error, "%s", hint);
@@ -214,7 +223,7 @@ void sink_member_error(void *owner, struct node *node, struct unit *carrier, uin
 	struct sink *sink = owner;
 	struct unit *unit = member_at((struct flight *)carrier, reply);
 
-	if (sink->failed || (unit->flags & UNIT_ANY_ERROR))
+	if (unit->flags & UNIT_ANY_ERROR)
 		return;
 	if (verdict_of(text) == VERDICT_REFUSED) {
 		/* What may have run before meets what it has led to (docs/replay-safety.md). */
@@ -225,7 +234,10 @@ void sink_member_error(void *owner, struct node *node, struct unit *carrier, uin
 			return;
 		}
 	}
-	refused(sink, node, unit, text);
+	if (!sink->failed)
+		refused(sink, node, unit, text, true);
+	else if (!(unit->flags & UNIT_TRANSACTION) && sink->options.on_conflict != ON_CONFLICT_SKIP)
+		guard_refuse(sink, unit);
 }
 
 static void executed_flight(struct sink *sink, struct flight *flight)
@@ -239,6 +251,8 @@ static void executed_flight(struct sink *sink, struct flight *flight)
 		guard->marks[slot] = flight->mark;
 	flight_done(guard, flight);
 	while ((unit = unit_list_take(&members))) {
+		if (unit->flags & UNIT_REFUSED)
+			continue; /* the position stays before it */
 		if (sink->failed)
 			unit_done(sink, unit);
 		else
@@ -356,7 +370,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			return;
 		case VERDICT_WAIT:
 			if (answer->inside_exec) {
-				ok = refused(sink, node, unit, answer->error);
+				ok = refused(sink, node, unit, answer->error, executed);
 				break;
 			}
 			must_wait(sink, node, unit, answer->error);
@@ -365,14 +379,14 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			if (unit->flags & UNIT_KEY)
 				ok = key_exists(sink, node, unit);
 			else if (!(unit->flags & UNIT_RESENT) || !executed)
-				ok = refused(sink, node, unit, answer->error);
+				ok = refused(sink, node, unit, answer->error, executed);
 			break;
 		case VERDICT_DENIED:
 			denied(sink, node, answer->error);
 			return;
 		case VERDICT_NOSCRIPT:
 		case VERDICT_UNKNOWN:
-			ok = refused(sink, node, unit, answer->error);
+			ok = refused(sink, node, unit, answer->error, executed);
 			break;
 		case VERDICT_REFUSED:
 			if (unit->flags & UNIT_ANY_ERROR)
@@ -384,7 +398,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			if ((unit->flags & UNIT_SCRIPT) && executed)
 				sink->counters.script_errors++;
 			else
-				ok = refused(sink, node, unit, answer->error);
+				ok = refused(sink, node, unit, answer->error, executed);
 			break;
 		}
 	}

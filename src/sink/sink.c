@@ -118,7 +118,7 @@ static void submit(struct sink *sink, struct unit *unit)
 	struct lane *lane = lanes_find(&sink->lanes, slot);
 
 	window_commit(&sink->window, unit);
-	if (sink->guard && !sink->guard->stale[slot] && !lane && !sink->guard->gathering[slot].head && guard_covers(sink, unit)) {
+	if (sink->guard && !sink->guard->stale[slot] && !lane && guard_covers(sink, unit)) {
 		guard_skip(sink, unit);
 		return;
 	}
@@ -196,6 +196,8 @@ void sink_release_rest(struct sink *sink, struct lane *lane)
 	while ((unit = unit_list_take(&lane->waiting))) {
 		if (sink->guard && unit->offset >= 0)
 			guard_put(sink, unit);
+		else if (sink->guard && guard_covers(sink, unit))
+			guard_skip(sink, unit);
 		else
 			sink_put_on_node(sink, node, unit);
 	}
@@ -489,6 +491,12 @@ bool sink_has_room(const struct sink *sink)
 bool sink_is_guarded(const struct sink *sink)
 {
 	return sink->guard != NULL;
+}
+
+const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count)
+{
+	*ret_count = sink->guard ? sink->guard->refused_count : 0;
+	return sink->guard ? sink->guard->refused : NULL;
 }
 
 bool sink_settle(struct sink *sink)

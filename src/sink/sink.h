@@ -20,6 +20,7 @@
 
 struct sink;
 struct guard_options; /* sink/guard.h */
+struct mark;          /* sink/mark.h */
 
 struct sink_events {
 	void (*room)(void *owner);                                  /* sink_has_room() has become true */
@@ -56,6 +57,8 @@ bool sink_has_room(const struct sink *sink);
 bool sink_is_guarded(const struct sink *sink);
 /* Everything is answered and the sink is to end: brings the target's record of the link up to date. True: it is on its way, and applied() tells when the sink is idle again. */
 bool sink_settle(struct sink *sink);
+/* Guarded: commands that were refused for good, and below their slot's mark; to be given to the next run. Valid until the next turn. */
+const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count);
 /* Everything handed in has been answered. */
 bool sink_idle(const struct sink *sink);
 

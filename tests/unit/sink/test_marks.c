@@ -15,7 +15,7 @@
 #define TASK_KEY "keyferry:task:t"
 #define LINK "0123456789ab"
 
-static const struct guard_options guard = {"t", LINK, "feedfacefeedface", "cafecafecafe", "10.0.0.1:6379"};
+static const struct guard_options guard = {"t", LINK, "feedfacefeedface", "cafecafecafe", "10.0.0.1:6379", NULL, 0};
 
 static void open_guarded(struct sink_bench *bench, int count)
 {
@@ -349,6 +349,52 @@ static void test_refused_inside(void **state)
 	sink_bench_close(&bench);
 }
 
+/* With `stop` those that were refused are the ones to go on with, whatever the mark says; what was executed behind them is not done again. */
+static void test_stopped_inside(void **state)
+{
+	struct sink_bench bench;
+	struct guard_options again = guard;
+	const struct mark *refused;
+	struct mark kept[2];
+	uint32_t count;
+	int64_t first;
+
+	(void)state;
+	open_guarded(&bench, 0);
+	bench.fakes[0].member = wrong_type;
+	sink_bench_start(&bench);
+	bench_command(&bench, 0, "INCR n");
+	first = (int64_t)bench.position;
+	bench_command(&bench, 0, "RPUSH l1 x");
+	bench_command(&bench, 0, "INCR n");
+	bench_command(&bench, 0, "RPUSH l2 x");
+	sink_flush(bench.sink);
+	bench_wait(&bench, bench.failed && fake_executed_count(&bench.fakes[0], "INCR") == 2);
+	bench_pass(&bench, 20);
+	refused = sink_refused(bench.sink, &count);
+	assert_int_equal(count, 2);
+	assert_int_equal(refused[0].offset, first);
+	memcpy(kept, refused, sizeof(kept));
+	sink_free(bench.sink);
+	/* mended, and started again */
+	bench.fakes[0].member = NULL;
+	bench.failed = false;
+	again.token = "beefbeefbeef";
+	again.refused = kept;
+	again.refused_count = 2;
+	bench.options.guard = &again;
+	bench.options.position = bench.applied_max = bench.position = (uint64_t)first;
+	sink_bench_start(&bench);
+	bench_command(&bench, 0, "RPUSH l1 x");
+	bench_command(&bench, 0, "INCR n");
+	bench_command(&bench, 0, "RPUSH l2 x");
+	bench_settle(&bench);
+	expect_executed(&bench.fakes[0], NULL, "0 INCR n [tx]\n0 INCR n [tx]\n0 RPUSH l1 x [tx]\n0 RPUSH l2 x [tx]\n");
+	sink_refused(bench.sink, &count);
+	assert_int_equal(count, 0);
+	sink_bench_close(&bench);
+}
+
 /* ---- a cluster ---- */
 
 /* Safe ones travel plain and not-safe ones with their slot's mark; the record follows by itself. */
@@ -425,7 +471,7 @@ static void test_stands_down(void **state)
 /* A second process of the same link: the first one's connections are ended before anything is read. */
 static void test_takes_over(void **state)
 {
-	static const struct guard_options second = {"t", LINK, "feedfacefeedface", "beefbeefbeef", "10.0.0.1:6379"};
+	static const struct guard_options second = {"t", LINK, "feedfacefeedface", "beefbeefbeef", "10.0.0.1:6379", NULL, 0};
 	struct sink_bench bench;
 	struct sink *first;
 
@@ -489,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_order_after_refusal),
 		cmocka_unit_test(test_unknown_in_flight),
 		cmocka_unit_test(test_refused_inside),
+		cmocka_unit_test(test_stopped_inside),
 		cmocka_unit_test(test_cluster),
 		cmocka_unit_test(test_slot_moved),
 		cmocka_unit_test(test_stands_down),
