@@ -16,6 +16,7 @@ static const struct argument_row sync_rows[] = {
 	{"stop-when", "caught-up", "exit with 0 once everything that the source had written is applied", "caught-up", false},
 	{"log-format", "FORMAT", "text (default) or json", "text json", false},
 	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+	{"accept-changes", NULL, "go on with a task that was begun with other filters, renames, databases or script", NULL, false},
 	{"no-progress", NULL, "log lines instead of progress bars, also on a terminal", NULL, false},
 };
 

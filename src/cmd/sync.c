@@ -86,6 +86,7 @@ static bool read_options(const struct arguments *arguments, struct task_options 
 		options->data_dir = strdup(value);
 	if ((value = arguments_value(arguments, "listen")))
 		options->listen = strdup(value);
+	options->accept_changes = arguments_given(arguments, "accept-changes");
 	if ((value = arguments_value(arguments, "stop-when"))) {
 		if (strcmp(value, "caught-up") != 0) {
 			error_set(error, ERROR_USAGE, "--stop-when %s: there is only 'caught-up'", value);

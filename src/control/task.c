@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "control/gate.h"
 #include "control/rates.h"
+#include "control/source_watch.h"
+#include "control/task_record.h"
 #include "control/work_dir.h"
 #include "transform/transform.h"
 
@@ -29,6 +31,7 @@ struct task {
 	char target_name[64];
 	struct link **links;
 	uint32_t link_count;
+	struct source_watch *watch; /* NULL: the source is files, or not started */
 	pthread_mutex_t lock; /* of what follows */
 	enum task_state state;
 	int64_t since_ms;
@@ -50,21 +53,18 @@ static void warn(const char *text)
 	log_warning("%s", text);
 }
 
-/* Where a shard's stream is taken from. */
-static struct endpoint receive_from(const struct task *task, uint32_t shard)
+/* Where a shard's stream is taken from at the start. */
+static struct endpoint receive_from(const struct task *task, const struct shard *shard)
 {
-	const struct shard *from = &deployment_topology(task->source)->shards[shard];
-
-	if (task->options->read_from == READ_FROM_PREFER_REPLICA && from->replica_count > 0)
-		return from->replicas[0];
-	return from->master;
+	return task->options->read_from == READ_FROM_PREFER_REPLICA && shard->replica_count > 0 ? shard->replicas[0] : shard->master;
 }
 
-static struct endpoint write_to(const struct task *task, uint32_t shard)
+/* The master that takes the heartbeat: a source of one server may have been given by its replica. */
+static struct endpoint write_to(const struct deployment *source, uint32_t shard)
 {
-	const struct server_info *info = deployment_server(task->source, shard);
+	const struct server_info *info = deployment_server(source, shard);
 
-	return info->role == ROLE_REPLICA ? info->master : deployment_topology(task->source)->shards[shard].master;
+	return info && info->role == ROLE_REPLICA ? info->master : deployment_topology(source)->shards[shard].master;
 }
 
 static uint16_t first_slot(const struct topology *topology, uint32_t shard)
@@ -152,7 +152,7 @@ static bool open_links(struct task *task, struct error *error)
 	task->rates = memory_alloc_zero(source->shard_count, sizeof(task->rates[0]));
 	for (uint32_t i = 0; ok && i < source->shard_count; i++) {
 		char address[ENDPOINT_TEXT_MAX];
-		struct endpoint master = write_to(task, i);
+		struct endpoint master = write_to(task->source, i);
 		struct link_options options = {
 			.task = task->options,
 			.known = checkpoint_find(&task->checkpoint, deployment_server(task->source, i)->replid, endpoint_format(&master, address)),
@@ -161,7 +161,7 @@ static bool open_links(struct task *task, struct error *error)
 			.target_topology = deployment_topology(task->target),
 			.abilities = task->abilities,
 			.master = master,
-			.receive_from = receive_from(task, i),
+			.receive_from = receive_from(task, &source->shards[i]),
 			.cluster = source->cluster,
 			.slot = first_slot(source, i),
 			.only_link = source->shard_count == 1,
@@ -217,6 +217,23 @@ static bool read_checkpoint(struct task *task, struct error *error)
 	return checkpoint_read(task->target, task->options->name, &task->checkpoint, error);
 }
 
+/* Is it what it was begun as? */
+static bool check_record(struct task *task, struct error *error)
+{
+	const struct task_record now = {
+		.settings = &task->options->settings,
+		.source = task->source ? deployment_topology(task->source) : NULL,
+		.target = deployment_topology(task->target),
+	};
+	char accepted[512];
+
+	if (!task_record_check(work_dir_path(task->dir), &now, work_dir_has_links(task->dir), task->options->accept_changes, accepted, error))
+		return false;
+	if (accepted[0])
+		log_warning("settings have changed since the task was begun, and what was copied already stays as it is (--accept-changes): %s", accepted);
+	return true;
+}
+
 /* Both sides, checked. */
 static bool open_sides(struct task *task, struct loop *loop, const char *name, struct error *error)
 {
@@ -234,8 +251,10 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	}
 	return (files ? open_input(task, error)
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
-	       (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) && read_checkpoint(task, error) &&
-	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target, work_dir_has_links(task->dir) || task->checkpoint.count > 0, warn, &task->abilities,
+	       (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) && check_record(task, error) &&
+	       read_checkpoint(task, error) &&
+	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target,
+			 work_dir_has_links(task->dir) || task->checkpoint.count > 0, warn, &task->abilities,
 			 task->target_name, error);
 }
 
@@ -263,8 +282,70 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	return task;
 }
 
+/* ---- a source that fails over ---- */
+
+/* the watch's thread */
+static bool on_seen(void *owner, uint32_t index, struct deployment *source, uint32_t shard)
+{
+	struct task *task = owner;
+	const struct topology *topology = deployment_topology(source);
+	struct endpoint old_master, old_from, master = write_to(source, shard), from = topology->shards[shard].master;
+	bool connected = link_connected(task->links[index]);
+	char names[2][ENDPOINT_TEXT_MAX];
+	struct error error;
+
+	link_endpoints(task->links[index], &old_master, &old_from);
+	/* A replica that was read and is still connected goes on being read; one that is gone is not waited for. */
+	if (connected && !endpoint_equal(&old_from, &old_master))
+		from = old_from;
+	if (endpoint_equal(&old_master, &master) && (connected || endpoint_equal(&old_from, &from)))
+		return true;
+	/* A node that has not heard of the failover yet still names the one that is gone. */
+	if (!deployment_client(source, shard, &error))
+		return false;
+	if (!endpoint_equal(&old_master, &master))
+		log_warning("failover of the source: %s is the master now, in place of %s", endpoint_format(&master, names[0]),
+			    endpoint_format(&old_master, names[1]));
+	if (!work_dir_note_shard(task->dir, index, &topology->shards[shard], &error))
+		log_warning("%s; %s. After a restart the link of this shard would begin anew with a snapshot", error.text, error.hint);
+	link_move(task->links[index], &master, &from, first_slot(topology, shard));
+	return true;
+}
+
+/* the watch's thread */
+static bool on_connected_asked(void *owner)
+{
+	struct task *task = owner;
+
+	for (uint32_t i = 0; i < task->link_count; i++)
+		if (!link_connected(task->links[i]))
+			return false;
+	return true;
+}
+
+static const struct source_watch_events watch_callbacks = {on_seen, on_connected_asked};
+
+static bool watch_source(struct task *task, struct error *error)
+{
+	char *name = memory_printf("keyferry:%s:watch", task->options->name);
+	const struct source_watch_options options = {
+		.source = &task->options->source,
+		.client_name = name,
+		.connect_timeout_ms = task->options->connect_timeout_ms,
+		.topology = deployment_topology(task->source),
+	};
+
+	task->watch = source_watch_start(&options, &watch_callbacks, task, error);
+	free(name);
+	return task->watch != NULL;
+}
+
+/* ---- life ---- */
+
 bool task_start(struct task *task, struct error *error)
 {
+	if (task->source && !watch_source(task, error))
+		return false;
 	for (uint32_t i = 0; i < task->link_count; i++) {
 		if (!link_start(task->links[i], error)) {
 			task_stop(task, 0);
@@ -293,6 +374,8 @@ void task_stop(struct task *task, uint32_t deadline_ms)
 {
 	struct stopping *all = memory_alloc_zero(task->link_count, sizeof(*all));
 
+	source_watch_stop(task->watch);
+	task->watch = NULL;
 	for (uint32_t i = 0; i < task->link_count; i++) {
 		all[i] = (struct stopping){.link = task->links[i], .deadline_ms = deadline_ms};
 		all[i].threaded = pthread_create(&all[i].thread, NULL, stop_one, &all[i]) == 0;
@@ -310,6 +393,7 @@ void task_free(struct task *task)
 {
 	if (!task)
 		return;
+	source_watch_stop(task->watch);
 	for (uint32_t i = 0; i < task->link_count; i++)
 		link_free(task->links[i]);
 	free(task->links);

@@ -23,7 +23,8 @@ struct work_dir {
 	char *path;
 	int lock;
 	json_t *links;  /* array of {"folder": N, "members": ["addr", ...]} */
-	char **folders; /* handed out */
+	char **folders; /* handed out, in the order of the shards */
+	size_t *shard_links; /* which of `links` each is; NULL: the source is files */
 	uint32_t folder_count;
 };
 
@@ -157,8 +158,14 @@ void work_dir_close(struct work_dir *dir)
 	for (uint32_t i = 0; i < dir->folder_count; i++)
 		free(dir->folders[i]);
 	free(dir->folders);
+	free(dir->shard_links);
 	free(dir->path);
 	free(dir);
+}
+
+const char *work_dir_path(const struct work_dir *dir)
+{
+	return dir->path;
 }
 
 bool work_dir_has_links(const struct work_dir *dir)
@@ -247,6 +254,13 @@ static void find_links(struct work_dir *dir, const struct topology *source, size
 	free(taken);
 }
 
+static void set_members(struct work_dir *dir, size_t link, const struct shard *shard)
+{
+	set_member(dir, link, &shard->master);
+	for (uint32_t j = 0; j < shard->replica_count; j++)
+		set_member(dir, link, &shard->replicas[j]);
+}
+
 bool work_dir_assign(struct work_dir *dir, const struct topology *source, const char **paths, uint32_t *ret_gone,
 		     struct error *error)
 {
@@ -260,16 +274,20 @@ bool work_dir_assign(struct work_dir *dir, const struct topology *source, const 
 		const struct shard *shard = &source->shards[i];
 		json_t *folder = json_object_get(json_array_get(dir->links, links[i]), "folder");
 
-		set_member(dir, links[i], &shard->master);
-		for (uint32_t j = 0; j < shard->replica_count; j++)
-			set_member(dir, links[i], &shard->replicas[j]);
+		set_members(dir, links[i], shard);
 		dir->folders[i] = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(folder));
 		paths[i] = dir->folders[i];
 		ok = make_folder(dir->folders[i], error);
 	}
 	*ret_gone = (uint32_t)json_array_size(dir->links) - source->shard_count;
-	free(links);
+	dir->shard_links = links;
 	return ok && write_links(dir, error);
+}
+
+bool work_dir_note_shard(struct work_dir *dir, uint32_t i, const struct shard *shard, struct error *error)
+{
+	set_members(dir, dir->shard_links[i], shard);
+	return write_links(dir, error);
 }
 
 const char *work_dir_assign_files(struct work_dir *dir, struct error *error)

@@ -24,16 +24,17 @@ struct link {
 	struct spool *spool;
 	struct link_state state;
 	struct source source;
+	struct receiver *receiver;   /* the source, unless that is files */
 	struct heartbeat *heartbeat; /* NULL: the source is files */
 	struct applier *applier;
 	struct loop *receiver_loop, *applier_loop;
 	struct wake *receiver_wake, *data_wake, *request_wake;
 	pthread_t receiver_thread, applier_thread;
 	bool started;
-	atomic_bool stop_receiver, park, drain;
+	atomic_bool stop_receiver, move, park, drain;
 	atomic_uint drain_deadline_ms;
 	atomic_bool stopped;
-	pthread_mutex_t lock; /* of `error` */
+	pthread_mutex_t lock; /* of `error`, and of master, receive_from and slot of the options */
 	struct error error;
 };
 
@@ -110,7 +111,16 @@ static void on_request_wake(void *owner)
 static void on_receiver_wake(void *owner)
 {
 	struct link *link = owner;
+	struct endpoint master;
+	uint16_t slot;
 
+	if (atomic_exchange(&link->move, false)) {
+		pthread_mutex_lock(&link->lock);
+		master = link->options.master;
+		slot = link->options.slot;
+		pthread_mutex_unlock(&link->lock);
+		heartbeat_move(link->heartbeat, &master, slot);
+	}
 	if (!atomic_load(&link->stop_receiver))
 		return;
 	link->source.ops->stop(link->source.self);
@@ -262,7 +272,8 @@ static void make_receiver(struct link *link)
 		.interval_ms = options->task->heartbeat_interval_ms,
 	};
 
-	link->source = receiver_as_source(receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link));
+	link->receiver = receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link);
+	link->source = receiver_as_source(link->receiver);
 	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
 }
 
@@ -425,8 +436,8 @@ void link_status(struct link *link, struct link_status *ret)
 
 	pthread_mutex_lock(&link->lock);
 	status.error = link->error;
-	pthread_mutex_unlock(&link->lock);
 	describe_source(link, status.source);
+	pthread_mutex_unlock(&link->lock);
 	status.receiver = link->source.ops->status(link->source.self);
 	status.applier = applier_status(link->applier);
 	status.origin = spool_origin(link->spool);
@@ -453,4 +464,29 @@ void link_status(struct link *link, struct link_status *ret)
 	if (link->options.input)
 		settle_file_status(link, &status);
 	*ret = status;
+}
+
+bool link_connected(const struct link *link)
+{
+	return link->source.ops->status(link->source.self).connected;
+}
+
+void link_move(struct link *link, const struct endpoint *master, const struct endpoint *receive_from, uint16_t slot)
+{
+	pthread_mutex_lock(&link->lock);
+	link->options.master = *master;
+	link->options.receive_from = *receive_from;
+	link->options.slot = slot;
+	pthread_mutex_unlock(&link->lock);
+	receiver_move(link->receiver, receive_from);
+	atomic_store(&link->move, true);
+	wake_send(link->receiver_wake);
+}
+
+void link_endpoints(struct link *link, struct endpoint *ret_master, struct endpoint *ret_receive_from)
+{
+	pthread_mutex_lock(&link->lock);
+	*ret_master = link->options.master;
+	*ret_receive_from = link->options.receive_from;
+	pthread_mutex_unlock(&link->lock);
 }

@@ -71,5 +71,12 @@ bool link_start(struct link *link, struct error *error) WARN_UNUSED;
 void link_stop(struct link *link, uint32_t deadline_ms);
 void link_free(struct link *link); /* stopped, or never started */
 void link_status(struct link *link, struct link_status *ret);
+/* Is it connected to its source? (any) */
+bool link_connected(const struct link *link);
+/* The source shard has another master, or is to be read from another of its servers; `slot` is any slot of it. Not for a link of files. Not while
+ * link_start() or link_stop() is under way. (any) */
+void link_move(struct link *link, const struct endpoint *master, const struct endpoint *receive_from, uint16_t slot);
+/* Where it reads from, as last told. (any) */
+void link_endpoints(struct link *link, struct endpoint *ret_master, struct endpoint *ret_receive_from);
 
 #endif

@@ -21,6 +21,8 @@ struct deployment {
 	enum error_kind blame;
 	struct tls_context *tls;
 	struct tls_context *sentinel_tls;
+	const atomic_bool *stop; /* NULL: never */
+	uint32_t refreshes;
 	struct topology topology;
 	struct member *members; /* one a shard */
 };
@@ -128,6 +130,28 @@ static bool topology_ask(struct client *client, const struct server_info *info, 
 	return !client_is_dead(client) && topology_ask_nodes(client, asked, tls, ret, error);
 }
 
+/* The epoch that the node knows; 0 where it does not tell. */
+static uint64_t epoch_ask(struct client *client)
+{
+	static const char field[] = "cluster_current_epoch:";
+	struct client_reply reply;
+	struct error ignored;
+	struct slice text;
+	uint64_t epoch = 0;
+
+	if (!client_call(client, &reply, false, &ignored, "CLUSTER", "INFO", NULL) || reply.nodes[0].type != RESP_BULK)
+		return 0;
+	text = reply.nodes[0].text;
+	for (size_t at = 0; at + sizeof(field) < text.len; at++) {
+		struct slice rest = slice_make(text.data + at, text.len - at);
+
+		if (slice_starts_with(rest, slice_of_string(field)))
+			for (size_t i = sizeof(field) - 1; i < rest.len && rest.data[i] >= '0' && rest.data[i] <= '9'; i++)
+				epoch = epoch * 10 + (uint64_t)(rest.data[i] - '0');
+	}
+	return epoch;
+}
+
 static struct member *member_find(struct deployment *deployment, const struct endpoint *endpoint)
 {
 	for (uint32_t i = 0; i < deployment->topology.shard_count; i++) {
@@ -217,6 +241,15 @@ static bool deployment_read(struct deployment *deployment, const struct endpoint
 			error_hint(error, "is it part of the cluster? see CLUSTER NODES on it");
 			topology_free(&topology);
 			ok = false;
+		} else if (ok) {
+			topology.epoch = epoch_ask(client);
+			if (topology.epoch < deployment->topology.epoch) {
+				error_set(error, deployment->blame, "%s: its map of the cluster is of epoch %llu, older than one of epoch %llu",
+					  client_peer(client), (unsigned long long)topology.epoch,
+					  (unsigned long long)deployment->topology.epoch);
+				topology_free(&topology);
+				ok = false;
+			}
 		}
 	} else if (ok && info.role == ROLE_REPLICA && wish == READ_MASTERS) {
 		char master[ENDPOINT_TEXT_MAX];
@@ -329,10 +362,13 @@ static bool deployment_try(struct deployment *deployment, const struct endpoint 
 	const struct endpoint *replica = NULL;
 	struct error error;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t k = 0; k < count; k++) {
+		size_t i = (k + deployment->refreshes) % count;
 		bool is_replica = false;
 		bool ok;
 
+		if (deployment->stop && atomic_load(deployment->stop))
+			break;
 		if (deployment->options->mode == MODE_SENTINEL)
 			ok = sentinel_read(deployment, &candidates[i], lenient, &error);
 		else
@@ -433,10 +469,17 @@ bool deployment_refresh(struct deployment *deployment, struct error *error)
 	struct attempts attempts = {.count = 0};
 	size_t count;
 	struct endpoint *candidates = deployment_candidates(deployment, &count);
-	bool ok = deployment_try(deployment, candidates, count, true, &attempts);
+	bool ok;
 
+	deployment->refreshes++;
+	ok = deployment_try(deployment, candidates, count, true, &attempts);
 	free(candidates);
 	return ok || attempts_fail(deployment, &attempts, error);
+}
+
+void deployment_stop_when(struct deployment *deployment, const atomic_bool *stop)
+{
+	deployment->stop = stop;
 }
 
 /* ---- use ---- */

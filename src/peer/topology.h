@@ -9,6 +9,8 @@
 #include "peer/server.h"
 #include "wire/slot.h"
 
+#include <stdatomic.h>
+
 #define TOPOLOGY_SHARDS_MAX 1024
 #define SHARD_NONE UINT16_MAX
 
@@ -26,6 +28,7 @@ struct topology {
 	uint32_t shard_count;
 	uint16_t owner[SLOT_COUNT]; /* index into shards, or SHARD_NONE */
 	uint32_t uncovered;         /* slots without an owner */
+	uint64_t epoch;             /* the cluster's current one, as the node that answered knows it; 0: not known */
 };
 
 void topology_free(struct topology *topology);
@@ -47,8 +50,11 @@ struct deployment; /* an opened side of a task: options, TLS contexts, topology,
 struct deployment *deployment_open(struct loop *loop, const struct deployment_options *options, const char *client_name,
 				   uint32_t timeout_ms, enum error_kind blame, struct error *error) WARN_UNUSED;
 void deployment_free(struct deployment *deployment);
-/* Reads the topology again from any node that still answers. */
+/* Reads the topology again from any node that still answers, another one first each time. A cluster's map of an epoch before the last
+ * one's is not taken: a node that was cut off tells such. */
 bool deployment_refresh(struct deployment *deployment, struct error *error) WARN_UNUSED;
+/* Reading ends early, with an error, once *stop is true. */
+void deployment_stop_when(struct deployment *deployment, const atomic_bool *stop);
 const struct topology *deployment_topology(const struct deployment *deployment);
 /* Facts of the master of shard i; valid until refresh. After a refresh NULL for a master that is new and did not answer;
  * one that was known before keeps its facts. */

@@ -590,7 +590,7 @@ static void receiver_go_to(struct receiver *receiver)
 	pthread_mutex_unlock(&receiver->move_lock);
 	if (endpoint_equal(&endpoint, &receiver->options.endpoint))
 		return;
-	receiver_note(receiver, LOG_INFO, "is not the master any more; going on with %s", endpoint_format(&endpoint, to));
+	receiver_note(receiver, LOG_INFO, "is not read any more; going on with %s", endpoint_format(&endpoint, to));
 	receiver->options.endpoint = endpoint;
 	if (receiver_state(receiver) == RECEIVER_STOPPED)
 		return;

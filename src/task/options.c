@@ -26,6 +26,7 @@ void task_options_free(struct task_options *options)
 	free(options->database_map);
 	free(options->data_dir);
 	free(options->listen);
+	settings_free(&options->settings);
 	*options = (struct task_options){0};
 }
 
@@ -91,8 +92,10 @@ static bool set_node(struct walk *walk, const struct option_row *row, const stru
 	struct option_place place = {.line = node->line};
 
 	snprintf(place.path, sizeof(place.path), "%s", walk->path);
-	if (option_node_set(row, walk->options, node, &place, walk->error))
+	if (option_node_set(row, walk->options, node, &place, walk->error)) {
+		settings_note(&walk->options->settings, row, node);
 		return true;
+	}
 	error_prefix(walk->error, "%s:%u: option '%s'", walk->file, place.line, place.path);
 	return false;
 }
@@ -243,6 +246,8 @@ static bool set_structured(struct task_options *options, const struct option_row
 	set = option_node_set(row, options, root->first, &place, error);
 	if (!set && strcmp(place.path, row->path) != 0)
 		error_prefix(error, "option '%s'", place.path);
+	if (set)
+		settings_note(&options->settings, row, root->first);
 	document_free(root);
 	return set;
 }
@@ -251,7 +256,10 @@ static bool set_text(struct task_options *options, const struct option_row *row,
 {
 	if (row->type == OPTION_OBJECTS || row->structured)
 		return set_structured(options, row, text, error);
-	return set_scalar(options, row, text, error);
+	if (!set_scalar(options, row, text, error))
+		return false;
+	settings_note_text(&options->settings, row, text);
+	return true;
 }
 
 bool task_options_set(struct task_options *options, const char *assignment, const char *origin, struct error *error)

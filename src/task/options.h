@@ -10,6 +10,7 @@
 #include "net/endpoint.h"
 #include "net/tls.h"
 #include "task/rules.h"
+#include "task/settings.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -90,6 +91,9 @@ struct task_options {
 	char *data_dir;
 	char *listen;                /* "127.0.0.1:9121", or NULL */
 	enum stop_when stop_when;
+
+	struct settings settings;    /* of the above, those that decide what is copied, as written */
+	bool accept_changes;         /* of these, where the task was begun with others */
 };
 
 /* Everything at its default. */

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "task/options.h"
+#include "task/options_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -246,14 +247,23 @@ static bool check_databases(const struct task_options *options, struct error *er
 
 /* ---- the script ---- */
 
+/* What counts is the script, not where it stands. */
+static void note_script(struct task_options *options)
+{
+	if (options->lua_script)
+		settings_note_text(&options->settings, option_find(&task_option_table, SLICE("lua.script")), options->lua_script);
+}
+
 static bool finish_script(struct task_options *options, struct error *error)
 {
 	char *text;
 	size_t len = 0;
 	FILE *file;
 
-	if (!options->lua_file)
+	if (!options->lua_file) {
+		note_script(options);
 		return true;
+	}
 	if (options->lua_script) {
 		fail(error, "lua.script and lua.file are two ways to give one script: both are set");
 		error_hint(error, "keep one of them");
@@ -278,6 +288,7 @@ static bool finish_script(struct task_options *options, struct error *error)
 	/* Read once: finishing again is harmless. */
 	free(options->lua_file);
 	options->lua_file = NULL;
+	note_script(options);
 	return true;
 }
 

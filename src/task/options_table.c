@@ -331,7 +331,7 @@ static const struct option_row rows[] = {
 		.sentence = "In mode `rdb` the RDB file. In mode `aof` an append-only file, with or without RDB preamble, or, since Redis 7.0, the "
 			"folder that holds its manifest, or the manifest."},
 	{"source.databases", OPTION_OTHER, "list of numbers", "all", all, .example = "[0, 2]",
-		.parse = parse_databases, .sentence = "Databases that are copied; keys of others are left out."},
+		.parse = parse_databases, .lasting = true, .sentence = "Databases that are copied; keys of others are left out."},
 	{"source.read_from", OPTION_ENUM, NULL, "master", reads, .example = "prefer-replica", FIELD(read_from),
 		.sentence = "Which server of each shard is read; a replica spares the master the load of the snapshot."},
 
@@ -345,7 +345,7 @@ static const struct option_row rows[] = {
 			"fields, streams, functions): stop, or go on without it, told in the log and counted."},
 	{"target.database_map", OPTION_OTHER, "mapping of numbers, `*` for all others", NULL, .example = "{1: 0, \"*\": 5}", FIELD(database_map),
 		.parse = parse_database_map, .structured = true,
-		.sentence = "Database of the target for each database of the source; what is not named goes to its own number. Several may go to one."},
+		.lasting = true, .sentence = "Database of the target for each database of the source; what is not named goes to its own number. Several may go to one."},
 
 	{"on_conflict", OPTION_ENUM, NULL, "stop", on_conflicts, on_conflicts_later, "skip", FIELD(on_conflict),
 		.sentence = "What to do with a command of the stream that the target refuses for good: stop the task with the position "
@@ -397,24 +397,24 @@ static const struct option_row rows[] = {
 	{"filter.allow", OPTION_OBJECTS, "list of rules", NULL, .example = "[{prefix: \"user:\"}, {type: hash}]", FIELD(allow),
 		.item_table = &filter_rule_table, .item_size = sizeof(struct filter_rule), .item_check = filter_rule_check,
 		.item_free = filter_rule_free,
-		.sentence = "What is copied: all that at least one of these rules means. Without it, everything. All that a rule names must hold."},
+		.lasting = true, .sentence = "What is copied: all that at least one of these rules means. Without it, everything. All that a rule names must hold."},
 	{"filter.block", OPTION_OBJECTS, "list of rules", NULL, .example = "[{command: flushall}, {glob: \"tmp:*\"}]", FIELD(block),
 		.item_table = &filter_rule_table, .item_size = sizeof(struct filter_rule), .item_check = filter_rule_check,
 		.item_free = filter_rule_free,
-		.sentence = "What is left out, even where `filter.allow` means it."},
+		.lasting = true, .sentence = "What is left out, even where `filter.allow` means it."},
 
 	{"rename", OPTION_OBJECTS, "list of rules", NULL, .example = "[{match: \"^user:(.*)$\", to: \"u:$1\"}]", FIELD(rename),
 		.item_table = &rename_rule_table, .item_size = sizeof(struct rename_rule), .item_check = rename_rule_check,
 		.item_free = rename_rule_free,
-		.sentence = "New names of keys: the first rule that means a key is applied."},
+		.lasting = true, .sentence = "New names of keys: the first rule that means a key is applied."},
 
 	{"expiry", OPTION_OBJECTS, "list of rules", NULL, .example = "[{prefix: \"session:\", set: 1h}]", FIELD(expiry),
 		.item_table = &expiry_rule_table, .item_size = sizeof(struct expiry_rule), .item_check = expiry_rule_check,
 		.item_free = expiry_rule_free,
-		.sentence = "Other times to live at the target: the first rule that means a key is applied. Keys that never expire stay so."},
+		.lasting = true, .sentence = "Other times to live at the target: the first rule that means a key is applied. Keys that never expire stay so."},
 
 	{"lua.script", OPTION_STRING, "Lua 5.4", NULL, .example = "\"return function(event) return event.key ~= 'secret' end\"", FIELD(lua_script),
-		.sentence = "A script that returns a function; it is called for each key and command and may drop, change or split it."},
+		.lasting = true, .sentence = "A script that returns a function; it is called for each key and command and may drop, change or split it."},
 	{"lua.file", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/orders.lua", FIELD(lua_file),
 		.sentence = "File that holds this script."},
 	{"lua.steps", OPTION_COUNT, "number", "100000", .example = "1000000", FIELD(lua_steps), .min = 1000, .max = 1000000000,

@@ -44,15 +44,17 @@ class Ferry:
         assert ferry.stop() == 0
     """
 
-    def __init__(self, bench, source, target, options=None, arguments=(), listen=True, document=None, environment=None):
+    def __init__(self, bench, source, target, options=None, arguments=(), listen=True, document=None, environment=None,
+                 data=None):
         """source, target   URLs, or anything that has a .url
         options          --set path=value
         arguments        further words of the command line
         document         a task document (dict) to be written as JSON instead of the two URLs
+        data             work directory of an earlier one, to go on there
         """
         self.folder = pathlib.Path(bench.folder) / f"ferry-{next(_numbers)}"
         self.folder.mkdir()
-        self.data = self.folder / "data"
+        self.data = data or self.folder / "data"
         self.output = self.folder / "output"
         self._port = ports.reserve() if listen else None
         self.port = self._port.number if listen else None

@@ -1,0 +1,23 @@
+"""Chaos, bounded: `make soak` goes on for longer, with other seeds. See chaos/run.py.
+
+KEYFERRY_CHAOS_SEEDS   how many seeds (default 1)        KEYFERRY_CHAOS_FAULTS   how many faults each (default 10)
+KEYFERRY_CHAOS_FIRST   the first seed (default 1)"""
+
+import os
+
+import pytest
+
+from chaos.run import Chaos
+from chaos.scenes import SCENES
+
+FIRST = int(os.environ.get("KEYFERRY_CHAOS_FIRST", "1"))
+SEEDS = int(os.environ.get("KEYFERRY_CHAOS_SEEDS", "1"))
+FAULTS = int(os.environ.get("KEYFERRY_CHAOS_FAULTS", "10"))
+
+
+@pytest.mark.timeout(60 + 30 * FAULTS)
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
+@pytest.mark.parametrize("scene", sorted(SCENES))
+def test_chaos(bench, scene, seed):
+    # A command may be applied twice after keyferry was killed or a connection to the target was lost.
+    Chaos(bench, scene, seed, mode="safe").run(FAULTS)
