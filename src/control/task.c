@@ -370,6 +370,20 @@ static void *stop_one(void *argument)
 	return NULL;
 }
 
+/* A task of files that is finished has nothing to go on with, and leaves nothing of its own in the target. */
+static void forget_marks(struct task *task)
+{
+	struct task_status status;
+	struct error error;
+	uint32_t links;
+
+	task_status(task, &status);
+	if (status.state == TASK_FINISHED && task->options->checkpoint == CHECKPOINT_TARGET &&
+	    !checkpoint_forget(task->target, task->options->name, &links, &error))
+		log_warning("the task is finished; its marks could not be removed from the target: %s", error.text);
+	task_status_free(&status);
+}
+
 void task_stop(struct task *task, uint32_t deadline_ms)
 {
 	struct stopping *all = memory_alloc_zero(task->link_count, sizeof(*all));
@@ -387,6 +401,8 @@ void task_stop(struct task *task, uint32_t deadline_ms)
 			pthread_join(all[i].thread, NULL);
 	free(all);
 	atomic_store(&task->stopped, true);
+	if (!task->source)
+		forget_marks(task);
 }
 
 void task_free(struct task *task)

@@ -52,7 +52,7 @@ struct applier {
 	struct idle *again;
 	uint64_t released, unloaded;
 	struct link_state saved;           /* what the state file says */
-	char link[MARK_ID_LEN + 1], epoch[MARK_EPOCH_LEN + 1];
+	char link[MARK_ID_LEN + 1], epoch[MARK_EPOCH_LEN + 1], task[101];
 	struct guard_options guard;
 	bool save_failed;                  /* at the last attempt */
 	uint64_t applied_at_start;
@@ -123,6 +123,7 @@ static void save_state(struct applier *applier, bool clean)
 	state.place = applier->place;
 	state.place.db = state.db;
 	memcpy(state.link, applier->link, sizeof(state.link));
+	memcpy(state.task, applier->task, sizeof(state.task));
 	memcpy(state.epoch, applier->epoch, sizeof(state.epoch));
 	state.refused = sink_refused(applier->sink, &state.refused_count);
 	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean &&
@@ -654,8 +655,9 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->owner = owner;
 	applier->saved = *state;
 	memcpy(applier->link, state->link, sizeof(applier->link));
+	snprintf(applier->task, sizeof(applier->task), "%s", state->task[0] ? state->task : options->task->name ? options->task->name : "");
 	applier->guard = (struct guard_options){
-		.task = options->task->name,
+		.task = applier->task,
 		.link = applier->link,
 		.epoch = applier->epoch,
 		.token = options->token,

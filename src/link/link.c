@@ -181,6 +181,7 @@ static void forget_history(struct link_state *state, uint64_t generation)
 	free((void *)old.refused);
 	*state = (struct link_state){.generation = generation};
 	memcpy(state->link, old.link, sizeof(state->link));
+	memcpy(state->task, old.task, sizeof(state->task));
 }
 
 /* An empty work directory, and the target knows the link: it goes on from there, if the source still has what came since (else it sends a snapshot). */

@@ -53,7 +53,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	struct link_state state = {0};
 	json_error_t fault;
 	json_int_t format, generation, position, db, version, place_db;
-	const char *link = "", *epoch = "";
+	const char *link = "", *epoch = "", *task = "";
 	int valkey, clean;
 	json_t *root, *refused = NULL;
 
@@ -63,15 +63,16 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	}
 	root = json_load_file(path, 0, &fault);
 	if (!root ||
-	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?o}", "format", &format, "generation",
+	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?s, s?o}", "format", &format, "generation",
 			   &generation, "position", &position, "database", &db, "clean", &clean, "snapshot", "rdb_version", &version, "valkey", &valkey,
-			   "database", &place_db, "link", &link, "epoch", &epoch, "refused", &refused) < 0 || !take_refused(refused, &state)) {
+			   "database", &place_db, "link", &link, "task", &task, "epoch", &epoch, "refused", &refused) < 0 || !take_refused(refused, &state)) {
 		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path, fault.text[0] ? fault.text : "its list of refused commands is damaged");
 		error_hint(error, "Restore the file, or begin anew with an empty work directory");
 		json_decref(root);
 		return false;
 	}
 	snprintf(state.link, sizeof(state.link), "%s", link);
+	snprintf(state.task, sizeof(state.task), "%s", task);
 	snprintf(state.epoch, sizeof(state.epoch), "%s", epoch);
 	json_decref(root);
 	if (format != FORMAT || generation < 0 || position < 0 || db < 0 || db > INT_MAX || version < 0 || version > INT_MAX ||
@@ -108,10 +109,10 @@ static bool write_all(int file, const char *text, size_t len)
 bool link_state_write(const char *path, const struct link_state *state, struct error *error)
 {
 	char beside[PATH_MAX];
-	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:o}", "format", FORMAT, "generation", (json_int_t)state->generation,
+	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:s, s:o}", "format", FORMAT, "generation", (json_int_t)state->generation,
 				 "position", (json_int_t)state->position, "database", (json_int_t)state->db, "clean", (int)state->clean,
 				 "snapshot", "rdb_version", (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey,
-				 "database", (json_int_t)state->place.db, "link", state->link, "epoch", state->epoch, "refused", make_refused(state));
+				 "database", (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch, "refused", make_refused(state));
 	char *text = json_dumps(root, JSON_INDENT(1));
 	int file;
 	bool ok;

@@ -18,6 +18,7 @@ struct link_state {
 	struct snapshot_place place; /* where the position lies in the snapshot */
 	bool clean;          /* written at a clean stop: nothing above the position was ever sent */
 	char link[MARK_ID_LEN + 1];     /* its name in the target (sink/mark.h); empty: it has none yet */
+	char task[101];                 /* the task's name when they were begun: part of the marks' keys */
 	char epoch[MARK_EPOCH_LEN + 1]; /* of the generation's marks there; empty: none yet */
 	const struct mark *refused; /* of the epoch: commands that lie below their mark, and are to be tried again */
 	uint32_t refused_count;

@@ -223,20 +223,25 @@ static bool is_older(const struct fence *fence, struct slice name)
 	return !contains(name, process) || slice_starts_with(name, slice_make(mine, node_len));
 }
 
-static void take_list(struct fence *fence, struct slice text)
+/* False: our own name is not among them. */
+static bool take_list(struct fence *fence, struct slice text)
 {
+	bool named = false;
+
 	while (text.len > 0) {
 		const uint8_t *end = memchr(text.data, '\n', text.len);
 		struct slice line = slice_make(text.data, end ? (size_t)(end - text.data) : text.len);
 		struct slice id = field_of(line, "id="), address = field_of(line, "addr=");
 
 		text = end ? slice_make(end + 1, text.len - line.len - 1) : SLICE("");
+		named |= slice_equal(field_of(line, "name="), slice_of_string(node_connection_name(fence->node)));
 		if (!is_older(fence, field_of(line, "name=")) || (id.len == 0 && address.len == 0))
 			continue;
 		fence->kills = memory_realloc_array(fence->kills, fence->kill_count + 1, sizeof(fence->kills[0]));
 		fence->kills[fence->kill_count++] = id.len ? memory_strndup((const char *)id.data, id.len)
 							   : memory_strndup((const char *)address.data, address.len);
 	}
+	return named;
 }
 
 static void tell_denied(struct fence *fence, struct slice text)
@@ -248,7 +253,7 @@ static void tell_denied(struct fence *fence, struct slice text)
 	guard->kill_denied = true;
 	sink_note(fence->sink, LOG_WARNING,
 		  "target %s: older connections of this link cannot be found and ended there (%.*s), so a command that one of them had under way might be "
-		  "applied twice: give the target's user +client|list and +client|kill",
+		  "applied twice: give the target's user +client|setname, +client|list and +client|kill",
 		  node_peer(fence->node), (int)(text.len < 200 ? text.len : 200), (const char *)text.data);
 }
 
@@ -262,8 +267,8 @@ static void on_list(void *owner, const struct client_reply *reply, const struct 
 	}
 	if (reply->nodes[0].type == RESP_ERROR)
 		tell_denied(fence, reply->nodes[0].text);
-	else
-		take_list(fence, reply->nodes[0].text);
+	else if (!take_list(fence, reply->nodes[0].text))
+		tell_denied(fence, SLICE("CLIENT SETNAME is denied"));
 	step_done(fence);
 }
 

@@ -22,7 +22,7 @@
 #include "sink/mark.h"
 #include "sink/node.h"
 
-#define FLIGHT_UNITS_MAX 2048
+#define FLIGHT_UNITS_MAX 1024
 #define FLIGHT_BYTES_MAX (1u << 20)
 
 struct sink;
