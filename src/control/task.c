@@ -278,6 +278,8 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 		return NULL;
 	}
 	describe(task);
+	if (options->checkpoint == CHECKPOINT_LOCAL)
+		log_info("task %s: checkpoint: local: after a crash or a lost connection to the target commands of about the last second are applied twice", options->name);
 	task->state = TASK_READY;
 	return task;
 }

@@ -417,10 +417,7 @@ static void run(struct applier *applier)
 	at_barrier = dispatch_at_barrier(applier->dispatch);
 	switch (dispatch_ready(applier->dispatch, &error)) {
 	case DISPATCH_READY:
-		/* A FLUSHALL has taken the marks with it: from here on it must never be applied again. */
-		if (at_barrier)
-			save_state(applier, false);
-		portion = run_portion(applier, &error);
+		portion = PORTION_MORE;
 		break;
 	case DISPATCH_WAITS:
 		break;
@@ -428,6 +425,11 @@ static void run(struct applier *applier)
 		portion = PORTION_FAILED;
 		break;
 	}
+	/* A FLUSHALL has taken the marks with it: from here on it must never be applied again. */
+	if (at_barrier && !dispatch_at_barrier(applier->dispatch))
+		save_state(applier, false);
+	if (portion == PORTION_MORE)
+		portion = run_portion(applier, &error);
 	sink_flush(applier->sink);
 	/* Where nothing went to the target (PING, GETACK, what is left out), no reply tells of it: a source that shuts down waits for this. */
 	tell_applied(applier, false);

@@ -33,6 +33,7 @@ struct fence {
 	uint32_t slot_count, next_slot;
 	uint32_t outstanding, answered;
 	uint32_t missed;        /* slots that another node has, or not this one alone */
+	uint32_t fallen_back;   /* slots whose mark is below what it was: the target has lost what it had acknowledged */
 };
 
 static void drop_lists(struct fence *fence)
@@ -326,6 +327,8 @@ static void take_mark(struct fence *fence, uint16_t slot, const struct resp_node
 		mark = mark_parse(value->text, guard->options.epoch);
 	else if (value->type != RESP_NULL && mark_record_parse(value->text, &record) && strcmp(record.epoch, guard->options.epoch) == 0)
 		mark = record.mark;
+	if (guard->marks[slot].offset >= 0 && !mark_covers(mark, guard->marks[slot].offset, guard->marks[slot].sub))
+		fence->fallen_back++;
 	guard->marks[slot] = mark;
 	guard->stale[slot] = false;
 }
@@ -391,6 +394,11 @@ static void finish(struct fence *fence)
 
 	if (fence->opens)
 		node_open(node);
+	if (fence->fallen_back > 0)
+		sink_note(sink, LOG_ERROR,
+			  "target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots "
+			  "are below what they were. What lies between is missing there: compare both sides",
+			  node_peer(node), fence->fallen_back);
 	if (missed)
 		refresh_want(sink->refresh);
 	fence_free(fence);
@@ -423,7 +431,7 @@ static void on_timer(void *owner)
 		drop_clients(fence);
 		drop_lists(fence);
 		fence->again = false;
-		fence->missed = 0;
+		fence->missed = fence->fallen_back = 0;
 		fence->step = fence->opens ? FENCE_OWNER : FENCE_MARKS;
 	}
 	go_on(fence);

@@ -494,6 +494,29 @@ static void test_takes_over(void **state)
 	sink_bench_close(&bench);
 }
 
+/* A target that comes back older than it was is told. */
+static void test_fallen_back(void **state)
+{
+	struct sink_bench bench;
+
+	(void)state;
+	open_guarded(&bench, 0);
+	sink_bench_start(&bench);
+	bench_command(&bench, 0, "INCR n");
+	bench_command(&bench, 0, "INCR n");
+	bench_settle(&bench);
+	fake_hang_up(&bench.fakes[0]);
+	bench_command(&bench, 0, "INCR n");
+	bench_settle(&bench);
+	assert_null(strstr(bench.notes, "has lost"));
+	fake_set_field(&bench.fakes[0], TASK_KEY, LINK, "feedfacefeedface - 999 0 1000 0 x");
+	fake_hang_up(&bench.fakes[0]);
+	bench_command(&bench, 0, "INCR n");
+	bench_settle(&bench);
+	assert_non_null(strstr(bench.notes, "has lost commands that it had acknowledged"));
+	sink_bench_close(&bench);
+}
+
 static const char *no_list(void *owner, const struct fake_command *command)
 {
 	(void)owner;
@@ -540,6 +563,7 @@ int main(void)
 		cmocka_unit_test(test_slot_moved),
 		cmocka_unit_test(test_stands_down),
 		cmocka_unit_test(test_takes_over),
+		cmocka_unit_test(test_fallen_back),
 		cmocka_unit_test(test_list_denied),
 	};
 
