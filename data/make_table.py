@@ -14,6 +14,8 @@ FLAG_OF_FACT = {
     "any_node": "COMMAND_ANY_NODE",
     "script": "COMMAND_SCRIPT",
     "relative_expiry": "COMMAND_RELATIVE_EXPIRY",
+    "expiry": "COMMAND_EXPIRY",
+    "renames": "COMMAND_RENAMES",
     "other_database": "COMMAND_OTHER_DATABASE",
     "later_forms": "COMMAND_LATER_FORMS",
 }

@@ -20,6 +20,17 @@ static const struct argument_row sync_rows[] = {
 	{"no-progress", NULL, "log lines instead of progress bars, also on a terminal", NULL, false},
 };
 
+static const struct argument_row finish_rows[] = {
+	{"source", "URL", "as at the start of the task, which may be named by it", NULL, false},
+	{"target", "URL", "the target, instead of a task document", NULL, false},
+	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
+		"@option", true},
+	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
+	{"data", "DIR", "work directory of the task; by default made of the name", "@dir", false},
+	{"log-format", "FORMAT", "text (default) or json", "text json", false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+};
+
 static const struct argument_row rdb_rows[] = {
 	{"format", "FORMAT", "summary (default): counts, sizes, expiries, the largest keys; keys: one line per key; jsonl: all data",
 		"summary keys jsonl", false},
@@ -54,6 +65,26 @@ const struct command commands[] = {
 			"    --target 10.1.0.1:6379 --set target.existing=merge --set limit.spec=medium\n"
 			"keyferry sync orders.yaml --stop-when caught-up --listen 127.0.0.1:9121\n",
 		ROWS(sync_rows), .max_words = 1, .words = "@file", .run = cmd_sync,
+	},
+	{
+		.name = "finish",
+		.usage = "TASK.yaml [--set OPTION=VALUE ...]\n--source URL --target URL [--set OPTION=VALUE ...]",
+		.summary = "leave the target of a stopped task with true times of expiry",
+		.text =
+			"While a task runs, times of expiry at its target are guarded: held far away while\n"
+			"keyferry is behind the source, and later than the true ones by a margin while it is\n"
+			"in step (target.expiry_guard, target.expiry_margin). This makes every one of them the\n"
+			"true time, removes the keys whose time has passed, and the temporary keys that\n"
+			"keyferry may have left. Run it when the task is stopped for good, before or after\n"
+			"readers and writers go to the target.\n"
+			"\n"
+			"The task must be stopped: its work directory is locked meanwhile, and tells how times\n"
+			"were written. It may be cut off at any point and run again. Nothing is read from the\n"
+			"source.\n",
+		.examples =
+			"keyferry finish orders.yaml\n"
+			"keyferry finish --source redis://10.0.0.1:6379 --target redis://10.1.0.1:6379\n",
+		ROWS(finish_rows), .max_words = 1, .words = "@file", .run = cmd_finish,
 	},
 	{
 		.name = "rdb",

@@ -1,12 +1,11 @@
 #include "base/log.h"
 #include "cmd/command.h"
 #include "cmd/progress.h"
+#include "cmd/task_arguments.h"
 #include "control/http.h"
 #include "control/status_page.h"
 #include "control/task.h"
 
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,94 +28,6 @@ struct run {
 	bool failed;
 };
 
-/* Signal handlers have no argument. */
-static struct wake *signal_wake;
-static volatile sig_atomic_t signal_seen;
-
-static void on_signal(int number)
-{
-	signal_seen = number;
-	if (signal_wake)
-		wake_send(signal_wake);
-}
-
-static void take_signals(struct wake *wake)
-{
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-
-	/* The second one of a kind ends the process at once. */
-	signal_wake = wake;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
-/* ---- options ---- */
-
-static bool read_options(const struct arguments *arguments, struct task_options *options, struct error *error)
-{
-	const char *file = arguments_word(arguments, 0);
-	const char *source = arguments_value(arguments, "source"), *target = arguments_value(arguments, "target");
-	const char *assignment, *value;
-	size_t cursor = 0;
-
-	if (!file && (!source || !target)) {
-		error_set(error, ERROR_USAGE, "there is nothing to do: no task document, and %s", source ? "no --target" : target ? "no --source" : "no --source and --target");
-		error_hint(error, "Give a task document, or both --source URL and --target URL");
-		return false;
-	}
-	if (file && !task_options_read(options, file, error))
-		return false;
-	if (source && !task_options_set_url(options, true, source, error))
-		return false;
-	if (target && !task_options_set_url(options, false, target, error))
-		return false;
-	while ((assignment = arguments_next(arguments, "set", &cursor))) {
-		char origin[256];
-
-		/* Without the value, which may be a secret. */
-		snprintf(origin, sizeof(origin), "--set %.*s", (int)strcspn(assignment, "=") + 1, assignment);
-		if (!task_options_set(options, assignment, origin, error))
-			return false;
-	}
-	if ((value = arguments_value(arguments, "name"))) {
-		free(options->name);
-		options->name = strdup(value);
-	}
-	if ((value = arguments_value(arguments, "data")))
-		options->data_dir = strdup(value);
-	if ((value = arguments_value(arguments, "listen")))
-		options->listen = strdup(value);
-	options->accept_changes = arguments_given(arguments, "accept-changes");
-	if ((value = arguments_value(arguments, "stop-when"))) {
-		if (strcmp(value, "caught-up") != 0) {
-			error_set(error, ERROR_USAGE, "--stop-when %s: there is only 'caught-up'", value);
-			return false;
-		}
-		options->stop_when = STOP_WHEN_CAUGHT_UP;
-	}
-	return task_options_finish(options, error);
-}
-
-static bool set_up_log(const struct arguments *arguments, struct error *error)
-{
-	const char *format = arguments_value(arguments, "log-format"), *level = arguments_value(arguments, "log-level");
-	enum log_level lowest;
-
-	if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
-		error_set(error, ERROR_USAGE, "--log-format %s: it is text or json", format);
-		return false;
-	}
-	log_set_json(format && strcmp(format, "json") == 0);
-	if (level) {
-		if (!log_level_parse(level, &lowest)) {
-			error_set(error, ERROR_USAGE, "--log-level %s: it is debug, info, warning or error", level);
-			return false;
-		}
-		log_set_level(lowest);
-	}
-	return true;
-}
-
 /* ---- running ---- */
 
 static void on_changed(void *owner)
@@ -127,7 +38,7 @@ static void on_changed(void *owner)
 static bool on_interrupted(void *owner)
 {
 	(void)owner;
-	return signal_seen != 0;
+	return task_signal_seen();
 }
 
 static const struct task_events task_callbacks = {on_changed, on_interrupted};
@@ -137,7 +48,7 @@ static void on_wake(void *owner)
 	struct run *run = owner;
 	struct task_status status;
 
-	if (signal_seen) {
+	if (task_signal_seen()) {
 		loop_stop(run->loop);
 		return;
 	}
@@ -165,7 +76,7 @@ static void on_poll(void *owner)
 	if (status.state == TASK_FINISHED) {
 		run->finished = true;
 		loop_stop(run->loop);
-	} else if (status.caught_up && run->options.stop_when == STOP_WHEN_CAUGHT_UP) {
+	} else if (status.caught_up && (status.expiry.settled || status.expiry.always) && run->options.stop_when == STOP_WHEN_CAUGHT_UP) {
 		run->caught_up = true;
 		loop_stop(run->loop);
 	}
@@ -263,7 +174,7 @@ static int run_task(struct run *run, const struct arguments *arguments, struct e
 	loop_run(run->loop);
 	timer_stop(run->poll);
 	progress_end();
-	if (signal_seen)
+	if (task_signal_seen())
 		log_info("stopping: waiting for what is in flight (a second signal stops at once)");
 	task_stop(run->task, DRAIN_MS);
 	code = (int)tell_end(run);
@@ -281,18 +192,18 @@ int cmd_sync(int argc, char **argv)
 	if (code != COMMAND_GO_ON)
 		return code;
 	task_options_init(&run.options);
-	if (!set_up_log(&arguments, &error) || !read_options(&arguments, &run.options, &error)) {
+	if (!task_arguments_log(&arguments, &error) || !task_arguments_read(&arguments, &run.options, &error)) {
 		task_options_free(&run.options);
 		return command_fail("sync", &error);
 	}
 	run.loop = loop_new();
 	run.wake = wake_new(run.loop, on_wake, &run);
 	run.poll = timer_new(run.loop, on_poll, &run);
-	take_signals(run.wake);
+	task_signals_take(run.wake);
 	code = run_task(&run, &arguments, &error);
 	if (code < 0)
 		code = command_fail("sync", &error);
-	signal_wake = NULL;
+	task_signals_take(NULL);
 	task_free(run.task);
 	timer_free(run.poll);
 	wake_free(run.wake);

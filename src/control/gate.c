@@ -1,5 +1,6 @@
 #include "control/gate.h"
 
+#include "control/losses.h"
 #include "sink/checkpoint.h"
 
 #include <stdarg.h>
@@ -175,40 +176,6 @@ static bool check_target_node(const struct gate *gate, uint32_t shard, struct er
 	return true;
 }
 
-/* True: it was warned. */
-static bool warn_of_version(const struct gate *gate, int rdb_version, const char *source_name)
-{
-	for (uint32_t j = 0; j < masters(gate->target); j++) {
-		const struct server_info *target = deployment_server(gate->target, j);
-		char name[64];
-		bool newer_family = target->rdb_version >= 80;
-
-		if (newer_family ? rdb_version <= 11 || rdb_version >= 80 : rdb_version <= target->rdb_version)
-			continue;
-		warn(gate, "the source is %s, the target %s: what the target has no command for stops the task, naming the key", source_name,
-		     server_name(target, name));
-		return true;
-	}
-	return false;
-}
-
-static void warn_of_versions(const struct gate *gate)
-{
-	char name[64];
-
-	if (gate->files) {
-		if (gate->files->rdb_version > 0)
-			warn_of_version(gate, (int)gate->files->rdb_version, gate->files->server[0] ? gate->files->server : "of another version");
-		return;
-	}
-	for (uint32_t i = 0; i < masters(gate->source); i++) {
-		const struct server_info *source = deployment_server(gate->source, i);
-
-		if (warn_of_version(gate, source->rdb_version, server_name(source, name)))
-			return;
-	}
-}
-
 /* DBSIZE counts one database; the keyspace of INFO counts all. */
 static bool check_existing(const struct gate *gate, bool own_data, struct error *error)
 {
@@ -292,6 +259,11 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 	else if (config_number(gate->target, 0, "databases", &databases) && databases <= UINT32_MAX)
 		abilities.databases = (uint32_t)databases;
 	abilities.lossy = gate->task->downgrade == DOWNGRADE_LOSSY;
+	abilities.skip_unsupported = gate->task->unsupported == UNSUPPORTED_SKIP;
+	/* Options of RESTORE that came with 5.0, as ABSTTL did. */
+	abilities.keep_idle = gate->task->keep_idle && abilities.restore_absolute_ttl;
+	if (gate->task->keep_idle && !abilities.keep_idle)
+		warn(gate, "target.keep_idle: the target is older than Redis 5.0, which first took idle times and frequencies: they are left out");
 	abilities.name = name;
 	return abilities;
 }
@@ -310,6 +282,6 @@ bool gate_pass(const struct task_options *task, struct deployment *source, const
 		if (!check_target_node(&gate, i, error))
 			return false;
 	*ret = abilities_of(&gate, name);
-	warn_of_versions(&gate);
+	losses_warn(&(struct losses){task, source, files, target, ret, warn_with});
 	return check_existing(&gate, own_data, error);
 }

@@ -57,6 +57,8 @@ static int64_t lag_bytes(const struct link_status *link)
 	return link->applier.applied_offset < 0 || source < 0 ? -1 : source - link->applier.applied_offset;
 }
 
+static const char *const form_names[] = {[GUARD_OFF] = "true", [GUARD_IMPORT] = "true", [GUARD_LIVE] = "live", [GUARD_HELD] = "held"};
+
 static json_t *link_json(const struct link_status *link)
 {
 	const struct applier_status *applier = &link->applier;
@@ -83,18 +85,39 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "spool",
 			    json_pack("{s:I, s:I}", "bytes", (json_int_t)link->spool_bytes, "disk_bytes", (json_int_t)link->spool_disk_bytes));
 	json_object_set_new(root, "counters",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_rewritten",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_rewritten",
 				      (json_int_t)applier->dispatch.commands.rewritten, "commands_lossy", (json_int_t)applier->dispatch.commands.lossy, "keys_rewritten",
 				      (json_int_t)applier->dispatch.rewritten_keys, "keys_lossy", (json_int_t)applier->dispatch.lossy_keys,
+				      "keys_empty", (json_int_t)applier->dispatch.empty_keys, "keys_unsupported",
+				      (json_int_t)(applier->sink.unsupported_keys + applier->dispatch.unsupported_keys),
+				      "commands_unsupported", (json_int_t)applier->dispatch.unsupported_commands,
 				      "commands_applied", (json_int_t)applier->sink.commands,
 				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->dispatch.left_out,
 				      "keys_skipped", (json_int_t)applier->sink.skipped_keys, "conflicts", (json_int_t)applier->sink.conflicts,
 				      "script_errors", (json_int_t)applier->sink.script_errors, "redirections",
 				      (json_int_t)applier->sink.redirections, "retries", (json_int_t)applier->sink.retries));
+	json_object_set_new(root, "expiry_times", json_string(form_names[applier->expiry_form]));
 	json_object_set_new(root, "reconnects", json_integer((json_int_t)link->receiver.reconnects));
 	json_object_set_new(root, "target_reconnects", json_integer((json_int_t)applier->sink.reconnects));
 	json_object_set_new(root, "resyncs", json_integer((json_int_t)link->receiver.resyncs));
 	return root;
+}
+
+static const char *expiry_mode(const struct settler_status *expiry)
+{
+	switch (expiry->form) {
+	case GUARD_OFF: return "off";
+	case GUARD_IMPORT: return expiry->import_lost ? "guard" : "import-mode";
+	case GUARD_LIVE:
+	case GUARD_HELD: break;
+	}
+	return expiry->always ? "always" : "guard";
+}
+
+static json_t *expiry_json(const struct settler_status *expiry)
+{
+	return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I}", "mode", expiry_mode(expiry), "settled", expiry->settled, "settling", expiry->running, "keys_looked_at",
+			 (json_int_t)expiry->counts.keys, "times_changed", (json_int_t)expiry->counts.changed, "times_passed", (json_int_t)expiry->counts.passed);
 }
 
 char *status_page_json(const struct task_status *status)
@@ -108,6 +131,7 @@ char *status_page_json(const struct task_status *status)
 	json_object_set_new(root, "state", json_string(task_state_name(status->state)));
 	json_object_set_new(root, "since", json_string(clock_format_rfc3339(status->since_ms, since)));
 	json_object_set_new(root, "error", error_json(&status->error));
+	json_object_set_new(root, "expiry", expiry_json(&status->expiry));
 	for (uint32_t i = 0; i < status->link_count; i++)
 		json_array_append_new(links, link_json(&status->links[i]));
 	json_object_set_new(root, "links", links);
@@ -175,6 +199,11 @@ static double up(const struct link_status *link)
 	return link->connected;
 }
 
+static double held(const struct link_status *link)
+{
+	return link->applier.expiry_form == GUARD_HELD;
+}
+
 static double in_flight(const struct link_status *link)
 {
 	return (double)link->applier.sink.in_flight_bytes;
@@ -190,6 +219,7 @@ static const struct metric metrics[] = {
 	{"keyferry_link_spool_bytes", "gauge", "Bytes received and not applied yet", spool_bytes},
 	{"keyferry_link_spool_disk_bytes", "gauge", "Bytes that the spool takes on disk", spool_disk},
 	{"keyferry_link_in_flight_bytes", "gauge", "Bytes sent to the target and not answered yet", in_flight},
+	{"keyferry_link_expiry_held", "gauge", "1 while times of expiry are written far away, for the link is behind", held},
 	{"keyferry_link_resyncs_total", "counter", "Full resyncs after the first", resyncs},
 	{"keyferry_link_conflicts_total", "counter", "Commands that the target refused for good and that were skipped", conflicts},
 };

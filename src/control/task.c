@@ -3,8 +3,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "control/expiry_plan.h"
 #include "control/gate.h"
 #include "control/rates.h"
+#include "control/settler.h"
 #include "control/source_watch.h"
 #include "control/task_record.h"
 #include "control/work_dir.h"
@@ -29,6 +31,8 @@ struct task {
 	struct checkpoint checkpoint;       /* what the target knew at the start */
 	struct target_abilities abilities;
 	char target_name[64];
+	struct expiry_plan expiry;
+	struct settler *settler;
 	struct link **links;
 	uint32_t link_count;
 	struct source_watch *watch; /* NULL: the source is files, or not started */
@@ -51,6 +55,11 @@ const char *task_state_name(enum task_state state)
 static void warn(const char *text)
 {
 	log_warning("%s", text);
+}
+
+static void tell(const char *text)
+{
+	log_info("%s", text);
 }
 
 /* Where a shard's stream is taken from at the start. */
@@ -165,6 +174,7 @@ static bool open_links(struct task *task, struct error *error)
 			.cluster = source->cluster,
 			.slot = first_slot(source, i),
 			.only_link = source->shard_count == 1,
+			.expiry = task->expiry,
 			.source_keys = deployment_server(task->source, i)->keys,
 			.dir = paths[i],
 			.changed = task->events->changed,
@@ -258,6 +268,36 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 			 task->target_name, error);
 }
 
+static bool not_interrupted(void *owner)
+{
+	struct task *task = owner;
+
+	return !task->events->interrupted(task->owner);
+}
+
+static bool plan_expiry(struct task *task, struct error *error)
+{
+	struct expiry_plan_options options = {
+		.task = task->options,
+		.target = task->target,
+		.files = is_files(task->options),
+		.own_data = work_dir_has_links(task->dir),
+		.warn = warn,
+		.tell = tell,
+		.go_on = not_interrupted,
+		.owner = task,
+	};
+	struct settler_options settler = {.task = task->options};
+
+	if (!expiry_plan_make(&options, &task->expiry, error))
+		return false;
+	settler.plan = task->expiry;
+	task->settler = settler_new(&settler);
+	task->expiry.import_lost = settler_import_lost(task->settler);
+	task->abilities.import_source = task->expiry.form == GUARD_IMPORT;
+	return true;
+}
+
 struct task *task_open(struct loop *loop, const struct task_options *options, const struct task_events *events, void *owner, struct error *error)
 {
 	struct task *task = memory_alloc_zero(1, sizeof(*task));
@@ -270,7 +310,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	task->state = TASK_PRECHECKING;
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
-	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) &&
+	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) && plan_expiry(task, error) &&
 	     (task->source ? open_links(task, error) : open_file_link(task, error));
 	free(name);
 	if (!ok) {
@@ -354,6 +394,10 @@ bool task_start(struct task *task, struct error *error)
 			return false;
 		}
 	}
+	if (!settler_start(task->settler, task->links, task->link_count, error)) {
+		task_stop(task, 0);
+		return false;
+	}
 	return true;
 }
 
@@ -390,6 +434,7 @@ void task_stop(struct task *task, uint32_t deadline_ms)
 {
 	struct stopping *all = memory_alloc_zero(task->link_count, sizeof(*all));
 
+	settler_stop(task->settler);
 	source_watch_stop(task->watch);
 	task->watch = NULL;
 	for (uint32_t i = 0; i < task->link_count; i++) {
@@ -411,6 +456,7 @@ void task_free(struct task *task)
 {
 	if (!task)
 		return;
+	settler_free(task->settler);
 	source_watch_stop(task->watch);
 	for (uint32_t i = 0; i < task->link_count; i++)
 		link_free(task->links[i]);
@@ -473,6 +519,7 @@ void task_status(struct task *task, struct task_status *ret)
 		if (status.error.kind == ERROR_NONE && status.links[i].error.kind != ERROR_NONE)
 			status.error = status.links[i].error;
 	}
+	settler_status(task->settler, &status.expiry);
 	status.state = state_of(&status);
 	if (atomic_load(&task->stopped) && status.error.kind == ERROR_NONE && status.state != TASK_FINISHED)
 		status.state = TASK_PAUSED;

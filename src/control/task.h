@@ -6,6 +6,7 @@
 #ifndef KEYFERRY_CONTROL_TASK_H
 #define KEYFERRY_CONTROL_TASK_H
 
+#include "control/settler.h"
 #include "link/link.h"
 
 struct task;
@@ -21,6 +22,7 @@ struct task_status {
 	int64_t since_ms;         /* wall clock: when it came into this state */
 	struct error error;       /* the first link's that failed */
 	bool caught_up;           /* every link */
+	struct settler_status expiry;
 	uint32_t link_count;
 	struct link_status *links; /* of the caller's; freed by task_status_free() */
 };

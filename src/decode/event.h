@@ -35,10 +35,11 @@ struct event {
 	int64_t offset; /* replication offset of its first byte, EVENT_IN_SNAPSHOT in the snapshot; set by the applier */
 	struct slice key;   /* EVENT_KEY; EVENT_COMMAND: the first key, or empty */
 	/* EVENT_KEY: the serialised value as in the RDB, without the type byte; for a RDB_TYPE_STRING value that is stored raw,
-	 * `string` is its plain bytes as well (else string.data is NULL: integer or LZF form). FUNCTION, SCRIPT: the body. */
+	 * `string` is its plain bytes as well (else string.data is NULL: integer or LZF form). FUNCTION, SCRIPT: the body.
+	 * EVENT_PROGRESS of RDB_OPCODE_MODULE_AUX: its operands. */
 	struct slice value;
 	struct slice string;
-	uint8_t type;         /* EVENT_KEY: RDB value type */
+	uint8_t type;         /* EVENT_KEY: RDB value type; EVENT_PROGRESS in the snapshot: the opcode */
 	bool ask_getack;      /* EVENT_PROGRESS: the source asks for an ACK now (REPLCONF GETACK) */
 	int64_t expire_at_ms; /* EVENT_KEY: Unix ms, or EXPIRE_NEVER */
 	int64_t idle_seconds; /* EVENT_KEY: LRU idle time, or -1 */

@@ -373,12 +373,23 @@ static enum parse finish_function(const struct call *call)
 	return answer == PARSE_OK ? finish(call, event, end) : answer;
 }
 
+/* What a module keeps beside the keys. */
+static enum parse finish_module_aux(const struct call *call)
+{
+	struct event event = plain_event(EVENT_PROGRESS, RDB_OPCODE_MODULE_AUX);
+	uint64_t at = call->decoder->head.value_at;
+
+	event.value = slice_make(call->in.data + at, call->decoder->walk.at - at);
+	return finish(call, event, call->decoder->walk.at);
+}
+
 static enum parse finish_opcode(const struct call *call)
 {
 	switch (call->decoder->head.byte) {
 	case RDB_OPCODE_SELECTDB: return finish_select(call);
 	case RDB_OPCODE_AUX: return finish_aux(call);
 	case RDB_OPCODE_FUNCTION2: return finish_function(call);
+	case RDB_OPCODE_MODULE_AUX: return finish_module_aux(call);
 	default: return finish(call, plain_event(EVENT_PROGRESS, call->decoder->head.byte), call->decoder->walk.at);
 	}
 }

@@ -6,7 +6,7 @@
 #include "decode/stream.h"
 #include "link/dispatch.h"
 #include "link/limit.h"
-#include "sink/guard.h"
+#include "sink/marker.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -44,6 +44,7 @@ struct applier {
 	struct stream_decoder *stream;
 	struct dispatch *dispatch;
 	struct lag lag;
+	struct expiry expiry;
 	struct snapshot_place place;       /* as of the last decoded event */
 	uint64_t position;                 /* next event to decode */
 	uint64_t need;                     /* bytes from `position` that make decoding worth it */
@@ -53,7 +54,7 @@ struct applier {
 	uint64_t released, unloaded;
 	struct link_state saved;           /* what the state file says */
 	char link[MARK_ID_LEN + 1], epoch[MARK_EPOCH_LEN + 1], task[101];
-	struct guard_options guard;
+	struct marker_options marker;
 	bool save_failed;                  /* at the last attempt */
 	uint64_t applied_at_start;
 	bool running;                      /* within run(): callbacks of the sink do not enter it again */
@@ -114,6 +115,7 @@ static int64_t offset_at(const struct applier *applier, uint64_t position)
 static void save_state(struct applier *applier, bool clean)
 {
 	struct link_state state = {.generation = applier->generation, .clean = clean};
+	struct scripts *scripts = applier->options.scripts;
 	struct error error;
 
 	if (applier->generation == 0 || !applier->sink)
@@ -129,11 +131,14 @@ static void save_state(struct applier *applier, bool clean)
 	if (state.position == applier->saved.position && state.generation == applier->saved.generation && clean == applier->saved.clean &&
 	    strcmp(state.epoch, applier->saved.epoch) == 0 && state.refused_count == applier->saved.refused_count)
 		return;
-	applier->save_failed = !link_state_write(applier->options.state_path, &state, &error);
-	if (!applier->save_failed)
-		applier->saved = state;
-	else
+	applier->save_failed = (scripts && !scripts_keep(scripts, &error)) || !link_state_write(applier->options.state_path, &state, &error);
+	if (applier->save_failed) {
 		note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
+		return;
+	}
+	applier->saved = state;
+	if (scripts)
+		scripts_applied(scripts, state.position);
 }
 
 static void tell_applied(const struct applier *applier, bool now)
@@ -172,6 +177,9 @@ static void publish(struct applier *applier)
 	status.snapshot_bytes_done = status.position < snapshot_end ? status.position : snapshot_end;
 	status.bytes_done = status.position - applier->applied_at_start;
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
+	status.expiry_form = applier->expiry.times.form;
+	status.expiry_ready = applier->expiry.ready && status.streaming;
+	status.last_move = dispatch_last_move(applier->dispatch);
 	status.dispatch = dispatch_counters(applier->dispatch);
 	if (applier->sink) {
 		status.sink = sink_counters(applier->sink);
@@ -183,8 +191,37 @@ static void publish(struct applier *applier)
 	pthread_mutex_unlock(&applier->lock);
 }
 
+static const char *form_text(const struct expiry *expiry)
+{
+	switch (expiry->times.form) {
+	case GUARD_HELD: return "held: the target expires nothing by itself while the link is behind";
+	case GUARD_LIVE: return "given as they are, with the margin: the link is in step";
+	case GUARD_OFF:
+	case GUARD_IMPORT: break;
+	}
+	return "given as they are";
+}
+
+static void keep_expiries(struct applier *applier)
+{
+	struct expiry_view view = {.caught_up = applier->lag.caught_up, .decoded = applier->position};
+	uint32_t db;
+
+	if (!applier->sink)
+		return;
+	low_water(applier, &view.applied, &db);
+	view.behind_ms = in_snapshot_at(applier, view.applied)
+				 ? -1
+				 : lag_behind_ms(&applier->lag, spool_offset_before(applier->options.spool, view.applied));
+	if (!expiry_update(&applier->expiry, &view))
+		return;
+	dispatch_set_times(applier->dispatch, &applier->expiry.times);
+	note(applier, LOG_INFO, "times of expiry are from now on %s", form_text(&applier->expiry));
+}
+
 static void on_publish_timer(void *owner)
 {
+	keep_expiries(owner);
 	publish(owner);
 }
 
@@ -530,10 +567,12 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		memcpy(applier->epoch, state->epoch, sizeof(applier->epoch));
 	else
 		mark_random(applier->epoch, MARK_EPOCH_LEN);
-	applier->guard.refused = state ? state->refused : NULL;
-	applier->guard.refused_count = state ? state->refused_count : 0;
+	applier->marker.refused = state ? state->refused : NULL;
+	applier->marker.refused_count = state ? state->refused_count : 0;
 	if (task->checkpoint == CHECKPOINT_TARGET)
-		options.guard = &applier->guard;
+		options.marker = &applier->marker;
+	if (!state && applier->options.scripts)
+		scripts_begin(applier->options.scripts);
 	applier->generation = spool_origin(spool).generation;
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
@@ -561,6 +600,8 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	options.db = state ? state->db : 0;
 	applier->sink = sink_new(&options, &sink_callbacks, applier);
 	dispatch_begin(applier->dispatch, applier->sink, state || applier->generation > 1);
+	expiry_begin(&applier->expiry, &applier->options.expiry);
+	dispatch_set_times(applier->dispatch, &applier->expiry.times);
 	/* From now on more may have been sent than the state file says. */
 	if (state && state->clean)
 		save_state(applier, false);
@@ -647,6 +688,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.only_link = options->only_link,
 		.name = options->name,
 		.lag = &applier->lag,
+		.scripts = options->scripts,
 		.note = on_sink_note,
 		.go_on = on_go_on,
 		.owner = applier,
@@ -658,7 +700,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->saved = *state;
 	memcpy(applier->link, state->link, sizeof(applier->link));
 	snprintf(applier->task, sizeof(applier->task), "%s", state->task[0] ? state->task : options->task->name ? options->task->name : "");
-	applier->guard = (struct guard_options){
+	applier->marker = (struct marker_options){
 		.task = applier->task,
 		.link = applier->link,
 		.epoch = applier->epoch,

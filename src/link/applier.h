@@ -11,6 +11,7 @@
 #define KEYFERRY_LINK_APPLIER_H
 
 #include "link/dispatch.h"
+#include "link/expiry.h"
 #include "link/state.h"
 #include "sink/sink.h"
 #include "source/heartbeat.h"
@@ -33,11 +34,13 @@ struct applier_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	bool only_link;               /* the source has one master: FLUSHALL means the whole target */
+	struct expiry_plan expiry;
 	const char *name;             /* of its connections */
 	const char *state_path;
+	struct scripts *scripts;      /* outlives it; NULL: none are remembered */
 	struct spool *spool;
 	struct source source;         /* is told what is applied */
-	const char *token;            /* of this process, for the record in the target (sink/guard.h) */
+	const char *token;            /* of this process, for the record in the target (sink/marker.h) */
 	const char *source_name;      /* of the source, likewise */
 	struct heartbeat *heartbeat;  /* tells what the source's offset was when; NULL: the source is files */
 };
@@ -59,6 +62,9 @@ struct applier_status {
 	uint64_t snapshot_bytes_done;
 	uint64_t bytes_done;      /* spool bytes applied since start */
 	int64_t lag_ms;           /* -1: not known yet */
+	enum guard_form expiry_form; /* in which times of expiry are written */
+	bool expiry_ready;        /* LIVE, and nothing from before is on its way any more (link/expiry.h) */
+	uint64_t last_move;       /* dispatch_last_move() */
 	struct dispatch_counters dispatch;
 	struct sink_counters sink;
 	char waiting_for[256];    /* or "" */

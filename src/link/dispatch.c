@@ -3,8 +3,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "decode/value_empty.h"
 #include "link/adapt.h"
+#include "link/libraries.h"
 #include "link/rewriting.h"
+#include "link/unsupported.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
 #include "transform/transform.h"
@@ -26,6 +29,9 @@ struct dispatch {
 	bool valkey;
 	struct transform *transform;
 	struct adapt *adapt;
+	const struct command_info *script_load, *function_delete; /* their rows */
+	struct libraries *libraries; /* of the target's masters; NULL: it has no functions, or one master */
+	uint64_t map_number;         /* of the sink, as the libraries know it */
 	/* what an event has become and is not handed in yet, and where it ends */
 	struct transform_output pending;
 	uint32_t pending_at;
@@ -43,6 +49,8 @@ struct dispatch {
 	bool learning, learned_it;
 	struct event unknown;
 	struct rewriting *rewriting;
+	struct unsupported *unsupported;
+	struct guard_times times;
 	struct dispatch_counters counters;
 };
 
@@ -63,13 +71,20 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 			       dispatch->db_stream, 0, parts[i].argc, parts[i].argv);
 }
 
+/* A library that each of several source masters deletes is gone after the first of them. */
+static uint16_t function_flags(const struct dispatch *dispatch, const struct event *event)
+{
+	return event->info == dispatch->function_delete ? UNIT_ANY_ERROR : 0;
+}
+
 /* As it came, or as it was made. */
 static void send_one(struct dispatch *dispatch, const struct event *event, uint16_t slot)
 {
-	if (event->raw.data)
+	if (event->raw.data && event->info != dispatch->function_delete)
 		sink_command(dispatch->sink, event, slot, dispatch->db_stream);
 	else
-		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, 0, event->argc, event->argv);
+		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, function_flags(dispatch, event), event->argc,
+			       event->argv);
 }
 
 static void begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags)
@@ -77,6 +92,35 @@ static void begin_barrier(struct dispatch *dispatch, const struct event *event, 
 	dispatch->barrier_event = *event;
 	dispatch->barrier_flags = flags;
 	dispatch->barrier = BARRIER_BEFORE;
+}
+
+/* To every master, in no order with anything else there. */
+static void broadcast(struct dispatch *dispatch, const struct event *event)
+{
+	uint16_t slots[MASTERS_MAX];
+	uint32_t masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+
+	for (uint32_t i = 0; i < masters; i++)
+		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
+			       event->argv);
+}
+
+/* Masters that have joined the target are given the libraries of the others. */
+static void watch_masters(struct dispatch *dispatch)
+{
+	struct endpoint *masters;
+	uint16_t slots[MASTERS_MAX];
+	uint32_t count;
+
+	if (!dispatch->libraries || dispatch->map_number == sink_map_number(dispatch->sink))
+		return;
+	dispatch->map_number = sink_map_number(dispatch->sink);
+	count = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+	masters = memory_alloc((count + 1) * sizeof(masters[0]));
+	for (uint32_t i = 0; i < count; i++)
+		masters[i] = *sink_master(dispatch->sink, slots[i]);
+	libraries_masters(dispatch->libraries, masters, count);
+	free(masters);
 }
 
 /* A cluster target has database 0 alone (Valkey 9 has more, which this version does not use). */
@@ -143,7 +187,10 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
 			return true;
 		}
-		begin_barrier(dispatch, event, 0);
+		if (event->info == dispatch->script_load)
+			broadcast(dispatch, event); /* no call of a script needs it (adapt.h), and clients may load one for each call */
+		else
+			begin_barrier(dispatch, event, function_flags(dispatch, event));
 		return true;
 	case ROUTE_ANY: send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0); return true;
 	case ROUTE_REFUSED: break;
@@ -256,6 +303,24 @@ static bool send_value(struct dispatch *dispatch, const struct event *event, boo
 	return check_database(dispatch, event, error) && send_rewritten(dispatch, event, event->end, slot, valkey, true, error);
 }
 
+/* With another argument in its place. */
+static bool send_patched(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output, struct error *error)
+{
+	struct event *made = &output->events[0];
+	struct route route = {.kind = ROUTE_SLOT};
+
+	if (sink_is_cluster(dispatch->sink))
+		route = route_command(event, error);
+	if (route.kind != ROUTE_SLOT) {
+		made->raw = (struct slice){0};
+		return send_command(dispatch, made, error);
+	}
+	if (!check_database(dispatch, event, error))
+		return false;
+	sink_patched(dispatch->sink, event, route.slot, dispatch->db_stream, output->at, made->argv[output->at]);
+	return true;
+}
+
 static bool send_adapted(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	bool inside = event->edge == TRANSACTION_INSIDE;
@@ -268,6 +333,8 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 		return send_value(dispatch, &output.events[0], output.valkey, error);
 	case ADAPT_REFUSED:
 		return refused(dispatch, event, error);
+	case ADAPT_PATCHED:
+		return send_patched(dispatch, event, &output, error);
 	case ADAPT_CHANGED:
 		break;
 	}
@@ -283,8 +350,15 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 
 /* ---- transformed events ---- */
 
+/* The times of a hash's fields lie inside its payload, where they cannot be given another form. */
+static bool has_bare_field_times(const struct dispatch *dispatch, const struct event *event)
+{
+	return guard_changes(&dispatch->times) && dispatch->options.abilities.field_expiry && rdb_type_has_field_expiry(event->type, dispatch->valkey);
+}
+
 static bool send_key(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
 {
+	struct event guarded;
 	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
 
 	if (!check_database(dispatch, event, error))
@@ -294,8 +368,18 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 		progress(dispatch, end);
 		return true;
 	}
-	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey))
+	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey) || has_bare_field_times(dispatch, event)) {
+		if (event->type == RDB_TYPE_MODULE_2) {
+			progress(dispatch, end);
+			return unsupported_value(dispatch->unsupported, event, error);
+		}
 		return send_rewritten(dispatch, event, end, slot, dispatch->valkey, replaces(dispatch), error);
+	}
+	if (event->expire_at_ms != EXPIRE_NEVER && guard_changes(&dispatch->times)) {
+		guarded = *event;
+		guarded.expire_at_ms = guard_key_time(&dispatch->times, event->expire_at_ms, clock_wall_ms());
+		event = &guarded;
+	}
 	sink_key(dispatch->sink, event, end, slot, dispatch->db_stream, dispatch->valkey);
 	return true;
 }
@@ -380,13 +464,28 @@ static bool handle_command(struct dispatch *dispatch, const struct event *event,
 	return handle(dispatch, event, error);
 }
 
+static void tell_empty(struct dispatch *dispatch, const struct event *event)
+{
+	char key[160], place[EVENT_PLACE_MAX], text[400];
+
+	snprintf(text, sizeof(text), "left out, as a server does when it loads a snapshot: key %s (database %u, %s), a %s without elements", slice_quote(event->key, key, sizeof(key)),
+		 event->db, event_place(event, place), rdb_type_name(event->type, dispatch->valkey));
+	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
+}
+
 static bool handle_key(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	if (heartbeat_is_key(event->key))
 		return leave_out(dispatch, event);
-	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. */
-	if (event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
+	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. Where the target waits for that DEL, it is
+	 * created as a replica creates it: what made it live on may come first. */
+	if (dispatch->times.form == GUARD_OFF && event->expire_at_ms != EXPIRE_NEVER && event->expire_at_ms <= clock_wall_ms()) {
 		dispatch->counters.expired_keys++;
+		return leave_out(dispatch, event);
+	}
+	if (value_is_empty(event->type, event->value)) {
+		dispatch->counters.empty_keys++;
+		tell_empty(dispatch, event);
 		return leave_out(dispatch, event);
 	}
 	return handle(dispatch, event, error);
@@ -429,7 +528,9 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 	}
 	command.argv[argc++] = event->value;
 	command.argc = argc;
-	if (sink_is_cluster(dispatch->sink))
+	if (sink_is_cluster(dispatch->sink) && event->kind == EVENT_SCRIPT)
+		broadcast(dispatch, &command);
+	else if (sink_is_cluster(dispatch->sink))
 		begin_barrier(dispatch, &command, flags);
 	else
 		sink_arguments(dispatch->sink, &command, event->end, 0, dispatch->db_stream, flags, argc, command.argv);
@@ -442,7 +543,6 @@ static void on_learned(void *owner, const struct command_info *info)
 {
 	struct dispatch *dispatch = owner;
 
-	/* NULL: the target does not know it either; routing says so. */
 	dispatch->unknown.info = info;
 	if (info) {
 		uint32_t at = command_first_key(info, dispatch->unknown.argc, dispatch->unknown.argv);
@@ -456,8 +556,15 @@ static void on_learned(void *owner, const struct command_info *info)
 
 static bool must_learn(const struct dispatch *dispatch, const struct event *event)
 {
-	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN &&
-	       event->edge != TRANSACTION_END && (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform));
+	/* With target.unsupported: skip, a command that the target does not know may not go there, for it would take its transaction along. */
+	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN && event->edge != TRANSACTION_END &&
+	       (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform) || dispatch->options.abilities.skip_unsupported);
+}
+
+/* The target does not know it either. */
+static bool leave_unknown(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	return unsupported_command(dispatch->unsupported, event, error) && leave_out(dispatch, event);
 }
 
 static void begin_learning(struct dispatch *dispatch, const struct event *event)
@@ -479,7 +586,7 @@ static bool pass_barrier(struct dispatch *dispatch)
 
 	if (dispatch->barrier == BARRIER_NONE)
 		return true;
-	if (!sink_idle(dispatch->sink))
+	if (!sink_idle(dispatch->sink) || (dispatch->libraries && libraries_busy(dispatch->libraries)))
 		return false;
 	if (dispatch->barrier == BARRIER_AFTER) {
 		dispatch->barrier = BARRIER_NONE;
@@ -506,6 +613,7 @@ bool dispatch_at_barrier(const struct dispatch *dispatch)
 
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
 {
+	watch_masters(dispatch);
 	if (!pass_barrier(dispatch))
 		return DISPATCH_WAITS;
 	if (rewriting_under_way(dispatch->rewriting)) {
@@ -519,7 +627,7 @@ enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *erro
 		if (!dispatch->learned_it)
 			return DISPATCH_WAITS;
 		dispatch->learning = false;
-		if (!handle_command(dispatch, &dispatch->unknown, error))
+		if (!(dispatch->unknown.info ? handle_command(dispatch, &dispatch->unknown, error) : leave_unknown(dispatch, &dispatch->unknown, error)))
 			return DISPATCH_FAILED;
 	}
 	return hand_in(dispatch, error);
@@ -533,8 +641,15 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 
 	dispatch->options = *options;
 	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
-	dispatch->adapt = adapt_new(&(struct adapt_options){&dispatch->options.abilities, options->lag, options->note, options->owner});
+	dispatch->adapt = adapt_new(
+		&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts, options->note, options->owner});
 	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
+	dispatch->script_load = command_lookup(2, (const struct slice[]){SLICE("SCRIPT"), SLICE("LOAD")});
+	dispatch->unsupported = unsupported_new(&(struct unsupported_options){&dispatch->options.abilities, options->note, options->owner});
+	dispatch->function_delete = command_lookup(2, (const struct slice[]){SLICE("FUNCTION"), SLICE("DELETE")});
+	if (options->topology->cluster && options->abilities.functions)
+		dispatch->libraries = libraries_new(&(struct libraries_options){options->loop, options->target, options->name, options->note,
+										options->go_on, options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -545,8 +660,10 @@ void dispatch_free(struct dispatch *dispatch)
 	if (!dispatch)
 		return;
 	rewriting_free(dispatch->rewriting);
+	unsupported_free(dispatch->unsupported);
 	adapt_free(dispatch->adapt);
 	learner_free(dispatch->learner);
+	libraries_free(dispatch->libraries);
 	command_table_free(dispatch->learned);
 	transform_free(dispatch->transform);
 	transaction_free(&dispatch->transaction);
@@ -557,6 +674,8 @@ void dispatch_free(struct dispatch *dispatch)
 void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 {
 	dispatch->sink = sink;
+	dispatch->map_number = UINT64_MAX;
+	watch_masters(dispatch);
 	dispatch->own_data = own_data;
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;
@@ -571,22 +690,41 @@ const struct command_table *dispatch_commands(const struct dispatch *dispatch)
 	return dispatch->learned;
 }
 
+void dispatch_set_times(struct dispatch *dispatch, const struct guard_times *times)
+{
+	dispatch->times = *times;
+	adapt_set_times(dispatch->adapt, times);
+	rewriting_set_times(dispatch->rewriting, times);
+}
+
+uint64_t dispatch_last_move(const struct dispatch *dispatch)
+{
+	return adapt_last_move(dispatch->adapt);
+}
+
 bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey, struct error *error)
 {
 	dispatch->db_stream = db_stream;
 	dispatch->valkey = valkey;
+	/* Also of keys that are left out: others may call the same script. */
+	if (dispatch->options.scripts)
+		scripts_see(dispatch->options.scripts, event);
 	switch (event->kind) {
 	case EVENT_KEY: return handle_key(dispatch, event, error);
 	case EVENT_FUNCTION:
 	case EVENT_SCRIPT: return handle_library(dispatch, event, error);
 	case EVENT_COMMAND:
 		if (must_learn(dispatch, event)) {
+			if (unsupported_is_known(dispatch->unsupported, event->argv[0]))
+				return leave_unknown(dispatch, event, error);
 			begin_learning(dispatch, event);
 			return true;
 		}
 		return handle_command(dispatch, event, error);
 	case EVENT_SNAPSHOT_END: break;
 	case EVENT_PROGRESS:
+		if (event->type == RDB_OPCODE_MODULE_AUX && !unsupported_aux(dispatch->unsupported, event, error))
+			return false;
 		/* Inside, a SELECT is made anew where it is needed. */
 		if (!dispatch->transaction.open)
 			break;
@@ -603,5 +741,7 @@ struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 	counters.rewritten_keys = rewriting_counters(dispatch->rewriting).keys;
 	counters.lossy_keys += rewriting_counters(dispatch->rewriting).lossy;
 	counters.commands = adapt_counters(dispatch->adapt);
+	counters.unsupported_commands = unsupported_counters(dispatch->unsupported).commands;
+	counters.unsupported_keys = unsupported_counters(dispatch->unsupported).keys;
 	return counters;
 }

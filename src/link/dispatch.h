@@ -29,6 +29,7 @@ struct dispatch_options {
 	bool only_link;
 	const char *name;                                           /* of connections */
 	struct lag *lag;                                            /* is told of heartbeats */
+	struct scripts *scripts;                                    /* is told of what brings a script; NULL: none are remembered */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
 	void *owner;
@@ -41,6 +42,11 @@ void dispatch_free(struct dispatch *dispatch);
 void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data);
 /* The commands that the target has told of; for the stream decoder. */
 const struct command_table *dispatch_commands(const struct dispatch *dispatch);
+
+/* How times of expiry are written from now on; at the beginning GUARD_OFF. */
+void dispatch_set_times(struct dispatch *dispatch, const struct guard_times *times);
+/* adapt_last_move() */
+uint64_t dispatch_last_move(const struct dispatch *dispatch);
 
 /* Handles one event (EVENT_SNAPSHOT_END too: as progress). `db_stream`: selected in the stream behind it; `valkey`: the snapshot is a VALKEY one. The event's memory has
  * to stay until dispatch_ready() answers true. False: the link has to stop; ERROR_CONFLICT. */
@@ -61,6 +67,9 @@ struct dispatch_counters {
 	uint64_t conflicts;      /* that could not be transformed and were skipped, as on_conflict says */
 	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
 	uint64_t lossy_keys;     /* of these, with something left out */
+	uint64_t empty_keys;     /* of the snapshot, collections without elements */
+	uint64_t unsupported_keys; /* of the snapshot, longer than the target takes; those that it refuses are in the sink's counters */
+	uint64_t unsupported_commands; /* that the target does not know, policy target.unsupported: skip */
 	struct adapt_counters commands; /* of the stream */
 };
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);

@@ -72,6 +72,18 @@ void lag_applied(struct lag *lag, uint64_t position, int64_t applied_offset)
 	check_caught_up(lag, applied_offset);
 }
 
+int64_t lag_behind_ms(const struct lag *lag, int64_t applied_offset)
+{
+	int64_t now = clock_wall_ms(), then;
+
+	if (!lag->heartbeat || applied_offset < 0)
+		return -1;
+	then = heartbeat_time_of_offset(lag->heartbeat, applied_offset);
+	if (lag->last_beat_ms > then)
+		then = lag->last_beat_ms;
+	return then <= 0 ? -1 : then < now ? now - then : 0;
+}
+
 int64_t lag_ms(const struct lag *lag, int64_t applied_offset)
 {
 	int64_t now = clock_wall_ms();

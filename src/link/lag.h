@@ -39,6 +39,9 @@ void lag_note(struct lag *lag, const struct event *event);
 int64_t lag_stream_ms(const struct lag *lag, int64_t offset);
 /* Everything before `position` is applied; applied_offset is that as a replication offset, -1 in the snapshot. */
 void lag_applied(struct lag *lag, uint64_t position, int64_t applied_offset);
+/* How long ago the source was as the target is now, at least: since the newest beat or sampled offset that is applied. It grows while the source cannot be asked.
+ * -1: not known. */
+int64_t lag_behind_ms(const struct lag *lag, int64_t applied_offset);
 /* -1: not known. */
 int64_t lag_ms(const struct lag *lag, int64_t applied_offset);
 

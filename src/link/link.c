@@ -23,6 +23,7 @@ struct link {
 	char token[MARK_ID_LEN + 1]; /* of this run */
 	struct spool *spool;
 	struct link_state state;
+	struct scripts *scripts;
 	struct source source;
 	struct receiver *receiver;   /* the source, unless that is files */
 	struct heartbeat *heartbeat; /* NULL: the source is files */
@@ -208,6 +209,19 @@ static bool adopt_checkpoint(struct link *link, struct error *error)
 	return true;
 }
 
+static bool open_scripts(struct link *link, struct error *error)
+{
+	char *path = memory_printf("%s/scripts", link->options.dir);
+	uint64_t cut;
+
+	link->scripts = scripts_open(path, SCRIPTS_BYTES_MAX, &cut, error);
+	if (link->scripts && cut > 0)
+		log_warning("%s: %llu bytes at the end of %s were not whole or damaged (the last run was cut off), and are cut off", link->label,
+			    (unsigned long long)cut, path);
+	free(path);
+	return link->scripts != NULL;
+}
+
 /* Where applying goes on; false when the spool has not got it any more. */
 static bool settle_state(struct link *link, struct error *error)
 {
@@ -287,8 +301,10 @@ static void make_parts(struct link *link)
 		.topology = options->target_topology,
 		.abilities = options->abilities,
 		.only_link = options->only_link,
+		.expiry = options->expiry,
 		.name = link->name,
 		.state_path = link->state_path,
+		.scripts = link->scripts,
 		.spool = link->spool,
 		.token = link->token,
 		.source_name = link->source_name,
@@ -336,7 +352,7 @@ struct link *link_open(const struct link_options *options, struct error *error)
 	link->state_path = memory_printf("%s/state.json", options->dir);
 	snprintf(link->label, sizeof(link->label), "link %s", describe_source(link, source));
 	pthread_mutex_init(&link->lock, NULL);
-	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !adopt_checkpoint(link, error)) {
+	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_scripts(link, error) || !adopt_checkpoint(link, error)) {
 		link_free(link);
 		return NULL;
 	}
@@ -408,6 +424,7 @@ void link_free(struct link *link)
 	free((void *)link->state.refused);
 	free((char *)link->options.dir);
 	free(link->name);
+	scripts_free(link->scripts);
 	free(link->state_path);
 	free(link);
 }

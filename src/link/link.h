@@ -35,6 +35,7 @@ struct link_options {
 	bool cluster;                          /* the source is one; then: */
 	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag */
 	bool only_link;
+	struct expiry_plan expiry;
 	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
 	const struct checkpoint_link *known;   /* what the target knows of this source's link; NULL: nothing. Used by link_open() alone */
 	const char *dir;                       /* the link's folder; exists */

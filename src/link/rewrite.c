@@ -1,8 +1,10 @@
 #include "link/rewrite.h"
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "decode/value.h"
+#include "link/dangling.h"
 #include "wire/rdb.h"
 #include "wire/resp.h"
 #include "wire/slot.h"
@@ -30,6 +32,9 @@ enum phase {
 /* A command of a stream or hash that follows from the item before and waits for its turn. */
 enum owed { OWED_NOTHING, OWED_DESTROY, OWED_SETID };
 
+/* Behind everything else of a stream, when entries that were deleted stood in for their pending ones. */
+enum mending { MENDING_DELETE, MENDING_TRIM, MENDING_SETID, MENDING_DONE };
+
 struct expiring {
 	size_t start, len; /* the field's name, in `names` */
 	int64_t at_ms;
@@ -39,6 +44,7 @@ struct rewrite {
 	struct value_reader *reader;
 	struct event event;
 	const struct target_abilities *target;
+	struct guard_times times;
 	bool valkey;
 	enum rewrite_form form;
 	enum phase phase;
@@ -64,6 +70,9 @@ struct rewrite {
 	enum owed owed;
 	struct value_item stream;
 	struct buffer group, consumer;
+	struct dangling dangling;
+	enum mending mending;
+	uint32_t mended;       /* dangling entries that are deleted again */
 	uint64_t lost_field_expiries, lost_consumers;
 	char losses[160];
 };
@@ -89,6 +98,7 @@ void rewrite_free(struct rewrite *rewrite)
 	buffer_free(&rewrite->names);
 	buffer_free(&rewrite->group);
 	buffer_free(&rewrite->consumer);
+	dangling_free(&rewrite->dangling);
 	free(rewrite->starts);
 	free(rewrite->argv);
 	free(rewrite);
@@ -191,6 +201,23 @@ static void refuse_old(const struct rewrite *rewrite, struct error *error, const
 	refuse(rewrite, error, why, "Use a newer target, or leave the key out of the source");
 }
 
+/* The target would answer an argument that is too long with a protocol error and close the connection. */
+static enum rewrite_answer finish_value(struct rewrite *rewrite, uint32_t *ret_argc, struct slice **ret_argv, struct error *error)
+{
+	char why[200];
+
+	finish(rewrite, ret_argc, ret_argv);
+	for (uint32_t i = 0; i < rewrite->argc; i++) {
+		if (rewrite->argv[i].len <= rewrite->target->bulk_max)
+			continue;
+		snprintf(why, sizeof(why), "it has an element of %zu bytes, and %s takes %llu at most (proto-max-bulk-len)", rewrite->argv[i].len,
+			 rewrite->target->name, (unsigned long long)rewrite->target->bulk_max);
+		refuse(rewrite, error, why, "Raise proto-max-bulk-len at the target and start again");
+		return REWRITE_FAILED;
+	}
+	return REWRITE_COMMAND;
+}
+
 /* ---- reading ---- */
 
 /* False: at the value's end, or damaged (then *failed). */
@@ -262,7 +289,7 @@ static bool expiring_command(struct rewrite *rewrite)
 	if (rewrite->expiring_at == rewrite->expiring_count)
 		return false;
 	begin_on_tmp(rewrite, "HPEXPIREAT");
-	add_number(rewrite, expiring->at_ms);
+	add_number(rewrite, guard_field_time(&rewrite->times, expiring->at_ms, clock_wall_ms()));
 	add_text(rewrite, "FIELDS");
 	add_text(rewrite, "1");
 	add(rewrite, slice_make(rewrite->names.data + expiring->start, expiring->len));
@@ -302,6 +329,18 @@ static bool elements_command(struct rewrite *rewrite, enum value_kind kind, bool
 	return count > 0;
 }
 
+/* An entry that stands in for one that was deleted; `item` waits meanwhile. */
+static void dangling_command(struct rewrite *rewrite, const struct value_item *item, struct value_stream_id id)
+{
+	rewrite->item = *item;
+	rewrite->has_item = true;
+	begin_on_tmp(rewrite, "XADD");
+	add_id(rewrite, id);
+	add_text(rewrite, "");
+	add_text(rewrite, "");
+	rewrite->entries++;
+}
+
 static bool entry_command(struct rewrite *rewrite, const struct value_item *entry, bool *failed, struct error *error)
 {
 	struct value_item field;
@@ -323,16 +362,56 @@ static void setid_command(struct rewrite *rewrite)
 	const struct value_item *item = &rewrite->stream;
 	/* Counters that a version before 7.0 has not got are no loss there. */
 	uint64_t added = item->stream.counted ? item->stream.entries_added : item->stream.length;
+	bool mended = rewrite->mending == MENDING_DONE || rewrite->dangling.count == 0;
 	struct value_stream_id deleted = item->stream.counted ? item->stream.max_deleted_id : (struct value_stream_id){0, 0};
 
 	begin_on_tmp(rewrite, "XSETID");
 	add_id(rewrite, item->stream.last_id);
 	if (rewrite->target->stream_counters) {
 		add_text(rewrite, "ENTRIESADDED");
-		add_number(rewrite, (int64_t)added);
+		/* No fewer than there are at this time. */
+		add_number(rewrite, (int64_t)(mended || added > rewrite->entries ? added : rewrite->entries));
 		add_text(rewrite, "MAXDELETEDID");
 		add_id(rewrite, deleted);
 	}
+}
+
+/* The pending ones are claimed: what stood in for their entries goes. XDEL notes the highest ID that it has deleted, XTRIM does not: so those that a trim may have
+ * taken at the source go by that. */
+static bool mending_command(struct rewrite *rewrite)
+{
+	const struct dangling *dangling = &rewrite->dangling;
+
+	if (dangling->count == 0)
+		return false;
+	switch (rewrite->mending) {
+	case MENDING_DELETE:
+		if (rewrite->mended < dangling->leading)
+			rewrite->mended = dangling->leading;
+		if (rewrite->mended < dangling->count) {
+			begin_on_tmp(rewrite, "XDEL");
+			for (uint32_t i = 0; i < CHUNK_ELEMENTS && rewrite->mended < dangling->count; i++)
+				add_id(rewrite, dangling->ids[rewrite->mended++]);
+			return true;
+		}
+		rewrite->mending = MENDING_TRIM;
+		/* fall through */
+	case MENDING_TRIM:
+		rewrite->mending = MENDING_SETID;
+		if (dangling->leading > 0) {
+			begin_on_tmp(rewrite, "XTRIM");
+			add_text(rewrite, "MAXLEN");
+			add_number(rewrite, (int64_t)rewrite->stream.stream.length);
+			return true;
+		}
+		/* fall through */
+	case MENDING_SETID:
+		rewrite->mending = MENDING_DONE;
+		setid_command(rewrite);
+		return true;
+	case MENDING_DONE: break;
+	}
+	return false;
 }
 
 /* Behind the entries: an empty stream is made by a group that goes again. */
@@ -431,6 +510,7 @@ static void pending_command(struct rewrite *rewrite, const struct value_item *it
 
 static bool stream_item_command(struct rewrite *rewrite, bool *failed, struct error *error)
 {
+	struct value_stream_id id;
 	struct value_item item;
 
 	if (owed_command(rewrite))
@@ -438,8 +518,15 @@ static bool stream_item_command(struct rewrite *rewrite, bool *failed, struct er
 	while (next_item(rewrite, &item, failed, error)) {
 		switch (item.kind) {
 		case VALUE_ITEM_ENTRY:
-			return entry_command(rewrite, &item, failed, error);
+			if (!dangling_next(&rewrite->dangling, &item.entry.id, &id))
+				return entry_command(rewrite, &item, failed, error);
+			dangling_command(rewrite, &item, id);
+			return true;
 		case VALUE_ITEM_STREAM:
+			if (dangling_next(&rewrite->dangling, NULL, &id)) {
+				dangling_command(rewrite, &item, id);
+				return true;
+			}
 			stream_command(rewrite, &item);
 			return true;
 		case VALUE_ITEM_GROUP:
@@ -456,7 +543,7 @@ static bool stream_item_command(struct rewrite *rewrite, bool *failed, struct er
 			break;
 		}
 	}
-	return false;
+	return !*failed && mending_command(rewrite);
 }
 
 /* False: the value is complete, or *failed. */
@@ -482,6 +569,11 @@ static bool value_command(struct rewrite *rewrite, bool *failed, struct error *e
 
 /* ---- public ---- */
 
+void rewrite_set_times(struct rewrite *rewrite, const struct guard_times *times)
+{
+	rewrite->times = *times;
+}
+
 bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t slot, bool valkey, const struct target_abilities *target,
 		   enum rewrite_form form, struct error *error)
 {
@@ -494,6 +586,9 @@ bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t 
 	rewrite->expiring_count = rewrite->expiring_at = 0;
 	rewrite->entries = 0;
 	rewrite->owed = OWED_NOTHING;
+	dangling_clear(&rewrite->dangling);
+	rewrite->mending = MENDING_DELETE;
+	rewrite->mended = 0;
 	rewrite->lost_field_expiries = rewrite->lost_consumers = 0;
 	snprintf(rewrite->tmp_name, sizeof(rewrite->tmp_name), "keyferry:tmp:{%s}", slot_tag(slot));
 	rewrite->tmp = form == REWRITE_DIRECT ? event->key : slice_of_string(rewrite->tmp_name);
@@ -503,10 +598,15 @@ bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t 
 	}
 	switch (value_reader_kind(rewrite->reader)) {
 	case VALUE_STREAM:
-		if (target->streams)
-			return true;
-		refuse_old(rewrite, error, "streams");
-		return false;
+		if (!target->streams) {
+			refuse_old(rewrite, error, "streams");
+			return false;
+		}
+		if (!dangling_collect(&rewrite->dangling, rewrite->reader)) {
+			refuse(rewrite, error, "it has more pending entries than can be claimed one by one", "Use a target of the source's version");
+			return false;
+		}
+		return value_reader_begin(rewrite->reader, event->type, valkey, event->value);
 	case VALUE_MODULE:
 		refuse(rewrite, error, "only a server with the module that made it, of its version, can take it",
 		       "Load the module into the target and use a target of the source's version");
@@ -527,7 +627,7 @@ enum rewrite_answer rewrite_next(struct rewrite *rewrite, uint32_t *ret_argc, st
 		return finish(rewrite, ret_argc, ret_argv);
 	case PHASE_VALUE:
 		if (value_command(rewrite, &failed, error))
-			return finish(rewrite, ret_argc, ret_argv);
+			return finish_value(rewrite, ret_argc, ret_argv, error);
 		if (failed)
 			return REWRITE_FAILED;
 		rewrite->phase = PHASE_EXPIRY;
@@ -536,7 +636,7 @@ enum rewrite_answer rewrite_next(struct rewrite *rewrite, uint32_t *ret_argc, st
 		rewrite->phase = PHASE_PLACE;
 		if (rewrite->event.expire_at_ms != EXPIRE_NEVER) {
 			begin_on_tmp(rewrite, "PEXPIREAT");
-			add_number(rewrite, rewrite->event.expire_at_ms);
+			add_number(rewrite, guard_key_time(&rewrite->times, rewrite->event.expire_at_ms, clock_wall_ms()));
 			return finish(rewrite, ret_argc, ret_argv);
 		}
 		/* fall through */

@@ -7,8 +7,7 @@
  * tmp is `keyferry:tmp:{...}` in the key's slot, so no reader ever sees half a value; the same name is used again and begins with DEL, so what a restart
  * leaves behind is gone when the key is written again.
  * What the target has no command for is refused, or with `lossy` left out and told: expiries of hash fields before Redis 7.4 and Valkey 9. Without being refused:
- * consumers without pending entries before 6.2 (told); pending entries whose stream entry was deleted, which XCLAIM drops from 7.0 on; the counters of streams and
- * groups, which targets before 7.0 have not got.
+ * consumers without pending entries before 6.2 (told); the counters of streams and groups, which targets before 7.0 have not got.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_REWRITE_H
 #define KEYFERRY_LINK_REWRITE_H
@@ -16,6 +15,7 @@
 #include "base/error.h"
 #include "decode/event.h"
 #include "sink/encode.h"
+#include "transform/guard.h"
 
 struct rewrite;
 
@@ -24,7 +24,10 @@ enum rewrite_form { REWRITE_DIRECT, REWRITE_RENAME, REWRITE_RENAMENX };
 struct rewrite *rewrite_new(void);
 void rewrite_free(struct rewrite *rewrite);
 
-/* Begins with a key; its value has to stay readable until rewrite_next() has answered END. `slot`: the key's, also where the target is no cluster: it keeps the temporary keys of
+/* How times are written from now on; at the beginning GUARD_OFF. */
+void rewrite_set_times(struct rewrite *rewrite, const struct guard_times *times);
+
+/* Begins with a key, whose time is the true one; its value has to stay readable until rewrite_next() has answered END. `slot`: the key's, also where the target is no cluster: it keeps the temporary keys of
  * several links apart. False: the
  * type cannot be read or the target has no such type (ERROR_CONFLICT, naming the key). */
 bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t slot, bool valkey, const struct target_abilities *target,

@@ -55,6 +55,11 @@ void rewriting_reset(struct rewriting *rewriting, struct sink *sink)
 	rewriting->under_way = false;
 }
 
+void rewriting_set_times(struct rewriting *rewriting, const struct guard_times *times)
+{
+	rewrite_set_times(rewriting->rewrite, times);
+}
+
 static void done(struct rewriting *rewriting, const struct event *event)
 {
 	const char *losses = rewrite_losses(rewriting->rewrite);

@@ -23,6 +23,9 @@ void rewriting_free(struct rewriting *rewriting);
 /* A new sink: what was under way is forgotten. */
 void rewriting_reset(struct rewriting *rewriting, struct sink *sink);
 
+/* How times are written from now on (rewrite.h). */
+void rewriting_set_times(struct rewriting *rewriting, const struct guard_times *times);
+
 struct rewriting_key {
 	const struct event *event; /* its value's bytes stay until the key is done, its name is copied */
 	uint64_t end;              /* the position behind it */

@@ -107,7 +107,7 @@ static void copy_text(struct slice text, char *out, size_t cap)
 /* "db3:keys=12,expires=0,avg_ttl=0" */
 static void keyspace_parse(struct slice number, struct slice facts, struct server_info *info)
 {
-	struct slice keys, rest;
+	struct slice keys, rest = {0}, name;
 	uint64_t db, count;
 
 	if (!slice_starts_with(facts, SLICE("keys=")) || !slice_to_uint64(number, &db) || db > INT32_MAX)
@@ -117,8 +117,29 @@ static void keyspace_parse(struct slice number, struct slice facts, struct serve
 	if (!slice_to_uint64(slice_make(keys.data + 5, keys.len - 5), &count) || count == 0)
 		return;
 	info->keys += count;
+	while (split(rest, '=', &name, &rest)) {
+		if (!split(rest, ',', &number, &rest)) {
+			number = rest;
+			rest = (struct slice){0};
+		}
+		if ((slice_equal(name, SLICE("subexpiry")) || slice_equal(name, SLICE("keys_with_volatile_items"))) && slice_to_uint64(number, &count))
+			info->expiring_fields += count;
+	}
 	if ((int)db > info->highest_db)
 		info->highest_db = (int)db;
+}
+
+/* "name=vectorset,ver=1,..." */
+static void module_parse(struct slice facts, struct server_info *info)
+{
+	size_t used = strlen(info->modules);
+	struct slice name, rest;
+
+	if (!slice_starts_with(facts, SLICE("name=")) || !split(facts, ',', &name, &rest))
+		return;
+	name = slice_make(name.data + 5, name.len - 5);
+	if (used + name.len + 2 <= sizeof(info->modules))
+		snprintf(info->modules + used, sizeof(info->modules) - used, "%.*s ", (int)name.len, (const char *)name.data);
 }
 
 struct facts {
@@ -161,6 +182,10 @@ static void field_parse(struct slice name, struct slice value, struct server_inf
 		info->used_memory = number;
 	else if (slice_equal(name, SLICE("maxmemory")))
 		info->maxmemory = number;
+	else if (slice_equal(name, SLICE("number_of_libraries")))
+		info->libraries = number;
+	else if (slice_equal(name, SLICE("module")))
+		module_parse(value, info);
 	else if (slice_starts_with(name, SLICE("db")))
 		keyspace_parse(slice_make(name.data + 2, name.len - 2), value, info);
 }

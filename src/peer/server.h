@@ -23,6 +23,9 @@ struct server_info {
 	uint64_t used_memory;
 	uint64_t maxmemory;
 	uint64_t keys;            /* over all databases */
+	uint64_t libraries;       /* of functions; since Redis 7.0 */
+	uint64_t expiring_fields; /* hashes with fields that expire; since Redis 7.4 and Valkey 9 */
+	char modules[256];        /* names of those loaded, a space behind each, as many as fit */
 	int highest_db;           /* highest database that holds keys; -1: none */
 	int rdb_version;          /* highest RDB version whose RESTORE payloads it takes: from family and version */
 };

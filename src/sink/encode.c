@@ -132,6 +132,8 @@ static void encode_restore(struct window *window, struct unit *unit, const struc
 	bool delete_before = options->replace && !target->restore_replace;
 	/* Where the key may be somebody else's, a command of its own would set the expiry of that one. */
 	bool expire_after = expires && !absolute && options->replace;
+	bool idle = target->keep_idle && event->idle_seconds >= 0;
+	bool frequency = target->keep_idle && event->frequency >= 0 && !idle; /* RESTORE takes one of them */
 	uint64_t crc = checksum(event, options, (uint16_t)version);
 	uint8_t *memory = window_alloc(window, unit, 2 * AROUND_MAX + 3 * event->key.len + (copy ? event->value.len : 0));
 	uint8_t *at = memory;
@@ -144,7 +146,7 @@ static void encode_restore(struct window *window, struct unit *unit, const struc
 		unit->replies++;
 	}
 	*at++ = '*';
-	*at++ = (uint8_t)('4' + (replace ? 1 : 0) + (absolute ? 1 : 0));
+	*at++ = (uint8_t)('4' + (replace ? 1 : 0) + (absolute ? 1 : 0) + (idle || frequency ? 2 : 0));
 	at = PUT(at, "\r\n$7\r\nRESTORE\r\n");
 	at = put_bulk(at, event->key.data, event->key.len);
 	at = put_number(at, !expires || expire_after ? 0 : absolute ? event->expire_at_ms : time_to_live(event->expire_at_ms));
@@ -158,6 +160,10 @@ static void encode_restore(struct window *window, struct unit *unit, const struc
 		at = PUT(at, "$7\r\nREPLACE\r\n");
 	if (absolute)
 		at = PUT(at, "$6\r\nABSTTL\r\n");
+	if (idle || frequency) {
+		at = idle ? PUT(at, "$8\r\nIDLETIME\r\n") : PUT(at, "$4\r\nFREQ\r\n");
+		at = put_number(at, idle ? event->idle_seconds : event->frequency);
+	}
 	if (expire_after) {
 		at = PUT(at, "*3\r\n$9\r\nPEXPIREAT\r\n");
 		at = put_bulk(at, event->key.data, event->key.len);
@@ -192,9 +198,11 @@ static bool takes_payload(const struct target_abilities *target, uint8_t type, b
 	return target->valkey_rdb ? version <= 11 || version == 80 : version <= target->rdb_version;
 }
 
-/* What SET would be given; false: the string is compressed, or the target cannot SET it with its expiry. */
+/* What SET would be given; false: the string is compressed, the target cannot SET it with its expiry, or SET cannot carry all that is wanted. */
 static bool set_text(const struct event *event, const struct target_abilities *target, uint8_t digits[24], struct slice *ret)
 {
+	if (target->keep_idle && (event->idle_seconds >= 0 || event->frequency >= 0))
+		return false;
 	if (event->type != RDB_TYPE_STRING || (event->expire_at_ms != EXPIRE_NEVER && !target->set_absolute_expiry))
 		return false;
 	*ret = event->string;
@@ -235,5 +243,31 @@ void encode_command(struct window *window, struct unit *unit, uint32_t argc, con
 		at = put_bulk(at, argv[i].data, argv[i].len);
 	unit->replies = 1;
 	add_piece(unit, memory, (size_t)(at - memory));
+	window_trim(window, unit, at);
+}
+
+void encode_patched(struct window *window, struct unit *unit, struct slice raw, struct slice argument, struct slice instead)
+{
+	const uint8_t *from = argument.data, *behind = argument.data + argument.len + 2;
+	bool copy = raw.len <= ENCODE_COPY_MAX;
+	size_t before, rest = (size_t)(raw.data + raw.len - behind);
+	uint8_t *memory, *at;
+
+	/* Where its bulk begins: digits and line end do not hold the sign. */
+	while (*--from != '$')
+		;
+	before = (size_t)(from - raw.data);
+	memory = at = window_alloc(window, unit, AROUND_MAX + instead.len + (copy ? raw.len : 0));
+	if (copy)
+		at = put(at, raw.data, before);
+	else
+		add_piece(unit, raw.data, before);
+	at = put_bulk(at, instead.data, instead.len);
+	if (copy)
+		at = put(at, behind, rest);
+	add_piece(unit, memory, (size_t)(at - memory));
+	if (!copy)
+		add_piece(unit, behind, rest);
+	unit->replies = 1;
 	window_trim(window, unit, at);
 }

@@ -26,10 +26,13 @@ struct target_abilities {
 	bool stream_counters;        /* XSETID ... ENTRIESADDED, XGROUP CREATE ... ENTRIESREAD: Redis 7.0 */
 	bool field_expiry;           /* HPEXPIREAT: Redis 7.4, Valkey 9 */
 	bool lossy;                  /* what it has no command for is left out and told, instead of being refused (target.downgrade) */
+	bool skip_unsupported;       /* values of modules it has not loaded are left out and told, instead of being refused (target.unsupported) */
+	bool keep_idle;              /* RESTORE ... IDLETIME, FREQ is wanted (target.keep_idle) and known: Redis 5.0 */
 	int rdb_version;             /* highest version of a RESTORE payload's footer */
 	bool valkey_rdb;             /* takes VALKEY080 (80) and Redis versions up to 11 */
 	uint64_t bulk_max;           /* proto-max-bulk-len: a longer argument would be refused */
 	uint32_t databases;          /* that it has; 0: not known */
+	bool import_source;          /* in import mode: connections say CLIENT IMPORT-SOURCE ON */
 	const char *name;            /* "Redis 7.0.15", for messages */
 };
 
@@ -45,6 +48,9 @@ bool encode_possible(const struct event *event, const struct target_abilities *t
 
 /* Fills the unit's pieces for a key that encode_possible() is true of: SET where it is a plain string, RESTORE of the raw payload otherwise. */
 void encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options);
+
+/* A command as it came, but for `argument`, which lies in it. A long one is referenced where it lies. */
+void encode_patched(struct window *window, struct unit *unit, struct slice raw, struct slice argument, struct slice instead);
 
 /* One command of the given arguments, copied. */
 void encode_command(struct window *window, struct unit *unit, uint32_t argc, const struct slice *argv);

@@ -57,22 +57,22 @@ static void drop_clients(struct fence *fence)
 
 void fence_free(struct fence *fence)
 {
-	struct fence **at = &fence->sink->guard->fences;
+	struct fence **at = &fence->sink->marker->fences;
 
 	while (*at != fence)
 		at = &(*at)->next;
 	*at = fence->next;
 	if (fence->takes)
-		fence->sink->guard->taking = false;
+		fence->sink->marker->taking = false;
 	drop_clients(fence);
 	drop_lists(fence);
 	timer_free(fence->timer);
 	free(fence);
 }
 
-void fence_node_lost(struct guard *guard, const struct node *node)
+void fence_node_lost(struct marker *marker, const struct node *node)
 {
-	for (struct fence *fence = guard->fences, *next; fence; fence = next) {
+	for (struct fence *fence = marker->fences, *next; fence; fence = next) {
 		next = fence->next;
 		if (fence->node == node)
 			fence_free(fence);
@@ -130,7 +130,7 @@ static void stand_down(struct fence *fence)
 	struct error error;
 
 	error_set(&error, ERROR_BUSY, "another process has taken over link %s of the task (target %s says so in key %s)",
-		  fence->sink->guard->options.link, node_peer(fence->node), fence->sink->guard->task_key);
+		  fence->sink->marker->options.link, node_peer(fence->node), fence->sink->marker->task_key);
 	error_hint(&error, "This one stands down, so that nothing is applied twice. Stop the other one first if it is this one that should run");
 	sink_fail(fence->sink, &error);
 }
@@ -138,11 +138,11 @@ static void stand_down(struct fence *fence)
 static void on_owner(void *owner, const struct client_reply *reply, const struct error *error)
 {
 	struct fence *fence = owner;
-	struct guard *guard = fence->sink->guard;
+	struct marker *marker = fence->sink->marker;
 	bool takes = fence->takes;
 
 	if (takes)
-		fence->takes = guard->taking = false;
+		fence->takes = marker->taking = false;
 	if (error) {
 		fail(fence);
 		return;
@@ -155,8 +155,8 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 		return;
 	}
 	if (takes)
-		guard->taken = true;
-	else if (reply->nodes[0].type != RESP_NULL && !slice_equal(reply->nodes[0].text, slice_of_string(guard->options.token))) {
+		marker->taken = true;
+	else if (reply->nodes[0].type != RESP_NULL && !slice_equal(reply->nodes[0].text, slice_of_string(marker->options.token))) {
 		stand_down(fence);
 		return;
 	}
@@ -165,24 +165,24 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 
 static void ask_owner(struct fence *fence)
 {
-	struct guard *guard = fence->sink->guard;
-	struct node *keeper = fence->sink->owner_of[guard->record_slot];
+	struct marker *marker = fence->sink->marker;
+	struct node *keeper = fence->sink->owner_of[marker->record_slot];
 	char field[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)];
 	struct client *client = fence->client;
 
-	if (!keeper || (!guard->taken && guard->taking)) {
+	if (!keeper || (!marker->taken && marker->taking)) {
 		timer_start(fence->timer, TURN_MS);
 		return;
 	}
 	if (keeper != fence->node)
 		client = fence->central = connect_to(fence, node_endpoint(keeper));
-	snprintf(field, sizeof(field), "%s" MARK_OWNER_SUFFIX, guard->options.link);
-	if (guard->taken) {
-		client_send_strings(client, on_owner, fence, "HGET", guard->task_key, field, NULL);
+	snprintf(field, sizeof(field), "%s" MARK_OWNER_SUFFIX, marker->options.link);
+	if (marker->taken) {
+		client_send_strings(client, on_owner, fence, "HGET", marker->task_key, field, NULL);
 		return;
 	}
-	fence->takes = guard->taking = true;
-	client_send_strings(client, on_owner, fence, "HSET", guard->task_key, field, guard->options.token, NULL);
+	fence->takes = marker->taking = true;
+	client_send_strings(client, on_owner, fence, "HSET", marker->task_key, field, marker->options.token, NULL);
 }
 
 /* ---- the killing ---- */
@@ -212,7 +212,7 @@ static bool contains(struct slice text, const char *part)
 /* Names are <task's>:<link>:<token>:<node>.<number>. Our own ones to the same server under another address are no predecessors. */
 static bool is_older(const struct fence *fence, struct slice name)
 {
-	const struct guard_options *options = &fence->sink->guard->options;
+	const struct marker_options *options = &fence->sink->marker->options;
 	const char *mine = node_connection_name(fence->node);
 	char link[MARK_ID_LEN + 3], process[MARK_ID_LEN + 64];
 	size_t node_len = (size_t)(strrchr(mine, '.') - mine) + 1;
@@ -247,11 +247,11 @@ static bool take_list(struct fence *fence, struct slice text)
 
 static void tell_denied(struct fence *fence, struct slice text)
 {
-	struct guard *guard = fence->sink->guard;
+	struct marker *marker = fence->sink->marker;
 
-	if (guard->kill_denied)
+	if (marker->kill_denied)
 		return;
-	guard->kill_denied = true;
+	marker->kill_denied = true;
 	sink_note(fence->sink, LOG_WARNING,
 		  "target %s: older connections of this link cannot be found and ended there (%.*s), so a command that one of them had under way might be "
 		  "applied twice: give the target's user +client|setname, +client|list and +client|kill",
@@ -309,28 +309,28 @@ static void kill_them(struct fence *fence)
 
 static void find_slots(struct fence *fence)
 {
-	const struct guard *guard = fence->sink->guard;
+	const struct marker *marker = fence->sink->marker;
 
-	fence->slots = memory_alloc_zero(guard->slots, sizeof(fence->slots[0]));
-	for (uint32_t slot = 0; slot < guard->slots; slot++)
-		if (guard->stale[slot] && fence->sink->owner_of[slot] == fence->node)
+	fence->slots = memory_alloc_zero(marker->slots, sizeof(fence->slots[0]));
+	for (uint32_t slot = 0; slot < marker->slots; slot++)
+		if (marker->stale[slot] && fence->sink->owner_of[slot] == fence->node)
 			fence->slots[fence->slot_count++] = (uint16_t)slot;
 }
 
 static void take_mark(struct fence *fence, uint16_t slot, const struct resp_node *value)
 {
-	struct guard *guard = fence->sink->guard;
+	struct marker *marker = fence->sink->marker;
 	struct mark_record record;
 	struct mark mark = MARK_NONE;
 
 	if (value->type != RESP_NULL && fence->sink->cluster)
-		mark = mark_parse(value->text, guard->options.epoch);
-	else if (value->type != RESP_NULL && mark_record_parse(value->text, &record) && strcmp(record.epoch, guard->options.epoch) == 0)
+		mark = mark_parse(value->text, marker->options.epoch);
+	else if (value->type != RESP_NULL && mark_record_parse(value->text, &record) && strcmp(record.epoch, marker->options.epoch) == 0)
 		mark = record.mark;
-	if (guard->marks[slot].offset >= 0 && !mark_covers(mark, guard->marks[slot].offset, guard->marks[slot].sub))
+	if (marker->marks[slot].offset >= 0 && !mark_covers(mark, marker->marks[slot].offset, marker->marks[slot].sub))
 		fence->fallen_back++;
-	guard->marks[slot] = mark;
-	guard->stale[slot] = false;
+	marker->marks[slot] = mark;
+	marker->stale[slot] = false;
 }
 
 static void ask_marks(struct fence *fence);
@@ -364,7 +364,7 @@ static void on_mark(void *owner, const struct client_reply *reply, const struct 
 
 static void ask_marks(struct fence *fence)
 {
-	const struct guard *guard = fence->sink->guard;
+	const struct marker *marker = fence->sink->marker;
 	uint32_t first = fence->next_slot, count = fence->slot_count - first;
 
 	if (count == 0) {
@@ -380,7 +380,7 @@ static void ask_marks(struct fence *fence)
 		char key[64];
 
 		snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag(fence->slots[i]));
-		client_send_strings(fence->client, on_mark, fence, "HGET", fence->sink->cluster ? key : guard->task_key, guard->options.link, NULL);
+		client_send_strings(fence->client, on_mark, fence, "HGET", fence->sink->cluster ? key : marker->task_key, marker->options.link, NULL);
 	}
 }
 
@@ -445,8 +445,8 @@ static struct fence *make(struct sink *sink, struct node *node, bool opens, uint
 	fence->node = node;
 	fence->opens = opens;
 	fence->step = opens ? FENCE_OWNER : FENCE_MARKS;
-	fence->next = sink->guard->fences;
-	sink->guard->fences = fence;
+	fence->next = sink->marker->fences;
+	sink->marker->fences = fence;
 	fence->timer = timer_new(sink->options.loop, on_timer, fence);
 	timer_start(fence->timer, delay_ms);
 	return fence;
@@ -459,7 +459,7 @@ void fence_start(struct sink *sink, struct node *node)
 
 void fence_want(struct sink *sink, struct node *node)
 {
-	for (struct fence *fence = sink->guard->fences; fence; fence = fence->next)
+	for (struct fence *fence = sink->marker->fences; fence; fence = fence->next)
 		if (fence->node == node)
 			return;
 	make(sink, node, false, RETRY_MS);

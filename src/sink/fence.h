@@ -12,13 +12,13 @@
 #ifndef KEYFERRY_SINK_FENCE_H
 #define KEYFERRY_SINK_FENCE_H
 
-#include "sink/guard.h"
+#include "sink/marker.h"
 
 /* The node has connected: all three; then node_open(). */
 void fence_start(struct sink *sink, struct node *node);
 /* A slot of an open node is stale: its mark is read, soon. */
 void fence_want(struct sink *sink, struct node *node);
-void fence_node_lost(struct guard *guard, const struct node *node);
+void fence_node_lost(struct marker *marker, const struct node *node);
 void fence_free(struct fence *fence);
 
 #endif

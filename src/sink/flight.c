@@ -13,9 +13,9 @@
 #define MARK_ROOM (MARK_TEXT_MAX + 256)
 #define RECORD_ROOM (2 * MARK_RECORD_MAX)
 
-static struct flight *take_spare(struct guard *guard)
+static struct flight *take_spare(struct marker *marker)
 {
-	struct flight *flight = guard->spare, *all;
+	struct flight *flight = marker->spare, *all;
 	struct slice *pieces;
 	size_t text_room;
 	uint32_t room;
@@ -23,11 +23,11 @@ static struct flight *take_spare(struct guard *guard)
 
 	if (!flight) {
 		flight = memory_alloc_zero(1, sizeof(*flight));
-		flight->all = guard->all;
-		guard->all = flight;
+		flight->all = marker->all;
+		marker->all = flight;
 		return flight;
 	}
-	guard->spare = flight->spare;
+	marker->spare = flight->spare;
 	all = flight->all;
 	pieces = flight->pieces;
 	room = flight->piece_room;
@@ -37,12 +37,12 @@ static struct flight *take_spare(struct guard *guard)
 	return flight;
 }
 
-void flight_done(struct guard *guard, struct flight *flight)
+void flight_done(struct marker *marker, struct flight *flight)
 {
 	if (flight->record)
-		guard->records_out--;
-	flight->spare = guard->spare;
-	guard->spare = flight;
+		marker->records_out--;
+	flight->spare = marker->spare;
+	marker->spare = flight;
 }
 
 /* Neighbours in memory become one piece: commands of one stretch of the stream are. */
@@ -83,17 +83,17 @@ static void add_unit(struct flight *flight, const struct unit *unit)
 	}
 }
 
-static void add_select(struct guard *guard, struct flight *flight, uint32_t db)
+static void add_select(struct marker *marker, struct flight *flight, uint32_t db)
 {
-	if (!guard->selects)
-		guard->selects = memory_alloc_zero(DATABASES_MAX, sizeof(guard->selects[0]));
-	if (!guard->selects[db]) {
+	if (!marker->selects)
+		marker->selects = memory_alloc_zero(DATABASES_MAX, sizeof(marker->selects[0]));
+	if (!marker->selects[db]) {
 		char digits[16];
 		int len = snprintf(digits, sizeof(digits), "%u", db);
 
-		guard->selects[db] = memory_printf("*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", len, digits);
+		marker->selects[db] = memory_printf("*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", len, digits);
 	}
-	add_piece(flight, slice_of_string(guard->selects[db]));
+	add_piece(flight, slice_of_string(marker->selects[db]));
 	flight->carrier.replies++;
 }
 
@@ -105,39 +105,39 @@ static char *put_bulk(char *at, const char *text, size_t len)
 	return at + len + 2;
 }
 
-static char *put_mark(const struct guard *guard, const struct flight *flight, uint16_t slot, char *at)
+static char *put_mark(const struct marker *marker, const struct flight *flight, uint16_t slot, char *at)
 {
 	char value[MARK_TEXT_MAX], key[64];
-	size_t len = mark_put(guard->options.epoch, flight->mark, value);
+	size_t len = mark_put(marker->options.epoch, flight->mark, value);
 
 	at += resp_put_array_header((uint8_t *)at, 4);
 	at = put_bulk(at, "HSET", 4);
 	at = put_bulk(at, key, (size_t)snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag(slot)));
-	at = put_bulk(at, guard->options.link, strlen(guard->options.link));
+	at = put_bulk(at, marker->options.link, strlen(marker->options.link));
 	return put_bulk(at, value, len);
 }
 
 /* HMSET takes several fields on every version. */
 static char *put_record(const struct sink *sink, const struct flight *flight, int64_t offset, uint32_t db, char *at)
 {
-	const struct guard *guard = sink->guard;
+	const struct marker *marker = sink->marker;
 	struct mark_record record = {.offset = offset, .db = db, .mark = flight->mark};
 	char value[MARK_RECORD_MAX], owner[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)];
 	size_t len;
 
-	snprintf(record.epoch, sizeof(record.epoch), "%s", guard->options.epoch);
+	snprintf(record.epoch, sizeof(record.epoch), "%s", marker->options.epoch);
 	snprintf(record.replid, sizeof(record.replid), "%s", sink->options.spool ? spool_origin(sink->options.spool).replid : "");
 	if (!record.replid[0])
 		snprintf(record.replid, sizeof(record.replid), "-");
-	snprintf(record.source, sizeof(record.source), "%s", guard->options.source);
+	snprintf(record.source, sizeof(record.source), "%s", marker->options.source);
 	len = mark_record_put(&record, value);
 	at += resp_put_array_header((uint8_t *)at, 6);
 	at = put_bulk(at, "HMSET", 5);
-	at = put_bulk(at, guard->task_key, strlen(guard->task_key));
-	at = put_bulk(at, guard->options.link, strlen(guard->options.link));
+	at = put_bulk(at, marker->task_key, strlen(marker->task_key));
+	at = put_bulk(at, marker->options.link, strlen(marker->options.link));
 	at = put_bulk(at, value, len);
-	at = put_bulk(at, owner, (size_t)snprintf(owner, sizeof(owner), "%s" MARK_OWNER_SUFFIX, guard->options.link));
-	return put_bulk(at, guard->options.token, strlen(guard->options.token));
+	at = put_bulk(at, owner, (size_t)snprintf(owner, sizeof(owner), "%s" MARK_OWNER_SUFFIX, marker->options.link));
+	return put_bulk(at, marker->options.token, strlen(marker->options.token));
 }
 
 static char *make_text(struct flight *flight, size_t room)
@@ -156,12 +156,12 @@ static void make_record(struct sink *sink, struct flight *flight, uint16_t slot)
 	char *at = make_text(flight, RECORD_ROOM);
 
 	flight->record = true;
-	flight->mark = sink->cluster ? MARK_NONE : sink->guard->marks[slot];
+	flight->mark = sink->cluster ? MARK_NONE : sink->marker->marks[slot];
 	flight->record_offset = sink_offset_before(sink, sink->window.position);
 	at = put_record(sink, flight, flight->record_offset, sink->window.db, at);
 	add_piece(flight, slice_make(flight->text, (size_t)(at - flight->text)));
 	flight->carrier.replies = 1;
-	sink->guard->records_out++;
+	sink->marker->records_out++;
 }
 
 static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint32_t db)
@@ -170,16 +170,16 @@ static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint
 	char *at = make_text(flight, sink->cluster ? MARK_ROOM : RECORD_ROOM);
 
 	/* One that had been refused before may lie below it. */
-	flight->mark = sink->guard->marks[slot];
+	flight->mark = sink->marker->marks[slot];
 	if (!mark_covers(flight->mark, last->offset, last->sub))
 		flight->mark = (struct mark){last->offset, last->sub};
 	if (sink->cluster) {
-		at = put_mark(sink->guard, flight, slot, at);
+		at = put_mark(sink->marker, flight, slot, at);
 	} else {
 		if (db != 0)
-			add_select(sink->guard, flight, 0);
+			add_select(sink->marker, flight, 0);
 		flight->record_offset = sink_offset_before(sink, last->end);
-		sink->guard->recorded = flight->record_offset;
+		sink->marker->recorded = flight->record_offset;
 		at = put_record(sink, flight, flight->record_offset, last->db_stream, at);
 	}
 	memcpy(at, SINK_EXEC, EXEC_LEN);
@@ -191,7 +191,7 @@ static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint
 
 struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most)
 {
-	struct flight *flight = take_spare(sink->guard);
+	struct flight *flight = take_spare(sink->marker);
 	struct unit *carrier = &flight->carrier;
 	uint64_t bytes = 0;
 	uint32_t db;
@@ -215,7 +215,7 @@ struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, 
 			break;
 		unit_list_take(list);
 		if (unit->db != db)
-			add_select(sink->guard, flight, unit->db);
+			add_select(sink->marker, flight, unit->db);
 		unit->exec_at = carrier->replies - 1;
 		add_unit(flight, unit);
 		carrier->replies += unit->flags & UNIT_TRANSACTION ? unit->replies - 2 : unit->replies;

@@ -18,7 +18,7 @@
 /* Values from this size on leave the process's memory as soon as they are written. */
 #define UNLOAD_FROM (256u << 10)
 
-enum handshake_step { STEP_AUTH, STEP_NAME, STEP_ID, STEP_KILL, STEP_DONE };
+enum handshake_step { STEP_AUTH, STEP_NAME, STEP_IMPORT, STEP_ID, STEP_KILL, STEP_DONE };
 
 struct node {
 	struct endpoint endpoint;
@@ -152,6 +152,8 @@ static void on_connected(void *owner)
 		return;
 	}
 	add_step(node, STEP_NAME, "CLIENT", "SETNAME", node->options.name, NULL);
+	if (node->options.import_source)
+		add_step(node, STEP_IMPORT, "CLIENT", "IMPORT-SOURCE", "ON", NULL);
 	/* What the connection before this one had sent may still wait in the server's socket and run after what we send now: it is killed first. */
 	if (node->connection_id > 0) {
 		char id[24];
@@ -199,6 +201,7 @@ static bool take_hello_reply(struct node *node, const struct reply *reply)
 		node->connection_id = reply->type == RESP_INTEGER ? strtoll(reply->text, NULL, 10) : 0;
 		break;
 	case STEP_NAME:
+	case STEP_IMPORT: /* refused where import mode has ended: the task looks after that */
 	case STEP_KILL: /* "No such client": it is gone already */
 	case STEP_DONE:
 		break;

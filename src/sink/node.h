@@ -45,6 +45,7 @@ struct node_options {
 	bool guarded;                /* each connection has a name of its own (`name`, a dot and a number), nothing is killed in the greeting, and the
 	                              * node is not ready until the owner has called node_open() */
 	uint32_t connect_timeout_ms;
+	bool import_source;          /* CLIENT IMPORT-SOURCE ON, whatever is answered */
 	struct spool *spool;         /* pages of large values leave memory behind the write; may be NULL */
 };
 

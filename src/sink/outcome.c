@@ -3,6 +3,7 @@
 #include "sink/sink_state.h"
 #include "sink/verdict.h"
 #include "wire/command.h"
+#include "wire/rdb.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +15,8 @@
 
 static void unit_done(struct sink *sink, struct unit *unit)
 {
-	if (sink->guard)
-		guard_accept(sink, unit);
+	if (sink->marker)
+		marker_accept(sink, unit);
 	if (unit->flags & UNIT_KEY)
 		sink->counters.keys++;
 	else if (unit->flags & UNIT_COUNTED)
@@ -76,6 +77,47 @@ static void describe(const struct unit *unit, char *out, size_t cap)
 		 at < argc ? slice_quote(argv[at], key, sizeof(key)) : "");
 }
 
+/* The name of the module's type in the payload of RESTORE key ttl payload. Returns out. */
+static const char *module_name(const struct unit *unit, char out[RDB_MODULE_NAME_LEN + 1])
+{
+	struct slice in = unit->pieces[0], argv[3];
+	unsigned size;
+	int64_t len;
+
+	snprintf(out, RDB_MODULE_NAME_LEN + 1, "?");
+	if (take_arguments(&in, argv, 3) < 3 || !take_header(&in, '$', &len) || in.len == 0)
+		return out;
+	in = in.len > 1 ? slice_make(in.data + 1, in.len - 1) : unit->piece_count > 1 ? unit->pieces[1] : (struct slice){0};
+	size = in.len ? rdb_length_size(in.data[0]) : 0;
+	return size > 0 && size <= in.len ? rdb_module_name(rdb_length_decode(in.data, size), out) : out;
+}
+
+/* A value of a module that the target has not loaded, or not in a version that reads it. True: the unit is settled. */
+static bool unsupported(struct sink *sink, struct node *node, struct unit *unit, const char *text)
+{
+	char what[256], place[EVENT_PLACE_MAX], module[RDB_MODULE_NAME_LEN + 1];
+	const struct target_abilities *abilities = &sink->options.abilities;
+	bool lossy;
+	struct error error;
+
+	describe(unit, what, sizeof(what));
+	event_place_text(EVENT_IN_SNAPSHOT, unit->start, place);
+	module_name(unit, module);
+	/* Vector sets are a module's values in form alone: their commands go by the policy of those that the target has not got. */
+	lossy = abilities->lossy && strcmp(module, "vectorset") == 0;
+	if (abilities->skip_unsupported || lossy) {
+		sink->counters.unsupported_keys++;
+		sink_note(sink, LOG_WARNING, "left out as target.%s says: %s (database %u, %s), a value of module type %s that target %s cannot read",
+			  lossy ? "downgrade: lossy" : "unsupported: skip", what, unit->db, place, module, node_peer(node));
+		return true;
+	}
+	error_set(&error, ERROR_CONFLICT, "target %s refuses %s (database %u, %s), a value of module type %s: %s", node_peer(node), what, unit->db, place, module,
+		  text);
+	error_hint(&error, "Load that module into the target, in a version that is not older, or set target.unsupported: skip to leave such values out");
+	sink_fail(sink, &error);
+	return false;
+}
+
 /* The target refuses for good: what the policy says. True: the unit is settled. `executed`: what it belongs to was. */
 static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text, bool executed)
 {
@@ -94,12 +136,12 @@ static bool refused(struct sink *sink, struct node *node, struct unit *unit, con
 	}
 	error_set(&error, ERROR_CONFLICT, "target %s refuses %s%s (database %u, %s): %s", node_peer(node),
 		  unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place, text);
-	if (sink->guard && unit->offset >= 0) {
+	if (sink->marker && unit->offset >= 0) {
 		if ((unit->flags & UNIT_TRANSACTION) && executed)
 			hint = "The rest of the transaction is applied, and started again keyferry goes on behind it: set the key right by hand first. Or set "
 			       "on_conflict: skip";
 		else
-			guard_refuse(sink, unit);
+			marker_refuse(sink, unit);
 	}
 	if (unit->flags & UNIT_KEY)
 		hint = "The value cannot be restored there; compare the versions and modules of source and target";
@@ -237,19 +279,19 @@ void sink_member_error(void *owner, struct node *node, struct unit *carrier, uin
 	if (!sink->failed)
 		refused(sink, node, unit, text, true);
 	else if (!(unit->flags & UNIT_TRANSACTION) && sink->options.on_conflict != ON_CONFLICT_SKIP)
-		guard_refuse(sink, unit);
+		marker_refuse(sink, unit);
 }
 
 static void executed_flight(struct sink *sink, struct flight *flight)
 {
-	struct guard *guard = sink->guard;
+	struct marker *marker = sink->marker;
 	uint16_t slot = flight->carrier.slot;
 	struct unit_list members = flight->members;
 	struct unit *unit;
 
 	if (!flight->record)
-		guard->marks[slot] = flight->mark;
-	flight_done(guard, flight);
+		marker->marks[slot] = flight->mark;
+	flight_done(marker, flight);
 	while ((unit = unit_list_take(&members))) {
 		if (unit->flags & UNIT_REFUSED)
 			continue; /* the position stays before it */
@@ -296,10 +338,10 @@ static void turned_away(struct sink *sink, struct node *node, struct unit_list m
 /* The link's record, by itself. */
 static void record_answered(struct sink *sink, struct node *node, struct flight *flight, const struct unit_answer *answer)
 {
-	flight_done(sink->guard, flight);
+	flight_done(sink->marker, flight);
 	if (!answer->error || sink->failed)
 		return;
-	sink->guard->recorded = -1; /* with the next second */
+	sink->marker->recorded = -1; /* with the next second */
 	if (verdict_of(answer->error) == VERDICT_DENIED)
 		denied(sink, node, answer->error);
 	else if (verdict_of(answer->error) != VERDICT_REFUSED)
@@ -320,8 +362,8 @@ static struct unit *flight_answered(struct sink *sink, struct node *node, struct
 		return NULL;
 	}
 	if (!sink->cluster)
-		sink->guard->recorded = -1;
-	flight_done(sink->guard, flight);
+		sink->marker->recorded = -1;
+	flight_done(sink->marker, flight);
 	if (sink->failed)
 		return NULL;
 	if (!members.head->next)
@@ -340,8 +382,8 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 
 	sink->busy[unit->slot]--;
 	idle_start(sink->turn);
-	if (sink->guard)
-		guard_more(sink, unit->slot);
+	if (sink->marker)
+		marker_more(sink, unit->slot);
 	if (unit->flags & UNIT_FLIGHT) {
 		unit = flight_answered(sink, node, (struct flight *)unit, answer);
 		executed = false;
@@ -386,6 +428,10 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			return;
 		case VERDICT_NOSCRIPT:
 		case VERDICT_UNKNOWN:
+			if (unit->flags & UNIT_MODULE) {
+				ok = unsupported(sink, node, unit, answer->error);
+				break;
+			}
 			ok = refused(sink, node, unit, answer->error, executed);
 			break;
 		case VERDICT_REFUSED:

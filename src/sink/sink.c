@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "sink/fence.h"
 #include "wire/command.h"
+#include "wire/rdb.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -104,8 +105,8 @@ struct lane *sink_hold_slot(struct sink *sink, uint16_t slot)
 		return lane;
 	lane = lanes_hold(&sink->lanes, slot);
 	lane->held_since_us = clock_monotonic_us();
-	if (sink->guard)
-		guard_hold(sink, lane);
+	if (sink->marker)
+		marker_hold(sink, lane);
 	if (!timer_active(sink->lane_timer))
 		timer_repeat(sink->lane_timer, LANE_TICK_MS, LANE_TICK_MS);
 	return lane;
@@ -118,16 +119,16 @@ static void submit(struct sink *sink, struct unit *unit)
 	struct lane *lane = lanes_find(&sink->lanes, slot);
 
 	window_commit(&sink->window, unit);
-	if (sink->guard && !sink->guard->stale[slot] && !lane && guard_covers(sink, unit)) {
-		guard_skip(sink, unit);
+	if (sink->marker && !sink->marker->stale[slot] && !lane && marker_covers(sink, unit)) {
+		marker_skip(sink, unit);
 		return;
 	}
-	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node) || (sink->guard && sink->guard->stale[slot])))
+	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node) || (sink->marker && sink->marker->stale[slot])))
 		lane = sink_hold_slot(sink, slot);
 	if (lane)
 		unit_list_append(&lane->waiting, unit);
-	else if (sink->guard && unit->offset >= 0)
-		guard_put(sink, unit);
+	else if (sink->marker && unit->offset >= 0)
+		marker_put(sink, unit);
 	else
 		sink_put_on_node(sink, node, unit);
 }
@@ -160,7 +161,7 @@ static void take_back(struct sink *sink, struct unit_list list)
 	while ((unit = unit_list_take(&list))) {
 		sink->busy[unit->slot]--;
 		if (unit->flags & UNIT_FLIGHT)
-			sink_hold_all(sink, guard_unwrap(sink, unit));
+			sink_hold_all(sink, marker_unwrap(sink, unit));
 		else
 			sink_hold(sink, unit);
 	}
@@ -172,7 +173,7 @@ static bool must_leave(void *owner, const struct unit *unit)
 	const struct sink *sink = owner;
 	const struct lane *lane = lanes_find(&sink->lanes, unit->slot);
 
-	return lane && lane->probe != guard_first(unit);
+	return lane && lane->probe != marker_first(unit);
 }
 
 static void divert(struct sink *sink)
@@ -194,10 +195,10 @@ void sink_release_rest(struct sink *sink, struct lane *lane)
 	struct unit *unit;
 
 	while ((unit = unit_list_take(&lane->waiting))) {
-		if (sink->guard && unit->offset >= 0)
-			guard_put(sink, unit);
-		else if (sink->guard && guard_covers(sink, unit))
-			guard_skip(sink, unit);
+		if (sink->marker && unit->offset >= 0)
+			marker_put(sink, unit);
+		else if (sink->marker && marker_covers(sink, unit))
+			marker_skip(sink, unit);
 		else
 			sink_put_on_node(sink, node, unit);
 	}
@@ -211,10 +212,10 @@ static void probe(struct sink *sink, struct lane *lane, struct node *node)
 	if (lane->asking)
 		unit->flags |= UNIT_ASKING;
 	lane->probe = unit;
-	if (sink->guard) {
+	if (sink->marker) {
 		uint16_t asking = unit->flags & UNIT_ASKING;
 
-		unit = guard_wrap(sink, node, unit);
+		unit = marker_wrap(sink, node, unit);
 		unit->flags |= asking;
 	}
 	sink_put_on_node(sink, node, unit);
@@ -240,7 +241,7 @@ static void try_lanes(struct sink *sink)
 			node_connect(node);
 			continue;
 		}
-		if (sink->guard && !guard_lane_ready(sink, lane, node))
+		if (sink->marker && !marker_lane_ready(sink, lane, node))
 			continue;
 		if (!lane->waiting.head)
 			lanes_release(&sink->lanes, lane);
@@ -251,8 +252,8 @@ static void try_lanes(struct sink *sink)
 
 static void flush_nodes(struct sink *sink)
 {
-	if (sink->guard)
-		guard_send(sink);
+	if (sink->marker)
+		marker_send(sink);
 	for (uint32_t i = 0; i < sink->node_count; i++)
 		node_flush(sink->nodes[i]);
 }
@@ -290,7 +291,7 @@ static void on_node_ready(void *owner, struct node *node)
 
 	if (sink->failed)
 		return;
-	if (sink->guard)
+	if (sink->marker)
 		fence_start(sink, node);
 	else
 		idle_start(sink->turn);
@@ -303,8 +304,8 @@ static void on_node_lost(void *owner, struct node *node, const struct error *err
 	sink->counters.reconnects++;
 	if (sink->failed)
 		return;
-	if (sink->guard)
-		guard_node_lost(sink, node);
+	if (sink->marker)
+		marker_node_lost(sink, node);
 	take_back(sink, node_take_units(node));
 	/* The node that a slot migrates to may be gone for good: the old one is asked again. */
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
@@ -327,6 +328,7 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 		.tls_name = target->tls.server_name,
 		.name = sink->options.name,
 		.connect_timeout_ms = sink->options.connect_timeout_ms,
+		.import_source = sink->options.abilities.import_source,
 		.spool = sink->options.spool,
 	};
 	char *name = NULL;
@@ -337,11 +339,11 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 			return sink->nodes[i];
 	if (sink->node_count == NODES_MAX)
 		return NULL;
-	if (sink->guard) {
-		const struct guard_options *guard = &sink->guard->options;
+	if (sink->marker) {
+		const struct marker_options *marker = &sink->marker->options;
 
 		options.guarded = true;
-		options.name = name = memory_printf("%s:%s:%s:%u", sink->options.name, guard->link, guard->token, ++sink->guard->serial);
+		options.name = name = memory_printf("%s:%s:%s:%u", sink->options.name, marker->link, marker->token, ++sink->marker->serial);
 	}
 	node = node_new(endpoint, &options, &node_callbacks, sink);
 	free(name);
@@ -396,6 +398,7 @@ static void refresh_topology(void *owner, const struct topology *topology)
 	struct sink *sink = owner;
 
 	take_topology(sink, topology);
+	sink->map_number++;
 	for (uint32_t i = sink->node_count; i-- > 0;) {
 		struct node *node = sink->nodes[i];
 
@@ -405,8 +408,8 @@ static void refresh_topology(void *owner, const struct topology *topology)
 			if (sink->busy_node[slot] == node)
 				sink->busy_node[slot] = NULL;
 		sink->nodes[i] = sink->nodes[--sink->node_count];
-		if (sink->guard)
-			guard_node_lost(sink, node);
+		if (sink->marker)
+			marker_node_lost(sink, node);
 		node_free(node);
 	}
 	idle_start(sink->turn);
@@ -423,7 +426,7 @@ static void on_housekeeping(void *owner)
 	if (sink->lanes.held_count > 0)
 		refresh_want(sink->refresh);
 	check_waiting(sink);
-	if (sink->guard && !sink->failed && guard_record(sink))
+	if (sink->marker && !sink->failed && marker_record(sink))
 		flush_nodes(sink);
 }
 
@@ -443,8 +446,8 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->owner = owner;
 	sink->cluster = options->topology->cluster;
 	sink->last_start = UINT64_MAX;
-	if (options->guard)
-		sink->guard = guard_new(sink, options->guard);
+	if (options->marker)
+		sink->marker = marker_new(sink, options->marker);
 	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes,
 		    options->position, options->db);
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
@@ -466,7 +469,7 @@ void sink_free(struct sink *sink)
 		node_free(sink->nodes[i]);
 	free(sink->nodes);
 	lanes_free(&sink->lanes);
-	guard_free(sink->guard);
+	marker_free(sink->marker);
 	idle_free(sink->turn);
 	timer_free(sink->lane_timer);
 	timer_free(sink->housekeeping);
@@ -490,18 +493,18 @@ bool sink_has_room(const struct sink *sink)
 
 bool sink_is_guarded(const struct sink *sink)
 {
-	return sink->guard != NULL;
+	return sink->marker != NULL;
 }
 
 const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count)
 {
-	*ret_count = sink->guard ? sink->guard->refused_count : 0;
-	return sink->guard ? sink->guard->refused : NULL;
+	*ret_count = sink->marker ? sink->marker->refused_count : 0;
+	return sink->marker ? sink->marker->refused : NULL;
 }
 
 bool sink_settle(struct sink *sink)
 {
-	bool sent = sink->guard && !sink->failed && guard_record(sink);
+	bool sent = sink->marker && !sink->failed && marker_record(sink);
 
 	if (sent)
 		flush_nodes(sink);
@@ -510,7 +513,7 @@ bool sink_settle(struct sink *sink)
 
 bool sink_idle(const struct sink *sink)
 {
-	return window_empty(&sink->window) && !(sink->guard && sink->guard->records_out > 0);
+	return window_empty(&sink->window) && !(sink->marker && sink->marker->records_out > 0);
 }
 
 static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
@@ -526,8 +529,8 @@ static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, ui
 	unit->db_after = sink->cluster ? 0 : db_after;
 	unit->db_stream = db_stream;
 	unit->flags = start < sink->options.sent_before ? flags | UNIT_RESENT : flags;
-	if (sink->guard)
-		guard_place(sink, unit);
+	if (sink->marker)
+		marker_place(sink, unit);
 	return unit;
 }
 
@@ -540,7 +543,8 @@ void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16
 		.spool = sink->options.spool,
 	};
 	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream,
-				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED);
+				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED |
+					     (event->type == RDB_TYPE_MODULE_2 || event->type == RDB_TYPE_MODULE_PRE_GA ? UNIT_MODULE : 0));
 
 	encode_key(&sink->window, unit, event, &options);
 	submit(sink, unit);
@@ -579,6 +583,15 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 	unit->pieces[0] = event->raw;
 	unit->piece_count = 1;
 	unit->replies = 1;
+	submit(sink, unit);
+}
+
+void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint32_t at, struct slice argument)
+{
+	struct unit *unit =
+		new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
+
+	encode_patched(&sink->window, unit, event->raw, event->argv[at], argument);
 	submit(sink, unit);
 }
 
@@ -641,6 +654,16 @@ uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
 			out[count++] = (uint16_t)slot;
 	}
 	return count;
+}
+
+const struct endpoint *sink_master(const struct sink *sink, uint16_t slot)
+{
+	return node_endpoint(sink->owner_of[slot]);
+}
+
+uint64_t sink_map_number(const struct sink *sink)
+{
+	return sink->map_number;
 }
 
 void sink_flush(struct sink *sink)

@@ -7,7 +7,7 @@
  * again in order, the first alone as a probe. Other slots go on. A standalone target is one slot (0).
  * An answer that only the operator can settle (WRONGTYPE, an unknown command, a key that exists) follows the policies.
  *
- * Outcome of a lost connection: nobody knows which of the units in flight were executed. With `guard` the target itself tells (guard.h), and each command of the
+ * Outcome of a lost connection: nobody knows which of the units in flight were executed. With `marker` the target itself tells (marker.h), and each command of the
  * stream is applied once. Without, they are sent again, so a command may be applied twice then; in undisturbed running each is applied once.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_SINK_SINK_H
@@ -19,7 +19,7 @@
 #include "sink/encode.h"
 
 struct sink;
-struct guard_options; /* sink/guard.h */
+struct marker_options; /* sink/marker.h */
 struct mark;          /* sink/mark.h */
 
 struct sink_events {
@@ -45,7 +45,7 @@ struct sink_options {
 	uint64_t position;           /* where applying begins, and the database selected there */
 	uint32_t db;
 	uint64_t sent_before; /* what begins below it may have been applied by an earlier run already */
-	const struct guard_options *guard; /* the target keeps marks, and each command of the stream is applied once (guard.h); NULL: at least once */
+	const struct marker_options *marker; /* the target keeps marks, and each command of the stream is applied once (marker.h); NULL: at least once */
 };
 
 struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner);
@@ -71,6 +71,8 @@ void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, ui
 		  struct slice bytes, uint32_t replies);
 /* A command as it came. */
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream);
+/* The same but for argument `at`, which is `argument` instead (copied). */
+void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint32_t at, struct slice argument);
 /* A command made anew, copied. `flags`: unit flags. */
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
 		    uint32_t argc, const struct slice *argv);
@@ -91,6 +93,10 @@ void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 
 /* A slot of each target master, for commands that concern all of them. Returns their number. */
 uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max);
+/* Where the master of that slot is. */
+const struct endpoint *sink_master(const struct sink *sink, uint16_t slot);
+/* Has become larger: the map of the target has been read anew. */
+uint64_t sink_map_number(const struct sink *sink);
 
 /* Writes what was handed in. */
 void sink_flush(struct sink *sink);
@@ -102,6 +108,7 @@ struct sink_counters {
 	uint64_t keys;          /* of the snapshot, applied */
 	uint64_t commands;      /* of the stream, applied */
 	uint64_t skipped_keys;  /* existed at the target, policy skip */
+	uint64_t unsupported_keys; /* of modules that the target has not loaded, policy skip */
 	uint64_t conflicts;     /* commands that the target refused for good, policy skip */
 	uint64_t script_errors; /* scripts that ended in an error, as at the source */
 	uint64_t redirections;  /* MOVED and ASK */

@@ -1,10 +1,10 @@
-/* Inside the sink: its state, and what its files call of each other: sink.c, outcome.c, guard.c, flight.c, fence.c.
+/* Inside the sink: its state, and what its files call of each other: sink.c, outcome.c, marker.c, flight.c, fence.c.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_SINK_SINK_STATE_H
 #define KEYFERRY_SINK_SINK_STATE_H
 
 #include "base/log.h"
-#include "sink/guard.h"
+#include "sink/marker.h"
 #include "sink/lane.h"
 #include "sink/node.h"
 #include "sink/refresh.h"
@@ -22,8 +22,9 @@ struct sink {
 	struct node *owner_of[SLOT_COUNT];   /* by the map; standalone: [0] alone */
 	uint32_t busy[SLOT_COUNT];           /* units of the slot on a node */
 	struct node *busy_node[SLOT_COUNT];  /* that node */
+	uint64_t map_number;                 /* how often the map was read anew */
 	struct lanes lanes;
-	struct guard *guard;                 /* NULL: checkpoint: local */
+	struct marker *marker;                 /* NULL: checkpoint: local */
 	uint64_t last_start;                 /* of the unit made last, and its number */
 	uint32_t last_sub;
 	struct refresh *refresh;

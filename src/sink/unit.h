@@ -27,9 +27,10 @@ enum unit_flag {
 	UNIT_COUNTED = 1 << 6,     /* a record for limits and counters */
 	UNIT_DONE = 1 << 7,
 	UNIT_PLACE = 1 << 9,       /* RENAME or RENAMENX of a rewritten key: 0 says that the key exists; resent, "no such key" that it was done */
+	UNIT_MODULE = 1 << 10,     /* the value is a module's: a target without that module refuses it */
 	UNIT_ASKING = 1 << 8,     /* goes out behind ASKING: its slot is being imported by the node */
 	UNIT_REFUSED = 1 << 11,   /* its flight was executed, and it was refused for good: it is to be tried again by the next run */
-	UNIT_FLIGHT = 1 << 10,    /* it is the carrier of a flight (flight.h), and no unit of the window */
+	UNIT_FLIGHT = 1 << 12,    /* it is the carrier of a flight (flight.h), and no unit of the window */
 };
 
 struct unit {

@@ -19,7 +19,9 @@ enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL, 
 enum read_from { READ_FROM_MASTER, READ_FROM_PREFER_REPLICA };
 enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
+enum expiry_guard { EXPIRY_GUARD_AUTO, EXPIRY_GUARD_ALWAYS, EXPIRY_GUARD_OFF };
 enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
+enum unsupported_policy { UNSUPPORTED_STOP, UNSUPPORTED_SKIP };
 enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
 enum checkpoint_place { CHECKPOINT_TARGET, CHECKPOINT_LOCAL };
 enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
@@ -62,7 +64,11 @@ struct task_options {
 	struct deployment_options target;
 	enum existing_policy existing;
 	enum conflict_policy conflict;
+	enum expiry_guard expiry_guard;
+	uint32_t expiry_margin_ms;
 	enum downgrade_policy downgrade; /* of what the target has nothing for */
+	enum unsupported_policy unsupported; /* of what only a module knows that the target has not loaded */
+	bool keep_idle; /* carry LRU and LFU of the snapshot's keys */
 	enum on_conflict_policy on_conflict;
 	enum checkpoint_place checkpoint;
 	struct database_map *database_map; /* NULL: every database to its own number */

@@ -272,7 +272,9 @@ static const char *const target_modes_later[] = {"rdb", "aof", "jsonl", NULL};
 static const char *const reads[] = {"master", "prefer-replica", NULL};
 static const char *const existings[] = {"fail", "merge", "flush", NULL};
 static const char *const conflicts[] = {"overwrite", "skip", "stop", NULL};
+static const char *const guards[] = {"auto", "always", "off", NULL};
 static const char *const downgrades[] = {"stop", "lossy", NULL};
+static const char *const unsupporteds[] = {"stop", "skip", NULL};
 static const char *const on_conflicts[] = {"stop", "skip", NULL};
 static const char *const on_conflicts_later[] = {"repair", NULL};
 static const char *const checkpoints[] = {"target", "local", NULL};
@@ -343,6 +345,18 @@ static const struct option_row rows[] = {
 	{"target.downgrade", OPTION_ENUM, NULL, "stop", downgrades, .example = "lossy", FIELD(downgrade),
 		.sentence = "What to do with a value or command that an older target, or one of the other family, has nothing for (times to live of hash "
 			"fields, streams, functions): stop, or go on without it, told in the log and counted."},
+	{"target.unsupported", OPTION_ENUM, NULL, "stop", unsupporteds, .example = "skip", FIELD(unsupported),
+		.sentence = "What to do with values and commands of a module that the target has not loaded, and with data that a module keeps beside the "
+			"keys: stop, or leave them out, told in the log and counted."},
+	{"target.keep_idle", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(keep_idle),
+		.sentence = "Carry the idle time (LRU) or access frequency (LFU) of the snapshot's keys to the target, Redis 5.0 or newer; the source "
+			"sends them when its maxmemory-policy is one of LRU or LFU."},
+	{"target.expiry_guard", OPTION_ENUM, NULL, "auto", guards, .example = "always", FIELD(expiry_guard),
+		.sentence = "Whether the target is kept from expiring keys before the source does: `auto` while a link is behind, `always` until "
+			"`keyferry finish`, or `off`. Readers at the target see lives of thousands of years meanwhile; a target in import mode needs none."},
+	{"target.expiry_margin", OPTION_DURATION, "duration", "60s", .example = "10m", FIELD(expiry_margin_ms), .max = 86400000,
+		.sentence = "How much longer than at the source keys may live at the target while a link is in step: a stall of the target or of keyferry "
+			"up to this long loses no key whose life the source extends. The source's DEL ends keys on time; `keyferry finish` takes the margin off."},
 	{"target.database_map", OPTION_OTHER, "mapping of numbers, `*` for all others", NULL, .example = "{1: 0, \"*\": 5}", FIELD(database_map),
 		.parse = parse_database_map, .structured = true,
 		.lasting = true, .sentence = "Database of the target for each database of the source; what is not named goes to its own number. Several may go to one."},

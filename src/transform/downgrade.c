@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "transform/recast.h"
+#include "transform/script.h"
 #include "wire/resp.h"
 
 #include <stdlib.h>
@@ -79,17 +80,6 @@ static const struct row rows[] = {
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
-
-/* What an EVAL of ours is to routing; not marked as a script of the source. */
-static const struct command_info script_info = {
-	.name = "eval",
-	.name_len = 4,
-	.arity = -3,
-	.flags = COMMAND_WRITE | COMMAND_MOVABLE_KEYS,
-	.key_rule = COMMAND_KEYS_SCRIPT,
-	.key_at = 2,
-	.key_step = 1,
-};
 
 struct downgrade {
 	struct downgrade_target target;
@@ -221,7 +211,7 @@ void recast_arguments(struct recast *recast, uint32_t first, uint32_t last)
 void recast_script(struct recast *recast, const char *body, uint32_t keys)
 {
 	recast_begin(recast, "EVAL");
-	recast->runs[recast->run_count - 1].info = &script_info;
+	recast->runs[recast->run_count - 1].info = &script_call;
 	recast_word(recast, body);
 	recast_number(recast, keys);
 }

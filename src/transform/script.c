@@ -195,3 +195,28 @@ const char script_xtrim[] = FAILED "local total=0\n"
 				   "if failed(r) then return r end\n"
 				   "total=total+r\n"
 				   "end";
+
+/* KEYS: the hash. ARGV: the time to write, the true time, GT or LT, base and span of held times, the margin of live ones, fields. A field without a time expires
+ * never: later than anything. */
+const char script_hpexpireat_if[] =
+	FAILED "local at,base,span,margin=tonumber(ARGV[2]),tonumber(ARGV[4]),tonumber(ARGV[5]),tonumber(ARGV[6])\n"
+	       "for i=7,#ARGV do\n"
+	       "local t=redis.call('HPEXPIRETIME',KEYS[1],'FIELDS',1,ARGV[i])\n"
+	       "t=type(t)=='table' and t[1] or -2\n"
+	       "if t>=base and t<base+span then t=t-base elseif t>=0 and t<base then t=t-margin end\n"
+	       "if t~=-2 and ((ARGV[3]=='GT' and t~=-1 and at>t) or (ARGV[3]=='LT' and (t==-1 or at<t))) then\n"
+	       "local r=redis.pcall('HPEXPIREAT',KEYS[1],ARGV[1],'FIELDS',1,ARGV[i])\n"
+	       "if failed(r) then return r end\n"
+	       "end\n"
+	       "end\n"
+	       "return 1";
+
+const struct command_info script_call = {
+	.name = "eval",
+	.name_len = 4,
+	.arity = -3,
+	.flags = COMMAND_WRITE | COMMAND_MOVABLE_KEYS,
+	.key_rule = COMMAND_KEYS_SCRIPT,
+	.key_at = 2,
+	.key_step = 1,
+};

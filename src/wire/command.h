@@ -24,6 +24,8 @@ enum command_flag {
 	COMMAND_OTHER_DATABASE = 1 << 10, /* names a database (MOVE, COPY DB, SWAPDB) */
 	COMMAND_REPLAY_SAFE_FORMS = 1 << 11, /* some of its forms are replay-safe: ask command_is_replay_safe() */
 	COMMAND_LATER_FORMS = 1 << 12, /* has options that came later than the command itself (SET KEEPTTL, LPOP with a count) */
+	COMMAND_EXPIRY = 1 << 13, /* carries an absolute time of expiry, or may (PEXPIREAT, SET PXAT ...) */
+	COMMAND_RENAMES = 1 << 14, /* RENAME, RENAMENX */
 };
 
 /* How the keys are found. */

@@ -55,6 +55,11 @@ int rdb_type_version(uint8_t type, bool valkey)
 	return type_facts(type, valkey)->version;
 }
 
+bool rdb_type_has_field_expiry(uint8_t type, bool valkey)
+{
+	return valkey ? type == RDB_TYPE_VALKEY_HASH_2 : type == RDB_TYPE_HASH_METADATA || type == RDB_TYPE_HASH_LISTPACK_EX;
+}
+
 const char *rdb_type_name(uint8_t type, bool valkey)
 {
 	return type_facts(type, valkey)->name;

@@ -82,6 +82,8 @@ enum rdb_module_opcode {
 
 /* ---- types ---- */
 
+/* A hash whose fields may have times of expiry. */
+bool rdb_type_has_field_expiry(uint8_t type, bool valkey);
 /* The RDB version in which a value type first appeared: a DUMP payload of that type may carry this version, and every server that
  * knows it takes the payload, however old. `valkey`: the type stands in a file or payload of Valkey's own versions (80 and up).
  * 0: not known, or not readable (rdb_type_refusal() says why). */

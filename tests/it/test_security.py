@@ -18,6 +18,7 @@ TARGET = "~* +@write +info +select +multi +exec +hget +hgetall +client|setname +
 CLUSTER = "+cluster|slots"
 PUBLISH = "+publish &*"
 SCRIPTS = "+script|load +script|flush"
+EXPIRY = "+@read +time +script|load +evalsha"
 
 
 # -- TLS ----------------------------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def test_least_rights(bench, name):
     source, target = bench.server(name), bench.server(name)
     # The writer uses EVAL.
     scripts = "" if source.version.at_least(7, 0) else SCRIPTS
-    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", f"{TARGET} {scripts}")
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", f"{TARGET} {EXPIRY} {scripts}")
     sync_under_load(bench, source, target, databases=(0, 5), ferry=ferry, **SMALL)
     assert " warning " not in ferry.log and " error " not in ferry.log
     assert source.command("EXISTS", "DTS_REDIS_TIMESTAMP_HEARTBEAT") == 1
@@ -183,7 +184,7 @@ def test_least_rights(bench, name):
 @pytest.mark.parametrize("name", ["redis-7.0", "valkey-9.1"])
 def test_least_rights_between_clusters(bench, name):
     source, target = (bench.cluster(name, masters=2, replicas_per_master=0) for _ in range(2))
-    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT} {CLUSTER}", f"{TARGET} {CLUSTER}")
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT} {CLUSTER}", f"{TARGET} {EXPIRY} {CLUSTER}")
     sync_under_load(bench, source, target, ferry=ferry, **SMALL)
     assert " warning " not in ferry.log and " error " not in ferry.log
 
@@ -224,7 +225,7 @@ def test_rights_for_scripts_of_older_sources(bench):
 def test_without_the_right_to_write_the_heartbeat(bench):
     """One warning, and the lag all the same."""
     source, target = bench.server(), bench.server()
-    ferry = ferry_between(bench, source, target, SOURCE, TARGET)
+    ferry = ferry_between(bench, source, target, SOURCE, f"{TARGET} {EXPIRY}")
     fill(source, keys=500)
     with Load(source, rate=500) as load:
         ferry.start().wait_streaming()
@@ -232,6 +233,22 @@ def test_without_the_right_to_write_the_heartbeat(bench):
                           what="a lag from sampled offsets")
     warnings = [line for line in ferry.log.splitlines() if " warning " in line]
     assert len(warnings) == 1 and "the heartbeat cannot be written" in warnings[0] and "+setex" in warnings[0]
+    finish_in_step(ferry, source, target)
+
+
+@pytest.mark.parametrize("word", ["", *EXPIRY.split()])
+def test_rights_for_guarding_times_of_expiry(bench, word):
+    """Without one of them it is said that times are not guarded; nothing is left half guarded."""
+    source, target = bench.server("redis-8.0-sid"), bench.server("redis-8.0-sid")
+    fields = {f"field:{number}": number for number in range(200)}
+    for name, some in (("small", 3), ("large", 200)):
+        source.client().hset(name, mapping=fields)
+        source.command("HPEXPIRE", name, 600_000, "FIELDS", some, *list(fields)[:some])
+    source.command("SET", "k", "v", "PX", 600_000)
+    rules = f"{TARGET} {EXPIRY.replace(word, '') if word else EXPIRY}"
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", rules).start().wait_streaming()
+    ferry.wait_in_step(source)
+    assert ("times of expiry cannot be guarded" in ferry.log) == bool(word)
     finish_in_step(ferry, source, target)
 
 

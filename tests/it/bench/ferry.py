@@ -72,7 +72,8 @@ class Ferry:
         argv += ["--data", self.data, "--no-progress"]
         if listen:
             argv += ["--listen", f"127.0.0.1:{self.port}"]
-        for name, value in (options or {}).items():
+        # Exact times, as scenarios compare them; those of expiries say what they want.
+        for name, value in ({"target.expiry_margin": "0s"} | (options or {})).items():
             argv += ["--set", f"{name}={value}"]
         self._argv = argv + list(arguments)
         bench.servers.append(self)  # ends with the test, and its log is in the report of a failure
@@ -95,6 +96,20 @@ class Ferry:
 
     def wait(self, timeout=120):
         return self.process.wait(timeout)
+
+    def start_finish(self):
+        """`keyferry finish` of the same task; the Process."""
+        words = list(self._argv)
+        words[1] = "finish"
+        words.remove("--no-progress")
+        if "--listen" in words:
+            at = words.index("--listen")
+            del words[at:at + 2]
+        return Process(words, self.folder, self.output)
+
+    def finish(self, timeout=60):
+        """Runs it to its end; returns the exit code."""
+        return self.start_finish().wait(timeout)
 
     def stop(self, timeout=60):
         """SIGTERM; returns the exit code."""
@@ -146,14 +161,16 @@ class Ferry:
         return self
 
     def wait_in_step(self, *masters, timeout=120):
-        """Everything that the source masters (bench servers) have written by now is applied. No writer may be running
-        whose commands matter: what is written later may or may not be."""
+        """Everything that the source masters (bench servers) have written by now is applied, and times of expiry
+        are put right. No writer may be running whose commands matter: what is written later may or may not be."""
         goals = {server.address: server.info("replication")["master_repl_offset"] for server in masters}
 
         def reached(status):
-            links = {link["source"]: link for link in status["links"]}
-            applied = {name: links[name]["position"]["applied"] for name in goals}
-            return all(applied[name] is not None and applied[name] >= goal for name, goal in goals.items())
+            if not status["expiry"]["settled"] and status["expiry"]["mode"] != "always":
+                return False
+            # After a failover a link may not have moved to the new master yet.
+            applied = {link["source"]: link["position"]["applied"] for link in status["links"]}
+            return all(applied.get(name) is not None and applied[name] >= goal for name, goal in goals.items())
         return self._wait(reached, timeout, f"offsets {goals}")
 
 

@@ -74,3 +74,19 @@ class Recording:
     def expected(self, which="replica"):
         """Path of the expected data: "replica" (what a real replica had in the end), "snapshot", "eof", "" (the master)."""
         return self.folder / (f"expected-{which}.jsonl" if which else "expected.jsonl")
+
+
+class Dump(Recording):
+    """An RDB file of the fixtures as what a master sends, with nothing behind it."""
+
+    def __init__(self, name, file="dump.rdb"):  # pylint: disable=super-init-not-called
+        self.name = f"{name}/{file}"
+        self.folder = fixtures_folder() / name
+        self.family, _, self.version_text = name.partition("-")
+        self.version = tuple(map(int, self.version_text.split(".")))
+        self.meta = {"keys": 1}
+        self.replid = "8" * 40
+        self.start_offset = self.end_offset = 0
+        self.snapshot = (self.folder / file).read_bytes()
+        self.stream = b""
+        self.expected = self.folder / file.replace("dump", "expected").replace(".rdb", ".jsonl")

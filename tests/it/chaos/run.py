@@ -53,16 +53,6 @@ class Chaos:
 
     # ---- the run ----
 
-    def _in_step(self):
-        masters = self.scene.source_masters()
-        goals = {link.address: master.info("replication")["master_repl_offset"]
-                 for link, master in zip(self.scene.links_of(masters), masters)}
-
-        def reached(status):
-            applied = {link["source"]: link["position"]["applied"] for link in status["links"]}
-            return all((applied.get(name) or -1) >= goal for name, goal in goals.items())
-        self.ferry.wait_status(reached, timeout=300, what=f"offsets {goals} after {self.told()}")
-
     def told(self):
         """What has happened so far, for a report."""
         return f"seed {self.seed}: {', '.join(self.history[-2 * PHASE_FAULTS:])}"
@@ -79,7 +69,7 @@ class Chaos:
         if self.scene.clusters:
             self.scene.source.wait_ok()
             self.scene.target.wait_ok()
-        self._in_step()
+        self.ferry.wait_in_step(*self.scene.links_of(self.scene.source_masters()), timeout=300)
         try:
             assert_same(self.scene.source, self.scene.target, as_replica=True, expiry_tolerance_ms=MOVED_MS if self.scene.clusters else 0)
         except AssertionError as error:

@@ -4,6 +4,7 @@
 #include "decode/event.h"
 #include "decode/snapshot.h"
 #include "decode/value.h"
+#include "decode/value_empty.h"
 #include "fixture.h"
 #include "wire/rdb.h"
 
@@ -60,6 +61,8 @@ static void check_value(const struct fixture *fixture, const struct event *key, 
 	struct parse_fault fault;
 	uint8_t *longer;
 
+	/* Servers have none but by a fault of theirs. */
+	assert_false(value_is_empty(key->type, key->value));
 	if (read_through(key->type, valkey, key->value, &fault) != VALUE_END)
 		fail_msg("%s, key %.*s: %s", fixture->name, (int)key->key.len, (const char *)key->key.data, fault.what);
 	if (key->value.len > SMALL)
@@ -617,12 +620,62 @@ static void test_many_pending(void **state)
 	free(value);
 }
 
+/* Every empty form that there is: the reader finds nothing in it either. */
+static void test_empty(void **state)
+{
+	static const struct {
+		uint8_t type;
+		struct slice value;
+	} cases[] = {
+#define VALUE(bytes) {(const uint8_t *)(bytes), sizeof(bytes) - 1}
+#define ZIPLIST "\x0b\x0b\0\0\0\x0a\0\0\0\0\0\xff"
+#define LISTPACK "\x07\x07\0\0\0\0\0\xff"
+		{RDB_TYPE_LIST, VALUE("\0")},
+		{RDB_TYPE_SET, VALUE("\0")},
+		{RDB_TYPE_ZSET, VALUE("\0")},
+		{RDB_TYPE_ZSET_2, VALUE("\0")},
+		{RDB_TYPE_HASH, VALUE("\0")},
+		{RDB_TYPE_HASH_ZIPMAP, VALUE("\x02\0\xff")},
+		{RDB_TYPE_LIST_ZIPLIST, VALUE(ZIPLIST)},
+		{RDB_TYPE_ZSET_ZIPLIST, VALUE(ZIPLIST)},
+		{RDB_TYPE_HASH_ZIPLIST, VALUE(ZIPLIST)},
+		{RDB_TYPE_SET_INTSET, VALUE("\x08\x02\0\0\0\0\0\0\0")},
+		{RDB_TYPE_LIST_QUICKLIST, VALUE("\0")},
+		{RDB_TYPE_LIST_QUICKLIST, VALUE("\x01" ZIPLIST)},
+		{RDB_TYPE_LIST_QUICKLIST, VALUE("\x02" ZIPLIST ZIPLIST)},
+		{RDB_TYPE_HASH_LISTPACK, VALUE(LISTPACK)},
+		{RDB_TYPE_ZSET_LISTPACK, VALUE(LISTPACK)},
+		{RDB_TYPE_SET_LISTPACK, VALUE(LISTPACK)},
+		{RDB_TYPE_LIST_QUICKLIST_2, VALUE("\0")},
+		{RDB_TYPE_LIST_QUICKLIST_2, VALUE("\x01\x02" LISTPACK)},
+		{RDB_TYPE_LIST_QUICKLIST_2, VALUE("\x02\x02" LISTPACK "\x02" LISTPACK)},
+#undef VALUE
+#undef ZIPLIST
+#undef LISTPACK
+	};
+	struct parse_fault fault;
+	struct value_item item;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(value_is_empty(cases[i].type, cases[i].value));
+		assert_true(value_reader_begin(reader, cases[i].type, false, cases[i].value));
+		assert_int_equal(value_reader_next(reader, &item, &fault), VALUE_END);
+		for (size_t len = 0; len < cases[i].value.len; len++)
+			assert_false(value_is_empty(cases[i].type, slice_make(cases[i].value.data, len)));
+	}
+	assert_false(value_is_empty(RDB_TYPE_STRING, SLICE("\0")));
+	assert_false(value_is_empty(RDB_TYPE_LIST, SLICE("\x01\x01x")));
+	assert_false(value_is_empty(RDB_TYPE_SET_INTSET, SLICE("")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values_of_servers),
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_zsets),

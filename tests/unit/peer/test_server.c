@@ -115,10 +115,27 @@ static void test_odd_fields(void **state)
 	assert_int_equal(info.used_memory, 0);
 }
 
+static void test_holdings(void **state)
+{
+	struct server_info info = parse("# Server\r\nredis_version:8.0.6\r\n# Memory\r\nnumber_of_libraries:3\r\n# Modules\r\n"
+					"module:name=vectorset,ver=1,api=1\r\nmodule:name=bf,ver=1,api=1\r\nmodule:broken\r\n# Keyspace\r\n"
+					"db0:keys=5,expires=1,avg_ttl=1000,subexpiry=2\r\ndb1:keys=2,expires=0,avg_ttl=0,subexpiry=4\r\n"
+					"db0_distrib_hashes_items:1=1\r\n");
+
+	(void)state;
+	assert_int_equal(info.libraries, 3);
+	assert_int_equal(info.expiring_fields, 6);
+	assert_int_equal(info.keys, 7);
+	assert_string_equal(info.modules, "vectorset bf ");
+	info = parse("valkey_version:9.1.2\r\nredis_version:7.2.4\r\ndb0:keys=1,expires=0,avg_ttl=0,keys_with_volatile_items=1\r\n");
+	assert_int_equal(info.expiring_fields, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_redis_master), cmocka_unit_test(test_replica),    cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_redis_master),
+		cmocka_unit_test(test_holdings), cmocka_unit_test(test_replica),    cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_refused),      cmocka_unit_test(test_odd_fields),
 	};
 

@@ -194,6 +194,30 @@ static void test_restore(void **state)
 	assert_string_equal(encode(&event), "RESTORE k 4102444800000 <18> REPLACE ABSTTL");
 }
 
+/* Wanted and there: SET cannot carry it. */
+static void test_idle_times(void **state)
+{
+	struct event event = plain(SLICE("hello"), LATER);
+
+	(void)state;
+	event.idle_seconds = 77;
+	assert_string_equal(encode(&event), "SET k hello PXAT 4102444800000");
+	options.target.keep_idle = true;
+	assert_string_equal(encode(&event), "RESTORE k 4102444800000 <16> REPLACE ABSTTL IDLETIME 77");
+	event.idle_seconds = 0;
+	options.replace = false;
+	assert_string_equal(encode(&event), "RESTORE k 4102444800000 <16> ABSTTL IDLETIME 0");
+	event.frequency = 255; /* of both, one */
+	assert_string_equal(encode(&event), "RESTORE k 4102444800000 <16> ABSTTL IDLETIME 0");
+	event.idle_seconds = -1;
+	assert_string_equal(encode(&event), "RESTORE k 4102444800000 <16> ABSTTL FREQ 255");
+	event.frequency = 0;
+	event.expire_at_ms = EXPIRE_NEVER;
+	assert_string_equal(encode(&event), "RESTORE k 0 <16> FREQ 0");
+	event.frequency = -1;
+	assert_string_equal(encode(&event), "SET k hello NX");
+}
+
 /* Before 6.2 there is no PXAT, before 5.0 no ABSTTL, before 3.0 no REPLACE. */
 static void test_old_targets(void **state)
 {
@@ -280,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_strings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_integers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_restore, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_idle_times, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_old_targets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_large_values_are_not_copied, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),

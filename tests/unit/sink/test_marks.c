@@ -1,9 +1,9 @@
-/* The guard: marks in the target, and every command of the stream applied once whatever is lost; against targets that misbehave on cue. */
+/* The marker: marks in the target, and every command of the stream applied once whatever is lost; against targets that misbehave on cue. */
 #include "sink_bench.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "sink/guard.h"
+#include "sink/marker.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,12 +15,12 @@
 #define TASK_KEY "keyferry:task:t"
 #define LINK "0123456789ab"
 
-static const struct guard_options guard = {"t", LINK, "feedfacefeedface", "cafecafecafe", "10.0.0.1:6379", NULL, 0};
+static const struct marker_options marker = {"t", LINK, "feedfacefeedface", "cafecafecafe", "10.0.0.1:6379", NULL, 0};
 
 static void open_guarded(struct sink_bench *bench, int count)
 {
 	sink_bench_open(bench, count);
-	bench->options.guard = &guard;
+	bench->options.marker = &marker;
 }
 
 static void expect_executed(const struct fake_target *fake, const char *filter, const char *expected)
@@ -49,7 +49,7 @@ static struct mark mark_of(const struct fake_target *fake, const char *key)
 
 	snprintf(name, sizeof(name), MARK_PREFIX "{%s}", slot_tag(slot_of_key(slice_of_string(key))));
 	text = fake_field(fake, name, LINK);
-	mark = mark_parse(slice_of_string(text), guard.epoch);
+	mark = mark_parse(slice_of_string(text), marker.epoch);
 	free(text);
 	return mark;
 }
@@ -198,7 +198,7 @@ static void test_restart(void **state)
 
 	(void)state;
 	open_guarded(&bench, 0);
-	snprintf(record.epoch, sizeof(record.epoch), "%s", guard.epoch);
+	snprintf(record.epoch, sizeof(record.epoch), "%s", marker.epoch);
 	record.mark = (struct mark){1000 + (int64_t)bench_raw(&bench, "SET a 1").len, 0}; /* the second command */
 	mark_record_put(&record, text);
 	fake_set_field(&bench.fakes[0], TASK_KEY, LINK, text);
@@ -353,7 +353,7 @@ static void test_refused_inside(void **state)
 static void test_stopped_inside(void **state)
 {
 	struct sink_bench bench;
-	struct guard_options again = guard;
+	struct marker_options again = marker;
 	const struct mark *refused;
 	struct mark kept[2];
 	uint32_t count;
@@ -382,7 +382,7 @@ static void test_stopped_inside(void **state)
 	again.token = "beefbeefbeef";
 	again.refused = kept;
 	again.refused_count = 2;
-	bench.options.guard = &again;
+	bench.options.marker = &again;
 	bench.options.position = bench.applied_max = bench.position = (uint64_t)first;
 	sink_bench_start(&bench);
 	bench_command(&bench, 0, "RPUSH l1 x");
@@ -471,7 +471,7 @@ static void test_stands_down(void **state)
 /* A second process of the same link: the first one's connections are ended before anything is read. */
 static void test_takes_over(void **state)
 {
-	static const struct guard_options second = {"t", LINK, "feedfacefeedface", "beefbeefbeef", "10.0.0.1:6379", NULL, 0};
+	static const struct marker_options second = {"t", LINK, "feedfacefeedface", "beefbeefbeef", "10.0.0.1:6379", NULL, 0};
 	struct sink_bench bench;
 	struct sink *first;
 
@@ -481,7 +481,7 @@ static void test_takes_over(void **state)
 	bench_command(&bench, 0, "INCR n");
 	bench_settle(&bench);
 	first = bench.sink;
-	bench.options.guard = &second;
+	bench.options.marker = &second;
 	bench.options.position = bench.position;
 	sink_bench_start(&bench);
 	bench_command(&bench, 0, "INCR m");

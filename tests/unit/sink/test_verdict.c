@@ -43,6 +43,14 @@ static void test_verdicts(void **state)
 		{"ERR syntax error", VERDICT_UNKNOWN},
 		{"ERR Bad data format", VERDICT_UNKNOWN},
 		{"ERR DUMP payload version or checksum are wrong", VERDICT_UNKNOWN},
+		{"ERR Error running script (call to f_x): @user_script:1: @user_script: 1: Unknown Redis command called from Lua "
+		 "script",
+		 VERDICT_UNKNOWN},
+		{"ERR Unknown Redis command called from script script: x, on @user_script:1.", VERDICT_UNKNOWN},
+		{"ERR Unknown command called from script script: x, on @user_script:1.", VERDICT_UNKNOWN},
+		{"ERR Error running script (call to f_x): @user_script:1: @user_script: 1: Lua script attempted to access a non local "
+		 "key in a cluster node",
+		 VERDICT_UNKNOWN},
 		{"WRONGTYPE Operation against a key holding the wrong kind of value", VERDICT_REFUSED},
 		{"BUSYGROUP Consumer Group name already exists", VERDICT_REFUSED},
 		{"ERR no such key", VERDICT_REFUSED},

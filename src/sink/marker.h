@@ -1,4 +1,4 @@
-/* The guard: lets commands of the stream to the target in such a way that each is applied once, whatever is lost on the way (mark.h, docs/delivery.md).
+/* The marker: lets commands of the stream to the target in such a way that each is applied once, whatever is lost on the way (mark.h, docs/delivery.md).
  *
  *   unit --> gathering (its slot) --> flight --> node --> answered --> the slot's next flight
  *
@@ -14,8 +14,8 @@
  * to its node was lost) is held in its lane until it has been read; then what it covers is done, and the rest is sent.
  * Units of the snapshot go as they are, many at once: they may be applied twice. Once a slot has a mark, its part of the snapshot is done.
  * Thread: the link's applier. */
-#ifndef KEYFERRY_SINK_GUARD_H
-#define KEYFERRY_SINK_GUARD_H
+#ifndef KEYFERRY_SINK_MARKER_H
+#define KEYFERRY_SINK_MARKER_H
 
 #include "net/loop.h"
 #include "sink/lane.h"
@@ -29,7 +29,7 @@ struct sink;
 struct fence;
 
 /* As the link is known in the target; all strings outlive the sink. */
-struct guard_options {
+struct marker_options {
 	const char *task;
 	const char *link;   /* its id */
 	const char *epoch;
@@ -53,8 +53,8 @@ struct flight {
 	struct flight *all, *spare;
 };
 
-struct guard {
-	struct guard_options options;
+struct marker {
+	struct marker_options options;
 	uint32_t slots;              /* 1 or SLOT_COUNT */
 	uint16_t record_slot;
 	char *task_key;
@@ -76,44 +76,44 @@ struct guard {
 	uint32_t refused_count;
 };
 
-struct guard *guard_new(struct sink *sink, const struct guard_options *options);
-void guard_free(struct guard *guard);
+struct marker *marker_new(struct sink *sink, const struct marker_options *options);
+void marker_free(struct marker *marker);
 
 /* A command was refused for good and the link stops: when the operator has mended the target, it is the one to go on with, whatever the mark says. */
-void guard_refuse(struct sink *sink, struct unit *unit);
+void marker_refuse(struct sink *sink, struct unit *unit);
 /* It is applied after all. */
-void guard_accept(struct sink *sink, const struct unit *unit);
+void marker_accept(struct sink *sink, const struct unit *unit);
 /* Of a new unit, before it is handed in. */
-void guard_place(struct sink *sink, struct unit *unit);
+void marker_place(struct sink *sink, struct unit *unit);
 /* Its slot's mark says that it is applied. */
-bool guard_covers(const struct sink *sink, const struct unit *unit);
+bool marker_covers(const struct sink *sink, const struct unit *unit);
 /* It is done; in no list any more. */
-void guard_skip(struct sink *sink, struct unit *unit);
+void marker_skip(struct sink *sink, struct unit *unit);
 /* A unit of the stream, whose slot is not held. */
-void guard_put(struct sink *sink, struct unit *unit);
+void marker_put(struct sink *sink, struct unit *unit);
 /* The slot is held from now on: what it has gathered goes to its lane. */
-void guard_hold(struct sink *sink, struct lane *lane);
+void marker_hold(struct sink *sink, struct lane *lane);
 /* The slot's flight was answered, or its lane let go of it. */
-void guard_more(struct sink *sink, uint16_t slot);
+void marker_more(struct sink *sink, uint16_t slot);
 /* Sends what is gathered, as far as it may. */
-void guard_send(struct sink *sink);
+void marker_send(struct sink *sink);
 /* What a single unit travels as: itself, or a flight. */
-struct unit *guard_wrap(struct sink *sink, struct node *node, struct unit *unit);
+struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit);
 /* May the lane's slot be tried? Drops what is applied; asks for the mark where it is not known. */
-bool guard_lane_ready(struct sink *sink, struct lane *lane, struct node *node);
+bool marker_lane_ready(struct sink *sink, struct lane *lane, struct node *node);
 /* The connection is lost, or the node is. */
-void guard_node_lost(struct sink *sink, const struct node *node);
+void marker_node_lost(struct sink *sink, const struct node *node);
 /* Takes a flight apart that did not happen; its units, in order. */
-struct unit_list guard_unwrap(struct sink *sink, struct unit *carrier);
-static inline const struct unit *guard_first(const struct unit *unit)
+struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier);
+static inline const struct unit *marker_first(const struct unit *unit)
 {
 	return unit->flags & UNIT_FLIGHT ? ((const struct flight *)unit)->members.head : unit;
 }
 /* Sends the record if the low-water position has moved since and nothing is in its way. True: one is on its way. */
-bool guard_record(struct sink *sink);
+bool marker_record(struct sink *sink);
 
 /* flight.c: takes units off the front of `list` into a flight, as many as one may have, at least one; with an empty list: nothing but the record. */
 struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most);
-void flight_done(struct guard *guard, struct flight *flight);
+void flight_done(struct marker *marker, struct flight *flight);
 
 #endif

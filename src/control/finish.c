@@ -1,0 +1,75 @@
+#include "control/finish.h"
+
+#include "base/memory.h"
+#include "control/expiry_plan.h"
+#include "control/expiry_record.h"
+#include "control/work_dir.h"
+#include "transform/guard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct finishing {
+	const struct finish_events *events;
+	void *owner;
+	struct finish_result *result;
+};
+
+static bool go_on(void *owner)
+{
+	struct finishing *finishing = owner;
+
+	return finishing->events->go_on(finishing->owner, &finishing->result->counts);
+}
+
+/* Connections of other tasks, by their names. Where they may not be asked for: none. */
+static bool is_used_by_others(struct deployment *target, const char *own_name)
+{
+	for (uint32_t i = 0; i < deployment_topology(target)->shard_count; i++) {
+		struct error ignored;
+		struct client *client = deployment_client(target, i, &ignored);
+		struct client_reply reply;
+		struct slice rest;
+
+		if (!client || !client_call(client, &reply, false, &ignored, "CLIENT", "LIST", NULL))
+			continue;
+		rest = reply.nodes[0].text;
+		for (const uint8_t *at; (at = memmem(rest.data, rest.len, " name=keyferry:", 15));) {
+			rest = slice_make(at + 6, rest.len - (size_t)(at + 6 - rest.data));
+			if (!slice_starts_with(rest, slice_of_string(own_name)))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool finish_target(struct deployment *target, const struct task_options *options, const char *name, struct finishing *finishing, struct error *error)
+{
+	struct finish_result *result = finishing->result;
+	struct expiry_record record;
+
+	if (!expiry_record_read(options->data_dir, &record, error))
+		return false;
+	result->recorded = record.exists;
+	result->temporary_left = is_used_by_others(target, name);
+	return expiry_settle_all(target, options->data_dir, guard_base(options->name), !result->temporary_left, go_on, finishing, &result->counts, error);
+}
+
+bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner, struct finish_result *ret,
+		struct error *error)
+{
+	struct finishing finishing = {events, owner, ret};
+	char *name = memory_printf("keyferry:%s:finish", options->name);
+	struct deployment *target = NULL;
+	struct work_dir *dir;
+	bool ok;
+
+	*ret = (struct finish_result){0};
+	dir = work_dir_open(options->data_dir, error);
+	ok = dir && (target = deployment_open(loop, &options->target, name, options->connect_timeout_ms, ERROR_TARGET, error)) &&
+	     finish_target(target, options, name, &finishing, error);
+	deployment_free(target);
+	work_dir_close(dir);
+	free(name);
+	return ok;
+}

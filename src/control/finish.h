@@ -1,0 +1,28 @@
+/* The end of a task: the target is left as one that no keyferry has to look after.
+ *
+ * All times of expiry become the true ones (held ones, and live ones less their margin), keys whose time has passed go, and temporary keys are removed. May be cut off
+ * at any point and run again. The task must be stopped: its work directory is locked meanwhile.
+ * Thread: the control thread, straight-line. */
+#ifndef KEYFERRY_CONTROL_FINISH_H
+#define KEYFERRY_CONTROL_FINISH_H
+
+#include "control/settle.h"
+#include "net/loop.h"
+#include "task/options.h"
+
+struct finish_result {
+	bool recorded;         /* the work directory knew how times had been written */
+	bool temporary_left;   /* another keyferry writes to the target: temporary keys may be its own, and were left */
+	struct settle_counts counts;
+};
+
+struct finish_events {
+	/* Asked between portions; false: leave off. */
+	bool (*go_on)(void *owner, const struct settle_counts *counts);
+};
+
+/* False with an error of kind ERROR_NONE: left off. ERROR_BUSY: the task is being run. */
+bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner, struct finish_result *ret,
+		struct error *error) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,171 @@
+#include "control/losses.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What all masters of the source have together. */
+struct holdings {
+	char name[96];
+	bool streams, functions, field_expiry, vector_sets; /* by version: it may have such */
+	uint64_t libraries, expiring_fields;                /* it has so many; 0: it has none, or does not tell */
+	char modules[256];                                  /* a space behind each */
+	int rdb_version;
+	bool valkey_rdb;
+};
+
+struct sentence {
+	char text[1024];
+	size_t used;
+	unsigned parts;
+};
+
+static void say(struct sentence *sentence, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void say(struct sentence *sentence, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(sentence->text + sentence->used, sizeof(sentence->text) - sentence->used, format, args);
+	va_end(args);
+	sentence->used += (size_t)len;
+	if (sentence->used >= sizeof(sentence->text))
+		sentence->used = sizeof(sentence->text) - 1;
+}
+
+/* "no streams", "no streams, no function libraries (the source has 3)" */
+static void lack(struct sentence *sentence, bool lacks, const char *what, uint64_t count)
+{
+	if (!lacks)
+		return;
+	say(sentence, "%sno %s", sentence->parts++ ? ", " : "", what);
+	if (count > 0)
+		say(sentence, " (the source has %llu)", (unsigned long long)count);
+}
+
+/* ---- the source ---- */
+
+static void add_modules(struct holdings *holdings, const char *modules)
+{
+	char copy[256], *rest = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", modules);
+	for (char *name = strtok_r(copy, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
+		char with_space[260];
+		size_t used = strlen(holdings->modules);
+
+		snprintf(with_space, sizeof(with_space), "%s ", name);
+		if (!strstr(holdings->modules, with_space) && used + strlen(with_space) < sizeof(holdings->modules))
+			snprintf(holdings->modules + used, sizeof(holdings->modules) - used, "%s", with_space);
+	}
+}
+
+static void of_servers(struct deployment *source, struct holdings *ret)
+{
+	char name[64];
+
+	for (uint32_t i = 0; i < deployment_topology(source)->shard_count; i++) {
+		const struct server_info *info = deployment_server(source, i);
+		bool valkey = info->family == FAMILY_VALKEY;
+
+		ret->streams |= valkey || info->version >= VERSION(5, 0, 0);
+		ret->functions |= valkey || info->version >= VERSION(7, 0, 0);
+		ret->field_expiry |= info->version >= (valkey ? VERSION(9, 0, 0) : VERSION(7, 4, 0));
+		ret->vector_sets |= !valkey && info->version >= VERSION(8, 0, 0);
+		/* Each shard has the same libraries. */
+		if (info->libraries > ret->libraries)
+			ret->libraries = info->libraries;
+		ret->expiring_fields += info->expiring_fields;
+		add_modules(ret, info->modules);
+		if (info->rdb_version > ret->rdb_version) {
+			ret->rdb_version = info->rdb_version;
+			snprintf(ret->name, sizeof(ret->name), "%s", server_name(info, name));
+		}
+	}
+}
+
+/* A file tells the version of its form; what it holds is met on the way. */
+static void of_files(const struct inspection *files, struct holdings *ret)
+{
+	bool valkey = files->rdb_version >= 80;
+
+	ret->rdb_version = (int)files->rdb_version;
+	ret->streams = files->rdb_version >= 9;
+	ret->functions = files->rdb_version >= 10;
+	ret->field_expiry = files->rdb_version >= 12;
+	ret->vector_sets = files->rdb_version >= 12 && !valkey;
+	snprintf(ret->name, sizeof(ret->name), "%s", files->server[0] ? files->server : "of another version");
+}
+
+/* ---- against the target ---- */
+
+static bool takes_payloads(const struct target_abilities *target, int rdb_version)
+{
+	return target->valkey_rdb ? rdb_version <= 11 || rdb_version >= 80 : rdb_version <= target->rdb_version;
+}
+
+static void warn_of_versions(const struct losses *losses, const struct holdings *source)
+{
+	const struct target_abilities *target = losses->abilities;
+	bool vector_sets = target->valkey == 0 && target->redis >= VERSION(8, 0, 0);
+	struct sentence sentence = {.text = ""};
+
+	say(&sentence, "the source is %s, the target %s, which has ", source->name, target->name);
+	lack(&sentence, source->streams && !target->streams, "streams", 0);
+	lack(&sentence, source->functions && !target->functions, "function libraries", source->libraries);
+	lack(&sentence, source->field_expiry && !target->field_expiry, "times to live of hash fields", source->expiring_fields);
+	lack(&sentence, source->vector_sets && !vector_sets, "vector sets", 0);
+	if (sentence.parts > 0) {
+		say(&sentence, "%s", target->lossy ? ": such are left out, told and counted (target.downgrade: lossy)"
+						   : ": the first one stops the task, naming it (target.downgrade: stop; with lossy it goes on without)");
+		losses->warn(sentence.text);
+	} else if (!takes_payloads(target, source->rdb_version)) {
+		sentence.used = 0;
+		say(&sentence, "the source is %s, the target %s: values in forms that it does not know go there as ordinary commands, which takes longer", source->name,
+		    target->name);
+		losses->warn(sentence.text);
+	}
+}
+
+static void warn_of_modules(const struct losses *losses, const struct holdings *source)
+{
+	struct sentence sentence = {.text = ""};
+	char copy[256], *rest = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", source->modules);
+	say(&sentence, "the source has modules loaded that the target has not: ");
+	for (char *name = strtok_r(copy, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
+		bool everywhere = true;
+		char with_space[260];
+
+		/* These are parts of the servers; vector sets were looked at by version. */
+		if (strcmp(name, "vectorset") == 0 || strcmp(name, "lua") == 0)
+			continue;
+		snprintf(with_space, sizeof(with_space), "%s ", name);
+		for (uint32_t i = 0; i < deployment_topology(losses->target)->shard_count; i++)
+			everywhere &= strstr(deployment_server(losses->target, i)->modules, with_space) != NULL;
+		if (!everywhere)
+			say(&sentence, "%s%s", sentence.parts++ ? ", " : "", name);
+	}
+	if (sentence.parts == 0)
+		return;
+	say(&sentence, "%s", losses->abilities->skip_unsupported ? "; their values and commands are left out, told and counted (target.unsupported: skip)"
+								 : "; their first value or command stops the task, naming it (target.unsupported: stop)");
+	losses->warn(sentence.text);
+}
+
+void losses_warn(const struct losses *losses)
+{
+	struct holdings source = {0};
+
+	if (losses->files)
+		of_files(losses->files, &source);
+	else
+		of_servers(losses->source, &source);
+	if (source.rdb_version == 0)
+		return;
+	warn_of_versions(losses, &source);
+	warn_of_modules(losses, &source);
+}
