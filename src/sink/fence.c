@@ -80,8 +80,10 @@ void fence_node_lost(struct marker *marker, const struct node *node)
 }
 
 /* Clients may not be freed within their own callbacks, so both ways out of one lead over the timer. */
-static void fail(struct fence *fence)
+static void fail(struct fence *fence, const struct error *error)
 {
+	if (error)
+		sink_remember_cause(fence->sink, node_peer(fence->node), error->text);
 	fence->again = true;
 	timer_start(fence->timer, RETRY_MS);
 }
@@ -99,10 +101,14 @@ static bool stopped_by(struct fence *fence, const char *what, struct slice text)
 	char copy[256];
 
 	snprintf(copy, sizeof(copy), "%.*s", (int)text.len, (const char *)text.data);
-	if (verdict_of(copy) != VERDICT_DENIED && verdict_of(copy) != VERDICT_REFUSED)
+	if (verdict_of(copy) != VERDICT_DENIED && verdict_of(copy) != VERDICT_REFUSED && verdict_of(copy) != VERDICT_UNKNOWN) {
+		sink_remember_cause(fence->sink, node_peer(fence->node), copy);
 		return false;
+	}
 	error_set(&error, ERROR_TARGET, "target %s: %s: %s", node_peer(fence->node), what, copy);
-	error_hint(&error, "Give the target's user the rights that docs/least-rights.md lists, or set checkpoint: local");
+	error_hint(&error, "%s", verdict_of(copy) == VERDICT_DENIED ? "Give the target's user the rights that docs/least-rights.md lists, or set checkpoint: local"
+								    : "Marks are hashes that HSET writes and HGET reads: see to it that the target knows both and that nobody else "
+								      "uses the keys keyferry:*, or set checkpoint: local");
 	sink_fail(fence->sink, &error);
 	return true;
 }
@@ -144,14 +150,14 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 	if (takes)
 		fence->takes = marker->taking = false;
 	if (error) {
-		fail(fence);
+		fail(fence, error);
 		return;
 	}
 	if (reply->nodes[0].type == RESP_ERROR) {
 		if (stopped_by(fence, "the record of the link cannot be read or written", reply->nodes[0].text))
 			return;
 		refresh_want(fence->sink->refresh);
-		fail(fence);
+		fail(fence, NULL);
 		return;
 	}
 	if (takes)
@@ -263,7 +269,7 @@ static void on_list(void *owner, const struct client_reply *reply, const struct 
 	struct fence *fence = owner;
 
 	if (error) {
-		fail(fence);
+		fail(fence, error);
 		return;
 	}
 	if (reply->nodes[0].type == RESP_ERROR)
@@ -279,7 +285,7 @@ static void on_killed(void *owner, const struct client_reply *reply, const struc
 
 	if (error) {
 		if (!fence->again)
-			fail(fence);
+			fail(fence, error);
 		return;
 	}
 	/* "No such client": it has gone by itself. */
@@ -343,7 +349,7 @@ static void on_mark(void *owner, const struct client_reply *reply, const struct 
 	fence->answered++;
 	if (error) {
 		if (!fence->again)
-			fail(fence);
+			fail(fence, error);
 		return;
 	}
 	if (reply->nodes[0].type == RESP_ERROR) {
