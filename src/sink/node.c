@@ -130,6 +130,18 @@ static void add_step(struct node *node, enum handshake_step step, const char *a,
 		node->steps[node->step_count++] = step;
 }
 
+/* What the connection before this one had sent may still wait in the server's socket and run after what we send now: it is killed first. */
+static void end_predecessor(struct node *node)
+{
+	if (node->connection_id > 0) {
+		char id[24];
+
+		snprintf(id, sizeof(id), "%lld", (long long)node->connection_id);
+		add_step(node, STEP_KILL, "CLIENT", "KILL", "ID", id);
+	}
+	add_step(node, STEP_ID, "CLIENT", "ID", NULL, NULL);
+}
+
 static void on_connected(void *owner)
 {
 	struct node *node = owner;
@@ -146,22 +158,12 @@ static void on_connected(void *owner)
 	if (node->options.guarded) {
 		free(node->connection_name);
 		node->connection_name = memory_printf("%s.%u", node->options.name, ++node->connections);
-		add_step(node, STEP_NAME, "CLIENT", "SETNAME", node->connection_name, NULL);
-		node->progress_us = clock_monotonic_us();
-		stream_want_write(node->stream, true);
-		return;
 	}
-	add_step(node, STEP_NAME, "CLIENT", "SETNAME", node->options.name, NULL);
+	add_step(node, STEP_NAME, "CLIENT", "SETNAME", node->options.guarded ? node->connection_name : node->options.name, NULL);
 	if (node->options.import_source)
 		add_step(node, STEP_IMPORT, "CLIENT", "IMPORT-SOURCE", "ON", NULL);
-	/* What the connection before this one had sent may still wait in the server's socket and run after what we send now: it is killed first. */
-	if (node->connection_id > 0) {
-		char id[24];
-
-		snprintf(id, sizeof(id), "%lld", (long long)node->connection_id);
-		add_step(node, STEP_KILL, "CLIENT", "KILL", "ID", id);
-	}
-	add_step(node, STEP_ID, "CLIENT", "ID", NULL, NULL);
+	if (!node->options.guarded)
+		end_predecessor(node);
 	node->progress_us = clock_monotonic_us();
 	stream_want_write(node->stream, true);
 }
