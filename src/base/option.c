@@ -151,7 +151,7 @@ static bool refuse_later(const struct option_row *row, const struct option_value
 
 static bool set(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
 {
-	char allowed[256];
+	char allowed[256], quoted[QUOTE_MAX];
 
 	if (refuse_later(row, value, error))
 		return false;
@@ -159,8 +159,10 @@ static bool set(const struct option_row *row, void *object, const struct option_
 		return row->parse(row, object, value, error);
 	if (row->type == OPTION_OBJECTS) {
 		/* Their reader, who knows the document, builds the objects; what comes here is no list of mappings. */
-		error_set(error, ERROR_USAGE, "it takes a list of mappings, not a %s",
-			  value->form == OPTION_SCALAR ? "single value" : value->form == OPTION_MAP ? "mapping" : "list of values");
+		error_set(error, ERROR_USAGE, "it takes a list of mappings, not %s",
+			  value->form == OPTION_SCALAR ? slice_quote(value->items[0], quoted, sizeof(quoted))
+			  : value->form == OPTION_MAP  ? "a mapping"
+						       : "a list of values");
 		return false;
 	}
 	if (value->form != OPTION_SCALAR) {

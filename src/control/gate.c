@@ -118,27 +118,48 @@ static int highest_database(const struct gate *gate)
 	return highest;
 }
 
+/* What SELECT takes at the target; 0: not known. A cluster has one, or since Valkey 9 as many as cluster-databases says. */
+static uint32_t target_databases(const struct gate *gate)
+{
+	bool cluster = deployment_topology(gate->target)->cluster;
+	uint32_t least = 0;
+
+	for (uint32_t i = 0; i < (cluster ? masters(gate->target) : 1); i++) {
+		uint64_t count = cluster ? 1 : 0;
+
+		if (!config_number(gate->target, i, cluster ? "cluster-databases" : "databases", &count) || count > UINT32_MAX)
+			count = cluster ? 1 : 0;
+		if (i == 0 || count < least)
+			least = (uint32_t)count;
+	}
+	return least;
+}
+
 static bool check_databases(const struct gate *gate, struct error *error)
 {
 	int highest = highest_database(gate);
-	uint32_t database;
-	uint64_t count;
+	uint32_t database, count;
 
 	if (highest < 0 || (database = task_options_database_of(gate->task, (uint32_t)highest)) == 0)
 		return true;
-	if (deployment_topology(gate->target)->cluster) {
+	count = target_databases(gate);
+	if (count == 0 || count > database)
+		return true;
+	if (deployment_topology(gate->target)->cluster && count == 1) {
 		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and a cluster target has database 0 alone", highest);
 		error_hint(error, "Choose the database to copy with source.databases: [0], bring all into one with target.database_map: {\"*\": 0}, or use a "
-				  "standalone target");
+				  "standalone target, or a cluster of Valkey 9 with more cluster-databases");
 		return false;
 	}
-	if (config_number(gate->target, 0, "databases", &count) && count <= database) {
-		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and the target has only %llu databases", highest,
-			  (unsigned long long)count);
-		error_hint(error, "Raise `databases` in the target's configuration, or choose fewer with source.databases");
+	if (deployment_topology(gate->target)->cluster) {
+		error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and the target has only %u databases (cluster-databases)", highest,
+			  count);
+		error_hint(error, "Raise cluster-databases in the configuration of every node, or choose fewer with source.databases");
 		return false;
 	}
-	return true;
+	error_set(error, ERROR_PRECHECK, "the source has keys in database %d, and the target has only %u databases", highest, count);
+	error_hint(error, "Raise `databases` in the target's configuration, or choose fewer with source.databases");
+	return false;
 }
 
 /* ---- the target ---- */
@@ -211,7 +232,6 @@ static bool check_existing(const struct gate *gate, bool own_data, struct error 
 static struct target_abilities abilities_of(const struct gate *gate, char name[64])
 {
 	struct target_abilities abilities = {.bulk_max = UINT64_MAX, .rdb_version = INT32_MAX};
-	uint64_t databases;
 	bool first = true;
 
 	for (uint32_t i = 0; i < masters(gate->target); i++) {
@@ -254,10 +274,7 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 		}
 		first = false;
 	}
-	if (deployment_topology(gate->target)->cluster)
-		abilities.databases = 1;
-	else if (config_number(gate->target, 0, "databases", &databases) && databases <= UINT32_MAX)
-		abilities.databases = (uint32_t)databases;
+	abilities.databases = target_databases(gate);
 	abilities.lossy = gate->task->downgrade == DOWNGRADE_LOSSY;
 	abilities.skip_unsupported = gate->task->unsupported == UNSUPPORTED_SKIP;
 	/* Options of RESTORE that came with 5.0, as ABSTTL did. */

@@ -184,6 +184,8 @@ static bool open_links(struct task *task, struct error *error)
 		task->links[i] = link_open(&options, error);
 		ok = task->links[i] != NULL;
 		task->link_count += ok;
+		if (ok)
+			link_take_slots(task->links[i], source, i);
 	}
 	free(paths);
 	return ok;
@@ -268,6 +270,15 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 			 task->target_name, error);
 }
 
+static void warn_of_clearing(const struct task_options *options)
+{
+	const char *why = transform_options_clear_not(options);
+
+	if (why)
+		log_warning("FLUSHDB and FLUSHALL of the source cannot be copied: %s. Should one come, it is treated as on_conflict says; filter.block: "
+			    "[{command: \"flush*\"}] leaves them out", why);
+}
+
 static bool not_interrupted(void *owner)
 {
 	struct task *task = owner;
@@ -317,6 +328,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 		task_free(task);
 		return NULL;
 	}
+	warn_of_clearing(options);
 	describe(task);
 	if (options->checkpoint == CHECKPOINT_LOCAL)
 		log_info("task %s: checkpoint: local: after a crash or a lost connection to the target commands of about the last second are applied twice", options->name);
@@ -336,6 +348,7 @@ static bool on_seen(void *owner, uint32_t index, struct deployment *source, uint
 	char names[2][ENDPOINT_TEXT_MAX];
 	struct error error;
 
+	link_take_slots(task->links[index], topology, shard);
 	link_endpoints(task->links[index], &old_master, &old_from);
 	/* A replica that was read and is still connected goes on being read; one that is gone is not waited for. */
 	if (connected && !endpoint_equal(&old_from, &old_master))

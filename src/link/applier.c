@@ -686,6 +686,8 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.topology = options->topology,
 		.abilities = options->abilities,
 		.only_link = options->only_link,
+		.owns = options->owns,
+		.owns_owner = options->owns_owner,
 		.name = options->name,
 		.lag = &applier->lag,
 		.scripts = options->scripts,

@@ -34,6 +34,8 @@ struct applier_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	bool only_link;               /* the source has one master: FLUSHALL means the whole target */
+	bool (*owns)(void *owns_owner, uint16_t slot); /* if not: does the source master own that slot? */
+	void *owns_owner;
 	struct expiry_plan expiry;
 	const char *name;             /* of its connections */
 	const char *state_path;

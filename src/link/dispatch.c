@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "decode/value_empty.h"
 #include "link/adapt.h"
+#include "link/clearing.h"
 #include "link/libraries.h"
 #include "link/rewriting.h"
 #include "link/unsupported.h"
@@ -50,6 +51,7 @@ struct dispatch {
 	struct event unknown;
 	struct rewriting *rewriting;
 	struct unsupported *unsupported;
+	struct clearing *clearing;
 	struct guard_times times;
 	struct dispatch_counters counters;
 };
@@ -123,21 +125,23 @@ static void watch_masters(struct dispatch *dispatch)
 	free(masters);
 }
 
-/* A cluster target has database 0 alone (Valkey 9 has more, which this version does not use). */
+/* A cluster has database 0 alone, or since Valkey 9 as many as it is told to have. */
 static bool check_database(const struct dispatch *dispatch, const struct event *event, struct error *error)
 {
+	uint32_t databases = dispatch->options.abilities.databases;
 	char key[160], place[EVENT_PLACE_MAX];
 
-	if (event->db == 0 || !sink_is_cluster(dispatch->sink))
+	if (event->db == 0 || event->db < databases || !sink_is_cluster(dispatch->sink))
 		return true;
-	error_set(error, ERROR_CONFLICT,
-		  "key %s lies in database %u of the source (%s), and a cluster target has database 0 alone",
-		  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
+	if (databases > 1)
+		error_set(error, ERROR_CONFLICT, "key %s goes to database %u (%s), and the cluster target has only %u databases",
+			  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place), databases);
+	else
+		error_set(error, ERROR_CONFLICT, "key %s goes to database %u (%s), and the cluster target has database 0 alone",
+			  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
 	error_hint(error,
-		   "Choose the database to copy with source.databases: [0], bring it into database 0 with target.database_map: "
-		   "{%u: 0}, or use a standalone "
-		   "target",
-		   event->db);
+		   "Choose the databases to copy with source.databases, bring them into others with target.database_map: {\"*\": 0}, use a standalone "
+		   "target, or Valkey 9 with more cluster-databases");
 	return false;
 }
 
@@ -146,6 +150,7 @@ static bool is_flush(const struct event *event)
 	return slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")) || slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"));
 }
 
+/* The transform has had its word; this is what a script of the operator makes, or leaves. */
 static bool check_flush(const struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	char place[EVENT_PLACE_MAX];
@@ -153,10 +158,10 @@ static bool check_flush(const struct dispatch *dispatch, const struct event *eve
 	if (dispatch->options.only_link || !is_flush(event))
 		return true;
 	error_set(error, ERROR_CONFLICT,
-		  "%.*s at one of several source masters (database %u, %s) would clear what the others have brought",
+		  "%.*s that the Lua script has made, at one of several source masters (database %u, %s), would clear what the others have brought",
 		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place));
-	error_hint(error, "This version of keyferry does not carry it: clear the target by hand and start anew with an empty "
-			  "work directory");
+	error_hint(error, "Leave the source's FLUSHDB and FLUSHALL as they are in the script (return nothing), then they clear what this master's link has "
+			  "brought; or drop them");
 	return false;
 }
 
@@ -183,7 +188,7 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 		send_split(dispatch, event);
 		return true;
 	case ROUTE_ALL:
-		if (is_flush(event) && event->db != 0 && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
+		if (event->db != 0 && event->db >= dispatch->options.abilities.databases && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
 			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
 			return true;
 		}
@@ -403,7 +408,8 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		if (!send_adapted(dispatch, event, error))
 			return DISPATCH_FAILED;
 	}
-	return dispatch->barrier == BARRIER_NONE && !rewriting_under_way(dispatch->rewriting) ? DISPATCH_READY : DISPATCH_WAITS;
+	return dispatch->barrier == BARRIER_NONE && !rewriting_under_way(dispatch->rewriting) && !clearing_under_way(dispatch->clearing) ? DISPATCH_READY
+																	  : DISPATCH_WAITS;
 }
 
 static bool send_same(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -422,6 +428,7 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	case TRANSFORM_SAME: return send_same(dispatch, event, error);
 	case TRANSFORM_DROPPED: dispatch->counters.left_out++; return leave_out(dispatch, event);
 	case TRANSFORM_REFUSED: return refused(dispatch, event, error);
+	case TRANSFORM_CLEAR: clearing_begin(dispatch->clearing, event, dispatch->db_stream); return true;
 	case TRANSFORM_CHANGED: break;
 	}
 	if (event->edge == TRANSACTION_INSIDE) {
@@ -608,7 +615,19 @@ bool dispatch_in_transaction(const struct dispatch *dispatch)
 
 bool dispatch_at_barrier(const struct dispatch *dispatch)
 {
-	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting);
+	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) || clearing_under_way(dispatch->clearing);
+}
+
+static enum dispatch_state go_on_clearing(struct dispatch *dispatch, struct error *error)
+{
+	switch (clearing_go_on(dispatch->clearing, error)) {
+	case CLEARING_DONE: break;
+	case CLEARING_WAITS: return DISPATCH_WAITS;
+	case CLEARING_FAILED:
+		if (error->kind != ERROR_CONFLICT || !refused(dispatch, clearing_event(dispatch->clearing), error))
+			return DISPATCH_FAILED;
+	}
+	return DISPATCH_READY;
 }
 
 enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
@@ -616,6 +635,12 @@ enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *erro
 	watch_masters(dispatch);
 	if (!pass_barrier(dispatch))
 		return DISPATCH_WAITS;
+	if (clearing_under_way(dispatch->clearing)) {
+		enum dispatch_state state = go_on_clearing(dispatch, error);
+
+		if (state != DISPATCH_READY)
+			return state;
+	}
 	if (rewriting_under_way(dispatch->rewriting)) {
 		switch (rewriting_go_on(dispatch->rewriting, error)) {
 		case REWRITING_DONE: break;
@@ -640,7 +665,11 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	struct dispatch *dispatch = memory_alloc_zero(1, sizeof(*dispatch));
 
 	dispatch->options = *options;
-	dispatch->transform = transform_new(options->task, &(struct transform_target){options->abilities.databases});
+	dispatch->transform = transform_new(options->task, &(struct transform_target){.databases = options->abilities.databases,
+										      .cluster = options->topology->cluster,
+										      .shared = !options->only_link,
+										      .owns = options->owns,
+										      .owner = options->owns_owner});
 	dispatch->adapt = adapt_new(
 		&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts, options->note, options->owner});
 	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
@@ -650,6 +679,14 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	if (options->topology->cluster && options->abilities.functions)
 		dispatch->libraries = libraries_new(&(struct libraries_options){options->loop, options->target, options->name, options->note,
 										options->go_on, options->owner});
+	dispatch->clearing = clearing_new(&(struct clearing_options){.loop = options->loop,
+								     .target = options->target,
+								     .transform = dispatch->transform,
+								     .abilities = options->abilities,
+								     .name = options->name,
+								     .note = options->note,
+								     .go_on = options->go_on,
+								     .owner = options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -659,6 +696,7 @@ void dispatch_free(struct dispatch *dispatch)
 {
 	if (!dispatch)
 		return;
+	clearing_free(dispatch->clearing);
 	rewriting_free(dispatch->rewriting);
 	unsupported_free(dispatch->unsupported);
 	adapt_free(dispatch->adapt);
@@ -682,6 +720,7 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
 	dispatch->pending = (struct transform_output){0};
 	dispatch->pending_at = 0;
 	rewriting_reset(dispatch->rewriting, sink);
+	clearing_reset(dispatch->clearing, sink);
 	dispatch->transaction.open = false;
 }
 

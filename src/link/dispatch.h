@@ -2,8 +2,9 @@
  *
  *   event -> transform -> adapt -> (transaction being gathered) -> route -> sink
  *
- * Four things make the link wait before the next event is decoded (dispatch_ready):
+ * Five things make the link wait before the next event is decoded (dispatch_ready):
  *   barrier   a command for all masters of a cluster: what came before is answered first, what comes after waits
+ *   clearing  FLUSHDB or FLUSHALL that goes key by key (clearing.h)
  *   room      one event has become more than the sink has room for
  *   learning  a command that is not in the table: the target is asked for its keys
  *   rewriting a large key that the target cannot take as it is goes there in many commands, as there is room
@@ -27,6 +28,8 @@ struct dispatch_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	bool only_link;
+	bool (*owns)(void *owns_owner, uint16_t slot);              /* not the only link: does its source master own that slot? */
+	void *owns_owner;
 	const char *name;                                           /* of connections */
 	struct lag *lag;                                            /* is told of heartbeats */
 	struct scripts *scripts;                                    /* is told of what brings a script; NULL: none are remembered */

@@ -34,6 +34,7 @@ struct link {
 	bool started;
 	atomic_bool stop_receiver, move, park, drain;
 	atomic_uint drain_deadline_ms;
+	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
 	atomic_bool stopped;
 	pthread_mutex_t lock; /* of `error`, and of master, receive_from and slot of the options */
 	struct error error;
@@ -292,6 +293,24 @@ static void make_receiver(struct link *link)
 	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
 }
 
+static bool owns_slot(void *owner, uint16_t slot)
+{
+	struct link *link = owner;
+
+	return atomic_load(&link->slots[slot / 64]) >> (slot % 64) & 1;
+}
+
+void link_take_slots(struct link *link, const struct topology *source, uint32_t shard)
+{
+	for (uint32_t word = 0; word < SLOT_COUNT / 64; word++) {
+		uint64_t bits = 0;
+
+		for (uint32_t bit = 0; bit < 64; bit++)
+			bits |= (uint64_t)(source->owner[64 * word + bit] == shard) << bit;
+		atomic_store(&link->slots[word], bits);
+	}
+}
+
 static void make_parts(struct link *link)
 {
 	const struct link_options *options = &link->options;
@@ -301,6 +320,8 @@ static void make_parts(struct link *link)
 		.topology = options->target_topology,
 		.abilities = options->abilities,
 		.only_link = options->only_link,
+		.owns = owns_slot,
+		.owns_owner = link,
 		.expiry = options->expiry,
 		.name = link->name,
 		.state_path = link->state_path,

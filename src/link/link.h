@@ -77,6 +77,8 @@ bool link_connected(const struct link *link);
 /* The source shard has another master, or is to be read from another of its servers; `slot` is any slot of it. Not for a link of files. Not while
  * link_start() or link_stop() is under way. (any) */
 void link_move(struct link *link, const struct endpoint *master, const struct endpoint *receive_from, uint16_t slot);
+/* The slots that the source shard owns now; until it is told, none. (any) */
+void link_take_slots(struct link *link, const struct topology *source, uint32_t shard);
 /* Where it reads from, as last told. (any) */
 void link_endpoints(struct link *link, struct endpoint *ret_master, struct endpoint *ret_receive_from);
 

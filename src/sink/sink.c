@@ -516,6 +516,12 @@ bool sink_idle(const struct sink *sink)
 	return window_empty(&sink->window) && !(sink->marker && sink->marker->records_out > 0);
 }
 
+/* A cluster has database 0 alone, or since Valkey 9 perhaps more; what comes to it out of one that it has not (PUBLISH, FUNCTION LOAD) belongs to none. */
+static uint32_t database_at(const struct sink *sink, uint32_t db)
+{
+	return sink->cluster && db >= sink->options.abilities.databases ? 0 : db;
+}
+
 static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
 			     uint32_t db_stream, uint16_t flags)
 {
@@ -524,9 +530,8 @@ static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, ui
 	unit->start = start;
 	unit->end = end;
 	unit->slot = slot;
-	/* A cluster has database 0 alone; what comes to it out of another one (PUBLISH, FUNCTION LOAD) belongs to none. */
-	unit->db = sink->cluster ? 0 : db;
-	unit->db_after = sink->cluster ? 0 : db_after;
+	unit->db = database_at(sink, db);
+	unit->db_after = database_at(sink, db_after);
 	unit->db_stream = db_stream;
 	unit->flags = start < sink->options.sent_before ? flags | UNIT_RESENT : flags;
 	if (sink->marker)
@@ -664,6 +669,16 @@ const struct endpoint *sink_master(const struct sink *sink, uint16_t slot)
 uint64_t sink_map_number(const struct sink *sink)
 {
 	return sink->map_number;
+}
+
+uint32_t sink_masters(const struct sink *sink, struct endpoint *out, uint32_t max)
+{
+	uint16_t slots[TOPOLOGY_SHARDS_MAX];
+	uint32_t count = sink_master_slots(sink, slots, max < TOPOLOGY_SHARDS_MAX ? max : TOPOLOGY_SHARDS_MAX);
+
+	for (uint32_t i = 0; i < count; i++)
+		out[i] = *node_endpoint(sink->owner_of[slots[i]]);
+	return count;
 }
 
 void sink_flush(struct sink *sink)

@@ -98,6 +98,9 @@ const struct endpoint *sink_master(const struct sink *sink, uint16_t slot);
 /* Has become larger: the map of the target has been read anew. */
 uint64_t sink_map_number(const struct sink *sink);
 
+/* Where they are, by the latest map. Returns their number, at most `max`. */
+uint32_t sink_masters(const struct sink *sink, struct endpoint *out, uint32_t max);
+
 /* Writes what was handed in. */
 void sink_flush(struct sink *sink);
 

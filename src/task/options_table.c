@@ -122,7 +122,7 @@ static bool parse_databases(const struct option_row *row, void *object, const st
 {
 	struct task_options *options = object;
 	uint64_t databases[DATABASES_MAX / 64] = {0};
-	struct slice text = value->count ? value->items[0] : SLICE("");
+	struct slice text = value->form == OPTION_SCALAR ? value->items[0] : SLICE("");
 	struct option_value bare = {OPTION_SCALAR, &text, 1, NULL};
 
 	(void)row;
@@ -229,9 +229,11 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 {
 	struct database_map **field = field_of(row, object);
 	struct database_map *map;
+	char quoted[64];
 
 	if (value->form != OPTION_MAP) {
-		error_set(error, ERROR_USAGE, "it takes a mapping of database numbers, not a %s", value->form == OPTION_LIST ? "list" : "single value");
+		error_set(error, ERROR_USAGE, "it takes a mapping of database numbers, not %s",
+			  value->form == OPTION_LIST ? "a list" : slice_quote(value->items[0], quoted, sizeof(quoted)));
 		return false;
 	}
 	map = memory_alloc(sizeof(*map));
@@ -239,7 +241,6 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 	for (size_t i = 0; i < value->count; i++) {
 		struct slice wrong = {0};
 		uint64_t from = DATABASES_MAX, to = 0;
-		char quoted[64];
 
 		if (!slice_equal(value->keys[i], SLICE("*")) && (!slice_to_uint64(value->keys[i], &from) || from >= DATABASES_MAX))
 			wrong = value->keys[i];

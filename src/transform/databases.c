@@ -4,7 +4,7 @@
 #include "transform/stage.h"
 
 #define HINT_FLUSH                                                                                                               \
-	"Empty the target by hand and start anew with an empty work directory; or leave the command out (filter.block: "         \
+	"Clear by hand what the target has of it, then let the command be left out (on_conflict: skip, or filter.block: "        \
 	"[{command: \"flush*\"}])"
 #define HINT_MIXED "Choose all of these databases and keys, or none"
 
@@ -18,36 +18,57 @@ static bool number_of(struct slice text, uint32_t *ret)
 	return true;
 }
 
-/* What is copied of a whole database. */
-static enum answer whole(struct transform *transform, const struct event *event, uint32_t db)
-{
-	return stage_ask(transform, event, db, (struct slice){0}, TYPES_ALL);
-}
-
-/* Does another database of the source go to the same one? */
-static bool shares_target(struct transform *transform, const struct event *event, uint32_t db)
+/* The database of the source that comes to the same one of the target, and of which at least `least` is copied. */
+static bool shares_target(struct transform *transform, const struct event *event, uint32_t db, enum answer least)
 {
 	uint32_t target = task_options_database_of(transform->options, db);
 
 	for (uint32_t other = 0; transform->options->database_map && other < DATABASES_MAX; other++)
 		if (other != db && task_options_database_of(transform->options, other) == target &&
-		    whole(transform, event, other) != ANSWER_NO)
+		    stage_ask_whole(transform, event, other) >= least)
 			return true;
 	return false;
 }
 
+/* ---- clearing ---- */
+
+const char *transform_clears_not(const struct transform *transform)
+{
+	if (!renamer_one_way(transform->renamer))
+		return NULL;
+	return "a rule of `rename` takes something of the key away that its template does not hold, so which keys of the target were brought "
+	       "by this task cannot be told from their names";
+}
+
+/* What this link has brought, key by key. */
+static enum transform_outcome clear(struct transform *transform, const struct event *event, struct error *error)
+{
+	const char *why = transform_clears_not(transform);
+
+	if (why)
+		return stage_refuse(event, error, why,
+				    "Write the rule so that `to` has every group of `match` and all else in `match` is plain text; or let the command be "
+				    "left out (filter.block: [{command: \"flush*\"}])");
+	if (event->edge == TRANSACTION_INSIDE)
+		return stage_refuse(event, error,
+				    "it stands in a transaction, and the target holds keys that it does not mean, so it would have to go key by key there",
+				    HINT_FLUSH);
+	return TRANSFORM_CLEAR;
+}
+
 static enum transform_outcome flush_one(struct transform *transform, const struct event *event, struct error *error)
 {
-	enum answer answer = whole(transform, event, event->db);
+	enum answer answer = stage_ask_whole(transform, event, event->db);
 
 	if (answer == ANSWER_NO)
 		return TRANSFORM_DROPPED;
-	if (answer != ANSWER_YES)
-		return stage_refuse(event, error, "it clears a database of which only some keys are selected", HINT_FLUSH);
-	if (shares_target(transform, event, event->db))
-		return stage_refuse(event, error,
-				    "it clears one of several databases that target.database_map brings together in one",
-				    HINT_FLUSH);
+	/* Without new names by database no key of the target tells where it came from. */
+	if (answer == ANSWER_YES && !transform->renamer && shares_target(transform, event, event->db, ANSWER_YES))
+		return stage_refuse(event, error, "it clears one of several databases that target.database_map brings together in one",
+				    "Keep them apart with a prefix (rename: [{prefix: \"\", to: \"${db}:\"}]); or let the command be left out "
+				    "(filter.block: [{command: flushdb}])");
+	if (answer != ANSWER_YES || transform->renamer || transform->target.shared || shares_target(transform, event, event->db, ANSWER_MAYBE))
+		return clear(transform, event, error);
 	event_list_add(&transform->made, event)->db = task_options_database_of(transform->options, event->db);
 	return TRANSFORM_CHANGED;
 }
@@ -56,32 +77,32 @@ static enum transform_outcome flush_one(struct transform *transform, const struc
 static enum transform_outcome flush_all(struct transform *transform, const struct event *event, struct error *error)
 {
 	const struct database_map *map = transform->options->database_map;
-	bool all = !map && !selection_asks_database(transform->selection);
+	bool all = !map && !selection_asks_database(transform->selection), any = false;
+	bool by_key = transform->renamer || transform->target.shared;
 	uint32_t limit = transform->target.databases && transform->target.databases < DATABASES_MAX ? transform->target.databases
 												    : DATABASES_MAX;
 	uint64_t cleared[DATABASES_MAX / 64] = {0};
-	uint32_t beyond = 0;
 
 	for (uint32_t db = 0; db < (all ? 1 : DATABASES_MAX); db++) {
-		enum answer answer = whole(transform, event, db);
+		enum answer answer = stage_ask_whole(transform, event, db);
 		uint32_t target = task_options_database_of(transform->options, db);
 
 		if (answer == ANSWER_NO)
 			continue;
-		if (answer != ANSWER_YES)
-			return stage_refuse(event, error, "it clears databases of which only some keys are selected", HINT_FLUSH);
+		any = true;
+		/* Databases beyond what servers have unless told otherwise, not chosen by number, of a target that does not say how many it has: it is asked
+		 * which hold keys. */
+		if (answer != ANSWER_YES || (!all && target >= 16 && transform->options->all_databases && transform->target.databases == 0))
+			by_key = true;
 		if (target < limit)
 			cleared[target / 64] |= 1ULL << (target % 64);
-		/* Beyond what servers have unless told otherwise, and not chosen by number. */
-		beyond += target >= 16 && transform->options->all_databases;
 	}
+	if (!any)
+		return TRANSFORM_DROPPED;
+	if (by_key)
+		return clear(transform, event, error);
 	if (all)
-		return number_set_has(cleared, 0) ? TRANSFORM_SAME : TRANSFORM_DROPPED;
-	if (beyond > 0 && transform->target.databases == 0)
-		return stage_refuse(
-			event, error,
-			"it clears every database, and how many the target has is not known (CONFIG GET databases is denied)",
-			"Choose the databases by number: source.databases: [0, 1]");
+		return TRANSFORM_SAME;
 	for (uint32_t db = 0; db < limit; db++) {
 		struct slice *argv;
 
@@ -96,6 +117,8 @@ static enum transform_outcome flush_all(struct transform *transform, const struc
 	return transform->made.count > 0 ? TRANSFORM_CHANGED : TRANSFORM_DROPPED;
 }
 
+/* ---- two databases ---- */
+
 static enum transform_outcome swap(struct transform *transform, const struct event *event, struct error *error)
 {
 	const struct task_options *options = transform->options;
@@ -105,8 +128,8 @@ static enum transform_outcome swap(struct transform *transform, const struct eve
 
 	if (event->argc != 3 || !number_of(event->argv[1], &a) || !number_of(event->argv[2], &b))
 		return TRANSFORM_SAME; /* the server refuses it as well */
-	of_a = whole(transform, event, a);
-	of_b = whole(transform, event, b);
+	of_a = stage_ask_whole(transform, event, a);
+	of_b = stage_ask_whole(transform, event, b);
 	if (of_a == ANSWER_NO && of_b == ANSWER_NO)
 		return TRANSFORM_DROPPED;
 	/* Of both the same part is copied when no rule asks for the database. */
@@ -116,13 +139,23 @@ static enum transform_outcome swap(struct transform *transform, const struct eve
 		return stage_refuse(
 			event, error, "it exchanges databases whose keys have names by their database",
 			"Rename without 'database' and ${db}, or leave the command out (filter.block: [{command: swapdb}])");
-	if (!options->database_map)
-		return TRANSFORM_SAME;
 	to_a = task_options_database_of(options, a);
 	to_b = task_options_database_of(options, b);
 	if (to_a == to_b)
 		return TRANSFORM_DROPPED; /* all of it is in one database, before and after */
-	if (shares_target(transform, event, a) || shares_target(transform, event, b))
+	if (transform->target.cluster)
+		return stage_refuse(event, error, "a cluster cannot exchange databases",
+				    "Use a standalone target, or leave the command out (filter.block: [{command: swapdb}])");
+	/* It exchanges all that is there, foreign keys too. */
+	if (options->existing == EXISTING_MERGE && (of_a != ANSWER_YES || transform->renamer))
+		return stage_refuse(event, error,
+				    "it would exchange whole databases, of which this task copies only some keys, while others are in the target already "
+				    "(target.existing: merge)",
+				    "Copy into databases of their own (target.database_map) that were empty, or leave the command out (filter.block: "
+				    "[{command: swapdb}])");
+	if (!options->database_map)
+		return TRANSFORM_SAME;
+	if (shares_target(transform, event, a, ANSWER_MAYBE) || shares_target(transform, event, b, ANSWER_MAYBE))
 		return stage_refuse(event, error,
 				    "it exchanges databases of which one is brought together with others by target.database_map",
 				    HINT_MIXED);
@@ -191,6 +224,25 @@ static enum transform_outcome move_whole(struct transform *transform, const stru
 	return TRANSFORM_CHANGED;
 }
 
+static enum transform_outcome move_typed(struct transform *transform, const struct event *event, const struct move *move, struct error *error)
+{
+	struct typed_move typed = {
+		.copies = move->copy,
+		.replaces = move->replace,
+		.db = task_options_database_of(transform->options, event->db),
+		.from_db = task_options_database_of(transform->options, event->db),
+		.to_db = task_options_database_of(transform->options, move->db),
+	};
+
+	if (!stage_types(transform, event, event->db, event->argv[1], &typed.from_types) ||
+	    !stage_types(transform, event, move->db, move->key, &typed.to_types) ||
+	    !stage_rename(transform, event->db, event->argv[1], &typed.from) || !stage_rename(transform, move->db, move->key, &typed.to))
+		return stage_undecided(event, error);
+	if (typed.from_db == typed.to_db && slice_equal(typed.from, typed.to))
+		return stage_refuse(event, error, "both keys are one at the target, and of them not the same types are selected", HINT_MIXED);
+	return stage_move_by_type(transform, event, &typed, error);
+}
+
 static enum transform_outcome move_key(struct transform *transform, const struct event *event, struct error *error)
 {
 	enum answer from, to;
@@ -207,7 +259,9 @@ static enum transform_outcome move_key(struct transform *transform, const struct
 		return TRANSFORM_DROPPED;
 	if (from == ANSWER_YES && to == ANSWER_YES)
 		return move_whole(transform, event, &move, error);
-	if (from == ANSWER_NO || to != ANSWER_NO)
+	if (from != ANSWER_NO && to != ANSWER_NO)
+		return move_typed(transform, event, &move, error);
+	if (from == ANSWER_NO)
 		return stage_refuse(event, error, "it brings a key from where it is not selected to where it is", HINT_MIXED);
 	/* It goes where it is not selected, whatever its type. */
 	if (!stage_rename(transform, event->db, event->argv[1], &name))

@@ -10,6 +10,7 @@ static const struct {
 	{"unlink", EFFECT_EACH},
 	{"touch", EFFECT_EACH},
 	{"mset", EFFECT_EACH},
+	{"msetex", EFFECT_EACH},
 	/* It stands in a stream only when it has set all of its keys. */
 	{"msetnx", EFFECT_EACH},
 	{"expire", EFFECT_HARMLESS},
@@ -69,6 +70,8 @@ void effects_init(struct effects *effects)
 	}
 	effects->del = row_of("del", "");
 	effects->flushdb = row_of("flushdb", "");
+	effects->swapdb = row_of("swapdb", "");
+	effects->flushall = row_of("flushall", "");
 	effects->function_load = row_of("function", "load");
 	effects->script_load = row_of("script", "load");
 }

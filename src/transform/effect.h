@@ -8,7 +8,7 @@
 
 enum effect {
 	EFFECT_OTHER,
-	EFFECT_EACH,        /* on each key by itself; what belongs to a key stands behind it (MSET) */
+	EFFECT_EACH,        /* on each key by itself; what belongs to a key stands behind it (MSET, MSETEX) */
 	EFFECT_HARMLESS,    /* one key, and nothing happens where it does not exist: EXPIRE, PERSIST */
 	EFFECT_OVERWRITE,   /* one key, whatever was there: SET, SETEX, RESTORE */
 	EFFECT_STORE_FIRST, /* reads all, overwrites the first: SUNIONSTORE, BITOP */
@@ -27,7 +27,7 @@ struct effects {
 		enum effect effect;
 	} items[EFFECTS_MAX];
 	uint32_t count;
-	const struct command_info *del, *flushdb, *function_load, *script_load;
+	const struct command_info *del, *flushdb, *flushall, *swapdb, *function_load, *script_load;
 };
 
 void effects_init(struct effects *effects);

@@ -47,8 +47,9 @@ static uint32_t types_of_key(const struct event *event, enum effect effect, uint
 	if (effect == EFFECT_OVERWRITE && event->info->group == COMMAND_GROUP_GENERIC && event->argc > 3 &&
 	    event->argv[3].len > 0)
 		return value_type_bits(event->argv[3].data[0]);
-	if (effect == EFFECT_STORE_LAST && last && number > 0 && event->info->group == COMMAND_GROUP_GENERIC)
-		return TYPE_BIT(VALUE_LIST);
+	/* SORT */
+	if (effect == EFFECT_STORE_LAST && event->info->group == COMMAND_GROUP_GENERIC)
+		return last && number > 0 ? TYPE_BIT(VALUE_LIST) : TYPE_BIT(VALUE_LIST) | TYPE_BIT(VALUE_SET) | TYPE_BIT(VALUE_ZSET);
 	/* Sets may be read as sorted ones. */
 	if (effect == EFFECT_STORE_FIRST && number > 0 && event->info->group == COMMAND_GROUP_SORTED_SET)
 		return types | TYPE_BIT(VALUE_SET);
@@ -125,16 +126,25 @@ static void delete_overwritten(struct transform *transform, const struct event *
 
 static void keep_selected(struct transform *transform, const struct event *event)
 {
-	uint32_t step = (uint32_t)event->info->keys.step, argc = 1;
+	/* MSETEX: how many keys there are stands before them, options behind them. */
+	bool counted = event->info->key_rule == COMMAND_KEYS_COUNTED;
+	uint32_t step = counted ? event->info->key_step : (uint32_t)event->info->keys.step, argc = 1;
+	uint32_t behind = transform->uses[transform->use_count - 1].index + step, selected = 0;
 	struct slice *argv = stage_arguments(transform, event->argc);
 
 	argv[0] = event->argv[0];
+	for (uint32_t i = 0; i < transform->use_count; i++)
+		selected += transform->uses[i].answer == ANSWER_YES;
+	if (counted)
+		argv[argc++] = arena_number(&transform->arena, selected);
 	for (uint32_t i = 0; i < transform->use_count; i++) {
 		const struct key_use *use = &transform->uses[i];
 
 		for (uint32_t j = 0; use->answer == ANSWER_YES && j < step && use->index + j < event->argc; j++)
 			argv[argc++] = event->argv[use->index + j];
 	}
+	for (uint32_t i = behind; counted && i < event->argc; i++)
+		argv[argc++] = event->argv[i];
 	stage_add_command(transform, event, event->db, argc, argv);
 }
 
@@ -233,6 +243,25 @@ static enum transform_outcome select_keyless(struct transform *transform, const 
 	return answer == ANSWER_YES ? TRANSFORM_SAME : TRANSFORM_DROPPED;
 }
 
+/* RENAME and RENAMENX, where the type decides. `ret_handled` false: it does not. */
+static enum transform_outcome rename_by_type(struct transform *transform, const struct event *event, bool *ret_handled, struct error *error)
+{
+	struct slice from = event->argv[transform->uses[0].index], to = event->argv[transform->uses[1].index];
+	enum answer of_from = stage_ask(transform, event, event->db, from, TYPES_ALL), of_to = stage_ask(transform, event, event->db, to, TYPES_ALL);
+	struct typed_move move = {.replaces = true, .db = event->db, .from = from, .to = to};
+
+	*ret_handled = of_from != ANSWER_UNDECIDED && of_to != ANSWER_UNDECIDED && (of_from == ANSWER_MAYBE || of_to == ANSWER_MAYBE);
+	if (!*ret_handled)
+		return TRANSFORM_SAME;
+	if (of_to == ANSWER_NO) {
+		replace(transform, event, "DEL", from, NULL);
+		return TRANSFORM_CHANGED;
+	}
+	if (!stage_types(transform, event, event->db, from, &move.from_types) || !stage_types(transform, event, event->db, to, &move.to_types))
+		return stage_undecided(event, error);
+	return stage_move_by_type(transform, event, &move, error);
+}
+
 enum transform_outcome partial_select(struct transform *transform, const struct event *event, struct error *error)
 {
 	enum effect effect = effect_of(&transform->effects, event->info);
@@ -254,6 +283,13 @@ enum transform_outcome partial_select(struct transform *transform, const struct 
 		return stage_refuse(
 			event, error, "its keys are not known, and what is selected or renamed depends on them",
 			"Leave the command out (filter.block: [{command: ...}]), or select and rename nothing by key");
+	}
+	if (effect == EFFECT_RENAME && transform->use_count == 2) {
+		bool handled;
+		enum transform_outcome outcome = rename_by_type(transform, event, &handled, error);
+
+		if (handled)
+			return outcome;
 	}
 	if (!ask_all(transform, event, effect, error))
 		return TRANSFORM_REFUSED;

@@ -1,30 +1,8 @@
-#include "transform/rename.h"
+#include "transform/rename_rule.h"
 
 #include "base/memory.h"
 
 #include <stdlib.h>
-
-enum part_kind { PART_TEXT, PART_GROUP, PART_DATABASE };
-
-struct part {
-	enum part_kind kind;
-	struct slice text; /* into the options */
-	uint32_t group;
-};
-
-struct rule {
-	const struct rename_rule *from;
-	struct pattern *match; /* NULL: by prefix */
-	struct slice prefix;
-	struct part *parts;
-	size_t part_count;
-};
-
-struct renamer {
-	struct rule *rules;
-	size_t count;
-	bool asks_database;
-};
 
 /* ---- templates ---- */
 
@@ -90,6 +68,7 @@ struct renamer *renamer_new(const struct task_options *options)
 		else
 			rule->prefix = slice_of_string(from[i].prefix);
 		template_parse(rule, from[i].to);
+		rule_reverse_init(rule);
 		renamer->asks_database = renamer->asks_database || from[i].databases || template_has(rule, PART_DATABASE);
 	}
 	return renamer;
@@ -102,6 +81,7 @@ void renamer_free(struct renamer *renamer)
 	for (size_t i = 0; i < renamer->count; i++) {
 		pattern_free(renamer->rules[i].match);
 		free(renamer->rules[i].parts);
+		rule_reverse_free(&renamer->rules[i]);
 	}
 	free(renamer->rules);
 	free(renamer);

@@ -30,7 +30,16 @@ struct transform {
 	struct expiry *expiry;   /* likewise */
 	struct hook *hook;       /* likewise */
 	struct effects effects;
+	struct command_info own_script; /* EVAL, with an error that the source did not see */
 	struct arena arena;
+	struct arena origin_arena; /* of one question about a key of the target */
+	struct origins {           /* databases of the source that come to one of the target; one stands for all that the rules treat alike */
+		bool valid;
+		uint32_t target_db;
+		struct brought_scope scope;
+		uint32_t *dbs;
+		uint32_t count, room;
+	} origins;
 	struct event_list made, hooked;
 	struct key_use *uses; /* of the command at hand */
 	uint32_t use_count, use_room;
@@ -63,6 +72,26 @@ enum transform_outcome partial_select(struct transform *transform, const struct 
  * `ret_handled` false: it is none of these. */
 enum transform_outcome databases_handle(struct transform *transform, const struct event *in, bool *ret_handled,
 					struct error *error);
+
+/* The answer of the selection for a command of whatever key of a database. */
+static inline enum answer stage_ask_whole(struct transform *transform, const struct event *event, uint32_t db)
+{
+	return stage_ask(transform, event, db, (struct slice){0}, TYPES_ALL);
+}
+
+/* by_type.c: the types of which the key is selected. False: a regular expression met its bound. */
+bool stage_types(struct transform *transform, const struct event *event, uint32_t db, struct slice key, uint32_t *ret);
+struct typed_move {
+	uint32_t from_types, to_types; /* selected under the old name, under the new one */
+	bool copies;                   /* COPY, else the old key goes */
+	bool replaces;                 /* what was under the new name is gone */
+	uint32_t db;                   /* of the command that is made */
+	uint32_t from_db, to_db;       /* at the target */
+	struct slice from, to;
+};
+/* One key to another name or database, should its type be one that is selected. CHANGED or REFUSED. */
+enum transform_outcome stage_move_by_type(struct transform *transform, const struct event *event, const struct typed_move *move,
+					  struct error *error);
 
 /* The bits of an RDB value type; all of them where it is not known. */
 uint32_t value_type_bits(uint8_t rdb_type);

@@ -91,6 +91,7 @@ static void rename_argument(void *owner, uint32_t index)
 static enum transform_outcome rename_keys(struct transform *transform, struct event *event, struct error *error)
 {
 	struct renaming renaming = {.transform = transform, .db = event->db};
+	bool own_script;
 
 	if (!transform->renamer || !event->info)
 		return TRANSFORM_SAME;
@@ -101,7 +102,10 @@ static enum transform_outcome rename_keys(struct transform *transform, struct ev
 		return stage_undecided(event, error);
 	if (!renaming.changed)
 		return TRANSFORM_SAME;
+	own_script = event->info == &transform->own_script;
 	set_arguments(event, event->argc, renaming.argv);
+	if (own_script)
+		event->info = &transform->own_script;
 	return TRANSFORM_CHANGED;
 }
 
@@ -210,6 +214,21 @@ static enum transform_outcome make_key(struct transform *transform, const struct
 	return map_key(transform, event_list_add(&transform->made, in), error);
 }
 
+/* The script sees the command as one for the whole database; left as it is, it goes key by key. */
+static enum transform_outcome call_hook_on_clearing(struct transform *transform, const struct event *in, struct error *error)
+{
+	struct event event = *in;
+
+	event.db = task_options_database_of(transform->options, in->db);
+	transform->hooked.count = 0;
+	switch (hook_call(transform->hook, &event, &transform->arena, &transform->hooked, error)) {
+	case HOOK_FAILED: return TRANSFORM_REFUSED;
+	case HOOK_SAME: return TRANSFORM_CLEAR;
+	case HOOK_CHANGED: break;
+	}
+	return transform->hooked.count > 0 ? TRANSFORM_CHANGED : TRANSFORM_DROPPED;
+}
+
 /* The script sees each of `made`; what it leaves is in `hooked`. */
 static enum transform_outcome call_hook(struct transform *transform, struct error *error)
 {
@@ -252,6 +271,8 @@ static enum transform_outcome make(struct transform *transform, const struct eve
 	}
 	if (!transform->hook || outcome == TRANSFORM_DROPPED || outcome == TRANSFORM_REFUSED)
 		return outcome;
+	if (outcome == TRANSFORM_CLEAR)
+		return call_hook_on_clearing(transform, in, error);
 	if (outcome == TRANSFORM_SAME && transform->made.count == 0)
 		event_list_add(&transform->made, in);
 	return call_hook(transform, error);
@@ -297,6 +318,23 @@ bool transform_check(const struct task_options *options, struct error *error)
 	return hook != NULL;
 }
 
+const char *transform_options_clear_not(const struct task_options *options)
+{
+	struct transform *transform;
+	const struct effects *effects;
+	const char *why = NULL;
+
+	if (options->rename.count == 0)
+		return NULL;
+	transform = transform_new(options, &(struct transform_target){0});
+	effects = &transform->effects;
+	if (selection_of_keyless(transform->selection, effects->flushdb, SLICE("flushdb"), SLICE("")) == ANSWER_YES ||
+	    selection_of_keyless(transform->selection, effects->flushall, SLICE("flushall"), SLICE("")) == ANSWER_YES)
+		why = transform_clears_not(transform);
+	transform_free(transform);
+	return why;
+}
+
 struct transform *transform_new(const struct task_options *options, const struct transform_target *target)
 {
 	struct transform *transform = memory_alloc_zero(1, sizeof(*transform));
@@ -324,6 +362,8 @@ void transform_free(struct transform *transform)
 	expiry_free(transform->expiry);
 	hook_free(transform->hook);
 	arena_free(&transform->arena);
+	arena_free(&transform->origin_arena);
+	free(transform->origins.dbs);
 	free(transform->made.items);
 	free(transform->hooked.items);
 	free(transform->uses);
@@ -340,6 +380,17 @@ bool transform_maps_databases(const struct transform *transform)
 	return transform->options->database_map || transform->hook;
 }
 
+/* Even a full copy has no right to a target that others share, and no cluster exchanges databases. */
+static bool always_asks(const struct transform *transform, const struct event *event)
+{
+	const struct effects *effects = &transform->effects;
+
+	if (event->kind != EVENT_COMMAND || !event->info)
+		return false;
+	return (transform->target.shared && (event->info == effects->flushdb || event->info == effects->flushall)) ||
+	       (transform->target.cluster && event->info == effects->swapdb);
+}
+
 enum transform_outcome transform_event(struct transform *transform, const struct event *in, struct transform_output *output,
 				       struct error *error)
 {
@@ -348,7 +399,7 @@ enum transform_outcome transform_event(struct transform *transform, const struct
 
 	if (in->key.data && selection_is_own_key(in->key))
 		return TRANSFORM_DROPPED;
-	if (!transform->active)
+	if (!transform->active && !always_asks(transform, in))
 		return TRANSFORM_SAME;
 	outcome = make(transform, in, error);
 	if (outcome != TRANSFORM_CHANGED)

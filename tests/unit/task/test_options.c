@@ -256,7 +256,7 @@ static void mistakes_are_explained(void **state)
 		{"target:\n  path: /x\n", "t.yaml:2: unknown option 'target.path': did you mean 'source.path'?", NULL},
 		{"filter: {allow: [x]}\n", "t.yaml:1: option 'filter.allow[0]': a mapping is expected, not a plain value",
 			"for example filter.allow: [{prefix: \"user:\"}, {type: hash}]"},
-		{"filter: {block: x}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not a single value", NULL},
+		{"filter: {block: x}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not \"x\"", NULL},
 		{"filter: {block: {prefix: x}}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not a mapping", NULL},
 		{"filter:\n  allow:\n    - prefix: a\n    - {prefx: b}\n",
 			"t.yaml:4: option 'filter.allow[1].prefx': there is no such option: did you mean 'prefix'?", NULL},
@@ -278,7 +278,7 @@ static void mistakes_are_explained(void **state)
 		{"target: {database_map: {0: 1, x: 2}}\n", "t.yaml:1: option 'target.database_map': \"x\" is not a database number: 0 to 4095, or \"*\" "
 			"for all others", "for example target.database_map: {1: 0, \"*\": 5}"},
 		{"target: {database_map: {0: -1}}\n", "t.yaml:1: option 'target.database_map': \"-1\" is not a database number: 0 to 4095", NULL},
-		{"target: {database_map: 5}\n", "t.yaml:1: option 'target.database_map': it takes a mapping of database numbers, not a single value",
+		{"target: {database_map: 5}\n", "t.yaml:1: option 'target.database_map': it takes a mapping of database numbers, not \"5\"",
 			NULL},
 		{"rename: [{prefix: a, match: b, to: c}]\n", "t.yaml:1: option 'rename[0]': 'prefix' and 'match' are two ways to say which keys are "
 			"meant: give one of them", NULL},

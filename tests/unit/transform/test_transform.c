@@ -58,6 +58,7 @@ static const char *outcome_text(enum transform_outcome outcome, const struct tra
 	switch (outcome) {
 	case TRANSFORM_SAME: return "same";
 	case TRANSFORM_DROPPED: return "dropped";
+	case TRANSFORM_CLEAR: return "clear";
 	case TRANSFORM_REFUSED:
 		snprintf(text, sizeof(text), "refused: %s", error->text);
 		assert_int_equal(error->kind, ERROR_CONFLICT);
@@ -175,7 +176,7 @@ static void names_are_selected_in_every_way(void **state)
 	/* What concerns no key is judged by rules for commands alone. */
 	assert_string_equal(command(&bench, "PUBLISH channel x"), "same");
 	assert_string_equal(command(&bench, "FUNCTION LOAD x"), "same");
-	assert_refused(command(&bench, "FLUSHDB"), "only some keys are selected");
+	assert_string_equal(command(&bench, "FLUSHDB"), "clear");
 	assert_refused(command(&bench, "EVAL script 0"), "names no keys");
 	assert_refused(command(&bench, "NOSUCH a"), "its keys are not known");
 	bench_close(&bench);
@@ -237,7 +238,17 @@ static void types_and_slots(void **state)
 	assert_string_equal(command(&bench, "MSET k v l v"), "0: DEL k l");
 	assert_string_equal(command(&bench, "SUNIONSTORE k a b"), "0: DEL k");
 	assert_string_equal(command(&bench, "INCR k"), "dropped");
-	assert_refused(command(&bench, "RENAME k l"), "depends on a value's type");
+	assert_refused(command(&bench, "SORT k STORE l"), "depends on a value's type");
+	/* The target decides, by what it has. */
+	assert_non_null(strstr(command(&bench, "RENAME k l"), " 2 k l MOVE 0 0 ,list,hash, ,list,hash, REPLACE"));
+	assert_non_null(strstr(command(&bench, "COPY k l DB 3"), " 2 k l COPY 0 3 ,list,hash, ,list,hash, "));
+	assert_non_null(strstr(command_in(&bench, 2, "MOVE k 3"), "2: EVAL"));
+	assert_string_equal(command(&bench, "FLUSHDB"), "clear");
+	bench_close(&bench);
+	bench_open(&bench, "filter: {allow: [{prefix: a, type: hash}, {prefix: b}]}\n");
+	assert_refused(command(&bench, "RENAME a1 b1"), "selected under the new name and not under the old");
+	assert_non_null(strstr(command(&bench, "RENAME b1 a1"), ",string,list,set,zset,hash,stream,module, ,hash, REPLACE"));
+	assert_string_equal(command(&bench, "RENAME a1 c"), "0: DEL a1");
 	bench_close(&bench);
 	/* slot of "foo" is 12182, of "bar" 5061 */
 	bench_open(&bench, "filter: {block: [{slot: 12182}]}\n");
@@ -476,6 +487,11 @@ static void the_script_drops_changes_splits(void **state)
 	assert_refused(command(&bench, "SET wrong v"), "returned a number");
 	/* It goes on after all that. */
 	assert_string_equal(command(&bench, "SET drop v"), "dropped");
+	bench_close(&bench);
+	/* It is shown what is cleared key by key; left as it is, it is. */
+	bench_open(&bench, "filter: {allow: [{prefix: a}]}\nlua: {script: \"return function(event) if event.db == 1 then return false end end\"}\n");
+	assert_string_equal(command(&bench, "FLUSHDB"), "clear");
+	assert_string_equal(command_in(&bench, 1, "FLUSHDB"), "dropped");
 	bench_close(&bench);
 }
 
