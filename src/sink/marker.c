@@ -114,6 +114,8 @@ bool marker_covers(const struct sink *sink, const struct unit *unit)
 {
 	uint32_t at;
 
+	if ((unit->flags & UNIT_FOUND) && sink->marker->marks[unit->slot].offset == unit->offset)
+		return false;
 	return mark_covers(sink->marker->marks[unit->slot], unit->offset, unit->sub) &&
 	       !(sink->marker->refused_count > 0 && is_refused(sink->marker, unit, &at));
 }

@@ -248,6 +248,29 @@ static void test_units_of_one_event(void **state)
 	sink_bench_close(&bench);
 }
 
+/* Units that are found anew (FLUSHDB of a part of the target) count for themselves: after a restart in their middle others may be the first. */
+static void test_units_found_anew(void **state)
+{
+	struct slice argv[] = {SLICE("UNLINK"), SLICE("k")};
+	struct event event = {.kind = EVENT_COMMAND, .argc = 2, .argv = argv, .start = 1000, .end = 1050};
+	struct sink_bench bench;
+
+	(void)state;
+	open_guarded(&bench, 0);
+	fake_set_field(&bench.fakes[0], TASK_KEY, LINK, "feedfacefeedface - 999 0 1000 1 x");
+	sink_bench_start(&bench);
+	for (int i = 0; i < 3; i++)
+		sink_arguments(bench.sink, &event, 1000, 0, 0, UNIT_FOUND, 2, argv);
+	sink_progress(bench.sink, 1050, 0);
+	bench.position = 1050;
+	bench_command(&bench, 0, "INCR n");
+	bench_settle(&bench);
+	assert_int_equal(fake_executed_count(&bench.fakes[0], "UNLINK"), 3);
+	assert_int_equal(fake_executed_count(&bench.fakes[0], "INCR"), 1);
+	assert_int_equal(record_of(&bench.fakes[0]).mark.offset, 1050);
+	sink_bench_close(&bench);
+}
+
 /* ---- refusals ---- */
 
 struct script {
@@ -555,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_other_epoch),
 		cmocka_unit_test(test_units_of_one_event),
+		cmocka_unit_test(test_units_found_anew),
 		cmocka_unit_test(test_order_after_refusal),
 		cmocka_unit_test(test_unknown_in_flight),
 		cmocka_unit_test(test_refused_inside),
