@@ -187,3 +187,19 @@ def test_nothing_of_its_own_with_checkpoint_local(bench):
     ferry.wait_in_step(source)
     assert ferry.stop() == 0
     assert target.command("KEYS", "*") == [b"n"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_finish_removes_the_marks(bench, kind):
+    source, target = deployment(bench, kind), deployment(bench, kind, 2)
+    ferry = Ferry(bench, source, target, {"name": "over"}).start().wait_streaming()
+    other = Ferry(bench, bench.server(), target, {"name": "other", "target.existing": "merge"}).start().wait_streaming()
+    with Load(source, rate=2000, keys=200) as load:
+        more_of(load, 500)
+    ferry.wait_in_step(*masters_of(source))
+    assert ferry.stop() == 0
+    wait_for(lambda: records(target, "other"), what="the other's record")
+    assert ferry.finish() == 0
+    assert marks(target) == [b"keyferry:task:other"]
+    assert_same(source, target, as_replica=True)
+    assert other.stop() == 0
