@@ -4,8 +4,8 @@
 #include "control/expiry_plan.h"
 #include "control/expiry_record.h"
 #include "control/work_dir.h"
-#include "transform/guard.h"
 #include "sink/checkpoint.h"
+#include "transform/guard.h"
 
 #include <stdlib.h>
 #include <string.h>
