@@ -6,9 +6,13 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+SEEDS ?= 1-20000
+SOAK_SECONDS ?= 3600
+FAULTS ?= each
+LOAD ?= both
 
 .DEFAULT_GOAL := keyferry
-.PHONY: keyferry deps check lint tidy demo bench fuzz format install clean help
+.PHONY: keyferry deps check lint tidy demo bench soak fuzz format install clean help
 
 ## keyferry       builds build/keyferry (default)
 keyferry: $(BUILD)/build.ninja
@@ -46,6 +50,11 @@ bench: demo-deps keyferry
 demo-deps:
 	@tools/install-deps demo
 
+## soak           the simulator over SEEDS (1-20000), at most SOAK_SECONDS; FAULTS=profile and LOAD=safe|all narrow it
+soak:
+	@tools/install-deps all
+	@tools/soak "$(SEEDS)" "$(SOAK_SECONDS)" "$(FAULTS)" "$(LOAD)"
+
 ## fuzz           looks for new inputs with libFuzzer, FUZZ_SECONDS each; NOUN=url takes one harness
 fuzz:
 	@tools/install-deps all
@@ -68,7 +77,7 @@ install: keyferry
 
 ## clean          removes everything that was built
 clean:
-	rm -rf $(BUILD) build-check build-fuzz
+	rm -rf $(BUILD) build-check build-fuzz build-soak
 
 ## help           this list
 help:

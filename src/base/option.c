@@ -91,9 +91,11 @@ static bool set_bool(const struct option_row *row, void *object, struct slice te
 static bool set_enum(const struct option_row *row, void *object, struct slice text, struct error *error)
 {
 	for (unsigned i = 0; row->values[i]; i++) {
+		unsigned number = row->numbers ? row->numbers[i] : i;
+
 		if (!slice_equal(text, slice_of_string(row->values[i])))
 			continue;
-		memcpy(field_of(row, object), &i, sizeof(i));
+		memcpy(field_of(row, object), &number, sizeof(number));
 		return true;
 	}
 	return refuse(row, text, error);

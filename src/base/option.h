@@ -55,6 +55,7 @@ struct option_row {
 	size_t enables;             /* offset of a bool that becomes true when this is set (tls.ca asks for TLS); 0: none */
 	bool (*parse)(const struct option_row *row, void *object, const struct option_value *value, struct error *error);
 	bool structured;            /* OTHER: takes a mapping or a list as its value; on the command line it is written in flow style */
+	const uint8_t *numbers;     /* ENUM: of the values, where these are not their indexes */
 	bool lasting;               /* decides what is copied: may not change while a task goes on */
 	/* OBJECTS */
 	const struct option_table *item_table;

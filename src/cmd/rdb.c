@@ -1,6 +1,6 @@
 #include "base/clock.h"
 #include "cmd/command.h"
-#include "cmd/json_bytes.h"
+#include "json/bytes.h"
 #include "cmd/rdb_file.h"
 #include "cmd/rdb_lines.h"
 #include "cmd/rdb_summary.h"
@@ -27,11 +27,11 @@ static bool find_format(const char *name, enum format *ret)
 /* One line of JSON. */
 static void print_key(const struct event *key, bool valkey)
 {
-	char type[RDB_KEY_TYPE_ROOM];
+	char type[EVENT_KEY_TYPE_MAX];
 
 	printf("{\"db\":%" PRIu32 ",\"key\":", key->db);
 	json_bytes_print(stdout, key->key);
-	printf(",\"type\":\"%s\",\"bytes\":%zu,\"ttl_at_ms\":", rdb_key_type(key, valkey, type), key->value.len);
+	printf(",\"type\":\"%s\",\"bytes\":%zu,\"ttl_at_ms\":", event_key_type(key, valkey, type), key->value.len);
 	if (key->expire_at_ms == EXPIRE_NEVER)
 		printf("null}\n");
 	else

@@ -180,14 +180,3 @@ bool rdb_file_read(struct rdb_file *file, uint32_t db, uint64_t start, uint64_t 
 	error_set(error, ERROR_SOURCE, "%s was changed at position %" PRIu64 " while it was read", file->path, start);
 	return false;
 }
-
-const char *rdb_key_type(const struct event *key, bool valkey, char out[RDB_KEY_TYPE_ROOM])
-{
-	unsigned size = key->type == RDB_TYPE_MODULE_2 ? rdb_length_size(key->value.data[0]) : 0;
-
-	if (size > 0)
-		rdb_module_name(rdb_length_decode(key->value.data, size), out);
-	else
-		snprintf(out, RDB_KEY_TYPE_ROOM, "%s", rdb_type_name(key->type, valkey));
-	return out;
-}

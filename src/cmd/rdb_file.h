@@ -44,8 +44,4 @@ bool rdb_file_next(struct rdb_file *file, struct event *event, enum rdb_checksum
 bool rdb_file_read(struct rdb_file *file, uint32_t db, uint64_t start, uint64_t end, struct event *event,
 		   struct error *error) WARN_UNUSED;
 
-#define RDB_KEY_TYPE_ROOM 16
-/* The name of a key's type; for a value of a module, the module's own name for it, as the server's TYPE tells it. */
-const char *rdb_key_type(const struct event *key, bool valkey, char out[RDB_KEY_TYPE_ROOM]);
-
 #endif

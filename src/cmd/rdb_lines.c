@@ -1,7 +1,7 @@
 #include "cmd/rdb_lines.h"
 
 #include "base/sorter.h"
-#include "cmd/json_value.h"
+#include "json/value.h"
 #include "wire/rdb.h"
 
 #include <inttypes.h>

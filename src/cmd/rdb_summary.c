@@ -42,7 +42,7 @@ static struct rdb_summary_type *find_type(struct rdb_summary *summary, const cha
 	/* The last row is kept for all that find no row of their own. */
 	if (summary->type_count + 1 >= RDB_SUMMARY_TYPES && strcmp(name, "module") != 0)
 		return find_type(summary, "module");
-	snprintf(summary->types[summary->type_count].name, RDB_KEY_TYPE_ROOM, "%s", name);
+	snprintf(summary->types[summary->type_count].name, EVENT_KEY_TYPE_MAX, "%s", name);
 	return &summary->types[summary->type_count++];
 }
 
@@ -81,9 +81,9 @@ static void add_largest(struct rdb_summary *summary, const struct event *key, co
 
 static void add_key(struct rdb_summary *summary, const struct event *key)
 {
-	char name[RDB_KEY_TYPE_ROOM];
+	char name[EVENT_KEY_TYPE_MAX];
 	struct rdb_summary_database *database = find_database(summary, key->db);
-	struct rdb_summary_type *type = find_type(summary, rdb_key_type(key, summary->place.valkey, name));
+	struct rdb_summary_type *type = find_type(summary, event_key_type(key, summary->place.valkey, name));
 	bool expires = key->expire_at_ms != EXPIRE_NEVER;
 
 	summary->keys++;

@@ -36,7 +36,7 @@ struct rdb_summary {
 	size_t database_count;
 	size_t database_room;
 	struct rdb_summary_type {
-		char name[RDB_KEY_TYPE_ROOM];
+		char name[EVENT_KEY_TYPE_MAX];
 		uint64_t keys;
 		uint64_t bytes;
 	} types[RDB_SUMMARY_TYPES];
@@ -44,7 +44,7 @@ struct rdb_summary {
 	struct rdb_summary_key {
 		uint64_t bytes;
 		uint32_t db;
-		char type[RDB_KEY_TYPE_ROOM];
+		char type[EVENT_KEY_TYPE_MAX];
 		char key[120]; /* quoted */
 	} largest[RDB_SUMMARY_LARGEST]; /* the largest first */
 	size_t largest_count;

@@ -122,8 +122,8 @@ static enum error_kind tell_end(struct run *run)
 		if (link->error.kind != ERROR_NONE)
 			log_failure("link %s: %s%s%s", link->source, link->error.text, link->error.hint[0] ? ". " : "", link->error.hint);
 		if (link->phase == LINK_FINISHED)
-			log_info("link %s: all %llu bytes are applied (in this run %llu keys of the snapshot and %llu commands)", link->source,
-				 (unsigned long long)link->snapshot_bytes_total, (unsigned long long)link->applier.sink.keys,
+			log_info("link %s: everything is applied (in this run %llu keys of the snapshot and %llu commands)", link->source,
+				 (unsigned long long)link->applier.sink.keys,
 				 (unsigned long long)link->applier.sink.commands);
 		else if (link->files)
 			log_info("link %s: position kept: byte %llu of %llu", link->source, (unsigned long long)link->applier.position,
@@ -140,10 +140,11 @@ static enum error_kind tell_end(struct run *run)
 	}
 	task_status_free(&status);
 	if (kind == ERROR_NONE)
-		log_info("task %s: %s", run->options.name,
-			 run->finished    ? "finished"
-			 : run->caught_up ? "caught up, stopped as asked; started again with the same work directory it goes on from here"
-					  : "stopped as asked; started again with the same work directory it goes on from here");
+		log_info("task %s: %s%s%s", run->options.name, run->finished ? "finished" : run->caught_up ? "caught up, stopped as asked" : "stopped as asked",
+			 run->finished ? "" : "; started again with the same work directory it ",
+			 run->finished                                ? ""
+			 : run->options.source.mode == MODE_SCAN ? "reads all keys again, and deletes what has gone meanwhile"
+							      : "goes on from here");
 	return kind;
 }
 

@@ -30,6 +30,8 @@ void task_signals_take(struct wake *wake)
 		return;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	/* A file that may not grow on is told by the write that fails. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 bool task_signal_seen(void)

@@ -174,7 +174,7 @@ static enum guard_form choose(const struct expiry_plan_options *options)
 	char text[600];
 	const char *why;
 
-	if (options->files || options->task->expiry_guard == EXPIRY_GUARD_OFF)
+	if (!options->deletes || options->task->expiry_guard == EXPIRY_GUARD_OFF)
 		return GUARD_OFF;
 	switch (expiry_ask_import(options->target)) {
 	case IMPORT_YES:

@@ -1,6 +1,6 @@
 /* How the task treats times of expiry (docs/expiry.md), decided before its links start: by target.expiry_guard, and by what the target is able to do.
  *
- *   the source is files, or off       true times
+ *   the source sends no DEL, or off   true times   (files; passes by SCAN without notifications)
  *   all masters are in import mode    true times; connections say CLIENT IMPORT-SOURCE ON, and the target waits for DEL
  *   otherwise                         guarded: held while a link is behind, live with the margin
  *
@@ -16,7 +16,7 @@
 struct expiry_plan_options {
 	const struct task_options *task;
 	struct deployment *target;
-	bool files;                     /* the source is files */
+	bool deletes;                   /* the source sends the DEL of each key that expires */
 	bool own_data;                  /* the target holds what an earlier run has brought */
 	void (*warn)(const char *text); /* a finished sentence */
 	void (*tell)(const char *text); /* likewise, for information */

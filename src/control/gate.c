@@ -14,7 +14,7 @@ struct gate {
 	const struct task_options *task;
 	struct deployment *source; /* NULL: `files` */
 	const struct inspection *files;
-	struct deployment *target;
+	struct deployment *target; /* NULL: files */
 	void (*warn)(const char *text);
 };
 
@@ -119,15 +119,15 @@ static int highest_database(const struct gate *gate)
 }
 
 /* What SELECT takes at the target; 0: not known. A cluster has one, or since Valkey 9 as many as cluster-databases says. */
-static uint32_t target_databases(const struct gate *gate)
+static uint32_t target_databases(struct deployment *target)
 {
-	bool cluster = deployment_topology(gate->target)->cluster;
+	bool cluster = deployment_topology(target)->cluster;
 	uint32_t least = 0;
 
-	for (uint32_t i = 0; i < (cluster ? masters(gate->target) : 1); i++) {
+	for (uint32_t i = 0; i < (cluster ? masters(target) : 1); i++) {
 		uint64_t count = cluster ? 1 : 0;
 
-		if (!config_number(gate->target, i, cluster ? "cluster-databases" : "databases", &count) || count > UINT32_MAX)
+		if (!config_number(target, i, cluster ? "cluster-databases" : "databases", &count) || count > UINT32_MAX)
 			count = cluster ? 1 : 0;
 		if (i == 0 || count < least)
 			least = (uint32_t)count;
@@ -142,7 +142,7 @@ static bool check_databases(const struct gate *gate, struct error *error)
 
 	if (highest < 0 || (database = task_options_database_of(gate->task, (uint32_t)highest)) == 0)
 		return true;
-	count = target_databases(gate);
+	count = target_databases(gate->target);
 	if (count == 0 || count > database)
 		return true;
 	if (deployment_topology(gate->target)->cluster && count == 1) {
@@ -229,13 +229,14 @@ static bool check_existing(const struct gate *gate, bool own_data, struct error 
 	return true;
 }
 
-static struct target_abilities abilities_of(const struct gate *gate, char name[64])
+/* Of the oldest of its masters. */
+static struct target_abilities abilities_of(const struct gate *gate, struct deployment *deployment, char name[64])
 {
 	struct target_abilities abilities = {.bulk_max = UINT64_MAX, .rdb_version = INT32_MAX};
 	bool first = true;
 
-	for (uint32_t i = 0; i < masters(gate->target); i++) {
-		const struct server_info *info = deployment_server(gate->target, i);
+	for (uint32_t i = 0; i < masters(deployment); i++) {
+		const struct server_info *info = deployment_server(deployment, i);
 		bool valkey = info->family == FAMILY_VALKEY;
 		uint64_t bulk_max = BULK_MAX_DEFAULT;
 		struct target_abilities one = {
@@ -255,7 +256,7 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 
 		if (*oldest == 0 || info->version < *oldest)
 			*oldest = info->version;
-		config_number(gate->target, i, "proto-max-bulk-len", &bulk_max);
+		config_number(deployment, i, "proto-max-bulk-len", &bulk_max);
 		abilities.set_absolute_expiry = one.set_absolute_expiry && (first || abilities.set_absolute_expiry);
 		abilities.restore_absolute_ttl = one.restore_absolute_ttl && (first || abilities.restore_absolute_ttl);
 		abilities.restore_replace = one.restore_replace && (first || abilities.restore_replace);
@@ -274,7 +275,7 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 		}
 		first = false;
 	}
-	abilities.databases = target_databases(gate);
+	abilities.databases = target_databases(deployment);
 	abilities.lossy = gate->task->downgrade == DOWNGRADE_LOSSY;
 	abilities.skip_unsupported = gate->task->unsupported == UNSUPPORTED_SKIP;
 	/* Options of RESTORE that came with 5.0, as ABSTTL did. */
@@ -285,20 +286,55 @@ static struct target_abilities abilities_of(const struct gate *gate, char name[6
 	return abilities;
 }
 
+/* ---- a target of files ---- */
+
+/* The servers that can load what a source of this RDB version and `since` of its form is written as. */
+static void warn_of_aof(const struct gate *gate, int rdb_version, const char *source_name)
+{
+	/* RDB version 10 is Redis 7.0, 8 is 4.0. */
+	if (gate->task->target.mode != MODE_AOF)
+		return;
+	if (gate->task->aof_format == AOF_MULTI_PART && rdb_version < 10)
+		warn(gate, "the source is %s, and servers before Redis 7.0 do not read an append-only file in parts: write target.aof_format: single for them",
+		     source_name);
+	else if (rdb_version < 8)
+		warn(gate, "the source is %s, and servers before Redis 4.0 do not read an append-only file that begins with a snapshot: load it into a newer one",
+		     source_name);
+}
+
+static bool pass_to_files(const struct gate *gate, struct target_abilities *ret, char name[64])
+{
+	char source_name[64];
+
+	if (gate->source) {
+		*ret = abilities_of(gate, gate->source, name);
+		warn_of_aof(gate, ret->rdb_version, server_name(deployment_server(gate->source, 0), source_name));
+		return true;
+	}
+	/* Files say nothing of the server that will load them; what is in them it has to know in any case. */
+	snprintf(name, 64, "the file");
+	*ret = (struct target_abilities){.bulk_max = UINT64_MAX, .rdb_version = INT32_MAX, .valkey_rdb = true, .name = name};
+	if (gate->files->rdb_version > 0)
+		warn_of_aof(gate, (int)gate->files->rdb_version, gate->files->server[0] ? gate->files->server : "of an old version");
+	return true;
+}
+
 bool gate_pass(const struct task_options *task, struct deployment *source, const struct inspection *files, struct deployment *target,
 	       bool own_data, void (*warn_with)(const char *text), struct target_abilities *ret, char name[64], struct error *error)
 {
 	struct gate gate = {task, source, files, target, warn_with};
 
-	if (source &&
-	    (!check_not_the_same(&gate, error) || !check_source_role(&gate, error) || !check_coverage(source, "source", error)))
+	if (source && ((target && !check_not_the_same(&gate, error)) || !check_source_role(&gate, error) ||
+		       !check_coverage(source, "source", error)))
 		return false;
+	if (!target)
+		return pass_to_files(&gate, ret, name);
 	if (!check_coverage(target, "target", error) || !check_databases(&gate, error))
 		return false;
 	for (uint32_t i = 0; i < masters(target); i++)
 		if (!check_target_node(&gate, i, error))
 			return false;
-	*ret = abilities_of(&gate, name);
+	*ret = abilities_of(&gate, target, name);
 	losses_warn(&(struct losses){task, source, files, target, ret, warn_with});
 	return check_existing(&gate, own_data, error);
 }

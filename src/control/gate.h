@@ -9,7 +9,8 @@
 #include "peer/topology.h"
 #include "sink/encode.h"
 
-/* `source` is NULL where it is files; `files` tells what is in them then, else it is NULL.
+/* `source` is NULL where it is files; `files` tells what is in them then, else it is NULL. `target` is NULL where it is files: then *ret are the abilities of
+ * the source's servers, or of the newest.
  * `own_data`: the target holds what an earlier run of this task has brought, so it need not be empty. `warn` is called for each warning. On success the target's
  * abilities are in *ret (the name lives as long as the deployment's facts: in `name`). With target.existing: flush and no own data the target is
  * emptied here, as the last step. */

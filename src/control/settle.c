@@ -107,10 +107,10 @@ static void fail(struct settle *settle, const struct error *error)
 	settle->failed = true;
 }
 
-/* The key lies elsewhere, or is on its way: another pass will find it. */
+/* The key lies elsewhere, is on its way, or has become another one: another pass will find it. */
 static bool is_elsewhere(struct slice text)
 {
-	return slice_starts_with(text, SLICE("MOVED ")) || slice_starts_with(text, SLICE("ASK ")) || slice_starts_with(text, SLICE("TRYAGAIN"));
+	return slice_starts_with(text, SLICE("WRONGTYPE")) || slice_starts_with(text, SLICE("MOVED ")) || slice_starts_with(text, SLICE("ASK ")) || slice_starts_with(text, SLICE("TRYAGAIN"));
 }
 
 static void on_reply(void *owner, const struct client_reply *reply, const struct error *error)

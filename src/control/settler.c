@@ -15,6 +15,14 @@
 #define IMPORT_MS 2000
 /* After connections were lost or slots moved, to let it come to rest. */
 #define DISTURBED_MS 3000
+#define IDLE_PASSES 3
+
+/* How the links stand, in one look at each. */
+struct stand {
+	bool ready;            /* all of them */
+	uint64_t switches;     /* of the form: held times may have been written since */
+	uint64_t disturbances; /* a held time may have come back: with a master that was promoted, with slots from elsewhere */
+};
 
 struct settler {
 	struct settler_options options;
@@ -30,7 +38,9 @@ struct settler {
 	struct deployment *target;
 	bool stopping; /* `stop`, as the loop sees it */
 	uint64_t *applied; /* of each link, at the beginning of the pass */
-	uint64_t disturbances, told_us;
+	struct stand settled_at; /* how the links stood when the last whole pass began */
+	uint64_t told_us;
+	unsigned idle_passes; /* in a row, that found nothing to do while keys were moved */
 	struct settle_counts counts;
 	bool failing;
 	pthread_mutex_t lock; /* of what follows */
@@ -47,39 +57,27 @@ static void publish(struct settler *settler, bool settled, bool running)
 	pthread_mutex_unlock(&settler->lock);
 }
 
-void settler_status(struct settler *settler, struct settler_status *ret)
-{
-	pthread_mutex_lock(&settler->lock);
-	*ret = settler->status;
-	pthread_mutex_unlock(&settler->lock);
-}
-
 /* ---- the links ---- */
 
-/* What may have brought a held time back: a master that was promoted, slots that came from elsewhere. */
-static uint64_t disturbances_of(const struct settler *settler)
+static struct stand look_at_links(const struct settler *settler)
 {
-	uint64_t sum = 0;
+	struct stand stand = {.ready = true};
 
 	for (uint32_t i = 0; i < settler->link_count; i++) {
 		struct link_status status;
 
 		link_status(settler->links[i], &status);
-		sum += status.applier.sink.reconnects + status.applier.sink.redirections;
+		stand.ready &= status.applier.expiry_ready;
+		stand.switches += status.applier.expiry_switches;
+		stand.disturbances += status.applier.sink.reconnects + status.applier.sink.redirections;
 	}
-	return sum;
+	return stand;
 }
 
-static bool all_ready(const struct settler *settler)
+/* Still as it was when the last pass began. */
+static bool is_same(const struct stand *a, const struct stand *b)
 {
-	for (uint32_t i = 0; i < settler->link_count; i++) {
-		struct link_status status;
-
-		link_status(settler->links[i], &status);
-		if (!status.applier.expiry_ready)
-			return false;
-	}
-	return true;
+	return a->ready && b->ready && a->switches == b->switches && a->disturbances == b->disturbances;
 }
 
 static void note_applied(struct settler *settler)
@@ -130,7 +128,7 @@ static bool go_on(void *owner)
 			 (unsigned long long)settler->counts.keys, (unsigned long long)settler->counts.changed);
 	}
 	publish(settler, false, true);
-	return !atomic_load(&settler->stop) && all_ready(settler);
+	return !atomic_load(&settler->stop) && look_at_links(settler).ready;
 }
 
 static void tell_failure(struct settler *settler, const struct error *error)
@@ -161,7 +159,7 @@ static enum round make_pass(struct settler *settler)
 		.go_on = go_on,
 		.owner = settler,
 	};
-	uint64_t disturbances = disturbances_of(settler);
+	struct stand stand = look_at_links(settler);
 	struct error error;
 
 	note_applied(settler);
@@ -179,12 +177,15 @@ static enum round make_pass(struct settler *settler)
 	settler->failing = false;
 	pthread_mutex_lock(&settler->lock);
 	settler->status.passes++;
+	settler->settled_at = stand;
 	pthread_mutex_unlock(&settler->lock);
-	settler->disturbances = disturbances;
-	/* What finds nothing to do, finds no end either: a key that is moved again and again. */
-	if (settler->counts.moved > 0 || (settler->counts.changed > 0 && were_moves(settler)))
+	if (settler->counts.moved > 0)
 		return ROUND_AGAIN;
-	return ROUND_SETTLED;
+	if (!were_moves(settler))
+		return ROUND_SETTLED;
+	/* A source that moves keys all the time: what several passes in a row did not meet is not there. */
+	settler->idle_passes = settler->counts.changed > 0 ? 0 : settler->idle_passes + 1;
+	return settler->idle_passes < IDLE_PASSES ? ROUND_AGAIN : ROUND_SETTLED;
 }
 
 static void settle(struct settler *settler)
@@ -193,25 +194,26 @@ static void settle(struct settler *settler)
 	enum round round;
 
 	while (!atomic_load(&settler->stop)) {
-		if (!all_ready(settler))
-			settled = false;
-		else if (settled && disturbances_of(settler) != settler->disturbances) {
-			sleep_ms(settler, DISTURBED_MS);
-			settled = false;
-			publish(settler, false, false);
-			continue;
-		}
+		struct stand stand = look_at_links(settler);
+		bool disturbed = settled && stand.disturbances != settler->settled_at.disturbances;
+
+		settled = settled && is_same(&stand, &settler->settled_at);
 		publish(settler, settled, false);
-		if (settled || !all_ready(settler)) {
-			sleep_ms(settler, LOOK_MS);
+		if (settled || !stand.ready || disturbed) {
+			sleep_ms(settler, disturbed ? DISTURBED_MS : LOOK_MS);
 			continue;
 		}
 		round = make_pass(settler);
 		settled = round == ROUND_SETTLED;
 		if (settled)
+			settler->idle_passes = 0;
+		if (settled)
 			log_info("times of expiry in the target are put right: %llu keys looked at, %llu times changed%s", (unsigned long long)settler->counts.keys,
 				 (unsigned long long)settler->counts.changed,
 				 settler->counts.passed > 0 ? "; those that have passed wait for the source to delete the key" : "");
+		else if (round == ROUND_AGAIN)
+			log_debug("a pass is made again: %llu times changed, %llu keys elsewhere, links %s", (unsigned long long)settler->counts.changed,
+				  (unsigned long long)settler->counts.moved, look_at_links(settler).ready ? "ready" : "not ready");
 		publish(settler, settled, false);
 		sleep_ms(settler, settled ? 0 : round == ROUND_FAILED ? RETRY_MS : LOOK_MS);
 	}
@@ -251,6 +253,21 @@ static void *settler_main(void *argument)
 }
 
 /* ---- public ---- */
+
+void settler_status(struct settler *settler, struct settler_status *ret)
+{
+	struct stand stand, settled_at;
+
+	pthread_mutex_lock(&settler->lock);
+	*ret = settler->status;
+	settled_at = settler->settled_at;
+	pthread_mutex_unlock(&settler->lock);
+	if (!ret->settled || !settled_at.ready)
+		return;
+	/* The thread may not have looked since. */
+	stand = look_at_links(settler);
+	ret->settled = is_same(&stand, &settled_at);
+}
 
 struct settler *settler_new(const struct settler_options *options)
 {

@@ -65,6 +65,9 @@ static json_t *link_json(const struct link_status *link)
 	json_t *root = json_object();
 
 	json_object_set_new(root, "source", text_json(link->source));
+	json_object_set_new(root, "target_file",
+			    link->target_path ? json_pack("{s:o, s:I}", "path", text_json(link->target_path), "bytes", (json_int_t)applier->file_bytes)
+					      : json_null());
 	json_object_set_new(root, "state", json_string(status_page_phase(link->phase)));
 	json_object_set_new(root, "connected", json_boolean(link->connected));
 	json_object_set_new(root, "caught_up", json_boolean(applier->caught_up));
@@ -85,7 +88,9 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "spool",
 			    json_pack("{s:I, s:I}", "bytes", (json_int_t)link->spool_bytes, "disk_bytes", (json_int_t)link->spool_disk_bytes));
 	json_object_set_new(root, "counters",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_rewritten",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_across_slots",
+				      (json_int_t)applier->dispatch.crossings.commands, "bytes_across_slots", (json_int_t)applier->dispatch.crossings.bytes,
+				      "transactions_split", (json_int_t)applier->dispatch.transactions_split, "commands_rewritten",
 				      (json_int_t)applier->dispatch.commands.rewritten, "commands_lossy", (json_int_t)applier->dispatch.commands.lossy, "keys_rewritten",
 				      (json_int_t)applier->dispatch.rewritten_keys, "keys_lossy", (json_int_t)applier->dispatch.lossy_keys,
 				      "keys_empty", (json_int_t)applier->dispatch.empty_keys, "keys_unsupported",
@@ -194,6 +199,11 @@ static double conflicts(const struct link_status *link)
 	return (double)link->applier.sink.conflicts;
 }
 
+static double across_slots(const struct link_status *link)
+{
+	return (double)link->applier.dispatch.crossings.commands;
+}
+
 static double up(const struct link_status *link)
 {
 	return link->connected;
@@ -221,6 +231,7 @@ static const struct metric metrics[] = {
 	{"keyferry_link_in_flight_bytes", "gauge", "Bytes sent to the target and not answered yet", in_flight},
 	{"keyferry_link_expiry_held", "gauge", "1 while times of expiry are written far away, for the link is behind", held},
 	{"keyferry_link_resyncs_total", "counter", "Full resyncs after the first", resyncs},
+	{"keyferry_link_commands_across_slots_total", "counter", "Commands done by keyferry because their keys lie in several slots of the target", across_slots},
 	{"keyferry_link_conflicts_total", "counter", "Commands that the target refused for good and that were skipped", conflicts},
 };
 

@@ -10,12 +10,15 @@
 #include "control/source_watch.h"
 #include "control/task_record.h"
 #include "control/work_dir.h"
+#include "export/files.h"
+#include "link/scan_rights.h"
 #include "transform/transform.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define INSPECTION_NOTE_US 5000000
 
@@ -23,7 +26,9 @@ struct task {
 	const struct task_options *options;
 	const struct task_events *events;
 	void *owner;
-	struct deployment *source, *target; /* source NULL: `input` */
+	struct deployment *source, *target; /* source NULL: `input`; target NULL: `files` */
+	struct file_target *files;          /* one per link */
+	uint32_t file_count;
 	struct input input;
 	struct inspection inspection;
 	uint64_t inspected_us;              /* when its progress was told last */
@@ -62,12 +67,6 @@ static void tell(const char *text)
 	log_info("%s", text);
 }
 
-/* Where a shard's stream is taken from at the start. */
-static struct endpoint receive_from(const struct task *task, const struct shard *shard)
-{
-	return task->options->read_from == READ_FROM_PREFER_REPLICA && shard->replica_count > 0 ? shard->replicas[0] : shard->master;
-}
-
 /* The master that takes the heartbeat: a source of one server may have been given by its replica. */
 static struct endpoint write_to(const struct deployment *source, uint32_t shard)
 {
@@ -99,9 +98,11 @@ static bool on_inspected(void *owner, uint64_t done, uint64_t total)
 	return !task->events->interrupted(task->owner);
 }
 
-static bool is_files(const struct task_options *options)
+/* Does the source send the DEL of each key that expires, soon? Who looks at all keys once in a while finds out late. */
+static bool deletes(const struct task_options *options)
 {
-	return options->source.mode == MODE_RDB || options->source.mode == MODE_AOF;
+	return !deployment_options_are_files(&options->source) && (options->source.mode != MODE_SCAN ||
+				      (options->scan_follow && options->scan_notifications != SCAN_NOTIFICATIONS_OFF));
 }
 
 static bool open_input(struct task *task, struct error *error)
@@ -122,12 +123,59 @@ static bool open_input(struct task *task, struct error *error)
 	return true;
 }
 
+/* ---- files as target ---- */
+
+/* Each link has a file of its own, named by the number of its folder, which stays with the shard. */
+static bool name_file(struct task *task, uint32_t index, const char *link_dir, struct error *error)
+{
+	const struct task_options *options = task->options;
+	const char *slash = strrchr(link_dir, '/');
+	struct file_target *file = &task->files[index];
+
+	*file = (struct file_target){
+		.kind = options->target.mode == MODE_RDB ? SCRIBE_RDB : options->target.mode == MODE_AOF ? SCRIBE_AOF : SCRIBE_JSONL,
+		.path = files_resolve(options->target.path, slash ? slash + 1 : link_dir),
+		.parts = options->target.mode == MODE_AOF && options->aof_format == AOF_MULTI_PART,
+		.follows = options->target.mode != MODE_RDB && options->follow,
+		.replaces = options->existing == EXISTING_FLUSH,
+	};
+	return files_prepare(file->path, file->parts, error);
+}
+
+static bool name_files(struct task *task, const char *const *link_dirs, uint32_t count, struct error *error)
+{
+	if (!deployment_options_are_files(&task->options->target))
+		return true;
+	if (count > 1 && !strstr(task->options->target.path, FILES_SHARD)) {
+		error_set(error, ERROR_PRECHECK, "the source has %u masters, and target.path names one file for all: %.300s", count, task->options->target.path);
+		error_hint(error, "Put " FILES_SHARD " into it, which stands for the number of each: /backup/orders-" FILES_SHARD ".rdb");
+		return false;
+	}
+	task->files = memory_alloc_zero(count, sizeof(task->files[0]));
+	task->file_count = count;
+	for (uint32_t i = 0; i < count; i++)
+		if (!name_file(task, i, link_dirs[i], error))
+			return false;
+	return true;
+}
+
+/* What is there already belongs to this task, or may be replaced, or is nothing. */
+static bool check_file(const struct task *task, uint32_t index, struct error *error)
+{
+	const struct file_target *file = task->files ? &task->files[index] : NULL;
+
+	if (!file || file->replaces || link_has_history(task->links[index]) || files_free_of_others(file->path, file->parts, error))
+		return true;
+	error->kind = ERROR_PRECHECK;
+	return false;
+}
+
 static bool open_file_link(struct task *task, struct error *error)
 {
 	struct link_options options = {
 		.task = task->options,
 		.target = task->target,
-		.target_topology = deployment_topology(task->target),
+		.target_topology = task->target ? deployment_topology(task->target) : NULL,
 		.abilities = task->abilities,
 		.input = &task->input,
 		.only_link = true,
@@ -137,13 +185,14 @@ static bool open_file_link(struct task *task, struct error *error)
 		.owner = task->owner,
 	};
 
-	if (!options.dir)
+	if (!options.dir || !name_files(task, &options.dir, 1, error))
 		return false;
+	options.file = task->files;
 	task->links = memory_alloc_zero(1, sizeof(task->links[0]));
 	task->rates = memory_alloc_zero(1, sizeof(task->rates[0]));
 	task->links[0] = link_open(&options, error);
 	task->link_count = task->links[0] != NULL;
-	return task->links[0] != NULL;
+	return task->links[0] != NULL && check_file(task, 0, error);
 }
 
 /* ---- links ---- */
@@ -153,7 +202,7 @@ static bool open_links(struct task *task, struct error *error)
 	const struct topology *source = deployment_topology(task->source);
 	const char **paths = memory_alloc_zero(source->shard_count, sizeof(*paths));
 	uint32_t gone;
-	bool ok = work_dir_assign(task->dir, source, paths, &gone, error);
+	bool ok = work_dir_assign(task->dir, source, paths, &gone, error) && name_files(task, paths, source->shard_count, error);
 
 	if (ok && gone > 0)
 		log_warning("%u links of an earlier run have no master in the source any more; their folders are left as they are", gone);
@@ -167,13 +216,15 @@ static bool open_links(struct task *task, struct error *error)
 			.known = checkpoint_find(&task->checkpoint, deployment_server(task->source, i)->replid, endpoint_format(&master, address)),
 			.source = task->source,
 			.target = task->target,
-			.target_topology = deployment_topology(task->target),
+			.file = task->files ? &task->files[i] : NULL,
+			.target_topology = task->target ? deployment_topology(task->target) : NULL,
 			.abilities = task->abilities,
 			.master = master,
-			.receive_from = receive_from(task, &source->shards[i]),
+			.receive_from = scan_rights_read_from(task->options, &source->shards[i]),
 			.cluster = source->cluster,
 			.slot = first_slot(source, i),
 			.only_link = source->shard_count == 1,
+			.source_info = *deployment_server(task->source, i),
 			.expiry = task->expiry,
 			.source_keys = deployment_server(task->source, i)->keys,
 			.dir = paths[i],
@@ -184,6 +235,7 @@ static bool open_links(struct task *task, struct error *error)
 		task->links[i] = link_open(&options, error);
 		ok = task->links[i] != NULL;
 		task->link_count += ok;
+		ok = ok && check_file(task, i, error);
 		if (ok)
 			link_take_slots(task->links[i], source, i);
 	}
@@ -191,34 +243,41 @@ static bool open_links(struct task *task, struct error *error)
 	return ok;
 }
 
-static void describe_files(const struct task *task)
+/* "target Redis 7.0.15 (cluster, 3 masters)", or the path of the files. */
+static const char *describe_target(const struct task *task, char *out, size_t cap)
 {
-	const struct topology *target = deployment_topology(task->target);
-	const struct inspection *found = &task->inspection;
 	char name[64];
 
-	log_info("task %s: source %s (%u file%s%s%s, %llu bytes, all of them looked through: %llu keys in a snapshot, %llu commands), target %s "
-		 "(%s, %u master%s), work directory %s",
-		 task->options->name, task->input.path, task->input.count, task->input.count == 1 ? "" : "s", found->server[0] ? " of " : "",
-		 found->server, (unsigned long long)task->input.total, (unsigned long long)found->keys, (unsigned long long)found->commands,
-		 server_name(deployment_server(task->target, 0), name), target->cluster ? "cluster" : "standalone", target->shard_count,
-		 target->shard_count == 1 ? "" : "s", task->options->data_dir);
+	if (!task->target) {
+		snprintf(out, cap, "%s", task->options->target.path);
+	} else {
+		const struct topology *target = deployment_topology(task->target);
+
+		snprintf(out, cap, "%s (%s, %u master%s)", server_name(deployment_server(task->target, 0), name), target->cluster ? "cluster" : "standalone",
+			 target->shard_count, target->shard_count == 1 ? "" : "s");
+	}
+	return out;
 }
 
 static void describe(const struct task *task)
 {
-	const struct topology *source, *target = deployment_topology(task->target);
-	char a[64], b[64];
+	const struct inspection *found = &task->inspection;
+	char target[600], name[64];
+	const struct topology *source;
 
+	describe_target(task, target, sizeof(target));
 	if (!task->source) {
-		describe_files(task);
+		log_info("task %s: source %s (%u file%s%s%s, %llu bytes, all of them looked through: %llu keys in a snapshot, %llu commands), target %s, "
+			 "work directory %s",
+			 task->options->name, task->input.path, task->input.count, task->input.count == 1 ? "" : "s", found->server[0] ? " of " : "",
+			 found->server, (unsigned long long)task->input.total, (unsigned long long)found->keys, (unsigned long long)found->commands,
+			 target, task->options->data_dir);
 		return;
 	}
 	source = deployment_topology(task->source);
-	log_info("task %s: source %s (%s, %u master%s), target %s (%s, %u master%s), work directory %s", task->options->name,
-		 server_name(deployment_server(task->source, 0), a), source->cluster ? "cluster" : "standalone", source->shard_count,
-		 source->shard_count == 1 ? "" : "s", server_name(deployment_server(task->target, 0), b), target->cluster ? "cluster" : "standalone",
-		 target->shard_count, target->shard_count == 1 ? "" : "s", task->options->data_dir);
+	log_info("task %s: source %s (%s, %u master%s), target %s, work directory %s", task->options->name,
+		 server_name(deployment_server(task->source, 0), name), source->cluster ? "cluster" : "standalone", source->shard_count,
+		 source->shard_count == 1 ? "" : "s", target, task->options->data_dir);
 }
 
 /* With an empty work directory the task may have run on another machine before. Who wants the target emptied wants to begin anew. */
@@ -235,7 +294,7 @@ static bool check_record(struct task *task, struct error *error)
 	const struct task_record now = {
 		.settings = &task->options->settings,
 		.source = task->source ? deployment_topology(task->source) : NULL,
-		.target = deployment_topology(task->target),
+		.target = task->target ? deployment_topology(task->target) : NULL,
 	};
 	char accepted[512];
 
@@ -251,9 +310,9 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 {
 	const struct task_options *options = task->options;
 	uint32_t timeout = options->connect_timeout_ms;
-	bool files = is_files(options);
+	bool files = deployment_options_are_files(&options->source), to_files = deployment_options_are_files(&options->target);
 
-	if (files) {
+	if (files && !to_files) {
 		/* A target that cannot be reached is told before the files are looked through; its connections would not outlast that. */
 		task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error);
 		if (!task->target)
@@ -263,8 +322,9 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	}
 	return (files ? open_input(task, error)
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
-	       (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error)) && check_record(task, error) &&
-	       read_checkpoint(task, error) &&
+	       (to_files || (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))) &&
+	       (options->source.mode != MODE_SCAN || scan_rights_check(options, loop, task->source, warn, error)) &&
+	       check_record(task, error) && read_checkpoint(task, error) &&
 	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target,
 			 work_dir_has_links(task->dir) || task->checkpoint.count > 0, warn, &task->abilities,
 			 task->target_name, error);
@@ -291,7 +351,7 @@ static bool plan_expiry(struct task *task, struct error *error)
 	struct expiry_plan_options options = {
 		.task = task->options,
 		.target = task->target,
-		.files = is_files(task->options),
+		.deletes = deletes(task->options),
 		.own_data = work_dir_has_links(task->dir),
 		.warn = warn,
 		.tell = tell,
@@ -300,7 +360,10 @@ static bool plan_expiry(struct task *task, struct error *error)
 	};
 	struct settler_options settler = {.task = task->options};
 
-	if (!expiry_plan_make(&options, &task->expiry, error))
+	/* In a file times are true ones: it expires nothing. */
+	if (!task->target)
+		task->expiry = (struct expiry_plan){.form = GUARD_OFF};
+	else if (!expiry_plan_make(&options, &task->expiry, error))
 		return false;
 	settler.plan = task->expiry;
 	task->settler = settler_new(&settler);
@@ -473,6 +536,9 @@ void task_free(struct task *task)
 	source_watch_stop(task->watch);
 	for (uint32_t i = 0; i < task->link_count; i++)
 		link_free(task->links[i]);
+	for (uint32_t i = 0; i < task->file_count; i++)
+		free(task->files[i].path);
+	free(task->files);
 	free(task->links);
 	free(task->rates);
 	input_close(&task->input);

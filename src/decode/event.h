@@ -46,7 +46,7 @@ struct event {
 	int32_t frequency;    /* EVENT_KEY: LFU counter 0..255, or -1 */
 	/* EVENT_COMMAND */
 	const struct command_info *info; /* NULL: not in the command table */
-	struct slice raw;                /* the whole command as RESP, ready to be sent as it is */
+	struct slice raw;                /* the whole command as RESP, ready to be sent as it is; PROGRESS: its bytes */
 	uint32_t argc;
 	struct slice *argv; /* argv[0] is the name; the array lives until the next decode */
 };
@@ -58,5 +58,9 @@ static inline const char *event_place(const struct event *event, char out[EVENT_
 {
 	return event_place_text(event->offset, event->start, out);
 }
+
+#define EVENT_KEY_TYPE_MAX 16
+/* The name of a key's type; for a value of a module, the module's own name for it, as the server's TYPE tells it. Returns out. */
+const char *event_key_type(const struct event *key, bool valkey, char out[EVENT_KEY_TYPE_MAX]);
 
 #endif

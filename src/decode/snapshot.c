@@ -126,6 +126,8 @@ static enum parse bad_byte(const struct call *call, uint64_t offset, uint8_t byt
 
 static enum parse finish(const struct call *call, struct event event, uint64_t taken)
 {
+	if (event.kind == EVENT_PROGRESS)
+		event.raw = slice_make(call->in.data, taken);
 	event.edge = TRANSACTION_NONE;
 	event.db = call->decoder->place.db;
 	event.start = call->position;

@@ -6,7 +6,7 @@
  * EVENT_SCRIPT, and EOF with its checksum as EVENT_SNAPSHOT_END (the checksum itself is verified by whoever sees all bytes in
  * order: the receiver, or `keyferry rdb`). Keys are handed out plain: an integer- or LZF-encoded key is decoded into memory of
  * the decoder; so are a library, a script and an AUX field, whose name and value a PROGRESS event carries in `key` and
- * `value`. Events other than keys have the opcode in `type` (0: the magic). An expiry in seconds, of very old files, is handed
+ * `value`; all PROGRESS events have their bytes in `raw`. Events other than keys have the opcode in `type` (0: the magic). An expiry in seconds, of very old files, is handed
  * out in milliseconds.
  * Formats: the RDB versions 6 to 12 of Redis and 80 of Valkey 9 (see wire/rdb.h for the sources of each fact). Files of other
  * versions are read as far as they hold only opcodes and value types of these.

@@ -361,6 +361,12 @@ enum adapt_outcome adapt_command(struct adapt *adapt, const struct event *event,
 	return ADAPT_CHANGED;
 }
 
+void adapt_note_move(struct adapt *adapt, uint64_t end)
+{
+	if (end > adapt->last_move)
+		adapt->last_move = end;
+}
+
 uint64_t adapt_last_move(const struct adapt *adapt)
 {
 	return adapt->last_move;

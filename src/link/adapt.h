@@ -60,6 +60,8 @@ struct adapt_counters {
 };
 /* The end of the last command that may have taken a time of expiry from one key to another (guard_moves_times()); 0: there was none. */
 uint64_t adapt_last_move(const struct adapt *adapt);
+/* Another one, up to `end`, that is not handed in here: values are read with their expiries and written again. */
+void adapt_note_move(struct adapt *adapt, uint64_t end);
 
 struct adapt_counters adapt_counters(const struct adapt *adapt);
 

@@ -1,8 +1,9 @@
 /* The applier: one link's way from the spool to the target.
  *
- *   spool --view--> decode (snapshot, then stream) --> transform --> route --> sink --> low-water position --> state file, release of the spool
+ *   spool --view--> decode (snapshot, then stream) --> outlet: transform --> route --> sink, or a file --> low-water position --> state file,
+ *                                                                                                                               release of the spool
  *
- * It decodes while the sink has room, in portions, so that replies are read in between. Commands for all nodes of a cluster stand between
+ * It decodes while the outlet has room, in portions, so that replies are read in between. Commands for all nodes of a cluster stand between
  * barriers: what came before is answered first, what comes after waits.
  * A full resync parks it: what is in flight is awaited, then it lets go of the spool and begins again with the new generation.
  * Thread: the link's applier thread, but for the functions marked (any).
@@ -10,10 +11,9 @@
 #ifndef KEYFERRY_LINK_APPLIER_H
 #define KEYFERRY_LINK_APPLIER_H
 
-#include "link/dispatch.h"
 #include "link/expiry.h"
+#include "link/recorder.h"
 #include "link/state.h"
-#include "sink/sink.h"
 #include "source/heartbeat.h"
 #include "source/source.h"
 #include "task/options.h"
@@ -25,20 +25,23 @@ struct applier_events {
 	void (*failed)(void *owner, const struct error *error);
 	void (*parked)(void *owner);  /* after applier_park(): the spool is free for a new generation */
 	void (*drained)(void *owner); /* after applier_drain(): all is answered (or the deadline has passed) and the state is written */
+	void (*finished)(void *owner); /* a file is complete: nothing of what the source still sends is wanted */
 };
 
 struct applier_options {
 	struct loop *loop;
 	const struct task_options *task;
+	const struct file_target *file; /* the target is a file, and no deployment; outlives it */
 	struct deployment *target;
 	const struct topology *topology;
-	struct target_abilities abilities;
+	struct target_abilities abilities; /* of the target's servers; of a file: of the source's */
 	bool only_link;               /* the source has one master: FLUSHALL means the whole target */
 	bool (*owns)(void *owns_owner, uint16_t slot); /* if not: does the source master own that slot? */
 	void *owns_owner;
 	struct expiry_plan expiry;
 	const char *name;             /* of its connections */
 	const char *state_path;
+	const char *names_path;       /* dispatch.h */
 	struct scripts *scripts;      /* outlives it; NULL: none are remembered */
 	struct spool *spool;
 	struct source source;         /* is told what is applied */
@@ -57,7 +60,9 @@ void applier_drain(struct applier *applier, uint32_t deadline_ms);
 
 /* What it publishes. */
 struct applier_status {
-	bool streaming;           /* the snapshot is applied */
+	uint64_t generation;      /* of the spool, that all this is about */
+	bool streaming;           /* the snapshot is applied, and no other is about to begin */
+	bool finished;            /* the target is a file, and complete */
 	bool caught_up;           /* the source's offset as it was after the snapshot (or the start) has been applied */
 	uint64_t position;        /* low-water */
 	int64_t applied_offset;   /* -1 in the snapshot */
@@ -66,9 +71,11 @@ struct applier_status {
 	int64_t lag_ms;           /* -1: not known yet */
 	enum guard_form expiry_form; /* in which times of expiry are written */
 	bool expiry_ready;        /* LIVE, and nothing from before is on its way any more (link/expiry.h) */
+	uint64_t expiry_switches;
 	uint64_t last_move;       /* dispatch_last_move() */
 	struct dispatch_counters dispatch;
 	struct sink_counters sink;
+	uint64_t file_bytes;      /* of a file that is written */
 	char waiting_for[256];    /* or "" */
 };
 /* (any) */

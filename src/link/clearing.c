@@ -24,6 +24,9 @@ struct clearing {
 	struct event event;
 	uint32_t db_stream;
 	struct brought_scope scope;
+	bool (*keeps)(void *owner, uint32_t db, struct slice key); /* NULL: FLUSHDB or FLUSHALL, which keep nothing */
+	void *keeps_owner;
+	uint64_t unclear;      /* keys that stay because nobody can tell */
 	const char *remove;    /* UNLINK or DEL */
 	uint32_t batch_keys;   /* of one such command */
 	struct survey *survey; /* NULL: what came before is not answered yet */
@@ -82,6 +85,11 @@ static enum survey_answer unclear(struct clearing *clearing, uint32_t db, struct
 	char quoted[160], place[EVENT_PLACE_MAX];
 	const struct event *event = &clearing->event;
 
+	if (clearing->keeps) {
+		clearing->unclear++;
+		return SURVEY_NO;
+	}
+
 	error_set(&clearing->error, ERROR_CONFLICT,
 		  "%.*s (database %u, %s): whether the target's key %s in database %u is one of those that it clears cannot be told: it may have come from "
 		  "another database or source master as well, or a regular expression needs too many steps",
@@ -97,7 +105,7 @@ static enum survey_answer on_judge(void *owner, uint32_t db, struct slice key, s
 {
 	struct clearing *clearing = owner;
 
-	if (heartbeat_is_key(key))
+	if (heartbeat_is_key(key) || (clearing->keeps && clearing->keeps(clearing->keeps_owner, db, key)))
 		return SURVEY_NO;
 	switch (transform_brought(clearing->options.transform, &clearing->scope, db, key, transform_type_bits(type))) {
 	case BROUGHT_NO: break;
@@ -177,7 +185,7 @@ static bool says(const struct event *event, const char *word)
 	return event->argc > 1 && slice_equal_nocase(event->argv[1], slice_of_string(word));
 }
 
-void clearing_begin(struct clearing *clearing, const struct event *event, uint32_t db_stream)
+static void begin(struct clearing *clearing, const struct event *event, uint32_t db_stream, bool at_once)
 {
 	const struct target_abilities *abilities = &clearing->options.abilities;
 	bool unlinks = abilities->redis == 0 || abilities->redis >= UNLINK_SINCE;
@@ -186,14 +194,30 @@ void clearing_begin(struct clearing *clearing, const struct event *event, uint32
 	clearing->done = clearing->failed = false;
 	clearing->event = *event;
 	clearing->db_stream = db_stream;
-	clearing->scope = (struct brought_scope){
-		.every_database = slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")), .db = event->db, .command = &clearing->event};
-	clearing->remove = unlinks && !says(event, "SYNC") ? "UNLINK" : "DEL";
+	clearing->unclear = 0;
+	clearing->keeps = NULL;
+	clearing->remove = unlinks && !at_once ? "UNLINK" : "DEL";
 	/* Keys of a slot that migrates may lie on both sides: only commands of one key can be done there (else TRYAGAIN). */
 	clearing->batch_keys = sink_is_cluster(clearing->sink) ? 1 : BATCH_KEYS;
 	clearing->count = 0;
 	buffer_clear(&clearing->batch);
 	clearing->begun_us = clock_monotonic_us();
+}
+
+void clearing_begin(struct clearing *clearing, const struct event *event, uint32_t db_stream)
+{
+	begin(clearing, event, db_stream, says(event, "SYNC"));
+	clearing->scope = (struct brought_scope){
+		.every_database = slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")), .db = event->db, .command = &clearing->event};
+}
+
+void clearing_begin_leftovers(struct clearing *clearing, const struct event *event, uint32_t db_stream,
+			      bool (*keeps)(void *owner, uint32_t db, struct slice key), void *owner)
+{
+	begin(clearing, event, db_stream, false);
+	clearing->scope = (struct brought_scope){.every_database = true};
+	clearing->keeps = keeps;
+	clearing->keeps_owner = owner;
 }
 
 const struct event *clearing_event(const struct clearing *clearing)
@@ -212,15 +236,24 @@ static void begin_survey(struct clearing *clearing)
 							       .target = clearing->options.target,
 							       .cluster = sink_is_cluster(clearing->sink),
 							       .name = clearing->options.name,
-							       .purpose = clearing->scope.every_database ? "FLUSHALL" : "FLUSHDB"},
+							       .purpose = clearing->keeps		    ? "removing what an earlier snapshot has left"
+									  : clearing->scope.every_database ? "FLUSHALL"
+													   : "FLUSHDB"},
 				      &survey_callbacks, clearing);
 }
 
 static void tell(const struct clearing *clearing)
 {
 	struct survey_counters counters = survey_counters(clearing->survey);
-	char text[320], place[EVENT_PLACE_MAX];
+	char text[400], place[EVENT_PLACE_MAX];
 
+	if (clearing->keeps) {
+		snprintf(text, sizeof(text), "the target had %llu keys of this link that the new snapshot has not: removed in %.1f s, among %llu looked at%s",
+			 (unsigned long long)counters.found, (double)(clock_monotonic_us() - clearing->begun_us) / 1e6, (unsigned long long)counters.scanned,
+			 clearing->unclear ? "; some stay, because they may have come from another database or source master as well" : "");
+		clearing->options.note(clearing->options.owner, clearing->unclear ? LOG_WARNING : LOG_INFO, text);
+		return;
+	}
 	snprintf(text, sizeof(text), "%.*s of the source (database %u, %s): %llu keys of this link were removed in %.1f s, key by key among %llu looked at in %u pass%s",
 		 (int)clearing->event.argv[0].len, (const char *)clearing->event.argv[0].data, clearing->event.db, event_place(&clearing->event, place),
 		 (unsigned long long)counters.found, (double)(clock_monotonic_us() - clearing->begun_us) / 1e6, (unsigned long long)counters.scanned,

@@ -1,5 +1,5 @@
-/* The clearing: FLUSHDB and FLUSHALL of a link that has no right to all that the target holds. What the link has brought is found by a survey of the target's
- * keys (transform_brought() judges them) and removed; what lies beside it stays.
+/* The clearing: FLUSHDB and FLUSHALL of a link that has no right to all that the target holds, and what is left of an earlier snapshot. What the link has brought is
+ * found by a survey of the target's keys (transform_brought() judges them) and removed; what lies beside it stays.
  *
  * It begins when all that came before it is answered, and nothing that comes after it is handed in before it is done. Removals go the sink's
  * way, in order per slot, with all that it does about nodes that fail and slots that move. Told twice (a restart in the middle) it does no harm.
@@ -31,6 +31,9 @@ void clearing_reset(struct clearing *clearing, struct sink *sink);
 
 /* `event`: FLUSHDB or FLUSHALL as the source sent it; its memory stays until it is done. */
 void clearing_begin(struct clearing *clearing, const struct event *event, uint32_t db_stream);
+/* `event`: the snapshot's end. All that the link has brought, less what keeps() answers true for. Where nobody can tell whether the link has brought a key, it stays. */
+void clearing_begin_leftovers(struct clearing *clearing, const struct event *event, uint32_t db_stream,
+			      bool (*keeps)(void *owner, uint32_t db, struct slice key), void *owner);
 /* The one begun last. */
 const struct event *clearing_event(const struct clearing *clearing);
 bool clearing_under_way(const struct clearing *clearing);

@@ -1,65 +1,16 @@
-#include "link/dispatch.h"
+#include "link/dispatch_state.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "decode/value_empty.h"
-#include "link/adapt.h"
-#include "link/clearing.h"
-#include "link/libraries.h"
-#include "link/rewriting.h"
-#include "link/unsupported.h"
 #include "route/route.h"
 #include "source/heartbeat.h"
-#include "transform/transform.h"
 #include "wire/rdb.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MASTERS_MAX TOPOLOGY_SHARDS_MAX
-
-enum barrier { BARRIER_NONE, BARRIER_BEFORE, BARRIER_AFTER };
-
-struct dispatch {
-	struct dispatch_options options;
-	struct sink *sink;
-	bool own_data;
-	uint32_t db_stream; /* of the event under way */
-	bool valkey;
-	struct transform *transform;
-	struct adapt *adapt;
-	const struct command_info *script_load, *function_delete; /* their rows */
-	struct libraries *libraries; /* of the target's masters; NULL: it has no functions, or one master */
-	uint64_t map_number;         /* of the sink, as the libraries know it */
-	/* what an event has become and is not handed in yet, and where it ends */
-	struct transform_output pending;
-	uint32_t pending_at;
-	uint64_t pending_end;
-	struct transaction transaction;
-	struct route_splitter splitter;
-	/* an event for all masters waits for what came before it, or is waited for */
-	enum barrier barrier;
-	struct event barrier_event;
-	uint16_t barrier_flags;            /* of its units */
-	struct slice library_arguments[4]; /* the command that a library or script of the snapshot becomes */
-	/* a command waits until the target has told its keys */
-	struct command_table *learned;
-	struct learner *learner;
-	bool learning, learned_it;
-	struct event unknown;
-	struct rewriting *rewriting;
-	struct unsupported *unsupported;
-	struct clearing *clearing;
-	struct guard_times times;
-	struct dispatch_counters counters;
-};
-
-static void progress(struct dispatch *dispatch, uint64_t position)
-{
-	sink_progress(dispatch->sink, position, dispatch->db_stream);
-}
 
 /* ---- commands ---- */
 
@@ -70,11 +21,11 @@ static void send_split(struct dispatch *dispatch, const struct event *event)
 
 	for (uint32_t i = 0; i < count; i++)
 		sink_arguments(dispatch->sink, event, i + 1 == count ? event->end : event->start, parts[i].slot,
-			       dispatch->db_stream, 0, parts[i].argc, parts[i].argv);
+			       dispatch->db_stream, UNIT_REPLAY_SAFE, parts[i].argc, parts[i].argv);
 }
 
 /* A library that each of several source masters deletes is gone after the first of them. */
-static uint16_t function_flags(const struct dispatch *dispatch, const struct event *event)
+uint16_t dispatch_function_flags(const struct dispatch *dispatch, const struct event *event)
 {
 	return event->info == dispatch->function_delete ? UNIT_ANY_ERROR : 0;
 }
@@ -85,39 +36,38 @@ static void send_one(struct dispatch *dispatch, const struct event *event, uint1
 	if (event->raw.data && event->info != dispatch->function_delete)
 		sink_command(dispatch->sink, event, slot, dispatch->db_stream);
 	else
-		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, function_flags(dispatch, event), event->argc,
+		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, dispatch_function_flags(dispatch, event), event->argc,
 			       event->argv);
-}
-
-static void begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags)
-{
-	dispatch->barrier_event = *event;
-	dispatch->barrier_flags = flags;
-	dispatch->barrier = BARRIER_BEFORE;
 }
 
 /* To every master, in no order with anything else there. */
 static void broadcast(struct dispatch *dispatch, const struct event *event)
 {
-	uint16_t slots[MASTERS_MAX];
-	uint32_t masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+	uint32_t masters = dispatch->master_count;
+	uint32_t number = sink_number(dispatch->sink, event->start);
 
+	/* Looking through all slots is too much for each; a master that is missed for a while does no harm. */
+	if (masters == 0 || dispatch->masters_number != sink_map_number(dispatch->sink)) {
+		masters = dispatch->master_count = sink_master_slots(dispatch->sink, dispatch->masters, DISPATCH_MASTERS_MAX);
+		dispatch->masters_number = sink_map_number(dispatch->sink);
+	}
 	for (uint32_t i = 0; i < masters; i++)
-		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream, 0, event->argc,
-			       event->argv);
+		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, dispatch->masters[i], dispatch->db_stream, 0,
+			       event->argc, event->argv);
+	sink_set_number(dispatch->sink, event->start, number + DISPATCH_MASTERS_MAX); /* as of a barrier */
 }
 
-/* Masters that have joined the target are given the libraries of the others. */
-static void watch_masters(struct dispatch *dispatch)
+/* They are given the libraries of the others. */
+void dispatch_watch_masters(struct dispatch *dispatch)
 {
 	struct endpoint *masters;
-	uint16_t slots[MASTERS_MAX];
+	uint16_t slots[DISPATCH_MASTERS_MAX];
 	uint32_t count;
 
 	if (!dispatch->libraries || dispatch->map_number == sink_map_number(dispatch->sink))
 		return;
 	dispatch->map_number = sink_map_number(dispatch->sink);
-	count = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
+	count = sink_master_slots(dispatch->sink, slots, DISPATCH_MASTERS_MAX);
 	masters = memory_alloc((count + 1) * sizeof(masters[0]));
 	for (uint32_t i = 0; i < count; i++)
 		masters[i] = *sink_master(dispatch->sink, slots[i]);
@@ -187,15 +137,16 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 			return false;
 		send_split(dispatch, event);
 		return true;
+	case ROUTE_CROSSING: return check_database(dispatch, event, error) && dispatch_begin_crossing(dispatch, event, event->end, error);
 	case ROUTE_ALL:
 		if (event->db != 0 && event->db >= dispatch->options.abilities.databases && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
-			progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
+			dispatch_progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
 			return true;
 		}
 		if (event->info == dispatch->script_load)
 			broadcast(dispatch, event); /* no call of a script needs it (adapt.h), and clients may load one for each call */
 		else
-			begin_barrier(dispatch, event, function_flags(dispatch, event));
+			dispatch_begin_barrier(dispatch, event, dispatch_function_flags(dispatch, event));
 		return true;
 	case ROUTE_ANY: send_one(dispatch, event, event->argc > 1 ? slot_of_key(event->argv[1]) : 0); return true;
 	case ROUTE_REFUSED: break;
@@ -220,11 +171,11 @@ static bool send_rewritten(struct dispatch *dispatch, const struct event *event,
 static bool leave_out(struct dispatch *dispatch, const struct event *event)
 {
 	if (event->edge != TRANSACTION_INSIDE)
-		progress(dispatch, event->end);
+		dispatch_progress(dispatch, event->end);
 	return true;
 }
 
-static bool refused(struct dispatch *dispatch, const struct event *event, const struct error *error)
+bool dispatch_skips(struct dispatch *dispatch, const struct error *error)
 {
 	char text[1024];
 
@@ -233,7 +184,12 @@ static bool refused(struct dispatch *dispatch, const struct event *event, const 
 	snprintf(text, sizeof(text), "skipped as on_conflict: skip says: %s", error->text);
 	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
 	dispatch->counters.conflicts++;
-	return leave_out(dispatch, event);
+	return true;
+}
+
+bool dispatch_refused(struct dispatch *dispatch, const struct event *event, const struct error *error)
+{
+	return dispatch_skips(dispatch, error) && leave_out(dispatch, event);
 }
 
 /* ---- what the target has nothing for ---- */
@@ -269,30 +225,19 @@ static bool put_into_transaction(void *owner, const struct event *event, struct 
 	       transaction_command(&dispatch->transaction, event, cluster, error);
 }
 
-static void end_transaction(struct dispatch *dispatch, uint64_t end)
-{
-	struct transaction *transaction = &dispatch->transaction;
-
-	transaction->open = false;
-	transaction_end(transaction);
-	sink_transaction(dispatch->sink, transaction->start, end, transaction->has_slot ? transaction->slot : 0, transaction->db,
-			 transaction->db_after, dispatch->db_stream, transaction->runs, transaction->run_count, transaction->replies,
-			 (uint16_t)((transaction->script ? UNIT_SCRIPT : 0) | (transaction->unsafe ? 0 : UNIT_REPLAY_SAFE)));
-}
-
 /* Several commands that stand for one: in a transaction of our own. */
 static bool send_together(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output, struct error *error)
 {
 	transaction_begin(&dispatch->transaction, event);
 	for (uint32_t i = 0; i < output->count; i++) {
 		if (!put_into_transaction(dispatch, &output->events[i], error)) {
-			dispatch->transaction.open = false;
+			transaction_forget(&dispatch->transaction);
 			return false;
 		}
 	}
-	dispatch->transaction.unsafe = !output->replay_safe;
-	end_transaction(dispatch, event->end);
-	return true;
+	for (uint32_t i = 0; i < dispatch->transaction.run_count; i++)
+		dispatch->transaction.runs[i].unsafe = !output->replay_safe;
+	return dispatch_end_transaction(dispatch, event->end, error);
 }
 
 static bool send_value(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
@@ -331,13 +276,16 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 	bool inside = event->edge == TRANSACTION_INSIDE;
 	struct adapt_output output;
 
+	/* What is done by reading and writing values need not be known to the target. */
+	if (sink_is_cluster(dispatch->sink) && crossing_plan_is_own(event) && route_command(event, error).kind == ROUTE_CROSSING)
+		return inside ? put_into_transaction(dispatch, event, error) : send_command(dispatch, event, error);
 	switch (adapt_command(dispatch->adapt, event, &output, error)) {
 	case ADAPT_SAME:
 		return inside ? put_into_transaction(dispatch, event, error) : send_command(dispatch, event, error);
 	case ADAPT_VALUE:
 		return send_value(dispatch, &output.events[0], output.valkey, error);
 	case ADAPT_REFUSED:
-		return refused(dispatch, event, error);
+		return dispatch_refused(dispatch, event, error);
 	case ADAPT_PATCHED:
 		return send_patched(dispatch, event, &output, error);
 	case ADAPT_CHANGED:
@@ -366,16 +314,16 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 	struct event guarded;
 	uint16_t slot = sink_is_cluster(dispatch->sink) ? slot_of_key(event->key) : 0;
 
-	if (!check_database(dispatch, event, error))
+	if (!check_database(dispatch, event, error) || !leftovers_note(dispatch->leftovers, event->db, event->key, error))
 		return false;
 	if (is_lost(dispatch, event, dispatch->valkey)) {
 		lose_key(dispatch, event, "stream ");
-		progress(dispatch, end);
+		dispatch_progress(dispatch, end);
 		return true;
 	}
 	if (!encode_possible(event, &dispatch->options.abilities, dispatch->valkey) || has_bare_field_times(dispatch, event)) {
 		if (event->type == RDB_TYPE_MODULE_2) {
-			progress(dispatch, end);
+			dispatch_progress(dispatch, end);
 			return unsupported_value(dispatch->unsupported, event, error);
 		}
 		return send_rewritten(dispatch, event, end, slot, dispatch->valkey, replaces(dispatch), error);
@@ -389,14 +337,13 @@ static bool send_key(struct dispatch *dispatch, const struct event *event, uint6
 	return true;
 }
 
-/* Hands in what is pending, as far as there is room and no barrier. */
-static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *error)
+enum dispatch_state dispatch_hand_in(struct dispatch *dispatch, struct error *error)
 {
 	while (dispatch->pending_at < dispatch->pending.count) {
 		struct event *event = &dispatch->pending.events[dispatch->pending_at];
 		uint64_t end = dispatch->pending_at + 1 == dispatch->pending.count ? dispatch->pending_end : event->start;
 
-		if (dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) || !sink_has_room(dispatch->sink))
+		if (dispatch_waits(dispatch) || !sink_has_room(dispatch->sink))
 			return DISPATCH_WAITS;
 		dispatch->pending_at++;
 		if (event->kind == EVENT_KEY) {
@@ -408,8 +355,7 @@ static enum dispatch_state hand_in(struct dispatch *dispatch, struct error *erro
 		if (!send_adapted(dispatch, event, error))
 			return DISPATCH_FAILED;
 	}
-	return dispatch->barrier == BARRIER_NONE && !rewriting_under_way(dispatch->rewriting) && !clearing_under_way(dispatch->clearing) ? DISPATCH_READY
-																	  : DISPATCH_WAITS;
+	return dispatch_waits(dispatch) ? DISPATCH_WAITS : DISPATCH_READY;
 }
 
 static bool send_same(struct dispatch *dispatch, const struct event *event, struct error *error)
@@ -427,7 +373,7 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	switch (transform_event(dispatch->transform, event, &output, error)) {
 	case TRANSFORM_SAME: return send_same(dispatch, event, error);
 	case TRANSFORM_DROPPED: dispatch->counters.left_out++; return leave_out(dispatch, event);
-	case TRANSFORM_REFUSED: return refused(dispatch, event, error);
+	case TRANSFORM_REFUSED: return dispatch_refused(dispatch, event, error);
 	case TRANSFORM_CLEAR: clearing_begin(dispatch->clearing, event, dispatch->db_stream); return true;
 	case TRANSFORM_CHANGED: break;
 	}
@@ -440,10 +386,10 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	dispatch->pending = output;
 	dispatch->pending_at = 0;
 	dispatch->pending_end = event->end;
-	return hand_in(dispatch, error) != DISPATCH_FAILED;
+	return dispatch_hand_in(dispatch, error) != DISPATCH_FAILED;
 }
 
-static bool handle_edge(struct dispatch *dispatch, const struct event *event)
+static bool handle_edge(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	struct transaction *transaction = &dispatch->transaction;
 
@@ -452,18 +398,17 @@ static bool handle_edge(struct dispatch *dispatch, const struct event *event)
 		return true;
 	}
 	if (transaction->commands == 0) {
-		transaction->open = false;
-		progress(dispatch, event->end);
+		transaction_forget(transaction);
+		dispatch_progress(dispatch, event->end);
 		return true;
 	}
-	end_transaction(dispatch, event->end);
-	return true;
+	return dispatch_end_transaction(dispatch, event->end, error);
 }
 
 static bool handle_command(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
 	if (event->edge == TRANSACTION_BEGIN || event->edge == TRANSACTION_END)
-		return handle_edge(dispatch, event);
+		return handle_edge(dispatch, event, error);
 	if (event->key.data && heartbeat_is_key(event->key)) {
 		lag_note(dispatch->options.lag, event);
 		return leave_out(dispatch, event);
@@ -538,7 +483,7 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 	if (sink_is_cluster(dispatch->sink) && event->kind == EVENT_SCRIPT)
 		broadcast(dispatch, &command);
 	else if (sink_is_cluster(dispatch->sink))
-		begin_barrier(dispatch, &command, flags);
+		dispatch_begin_barrier(dispatch, &command, flags);
 	else
 		sink_arguments(dispatch->sink, &command, event->end, 0, dispatch->db_stream, flags, argc, command.argv);
 	return true;
@@ -574,88 +519,19 @@ static bool leave_unknown(struct dispatch *dispatch, const struct event *event, 
 	return unsupported_command(dispatch->unsupported, event, error) && leave_out(dispatch, event);
 }
 
+bool dispatch_unknown(struct dispatch *dispatch, struct error *error)
+{
+	const struct event *event = &dispatch->unknown;
+
+	return event->info ? handle_command(dispatch, event, error) : leave_unknown(dispatch, event, error);
+}
+
 static void begin_learning(struct dispatch *dispatch, const struct event *event)
 {
 	dispatch->unknown = *event;
 	dispatch->learning = true;
 	dispatch->learned_it = false;
 	learner_ask(dispatch->learner, event->argv[0], on_learned, dispatch);
-}
-
-/* ---- waiting ---- */
-
-/* True: nothing stands in the way any more. */
-static bool pass_barrier(struct dispatch *dispatch)
-{
-	const struct event *event = &dispatch->barrier_event;
-	uint16_t slots[MASTERS_MAX];
-	uint32_t masters;
-
-	if (dispatch->barrier == BARRIER_NONE)
-		return true;
-	if (!sink_idle(dispatch->sink) || (dispatch->libraries && libraries_busy(dispatch->libraries)))
-		return false;
-	if (dispatch->barrier == BARRIER_AFTER) {
-		dispatch->barrier = BARRIER_NONE;
-		return true;
-	}
-	masters = sink_master_slots(dispatch->sink, slots, MASTERS_MAX);
-	for (uint32_t i = 0; i < masters; i++)
-		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream,
-			       dispatch->barrier_flags, event->argc, event->argv);
-	sink_flush(dispatch->sink);
-	dispatch->barrier = BARRIER_AFTER;
-	return false;
-}
-
-bool dispatch_in_transaction(const struct dispatch *dispatch)
-{
-	return dispatch->transaction.open;
-}
-
-bool dispatch_at_barrier(const struct dispatch *dispatch)
-{
-	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) || clearing_under_way(dispatch->clearing);
-}
-
-static enum dispatch_state go_on_clearing(struct dispatch *dispatch, struct error *error)
-{
-	switch (clearing_go_on(dispatch->clearing, error)) {
-	case CLEARING_DONE: break;
-	case CLEARING_WAITS: return DISPATCH_WAITS;
-	case CLEARING_FAILED:
-		if (error->kind != ERROR_CONFLICT || !refused(dispatch, clearing_event(dispatch->clearing), error))
-			return DISPATCH_FAILED;
-	}
-	return DISPATCH_READY;
-}
-
-enum dispatch_state dispatch_ready(struct dispatch *dispatch, struct error *error)
-{
-	watch_masters(dispatch);
-	if (!pass_barrier(dispatch))
-		return DISPATCH_WAITS;
-	if (clearing_under_way(dispatch->clearing)) {
-		enum dispatch_state state = go_on_clearing(dispatch, error);
-
-		if (state != DISPATCH_READY)
-			return state;
-	}
-	if (rewriting_under_way(dispatch->rewriting)) {
-		switch (rewriting_go_on(dispatch->rewriting, error)) {
-		case REWRITING_DONE: break;
-		case REWRITING_WAITS: return DISPATCH_WAITS;
-		case REWRITING_FAILED: return DISPATCH_FAILED;
-		}
-	}
-	if (dispatch->learning) {
-		if (!dispatch->learned_it)
-			return DISPATCH_WAITS;
-		dispatch->learning = false;
-		if (!(dispatch->unknown.info ? handle_command(dispatch, &dispatch->unknown, error) : leave_unknown(dispatch, &dispatch->unknown, error)))
-			return DISPATCH_FAILED;
-	}
-	return hand_in(dispatch, error);
 }
 
 /* ---- public ---- */
@@ -673,6 +549,8 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 	dispatch->adapt = adapt_new(
 		&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts, options->note, options->owner});
 	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
+	dispatch->crossing = crossing_new(&(struct crossing_options){options->loop, &dispatch->options.abilities, options->note, options->go_on,
+								     options->owner});
 	dispatch->script_load = command_lookup(2, (const struct slice[]){SLICE("SCRIPT"), SLICE("LOAD")});
 	dispatch->unsupported = unsupported_new(&(struct unsupported_options){&dispatch->options.abilities, options->note, options->owner});
 	dispatch->function_delete = command_lookup(2, (const struct slice[]){SLICE("FUNCTION"), SLICE("DELETE")});
@@ -687,6 +565,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 								     .note = options->note,
 								     .go_on = options->go_on,
 								     .owner = options->owner});
+	dispatch->leftovers = leftovers_new(&(struct leftovers_options){options->task, options->names_path, options->note, options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -697,7 +576,9 @@ void dispatch_free(struct dispatch *dispatch)
 	if (!dispatch)
 		return;
 	clearing_free(dispatch->clearing);
+	leftovers_free(dispatch->leftovers);
 	rewriting_free(dispatch->rewriting);
+	crossing_free(dispatch->crossing);
 	unsupported_free(dispatch->unsupported);
 	adapt_free(dispatch->adapt);
 	learner_free(dispatch->learner);
@@ -709,19 +590,32 @@ void dispatch_free(struct dispatch *dispatch)
 	free(dispatch);
 }
 
-void dispatch_begin(struct dispatch *dispatch, struct sink *sink, bool own_data)
+void dispatch_begin(struct dispatch *dispatch, struct sink *sink, const struct dispatch_start *start)
 {
 	dispatch->sink = sink;
 	dispatch->map_number = UINT64_MAX;
-	watch_masters(dispatch);
-	dispatch->own_data = own_data;
+	dispatch->master_count = 0;
+	dispatch_watch_masters(dispatch);
+	dispatch->own_data = start->own_data;
+	leftovers_begin(dispatch->leftovers, start->generation, start->position, start->in_snapshot);
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;
 	dispatch->pending = (struct transform_output){0};
 	dispatch->pending_at = 0;
 	rewriting_reset(dispatch->rewriting, sink);
 	clearing_reset(dispatch->clearing, sink);
-	dispatch->transaction.open = false;
+	crossing_reset(dispatch->crossing, sink);
+	transaction_forget(&dispatch->transaction);
+}
+
+bool dispatch_sync(struct dispatch *dispatch, struct error *error)
+{
+	return leftovers_sync(dispatch->leftovers, error);
+}
+
+void dispatch_snapshot_kept(struct dispatch *dispatch)
+{
+	leftovers_done(dispatch->leftovers);
 }
 
 const struct command_table *dispatch_commands(const struct dispatch *dispatch)
@@ -739,6 +633,19 @@ void dispatch_set_times(struct dispatch *dispatch, const struct guard_times *tim
 uint64_t dispatch_last_move(const struct dispatch *dispatch)
 {
 	return adapt_last_move(dispatch->adapt);
+}
+
+static bool handle_snapshot_end(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	bool removes;
+
+	if (!leftovers_seal(dispatch->leftovers, &removes, error))
+		return false;
+	if (removes)
+		clearing_begin_leftovers(dispatch->clearing, event, dispatch->db_stream, leftovers_keeps, dispatch->leftovers);
+	else
+		dispatch_progress(dispatch, event->end);
+	return true;
 }
 
 bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32_t db_stream, bool valkey, struct error *error)
@@ -760,7 +667,7 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 			return true;
 		}
 		return handle_command(dispatch, event, error);
-	case EVENT_SNAPSHOT_END: break;
+	case EVENT_SNAPSHOT_END: return handle_snapshot_end(dispatch, event, error);
 	case EVENT_PROGRESS:
 		if (event->type == RDB_OPCODE_MODULE_AUX && !unsupported_aux(dispatch->unsupported, event, error))
 			return false;
@@ -769,7 +676,7 @@ bool dispatch_event(struct dispatch *dispatch, const struct event *event, uint32
 			break;
 		return true;
 	}
-	progress(dispatch, event->end);
+	dispatch_progress(dispatch, event->end);
 	return true;
 }
 
@@ -780,6 +687,7 @@ struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 	counters.rewritten_keys = rewriting_counters(dispatch->rewriting).keys;
 	counters.lossy_keys += rewriting_counters(dispatch->rewriting).lossy;
 	counters.commands = adapt_counters(dispatch->adapt);
+	counters.crossings = crossing_counters(dispatch->crossing);
 	counters.unsupported_commands = unsupported_counters(dispatch->unsupported).commands;
 	counters.unsupported_keys = unsupported_counters(dispatch->unsupported).keys;
 	return counters;

@@ -8,6 +8,7 @@ void expiry_begin(struct expiry *expiry, const struct expiry_plan *plan)
 {
 	*expiry = (struct expiry){
 		.plan = *plan,
+		.switches = expiry->switches + 1,
 		.times = {.form = plan->form, .base = plan->base, .margin_ms = plan->margin_ms},
 	};
 }
@@ -45,6 +46,7 @@ bool expiry_update(struct expiry *expiry, const struct expiry_view *view)
 		return false;
 	}
 	expiry->times.form = form;
+	expiry->switches++;
 	expiry->switched_at = view->decoded;
 	expiry->ready = false;
 	return true;

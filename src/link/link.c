@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "source/feeder.h"
 #include "source/receiver.h"
+#include "source/scanner.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,14 +19,17 @@ struct link {
 	struct link_options options;
 	char *name;            /* of its connections: keyferry:<task>:<master> */
 	char *state_path;
+	char *names_path;      /* NULL: the source is files */
 	char label[ENDPOINT_TEXT_MAX + 8];
 	char source_name[ENDPOINT_TEXT_MAX];
 	char token[MARK_ID_LEN + 1]; /* of this run */
 	struct spool *spool;
 	struct link_state state;
+	struct names *names; /* of a scanner, until it is made; else NULL */
 	struct scripts *scripts;
 	struct source source;
-	struct receiver *receiver;   /* the source, unless that is files */
+	struct receiver *receiver;   /* the source, or NULL */
+	struct scanner *scanner;     /* likewise */
 	struct heartbeat *heartbeat; /* NULL: the source is files */
 	struct applier *applier;
 	struct loop *receiver_loop, *applier_loop;
@@ -89,9 +93,20 @@ static void on_drained(void *owner)
 	loop_stop(((struct link *)owner)->applier_loop);
 }
 
+/* applier thread; a file is complete */
+static void on_finished(void *owner)
+{
+	struct link *link = owner;
+
+	atomic_store(&link->stop_receiver, true);
+	wake_send(link->receiver_wake);
+	link->options.changed(link->options.owner);
+}
+
 static const struct receiver_events receiver_callbacks = {on_note, on_resync, on_failed};
 static const struct feeder_events feeder_callbacks = {on_note, on_failed};
-static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained};
+static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained, on_finished};
+static const struct scanner_events scanner_callbacks = {on_note, on_resync, on_failed};
 
 /* ---- wake-ups ---- */
 
@@ -110,18 +125,27 @@ static void on_request_wake(void *owner)
 		applier_drain(link->applier, atomic_load(&link->drain_deadline_ms));
 }
 
+/* Of a cluster: there a replica reads for those only who ask for it. */
+static bool reads_replica(const struct link *link, const struct endpoint *master, const struct endpoint *receive_from)
+{
+	return link->options.cluster && !endpoint_equal(receive_from, master);
+}
+
 static void on_receiver_wake(void *owner)
 {
 	struct link *link = owner;
-	struct endpoint master;
+	struct endpoint master, receive_from;
 	uint16_t slot;
 
 	if (atomic_exchange(&link->move, false)) {
 		pthread_mutex_lock(&link->lock);
 		master = link->options.master;
+		receive_from = link->options.receive_from;
 		slot = link->options.slot;
 		pthread_mutex_unlock(&link->lock);
 		heartbeat_move(link->heartbeat, &master, slot);
+		if (link->scanner)
+			scanner_move(link->scanner, &receive_from, reads_replica(link, &master, &receive_from));
 	}
 	if (!atomic_load(&link->stop_receiver))
 		return;
@@ -134,6 +158,9 @@ static void *receiver_main(void *argument)
 	struct link *link = argument;
 
 	log_set_label("source"); /* its notes name the node, which may be a replica */
+	/* Of a file that an earlier run has completed there is nothing to ask. */
+	if (link->state.file.phase == FILE_DONE)
+		return NULL;
 	link->source.ops->start(link->source.self);
 	loop_run(link->receiver_loop);
 	return NULL;
@@ -231,6 +258,11 @@ static bool settle_state(struct link *link, struct error *error)
 
 	if (!link_state_read(link->state_path, state, error))
 		return false;
+	if (state->position > 0 && (state->file.phase != FILE_NONE) != (link->options.file != NULL)) {
+		error_set(error, ERROR_USAGE, "%s is of a task whose target was %s", link->options.dir, link->options.file ? "servers" : "a file");
+		error_hint(error, "Leave target.mode as it was, or begin anew with an empty work directory");
+		return false;
+	}
 	if (origin.generation == 0 && state->generation == 0)
 		return true;
 	if (origin.generation != state->generation)
@@ -257,6 +289,76 @@ static bool check_input(const struct link *link, struct error *error)
 	return false;
 }
 
+/* Of a heartbeat there is what it is measured by: samples of its own, or the scanner's. */
+static void make_heartbeat(struct link *link, bool fed)
+{
+	const struct link_options *options = &link->options;
+	const struct deployment_options *source = deployment_options(options->source);
+	struct heartbeat_options heartbeat = {
+		.client = {
+			.endpoint = options->master,
+			.credentials = &source->credentials,
+			.tls = deployment_tls(options->source),
+			.tls_name = source->tls.server_name,
+			.name = link->name,
+			.timeout_ms = options->task->connect_timeout_ms,
+			.blame = ERROR_SOURCE,
+		},
+		/* What nobody tells of would only be found by the next pass. */
+		.write = options->task->heartbeat &&
+			 (!fed || (options->task->scan_follow && options->task->scan_notifications != SCAN_NOTIFICATIONS_OFF)),
+		.fed = fed,
+		.cluster = options->cluster,
+		.slot = options->slot,
+		.interval_ms = options->task->heartbeat_interval_ms,
+	};
+
+	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
+}
+
+static bool open_names(struct link *link, struct error *error)
+{
+	char *dir;
+
+	if (!link->options.source || deployment_options(link->options.source)->mode != MODE_SCAN)
+		return true;
+	dir = memory_printf("%s/names", link->options.dir);
+	link->names = names_open(dir, error);
+	free(dir);
+	return link->names != NULL;
+}
+
+static void make_scanner(struct link *link)
+{
+	const struct link_options *options = &link->options;
+	const struct deployment_options *source = deployment_options(options->source);
+	const struct server_info *info = &options->source_info;
+	struct scanner_options scanner = {
+		.client = {
+			.endpoint = options->receive_from,
+			.credentials = &source->credentials,
+			.tls = deployment_tls(options->source),
+			.tls_name = source->tls.server_name,
+			.name = link->name,
+			.timeout_ms = options->task->connect_timeout_ms,
+			.blame = ERROR_SOURCE,
+		},
+		.task = options->task,
+		.pexpiretime = info->family == FAMILY_VALKEY || info->version >= VERSION(7, 0, 0),
+		.streams = info->family == FAMILY_VALKEY || info->version >= VERSION(5, 0, 0),
+		.readonly = reads_replica(link, &options->master, &options->receive_from),
+		.dir = options->dir,
+		.names = link->names,
+		.spool = link->spool,
+	};
+
+	link->scanner = scanner_new(link->receiver_loop, &scanner, &scanner_callbacks, link);
+	link->names = NULL; /* the scanner's from here on */
+	link->source = scanner_as_source(link->scanner);
+	make_heartbeat(link, true);
+	scanner_set_heartbeat(link->scanner, link->heartbeat);
+}
+
 static void make_receiver(struct link *link)
 {
 	const struct link_options *options = &link->options;
@@ -272,25 +374,10 @@ static void make_receiver(struct link *link)
 		.spool = link->spool,
 		.snapshot = options->task->snapshot,
 	};
-	struct heartbeat_options heartbeat = {
-		.client = {
-			.endpoint = options->master,
-			.credentials = &source->credentials,
-			.tls = receiver.tls,
-			.tls_name = receiver.tls_name,
-			.name = link->name,
-			.timeout_ms = options->task->connect_timeout_ms,
-			.blame = ERROR_SOURCE,
-		},
-		.write = options->task->heartbeat,
-		.cluster = options->cluster,
-		.slot = options->slot,
-		.interval_ms = options->task->heartbeat_interval_ms,
-	};
 
 	link->receiver = receiver_new(link->receiver_loop, &receiver, &receiver_callbacks, link);
 	link->source = receiver_as_source(link->receiver);
-	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
+	make_heartbeat(link, false);
 }
 
 static bool owns_slot(void *owner, uint16_t slot)
@@ -319,6 +406,8 @@ static void make_parts(struct link *link)
 		.target = options->target,
 		.topology = options->target_topology,
 		.abilities = options->abilities,
+		.names_path = link->names_path,
+		.file = options->file,
 		.only_link = options->only_link,
 		.owns = owns_slot,
 		.owns_owner = link,
@@ -339,6 +428,8 @@ static void make_parts(struct link *link)
 	spool_on_data(link->spool, on_data, link);
 	if (options->input)
 		link->source = feeder_as_source(feeder_new(link->receiver_loop, options->input, link->spool, &feeder_callbacks, link));
+	else if (link->names)
+		make_scanner(link);
 	else
 		make_receiver(link);
 	applier.loop = link->applier_loop;
@@ -371,9 +462,13 @@ struct link *link_open(const struct link_options *options, struct error *error)
 	/* A path may have bytes that the name of a connection may not. */
 	link->name = memory_printf("keyferry:%s:%s", options->task->name, options->input ? "file" : endpoint_format(&options->master, source));
 	link->state_path = memory_printf("%s/state.json", options->dir);
+	/* Who reads by SCAN finds out what has gone by itself. */
+	if (!options->input && options->task->source.mode != MODE_SCAN)
+		link->names_path = memory_printf("%s/snapshot-names", options->dir);
 	snprintf(link->label, sizeof(link->label), "link %s", describe_source(link, source));
 	pthread_mutex_init(&link->lock, NULL);
-	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_scripts(link, error) || !adopt_checkpoint(link, error)) {
+	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_scripts(link, error) ||
+	    !open_names(link, error) || !adopt_checkpoint(link, error)) {
 		link_free(link);
 		return NULL;
 	}
@@ -440,6 +535,7 @@ void link_free(struct link *link)
 		loop_free(link->receiver_loop);
 		loop_free(link->applier_loop);
 	}
+	names_close(link->names);
 	spool_close(link->spool);
 	pthread_mutex_destroy(&link->lock);
 	free((void *)link->state.refused);
@@ -447,6 +543,7 @@ void link_free(struct link *link)
 	free(link->name);
 	scripts_free(link->scripts);
 	free(link->state_path);
+	free(link->names_path);
 	free(link);
 }
 
@@ -458,7 +555,7 @@ static void settle_file_status(const struct link *link, struct link_status *stat
 	status->files = true;
 	status->snapshot_bytes_total = total;
 	status->applier.snapshot_bytes_done = status->applier.position;
-	status->applier.caught_up = status->receiver.complete && status->applier.position == total;
+	status->applier.caught_up = status->applier.finished || (status->receiver.complete && status->applier.position == total);
 	if (status->phase == LINK_FAILED)
 		return;
 	if (status->applier.caught_up)
@@ -477,9 +574,15 @@ void link_status(struct link *link, struct link_status *ret)
 	status.error = link->error;
 	describe_source(link, status.source);
 	pthread_mutex_unlock(&link->lock);
+	status.target_path = link->options.file ? link->options.file->path : NULL;
 	status.receiver = link->source.ops->status(link->source.self);
 	status.applier = applier_status(link->applier);
 	status.origin = spool_origin(link->spool);
+	/* The applier has not said anything of the new history yet. */
+	if (status.applier.generation != status.origin.generation) {
+		status.applier.streaming = status.applier.caught_up = status.applier.expiry_ready = false;
+		status.applier.applied_offset = -1;
+	}
 	status.connected = status.receiver.connected;
 	status.resumed = link->state.generation > 0;
 	status.snapshot_bytes_total = spool_snapshot_end(link->spool);
@@ -494,6 +597,8 @@ void link_status(struct link *link, struct link_status *ret)
 	status.spool_disk_bytes = spool_disk_bytes(link->spool);
 	if (status.error.kind != ERROR_NONE)
 		status.phase = LINK_FAILED;
+	else if (status.applier.finished)
+		status.phase = LINK_FINISHED;
 	else if (atomic_load(&link->stopped))
 		status.phase = LINK_STOPPED;
 	else if (status.origin.generation == 0)
@@ -502,6 +607,11 @@ void link_status(struct link *link, struct link_status *ret)
 		status.phase = status.applier.streaming ? LINK_STREAMING : LINK_SNAPSHOT;
 	if (link->options.input)
 		settle_file_status(link, &status);
+	else if (status.receiver.complete && status.phase != LINK_FAILED && status.applier.position == end) {
+		/* One pass was all that was asked for. */
+		status.applier.caught_up = true;
+		status.phase = LINK_FINISHED;
+	}
 	*ret = status;
 }
 
@@ -517,7 +627,8 @@ void link_move(struct link *link, const struct endpoint *master, const struct en
 	link->options.receive_from = *receive_from;
 	link->options.slot = slot;
 	pthread_mutex_unlock(&link->lock);
-	receiver_move(link->receiver, receive_from);
+	if (link->receiver)
+		receiver_move(link->receiver, receive_from);
 	atomic_store(&link->move, true);
 	wake_send(link->receiver_wake);
 }

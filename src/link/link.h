@@ -1,7 +1,7 @@
 /* A link: one source master's pipeline to the target, with its two threads.
  *
  *   receiver thread:  source socket -> spool, acknowledgements, heartbeat; or files -> spool   (its own loop)
- *   applier thread:   spool -> decode -> selection -> route -> sink, state file      (its own loop)
+ *   applier thread:   spool -> decode -> outlet (a deployment or a file), state file (its own loop)
  *
  * They meet in the spool, and in a few atomics and wake-ups. Everything a link keeps lies in its folder: spool/ and state.json.
  * Thread: link_*() are called by the control thread; `changed` comes from any thread. */
@@ -20,7 +20,7 @@ enum link_phase {
 	LINK_STREAMING,
 	LINK_STOPPED,
 	LINK_FAILED,
-	LINK_FINISHED,   /* a link of files: everything is applied */
+	LINK_FINISHED,   /* everything of a source of files is applied; or the target is a file that is complete */
 };
 
 struct link_options {
@@ -28,13 +28,15 @@ struct link_options {
 	struct deployment *source, *target;    /* options and TLS; outlive the link */
 	const struct input *input;             /* files instead of a source server, inspected; outlives the link. Then source is NULL, and of what
 	                                        * follows only the target's, dir, changed and owner count */
+	const struct file_target *file;        /* a file instead of target servers; outlives the link. Then target and target_topology are NULL */
 	const struct topology *target_topology;
-	struct target_abilities abilities;
+	struct target_abilities abilities;     /* of the target's servers; of a file: of the source's */
 	struct endpoint master;                /* of the source shard: heartbeat and sampling */
 	struct endpoint receive_from;          /* the same, or one of its replicas */
 	bool cluster;                          /* the source is one; then: */
 	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag */
 	bool only_link;
+	struct server_info source_info;        /* of the source master */
 	struct expiry_plan expiry;
 	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
 	const struct checkpoint_link *known;   /* what the target knows of this source's link; NULL: nothing. Used by link_open() alone */
@@ -47,6 +49,7 @@ struct link_status {
 	enum link_phase phase;
 	struct error error;          /* kind ERROR_NONE: none */
 	char source[ENDPOINT_TEXT_MAX]; /* host:port, or the path of the files */
+	const char *target_path;     /* of the file that is written; NULL: the target is servers */
 	bool connected;              /* to the source, and receiving */
 	struct source_status receiver;
 	struct applier_status applier;

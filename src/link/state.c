@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -48,6 +49,45 @@ static json_t *make_refused(const struct link_state *state)
 	return array;
 }
 
+static const char *const file_phases[] = {"none", "snapshot", "whole", "stream", "done"};
+
+static json_t *file_json(const struct file_state *file)
+{
+	char checksum[20];
+
+	/* JSON's integers have a sign. */
+	snprintf(checksum, sizeof(checksum), "%016" PRIx64, file->checksum);
+	return json_pack("{s:s, s:i, s:I, s:s, s:I, s:i, s:b}", "phase", file_phases[file->phase], "format", (int)file->format, "length", (json_int_t)file->length, "checksum",
+			 checksum, "database", (json_int_t)file->db, "number", (int)file->number, "base", (int)file->has_base);
+}
+
+static bool file_read(json_t *root, struct file_state *ret, json_error_t *fault)
+{
+	const char *phase, *checksum;
+	json_int_t length, db;
+	int format, number, base;
+	unsigned at = 0;
+	char *end;
+
+	if (json_unpack_ex(root, fault, 0, "{s:s, s:i, s:I, s:s, s:I, s:i, s:b}", "phase", &phase, "format", &format, "length", &length, "checksum", &checksum, "database", &db,
+			   "number", &number, "base", &base) < 0)
+		return false;
+	while (at < sizeof(file_phases) / sizeof(file_phases[0]) && strcmp(phase, file_phases[at]) != 0)
+		at++;
+	ret->checksum = strtoull(checksum, &end, 16);
+	if (at == sizeof(file_phases) / sizeof(file_phases[0]) || *end != '\0' || format < 0 || length < 0 || db < -1 || number < 0) {
+		snprintf(fault->text, sizeof(fault->text), "what it says of the file");
+		return false;
+	}
+	ret->phase = (enum file_phase)at;
+	ret->format = (unsigned)format;
+	ret->length = (uint64_t)length;
+	ret->db = db;
+	ret->number = (uint32_t)number;
+	ret->has_base = base;
+	return true;
+}
+
 bool link_state_read(const char *path, struct link_state *ret, struct error *error)
 {
 	struct link_state state = {0};
@@ -55,7 +95,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	json_int_t format, generation, position, db, version, place_db;
 	const char *link = "", *epoch = "", *task = "";
 	int valkey, clean;
-	json_t *root, *refused = NULL;
+	json_t *root, *file, *refused = NULL;
 
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
 		*ret = state;
@@ -65,7 +105,8 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	if (!root ||
 	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?s, s?o}", "format", &format, "generation",
 			   &generation, "position", &position, "database", &db, "clean", &clean, "snapshot", "rdb_version", &version, "valkey", &valkey,
-			   "database", &place_db, "link", &link, "task", &task, "epoch", &epoch, "refused", &refused) < 0 || !take_refused(refused, &state)) {
+			   "database", &place_db, "link", &link, "task", &task, "epoch", &epoch, "refused", &refused) < 0 ||
+	    ((file = json_object_get(root, "file")) && !file_read(file, &state.file, &fault)) || !take_refused(refused, &state)) {
 		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path, fault.text[0] ? fault.text : "its list of refused commands is damaged");
 		error_hint(error, "Restore the file, or begin anew with an empty work directory");
 		json_decref(root);
@@ -113,10 +154,13 @@ bool link_state_write(const char *path, const struct link_state *state, struct e
 				 "position", (json_int_t)state->position, "database", (json_int_t)state->db, "clean", (int)state->clean,
 				 "snapshot", "rdb_version", (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey,
 				 "database", (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch, "refused", make_refused(state));
-	char *text = json_dumps(root, JSON_INDENT(1));
+	char *text;
 	int file;
 	bool ok;
 
+	if (state->file.phase != FILE_NONE)
+		json_object_set_new(root, "file", file_json(&state->file));
+	text = json_dumps(root, JSON_INDENT(1));
 	json_decref(root);
 	snprintf(beside, sizeof(beside), "%s.new", path);
 	file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

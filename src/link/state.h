@@ -11,6 +11,25 @@
 #include "decode/snapshot.h"
 #include "sink/mark.h"
 
+/* Where the target is a file: how far that is (link/recorder.h). */
+enum file_phase {
+	FILE_NONE,     /* the target is no file; or nothing of this generation is written */
+	FILE_SNAPSHOT, /* the snapshot goes into the file beside */
+	FILE_WHOLE,    /* all of it is there, on the disk: it may take its place, or has done so */
+	FILE_STREAM,   /* it has; commands are written behind it */
+	FILE_DONE,
+};
+
+struct file_state {
+	enum file_phase phase;
+	unsigned format;   /* enum scribe_kind */
+	uint64_t length;   /* of the file that is written: what lies before the position, and no more */
+	uint64_t checksum; /* CRC-64 of these bytes, in the snapshot */
+	int64_t db;        /* selected at the end of the file; -1: none */
+	uint32_t number;   /* in parts: of the present ones */
+	bool has_base;     /* in parts: there is a snapshot */
+};
+
 struct link_state {
 	uint64_t generation; /* of the spool's history; 0: nothing yet */
 	uint64_t position;   /* spool position below which everything is applied */
@@ -22,6 +41,7 @@ struct link_state {
 	char epoch[MARK_EPOCH_LEN + 1]; /* of the generation's marks there; empty: none yet */
 	const struct mark *refused; /* of the epoch: commands that lie below their mark, and are to be tried again */
 	uint32_t refused_count;
+	struct file_state file;
 };
 
 /* A missing file is an empty state. `refused` of what is read: free(). */

@@ -234,7 +234,7 @@ static bool deployment_read(struct deployment *deployment, const struct endpoint
 		error_set(error, deployment->blame, "%s: the server is not in cluster mode", client_peer(client));
 		error_hint(error, "leave %s.mode out, or write %s.mode: standalone", side(deployment), side(deployment));
 		ok = false;
-	} else if (ok && (mode == MODE_CLUSTER || (mode == MODE_AUTO && info.cluster))) {
+	} else if (ok && (mode == MODE_CLUSTER || ((mode == MODE_AUTO || mode == MODE_SCAN) && info.cluster))) {
 		ok = topology_ask(client, &info, endpoint, deployment->tls != NULL, &topology, error);
 		if (ok && topology.shard_count == 0) {
 			error_set(error, deployment->blame, "%s: the node knows of no slot that is served", client_peer(client));

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct slots_seen {
 	const struct slice *argv;
@@ -35,6 +36,11 @@ static struct route refuse(const struct event *event, struct error *error, const
 	return (struct route){.kind = ROUTE_REFUSED};
 }
 
+static bool is(const struct command_info *info, const char *name)
+{
+	return strcmp(info->name, name) == 0;
+}
+
 struct route route_command(const struct event *event, struct error *error)
 {
 	const struct command_info *info = event->info;
@@ -57,10 +63,7 @@ struct route route_command(const struct event *event, struct error *error)
 	}
 	if (!seen.several)
 		return (struct route){.kind = ROUTE_SLOT, .slot = seen.first};
-	if (info->flags & COMMAND_SPLIT)
-		return (struct route){.kind = ROUTE_SPLIT};
-	return refuse(event, error, "its keys lie in different slots",
-		      "This version of keyferry does not carry commands across slots: use hash tags, or a standalone target");
+	return (struct route){.kind = (info->flags & COMMAND_SPLIT) || is(info, "msetnx") || is(info, "smove") ? ROUTE_SPLIT : ROUTE_CROSSING};
 }
 
 /* ---- splitting ---- */
@@ -101,14 +104,34 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* SMOVE source destination member. The member is never in neither, for whoever reads the one after the other. */
+static uint32_t split_move(struct route_splitter *splitter, const struct event *event, struct route_part **ret)
+{
+	grow((void **)&splitter->parts, &splitter->parts_room, 2, sizeof(splitter->parts[0]));
+	grow((void **)&splitter->argv, &splitter->argv_room, 6, sizeof(splitter->argv[0]));
+	for (uint32_t i = 0; i < 2; i++) {
+		struct slice *argv = &splitter->argv[3 * i];
+
+		argv[0] = i == 0 ? SLICE("SADD") : SLICE("SREM");
+		argv[1] = event->argv[2 - i];
+		argv[2] = event->argv[3];
+		splitter->parts[i] = (struct route_part){.slot = slot_of_key(argv[1]), .argc = 3, .argv = argv};
+	}
+	*ret = splitter->parts;
+	return 2;
+}
+
 uint32_t route_split(struct route_splitter *splitter, const struct event *event, struct route_part **ret)
 {
 	const struct command_info *info = event->info;
 	/* MSET key value key value: what stands between two keys belongs to the one before it. */
 	uint32_t step = (uint32_t)info->keys.step;
 	struct key_order keys = {.splitter = splitter, .argv = event->argv};
+	struct slice name = is(info, "msetnx") ? SLICE("MSET") : event->argv[0];
 	uint32_t parts = 0, at = 0;
 
+	if (is(info, "smove"))
+		return split_move(splitter, event, ret);
 	grow((void **)&splitter->order, &splitter->order_room, event->argc, sizeof(splitter->order[0]));
 	grow((void **)&splitter->parts, &splitter->parts_room, event->argc, sizeof(splitter->parts[0]));
 	grow((void **)&splitter->argv, &splitter->argv_room, 2 * event->argc, sizeof(splitter->argv[0]));
@@ -121,7 +144,7 @@ uint32_t route_split(struct route_splitter *splitter, const struct event *event,
 
 		if (parts == 0 || splitter->parts[parts - 1].slot != slot) {
 			splitter->parts[parts++] = (struct route_part){.slot = slot, .argc = 1, .argv = &splitter->argv[at]};
-			splitter->argv[at++] = event->argv[0];
+			splitter->argv[at++] = name;
 		}
 		part = &splitter->parts[parts - 1];
 		for (uint32_t j = 0; j < step && index + j < event->argc; j++) {

@@ -14,6 +14,7 @@
 enum route_kind {
 	ROUTE_SLOT,      /* as it is, to `slot` */
 	ROUTE_SPLIT,     /* keys of several slots, each acted on by itself: route_split() */
+	ROUTE_CROSSING,  /* keys of several slots that depend on each other: no node can execute it */
 	ROUTE_ALL,       /* to every master, between everything before and everything after */
 	ROUTE_ANY,       /* to any one master; ordered with nothing */
 	ROUTE_REFUSED,   /* cannot be done on a cluster: the error says why */
@@ -43,7 +44,8 @@ struct route_splitter {
 };
 void route_splitter_free(struct route_splitter *splitter);
 
-/* The parts of a command that route_command() answered ROUTE_SPLIT for, in order of slot; within a slot the arguments keep their order. Valid
+/* The parts of a command that route_command() answered ROUTE_SPLIT for, in order of slot; within a slot the arguments keep their order. What stands in a
+ * stream has succeeded, so MSETNX has set all its keys and becomes MSETs, SMOVE has moved its member and becomes SADD and SREM. Valid
  * until the next call. Returns their number. */
 uint32_t route_split(struct route_splitter *splitter, const struct event *event, struct route_part **ret);
 

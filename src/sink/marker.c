@@ -102,9 +102,9 @@ void marker_place(struct sink *sink, struct unit *unit)
 	uint32_t at;
 
 	unit->offset = spool ? spool_offset_of(spool, unit->start) : unit->flags & UNIT_KEY ? -1 : (int64_t)unit->start;
-	unit->sub = unit->start == sink->last_start && sink->last_sub != UINT32_MAX ? sink->last_sub + 1 : 0;
-	sink->last_start = unit->start;
-	sink->last_sub = unit->sub;
+	unit->sub = sink_number(sink, unit->start);
+	if (!unit->question)
+		sink_set_number(sink, unit->start, unit->sub + 1);
 	/* Its refusal was no effect of being applied again. */
 	if (sink->marker->refused_count > 0 && is_refused(sink->marker, unit, &at))
 		unit->flags &= (uint16_t)~UNIT_RESENT;
@@ -114,6 +114,8 @@ bool marker_covers(const struct sink *sink, const struct unit *unit)
 {
 	uint32_t at;
 
+	if (unit->question)
+		return false;
 	if ((unit->flags & UNIT_FOUND) && sink->marker->marks[unit->slot].offset == unit->offset)
 		return false;
 	return mark_covers(sink->marker->marks[unit->slot], unit->offset, unit->sub) &&
@@ -217,7 +219,7 @@ struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit
 {
 	struct unit_list list = {0};
 
-	if (unit->offset < 0 || (sink->cluster && is_safe(unit)))
+	if (!marker_is_guarded(unit) || (sink->cluster && is_safe(unit)))
 		return unit;
 	unit_list_append(&list, unit);
 	return &flight_make(sink, node, unit->slot, &list, 1)->carrier;

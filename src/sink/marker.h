@@ -83,7 +83,12 @@ void marker_free(struct marker *marker);
 void marker_refuse(struct sink *sink, struct unit *unit);
 /* It is applied after all. */
 void marker_accept(struct sink *sink, const struct unit *unit);
-/* Of a new unit, before it is handed in. */
+/* Is it let through by marks? Units of the snapshot and questions are not: they go as they are. */
+static inline bool marker_is_guarded(const struct unit *unit)
+{
+	return unit->offset >= 0 && !unit->question;
+}
+/* Of a new unit, when it is handed in. */
 void marker_place(struct sink *sink, struct unit *unit);
 /* Its slot's mark says that it is applied. */
 bool marker_covers(const struct sink *sink, const struct unit *unit);

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "sink/question.h"
 #include "sink/verdict.h"
 
 #include <stdio.h>
@@ -302,6 +303,15 @@ static bool take_reply(struct node *node, struct reply *reply)
 	return node->stream != NULL;
 }
 
+/* Bytes of a reply to the oldest unit, for a question. */
+static void keep_reply(struct node *node, const uint8_t *bytes, size_t len)
+{
+	struct unit *unit = oldest(node);
+
+	if (unit && unit->question && unit->answered >= unit->prefix_replies)
+		question_take(unit->question, slice_make(bytes, len));
+}
+
 static void on_readable(void *owner)
 {
 	struct node *node = owner;
@@ -326,6 +336,8 @@ static void on_readable(void *owner)
 			fail(node, &error);
 			return;
 		}
+		if (node->ready)
+			keep_reply(node, node->in + at, (size_t)taken);
 		at += (size_t)taken;
 		if (!complete)
 			break;
@@ -667,6 +679,8 @@ void node_enqueue(struct node *node, struct unit *unit)
 {
 	unit->answered = 0;
 	unit->prefix_replies = 0;
+	if (unit->question)
+		question_begin(unit->question);
 	unit_list_append(&node->queue, unit);
 }
 

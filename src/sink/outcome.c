@@ -1,5 +1,6 @@
 /* What the target's answers lead to: done, sent again, told to the operator, or the end. */
 #include "base/clock.h"
+#include "sink/question.h"
 #include "sink/sink_state.h"
 #include "sink/verdict.h"
 #include "wire/command.h"
@@ -394,6 +395,10 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 		/* Counts all the same: after the restart it need not be applied again. */
 		if (!answer->error && !((unit->flags & UNIT_KEY) && answer->null))
 			unit_done(sink, unit);
+		return;
+	}
+	if (unit->question && question_answered(unit->question, answer)) {
+		settled(sink, unit);
 		return;
 	}
 	if (!answer->error) {

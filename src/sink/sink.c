@@ -119,6 +119,8 @@ static void submit(struct sink *sink, struct unit *unit)
 	struct lane *lane = lanes_find(&sink->lanes, slot);
 
 	window_commit(&sink->window, unit);
+	if (sink->marker)
+		marker_place(sink, unit);
 	if (sink->marker && !sink->marker->stale[slot] && !lane && marker_covers(sink, unit)) {
 		marker_skip(sink, unit);
 		return;
@@ -127,7 +129,7 @@ static void submit(struct sink *sink, struct unit *unit)
 		lane = sink_hold_slot(sink, slot);
 	if (lane)
 		unit_list_append(&lane->waiting, unit);
-	else if (sink->marker && unit->offset >= 0)
+	else if (sink->marker && marker_is_guarded(unit))
 		marker_put(sink, unit);
 	else
 		sink_put_on_node(sink, node, unit);
@@ -195,7 +197,7 @@ void sink_release_rest(struct sink *sink, struct lane *lane)
 	struct unit *unit;
 
 	while ((unit = unit_list_take(&lane->waiting))) {
-		if (sink->marker && unit->offset >= 0)
+		if (sink->marker && marker_is_guarded(unit))
 			marker_put(sink, unit);
 		else if (sink->marker && marker_covers(sink, unit))
 			marker_skip(sink, unit);
@@ -445,7 +447,7 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->events = events;
 	sink->owner = owner;
 	sink->cluster = options->topology->cluster;
-	sink->last_start = UINT64_MAX;
+	sink->event_start = UINT64_MAX;
 	if (options->marker)
 		sink->marker = marker_new(sink, options->marker);
 	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes,
@@ -534,8 +536,6 @@ static struct unit *new_unit(struct sink *sink, uint64_t start, uint64_t end, ui
 	unit->db_after = database_at(sink, db_after);
 	unit->db_stream = db_stream;
 	unit->flags = start < sink->options.sent_before ? flags | UNIT_RESENT : flags;
-	if (sink->marker)
-		marker_place(sink, unit);
 	return unit;
 }
 
@@ -568,10 +568,10 @@ void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, ui
 	submit(sink, unit);
 }
 
-/* Of a unit that ends at `end`; of several for one command the last is counted. */
+/* Of a unit that ends at `end`; of several for one command the last is counted, and none that is a part of a transaction. */
 static uint16_t command_flags(const struct event *event, uint64_t end)
 {
-	uint16_t flags = event->kind == EVENT_COMMAND && end == event->end ? UNIT_COUNTED : 0;
+	uint16_t flags = event->kind == EVENT_COMMAND && end == event->end && end > event->start ? UNIT_COUNTED : 0;
 
 	if (event->info && (event->info->flags & COMMAND_SCRIPT))
 		flags |= UNIT_SCRIPT;
@@ -610,10 +610,9 @@ void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, 
 	submit(sink, unit);
 }
 
-void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
-		      uint32_t db_stream, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
+/* What is made is copied, what is not is referenced. */
+static void set_pieces(struct sink *sink, struct unit *unit, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies)
 {
-	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream, UNIT_TRANSACTION | UNIT_COUNTED | flags);
 	size_t array = piece_count > UNIT_INLINE_PIECES ? (piece_count + 1) * sizeof(struct slice) : 0;
 	size_t made = 0;
 	uint8_t *memory = NULL;
@@ -638,7 +637,49 @@ void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t 
 	}
 	unit->piece_count = piece_count;
 	unit->replies = replies;
+}
+
+void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
+		      uint32_t db_stream, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, uint16_t flags)
+{
+	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream,
+				     (uint16_t)(UNIT_TRANSACTION | (end > start ? UNIT_COUNTED : 0) | flags));
+
+	set_pieces(sink, unit, pieces, piece_count, replies);
 	submit(sink, unit);
+}
+
+void sink_pieces(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint16_t flags,
+		 const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, struct question *question)
+{
+	struct unit *unit = new_unit(sink, event->start, event->start, slot, event->db, event->db, db_stream, flags);
+
+	unit->question = question;
+	set_pieces(sink, unit, pieces, piece_count, replies);
+	submit(sink, unit);
+}
+
+bool sink_slot_idle(const struct sink *sink, uint16_t slot)
+{
+	const struct lane *lane = lanes_find(&sink->lanes, slot);
+
+	return sink->busy[slot] == 0 && (!lane || !lane->waiting.head) && !(sink->marker && sink->marker->gathering[slot].head);
+}
+
+bool sink_may_have_sent(const struct sink *sink, uint64_t position)
+{
+	return position < sink->options.sent_before;
+}
+
+uint32_t sink_number(const struct sink *sink, uint64_t start)
+{
+	return start == sink->event_start ? sink->next_sub : 0;
+}
+
+void sink_set_number(struct sink *sink, uint64_t start, uint32_t number)
+{
+	sink->event_start = start;
+	sink->next_sub = number;
 }
 
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db)

@@ -17,6 +17,7 @@
 #include "net/loop.h"
 #include "peer/topology.h"
 #include "sink/encode.h"
+#include "sink/question.h"
 
 struct sink;
 struct marker_options; /* sink/marker.h */
@@ -84,10 +85,24 @@ struct sink_piece {
 	struct slice bytes;
 	bool made;
 };
-/* A whole transaction: pieces from MULTI to EXEC, `replies` in all. `db`: selected at the target before it, `db_after`: by the last SELECT inside. */
+/* A whole transaction: pieces from MULTI to EXEC, `replies` in all. `db`: selected at the target before it, `db_after`: by the last SELECT inside.
+ * Of several for one transaction all but the last end where they start. */
 void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t slot, uint32_t db, uint32_t db_after,
 		      uint32_t db_stream, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies,
 		      uint16_t flags);
+/* Commands of one slot that stand for a part of the event, or that only ask: pieces, answered by `replies` replies. What is not made is referenced, and
+ * stays until the slot is idle. The position stays at the event's start; sink_progress() ends the event. `question`: gets the replies, and they change nothing in the target,
+ * are sent again as often as need be, and have no number; their slot is idle. NULL: nobody wants them. */
+void sink_pieces(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint16_t flags,
+		 const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, struct question *question);
+/* Everything of this slot is answered. */
+bool sink_slot_idle(const struct sink *sink, uint16_t slot);
+/* An earlier run may have applied already what begins at this position. */
+bool sink_may_have_sent(const struct sink *sink, uint64_t position);
+/* What is handed in for one event, which begins at `start`, is counted, and marks tell it apart by its number. Where it depends on the target how much that is (a command
+ * across slots), its numbers are set, so that each thing has the same one whenever the event is applied. The number of what is handed in next; and what it is to be. */
+uint32_t sink_number(const struct sink *sink, uint64_t start);
+void sink_set_number(struct sink *sink, uint64_t start, uint32_t number);
 /* Nothing to apply up to `position`. */
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 

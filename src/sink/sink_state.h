@@ -25,8 +25,8 @@ struct sink {
 	uint64_t map_number;                 /* how often the map was read anew */
 	struct lanes lanes;
 	struct marker *marker;                 /* NULL: checkpoint: local */
-	uint64_t last_start;                 /* of the unit made last, and its number */
-	uint32_t last_sub;
+	uint64_t event_start;                /* of the event under way, and the number of its next unit */
+	uint32_t next_sub;
 	struct refresh *refresh;
 	struct timer *lane_timer;
 	struct timer *housekeeping;

@@ -34,6 +34,8 @@ enum unit_flag {
 	UNIT_FLIGHT = 1 << 12,    /* it is the carrier of a flight (flight.h), and no unit of the window */
 };
 
+struct question; /* question.h */
+
 struct unit {
 	struct unit *next;     /* in the list it is in */
 	uint64_t start, end;   /* spool positions */
@@ -51,6 +53,7 @@ struct unit {
 	uint32_t replies;      /* expected, SELECT and ASKING before it not counted */
 	uint32_t answered;     /* of these, prefix replies included */
 	uint32_t prefix_replies; /* of SELECT and ASKING as sent this time */
+	struct question *question; /* somebody wants to know its replies; NULL: nobody does */
 	uint16_t slot;
 	uint16_t flags;
 	struct slice inline_pieces[UNIT_INLINE_PIECES];

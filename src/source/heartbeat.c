@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "source/backoff.h"
-#include "source/samples.h"
 #include "wire/slot.h"
 
 #include <inttypes.h>
@@ -42,6 +41,7 @@ struct heartbeat {
 	struct wake *wake;      /* somebody waits for a sample */
 	char key[64];
 	enum write_state writing;
+	bool written;           /* at least once, on this node */
 	bool sample_refused;    /* noted */
 	bool sampling;          /* a request is on its way: its number is `asked` */
 	bool again;             /* another is wanted behind it */
@@ -125,7 +125,7 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 
 static void heartbeat_sample(struct heartbeat *heartbeat)
 {
-	if (heartbeat->client == NULL)
+	if (heartbeat->client == NULL || heartbeat->options.fed)
 		return;
 	heartbeat->again = heartbeat->sampling;
 	if (heartbeat->sampling)
@@ -159,6 +159,7 @@ static void heartbeat_written(void *owner, const struct client_reply *reply, con
 		if (heartbeat->writing == WRITE_TROUBLED)
 			heartbeat_note(heartbeat, LOG_INFO, "the heartbeat is written again");
 		heartbeat->writing = WRITE_ON;
+		heartbeat->written = true;
 		return;
 	}
 	slice_quote(refusal->text, quoted, sizeof(quoted));
@@ -216,6 +217,8 @@ static void heartbeat_connect(void *owner)
 	struct heartbeat *heartbeat = owner;
 
 	heartbeat_disconnect(heartbeat);
+	if (heartbeat->options.fed && !heartbeat->options.write)
+		return; /* nothing to ask */
 	heartbeat->client = client_new(heartbeat->loop, &heartbeat->options.client);
 	client_on_dead(heartbeat->client, heartbeat_dead, heartbeat);
 	heartbeat_sample(heartbeat);
@@ -273,9 +276,29 @@ void heartbeat_move(struct heartbeat *heartbeat, const struct endpoint *endpoint
 	heartbeat->options.slot = slot;
 	heartbeat_name_key(heartbeat);
 	heartbeat->writing = WRITE_ON;
+	heartbeat->written = false;
 	heartbeat->sample_refused = false;
 	timer_stop(heartbeat->retry);
 	heartbeat_connect(heartbeat);
+}
+
+/* ---- fed ---- */
+
+bool heartbeat_is_written(const struct heartbeat *heartbeat)
+{
+	return heartbeat->written && heartbeat->writing == WRITE_ON;
+}
+
+uint64_t heartbeat_begin_sample(struct heartbeat *heartbeat)
+{
+	return atomic_fetch_add(&heartbeat->asked, 1) + 1;
+}
+
+void heartbeat_feed(struct heartbeat *heartbeat, const struct sample *sample)
+{
+	pthread_mutex_lock(&heartbeat->lock);
+	samples_add(&heartbeat->samples, sample);
+	pthread_mutex_unlock(&heartbeat->lock);
 }
 
 /* ---- what others ask ---- */

@@ -9,6 +9,7 @@
 
 #include "net/loop.h"
 #include "peer/client.h"
+#include "source/samples.h"
 
 #define HEARTBEAT_KEY "DTS_REDIS_TIMESTAMP_HEARTBEAT"
 
@@ -17,6 +18,7 @@ struct heartbeat;
 struct heartbeat_options {
 	struct client_options client; /* of the source master */
 	bool write;                   /* false: sample only */
+	bool fed;                     /* samples are not taken, they come by heartbeat_feed() */
 	bool cluster;
 	uint16_t slot;                /* cluster: a slot of this shard, for the tag */
 	uint32_t interval_ms;         /* of the writes; offsets are sampled every second */
@@ -27,6 +29,12 @@ struct heartbeat *heartbeat_new(struct loop *loop, const struct heartbeat_option
 				void (*note)(void *owner, int log_level, const char *text), void *owner);
 void heartbeat_free(struct heartbeat *heartbeat);
 void heartbeat_move(struct heartbeat *heartbeat, const struct endpoint *endpoint, uint16_t slot);
+
+/* Its last writing was answered well. */
+bool heartbeat_is_written(const struct heartbeat *heartbeat);
+/* A sample of the owner's: begun (its number, for struct sample), and known. Begun ones may be left. */
+uint64_t heartbeat_begin_sample(struct heartbeat *heartbeat);
+void heartbeat_feed(struct heartbeat *heartbeat, const struct sample *sample);
 
 /* Is this key a heartbeat (of any shard)? Exactly the name, or the name with ":{...}". */
 bool heartbeat_is_key(struct slice key);

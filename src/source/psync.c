@@ -88,7 +88,7 @@ static enum psync_step psync_answered_error(struct psync *psync, const char *com
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("NOPERM"))) {
-		error_hint(&psync->error, "the source's user needs +info +psync +replconf: see docs/least-rights.md");
+		error_hint(&psync->error, "the source's user needs +info +psync +replconf (docs/least-rights.md); where that cannot be had, source.mode: scan does without");
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("DENIED"))) {
@@ -98,7 +98,7 @@ static enum psync_step psync_answered_error(struct psync *psync, const char *com
 	}
 	if (text_has(text, "unknown command") || text_has(text, "unknown subcommand")) {
 		error_hint(&psync->error, "the source must allow PSYNC and REPLCONF (not renamed, not disabled by its provider), "
-					  "and be 2.8 or later");
+					  "and be 2.8 or later; source.mode: scan does without them");
 		return psync_refuse(psync);
 	}
 	return psync_fail(psync);

@@ -2,6 +2,7 @@
  *
  *   receiver   a server, as its replica (source/receiver.h)
  *   feeder     RDB and append-only files (source/feeder.h)
+ *   scanner    a server, by SCAN, DUMP and keyspace notifications (source/scanner.h)
  *
  * A source has its own thread, on which it is started and stopped; it is the spool's writer. `self` is what its maker gave; the table's functions
  * get it back.
@@ -18,7 +19,7 @@ struct source_status {
 	uint64_t snapshot_bytes_total; /* 0: not known */
 	uint64_t bytes_received;       /* since start, all kinds */
 	uint64_t reconnects;
-	uint64_t resyncs;              /* new generations after the first */
+	uint64_t resyncs;              /* new generations after the first; of a scanner passes after the first */
 };
 
 struct source_ops {

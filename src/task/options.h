@@ -15,15 +15,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL, MODE_RDB, MODE_AOF };
+enum deployment_mode { MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL, MODE_RDB, MODE_AOF, MODE_JSONL, MODE_SCAN };
 enum read_from { READ_FROM_MASTER, READ_FROM_PREFER_REPLICA };
 enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
 enum expiry_guard { EXPIRY_GUARD_AUTO, EXPIRY_GUARD_ALWAYS, EXPIRY_GUARD_OFF };
+enum resync_policy { RESYNC_AUTO, RESYNC_EXACT, RESYNC_ADD };
 enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
 enum unsupported_policy { UNSUPPORTED_STOP, UNSUPPORTED_SKIP };
 enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
 enum checkpoint_place { CHECKPOINT_TARGET, CHECKPOINT_LOCAL };
+enum aof_format { AOF_MULTI_PART, AOF_SINGLE };
+enum scan_notifications { SCAN_NOTIFICATIONS_AUTO, SCAN_NOTIFICATIONS_REQUIRED, SCAN_NOTIFICATIONS_OFF };
 enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
 
 struct credentials {
@@ -40,7 +43,7 @@ struct deployment_options {
 	size_t address_count;
 	struct credentials credentials;
 	struct tls_options tls;
-	char *path;                            /* rdb, aof: the file or folder; only a source has these modes */
+	char *path;                            /* rdb, aof, jsonl: the file or folder */
 	char *master;                          /* sentinel: the master's name */
 	struct credentials sentinel_credentials;
 	struct tls_options sentinel_tls;
@@ -61,9 +64,20 @@ struct task_options {
 	bool all_databases;
 	uint64_t databases[DATABASES_MAX / 64]; /* bit set: selected; when all_databases is false */
 
+	/* source.mode scan */
+	uint32_t scan_count;
+	uint32_t scan_pipeline;
+	uint64_t scan_changes;       /* bytes */
+	uint32_t scan_interval_ms;   /* 0: never */
+	bool scan_follow;
+	enum scan_notifications scan_notifications;
+
 	struct deployment_options target;
+	enum aof_format aof_format; /* of a target.mode aof */
+	bool follow;                /* of a target that is a file: the stream is written behind the snapshot */
 	enum existing_policy existing;
 	enum conflict_policy conflict;
+	enum resync_policy resync; /* what becomes of keys that a second snapshot has not */
 	enum expiry_guard expiry_guard;
 	uint32_t expiry_margin_ms;
 	enum downgrade_policy downgrade; /* of what the target has nothing for */
@@ -112,10 +126,16 @@ bool task_options_read(struct task_options *options, const char *file, struct er
 bool task_options_parse(struct task_options *options, struct slice text, const char *file, struct error *error) WARN_UNUSED;
 /* One "path=value" of --set; `origin` is how the operator wrote it ("--set limit.spec=big"). */
 bool task_options_set(struct task_options *options, const char *assignment, const char *origin, struct error *error) WARN_UNUSED;
-/* redis://, rediss://, redis-sentinel://, rdb://, aof:// or a bare host:port, for one side. */
+/* redis://, rediss://, redis-sentinel://, rdb://, aof://, jsonl:// or a bare host:port, for one side. */
 bool task_options_set_url(struct task_options *options, bool is_source, const char *url, struct error *error) WARN_UNUSED;
 /* After all were set: what belongs together, files of passwords and environment read, name and data directory derived. */
 bool task_options_finish(struct task_options *options, struct error *error) WARN_UNUSED;
+
+/* Files in place of servers? */
+static inline bool deployment_options_are_files(const struct deployment_options *side)
+{
+	return side->mode == MODE_RDB || side->mode == MODE_AOF || side->mode == MODE_JSONL;
+}
 
 static inline bool task_options_database_selected(const struct task_options *options, uint32_t db)
 {

@@ -149,32 +149,94 @@ static bool finish_sentinel(struct deployment_options *side, const char *group, 
 	return finish_credentials(&side->sentinel_credentials, sentinel, error) && finish_tls(&side->sentinel_tls, sentinel, error);
 }
 
-static bool is_files(const struct deployment_options *side)
+static const char *mode_name(const struct deployment_options *side)
 {
-	return side->mode == MODE_RDB || side->mode == MODE_AOF;
+	return side->mode == MODE_RDB ? "rdb" : side->mode == MODE_AOF ? "aof" : "jsonl";
 }
 
 /* Files have a path, and nothing of a server. */
-static bool finish_files(const struct task_options *options, struct error *error)
+static bool check_files(const struct deployment_options *side, const char *group, const char *example, struct error *error)
 {
-	const struct deployment_options *source = &options->source;
-	const struct credentials *credentials = &source->credentials;
-	const char *mode = source->mode == MODE_RDB ? "rdb" : "aof";
+	const struct credentials *credentials = &side->credentials;
 
-	if (!source->path) {
-		fail(error, "source.path is missing: source.mode '%s' reads files", mode);
-		error_hint(error, "for example source.path: %s", source->mode == MODE_RDB ? "/backup/dump.rdb" : "/var/lib/redis/appendonlydir");
+	if (!side->path) {
+		fail(error, "%s.path is missing: %s.mode '%s' %s files", group, group, mode_name(side), strcmp(group, "source") == 0 ? "reads" : "writes");
+		error_hint(error, "for example %s.path: %s", group, example);
 		return false;
 	}
-	if (source->address_count > 0 || credentials->username || credentials->password || credentials->password_file ||
-	    credentials->password_env || source->tls.enabled || source->master) {
-		fail(error, "source.%s is for servers, but source.mode is '%s'", source->address_count > 0 ? "address" :
-			source->tls.enabled ? "tls" : source->master ? "master" : credentials->username ? "username" : "password", mode);
-		error_hint(error, "leave it out: of files there is only source.path");
+	if (side->address_count > 0 || credentials->username || credentials->password || credentials->password_file ||
+	    credentials->password_env || side->tls.enabled || side->master) {
+		fail(error, "%s.%s is for servers, but %s.mode is '%s'", group, side->address_count > 0 ? "address" :
+			side->tls.enabled ? "tls" : side->master ? "master" : credentials->username ? "username" : "password", group, mode_name(side));
+		error_hint(error, "leave it out: of files there is only %s.path", group);
 		return false;
 	}
+	return true;
+}
+
+static bool finish_source_files(const struct task_options *options, struct error *error)
+{
+	if (!check_files(&options->source, "source", options->source.mode == MODE_RDB ? "/backup/dump.rdb" : "/var/lib/redis/appendonlydir", error))
+		return false;
 	if (!options->snapshot) {
-		fail(error, "snapshot is false, but source.mode '%s' has nothing that would be written from now on", mode);
+		fail(error, "snapshot is false, but source.mode '%s' has nothing that would be written from now on", mode_name(&options->source));
+		error_hint(error, "leave snapshot out");
+		return false;
+	}
+	return true;
+}
+
+static bool finish_target_files(const struct task_options *options, struct error *error)
+{
+	const struct deployment_options *source = &options->source, *target = &options->target;
+	bool follows = target->mode != MODE_RDB && options->follow;
+
+	if (!check_files(target, "target", target->mode == MODE_AOF ? "/backup/orders-aof" : target->mode == MODE_RDB ? "/backup/orders.rdb" :
+		"/backup/orders.jsonl", error))
+		return false;
+	if (options->existing == EXISTING_MERGE) {
+		fail(error, "target.existing is 'merge', but nothing can be added to a file of another task");
+		error_hint(error, "write target.existing: flush to replace it, or name another file with target.path");
+		return false;
+	}
+	if (!options->snapshot && !follows) {
+		fail(error, "snapshot is false and the stream is not followed either: nothing would be written");
+		error_hint(error, target->mode == MODE_RDB ? "leave snapshot out: target.mode 'rdb' is the snapshot" : "leave snapshot out, or target.follow");
+		return false;
+	}
+	if (source->mode == MODE_AOF && !follows) {
+		fail(error, "source.mode is 'aof' and target.%s: the commands of an append-only file cannot be made a snapshot",
+			target->mode == MODE_RDB ? "mode 'rdb'" : "follow false");
+		error_hint(error, "write target.mode: aof or jsonl, with target.follow: true; or load it into a server and let that save");
+		return false;
+	}
+	if (source->path && strcmp(source->path, target->path) == 0) {
+		fail(error, "source.path and target.path are the same: %.200s", target->path);
+		error_hint(error, "name another file with target.path");
+		return false;
+	}
+	return true;
+}
+
+static bool finish_scan(const struct task_options *options, struct error *error)
+{
+	bool set = !options->scan_follow || options->scan_notifications != SCAN_NOTIFICATIONS_AUTO || options->scan_interval_ms;
+
+	if (options->source.mode != MODE_SCAN) {
+		if (!set)
+			return true;
+		fail(error, "source.scan is for source.mode 'scan', and source.mode is another");
+		error_hint(error, "write source.mode: scan, or leave source.scan out");
+		return false;
+	}
+	if (options->scan_follow && options->scan_notifications == SCAN_NOTIFICATIONS_OFF && !options->scan_interval_ms) {
+		fail(error, "source.scan.notifications is off, and without source.scan.interval no change would ever be found");
+		error_hint(error, "for example source.scan.interval: 10m, or source.scan.follow: false for one pass");
+		return false;
+	}
+	if (!options->snapshot && (!options->scan_follow || options->scan_notifications == SCAN_NOTIFICATIONS_OFF)) {
+		fail(error, "snapshot is false, and source.scan.%s leaves nothing else to do",
+			options->scan_follow ? "notifications: off" : "follow: false");
 		error_hint(error, "leave snapshot out");
 		return false;
 	}
@@ -184,7 +246,7 @@ static bool finish_files(const struct task_options *options, struct error *error
 static bool finish_side(struct deployment_options *side, const char *group, struct error *error)
 {
 	if (side->path) {
-		fail(error, "%s.path is for files, but %s.mode is none of rdb, aof", group, group);
+		fail(error, "%s.path is for files, but %s.mode is none of rdb, aof%s", group, group, strcmp(group, "target") == 0 ? ", jsonl" : "");
 		error_hint(error, "write %s.mode: rdb, or leave %s.path out", group, group);
 		return false;
 	}
@@ -325,9 +387,12 @@ static void append_endpoint(char *out, size_t cap, const struct endpoint *endpoi
 }
 
 /* "dump.rdb": the last part of the path, with '_' for what a name cannot have. */
-static void path_name(char *out, size_t cap, const char *path)
+static void append_path(char *out, size_t cap, const char *path)
 {
-	size_t len = strlen(path), from;
+	size_t len = strlen(path), from, begin = strlen(out);
+
+	out += begin;
+	cap -= begin;
 
 	while (len > 1 && path[len - 1] == '/')
 		len--;
@@ -345,6 +410,14 @@ static void path_name(char *out, size_t cap, const char *path)
 		snprintf(out, cap, "_");
 }
 
+static void append_side(char *out, size_t cap, const struct deployment_options *side)
+{
+	if (deployment_options_are_files(side))
+		append_path(out, cap, side->path);
+	else
+		append_endpoint(out, cap, &side->addresses[0]);
+}
+
 static bool finish_name(struct task_options *options, struct error *error)
 {
 	char derived[2 * ENDPOINT_TEXT_MAX] = "";
@@ -360,12 +433,9 @@ static bool finish_name(struct task_options *options, struct error *error)
 			NAME_MAX_BYTES);
 		return false;
 	}
-	if (is_files(&options->source))
-		path_name(derived, sizeof(derived), options->source.path);
-	else
-		append_endpoint(derived, sizeof(derived), &options->source.addresses[0]);
+	append_side(derived, sizeof(derived), &options->source);
 	strcat(derived, "-to-");
-	append_endpoint(derived, sizeof(derived), &options->target.addresses[0]);
+	append_side(derived, sizeof(derived), &options->target);
 	if (!name_is_usable(derived)) {
 		fail(error, "no name can be made of the addresses: %s", strlen(derived) > NAME_MAX_BYTES ? "they are too long" :
 			"they have characters that a file name cannot have");
@@ -415,8 +485,11 @@ static bool check_listen(const struct task_options *options, struct error *error
 
 bool task_options_finish(struct task_options *options, struct error *error)
 {
-	return (is_files(&options->source) ? finish_files(options, error) : finish_side(&options->source, "source", error)) &&
-		finish_side(&options->target, "target", error) &&
+	const struct deployment_options *source = &options->source, *target = &options->target;
+
+	return (deployment_options_are_files(source) ? finish_source_files(options, error) : finish_side(&options->source, "source", error)) &&
+		(deployment_options_are_files(target) ? finish_target_files(options, error) : finish_side(&options->target, "target", error)) &&
+		finish_scan(options, error) &&
 		check_sides_differ(options, error) && check_databases(options, error) && check_spool(options, error) &&
 		finish_script(options, error) &&
 		check_listen(options, error) && finish_name(options, error) && finish_data_dir(options, error);

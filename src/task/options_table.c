@@ -266,12 +266,14 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 #define FIELD(member) .offset = offsetof(struct task_options, member), .width = sizeof(((struct task_options *)0)->member)
 
 static const char *const booleans[] = {"true", "false", NULL};
-static const char *const source_modes[] = {"auto", "standalone", "cluster", "sentinel", "rdb", "aof", NULL};
-static const char *const target_modes[] = {"auto", "standalone", "cluster", "sentinel", NULL};
-static const char *const source_modes_later[] = {"scan", NULL};
-static const char *const target_modes_later[] = {"rdb", "aof", "jsonl", NULL};
+static const char *const source_modes[] = {"auto", "standalone", "cluster", "sentinel", "rdb", "aof", "scan", NULL};
+static const uint8_t source_mode_numbers[] = {MODE_AUTO, MODE_STANDALONE, MODE_CLUSTER, MODE_SENTINEL, MODE_RDB, MODE_AOF, MODE_SCAN};
+static const char *const target_modes[] = {"auto", "standalone", "cluster", "sentinel", "rdb", "aof", "jsonl", NULL};
+static const char *const aof_formats[] = {"multi-part", "single", NULL};
 static const char *const reads[] = {"master", "prefer-replica", NULL};
+static const char *const scan_notifications[] = {"auto", "required", "off", NULL};
 static const char *const existings[] = {"fail", "merge", "flush", NULL};
+static const char *const resyncs[] = {"auto", "exact", "add", NULL};
 static const char *const conflicts[] = {"overwrite", "skip", "stop", NULL};
 static const char *const guards[] = {"auto", "always", "off", NULL};
 static const char *const downgrades[] = {"stop", "lossy", NULL};
@@ -309,8 +311,8 @@ static const char *const all[] = {"all", NULL};
 		TLS_ENABLES(member), \
 		.sentence = "Do not verify the certificate: anybody on the way can then read and change the data."}
 
-#define SIDE_ROWS(side, modes, modes_later, more) \
-	{#side ".mode", OPTION_ENUM, NULL, "auto", modes, modes_later, "cluster", FIELD(side.mode), \
+#define SIDE_ROWS(side, modes, mode_numbers, more) \
+	{#side ".mode", OPTION_ENUM, NULL, "auto", modes, .numbers = mode_numbers, .example = "cluster", FIELD(side.mode), \
 		.sentence = "What kind of deployment the " #side " is; `auto` asks the first node that answers." more}, \
 	{#side ".address", OPTION_OTHER, "address or list of addresses", NULL, .example = "[10.0.0.1:6379]", \
 		.offset = offsetof(struct task_options, side), .parse = parse_addresses, \
@@ -328,8 +330,9 @@ static const struct option_row rows[] = {
 		.sentence = "Names the task: in the log, in metrics, in the target's marks and as its work directory. Letters, digits, "
 			"`.`, `_`, `-`, at most 100 bytes. By default made of both addresses."},
 
-	SIDE_ROWS(source, source_modes, source_modes_later,
-		" `rdb` and `aof` are files instead of a server: `source.path` names them, and the task ends when they are applied."),
+	SIDE_ROWS(source, source_modes, source_mode_numbers,
+		" `rdb` and `aof` are files instead of a server: `source.path` names them, and the task ends when they are applied. "
+		"`scan` reads a server or cluster by SCAN and DUMP, where PSYNC is denied."),
 	{"source.path", OPTION_STRING, "file or folder", NULL, .example = "/backup/dump.rdb", FIELD(source.path),
 		.sentence = "In mode `rdb` the RDB file. In mode `aof` an append-only file, with or without RDB preamble, or, since Redis 7.0, the "
 			"folder that holds its manifest, or the manifest."},
@@ -338,11 +341,39 @@ static const struct option_row rows[] = {
 	{"source.read_from", OPTION_ENUM, NULL, "master", reads, .example = "prefer-replica", FIELD(read_from),
 		.sentence = "Which server of each shard is read; a replica spares the master the load of the snapshot."},
 
-	SIDE_ROWS(target, target_modes, target_modes_later, ""),
+	{"source.scan.follow", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(scan_follow),
+		.sentence = "Mode `scan`: follow the changes after all keys were read; with `false` the task ends then."},
+	{"source.scan.notifications", OPTION_ENUM, NULL, "auto", scan_notifications, .example = "required", FIELD(scan_notifications),
+		.sentence = "Mode `scan`: follow by keyspace notifications. `auto` goes on where the server does not let its setting be read, `required` does "
+			"not; `off` reads all keys again each `source.scan.interval`."},
+	{"source.scan.interval", OPTION_DURATION, "duration", "0s", .example = "6h", FIELD(scan_interval_ms), .min = 0, .max = 2000000000,
+		.sentence = "Mode `scan`: time after which all keys are read again though nothing is known to be missed; 0s: never."},
+	{"source.scan.count", OPTION_COUNT, "number", "500", .example = "100", FIELD(scan_count), .min = 1, .max = 100000,
+		.sentence = "Mode `scan`: COUNT of SCAN. Lower spares the source longer pauses, higher takes fewer round trips."},
+	{"source.scan.pipeline", OPTION_COUNT, "number", "256", .example = "16", FIELD(scan_pipeline), .min = 1, .max = 100000,
+		.sentence = "Mode `scan`: keys asked for ahead of the answers, at most; fewer where values are large."},
+	{"source.scan.changes", OPTION_SIZE, "size", "64MiB", .example = "512MiB", FIELD(scan_changes), .min = KIB(64), .max = GIB(16),
+		.sentence = "Mode `scan`: memory per link for the names of keys that have changed and are still to be read; more changes cost another pass over all keys."},
+
+	SIDE_ROWS(target, target_modes, NULL,
+		" `rdb`, `aof` and `jsonl` are files instead of servers: `target.path` names them."),
+	{"target.path", OPTION_STRING, "file or folder", NULL, .example = "\"/backup/orders-{shard}.rdb\"", FIELD(target.path),
+		.sentence = "In mode `rdb` or `jsonl` the file that is written, in mode `aof` the folder of a multi-part append-only file. `{shard}` stands for "
+			"the number of the source shard, and is needed where there are several."},
+	{"target.follow", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(follow),
+		.sentence = "In mode `aof` or `jsonl`: write the stream behind the snapshot until the task is stopped; `false` ends it with the snapshot, as "
+			"mode `rdb` always does."},
+	{"target.aof_format", OPTION_ENUM, NULL, "multi-part", aof_formats, .example = "single", FIELD(aof_format), .lasting = true,
+		.sentence = "In mode `aof`: a folder with manifest, base and increment, as servers have it since 7.0, or a single file with RDB preamble, "
+			"which those since 4.0 read."},
 	{"target.existing", OPTION_ENUM, NULL, "fail", existings, .example = "merge", FIELD(existing),
-		.sentence = "What to do when the target holds keys at the start: refuse, keep them and add, or delete them all first."},
+		.sentence = "What to do when the target holds keys at the start: refuse, keep them and add, or delete them all first. Of a file: refuse, or "
+			"replace it when the new one is whole."},
 	{"target.conflict", OPTION_ENUM, NULL, "overwrite", conflicts, .example = "skip", FIELD(conflict),
 		.sentence = "What to do with a key of the snapshot that the target holds already."},
+	{"target.resync", OPTION_ENUM, NULL, "auto", resyncs, .example = "exact", FIELD(resync),
+		.sentence = "When the source insists on a second snapshot: `exact` removes the keys of the target that it has not, for the source has deleted them "
+			"meanwhile; `add` leaves them; `auto` is exact, but with `target.existing: merge` it leaves them."},
 	{"target.downgrade", OPTION_ENUM, NULL, "stop", downgrades, .example = "lossy", FIELD(downgrade),
 		.sentence = "What to do with a value or command that an older target, or one of the other family, has nothing for (times to live of hash "
 			"fields, streams, functions): stop, or go on without it, told in the log and counted."},

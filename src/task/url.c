@@ -6,7 +6,8 @@
  *     rediss, valkeys          TLS
  *     redis-sentinel           Sentinels; the path is the master's name (rediss-sentinel: TLS to Sentinels and servers)
  *     unix                     unix://[user:password@]/path/of.sock
- *     rdb, aof                 files, of a source: rdb:///path/dump.rdb, aof:///path/appendonlydir
+ *     rdb, aof                 files: rdb:///path/dump.rdb, aof:///path/appendonlydir
+ *     jsonl                    a file, of a target
  *
  * User, password, path and option values are percent-encoded. A lone part before '@' is the password, as for redis-cli.
  * Nothing of a URL is shown in an error but its hosts and options: the rest may be a password. */
@@ -26,6 +27,7 @@ static const struct scheme schemes[] = {
 	{.name = "redis"}, {.name = "rediss", .tls = true}, {.name = "valkey"}, {.name = "valkeys", .tls = true},
 	{.name = "redis-sentinel", .sentinel = true}, {.name = "rediss-sentinel", .tls = true, .sentinel = true},
 	{.name = "unix", .unix_socket = true}, {.name = "rdb", .files = MODE_RDB}, {.name = "aof", .files = MODE_AOF},
+	{.name = "jsonl", .files = MODE_JSONL},
 };
 
 #define HOSTS_MAX 64
@@ -154,7 +156,7 @@ static bool parse_scheme(struct url *url, struct slice *rest, struct error *erro
 		}
 	}
 	error_set(error, ERROR_USAGE, "the scheme before '://' is none of redis, rediss, valkey, valkeys, redis-sentinel, "
-		"rediss-sentinel, unix, rdb, aof");
+		"rediss-sentinel, unix, rdb, aof, jsonl");
 	error_hint(error, "for example redis://host:6379, or rediss://host:6379 for TLS");
 	return false;
 }
@@ -196,17 +198,19 @@ static bool parse_hosts(struct url *url, struct slice hosts, uint16_t port, stru
 
 static bool parse_mode(struct url *url, const char *value, struct error *error)
 {
-	static const char *const names[] = {"auto", "standalone", "cluster", "sentinel"};
+	static const struct { const char *name; enum deployment_mode mode; } modes[] = {
+		{"auto", MODE_AUTO}, {"standalone", MODE_STANDALONE}, {"cluster", MODE_CLUSTER}, {"sentinel", MODE_SENTINEL}, {"scan", MODE_SCAN},
+	};
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(value, names[i]) != 0)
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(value, modes[i].name) != 0)
 			continue;
-		if (url->scheme->sentinel && i != MODE_SENTINEL)
+		if (url->scheme->sentinel && modes[i].mode != MODE_SENTINEL)
 			return fail(error, "a redis-sentinel URL has the mode 'sentinel' and no other");
-		url->mode = i;
+		url->mode = modes[i].mode;
 		return true;
 	}
-	return fail(error, "?mode= takes auto, standalone, cluster or sentinel");
+	return fail(error, "?mode= takes auto, standalone, cluster, sentinel or (a source) scan");
 }
 
 static bool parse_option(struct url *url, struct slice name, struct slice text, struct error *error)
@@ -294,7 +298,8 @@ static bool parse_files(struct url *url, struct slice rest, struct error *error)
 {
 	if (rest.len < 2 || rest.data[0] != '/') {
 		error_set(error, ERROR_USAGE, "the path of a file is absolute");
-		error_hint(error, "for example %s", url->scheme->files == MODE_RDB ? "rdb:///backup/dump.rdb" : "aof:///var/lib/redis/appendonlydir");
+		error_hint(error, "for example %s", url->scheme->files == MODE_RDB ? "rdb:///backup/dump.rdb" :
+			url->scheme->files == MODE_AOF ? "aof:///var/lib/redis/appendonlydir" : "jsonl:///backup/orders.jsonl");
 		return false;
 	}
 	if (memchr(rest.data, '?', rest.len) || memchr(rest.data, '#', rest.len)) {
@@ -361,10 +366,14 @@ static bool check(const struct url *url, bool is_source, uint64_t *ret_database,
 	uint64_t database = 0;
 
 	if (url->scheme->files) {
-		if (is_source)
+		if (!is_source || url->scheme->files != MODE_JSONL)
 			return true;
-		error_set(error, ERROR_USAGE, "this version does not write files yet: rdb and aof are for a source");
-		error_hint(error, "name a server, for example redis://host:6379");
+		error_set(error, ERROR_USAGE, "lines of JSON are written, not read: jsonl is for a target");
+		error_hint(error, "name a server, for example redis://host:6379, or files: rdb:///path, aof:///path");
+		return false;
+	}
+	if (url->mode == MODE_SCAN && !is_source) {
+		error_set(error, ERROR_USAGE, "?mode=scan is for a source");
 		return false;
 	}
 	if (url->wants_tls && !url->scheme->tls) {

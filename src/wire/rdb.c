@@ -123,6 +123,32 @@ enum parse rdb_magic_read(struct slice in, uint32_t *version, bool *valkey, stru
 	return PARSE_BAD;
 }
 
+/* ---- writing ---- */
+
+void rdb_magic_write(char out[RDB_MAGIC_LEN + 1], uint32_t version, bool valkey)
+{
+	snprintf(out, RDB_MAGIC_LEN + 1, valkey ? "VALKEY%03u" : "REDIS%04u", version % (valkey ? 1000 : 10000));
+}
+
+size_t rdb_put_length(uint8_t *out, uint64_t length)
+{
+	unsigned bytes = length > UINT32_MAX ? 8 : 4;
+
+	if (length < 1 << 6) {
+		out[0] = (uint8_t)length;
+		return 1;
+	}
+	if (length < 1 << 14) {
+		out[0] = (uint8_t)(0x40 | length >> 8);
+		out[1] = (uint8_t)length;
+		return 2;
+	}
+	out[0] = bytes == 8 ? 0x81 : 0x80;
+	for (unsigned i = 0; i < bytes; i++)
+		out[1 + i] = (uint8_t)(length >> (8 * (bytes - 1 - i)));
+	return 1 + bytes;
+}
+
 /* ---- strings ---- */
 
 static enum parse bad(struct parse_fault *fault, uint64_t offset, const char *what)

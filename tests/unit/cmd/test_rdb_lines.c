@@ -2,7 +2,7 @@
  * or damaged. */
 #include "../decode/fixture.h"
 #include "base/memory.h"
-#include "cmd/json_number.h"
+#include "json/number.h"
 #include "cmd/rdb_lines.h"
 #include "wire/rdb.h"
 

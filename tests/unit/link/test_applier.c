@@ -59,7 +59,7 @@ static void on_drained(void *owner)
 	((struct bench *)owner)->drained++;
 }
 
-static const struct applier_events callbacks = {on_note, on_failed, on_parked, on_drained};
+static const struct applier_events callbacks = {on_note, on_failed, on_parked, on_drained, NULL};
 
 static void open_spool(struct bench *bench)
 {

@@ -27,6 +27,13 @@ static void on_go_on(void *owner)
 	((struct bench *)owner)->go_ons++;
 }
 
+static void on_note(void *owner, int level, const char *text)
+{
+	(void)owner;
+	(void)level;
+	(void)text;
+}
+
 static void choose(struct bench *bench, uint32_t db)
 {
 	bench->task.all_databases = false;
@@ -51,12 +58,13 @@ static void begin(struct bench *bench)
 		.only_link = true,
 		.name = "keyferry:test",
 		.lag = &bench->lag,
+		.note = on_note,
 		.go_on = on_go_on,
 		.owner = bench,
 	};
 
 	bench->dispatch = dispatch_new(&options);
-	dispatch_begin(bench->dispatch, bench->target.sink, false);
+	dispatch_begin(bench->dispatch, bench->target.sink, &(struct dispatch_start){.generation = 1});
 	bench->stream = stream_decoder_new(dispatch_commands(bench->dispatch));
 }
 
@@ -65,6 +73,15 @@ static void close_bench(struct bench *bench)
 	stream_decoder_free(bench->stream);
 	dispatch_free(bench->dispatch);
 	sink_bench_close(&bench->target);
+}
+
+/* As the applier does it. */
+static bool is_ready(struct bench *bench, struct error *error)
+{
+	enum dispatch_state state = dispatch_ready(bench->dispatch, error);
+
+	sink_flush(bench->target.sink);
+	return state != DISPATCH_WAITS;
 }
 
 /* The commands as one stretch of a stream. False: refused. */
@@ -79,8 +96,7 @@ static bool stream(struct bench *bench, const char *const *commands, struct erro
 		bench->target.position = event.end;
 		if (!dispatch_event(bench->dispatch, &event, stream_decoder_database(bench->stream), false, error))
 			return false;
-		sink_flush(bench->target.sink);
-		bench_wait(&bench->target, dispatch_ready(bench->dispatch, error) != DISPATCH_WAITS);
+		bench_wait(&bench->target, is_ready(bench, error));
 	}
 	return true;
 }
@@ -135,6 +151,88 @@ static void test_transaction_to_cluster(void **state)
 	close_bench(&bench);
 }
 
+static const struct guard_times held = {.form = GUARD_HELD, .base = GUARD_KEY_BASE};
+
+/* In every way that a command goes: as it came but for one argument, inside a transaction, made of another one. */
+static void test_held_times(void **state)
+{
+	static const char *const commands[] = {"SET a 1 PXAT 4102444800000",
+					       "EXPIREAT a 4102444800 GT",
+					       "MULTI",
+					       "SET b 1 PXAT 4102444800000",
+					       "INCR c",
+					       "EXEC",
+					       "RENAME a d",
+					       "SET e 1",
+					       NULL};
+	struct bench bench;
+	struct error error;
+	uint64_t moved;
+
+	(void)state;
+	open_bench(&bench, 0);
+	begin(&bench);
+	dispatch_set_times(bench.dispatch, &held);
+	assert_int_equal(dispatch_last_move(bench.dispatch), 0);
+	assert_true(stream(&bench, commands, &error));
+	expect_executed(&bench, "0 SET a 1 PXAT 4507702072170496\n0 PEXPIREAT a 4507702072170496\n0 SET b 1 PXAT 4507702072170496 [tx]\n0 INCR c [tx]\n"
+				"0 RENAME a d\n0 SET e 1\n");
+	moved = dispatch_last_move(bench.dispatch);
+	assert_true(moved > 0 && moved < bench.target.position);
+	close_bench(&bench);
+}
+
+/* Of several slots, each part has the time. */
+static void test_held_times_split_by_slot(void **state)
+{
+	static const char *const commands[] = {"MSETEX 2 {1}a x {2}b y PXAT 4102444800000", NULL};
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	open_bench(&bench, 1);
+	bench.target.options.abilities.redis = VERSION(7, 0, 15); /* knows no MSETEX */
+	begin(&bench);
+	dispatch_set_times(bench.dispatch, &held);
+	assert_true(stream(&bench, commands, &error));
+	expect_executed(&bench, "0 SET {1}a x PXAT 4507702072170496 [tx]\n0 SET {2}b y PXAT 4507702072170496 [tx]\n");
+	close_bench(&bench);
+}
+
+/* A key of the snapshot whose time is over is brought where the target waits for its DEL. */
+static void test_passed_keys(void **state)
+{
+	static const struct {
+		enum guard_form form;
+		const char *executed;
+		uint64_t expired;
+	} cases[] = {
+		{GUARD_OFF, "", 1},
+		{GUARD_IMPORT, "0 SET k v PXAT 1000\n", 0},
+		{GUARD_LIVE, "0 SET k v PXAT 4503599627371496\n", 0},
+		{GUARD_HELD, "0 SET k v PXAT 4503599627371496\n", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct guard_times times = {.form = cases[i].form, .base = GUARD_KEY_BASE, .margin_ms = 60000};
+		struct event event = {.kind = EVENT_KEY, .key = SLICE("k"), .value = SLICE("\001v"), .string = SLICE("v"), .expire_at_ms = 1000};
+		struct bench bench;
+		struct error error;
+
+		open_bench(&bench, 0);
+		begin(&bench);
+		dispatch_set_times(bench.dispatch, &times);
+		event.start = bench.target.position;
+		event.end = bench.target.position = event.start + 10;
+		assert_true(dispatch_event(bench.dispatch, &event, 0, false, &error));
+		sink_flush(bench.target.sink);
+		expect_executed(&bench, cases[i].executed);
+		assert_int_equal(dispatch_counters(bench.dispatch).expired_keys, cases[i].expired);
+		close_bench(&bench);
+	}
+}
+
 static void test_empty_transaction(void **state)
 {
 	static const char *const commands[] = {"SELECT 1", "MULTI", "SET a 1", "EXEC", NULL};
@@ -151,18 +249,88 @@ static void test_empty_transaction(void **state)
 	close_bench(&bench);
 }
 
+static void expect_filtered(struct bench *bench, const char *filter, const char *expected)
+{
+	char *executed = fake_executed(&bench->target.fakes[0], filter);
+
+	assert_string_equal(executed, expected);
+	free(executed);
+}
+
+/* A MULTI and EXEC for each slot; what concerns all masters stands between those before and those behind it. */
 static void test_transaction_across_slots(void **state)
 {
-	static const char *const commands[] = {"MULTI", "SET a 1", "SET b 1", "EXEC", NULL};
+	static const char *const commands[] = {"MULTI", "SET {x}1 1", "SET {y}1 1", "MSET {x}2 1 {y}2 1", "INCR {y}1", "FLUSHALL", "SET {y}3 1",
+					       "PUBLISH channel text", "EXEC", "SET {x}4 1", NULL};
 	struct bench bench;
 	struct error error;
 
 	(void)state;
 	open_bench(&bench, 1);
 	begin(&bench);
-	assert_false(stream(&bench, commands, &error));
-	assert_int_equal(error.kind, ERROR_CONFLICT);
-	assert_non_null(strstr(error.text, "different slots"));
+	assert_true(stream(&bench, commands, &error));
+	bench_settle(&bench.target);
+	expect_filtered(&bench, "{x}", "0 SET {x}1 1 [tx]\n0 MSET {x}2 1 [tx]\n0 SET {x}4 1\n");
+	expect_filtered(&bench, "{y}", "0 SET {y}1 1 [tx]\n0 MSET {y}2 1 [tx]\n0 INCR {y}1 [tx]\n0 SET {y}3 1 [tx]\n");
+	assert_non_null(strstr(bench.target.fakes[0].executed[5], "FLUSHALL"));
+	assert_int_equal(bench.target.applied_max, bench.target.position);
+	assert_int_equal(dispatch_counters(bench.dispatch).transactions_split, 1);
+	assert_int_equal(sink_counters(bench.target.sink).commands, 2); /* records: the transaction and SET */
+	close_bench(&bench);
+}
+
+/* More parts than there is room for: they go in turn, and nothing else goes between them. */
+static void test_transaction_of_many_slots(void **state)
+{
+	static const char *commands[70];
+	static char text[70][32];
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	bench = (struct bench){.task = {.all_databases = true}};
+	sink_bench_open(&bench.target, 2);
+	bench.target.options.in_flight_commands = 2;
+	sink_bench_start(&bench.target);
+	begin(&bench);
+	commands[0] = "MULTI";
+	for (int i = 1; i <= 60; i++) {
+		snprintf(text[i], sizeof(text[i]), "INCR key:%d", i);
+		commands[i] = text[i];
+	}
+	commands[61] = "EXEC";
+	commands[62] = "INCR key:7";
+	assert_true(stream(&bench, commands, &error));
+	bench_settle(&bench.target);
+	assert_int_equal(fake_executed_count(&bench.target.fakes[0], "INCR") + fake_executed_count(&bench.target.fakes[1], "INCR"), 61);
+	assert_int_equal(bench.target.applied_max, bench.target.position);
+	close_bench(&bench);
+}
+
+static const char *one_value(void *owner, const char *text)
+{
+	(void)owner;
+	if (strncmp(text, "DUMP", 4) == 0)
+		return "$5\r\nvalue\r\n";
+	return strncmp(text, "PEXPIRETIME", 11) == 0 ? ":-1\r\n" : NULL;
+}
+
+/* Commands across slots within a transaction keep their place in it, two in a row as well. */
+static void test_crossings_in_a_transaction(void **state)
+{
+	static const char *const commands[] = {"MULTI", "SET {x}1 1", "RENAME {x}1 {y}1", "RENAME {y}1 {x}2", "SET {x}2 1", "EXEC", NULL};
+	struct bench bench;
+	struct error error;
+
+	(void)state;
+	open_bench(&bench, 1);
+	bench.target.fakes[0].member = one_value;
+	begin(&bench);
+	assert_true(stream(&bench, commands, &error));
+	expect_executed(&bench, "0 SET {x}1 1 [tx]\n0 DUMP {x}1 [tx]\n0 PEXPIRETIME {x}1 [tx]\n0 RESTORE {y}1 0 value REPLACE\n0 UNLINK {x}1\n"
+				"0 DUMP {y}1 [tx]\n0 PEXPIRETIME {y}1 [tx]\n0 RESTORE {x}2 0 value REPLACE\n0 UNLINK {y}1\n0 SET {x}2 1 [tx]\n");
+	assert_int_equal(dispatch_counters(bench.dispatch).crossings.commands, 2);
+	assert_false(dispatch_half_done(bench.dispatch));
 	close_bench(&bench);
 }
 
@@ -276,10 +444,15 @@ int main(void)
 		cmocka_unit_test(test_transaction_to_cluster),
 		cmocka_unit_test(test_empty_transaction),
 		cmocka_unit_test(test_transaction_across_slots),
+		cmocka_unit_test(test_transaction_of_many_slots),
+		cmocka_unit_test(test_crossings_in_a_transaction),
 		cmocka_unit_test(test_barrier),
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_existing_library),
 		cmocka_unit_test(test_database_on_cluster),
+		cmocka_unit_test(test_held_times),
+		cmocka_unit_test(test_held_times_split_by_slot),
+		cmocka_unit_test(test_passed_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

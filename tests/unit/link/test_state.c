@@ -70,6 +70,10 @@ static void test_round_trip(void **state)
 		 .db = 15,
 		 .clean = true,
 		 .place = {.rdb_version = 80, .valkey = true, .db = 4}},
+		{.generation = 1,
+		 .position = 99,
+		 .file = {.phase = FILE_SNAPSHOT, .format = 1, .length = 1ULL << 40, .checksum = UINT64_MAX - 4, .db = -1, .number = 7, .has_base = true}},
+		{.generation = 1, .position = 99, .file = {.phase = FILE_DONE, .format = 2, .db = 15}},
 		{.generation = 1ULL << 40, .position = 4711, .db = INT32_MAX, .place = {.rdb_version = 11, .db = INT32_MAX}},
 	};
 
@@ -88,6 +92,13 @@ static void test_round_trip(void **state)
 		assert_int_equal(read.place.rdb_version, states[i].place.rdb_version);
 		assert_int_equal(read.place.valkey, states[i].place.valkey);
 		assert_int_equal(read.place.db, states[i].place.db);
+		assert_int_equal(read.file.phase, states[i].file.phase);
+		assert_int_equal(read.file.format, states[i].file.format);
+		assert_int_equal(read.file.length, states[i].file.length);
+		assert_true(read.file.checksum == states[i].file.checksum);
+		assert_int_equal(read.file.db, states[i].file.db);
+		assert_int_equal(read.file.number, states[i].file.number);
+		assert_int_equal(read.file.has_base, states[i].file.has_base);
 		assert_int_equal(stat(path, &stat_buf), 0);
 		assert_int_equal(stat_buf.st_mode & 0777, 0600);
 	}
@@ -98,6 +109,13 @@ static void test_round_trip(void **state)
 	"{\"format\": " format ", \"generation\": " generation ", \"position\": " position ", \"database\": " db                 \
 	", \"clean\": false, "                                                                                                   \
 	"\"snapshot\": {\"rdb_version\": " version ", \"valkey\": false, \"database\": " place_db "}}"
+
+#define FILE_STATE(file)                                                                                                          \
+	"{\"format\": 1, \"generation\": 1, \"position\": 1, \"database\": 0, \"clean\": false, "                                      \
+	"\"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}, \"file\": " file "}"
+#define FILE_FIELDS(phase, length, checksum, db)                                                                                  \
+	FILE_STATE("{\"phase\": \"" phase "\", \"format\": 0, \"length\": " length ", \"checksum\": \"" checksum                    \
+		   "\", \"database\": " db ", \"number\": 0, \"base\": true}")
 
 static void test_damaged(void **state)
 {
@@ -113,6 +131,12 @@ static void test_damaged(void **state)
 		STATE("1", "1", "1", "4294967296", "9", "0"),
 		STATE("1", "1", "1", "0", "-9", "0"),
 		STATE("1", "1", "1", "0", "9", "99999999999"),
+		FILE_STATE("{}"),
+		FILE_STATE("7"),
+		FILE_FIELDS("begun", "1", "0", "0"),
+		FILE_FIELDS("stream", "-1", "0", "0"),
+		FILE_FIELDS("stream", "1", "xyz", "0"),
+		FILE_FIELDS("stream", "1", "0", "-2"),
 	};
 
 	(void)state;

@@ -83,9 +83,12 @@ static void test_kinds(void **state)
 	assert_int_equal(kind_of("FUNCTION LOAD code"), ROUTE_ALL);
 	assert_int_equal(kind_of("SCRIPT FLUSH"), ROUTE_ALL);
 	assert_int_equal(kind_of("PUBLISH channel text"), ROUTE_ANY);
-	assert_int_equal(kind_of("RENAME a b"), ROUTE_REFUSED);
-	assert_int_equal(kind_of("SUNIONSTORE a b c"), ROUTE_REFUSED);
-	assert_int_equal(kind_of("MSETNX a 1 b 2"), ROUTE_REFUSED); /* all or none: cannot be split */
+	assert_int_equal(kind_of("RENAME a b"), ROUTE_CROSSING);
+	assert_int_equal(kind_of("SUNIONSTORE a b c"), ROUTE_CROSSING);
+	assert_int_equal(kind_of("EVAL code 2 a b"), ROUTE_CROSSING);
+	assert_int_equal(kind_of("MSETNX a 1 b 2"), ROUTE_SPLIT);
+	assert_int_equal(kind_of("SMOVE a b member"), ROUTE_SPLIT);
+	assert_int_equal(kind_of("SMOVE {a}1 {a}2 member"), ROUTE_SLOT);
 	assert_int_equal(kind_of("EVAL code 0"), ROUTE_REFUSED);
 	assert_int_equal(kind_of("EVAL code x a"), ROUTE_REFUSED);
 	assert_int_equal(kind_of("UNHEARD.OF a"), ROUTE_REFUSED);
@@ -98,8 +101,8 @@ static void test_refusal_says_where(void **state)
 	struct error error;
 
 	(void)state;
-	assert_int_equal(route_command(make(&command, "RENAME a b"), &error).kind, ROUTE_REFUSED);
-	assert_non_null(strstr(error.text, "RENAME of key \"a\""));
+	assert_int_equal(route_command(make(&command, "UNHEARD.OF a b"), &error).kind, ROUTE_REFUSED);
+	assert_non_null(strstr(error.text, "UNHEARD.OF"));
 	assert_non_null(strstr(error.text, "database 0"));
 }
 
@@ -177,10 +180,33 @@ static void test_split_of_many(void **state)
 	free(argv);
 }
 
+/* What stands in a stream has succeeded. */
+static void test_commands_that_become_others(void **state)
+{
+	struct route_splitter splitter = {0};
+	struct command command;
+	struct route_part *parts;
+
+	(void)state;
+	assert_int_equal(route_split(&splitter, make(&command, "MSETNX a 1 b 2 {a}x 3"), &parts), 2);
+	for (int p = 0; p < 2; p++)
+		assert_true(slice_equal(parts[p].argv[0], SLICE("MSET")));
+	assert_int_equal(parts[0].argc + parts[1].argc, 8);
+	assert_int_equal(route_split(&splitter, make(&command, "SMOVE from to member"), &parts), 2);
+	assert_true(slice_equal(parts[0].argv[0], SLICE("SADD")) && slice_equal(parts[0].argv[1], SLICE("to")));
+	assert_true(slice_equal(parts[1].argv[0], SLICE("SREM")) && slice_equal(parts[1].argv[1], SLICE("from")));
+	for (int p = 0; p < 2; p++) {
+		assert_int_equal(parts[p].slot, slot_of_key(parts[p].argv[1]));
+		assert_int_equal(parts[p].argc, 3);
+		assert_true(slice_equal(parts[p].argv[2], SLICE("member")));
+	}
+	route_splitter_free(&splitter);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_slot), cmocka_unit_test(test_kinds),         cmocka_unit_test(test_refusal_says_where),
+		cmocka_unit_test(test_one_slot), cmocka_unit_test(test_kinds),         cmocka_unit_test(test_commands_that_become_others), cmocka_unit_test(test_refusal_says_where),
 		cmocka_unit_test(test_split),    cmocka_unit_test(test_split_of_many),
 	};
 

@@ -302,15 +302,18 @@ static void execute_queue(struct connection *connection)
 	if (!fate)
 		say(connection, head);
 	for (size_t i = 0; i < connection->queue_count; i++) {
-		char *text = connection->queue[i];
-		const char *reply = connection->fake->member ? connection->fake->member(connection->fake->owner, text) : NULL;
+		struct fake_target *fake = connection->fake;
+		char *queued = connection->queue[i];
+		bool mark = strncmp(queued, "keyferry:", 9) == 0;
+		const char *text = mark ? queued : strchr(queued, ' ') + 1;
+		const char *reply = fake->member && !mark ? fake->member(fake->owner, text) : NULL;
 
-		if (strncmp(text, "keyferry:", 9) == 0)
-			set_marks(connection->fake, text);
-		if (strncmp(text, "keyferry:", 9) != 0 && !strstr(text, " SELECT ") && !(reply && reply[0] == '-'))
-			keep(connection->fake, text);
+		if (mark)
+			set_marks(fake, queued);
+		if (!mark && !strstr(queued, " SELECT ") && !(reply && reply[0] == '-'))
+			keep(fake, queued);
 		else
-			free(text);
+			free(queued);
 		if (!fate)
 			say(connection, reply ? reply : "+OK\r\n");
 	}

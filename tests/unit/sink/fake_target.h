@@ -47,8 +47,9 @@ struct fake_target {
 	int index;                    /* among the cluster's members */
 	const char *(*decide)(void *owner, struct fake_target *fake, const struct fake_command *command);
 	const char *(*exec)(void *owner, struct fake_target *fake); /* what becomes of an EXEC: FAKE_CLOSE, FAKE_CLOSE_EXECUTED; NULL: as usual */
-	const char *(*member)(void *owner, const char *text);       /* reply to one command inside EXEC; NULL: +OK */
 	const char *(*greeting)(void *owner, const struct fake_command *command); /* answers AUTH and CLIENT; NULL: as usual */
+	/* What EXEC's reply holds for a command ("DUMP k [tx]"), in RESP; NULL: +OK, as without it. An error: it is not kept as executed. */
+	const char *(*member)(void *owner, const char *text);
 	void *owner;
 	size_t reply_piece; /* bytes of replies written in one turn of the loop; 0: all at once */
 	bool mute_hello;    /* reads and answers nothing at all */

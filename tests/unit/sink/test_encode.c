@@ -298,6 +298,34 @@ static void test_commands(void **state)
 	assert_string_equal(read_back(unit), "MSET a  b x\r\ny");
 }
 
+/* One argument is another: of a short command in a copy, of a long one beside what lies in the spool. */
+static void test_patched(void **state)
+{
+	static uint8_t large[8192];
+	struct slice raw = SLICE("*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\nv$3\r\n$4\r\nPXAT\r\n$13\r\n4102444800000\r\n");
+	struct unit *unit = window_new_unit(&window);
+	size_t len;
+
+	(void)state;
+	encode_patched(&window, unit, raw, slice_make(raw.data + raw.len - 15, 13), SLICE("4507702072170496"));
+	window_commit(&window, unit);
+	assert_string_equal(read_back(unit), "SET k v$3 PXAT 4507702072170496");
+	assert_int_equal(unit->piece_count, 1);
+
+	/* The argument in the middle, the long one behind it; one at the very end; an empty one. */
+	len = (size_t)snprintf((char *)large, sizeof(large), "*5\r\n$7\r\nRESTORE\r\n$1\r\nk\r\n$13\r\n4102444800000\r\n$5000\r\n%05000d\r\n$6\r\nABSTTL\r\n", 7);
+	unit = window_new_unit(&window);
+	encode_patched(&window, unit, slice_make(large, len), slice_make((const uint8_t *)strstr((char *)large, "41024"), 13), SLICE("5"));
+	window_commit(&window, unit);
+	assert_string_equal(read_back(unit), "RESTORE k 5 <5000> ABSTTL");
+	assert_int_equal(unit->piece_count, 3);
+	assert_ptr_equal(unit->pieces[0].data, large);
+	unit = window_new_unit(&window);
+	encode_patched(&window, unit, slice_make(large, len), slice_make(large + len - 8, 6), SLICE(""));
+	window_commit(&window, unit);
+	assert_string_equal(read_back(unit), "RESTORE k 4102444800000 <5000> ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_large_values_are_not_copied, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_commands, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_patched, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,11 +22,12 @@ struct content {
 
 /* Each file is a memfd, so that it can be mapped. */
 struct file {
-	char name[128];
+	char name[192]; /* the whole path */
 	int memory;
 	bool used;
 	unsigned handles;
-	uint64_t made, unlinked; /* numbers of the directory's changes */
+	uint64_t made, unlinked, renamed; /* numbers of the directory's changes */
+	char old_name[128];               /* before it was renamed last */
 	struct content synced, saved;
 	bool saved_named;
 	bool changed; /* since it was saved */
@@ -84,10 +86,8 @@ static void forget(struct file *file)
 
 static struct file *named(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-
 	for (unsigned i = 0; i < file_count; i++)
-		if (files[i].used && files[i].unlinked == NEVER && strcmp(files[i].name, slash ? slash + 1 : path) == 0)
+		if (files[i].used && files[i].unlinked == NEVER && strcmp(files[i].name, path) == 0)
 			return &files[i];
 	return NULL;
 }
@@ -95,7 +95,6 @@ static struct file *named(const char *path)
 static int memory_open(const char *path, int flags, int mode)
 {
 	struct file *file = named(path);
-	const char *slash = strrchr(path, '/');
 	int result = fault();
 
 	(void)mode;
@@ -110,7 +109,8 @@ static int memory_open(const char *path, int flags, int mode)
 			file_count++;
 		assert(file_count <= FILES_MAX);
 		*file = (struct file){.used = true, .made = ++changes, .unlinked = NEVER};
-		strncpy(file->name, slash ? slash + 1 : path, sizeof(file->name) - 1);
+		assert(strlen(path) < sizeof(file->name));
+		strncpy(file->name, path, sizeof(file->name) - 1);
 		file->memory = memfd_create("disk", MFD_CLOEXEC);
 		assert(file->memory >= 0);
 	} else if (flags & O_TRUNC) {
@@ -211,9 +211,20 @@ static int memory_sync_dir(const char *dir)
 
 static int memory_rename(const char *from, const char *to)
 {
-	(void)from;
-	(void)to;
-	return -ENOSYS;
+	struct file *file = named(from), *replaced = named(to);
+	const char *slash = strrchr(to, '/');
+	int result = fault();
+
+	if (result < 0)
+		return result;
+	if (!file)
+		return -ENOENT;
+	file->renamed = ++changes;
+	if (replaced)
+		replaced->unlinked = changes;
+	memcpy(file->old_name, file->name, sizeof(file->name));
+	snprintf(file->name, sizeof(file->name), "%s", slash ? slash + 1 : to);
+	return 0;
 }
 
 static int memory_unlink(const char *path)
@@ -241,13 +252,13 @@ static int memory_map(int handle, uint64_t offset, size_t len, void *at)
 static int memory_list(const char *dir, void (*visit)(void *owner, const char *name), void *owner)
 {
 	int result = fault();
+	size_t len = strlen(dir);
 
-	(void)dir;
 	if (result < 0)
 		return result;
 	for (unsigned i = 0; i < file_count; i++)
-		if (files[i].used && files[i].unlinked == NEVER)
-			visit(owner, files[i].name);
+		if (files[i].used && files[i].unlinked == NEVER && strncmp(files[i].name, dir, len) == 0 && files[i].name[len] == '/')
+			visit(owner, files[i].name + len + 1);
 	return 0;
 }
 
@@ -354,6 +365,8 @@ void memory_disk_power_cut(uint64_t seed)
 			continue;
 		}
 		file->unlinked = NEVER;
+		if (file->renamed > kept)
+			memcpy(file->name, file->old_name, sizeof(file->name));
 		cut_content(file, &seed);
 	}
 	changes_synced = changes;

@@ -2,7 +2,9 @@
  *
  * A power cut keeps what was synced. Of everything else each sector of 512 bytes is kept or not by itself, a file that grew or
  * shrank has either length or one between, and of what happened to names since the directory was synced some first part is kept.
- * One disk a process; any directory name is the same directory. Thread: one. */
+ * One disk a process, whose directories are there as soon as a file is named in them; syncing one of them keeps the names in
+ * all, as a journal does.
+ * Thread: one. */
 #ifndef KEYFERRY_TESTS_MEMORY_DISK_H
 #define KEYFERRY_TESTS_MEMORY_DISK_H
 

@@ -247,13 +247,12 @@ static void mistakes_are_explained(void **state)
 			"for example on_conflict: skip"},
 		{"on_conflict: repair\n",
 			"t.yaml:1: option 'on_conflict': this version does not support \"repair\" yet; it takes: stop, skip", NULL},
-		{"source:\n  mode: scan\n",
-			"t.yaml:2: option 'source.mode': this version does not support \"scan\" yet; it takes: auto, standalone, "
-			"cluster, sentinel, rdb, aof", NULL},
-		{"target:\n  mode: rdb\n",
-			"t.yaml:2: option 'target.mode': this version does not support \"rdb\" yet; it takes: auto, standalone, "
-			"cluster, sentinel", NULL},
-		{"target:\n  path: /x\n", "t.yaml:2: unknown option 'target.path': did you mean 'source.path'?", NULL},
+		{"source:\n  mode: scn\n",
+			"t.yaml:2: option 'source.mode': \"scn\" is not one of its values: auto, standalone, cluster, sentinel, rdb, aof, scan",
+			"for example source.mode: cluster"},
+		{"target:\n  mode: scan\n", "t.yaml:2: option 'target.mode': \"scan\" is not one of its values: auto, standalone, cluster, sentinel, rdb, aof, "
+			"jsonl", NULL},
+		{"target:\n  paht: /x\n", "t.yaml:2: unknown option 'target.paht': did you mean 'target.path'?", NULL},
 		{"filter: {allow: [x]}\n", "t.yaml:1: option 'filter.allow[0]': a mapping is expected, not a plain value",
 			"for example filter.allow: [{prefix: \"user:\"}, {type: hash}]"},
 		{"filter: {block: x}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not \"x\"", NULL},

@@ -73,8 +73,11 @@ static void paths_of_files_are_read(void **state)
 	assert_string_equal(options.source.path, "/a/");
 	assert_true(task_options_set_url(&options, true, "redis://h", &error));
 	assert_null(options.source.path);
-	assert_false(task_options_set_url(&options, false, "rdb:///a", &error));
-	assert_string_equal(error.text, "target URL: this version does not write files yet: rdb and aof are for a source");
+	assert_true(task_options_set_url(&options, false, "jsonl:///a/{shard}", &error));
+	assert_int_equal(options.target.mode, MODE_JSONL);
+	assert_string_equal(options.target.path, "/a/{shard}");
+	assert_false(task_options_set_url(&options, true, "jsonl:///a", &error));
+	assert_string_equal(error.text, "source URL: lines of JSON are written, not read: jsonl is for a target");
 	task_options_free(&options);
 }
 
@@ -153,7 +156,7 @@ static void mistakes_are_explained_without_secrets(void **state)
 		{"redis://h:x", "source URL: \"h:x\" is not host:port"},
 		{"redis://a,,b", "source URL: \"\" is not host:port"},
 		{"http://u:s3cret@h", "source URL: the scheme before '://' is none of redis, rediss, valkey, valkeys, redis-sentinel, "
-			"rediss-sentinel, unix, rdb, aof"},
+			"rediss-sentinel, unix, rdb, aof, jsonl"},
 		{"u:s3cret@h", "source URL: an address with a password needs its scheme"},
 		{"redis://u:s3cret/x@h", "source URL: there is an '@' behind the first '/', '?' or '#'"},
 		{"redis://u:s3cret#x@h", "source URL: there is an '@' behind the first '/', '?' or '#'"},
@@ -171,7 +174,7 @@ static void mistakes_are_explained_without_secrets(void **state)
 		{"redis://h?mod=x", "source URL: unknown option after '?': did you mean 'mode'?"},
 		{"redis://h?password=s3cret", "source URL: unknown option after '?'"},
 		{"redis://h?mode", "source URL: an option after '?' has no value: write ?option=value"},
-		{"redis://h?mode=x", "source URL: ?mode= takes auto, standalone, cluster or sentinel"},
+		{"redis://h?mode=x", "source URL: ?mode= takes auto, standalone, cluster, sentinel or (a source) scan"},
 		{"redis://h?ca=/x", "source URL: ca, cert, key and insecure are options of TLS, which this URL does not ask for"},
 		{"rediss://h?insecure=yes", "source URL: ?insecure= takes true or false"},
 		{"redis-sentinel://h", "source URL: the master's name is missing"},

@@ -1,0 +1,149 @@
+#include "mutation.h"
+
+#include "disk.h"
+#include "link/state.h"
+#include "sink/encode.h"
+#include "sink/sink_state.h"
+#include "sink/verdict.h"
+#include "source/intake.h"
+#include "spool/spool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct mutation mutations[] = {
+	{"syncs-forgotten", "what was synced to disk survives a power cut", "crash", LOAD_SAFE},
+	{"kill-ignored", "the connection before is killed before its commands are sent again", "target", LOAD_SAFE},
+	{"redirection-swallowed", "a redirected command is sent again", "move", LOAD_SAFE},
+	{"refusal-swallowed", "a command that was refused for a while is sent again", "refuse", LOAD_SAFE},
+	{"order-lost", "what is sent again keeps its order", "target", LOAD_SAFE},
+	{"state-ahead", "the state file says no more than what is applied", "mixed", LOAD_SAFE},
+	{"clean-state-behind", "after a clean stop nothing is applied again", "stop", LOAD_ALL},
+	{"database-forgotten", "the position is kept with its database", "stop", LOAD_SAFE},
+	{"offset-too-high", "the stream continues with the byte after the last one held", "source", LOAD_SAFE},
+	{"offset-too-low", "the stream continues with no byte that is held already", "source", LOAD_SAFE},
+	{"snapshot-keeps-old", "a later snapshot replaces what an earlier one brought", "resync", LOAD_SAFE},
+};
+
+const unsigned mutation_count = sizeof(mutations) / sizeof(mutations[0]);
+
+#define PATHS_MAX 8
+
+static const struct mutation *chosen;
+static uint64_t latest_position;
+static uint32_t latest_db;
+static struct {
+	char path[64];
+	struct link_state state;
+} written[PATHS_MAX]; /* what each state file said last */
+
+static bool is(const char *name)
+{
+	return chosen && strcmp(chosen->name, name) == 0;
+}
+
+void mutation_choose(const struct mutation *mutation)
+{
+	chosen = mutation;
+	disk_forget_syncs(is("syncs-forgotten"));
+}
+
+const struct mutation *mutation_find(const char *name)
+{
+	for (unsigned i = 0; i < mutation_count; i++)
+		if (strcmp(mutations[i].name, name) == 0)
+			return &mutations[i];
+	return NULL;
+}
+
+void mutation_apply(struct site *source, struct site *target)
+{
+	(void)source;
+	memset(written, 0, sizeof(written));
+	target->kills_refused = is("kill-ignored");
+}
+
+/* ---- wrapped functions of the product ---- */
+
+void __real_sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);
+void __wrap_sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);
+void __real_unit_list_insert(struct unit_list *list, struct unit *unit);
+void __wrap_unit_list_insert(struct unit_list *list, struct unit *unit);
+void __real_sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db);
+void __wrap_sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db);
+bool __real_link_state_write(const char *path, const struct link_state *state, struct error *error);
+bool __wrap_link_state_write(const char *path, const struct link_state *state, struct error *error);
+int64_t __real_intake_held_offset(const struct intake *intake);
+int64_t __wrap_intake_held_offset(const struct intake *intake);
+void __real_encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options);
+void __wrap_encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options);
+
+void __wrap_sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer)
+{
+	enum verdict verdict = answer->error ? verdict_of(answer->error) : VERDICT_REFUSED;
+	struct unit_answer swallowed = *answer;
+
+	if ((is("redirection-swallowed") && (verdict == VERDICT_MOVED || verdict == VERDICT_ASK)) ||
+	    (is("refusal-swallowed") && verdict == VERDICT_WAIT))
+		swallowed.error = NULL;
+	__real_sink_answered(owner, node, unit, &swallowed);
+}
+
+void __wrap_unit_list_insert(struct unit_list *list, struct unit *unit)
+{
+	if (is("order-lost"))
+		unit_list_append(list, unit);
+	else
+		__real_unit_list_insert(list, unit);
+}
+
+void __wrap_sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db)
+{
+	__real_sink_applied(sink, position, db);
+	latest_position = sink->window.latest;
+	latest_db = sink->window.latest_db;
+}
+
+static struct link_state *written_to(const char *path)
+{
+	unsigned i = 0;
+
+	while (i + 1 < PATHS_MAX && written[i].path[0] && strcmp(written[i].path, path) != 0)
+		i++;
+	snprintf(written[i].path, sizeof(written[i].path), "%s", path);
+	return &written[i].state;
+}
+
+bool __wrap_link_state_write(const char *path, const struct link_state *state, struct error *error)
+{
+	struct link_state changed = *state, *before = written_to(path);
+
+	if (is("state-ahead")) { /* the low-water position was asked for just before */
+		changed.position = latest_position;
+		changed.db = changed.place.db = latest_db;
+	}
+	if (is("clean-state-behind") && state->clean && before->generation == state->generation)
+		changed = *before;
+	if (is("database-forgotten"))
+		changed.db = changed.place.db = 0;
+	*before = *state;
+	return __real_link_state_write(path, &changed, error);
+}
+
+int64_t __wrap_intake_held_offset(const struct intake *intake)
+{
+	int64_t offset = __real_intake_held_offset(intake);
+
+	if (offset <= intake->origin_offset)
+		return offset;
+	return offset + is("offset-too-high") - is("offset-too-low");
+}
+
+void __wrap_encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options)
+{
+	struct encode_options changed = *options;
+
+	if (is("snapshot-keeps-old"))
+		changed.replace = false;
+	__real_encode_key(window, unit, event, &changed);
+}

@@ -1,0 +1,43 @@
+#include "profile.h"
+
+#include <string.h>
+
+#define SOURCE (FAULT_SOURCE_LINK | FAULT_SOURCE_RENAME)
+#define TARGET (FAULT_TARGET_LINK | FAULT_TARGET_MOVES)
+#define CRASH (FAULT_STOP | FAULT_KILL | FAULT_POWER)
+
+/* Where a command may be applied twice, or in another order than it was written: after keyferry was killed, after a
+ * connection to the target was lost, and among the commands of a slot that moves or is refused for a while. Commands that
+ * may be applied again from any point on come right all the same. */
+#define AT_LEAST_ONCE PROMISE_NOTHING
+/* What a killed process had sent may be executed behind what the next one sends. */
+#define UNFENCED PROMISE_NOTHING
+/* The target may have lost what it had acknowledged. */
+#define LOST_BY_TARGET PROMISE_NOTHING
+
+/* The expected results; what is less than exact stands above, and becomes exact there in one line each. */
+const struct profile profiles[] = {
+	/* promises: of the safe load, and of all */
+	{"none", 0, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"source", SOURCE, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"stop", SOURCE | FAULT_STOP, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"move", SOURCE | FAULT_TARGET_MOVES, {PROMISE_EXACT, AT_LEAST_ONCE}},
+	{"refuse", SOURCE | FAULT_TARGET_REFUSES, {PROMISE_EXACT, AT_LEAST_ONCE}},
+	{"target", SOURCE | TARGET, {PROMISE_EXACT, AT_LEAST_ONCE}},
+	{"kill", SOURCE | FAULT_STOP | FAULT_KILL, {UNFENCED, UNFENCED}},
+	{"crash", SOURCE | CRASH, {UNFENCED, UNFENCED}},
+	{"mixed", SOURCE | TARGET | FAULT_TARGET_REFUSES | CRASH, {UNFENCED, UNFENCED}},
+	{"resync", SOURCE | FAULT_SOURCE_RESYNC, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"failover", SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_LOSES, {LOST_BY_TARGET, LOST_BY_TARGET}},
+	{"all", (FAULT_POWER << 1) - 1, {LOST_BY_TARGET, LOST_BY_TARGET}},
+};
+
+const unsigned profile_count = sizeof(profiles) / sizeof(profiles[0]);
+
+const struct profile *profile_find(const char *name)
+{
+	for (unsigned i = 0; i < profile_count; i++)
+		if (strcmp(profiles[i].name, name) == 0)
+			return &profiles[i];
+	return NULL;
+}
