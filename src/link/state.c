@@ -1,6 +1,7 @@
 #include "link/state.h"
 
 #include "base/memory.h"
+#include "spool/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -147,6 +148,16 @@ static bool write_all(int file, const char *text, size_t len)
 	return true;
 }
 
+/* A new name is on the disk only when its folder is. Negative errno. */
+static int sync_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	return disk_real.sync_dir(folder[0] ? folder : "/");
+}
+
 bool link_state_write(const char *path, const struct link_state *state, struct error *error)
 {
 	char beside[PATH_MAX];
@@ -155,7 +166,7 @@ bool link_state_write(const char *path, const struct link_state *state, struct e
 				 "snapshot", "rdb_version", (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey,
 				 "database", (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch, "refused", make_refused(state));
 	char *text;
-	int file;
+	int file, status;
 	bool ok;
 
 	if (state->file.phase != FILE_NONE)
@@ -165,8 +176,11 @@ bool link_state_write(const char *path, const struct link_state *state, struct e
 	snprintf(beside, sizeof(beside), "%s.new", path);
 	file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	ok = file >= 0 && text && write_all(file, text, strlen(text)) && write_all(file, "\n", 1) && fdatasync(file) == 0;
-	if (!ok || rename(beside, path) < 0) {
-		error_set_errno(error, ERROR_INTERNAL, errno, "cannot write %s", beside);
+	if (ok && rename(beside, path) < 0)
+		ok = false;
+	status = ok ? sync_folder(path) : -errno;
+	if (!ok || status < 0) {
+		error_set_errno(error, ERROR_INTERNAL, -status, "cannot write %s", beside);
 		error_hint(error, "Make room in the work directory, and make it writable");
 		ok = false;
 	}

@@ -46,6 +46,7 @@ struct link_state {
 
 /* A missing file is an empty state. `refused` of what is read: free(). */
 bool link_state_read(const char *path, struct link_state *ret, struct error *error) WARN_UNUSED;
+/* True: it outlives a power cut. */
 bool link_state_write(const char *path, const struct link_state *state, struct error *error) WARN_UNUSED;
 
 #endif

@@ -16,6 +16,7 @@ from bench.data import fill
 from bench.ferry import Ferry, unused_address
 from bench.load import Load
 from bench.proxy import Proxy
+from bench.scenario import data_keys
 
 USAGE, PRECHECK, SOURCE, TARGET, CONFLICT, BUSY = 2, 3, 4, 5, 6, 8
 
@@ -266,10 +267,10 @@ def test_flushall_at_one_of_several_masters(bench):
     source, target = bench.cluster(replicas_per_master=0), bench.server()
     fill(source, keys=300)
     ferry = Ferry(bench, source, target).start().wait_streaming()
-    keys = target.command("DBSIZE")
+    keys = data_keys(target)
     source.masters()[1].command("FLUSHALL")
     assert_fails(ferry, CONFLICT, source.masters()[1].address, "FLUSHALL", started=True)
-    assert target.command("DBSIZE") == keys
+    assert data_keys(target) == keys
 
 
 def test_database_selected_later(bench):

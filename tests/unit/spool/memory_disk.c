@@ -27,7 +27,7 @@ struct file {
 	bool used;
 	unsigned handles;
 	uint64_t made, unlinked, renamed; /* numbers of the directory's changes */
-	char old_name[128];               /* before it was renamed last */
+	char old_name[192];               /* before it was renamed last */
 	struct content synced, saved;
 	bool saved_named;
 	bool changed; /* since it was saved */
@@ -212,7 +212,6 @@ static int memory_sync_dir(const char *dir)
 static int memory_rename(const char *from, const char *to)
 {
 	struct file *file = named(from), *replaced = named(to);
-	const char *slash = strrchr(to, '/');
 	int result = fault();
 
 	if (result < 0)
@@ -223,7 +222,8 @@ static int memory_rename(const char *from, const char *to)
 	if (replaced)
 		replaced->unlinked = changes;
 	memcpy(file->old_name, file->name, sizeof(file->name));
-	snprintf(file->name, sizeof(file->name), "%s", slash ? slash + 1 : to);
+	assert(strlen(to) < sizeof(file->name));
+	snprintf(file->name, sizeof(file->name), "%s", to);
 	return 0;
 }
 
