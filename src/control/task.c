@@ -283,7 +283,7 @@ static void describe(const struct task *task)
 /* With an empty work directory the task may have run on another machine before. Who wants the target emptied wants to begin anew. */
 static bool read_checkpoint(struct task *task, struct error *error)
 {
-	if (task->options->checkpoint == CHECKPOINT_LOCAL || (task->options->existing == EXISTING_FLUSH && !work_dir_has_links(task->dir)))
+	if (!task->target || task->options->checkpoint == CHECKPOINT_LOCAL || (task->options->existing == EXISTING_FLUSH && !work_dir_has_links(task->dir)))
 		return true;
 	return checkpoint_read(task->target, task->options->name, &task->checkpoint, error);
 }
@@ -393,7 +393,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	}
 	warn_of_clearing(options);
 	describe(task);
-	if (options->checkpoint == CHECKPOINT_LOCAL)
+	if (task->target && options->checkpoint == CHECKPOINT_LOCAL)
 		log_info("task %s: checkpoint: local: after a crash or a lost connection to the target commands of about the last second are applied twice", options->name);
 	task->state = TASK_READY;
 	return task;
@@ -500,7 +500,7 @@ static void forget_marks(struct task *task)
 	uint32_t links;
 
 	task_status(task, &status);
-	if (status.state == TASK_FINISHED && task->options->checkpoint == CHECKPOINT_TARGET &&
+	if (status.state == TASK_FINISHED && task->target && task->options->checkpoint == CHECKPOINT_TARGET &&
 	    !checkpoint_forget(task->target, task->options->name, &links, &error))
 		log_warning("the task is finished; its marks could not be removed from the target: %s", error.text);
 	task_status_free(&status);

@@ -213,7 +213,8 @@ static void forget_history(struct link_state *state, uint64_t generation)
 	memcpy(state->task, old.task, sizeof(state->task));
 }
 
-/* An empty work directory, and the target knows the link: it goes on from there, if the source still has what came since (else it sends a snapshot). */
+/* An empty work directory, and the target knows the link: it goes on from there, if the source still has what came since (else it sends a snapshot). Who reads by SCAN
+ * begins anew at each start, and offsets of an earlier one mean nothing. */
 static bool adopt_checkpoint(struct link *link, struct error *error)
 {
 	const struct checkpoint_link *known = link->options.known;
@@ -223,7 +224,7 @@ static bool adopt_checkpoint(struct link *link, struct error *error)
 	if (!known || state->link[0])
 		return true;
 	memcpy(state->link, known->id, sizeof(state->link));
-	if (!known->record.epoch[0] || known->record.offset < 0 || spool_origin(link->spool).generation > 0)
+	if (link->names || !known->record.epoch[0] || known->record.offset < 0 || spool_origin(link->spool).generation > 0)
 		return true;
 	memcpy(origin.replid, known->record.replid, sizeof(origin.replid));
 	origin.offset = known->record.offset;
