@@ -50,10 +50,10 @@ bench: demo-deps keyferry
 demo-deps:
 	@tools/install-deps demo
 
-## soak           the simulator over SEEDS (1-20000), at most SOAK_SECONDS; FAULTS=profile and LOAD=safe|all narrow it
+## soak           the simulator over SEEDS (1-20000), at most SOAK_SECONDS; FAULTS=profile and LOAD=safe|all narrow it; then CHAOS_FAULTS (200) on real servers
 soak:
 	@tools/install-deps all
-	@tools/soak "$(SEEDS)" "$(SOAK_SECONDS)" "$(FAULTS)" "$(LOAD)"
+	@tools/soak "$(SEEDS)" "$(SOAK_SECONDS)" "$(FAULTS)" "$(LOAD)" "$(CHAOS_FAULTS)" "$(CHAOS_SEED)"
 
 ## fuzz           looks for new inputs with libFuzzer, FUZZ_SECONDS each; NOUN=url takes one harness
 fuzz:

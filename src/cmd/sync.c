@@ -178,6 +178,12 @@ static int run_task(struct run *run, const struct arguments *arguments, struct e
 	if (task_signal_seen())
 		log_info("stopping: waiting for what is in flight (a second signal stops at once)");
 	task_stop(run->task, DRAIN_MS);
+	if (run->finished && !task_settle_end(run->task, error)) {
+		if (error->kind == ERROR_NONE)
+			log_info("task %s: stopped before all times of expiry were put right; started again it does that", run->options.name);
+		http_stop(http);
+		return error->kind == ERROR_NONE ? ERROR_NONE : -1;
+	}
 	code = (int)tell_end(run);
 	http_stop(http);
 	return code;

@@ -1,6 +1,6 @@
 /* How the task treats times of expiry (docs/expiry.md), decided before its links start: by target.expiry_guard, and by what the target is able to do.
  *
- *   the source sends no DEL, or off   true times   (files; passes by SCAN without notifications)
+ *   the source sends no DEL, or off   true times   (RDB files; passes by SCAN without notifications)
  *   all masters are in import mode    true times; connections say CLIENT IMPORT-SOURCE ON, and the target waits for DEL
  *   otherwise                         guarded: held while a link is behind, live with the margin
  *

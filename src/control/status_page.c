@@ -94,7 +94,7 @@ static json_t *link_json(const struct link_status *link)
 				      (json_int_t)applier->dispatch.commands.rewritten, "commands_lossy", (json_int_t)applier->dispatch.commands.lossy, "keys_rewritten",
 				      (json_int_t)applier->dispatch.rewritten_keys, "keys_lossy", (json_int_t)applier->dispatch.lossy_keys,
 				      "keys_empty", (json_int_t)applier->dispatch.empty_keys, "keys_unsupported",
-				      (json_int_t)(applier->sink.unsupported_keys + applier->dispatch.unsupported_keys),
+				      (json_int_t)applier->sink.unsupported_keys + (json_int_t)applier->dispatch.unsupported_keys,
 				      "commands_unsupported", (json_int_t)applier->dispatch.unsupported_commands,
 				      "commands_applied", (json_int_t)applier->sink.commands,
 				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->dispatch.left_out,

@@ -98,9 +98,12 @@ static bool on_inspected(void *owner, uint64_t done, uint64_t total)
 	return !task->events->interrupted(task->owner);
 }
 
-/* Does the source send the DEL of each key that expires, soon? Who looks at all keys once in a while finds out late. */
+/* Does the source send the DEL of each key that expires, soon, or, an append-only file, have an end after which no key lives longer? Who looks at all keys once in a
+ * while finds out late. */
 static bool deletes(const struct task_options *options)
 {
+	if (options->source.mode == MODE_AOF)
+		return true;
 	return !deployment_options_are_files(&options->source) && (options->source.mode != MODE_SCAN ||
 				      (options->scan_follow && options->scan_notifications != SCAN_NOTIFICATIONS_OFF));
 }
@@ -116,10 +119,6 @@ static bool open_input(struct task *task, struct error *error)
 		return false;
 	if (task->inspection.cut[0])
 		log_warning("%s", task->inspection.cut);
-	if (task->inspection.past_expiries > 0)
-		log_warning("%s: %llu times of expiry in it have passed. The target removes such a key at once, also where a later command of the file "
-			    "makes it live longer: it is missing then",
-			    source->path, (unsigned long long)task->inspection.past_expiries);
 	return true;
 }
 
@@ -177,6 +176,7 @@ static bool open_file_link(struct task *task, struct error *error)
 		.target = task->target,
 		.target_topology = task->target ? deployment_topology(task->target) : NULL,
 		.abilities = task->abilities,
+		.expiry = task->expiry,
 		.input = &task->input,
 		.only_link = true,
 		.source_keys = task->inspection.keys,
@@ -365,6 +365,10 @@ static bool plan_expiry(struct task *task, struct error *error)
 		task->expiry = (struct expiry_plan){.form = GUARD_OFF};
 	else if (!expiry_plan_make(&options, &task->expiry, error))
 		return false;
+	if (task->inspection.past_expiries > 0 && task->target && task->expiry.form == GUARD_OFF)
+		log_warning("%s: %llu times of expiry in it have passed. The target removes such a key at once, also where a later command of the file "
+			    "makes it live longer: it is missing then (see target.expiry_guard)",
+			    task->options->source.path, (unsigned long long)task->inspection.past_expiries);
 	settler.plan = task->expiry;
 	task->settler = settler_new(&settler);
 	task->expiry.import_lost = settler_import_lost(task->settler);
@@ -526,6 +530,19 @@ void task_stop(struct task *task, uint32_t deadline_ms)
 	atomic_store(&task->stopped, true);
 	if (!task->source)
 		forget_marks(task);
+}
+
+bool task_settle_end(struct task *task, struct error *error)
+{
+	struct settle_counts counts = {0};
+
+	if (!task->target || !deployment_options_are_files(&task->options->source) || task->expiry.form != GUARD_HELD)
+		return true;
+	if (!expiry_settle_all(task->target, task->options->data_dir, guard_base(task->options->name), false, not_interrupted, task, &counts, error))
+		return false;
+	log_info("task %s: times of expiry are the true ones, and keys whose time has passed are gone (%llu times put right)", task->options->name,
+		 (unsigned long long)counts.changed);
+	return true;
 }
 
 void task_free(struct task *task)

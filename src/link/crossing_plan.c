@@ -47,16 +47,12 @@ static const struct {
 	{"zunionstore", ROLE_STORE_FIRST},
 };
 
-static int compare_name(const void *name, const void *row)
-{
-	return strcmp(name, *(const char *const *)row);
-}
-
 static enum role role_of(const struct command_info *info)
 {
-	const void *row = info ? bsearch(info->name, known, sizeof(known) / sizeof(known[0]), sizeof(known[0]), compare_name) : NULL;
-
-	return row ? known[((size_t)((const char *)row - (const char *)known)) / sizeof(known[0])].role : ROLE_ANY;
+	for (size_t i = 0; info && i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i].name, info->name) == 0)
+			return known[i].role;
+	return ROLE_ANY;
 }
 
 bool crossing_plan_is_own(const struct event *event)

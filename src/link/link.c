@@ -305,8 +305,8 @@ static void make_heartbeat(struct link *link, bool fed)
 			.timeout_ms = options->task->connect_timeout_ms,
 			.blame = ERROR_SOURCE,
 		},
-		/* What nobody tells of would only be found by the next pass. */
-		.write = options->task->heartbeat &&
+		/* What nobody tells of would only be found by the next pass; and a snapshot alone has no lag to be measured. */
+		.write = options->task->heartbeat && (!options->file || options->file->follows) &&
 			 (!fed || (options->task->scan_follow && options->task->scan_notifications != SCAN_NOTIFICATIONS_OFF)),
 		.fed = fed,
 		.cluster = options->cluster,

@@ -4,6 +4,7 @@
 #include "decode/value.h"
 #include "wire/rdb.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +107,7 @@ static bool same_item(const struct value_item *a, const struct value_item *b)
 	case VALUE_ITEM_SIGNED: return a->integer == b->integer;
 	case VALUE_ITEM_UNSIGNED: return a->number == b->number;
 	case VALUE_ITEM_FLOAT:
-	case VALUE_ITEM_DOUBLE: return memcmp(&a->real, &b->real, sizeof(a->real)) == 0;
+	case VALUE_ITEM_DOUBLE: return a->real == b->real || (isnan(a->real) && isnan(b->real));
 	default: return slice_equal(a->bytes, b->bytes);
 	}
 }
