@@ -221,7 +221,7 @@ def test_failover_of_sentinels(bench):
     with Load(new, prefix=b"again:") as load:
         more_of(load, ferry, 500)
     goal = new.info("replication")["master_repl_offset"]
-    ferry.wait_status(lambda status: (status["links"][0]["position"]["applied"] or 0) >= goal, what="all to be applied")
+    ferry.wait_status(lambda status: status["expiry"]["settled"] and (status["links"][0]["position"]["applied"] or 0) >= goal, what="all to be applied")
     assert_same(new, target, as_replica=True)
 
 
