@@ -180,7 +180,7 @@ def test_heartbeat_of_a_standalone_source(bench):
 def test_heartbeats_of_a_cluster(bench):
     """One for each master, each with a tag that belongs to that master."""
     source, target = bench.cluster(masters=3, replicas_per_master=0), bench.cluster(masters=2, replicas_per_master=0)
-    ferry = Ferry(bench, source, target).start().wait_streaming()
+    ferry = Ferry(bench, source, target, {"checkpoint": "local"}).start().wait_streaming()
     ferry.wait_status(lambda status: len(heartbeats(source)) == 3, what="three heartbeats")
     found = heartbeats(source)
     assert len({address for _, _, address in found}) == 3
@@ -383,7 +383,7 @@ def test_log_in_json(bench):
     assert {line["level"] for line in lines} == {"info", "error"}
     (error,) = [line["message"] for line in lines if line["level"] == "error"]
     assert r'LPUSH of key "\x22quoted\x22\x5c \x0a\xc3\xbf"' in error
-    refused = Ferry(bench, source, target, arguments=["--log-format", "json"])
+    refused = Ferry(bench, source, target, {"checkpoint": "local"}, ["--log-format", "json"])
     assert refused.run() == 3
     (line,) = lines_in_json(refused)
     assert line["level"] == "error" and "target.existing" in line["message"]

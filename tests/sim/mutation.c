@@ -13,7 +13,8 @@
 
 const struct mutation mutations[] = {
 	{"syncs-forgotten", "what was synced to disk survives a power cut", "crash", LOAD_SAFE},
-	{"kill-ignored", "the connection before is killed before its commands are sent again", "target", LOAD_SAFE},
+	{"kill-ignored", "the connection before is killed before its commands are sent again", "kill", LOAD_ALL},
+	{"marks-unread", "what the target has applied is not sent again", "kill", LOAD_ALL},
 	{"redirection-swallowed", "a redirected command is sent again", "move", LOAD_SAFE},
 	{"refusal-swallowed", "a command that was refused for a while is sent again", "refuse", LOAD_SAFE},
 	{"order-lost", "what is sent again keeps its order", "target", LOAD_SAFE},
@@ -73,6 +74,8 @@ void __real_sink_applied(const struct sink *sink, uint64_t *position, uint32_t *
 void __wrap_sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db);
 bool __real_link_state_write(const char *path, const struct link_state *state, struct error *error);
 bool __wrap_link_state_write(const char *path, const struct link_state *state, struct error *error);
+struct mark __real_mark_parse(struct slice text, const char *epoch);
+struct mark __wrap_mark_parse(struct slice text, const char *epoch);
 int64_t __real_intake_held_offset(const struct intake *intake);
 int64_t __wrap_intake_held_offset(const struct intake *intake);
 void __real_encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options);
@@ -128,6 +131,11 @@ bool __wrap_link_state_write(const char *path, const struct link_state *state, s
 		changed.db = changed.place.db = 0;
 	*before = *state;
 	return __real_link_state_write(path, &changed, error);
+}
+
+struct mark __wrap_mark_parse(struct slice text, const char *epoch)
+{
+	return is("marks-unread") ? MARK_NONE : __real_mark_parse(text, epoch);
 }
 
 int64_t __wrap_intake_held_offset(const struct intake *intake)
