@@ -84,7 +84,7 @@ bool applier_write_state(struct applier *applier, bool clean)
 	applier->saved = state;
 	if (scripts)
 		scripts_applied(scripts, state.position);
-	if (applier->outlet.ops->snapshot_kept && !applier_in_snapshot(applier, state.position))
+	if (applier->outlet.ops->snapshot_kept && applier->run_state != PARKED && !applier_in_snapshot(applier, state.position))
 		applier->outlet.ops->snapshot_kept(applier->outlet.self);
 	return true;
 }
@@ -125,7 +125,8 @@ void applier_let_go(struct applier *applier)
 
 void applier_release_saved(struct applier *applier)
 {
-	if (!applier->begun || applier->saved.generation != applier->generation || applier->saved.position <= applier->released ||
+	/* Parked, the spool is the source's: it may hold the next generation already. */
+	if (!applier->begun || applier->run_state == PARKED || applier->saved.generation != applier->generation || applier->saved.position <= applier->released ||
 	    applier->saved.position > spool_end(applier->options.spool))
 		return;
 	spool_release(applier->options.spool, applier->saved.position);
