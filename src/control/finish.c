@@ -4,6 +4,7 @@
 #include "control/expiry_plan.h"
 #include "control/expiry_record.h"
 #include "control/work_dir.h"
+#include "sink/checkpoint.h"
 #include "transform/guard.h"
 
 #include <stdlib.h>
@@ -52,7 +53,9 @@ static bool finish_target(struct deployment *target, const struct task_options *
 		return false;
 	result->recorded = record.exists;
 	result->temporary_left = is_used_by_others(target, name);
-	return expiry_settle_all(target, options->data_dir, guard_base(options->name), !result->temporary_left, go_on, finishing, &result->counts, error);
+	if (!expiry_settle_all(target, options->data_dir, guard_base(options->name), !result->temporary_left, go_on, finishing, &result->counts, error))
+		return false;
+	return options->checkpoint == CHECKPOINT_LOCAL || checkpoint_forget(target, options->name, &result->forgotten_links, error);
 }
 
 bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner, struct finish_result *ret,

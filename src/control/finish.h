@@ -1,6 +1,7 @@
 /* The end of a task: the target is left as one that no keyferry has to look after.
  *
- * All times of expiry become the true ones (held ones, and live ones less their margin), keys whose time has passed go, and temporary keys are removed. May be cut off
+ * All times of expiry become the true ones (held ones, and live ones less their margin), keys whose time has passed go, temporary keys are removed, and at last
+ * the task's marks. May be cut off
  * at any point and run again. The task must be stopped: its work directory is locked meanwhile.
  * Thread: the control thread, straight-line. */
 #ifndef KEYFERRY_CONTROL_FINISH_H
@@ -13,6 +14,7 @@
 struct finish_result {
 	bool recorded;         /* the work directory knew how times had been written */
 	bool temporary_left;   /* another keyferry writes to the target: temporary keys may be its own, and were left */
+	uint32_t forgotten_links; /* whose marks were removed */
 	struct settle_counts counts;
 };
 

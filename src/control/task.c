@@ -33,6 +33,7 @@ struct task {
 	struct inspection inspection;
 	uint64_t inspected_us;              /* when its progress was told last */
 	struct work_dir *dir;
+	struct checkpoint checkpoint;       /* what the target knew at the start */
 	struct target_abilities abilities;
 	char target_name[64];
 	struct expiry_plan expiry;
@@ -208,14 +209,17 @@ static bool open_links(struct task *task, struct error *error)
 	task->links = memory_alloc_zero(source->shard_count, sizeof(task->links[0]));
 	task->rates = memory_alloc_zero(source->shard_count, sizeof(task->rates[0]));
 	for (uint32_t i = 0; ok && i < source->shard_count; i++) {
+		char address[ENDPOINT_TEXT_MAX];
+		struct endpoint master = write_to(task->source, i);
 		struct link_options options = {
 			.task = task->options,
+			.known = checkpoint_find(&task->checkpoint, deployment_server(task->source, i)->replid, endpoint_format(&master, address)),
 			.source = task->source,
 			.target = task->target,
 			.file = task->files ? &task->files[i] : NULL,
 			.target_topology = task->target ? deployment_topology(task->target) : NULL,
 			.abilities = task->abilities,
-			.master = write_to(task->source, i),
+			.master = master,
 			.receive_from = scan_rights_read_from(task->options, &source->shards[i]),
 			.cluster = source->cluster,
 			.slot = first_slot(source, i),
@@ -276,6 +280,14 @@ static void describe(const struct task *task)
 		 source->shard_count == 1 ? "" : "s", target, task->options->data_dir);
 }
 
+/* With an empty work directory the task may have run on another machine before. Who wants the target emptied wants to begin anew. */
+static bool read_checkpoint(struct task *task, struct error *error)
+{
+	if (!task->target || task->options->checkpoint == CHECKPOINT_LOCAL || (task->options->existing == EXISTING_FLUSH && !work_dir_has_links(task->dir)))
+		return true;
+	return checkpoint_read(task->target, task->options->name, &task->checkpoint, error);
+}
+
 /* Is it what it was begun as? */
 static bool check_record(struct task *task, struct error *error)
 {
@@ -312,8 +324,9 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
 	       (to_files || (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))) &&
 	       (options->source.mode != MODE_SCAN || scan_rights_check(options, loop, task->source, warn, error)) &&
-	       check_record(task, error) &&
-	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target, work_dir_has_links(task->dir), warn, &task->abilities,
+	       check_record(task, error) && read_checkpoint(task, error) &&
+	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target,
+			 work_dir_has_links(task->dir) || task->checkpoint.count > 0, warn, &task->abilities,
 			 task->target_name, error);
 }
 
@@ -384,6 +397,8 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	}
 	warn_of_clearing(options);
 	describe(task);
+	if (task->target && options->checkpoint == CHECKPOINT_LOCAL)
+		log_info("task %s: checkpoint: local: after a crash or a lost connection to the target commands of about the last second are applied twice", options->name);
 	task->state = TASK_READY;
 	return task;
 }
@@ -481,6 +496,20 @@ static void *stop_one(void *argument)
 	return NULL;
 }
 
+/* A task of files that is finished has nothing to go on with, and leaves nothing of its own in the target. */
+static void forget_marks(struct task *task)
+{
+	struct task_status status;
+	struct error error;
+	uint32_t links;
+
+	task_status(task, &status);
+	if (status.state == TASK_FINISHED && task->target && task->options->checkpoint == CHECKPOINT_TARGET &&
+	    !checkpoint_forget(task->target, task->options->name, &links, &error))
+		log_warning("the task is finished; its marks could not be removed from the target: %s", error.text);
+	task_status_free(&status);
+}
+
 void task_stop(struct task *task, uint32_t deadline_ms)
 {
 	struct stopping *all = memory_alloc_zero(task->link_count, sizeof(*all));
@@ -499,6 +528,8 @@ void task_stop(struct task *task, uint32_t deadline_ms)
 			pthread_join(all[i].thread, NULL);
 	free(all);
 	atomic_store(&task->stopped, true);
+	if (!task->source)
+		forget_marks(task);
 }
 
 bool task_settle_end(struct task *task, struct error *error)
@@ -530,6 +561,7 @@ void task_free(struct task *task)
 	input_close(&task->input);
 	deployment_free(task->source);
 	deployment_free(task->target);
+	checkpoint_free(&task->checkpoint);
 	work_dir_close(task->dir);
 	pthread_mutex_destroy(&task->lock);
 	free(task);

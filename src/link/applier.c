@@ -1,14 +1,9 @@
-#include "link/applier.h"
+#include "link/applier_state.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/memory.h"
-#include "decode/stream.h"
-#include "link/limit.h"
 #include "link/server_outlet.h"
 
-#include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,63 +11,11 @@
 #define PORTION_EVENTS 4096       /* decoded before replies are looked at again */
 #define PORTION_BYTES (1u << 20)
 #define VIEW_STEP (4u << 20)      /* how much of the spool is looked at at once; more where one event is larger */
-#define UNLOAD_STEP (1u << 20)
-#define RELEASE_STEP (16u << 20)  /* at most; the spool gives back whole segments */
 #define STATE_INTERVAL_MS 1000
 #define PUBLISH_INTERVAL_MS 50
 #define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
 
-enum run_state {
-	RUNNING,
-	PARKING,
-	PARKED,
-	DRAINING,
-	STUCK, /* failed at an event that could not be decoded or sent; what lies before it is still answered */
-	ENDED,
-};
-
-struct applier {
-	struct applier_options options;
-	const struct applier_events *events;
-	void *owner;
-	enum run_state run_state;
-	struct outlet outlet;
-	bool finished;                     /* the outlet wants no more */
-	bool begun;                        /* the outlet has, with the present generation */
-	uint64_t generation;
-	struct snapshot_decoder *snapshot; /* NULL once in the stream */
-	struct stream_decoder *stream;
-	struct error begin_error;          /* why it could not; kind ERROR_NONE: it could */
-	struct lag lag;
-	struct expiry expiry;
-	struct snapshot_place place;       /* as of the last decoded event */
-	uint64_t position;                 /* next event to decode */
-	uint64_t need;                     /* bytes from `position` that make decoding worth it */
-	struct limit records, bytes;
-	struct timer *limit_timer, *state_timer, *publish_timer, *deadline;
-	struct idle *again;
-	uint64_t released, unloaded;
-	struct link_state saved;           /* what the state file says */
-	bool save_failed;                  /* at the last attempt */
-	uint64_t applied_at_start;
-	bool running;                      /* within run(): callbacks of the sink do not enter it again */
-	pthread_mutex_t lock;              /* of `published` */
-	struct applier_status published;
-};
-
 static void run(struct applier *applier);
-static void note(struct applier *applier, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static void note(struct applier *applier, enum log_level level, const char *format, ...)
-{
-	char text[2048];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	applier->events->note(applier->owner, (int)level, text);
-}
 
 static void fail(struct applier *applier, enum run_state state, const struct error *error)
 {
@@ -87,84 +30,17 @@ static void fail(struct applier *applier, enum run_state state, const struct err
 		applier->events->failed(applier->owner, error);
 }
 
-/* ---- position, state, lag ---- */
-
-static void low_water(const struct applier *applier, uint64_t *position, uint32_t *db)
-{
-	if (applier->begun) {
-		applier->outlet.ops->applied(applier->outlet.self, position, db);
-	} else {
-		*position = applier->position;
-		*db = 0;
-	}
-}
-
-static bool in_snapshot_at(const struct applier *applier, uint64_t position)
-{
-	return position < spool_snapshot_end(applier->options.spool);
-}
-
-/* Of the stream's byte at `position`. */
-static int64_t offset_at(const struct applier *applier, uint64_t position)
-{
-	return in_snapshot_at(applier, position) ? EVENT_IN_SNAPSHOT : spool_offset_of(applier->options.spool, position);
-}
-
-static bool write_state(struct applier *applier, bool clean)
-{
-	struct link_state state = {.generation = applier->generation, .clean = clean};
-	const struct outlet *outlet = &applier->outlet;
-	struct scripts *scripts = applier->options.scripts;
-	struct error error;
-
-	low_water(applier, &state.position, &state.db);
-	applier->save_failed = (outlet->ops->secure && !outlet->ops->secure(outlet->self, &state, &error));
-	/* The place is that of the last decoded event; version and family are the same in the whole snapshot, the database is kept by the window. */
-	state.place = applier->place;
-	state.place.db = state.db;
-	applier->save_failed = applier->save_failed || (scripts && !scripts_keep(scripts, &error)) ||
-			       (applier->outlet.ops->sync && !applier->outlet.ops->sync(applier->outlet.self, &error)) ||
-			       !link_state_write(applier->options.state_path, &state, &error);
-	if (applier->save_failed) {
-		note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
-		return false;
-	}
-	applier->saved = state;
-	if (scripts)
-		scripts_applied(scripts, state.position);
-	if (applier->outlet.ops->snapshot_kept && !in_snapshot_at(applier, state.position))
-		applier->outlet.ops->snapshot_kept(applier->outlet.self);
-	return true;
-}
-
-static void save_state(struct applier *applier, bool clean)
-{
-	uint64_t position;
-	uint32_t db;
-
-	if (applier->generation == 0 || !applier->begun)
-		return;
-	low_water(applier, &position, &db);
-	if (position != applier->saved.position || applier->generation != applier->saved.generation || clean != applier->saved.clean)
-		write_state(applier, clean);
-}
-
-static void tell_applied(const struct applier *applier, bool now)
-{
-	uint64_t position;
-	uint32_t db;
-
-	low_water(applier, &position, &db);
-	if (!in_snapshot_at(applier, position))
-		applier->options.source.ops->set_applied(applier->options.source.self, spool_offset_before(applier->options.spool, position), now);
-}
-
-static void release_saved(struct applier *applier);
+/* ---- status ---- */
 
 static void on_state_timer(void *owner)
 {
-	save_state(owner, false);
-	release_saved(owner);
+	struct applier *applier = owner;
+	bool waited = applier->save_failed || !applier_epoch_is_saved(applier);
+
+	applier_save_state(applier, false);
+	applier_release_saved(applier);
+	if (waited && !applier->save_failed)
+		idle_start(applier->again);
 }
 
 static void publish(struct applier *applier)
@@ -174,11 +50,11 @@ static void publish(struct applier *applier)
 	uint64_t snapshot_end = spool_snapshot_end(applier->options.spool);
 	uint32_t db;
 
-	low_water(applier, &status.position, &db);
+	applier_low_water(applier, &status.position, &db);
 	status.generation = applier->generation;
 	/* Parked between two generations, positions mean nothing. */
 	status.streaming = applier->run_state != PARKING && applier->run_state != PARKED && applier->generation > 0 &&
-			   applier->generation == spool_origin(applier->options.spool).generation && !in_snapshot_at(applier, status.position);
+			   applier->generation == spool_origin(applier->options.spool).generation && !applier_in_snapshot(applier, status.position);
 	status.applied_offset = status.streaming ? spool_offset_before(applier->options.spool, status.position) : -1;
 	lag_applied(&applier->lag, status.position, status.applied_offset);
 	status.caught_up = applier->lag.caught_up;
@@ -219,14 +95,14 @@ static void keep_expiries(struct applier *applier)
 
 	if (!applier->begun || !applier->outlet.ops->set_times)
 		return;
-	low_water(applier, &view.applied, &db);
-	view.behind_ms = in_snapshot_at(applier, view.applied)
+	applier_low_water(applier, &view.applied, &db);
+	view.behind_ms = applier_in_snapshot(applier, view.applied)
 				 ? -1
 				 : lag_behind_ms(&applier->lag, spool_offset_before(applier->options.spool, view.applied));
 	if (!expiry_update(&applier->expiry, &view))
 		return;
 	applier->outlet.ops->set_times(applier->outlet.self, &applier->expiry.times);
-	note(applier, LOG_INFO, "times of expiry are from now on %s", form_text(&applier->expiry));
+	applier_note(applier, LOG_INFO, "times of expiry are from now on %s", form_text(&applier->expiry));
 }
 
 static void on_publish_timer(void *owner)
@@ -268,12 +144,12 @@ static void check_stuck(struct applier *applier)
 	uint64_t position;
 	uint32_t db;
 
-	low_water(applier, &position, &db);
+	applier_low_water(applier, &position, &db);
 	if (spool_room(applier->options.spool) > 0 || applier->released < position)
 		return;
 	error_set(&error, ERROR_CONFLICT, "one %s at %s is larger than the spool may be (%llu bytes, spool.max_size)",
 		  applier->snapshot ? "value" : transaction ? "transaction, up to the command" : "command",
-		  event_place_text(offset_at(applier, applier->position), applier->position, place),
+		  event_place_text(applier_offset_at(applier, applier->position), applier->position, place),
 		  (unsigned long long)applier->options.task->spool_max_size);
 	error_hint(&error, "Raise spool.max_size above the size of the largest value of the source");
 	fail(applier, STUCK, &error);
@@ -313,7 +189,7 @@ static void name_damage(const struct applier *applier, struct error *error)
 	char place[EVENT_PLACE_MAX];
 
 	if (!applier->snapshot)
-		error_prefix(error, "%s", event_place_text(offset_at(applier, applier->position), applier->position, place));
+		error_prefix(error, "%s", event_place_text(applier_offset_at(applier, applier->position), applier->position, place));
 	if (!error->hint[0])
 		error_hint(error, "The source sent what keyferry does not understand, or the work directory is damaged: begin anew with "
 			   "an empty work directory and target.existing: merge; should it come again, please report it");
@@ -324,19 +200,19 @@ static bool handle(struct applier *applier, struct event *event, struct error *e
 {
 	uint32_t db = applier->snapshot ? applier->place.db : stream_decoder_database(applier->stream);
 
-	event->offset = offset_at(applier, event->start);
+	event->offset = applier_offset_at(applier, event->start);
 	if (event->kind == EVENT_KEY || event->kind == EVENT_COMMAND)
 		limit_spend(&applier->records, 1);
 	if (event->kind == EVENT_SNAPSHOT_END) {
 		snapshot_decoder_free(applier->snapshot);
 		applier->snapshot = NULL;
 		if (applier->options.heartbeat)
-			note(applier, LOG_INFO, "snapshot decoded to its end; the stream follows from offset %lld",
+			applier_note(applier, LOG_INFO, "snapshot decoded to its end; the stream follows from offset %lld",
 			     (long long)spool_offset_before(applier->options.spool, event->end));
 	}
 	/* Answered with what is applied now, as a busy replica does. */
 	if (event->ask_getack)
-		tell_applied(applier, true);
+		applier_tell_applied(applier, true);
 	return applier->outlet.ops->event(applier->outlet.self, event, db, &applier->place, error);
 }
 
@@ -406,43 +282,6 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 	return PORTION_MORE;
 }
 
-static void let_go(struct applier *applier)
-{
-	if (applier->position - applier->unloaded >= UNLOAD_STEP) {
-		spool_unload(applier->options.spool, applier->unloaded, applier->position);
-		applier->unloaded = applier->position;
-	}
-}
-
-/* Gives the spool back what the state file says is applied: after a crash it says where to begin. */
-static void release_saved(struct applier *applier)
-{
-	if (!applier->begun || applier->saved.generation != applier->generation || applier->saved.position <= applier->released ||
-	    applier->saved.position > spool_end(applier->options.spool))
-		return;
-	spool_release(applier->options.spool, applier->saved.position);
-	applier->released = applier->saved.position;
-}
-
-/* What is applied is saved and given back. */
-static void release(struct applier *applier, bool all)
-{
-	uint64_t segment = applier->options.task->spool_segment_size;
-	uint64_t step = segment && segment < RELEASE_STEP ? segment : RELEASE_STEP;
-	uint64_t position;
-	uint32_t db;
-
-	low_water(applier, &position, &db);
-	if (position <= applier->released || (position - applier->released < step && !all))
-		return;
-	/* A file is synced each time that the state is saved, which the timer does soon enough as long as the spool has room. */
-	if (applier->outlet.ops->secure && !all && spool_room(applier->options.spool) > 0)
-		return;
-	if (!applier->save_failed) /* else the timer tries */
-		save_state(applier, false);
-	release_saved(applier);
-}
-
 /* There is an event, or a transaction, that is not whole yet, and everything before it is answered. */
 static bool awaits_rest(const struct applier *applier)
 {
@@ -456,7 +295,7 @@ static void make_room(struct applier *applier)
 {
 	if (spool_room(applier->options.spool) > 0)
 		return;
-	release(applier, true);
+	applier_release(applier, true);
 	check_stuck(applier);
 }
 
@@ -467,7 +306,7 @@ static void finish(struct applier *applier)
 {
 	applier->finished = true;
 	applier->run_state = ENDED;
-	write_state(applier, true);
+	applier_write_state(applier, true);
 	publish(applier);
 	applier->events->finished(applier->owner);
 }
@@ -487,14 +326,20 @@ static void run(struct applier *applier)
 		fail(applier, STUCK, &applier->begin_error);
 		return;
 	}
+	/* Before anything is sent: marks of an epoch that nobody remembers would be worth nothing. */
+	if (!applier_epoch_is_saved(applier)) {
+		applier_save_state(applier, false);
+		if (applier->save_failed)
+			return;
+	}
 	applier->running = true;
 	portion = ask_ready(applier, &error);
 	if (portion == PORTION_MORE)
 		portion = run_portion(applier, &error);
 	applier->outlet.ops->flush(applier->outlet.self);
 	/* Where nothing went to the target (PING, GETACK, what is left out), no reply tells of it: a source that shuts down waits for this. */
-	tell_applied(applier, false);
-	let_go(applier);
+	applier_tell_applied(applier, false);
+	applier_let_go(applier);
 	applier->running = false;
 	if (portion == PORTION_FAILED) {
 		fail(applier, STUCK, &error);
@@ -537,10 +382,10 @@ static void on_applied(void *owner)
 	uint64_t position;
 	uint32_t db;
 
-	low_water(applier, &position, &db);
-	lag_applied(&applier->lag, position, in_snapshot_at(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
-	tell_applied(applier, false);
-	release(applier, false);
+	applier_low_water(applier, &position, &db);
+	lag_applied(&applier->lag, position, applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
+	applier_tell_applied(applier, false);
+	applier_release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
 		check_quiet(applier);
 	else if (applier->outlet.ops->at_barrier(applier->outlet.self) || awaits_rest(applier))
@@ -561,7 +406,7 @@ static void on_outlet_note(void *owner, int log_level, const char *text)
 
 static bool on_save(void *owner)
 {
-	return write_state(owner, false);
+	return applier_write_state(owner, false);
 }
 
 static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_save};
@@ -573,6 +418,15 @@ static void start_generation(struct applier *applier, const struct link_state *s
 {
 	struct spool *spool = applier->options.spool;
 
+	/* A new snapshot has marks of its own. Without marks there is none: those of an earlier run mean nothing once this one has gone on. */
+	if (!applier_is_marked(&applier->options))
+		applier->epoch[0] = '\0';
+	else if (state && state->epoch[0])
+		memcpy(applier->epoch, state->epoch, sizeof(applier->epoch));
+	else
+		mark_random(applier->epoch, MARK_EPOCH_LEN);
+	applier->marker.refused = state ? state->refused : NULL;
+	applier->marker.refused_count = state ? state->refused_count : 0;
 	if (!state && applier->options.scripts)
 		scripts_begin(applier->options.scripts);
 	applier->generation = spool_origin(spool).generation;
@@ -585,7 +439,7 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	stream_decoder_free(applier->stream);
 	applier->stream = stream_decoder_new(applier->outlet.ops->commands(applier->outlet.self));
 	applier->place = (struct snapshot_place){0};
-	if (in_snapshot_at(applier, applier->position)) {
+	if (applier_in_snapshot(applier, applier->position)) {
 		applier->snapshot = snapshot_decoder_new();
 		if (state) {
 			applier->place = state->place;
@@ -603,7 +457,7 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		applier->outlet.ops->set_times(applier->outlet.self, &applier->expiry.times);
 	/* From now on more may have been sent than the state file says. */
 	if (state && state->clean)
-		save_state(applier, false);
+		applier_save_state(applier, false);
 	publish(applier);
 }
 
@@ -624,7 +478,7 @@ static void on_quiet(struct applier *applier)
 		applier->events->parked(applier->owner);
 		return;
 	}
-	save_state(applier, applier->begun && applier->outlet.ops->idle(applier->outlet.self) && !half_done(applier));
+	applier_save_state(applier, applier->begun && applier->outlet.ops->idle(applier->outlet.self) && !half_done(applier));
 	publish(applier);
 	applier->run_state = ENDED;
 	applier->events->drained(applier->owner);
@@ -645,8 +499,12 @@ static bool finish_event(struct applier *applier)
 
 static void check_quiet(struct applier *applier)
 {
-	if (!applier->begun || ((applier->run_state != DRAINING || finish_event(applier)) && applier->outlet.ops->idle(applier->outlet.self)))
-		on_quiet(applier);
+	if (applier->begun && ((applier->run_state == DRAINING && !finish_event(applier)) || !applier->outlet.ops->idle(applier->outlet.self)))
+		return;
+	/* What another machine would go on from. */
+	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self))
+		return;
+	on_quiet(applier);
 }
 
 static void on_deadline(void *owner)
@@ -669,7 +527,7 @@ void applier_park(struct applier *applier)
 void applier_drain(struct applier *applier, uint32_t deadline_ms)
 {
 	if (applier->run_state == ENDED) {
-		save_state(applier, false);
+		applier_save_state(applier, false);
 		publish(applier);
 		applier->events->drained(applier->owner);
 		return;
@@ -706,6 +564,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.spool = options->spool,
 		.lag = &applier->lag,
 		.scripts = options->scripts,
+		.marker = applier_is_marked(options) ? &applier->marker : NULL,
 	};
 	struct recorder_options recorder = {
 		.loop = options->loop,
@@ -721,6 +580,15 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->events = events;
 	applier->owner = owner;
 	applier->saved = *state;
+	memcpy(applier->link, state->link, sizeof(applier->link));
+	snprintf(applier->task, sizeof(applier->task), "%s", state->task[0] ? state->task : options->task->name ? options->task->name : "");
+	applier->marker = (struct marker_options){
+		.task = applier->task,
+		.link = applier->link,
+		.epoch = applier->epoch,
+		.token = options->token,
+		.source = options->source_name,
+	};
 	pthread_mutex_init(&applier->lock, NULL);
 	limit_init(&applier->records, options->task->limit_records_per_second);
 	limit_init(&applier->bytes, options->task->limit_bytes_per_second);

@@ -45,6 +45,8 @@ struct applier_options {
 	struct scripts *scripts;      /* outlives it; NULL: none are remembered */
 	struct spool *spool;
 	struct source source;         /* is told what is applied */
+	const char *token;            /* of this process, for the record in the target (sink/marker.h) */
+	const char *source_name;      /* of the source, likewise */
 	struct heartbeat *heartbeat;  /* tells what the source's offset was when; NULL: the source is files */
 };
 

@@ -60,7 +60,7 @@ static void hand_in(struct clearing *clearing)
 	event.raw = (struct slice){0};
 	event.key = clearing->argv[1];
 	event.info = command_lookup(event.argc, event.argv);
-	sink_arguments(clearing->sink, &event, event.start, clearing->slot, clearing->db_stream, 0, event.argc, event.argv);
+	sink_arguments(clearing->sink, &event, event.start, clearing->slot, clearing->db_stream, UNIT_FOUND, event.argc, event.argv);
 	buffer_clear(&clearing->batch);
 	clearing->count = 0;
 }

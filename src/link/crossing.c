@@ -231,6 +231,8 @@ bool crossing_begin(struct crossing *crossing, const struct event *event, uint32
 		return false;
 	tell_once(crossing);
 	make_operands(crossing);
+	crossing->first_number = sink_number(crossing->sink, event->start);
+	sink_set_number(crossing->sink, event->start, crossing->first_number + crossing->plan.key_count);
 	crossing->home = best_home(&crossing->plan);
 	crossing->run_tries = 0;
 	crossing->backoff_ms = 0;
@@ -373,6 +375,14 @@ static enum crossing_step read_keys(struct crossing *crossing, struct error *err
 
 /* ---- writing ---- */
 
+/* What is written depends on what is read: a key has its number whatever becomes of the others. */
+static void send_write(struct crossing *crossing, uint32_t key, uint16_t flags, const struct request *request)
+{
+	sink_set_number(crossing->sink, crossing->event.start, crossing->first_number + key);
+	crossing_send(crossing, crossing->plan.keys[key].slot, flags, request, NULL);
+	sink_set_number(crossing->sink, crossing->event.start, crossing->first_number + crossing->plan.key_count);
+}
+
 static void write_value(struct crossing *crossing, uint32_t key, const struct dumped *value)
 {
 	const struct target_abilities *target = crossing->options.target;
@@ -388,7 +398,7 @@ static void write_value(struct crossing *crossing, uint32_t key, const struct du
 		REQUEST_ADD(request, crossing->deletion, name);
 	if (transaction)
 		REQUEST_ADD(request, SLICE("EXEC"));
-	crossing_send(crossing, crossing->plan.keys[key].slot, transaction ? UNIT_TRANSACTION : 0, request, NULL);
+	send_write(crossing, key, transaction ? UNIT_TRANSACTION : 0, request);
 }
 
 /* What the command has left as it was need not be written. */
@@ -422,7 +432,7 @@ static void write_list_move(struct crossing *crossing, uint32_t wave)
 		REQUEST_ADD(request, plan->to_left ? SLICE("LPUSH") : SLICE("RPUSH"), plan->keys[key].name, crossing->operands[0].read.payload);
 	else
 		REQUEST_ADD(request, plan->from_left ? SLICE("LPOP") : SLICE("RPOP"), plan->keys[key].name);
-	crossing_send(crossing, plan->keys[key].slot, 0, request, NULL);
+	send_write(crossing, key, 0, request);
 }
 
 /* Sends a wave. False: there is none any more. */

@@ -12,8 +12,9 @@
  *           one that gets comes first, and the other only when that is answered
  *
  * Reading and running change nothing, and nobody sees the temporary keys, for they come and go within one transaction, so no error and no end of the
- * process leaves any behind: they may be done again at any time, and are when the home slot moves (another becomes home). Writing is a few plain
- * commands, each for one slot; that part is applied at least once, as everything else.
+ * process leaves any behind: they may be done again at any time, and are when the home slot moves (another becomes home). Writing is a few
+ * commands, each for one slot, and each numbered by its key (sink_set_number()): with marks in the target each is applied once (docs/delivery.md, rule 12), else at
+ * least once, as everything else.
  * Exact: values as DUMP gives them, expiries to the millisecond, also where the target has no PEXPIRETIME: PTTL is asked between two TIMEs in one
  * transaction, again until both tell the same millisecond.
  * Memory: the serialised values of all keys concerned, at once.

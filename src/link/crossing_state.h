@@ -41,6 +41,7 @@ struct crossing {
 	bool run_asked;
 	uint32_t run_tries;
 	/* writing */
+	uint32_t first_number; /* of what its first key is written by */
 	uint32_t wave;
 	uint32_t write_at;
 	struct request *requests; /* since reading began */

@@ -44,6 +44,7 @@ static void send_one(struct dispatch *dispatch, const struct event *event, uint1
 static void broadcast(struct dispatch *dispatch, const struct event *event)
 {
 	uint32_t masters = dispatch->master_count;
+	uint32_t number = sink_number(dispatch->sink, event->start);
 
 	/* Looking through all slots is too much for each; a master that is missed for a while does no harm. */
 	if (masters == 0 || dispatch->masters_number != sink_map_number(dispatch->sink)) {
@@ -53,6 +54,7 @@ static void broadcast(struct dispatch *dispatch, const struct event *event)
 	for (uint32_t i = 0; i < masters; i++)
 		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, dispatch->masters[i], dispatch->db_stream, 0,
 			       event->argc, event->argv);
+	sink_set_number(dispatch->sink, event->start, number + DISPATCH_MASTERS_MAX); /* as of a barrier */
 }
 
 /* They are given the libraries of the others. */
@@ -228,10 +230,7 @@ static bool put_into_transaction(void *owner, const struct event *event, struct 
 /* Several commands that stand for one: in a transaction of our own. */
 static bool send_together(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output, struct error *error)
 {
-	struct event multi = *event;
-
-	multi.raw = SLICE("*1\r\n$5\r\nMULTI\r\n");
-	transaction_begin(&dispatch->transaction, &multi);
+	transaction_begin(&dispatch->transaction, event);
 	for (uint32_t i = 0; i < output->count; i++) {
 		if (!put_into_transaction(dispatch, &output->events[i], error)) {
 			transaction_forget(&dispatch->transaction);
@@ -240,7 +239,7 @@ static bool send_together(struct dispatch *dispatch, const struct event *event, 
 	}
 	for (uint32_t i = 0; i < dispatch->transaction.run_count; i++)
 		dispatch->transaction.runs[i].unsafe = !output->replay_safe;
-	return dispatch_end_transaction(dispatch, SLICE("*1\r\n$4\r\nEXEC\r\n"), event->end, error);
+	return dispatch_end_transaction(dispatch, event->end, error);
 }
 
 static bool send_value(struct dispatch *dispatch, const struct event *event, bool valkey, struct error *error)
@@ -405,7 +404,7 @@ static bool handle_edge(struct dispatch *dispatch, const struct event *event, st
 		dispatch_progress(dispatch, event->end);
 		return true;
 	}
-	return dispatch_end_transaction(dispatch, event->raw, event->end, error);
+	return dispatch_end_transaction(dispatch, event->end, error);
 }
 
 static bool handle_command(struct dispatch *dispatch, const struct event *event, struct error *error)

@@ -38,6 +38,9 @@ struct dispatch_options {
 	struct scripts *scripts;                                    /* is told of what brings a script; NULL: none are remembered */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
+	/* What came before a barrier must never be applied again, so its position has to be kept now (FLUSHALL has taken the target's marks along). False: it
+	 * could not be, ask dispatch_ready() again later. NULL: nobody cares. */
+	bool (*save)(void *owner);
 	void *owner;
 };
 

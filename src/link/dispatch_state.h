@@ -81,7 +81,7 @@ enum dispatch_state dispatch_hand_in(struct dispatch *dispatch, struct error *er
 void dispatch_begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags);
 /* `end`: the position behind it. */
 bool dispatch_begin_crossing(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error);
-bool dispatch_end_transaction(struct dispatch *dispatch, struct slice exec, uint64_t end, struct error *error);
+bool dispatch_end_transaction(struct dispatch *dispatch, uint64_t end, struct error *error);
 /* Something that was begun has to be done before anything else is handed in. */
 bool dispatch_waits(const struct dispatch *dispatch);
 

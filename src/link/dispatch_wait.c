@@ -65,9 +65,9 @@ static enum dispatch_state hand_out_transaction(struct dispatch *dispatch, struc
 	return DISPATCH_READY;
 }
 
-bool dispatch_end_transaction(struct dispatch *dispatch, struct slice exec, uint64_t end, struct error *error)
+bool dispatch_end_transaction(struct dispatch *dispatch, uint64_t end, struct error *error)
 {
-	transaction_close(&dispatch->transaction, exec);
+	transaction_close(&dispatch->transaction);
 	dispatch->transaction_end = end;
 	return hand_out_transaction(dispatch, error) != DISPATCH_FAILED;
 }
@@ -79,20 +79,25 @@ static bool pass_barrier(struct dispatch *dispatch)
 {
 	const struct event *event = &dispatch->barrier_event;
 	uint16_t slots[DISPATCH_MASTERS_MAX];
-	uint32_t masters;
+	uint32_t masters, number;
 
 	if (dispatch->barrier == BARRIER_NONE)
 		return true;
 	if (!sink_idle(dispatch->sink) || (dispatch->libraries && libraries_busy(dispatch->libraries)))
 		return false;
 	if (dispatch->barrier == BARRIER_AFTER) {
+		if (dispatch->options.save && !dispatch->options.save(dispatch->options.owner))
+			return false;
 		dispatch->barrier = BARRIER_NONE;
 		return true;
 	}
 	masters = sink_master_slots(dispatch->sink, slots, DISPATCH_MASTERS_MAX);
+	number = sink_number(dispatch->sink, event->start);
 	for (uint32_t i = 0; i < masters; i++)
 		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, slots[i], dispatch->db_stream,
 			       dispatch->barrier_flags, event->argc, event->argv);
+	/* What follows is counted as if there were as many as there may ever be: masters come and go. */
+	sink_set_number(dispatch->sink, event->start, number + DISPATCH_MASTERS_MAX);
 	sink_flush(dispatch->sink);
 	dispatch->barrier = BARRIER_AFTER;
 	return false;

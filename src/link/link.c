@@ -21,6 +21,8 @@ struct link {
 	char *state_path;
 	char *names_path;      /* NULL: the source is files */
 	char label[ENDPOINT_TEXT_MAX + 8];
+	char source_name[ENDPOINT_TEXT_MAX];
+	char token[MARK_ID_LEN + 1]; /* of this run */
 	struct spool *spool;
 	struct link_state state;
 	struct names *names; /* of a scanner, until it is made; else NULL */
@@ -201,6 +203,41 @@ static bool open_spool(struct link *link, struct error *error)
 	return true;
 }
 
+static void forget_history(struct link_state *state, uint64_t generation)
+{
+	struct link_state old = *state;
+
+	free((void *)old.refused);
+	*state = (struct link_state){.generation = generation};
+	memcpy(state->link, old.link, sizeof(state->link));
+	memcpy(state->task, old.task, sizeof(state->task));
+}
+
+/* An empty work directory, and the target knows the link: it goes on from there, if the source still has what came since (else it sends a snapshot). Who reads by SCAN
+ * begins anew at each start, and offsets of an earlier one mean nothing. */
+static bool adopt_checkpoint(struct link *link, struct error *error)
+{
+	const struct checkpoint_link *known = link->options.known;
+	struct spool_origin origin = {.generation = 1};
+	struct link_state *state = &link->state;
+
+	if (!known || state->link[0])
+		return true;
+	memcpy(state->link, known->id, sizeof(state->link));
+	if (link->names || !known->record.epoch[0] || known->record.offset < 0 || spool_origin(link->spool).generation > 0)
+		return true;
+	memcpy(origin.replid, known->record.replid, sizeof(origin.replid));
+	origin.offset = known->record.offset;
+	if (!spool_start(link->spool, &origin, false, error))
+		return false;
+	memcpy(state->epoch, known->record.epoch, sizeof(state->epoch));
+	state->generation = 1;
+	state->db = known->record.db;
+	log_info("%s: nothing of it in the work directory; going on from what the target has: replication id %s, offset %lld", link->label, origin.replid,
+		 (long long)origin.offset);
+	return true;
+}
+
 static bool open_scripts(struct link *link, struct error *error)
 {
 	char *path = memory_printf("%s/scripts", link->options.dir);
@@ -231,7 +268,7 @@ static bool settle_state(struct link *link, struct error *error)
 		return true;
 	if (origin.generation != state->generation)
 		/* The spool had begun a new history that nothing was applied of yet. */
-		*state = (struct link_state){.generation = origin.generation};
+		forget_history(state, origin.generation);
 	if (state->position >= spool_begin_position(link->spool) && origin.generation > 0)
 		return true;
 	error_set(error, ERROR_USAGE, "%s: the spool begins at position %llu, and the target has only what lies before %llu", link->options.dir,
@@ -380,6 +417,8 @@ static void make_parts(struct link *link)
 		.state_path = link->state_path,
 		.scripts = link->scripts,
 		.spool = link->spool,
+		.token = link->token,
+		.source_name = link->source_name,
 	};
 
 	link->receiver_loop = loop_new();
@@ -430,10 +469,14 @@ struct link *link_open(const struct link_options *options, struct error *error)
 	snprintf(link->label, sizeof(link->label), "link %s", describe_source(link, source));
 	pthread_mutex_init(&link->lock, NULL);
 	if (!open_spool(link, error) || !check_input(link, error) || !settle_state(link, error) || !open_scripts(link, error) ||
-	    !open_names(link, error)) {
+	    !open_names(link, error) || !adopt_checkpoint(link, error)) {
 		link_free(link);
 		return NULL;
 	}
+	if (!link->state.link[0])
+		mark_random(link->state.link, MARK_ID_LEN);
+	mark_random(link->token, MARK_ID_LEN);
+	describe_source(link, link->source_name);
 	make_parts(link);
 	return link;
 }
@@ -496,6 +539,7 @@ void link_free(struct link *link)
 	names_close(link->names);
 	spool_close(link->spool);
 	pthread_mutex_destroy(&link->lock);
+	free((void *)link->state.refused);
 	free((char *)link->options.dir);
 	free(link->name);
 	scripts_free(link->scripts);

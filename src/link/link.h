@@ -9,6 +9,7 @@
 #define KEYFERRY_LINK_LINK_H
 
 #include "link/applier.h"
+#include "sink/checkpoint.h"
 #include "source/input.h"
 
 struct link;
@@ -38,6 +39,7 @@ struct link_options {
 	struct server_info source_info;        /* of the source master */
 	struct expiry_plan expiry;
 	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
+	const struct checkpoint_link *known;   /* what the target knows of this source's link; NULL: nothing. Used by link_open() alone */
 	const char *dir;                       /* the link's folder; exists */
 	void (*changed)(void *owner);          /* failed, gave up: look at the status; must only wake somebody */
 	void *owner;

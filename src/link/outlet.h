@@ -18,7 +18,7 @@ struct outlet_events {
 	void (*applied)(void *owner); /* the position has moved */
 	void (*failed)(void *owner, const struct error *error); /* told once; nothing is done any more */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
-	bool (*save)(void *owner);    /* what secure() tells has to be in the state file now; false: it could not be written, try again later */
+	bool (*save)(void *owner);    /* what applied() or secure() tells has to be in the state file now; false: it could not be written, try again later */
 };
 
 enum outlet_state {
@@ -69,6 +69,11 @@ struct outlet_ops {
 	void (*snapshot_kept)(void *self);
 	/* Is an event applied in part, so that a next run would apply that part again? ready() goes on with it. NULL: never. */
 	bool (*half_done)(const void *self);
+	/* Commands that the target has refused for good and that the next run has to try again; valid until the next turn. NULL: none. */
+	const struct mark *(*refused)(const void *self, uint32_t *ret_count);
+	/* Everything is done and the link is to end: what the target itself keeps of the link is brought up to date. True: that is under way, and applied() tells
+	 * when it is idle again. NULL: the target keeps nothing. */
+	bool (*settle)(void *self);
 	void (*status)(const void *self, struct outlet_status *ret);
 };
 

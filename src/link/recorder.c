@@ -28,7 +28,7 @@ enum finish_step {
 };
 
 /* A place in spool and file between two events that are whole. */
-struct mark {
+struct file_mark {
 	uint64_t position; /* in the spool */
 	uint32_t db;       /* selected in the stream there */
 	uint64_t length;   /* of the file */
@@ -47,8 +47,8 @@ struct recorder {
 	struct scribe *scribe;
 	enum file_phase phase;
 	enum finish_step step;
-	struct mark whole; /* behind the last event, or transaction, that was put */
-	struct mark kept;  /* the last of these that is in the file */
+	struct file_mark whole; /* behind the last event, or transaction, that was put */
+	struct file_mark kept;  /* the last of these that is in the file */
 	struct snapshot_place place;
 	/* the event under way: what it has become, and what of that is not put yet */
 	struct event event;
@@ -86,7 +86,7 @@ static void note(struct recorder *recorder, enum log_level level, const char *fo
 /* All up to the event's end is put. */
 static void mark_whole(struct recorder *recorder, uint64_t position)
 {
-	recorder->whole = (struct mark){
+	recorder->whole = (struct file_mark){
 		.position = position,
 		.db = recorder->db_stream,
 		.length = out_length(&recorder->out),
@@ -527,7 +527,7 @@ static bool begin(void *self, const struct link_state *state, struct error *erro
 	recorder->phase = file->phase;
 	recorder->files.number = file->number;
 	recorder->files.has_base = file->has_base;
-	recorder->whole = (struct mark){
+	recorder->whole = (struct file_mark){
 		.position = state ? state->position : 0,
 		.db = state ? state->db : 0,
 		.length = file->length,
@@ -659,7 +659,7 @@ static bool secure(void *self, struct link_state *state, struct error *error)
 {
 	struct recorder *recorder = self;
 	/* A whole snapshot counts as such when the state says so, before it has taken its place. */
-	const struct mark *mark = recorder->phase == FILE_WHOLE ? &recorder->whole : &recorder->kept;
+	const struct file_mark *mark = recorder->phase == FILE_WHOLE ? &recorder->whole : &recorder->kept;
 
 	if (recorder->broken) {
 		error_set(error, ERROR_TARGET, "%s cannot be relied on since the disk failed: its position is not kept", recorder->options.file->path);

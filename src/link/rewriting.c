@@ -148,6 +148,12 @@ static void send(struct rewriting *rewriting, uint16_t flags, uint32_t argc, con
 	sink_arguments(rewriting->sink, &rewriting->event, rewriting->event.start, rewriting->key.slot, rewriting->key.db_stream, flags, argc, argv);
 }
 
+/* In the stream the target's marks see to it, also over a restart: to begin again would count its commands anew. */
+static bool applied_once(const struct rewriting *rewriting)
+{
+	return sink_is_guarded(rewriting->sink) && rewriting->event.offset >= 0;
+}
+
 enum rewriting_state rewriting_go_on(struct rewriting *rewriting, struct error *error)
 {
 	struct slice *argv;
@@ -158,7 +164,7 @@ enum rewriting_state rewriting_go_on(struct rewriting *rewriting, struct error *
 			/* All parts have to be there, once: what was sent again may have been added twice. */
 			if (!sink_idle(rewriting->sink))
 				return REWRITING_WAITS;
-			if (sink_counters(rewriting->sink).retries != rewriting->retries_before) {
+			if (!applied_once(rewriting) && sink_counters(rewriting->sink).retries != rewriting->retries_before) {
 				if (!begin_large(rewriting, error))
 					return REWRITING_FAILED;
 				continue;

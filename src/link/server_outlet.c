@@ -52,6 +52,13 @@ static void on_note(void *owner, int log_level, const char *text)
 	outlet->events->note(outlet->owner, log_level, text);
 }
 
+static bool on_save(void *owner)
+{
+	struct server_outlet *outlet = owner;
+
+	return !outlet->options.marker || outlet->events->save(outlet->owner);
+}
+
 static const struct sink_events sink_callbacks = {on_room, on_applied, on_failed, on_note};
 
 /* ---- the table's functions ---- */
@@ -86,6 +93,7 @@ static bool outlet_begin(void *self, const struct link_state *state, struct erro
 		.position = state ? state->position : 0,
 		.db = state ? state->db : 0,
 		.sent_before = state && !state->clean ? sent_before(outlet, state) : 0,
+		.marker = outlet->options.marker,
 	};
 
 	(void)error;
@@ -186,6 +194,19 @@ static bool outlet_half_done(const void *self)
 	return dispatch_half_done(((const struct server_outlet *)self)->dispatch);
 }
 
+static const struct mark *outlet_refused(const void *self, uint32_t *ret_count)
+{
+	const struct server_outlet *outlet = self;
+
+	*ret_count = 0;
+	return outlet->sink ? sink_refused(outlet->sink, ret_count) : NULL;
+}
+
+static bool outlet_settle(void *self)
+{
+	return sink_settle(((struct server_outlet *)self)->sink);
+}
+
 static void outlet_free(void *self)
 {
 	struct server_outlet *outlet = self;
@@ -211,6 +232,8 @@ static const struct outlet_ops ops = {
 	.sync = outlet_sync,
 	.snapshot_kept = outlet_snapshot_kept,
 	.half_done = outlet_half_done,
+	.refused = outlet_refused,
+	.settle = outlet_settle,
 	.status = outlet_status,
 };
 
@@ -232,6 +255,7 @@ struct outlet server_outlet_new(const struct server_outlet_options *options, con
 		.scripts = options->scripts,
 		.note = on_note,
 		.go_on = on_go_on,
+		.save = on_save,
 		.owner = outlet,
 	};
 

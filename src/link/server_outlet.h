@@ -19,6 +19,7 @@ struct server_outlet_options {
 	struct spool *spool;
 	struct lag *lag;
 	struct scripts *scripts; /* NULL: none are remembered */
+	const struct marker_options *marker; /* as of each begin(); NULL: the target keeps no marks */
 };
 
 struct outlet server_outlet_new(const struct server_outlet_options *options, const struct outlet_events *events, void *owner);

@@ -1,5 +1,8 @@
 #include "link/state.h"
 
+#include "base/memory.h"
+#include "spool/disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,6 +14,41 @@
 #include <unistd.h>
 
 #define FORMAT 1
+
+/* [[offset, sub], ...] */
+static bool take_refused(json_t *array, struct link_state *state)
+{
+	size_t count = json_array_size(array), i;
+	struct mark *refused;
+	json_t *pair;
+
+	if (count == 0)
+		return true;
+	if (count > UINT32_MAX)
+		return false;
+	refused = memory_alloc_zero(count, sizeof(*refused));
+	json_array_foreach(array, i, pair) {
+		json_int_t offset, sub;
+
+		if (json_unpack(pair, "[I, I]", &offset, &sub) < 0 || offset < 0 || sub < 0 || sub > UINT32_MAX) {
+			free(refused);
+			return false;
+		}
+		refused[i] = (struct mark){offset, (uint32_t)sub};
+	}
+	state->refused = refused;
+	state->refused_count = (uint32_t)count;
+	return true;
+}
+
+static json_t *make_refused(const struct link_state *state)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < state->refused_count; i++)
+		json_array_append_new(array, json_pack("[I, I]", (json_int_t)state->refused[i].offset, (json_int_t)state->refused[i].sub));
+	return array;
+}
 
 static const char *const file_phases[] = {"none", "snapshot", "whole", "stream", "done"};
 
@@ -56,8 +94,9 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	struct link_state state = {0};
 	json_error_t fault;
 	json_int_t format, generation, position, db, version, place_db;
+	const char *link = "", *epoch = "", *task = "";
 	int valkey, clean;
-	json_t *root, *file;
+	json_t *root, *file, *refused = NULL;
 
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
 		*ret = state;
@@ -65,20 +104,24 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	}
 	root = json_load_file(path, 0, &fault);
 	if (!root ||
-	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}}", "format", &format, "generation", &generation,
-			   "position", &position, "database", &db, "clean", &clean, "snapshot", "rdb_version", &version, "valkey", &valkey,
-			   "database", &place_db) < 0 ||
-	    ((file = json_object_get(root, "file")) && !file_read(file, &state.file, &fault))) {
-		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path, fault.text);
+	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?s, s?o}", "format", &format, "generation",
+			   &generation, "position", &position, "database", &db, "clean", &clean, "snapshot", "rdb_version", &version, "valkey", &valkey,
+			   "database", &place_db, "link", &link, "task", &task, "epoch", &epoch, "refused", &refused) < 0 ||
+	    ((file = json_object_get(root, "file")) && !file_read(file, &state.file, &fault)) || !take_refused(refused, &state)) {
+		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path, fault.text[0] ? fault.text : "its list of refused commands is damaged");
 		error_hint(error, "Restore the file, or begin anew with an empty work directory");
 		json_decref(root);
 		return false;
 	}
+	snprintf(state.link, sizeof(state.link), "%s", link);
+	snprintf(state.task, sizeof(state.task), "%s", task);
+	snprintf(state.epoch, sizeof(state.epoch), "%s", epoch);
 	json_decref(root);
 	if (format != FORMAT || generation < 0 || position < 0 || db < 0 || db > INT_MAX || version < 0 || version > INT_MAX ||
 	    place_db < 0 || place_db > INT_MAX) {
 		error_set(error, ERROR_USAGE, "%s: format %lld or its numbers are not of this version of keyferry", path, (long long)format);
 		error_hint(error, "Continue with the version that wrote it, or begin anew with an empty work directory");
+		free((void *)state.refused);
 		return false;
 	}
 	state.generation = (uint64_t)generation;
@@ -105,15 +148,25 @@ static bool write_all(int file, const char *text, size_t len)
 	return true;
 }
 
+/* A new name is on the disk only when its folder is. Negative errno. */
+static int sync_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	return disk_real.sync_dir(folder[0] ? folder : "/");
+}
+
 bool link_state_write(const char *path, const struct link_state *state, struct error *error)
 {
 	char beside[PATH_MAX];
-	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}}", "format", FORMAT, "generation", (json_int_t)state->generation,
+	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:s, s:o}", "format", FORMAT, "generation", (json_int_t)state->generation,
 				 "position", (json_int_t)state->position, "database", (json_int_t)state->db, "clean", (int)state->clean,
 				 "snapshot", "rdb_version", (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey,
-				 "database", (json_int_t)state->place.db);
+				 "database", (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch, "refused", make_refused(state));
 	char *text;
-	int file;
+	int file, status;
 	bool ok;
 
 	if (state->file.phase != FILE_NONE)
@@ -123,8 +176,11 @@ bool link_state_write(const char *path, const struct link_state *state, struct e
 	snprintf(beside, sizeof(beside), "%s.new", path);
 	file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	ok = file >= 0 && text && write_all(file, text, strlen(text)) && write_all(file, "\n", 1) && fdatasync(file) == 0;
-	if (!ok || rename(beside, path) < 0) {
-		error_set_errno(error, ERROR_INTERNAL, errno, "cannot write %s", beside);
+	if (ok && rename(beside, path) < 0)
+		ok = false;
+	status = ok ? sync_folder(path) : -errno;
+	if (!ok || status < 0) {
+		error_set_errno(error, ERROR_INTERNAL, -status, "cannot write %s", beside);
 		error_hint(error, "Make room in the work directory, and make it writable");
 		ok = false;
 	}

@@ -26,7 +26,6 @@ void transaction_begin(struct transaction *transaction, const struct event *mult
 	transaction->open = true;
 	transaction->handing_out = false;
 	transaction->start = multi->start;
-	transaction->multi = multi->raw;
 	transaction->db = multi->db;
 	transaction->run_count = 0;
 	transaction->commands = 0;
@@ -142,10 +141,9 @@ bool transaction_command(struct transaction *transaction, const struct event *ev
 
 /* ---- parts ---- */
 
-void transaction_close(struct transaction *transaction, struct slice exec)
+void transaction_close(struct transaction *transaction)
 {
 	transaction->open = false;
-	transaction->exec = exec;
 	transaction->handing_out = true;
 	transaction->parts_given = 0;
 	transaction->next_run = transaction->order_count = transaction->order_at = 0;
@@ -197,7 +195,7 @@ static void make_part(struct transaction *transaction, struct transaction_part *
 
 	part->slot = run->slot;
 	part->db = part->db_after = run->db;
-	add_piece(transaction, part, transaction->multi, false, 1);
+	add_piece(transaction, part, SLICE(SINK_MULTI), false, 1);
 	for (; transaction->order_at < transaction->order_count; transaction->order_at++) {
 		run = &transaction->runs[(uint32_t)transaction->order[transaction->order_at]];
 		if (run->slot != part->slot)
@@ -212,7 +210,7 @@ static void make_part(struct transaction *transaction, struct transaction_part *
 		unsafe |= run->unsafe;
 		script |= run->script;
 	}
-	add_piece(transaction, part, transaction->exec, false, 1);
+	add_piece(transaction, part, SLICE(SINK_EXEC), false, 1);
 	part->pieces = transaction->pieces;
 	part->flags = (uint16_t)((script ? UNIT_SCRIPT : 0) | (unsafe ? 0 : UNIT_REPLAY_SAFE));
 }

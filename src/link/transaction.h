@@ -29,7 +29,6 @@ struct transaction_run {
 struct transaction {
 	bool open;               /* between MULTI and EXEC */
 	uint64_t start;          /* spool position of MULTI */
-	struct slice multi, exec;
 	uint32_t db;             /* of its first command: selected before it */
 	struct transaction_run *runs;
 	uint32_t run_count, run_room;
@@ -50,19 +49,21 @@ struct transaction {
 void transaction_free(struct transaction *transaction);
 /* What is under way is given up. */
 void transaction_forget(struct transaction *transaction);
+/* `multi`: the event that it begins with. MULTI and EXEC are ours (SINK_MULTI, SINK_EXEC), whatever the source's looked like. */
 void transaction_begin(struct transaction *transaction, const struct event *multi);
 /* A command that is copied; its arguments are copied too where raw.data is NULL. SELECTs of the source are not handed in: where a command runs in another
  * database than the one before it, a part holds a SELECT of its own, for the target may not have these databases, or other numbers for them.
  * On a cluster: false for what cannot be done there; ERROR_CONFLICT. */
 bool transaction_command(struct transaction *transaction, const struct event *event, bool cluster, struct error *error) WARN_UNUSED;
-void transaction_close(struct transaction *transaction, struct slice exec);
+/* EXEC has come. */
+void transaction_close(struct transaction *transaction);
 
 struct transaction_part {
 	const struct event *whole;       /* a command for itself, its position that of MULTI; NULL: the rest counts */
 	bool last;
 	uint16_t slot;
 	uint32_t db, db_after;           /* selected before it, by the last SELECT inside */
-	const struct sink_piece *pieces; /* from MULTI to EXEC; valid until the next call, the bytes until the next transaction begins */
+	const struct sink_piece *pieces; /* from SINK_MULTI to SINK_EXEC; valid until the next call, the bytes until the next transaction begins */
 	uint32_t piece_count, replies;
 	uint16_t flags;                  /* unit flags */
 };

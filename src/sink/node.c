@@ -29,7 +29,9 @@ struct node {
 	struct stream *stream;
 	struct timer *retry;
 	uint32_t backoff_ms;
-	bool ready;
+	bool ready, open;
+	char *connection_name;   /* guarded */
+	uint32_t connections;    /* made so far */
 	/* handshake */
 	struct buffer hello;
 	enum handshake_step steps[STEP_DONE];
@@ -62,13 +64,24 @@ static void start_connection(struct node *node);
 
 /* ---- connection ---- */
 
+static struct unit *oldest(struct node *node);
+
+static void on_member_error(void *owner, uint32_t member, const char *text)
+{
+	struct node *node = owner;
+	struct unit *unit = node->ready ? oldest(node) : NULL;
+
+	if (unit && (unit->flags & UNIT_FLIGHT) && unit->answered + 1 == unit->replies + unit->prefix_replies && node->events->member_error)
+		node->events->member_error(node->owner, node, unit, member, text);
+}
+
 static void close_stream(struct node *node)
 {
 	stream_free(node->stream);
 	node->stream = NULL;
-	node->ready = false;
+	node->ready = node->open = false;
 	node->in_len = 0;
-	node->reader = (struct reply_reader){0};
+	node->reader = (struct reply_reader){.member_error = on_member_error, .owner = node};
 	node->db_written = DATABASE_UNKNOWN;
 	node->trying = false;
 	memset(node->selected, 0, sizeof(node->selected));
@@ -118,6 +131,18 @@ static void add_step(struct node *node, enum handshake_step step, const char *a,
 		node->steps[node->step_count++] = step;
 }
 
+/* What the connection before this one had sent may still wait in the server's socket and run after what we send now: it is killed first. */
+static void end_predecessor(struct node *node)
+{
+	if (node->connection_id > 0) {
+		char id[24];
+
+		snprintf(id, sizeof(id), "%lld", (long long)node->connection_id);
+		add_step(node, STEP_KILL, "CLIENT", "KILL", "ID", id);
+	}
+	add_step(node, STEP_ID, "CLIENT", "ID", NULL, NULL);
+}
+
 static void on_connected(void *owner)
 {
 	struct node *node = owner;
@@ -131,17 +156,15 @@ static void on_connected(void *owner)
 		else
 			add_step(node, STEP_AUTH, "AUTH", credentials->password, NULL, NULL);
 	}
-	add_step(node, STEP_NAME, "CLIENT", "SETNAME", node->options.name, NULL);
+	if (node->options.guarded) {
+		free(node->connection_name);
+		node->connection_name = memory_printf("%s.%u", node->options.name, ++node->connections);
+	}
+	add_step(node, STEP_NAME, "CLIENT", "SETNAME", node->options.guarded ? node->connection_name : node->options.name, NULL);
 	if (node->options.import_source)
 		add_step(node, STEP_IMPORT, "CLIENT", "IMPORT-SOURCE", "ON", NULL);
-	/* What the connection before this one had sent may still wait in the server's socket and run after what we send now: it is killed first. */
-	if (node->connection_id > 0) {
-		char id[24];
-
-		snprintf(id, sizeof(id), "%lld", (long long)node->connection_id);
-		add_step(node, STEP_KILL, "CLIENT", "KILL", "ID", id);
-	}
-	add_step(node, STEP_ID, "CLIENT", "ID", NULL, NULL);
+	if (!node->options.guarded)
+		end_predecessor(node);
 	node->progress_us = clock_monotonic_us();
 	stream_want_write(node->stream, true);
 }
@@ -363,8 +386,7 @@ static size_t make_prefix(const struct unit *unit, uint32_t db, char out[96], ui
  * before. So the first one of each database goes alone. Every connection begins in database 0. */
 static bool needs_trial(const struct node *node, const struct unit *unit, uint32_t db)
 {
-	return unit->db != db && unit->db != 0 &&
-	       (unit->db >= DATABASES_MAX || !(node->selected[unit->db / 64] & 1ULL << (unit->db % 64)));
+	return unit->db != db && !node_knows_database(node, unit->db);
 }
 
 /* False: the connection is gone, or takes no more for now. */
@@ -586,9 +608,11 @@ struct node *node_new(const struct endpoint *endpoint, const struct node_options
 
 	node->endpoint = *endpoint;
 	node->options = *options;
+	node->options.name = memory_strdup(options->name);
 	node->events = events;
 	node->owner = owner;
 	node->db_written = DATABASE_UNKNOWN;
+	node->reader = (struct reply_reader){.member_error = on_member_error, .owner = node};
 	node->in = memory_alloc(READ_MAX);
 	node->retry = timer_new(options->loop, on_retry, node);
 	buffer_init(&node->hello, 1u << 20);
@@ -603,6 +627,8 @@ void node_free(struct node *node)
 	close_stream(node);
 	timer_free(node->retry);
 	buffer_free(&node->hello);
+	free(node->connection_name);
+	free((char *)node->options.name);
 	free(node->in);
 	free(node);
 }
@@ -615,7 +641,23 @@ void node_connect(struct node *node)
 
 bool node_ready(const struct node *node)
 {
-	return node->ready;
+	return node->ready && (node->open || !node->options.guarded);
+}
+
+void node_open(struct node *node)
+{
+	if (node->ready)
+		node->open = true;
+}
+
+const char *node_connection_name(const struct node *node)
+{
+	return node->connection_name;
+}
+
+bool node_knows_database(const struct node *node, uint32_t db)
+{
+	return db == 0 || (db < DATABASES_MAX && (node->selected[db / 64] >> (db % 64) & 1));
 }
 
 const struct endpoint *node_endpoint(const struct node *node)

@@ -32,6 +32,8 @@ struct node_events {
 	void (*ready)(void *owner, struct node *node);
 	void (*lost)(void *owner, struct node *node, const struct error *error);
 	void (*answered)(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);
+	/* An error in EXEC's array of a flight, before the flight itself is answered. */
+	void (*member_error)(void *owner, struct node *node, struct unit *carrier, uint32_t member, const char *text);
 };
 
 struct node_options {
@@ -40,6 +42,8 @@ struct node_options {
 	struct tls_context *tls;
 	const char *tls_name;
 	const char *name;            /* CLIENT SETNAME */
+	bool guarded;                /* each connection has a name of its own (`name`, a dot and a number), nothing is killed in the greeting, and the
+	                              * node is not ready until the owner has called node_open() */
 	uint32_t connect_timeout_ms;
 	bool import_source;          /* CLIENT IMPORT-SOURCE ON, whatever is answered */
 	struct spool *spool;         /* pages of large values leave memory behind the write; may be NULL */
@@ -50,6 +54,12 @@ void node_free(struct node *node);
 /* Begins to connect (also by itself after a loss, with back-off). */
 void node_connect(struct node *node);
 bool node_ready(const struct node *node);
+/* Guarded: the owner has seen to it that nobody else writes there under this link's name (fence.h). Called after `ready`, once for each connection. */
+void node_open(struct node *node);
+/* The name of its present connection; guarded ones only. */
+const char *node_connection_name(const struct node *node);
+/* SELECT of this database has worked on this connection. */
+bool node_knows_database(const struct node *node, uint32_t db);
 const struct endpoint *node_endpoint(const struct node *node);
 const char *node_peer(const struct node *node);
 

@@ -16,6 +16,8 @@
 
 static void unit_done(struct sink *sink, struct unit *unit)
 {
+	if (sink->marker)
+		marker_accept(sink, unit);
 	if (unit->flags & UNIT_KEY)
 		sink->counters.keys++;
 	else if (unit->flags & UNIT_COUNTED)
@@ -117,9 +119,10 @@ static bool unsupported(struct sink *sink, struct node *node, struct unit *unit,
 	return false;
 }
 
-/* The target refuses for good: what the policy says. True: the unit is settled. */
-static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text)
+/* The target refuses for good: what the policy says. True: the unit is settled. `executed`: what it belongs to was. */
+static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text, bool executed)
 {
+	const char *hint = "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip";
 	struct error error;
 	char what[256], place[EVENT_PLACE_MAX];
 
@@ -134,9 +137,16 @@ static bool refused(struct sink *sink, struct node *node, struct unit *unit, con
 	}
 	error_set(&error, ERROR_CONFLICT, "target %s refuses %s%s (database %u, %s): %s", node_peer(node),
 		  unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place, text);
-	error_hint(&error, "%s", unit->flags & UNIT_KEY
-					 ? "The value cannot be restored there; compare the versions and modules of source and target"
-					 : "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip");
+	if (sink->marker && unit->offset >= 0) {
+		if ((unit->flags & UNIT_TRANSACTION) && executed)
+			hint = "The rest of the transaction is applied, and started again keyferry goes on behind it: set the key right by hand first. Or set "
+			       "on_conflict: skip";
+		else
+			marker_refuse(sink, unit);
+	}
+	if (unit->flags & UNIT_KEY)
+		hint = "The value cannot be restored there; compare the versions and modules of source and target";
+	error_hint(&error, "%s", hint);
 	sink_fail(sink, &error);
 	return false;
 }
@@ -202,6 +212,15 @@ static void must_wait(struct sink *sink, struct node *node, struct unit *unit, c
 	refresh_want(sink->refresh);
 }
 
+static void denied(struct sink *sink, struct node *node, const char *text)
+{
+	struct error error;
+
+	error_set(&error, ERROR_TARGET, "target %s: %s", node_peer(node), text);
+	error_hint(&error, "Give the target's user the rights that docs/least-rights.md lists");
+	sink_fail(sink, &error);
+}
+
 /* Answered well, or as well as it will be. */
 static void settled(struct sink *sink, struct unit *unit)
 {
@@ -231,6 +250,129 @@ static void settled(struct sink *sink, struct unit *unit)
 	unit_done(sink, unit);
 }
 
+/* ---- flights ---- */
+
+static struct unit *member_at(const struct flight *flight, uint32_t reply)
+{
+	struct unit *found = flight->members.head;
+
+	while (found->next && found->next->exec_at <= reply)
+		found = found->next;
+	return found;
+}
+
+void sink_member_error(void *owner, struct node *node, struct unit *carrier, uint32_t reply, const char *text)
+{
+	struct sink *sink = owner;
+	struct unit *unit = member_at((struct flight *)carrier, reply);
+
+	if (unit->flags & UNIT_ANY_ERROR)
+		return;
+	if (verdict_of(text) == VERDICT_REFUSED) {
+		/* What may have run before meets what it has led to (docs/replay-safety.md). */
+		if ((unit->flags & UNIT_RESENT) && (unit->flags & UNIT_REPLAY_SAFE))
+			return;
+		if (unit->flags & UNIT_SCRIPT) {
+			sink->counters.script_errors++;
+			return;
+		}
+	}
+	if (!sink->failed)
+		refused(sink, node, unit, text, true);
+	else if (!(unit->flags & UNIT_TRANSACTION) && sink->options.on_conflict != ON_CONFLICT_SKIP)
+		marker_refuse(sink, unit);
+}
+
+static void executed_flight(struct sink *sink, struct flight *flight)
+{
+	struct marker *marker = sink->marker;
+	uint16_t slot = flight->carrier.slot;
+	struct unit_list members = flight->members;
+	struct unit *unit;
+
+	if (!flight->record)
+		marker->marks[slot] = flight->mark;
+	flight_done(marker, flight);
+	while ((unit = unit_list_take(&members))) {
+		if (unit->flags & UNIT_REFUSED)
+			continue; /* the position stays before it */
+		if (sink->failed)
+			unit_done(sink, unit);
+		else
+			settled(sink, unit);
+	}
+}
+
+/* Several in one flight that was not executed: all wait, in order. The cause decides for how long; where it is one of them, each is tried alone. */
+static void turned_away(struct sink *sink, struct node *node, struct unit_list members, const struct unit_answer *answer)
+{
+	struct unit *first = unit_list_take(&members);
+	uint16_t slot = first->slot;
+	struct error error;
+
+	switch (verdict_of(answer->error)) {
+	case VERDICT_MOVED:
+	case VERDICT_ASK:
+		moved(sink, node, first, answer->error, verdict_of(answer->error) == VERDICT_ASK);
+		break;
+	case VERDICT_WAIT:
+		must_wait(sink, node, first, answer->error);
+		break;
+	case VERDICT_DENIED:
+		sink_hold(sink, first);
+		denied(sink, node, answer->error);
+		break;
+	default:
+		sink_hold(sink, first);
+		if (answer->error_at == UNIT_PREFIX) {
+			error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), first->db, answer->error);
+			error_hint(&error, "Raise `databases` on the target, or choose databases with source.databases");
+			sink_fail(sink, &error);
+		}
+		lanes_find(&sink->lanes, slot)->one_by_one = true;
+		lanes_find(&sink->lanes, slot)->passed = 0;
+		break;
+	}
+	sink_hold_all(sink, members);
+}
+
+/* The link's record, by itself. */
+static void record_answered(struct sink *sink, struct node *node, struct flight *flight, const struct unit_answer *answer)
+{
+	flight_done(sink->marker, flight);
+	if (!answer->error || sink->failed)
+		return;
+	sink->marker->recorded = -1; /* with the next second */
+	if (verdict_of(answer->error) == VERDICT_DENIED)
+		denied(sink, node, answer->error);
+	else if (verdict_of(answer->error) != VERDICT_REFUSED)
+		refresh_want(sink->refresh);
+}
+
+/* A unit that has to be looked at as if it had come alone, for its flight was not executed; NULL: all is done. */
+static struct unit *flight_answered(struct sink *sink, struct node *node, struct flight *flight, const struct unit_answer *answer)
+{
+	struct unit_list members = flight->members;
+
+	if (!members.head) {
+		record_answered(sink, node, flight, answer);
+		return NULL;
+	}
+	if (!answer->error || answer->inside_exec) {
+		executed_flight(sink, flight);
+		return NULL;
+	}
+	if (!sink->cluster)
+		sink->marker->recorded = -1;
+	flight_done(sink->marker, flight);
+	if (sink->failed)
+		return NULL;
+	if (!members.head->next)
+		return members.head;
+	turned_away(sink, node, members, answer);
+	return NULL;
+}
+
 void sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer)
 {
 	struct sink *sink = owner;
@@ -241,6 +383,14 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 
 	sink->busy[unit->slot]--;
 	idle_start(sink->turn);
+	if (sink->marker)
+		marker_more(sink, unit->slot);
+	if (unit->flags & UNIT_FLIGHT) {
+		unit = flight_answered(sink, node, (struct flight *)unit, answer);
+		executed = false;
+		if (!unit)
+			return;
+	}
 	if (sink->failed) {
 		/* Counts all the same: after the restart it need not be applied again. */
 		if (!answer->error && !((unit->flags & UNIT_KEY) && answer->null))
@@ -267,7 +417,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			return;
 		case VERDICT_WAIT:
 			if (answer->inside_exec) {
-				ok = refused(sink, node, unit, answer->error);
+				ok = refused(sink, node, unit, answer->error, executed);
 				break;
 			}
 			must_wait(sink, node, unit, answer->error);
@@ -276,12 +426,10 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			if (unit->flags & UNIT_KEY)
 				ok = key_exists(sink, node, unit);
 			else if (!(unit->flags & UNIT_RESENT) || !executed)
-				ok = refused(sink, node, unit, answer->error);
+				ok = refused(sink, node, unit, answer->error, executed);
 			break;
 		case VERDICT_DENIED:
-			error_set(&error, ERROR_TARGET, "target %s: %s", node_peer(node), answer->error);
-			error_hint(&error, "Give the target's user the rights that docs/least-rights.md lists");
-			sink_fail(sink, &error);
+			denied(sink, node, answer->error);
 			return;
 		case VERDICT_NOSCRIPT:
 		case VERDICT_UNKNOWN:
@@ -289,7 +437,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 				ok = unsupported(sink, node, unit, answer->error);
 				break;
 			}
-			ok = refused(sink, node, unit, answer->error);
+			ok = refused(sink, node, unit, answer->error, executed);
 			break;
 		case VERDICT_REFUSED:
 			if (unit->flags & UNIT_ANY_ERROR)
@@ -301,7 +449,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			if ((unit->flags & UNIT_SCRIPT) && executed)
 				sink->counters.script_errors++;
 			else
-				ok = refused(sink, node, unit, answer->error);
+				ok = refused(sink, node, unit, answer->error, executed);
 			break;
 		}
 	}

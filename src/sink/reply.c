@@ -11,6 +11,16 @@ static void keep_text(struct reply *reply, const uint8_t *text, size_t len)
 	reply->text_len = keep;
 }
 
+static void tell_member_error(const struct reply_reader *reader, struct slice text)
+{
+	char copy[REPLY_TEXT_MAX];
+	size_t len = text.len < sizeof(copy) - 1 ? text.len : sizeof(copy) - 1;
+
+	memcpy(copy, text.data, len);
+	copy[len] = '\0';
+	reader->member_error(reader->owner, reader->top_done, copy);
+}
+
 /* One value is complete; closes the arrays that it completes. True: the whole reply is. */
 static bool value_done(struct reply_reader *reader)
 {
@@ -52,6 +62,8 @@ static int take_line(struct reply_reader *reader, const uint8_t *line, size_t le
 			keep_text(reply, rest.data, rest.len);
 		return value_done(reader);
 	case '-':
+		if (!outermost && reader->member_error)
+			tell_member_error(reader, rest);
 		if (!reply->has_error) {
 			reply->has_error = true;
 			reply->error_index = reader->top_done;

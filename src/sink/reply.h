@@ -28,6 +28,9 @@ struct reply_reader {
 	uint64_t left[RESP_DEPTH_MAX]; /* members still to come on each level */
 	uint32_t top_done;       /* members of the outermost array already complete */
 	struct reply reply;      /* being put together */
+	/* Told of each error inside an array, for the reply keeps the first one only; NULL: nobody. `member`: of the outermost array. */
+	void (*member_error)(void *owner, uint32_t member, const char *text);
+	void *owner;
 };
 
 /* Reads on. Returns the bytes taken; *complete: a whole reply is in reader->reply. Call again with what is left. When it takes

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "sink/fence.h"
 #include "wire/command.h"
 #include "wire/rdb.h"
 
@@ -89,14 +90,14 @@ static void check_waiting(struct sink *sink)
 
 /* ---- units on their way ---- */
 
-static void put_on_node(struct sink *sink, struct node *node, struct unit *unit)
+void sink_put_on_node(struct sink *sink, struct node *node, struct unit *unit)
 {
 	sink->busy[unit->slot]++;
 	sink->busy_node[unit->slot] = node;
 	node_enqueue(node, unit);
 }
 
-static struct lane *hold_slot(struct sink *sink, uint16_t slot)
+struct lane *sink_hold_slot(struct sink *sink, uint16_t slot)
 {
 	struct lane *lane = lanes_find(&sink->lanes, slot);
 
@@ -104,6 +105,8 @@ static struct lane *hold_slot(struct sink *sink, uint16_t slot)
 		return lane;
 	lane = lanes_hold(&sink->lanes, slot);
 	lane->held_since_us = clock_monotonic_us();
+	if (sink->marker)
+		marker_hold(sink, lane);
 	if (!timer_active(sink->lane_timer))
 		timer_repeat(sink->lane_timer, LANE_TICK_MS, LANE_TICK_MS);
 	return lane;
@@ -116,17 +119,25 @@ static void submit(struct sink *sink, struct unit *unit)
 	struct lane *lane = lanes_find(&sink->lanes, slot);
 
 	window_commit(&sink->window, unit);
-	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node)))
-		lane = hold_slot(sink, slot);
+	if (sink->marker)
+		marker_place(sink, unit);
+	if (sink->marker && !sink->marker->stale[slot] && !lane && marker_covers(sink, unit)) {
+		marker_skip(sink, unit);
+		return;
+	}
+	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node) || (sink->marker && sink->marker->stale[slot])))
+		lane = sink_hold_slot(sink, slot);
 	if (lane)
 		unit_list_append(&lane->waiting, unit);
+	else if (sink->marker && marker_is_guarded(unit))
+		marker_put(sink, unit);
 	else
-		put_on_node(sink, node, unit);
+		sink_put_on_node(sink, node, unit);
 }
 
 struct lane *sink_hold(struct sink *sink, struct unit *unit)
 {
-	struct lane *lane = hold_slot(sink, unit->slot);
+	struct lane *lane = sink_hold_slot(sink, unit->slot);
 
 	if (lane->probe == unit)
 		lane->probe = NULL;
@@ -137,13 +148,24 @@ struct lane *sink_hold(struct sink *sink, struct unit *unit)
 	return lane;
 }
 
+void sink_hold_all(struct sink *sink, struct unit_list list)
+{
+	struct unit *unit;
+
+	while ((unit = unit_list_take(&list)))
+		sink_hold(sink, unit);
+}
+
 static void take_back(struct sink *sink, struct unit_list list)
 {
 	struct unit *unit;
 
 	while ((unit = unit_list_take(&list))) {
 		sink->busy[unit->slot]--;
-		sink_hold(sink, unit);
+		if (unit->flags & UNIT_FLIGHT)
+			sink_hold_all(sink, marker_unwrap(sink, unit));
+		else
+			sink_hold(sink, unit);
 	}
 }
 
@@ -153,7 +175,7 @@ static bool must_leave(void *owner, const struct unit *unit)
 	const struct sink *sink = owner;
 	const struct lane *lane = lanes_find(&sink->lanes, unit->slot);
 
-	return lane && lane->probe != unit;
+	return lane && lane->probe != marker_first(unit);
 }
 
 static void divert(struct sink *sink)
@@ -174,8 +196,14 @@ void sink_release_rest(struct sink *sink, struct lane *lane)
 	struct node *node = sink->owner_of[lane->slot];
 	struct unit *unit;
 
-	while ((unit = unit_list_take(&lane->waiting)))
-		put_on_node(sink, node, unit);
+	while ((unit = unit_list_take(&lane->waiting))) {
+		if (sink->marker && marker_is_guarded(unit))
+			marker_put(sink, unit);
+		else if (sink->marker && marker_covers(sink, unit))
+			marker_skip(sink, unit);
+		else
+			sink_put_on_node(sink, node, unit);
+	}
 	lanes_release(&sink->lanes, lane);
 }
 
@@ -186,7 +214,13 @@ static void probe(struct sink *sink, struct lane *lane, struct node *node)
 	if (lane->asking)
 		unit->flags |= UNIT_ASKING;
 	lane->probe = unit;
-	put_on_node(sink, node, unit);
+	if (sink->marker) {
+		uint16_t asking = unit->flags & UNIT_ASKING;
+
+		unit = marker_wrap(sink, node, unit);
+		unit->flags |= asking;
+	}
+	sink_put_on_node(sink, node, unit);
 }
 
 static void try_lanes(struct sink *sink)
@@ -209,6 +243,8 @@ static void try_lanes(struct sink *sink)
 			node_connect(node);
 			continue;
 		}
+		if (sink->marker && !marker_lane_ready(sink, lane, node))
+			continue;
 		if (!lane->waiting.head)
 			lanes_release(&sink->lanes, lane);
 		else
@@ -218,6 +254,8 @@ static void try_lanes(struct sink *sink)
 
 static void flush_nodes(struct sink *sink)
 {
+	if (sink->marker)
+		marker_send(sink);
 	for (uint32_t i = 0; i < sink->node_count; i++)
 		node_flush(sink->nodes[i]);
 }
@@ -253,8 +291,12 @@ static void on_node_ready(void *owner, struct node *node)
 {
 	struct sink *sink = owner;
 
-	(void)node;
-	idle_start(sink->turn);
+	if (sink->failed)
+		return;
+	if (sink->marker)
+		fence_start(sink, node);
+	else
+		idle_start(sink->turn);
 }
 
 static void on_node_lost(void *owner, struct node *node, const struct error *error)
@@ -264,6 +306,8 @@ static void on_node_lost(void *owner, struct node *node, const struct error *err
 	sink->counters.reconnects++;
 	if (sink->failed)
 		return;
+	if (sink->marker)
+		marker_node_lost(sink, node);
 	take_back(sink, node_take_units(node));
 	/* The node that a slot migrates to may be gone for good: the old one is asked again. */
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
@@ -274,7 +318,7 @@ static void on_node_lost(void *owner, struct node *node, const struct error *err
 	idle_start(sink->turn);
 }
 
-static const struct node_events node_callbacks = {on_node_ready, on_node_lost, sink_answered};
+static const struct node_events node_callbacks = {on_node_ready, on_node_lost, sink_answered, sink_member_error};
 
 struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 {
@@ -289,6 +333,7 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 		.import_source = sink->options.abilities.import_source,
 		.spool = sink->options.spool,
 	};
+	char *name = NULL;
 	struct node *node;
 
 	for (uint32_t i = 0; i < sink->node_count; i++)
@@ -296,7 +341,14 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 			return sink->nodes[i];
 	if (sink->node_count == NODES_MAX)
 		return NULL;
+	if (sink->marker) {
+		const struct marker_options *marker = &sink->marker->options;
+
+		options.guarded = true;
+		options.name = name = memory_printf("%s:%s:%s:%u", sink->options.name, marker->link, marker->token, ++sink->marker->serial);
+	}
 	node = node_new(endpoint, &options, &node_callbacks, sink);
+	free(name);
 	sink->nodes = memory_realloc_array(sink->nodes, sink->node_count + 1, sizeof(sink->nodes[0]));
 	sink->nodes[sink->node_count++] = node;
 	node_connect(node);
@@ -358,6 +410,8 @@ static void refresh_topology(void *owner, const struct topology *topology)
 			if (sink->busy_node[slot] == node)
 				sink->busy_node[slot] = NULL;
 		sink->nodes[i] = sink->nodes[--sink->node_count];
+		if (sink->marker)
+			marker_node_lost(sink, node);
 		node_free(node);
 	}
 	idle_start(sink->turn);
@@ -374,9 +428,16 @@ static void on_housekeeping(void *owner)
 	if (sink->lanes.held_count > 0)
 		refresh_want(sink->refresh);
 	check_waiting(sink);
+	if (sink->marker && !sink->failed && marker_record(sink))
+		flush_nodes(sink);
 }
 
 /* ---- public ---- */
+
+int64_t sink_offset_before(const struct sink *sink, uint64_t position)
+{
+	return sink->options.spool ? spool_offset_before(sink->options.spool, position) : (int64_t)position - 1;
+}
 
 struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner)
 {
@@ -386,6 +447,9 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->events = events;
 	sink->owner = owner;
 	sink->cluster = options->topology->cluster;
+	sink->event_start = UINT64_MAX;
+	if (options->marker)
+		sink->marker = marker_new(sink, options->marker);
 	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes,
 		    options->position, options->db);
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
@@ -407,6 +471,7 @@ void sink_free(struct sink *sink)
 		node_free(sink->nodes[i]);
 	free(sink->nodes);
 	lanes_free(&sink->lanes);
+	marker_free(sink->marker);
 	idle_free(sink->turn);
 	timer_free(sink->lane_timer);
 	timer_free(sink->housekeeping);
@@ -428,9 +493,29 @@ bool sink_has_room(const struct sink *sink)
 	return room;
 }
 
+bool sink_is_guarded(const struct sink *sink)
+{
+	return sink->marker != NULL;
+}
+
+const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count)
+{
+	*ret_count = sink->marker ? sink->marker->refused_count : 0;
+	return sink->marker ? sink->marker->refused : NULL;
+}
+
+bool sink_settle(struct sink *sink)
+{
+	bool sent = sink->marker && !sink->failed && marker_record(sink);
+
+	if (sent)
+		flush_nodes(sink);
+	return sent;
+}
+
 bool sink_idle(const struct sink *sink)
 {
-	return window_empty(&sink->window);
+	return window_empty(&sink->window) && !(sink->marker && sink->marker->records_out > 0);
 }
 
 /* A cluster has database 0 alone, or since Valkey 9 perhaps more; what comes to it out of one that it has not (PUBLISH, FUNCTION LOAD) belongs to none. */
@@ -578,12 +663,23 @@ bool sink_slot_idle(const struct sink *sink, uint16_t slot)
 {
 	const struct lane *lane = lanes_find(&sink->lanes, slot);
 
-	return sink->busy[slot] == 0 && (!lane || !lane->waiting.head);
+	return sink->busy[slot] == 0 && (!lane || !lane->waiting.head) && !(sink->marker && sink->marker->gathering[slot].head);
 }
 
 bool sink_may_have_sent(const struct sink *sink, uint64_t position)
 {
 	return position < sink->options.sent_before;
+}
+
+uint32_t sink_number(const struct sink *sink, uint64_t start)
+{
+	return start == sink->event_start ? sink->next_sub : 0;
+}
+
+void sink_set_number(struct sink *sink, uint64_t start, uint32_t number)
+{
+	sink->event_start = start;
+	sink->next_sub = number;
 }
 
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db)

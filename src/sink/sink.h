@@ -7,8 +7,8 @@
  * again in order, the first alone as a probe. Other slots go on. A standalone target is one slot (0).
  * An answer that only the operator can settle (WRONGTYPE, an unknown command, a key that exists) follows the policies.
  *
- * Outcome of a lost connection: units in flight are sent again, so a command may be applied twice then (at least once). After sink_stop() with
- * everything answered, and in undisturbed running, each is applied exactly once.
+ * Outcome of a lost connection: nobody knows which of the units in flight were executed. With `marker` the target itself tells (marker.h), and each command of the
+ * stream is applied once. Without, they are sent again, so a command may be applied twice then; in undisturbed running each is applied once.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_SINK_SINK_H
 #define KEYFERRY_SINK_SINK_H
@@ -20,6 +20,8 @@
 #include "sink/question.h"
 
 struct sink;
+struct marker_options; /* sink/marker.h */
+struct mark;          /* sink/mark.h */
 
 struct sink_events {
 	void (*room)(void *owner);                                  /* sink_has_room() has become true */
@@ -44,6 +46,7 @@ struct sink_options {
 	uint64_t position;           /* where applying begins, and the database selected there */
 	uint32_t db;
 	uint64_t sent_before; /* what begins below it may have been applied by an earlier run already */
+	const struct marker_options *marker; /* the target keeps marks, and each command of the stream is applied once (marker.h); NULL: at least once */
 };
 
 struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner);
@@ -51,6 +54,12 @@ void sink_free(struct sink *sink);
 
 bool sink_is_cluster(const struct sink *sink);
 bool sink_has_room(const struct sink *sink);
+/* Commands of the stream are applied once, whatever is lost. */
+bool sink_is_guarded(const struct sink *sink);
+/* Everything is answered and the sink is to end: brings the target's record of the link up to date. True: it is on its way, and applied() tells when the sink is idle again. */
+bool sink_settle(struct sink *sink);
+/* Guarded: commands that were refused for good, and below their slot's mark; to be given to the next run. Valid until the next turn. */
+const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count);
 /* Everything handed in has been answered. */
 bool sink_idle(const struct sink *sink);
 
@@ -68,6 +77,9 @@ void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, u
 /* A command made anew, copied. `flags`: unit flags. */
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
 		    uint32_t argc, const struct slice *argv);
+/* What every transaction that is handed in begins and ends with, sink_encoded() ones too: a flight strips them. */
+#define SINK_MULTI "*1\r\n$5\r\nMULTI\r\n"
+#define SINK_EXEC "*1\r\n$4\r\nEXEC\r\n"
 /* Bytes of a transaction; `made`: they are copied, the others lie in the spool and are referenced. */
 struct sink_piece {
 	struct slice bytes;
@@ -79,13 +91,18 @@ void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t 
 		      uint32_t db_stream, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies,
 		      uint16_t flags);
 /* Commands of one slot that stand for a part of the event, or that only ask: pieces, answered by `replies` replies. What is not made is referenced, and
- * stays until the slot is idle. The position stays at the event's start; sink_progress() ends the event. `question`: gets the replies; NULL: nobody wants them. */
+ * stays until the slot is idle. The position stays at the event's start; sink_progress() ends the event. `question`: gets the replies, and they change nothing in the target,
+ * are sent again as often as need be, and have no number; their slot is idle. NULL: nobody wants them. */
 void sink_pieces(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint16_t flags,
 		 const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies, struct question *question);
 /* Everything of this slot is answered. */
 bool sink_slot_idle(const struct sink *sink, uint16_t slot);
 /* An earlier run may have applied already what begins at this position. */
 bool sink_may_have_sent(const struct sink *sink, uint64_t position);
+/* What is handed in for one event, which begins at `start`, is counted, and marks tell it apart by its number. Where it depends on the target how much that is (a command
+ * across slots), its numbers are set, so that each thing has the same one whenever the event is applied. The number of what is handed in next; and what it is to be. */
+uint32_t sink_number(const struct sink *sink, uint64_t start);
+void sink_set_number(struct sink *sink, uint64_t start, uint32_t number);
 /* Nothing to apply up to `position`. */
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 
@@ -113,6 +130,7 @@ struct sink_counters {
 	uint64_t conflicts;     /* commands that the target refused for good, policy skip */
 	uint64_t script_errors; /* scripts that ended in an error, as at the source */
 	uint64_t redirections;  /* MOVED and ASK */
+	uint64_t already_applied; /* units that a mark of the target covers: not sent (again) */
 	uint64_t retries;       /* units sent again */
 	uint64_t reconnects;
 	uint64_t in_flight_bytes;

@@ -1,9 +1,10 @@
-/* Inside the sink: its state, and what its two files call of each other. For sink.c and outcome.c alone.
+/* Inside the sink: its state, and what its files call of each other: sink.c, outcome.c, marker.c, flight.c, fence.c.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_SINK_SINK_STATE_H
 #define KEYFERRY_SINK_SINK_STATE_H
 
 #include "base/log.h"
+#include "sink/marker.h"
 #include "sink/lane.h"
 #include "sink/node.h"
 #include "sink/refresh.h"
@@ -23,6 +24,9 @@ struct sink {
 	struct node *busy_node[SLOT_COUNT];  /* that node */
 	uint64_t map_number;                 /* how often the map was read anew */
 	struct lanes lanes;
+	struct marker *marker;                 /* NULL: checkpoint: local */
+	uint64_t event_start;                /* of the event under way, and the number of its next unit */
+	uint32_t next_sub;
 	struct refresh *refresh;
 	struct timer *lane_timer;
 	struct timer *housekeeping;
@@ -37,12 +41,17 @@ struct sink {
 };
 
 /* sink.c */
+/* Offset up to which the stream lies before `position`; -1 in the snapshot. */
+int64_t sink_offset_before(const struct sink *sink, uint64_t position);
+struct lane *sink_hold_slot(struct sink *sink, uint16_t slot);
+void sink_put_on_node(struct sink *sink, struct node *node, struct unit *unit);
 void sink_note(struct sink *sink, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 void sink_fail(struct sink *sink, const struct error *error);
 /* Why the latest slot was held; told only when that lasts, for a slot that moves is held a few milliseconds and again. */
 void sink_remember_cause(struct sink *sink, const char *peer, const char *why);
 /* Back into its slot's lane, in order; the slot is held from now on. */
 struct lane *sink_hold(struct sink *sink, struct unit *unit);
+void sink_hold_all(struct sink *sink, struct unit_list list);
 /* The slot is as it should be: what waited follows at once. */
 void sink_release_rest(struct sink *sink, struct lane *lane);
 /* The node there, made if it is not known; NULL: there are too many. */
@@ -50,5 +59,7 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint);
 
 /* outcome.c: a unit was answered (node_events.answered). */
 void sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);
+/* An error inside a flight that is executed (node_events.member_error). */
+void sink_member_error(void *owner, struct node *node, struct unit *carrier, uint32_t member, const char *text);
 
 #endif

@@ -29,6 +29,9 @@ enum unit_flag {
 	UNIT_PLACE = 1 << 9,       /* RENAME or RENAMENX of a rewritten key: 0 says that the key exists; resent, "no such key" that it was done */
 	UNIT_MODULE = 1 << 10,     /* the value is a module's: a target without that module refuses it */
 	UNIT_ASKING = 1 << 8,     /* goes out behind ASKING: its slot is being imported by the node */
+	UNIT_REFUSED = 1 << 11,   /* its flight was executed, and it was refused for good: it is to be tried again by the next run */
+	UNIT_FOUND = 1 << 13,     /* of an event whose units are found anew each time it is applied: that one of them is applied says nothing of the others */
+	UNIT_FLIGHT = 1 << 12,    /* it is the carrier of a flight (flight.h), and no unit of the window */
 };
 
 struct question; /* question.h */
@@ -36,6 +39,9 @@ struct question; /* question.h */
 struct unit {
 	struct unit *next;     /* in the list it is in */
 	uint64_t start, end;   /* spool positions */
+	int64_t offset;        /* replication offset of `start`; -1: in the snapshot. Set and used where the target keeps marks */
+	uint32_t sub;          /* which of the units of its event it is, from 0 */
+	uint32_t exec_at;      /* in a flight: the member of EXEC's array that its first reply is */
 	uint64_t size;         /* bytes of all pieces */
 	uint64_t memory_end;   /* the window's memory may be reused up to here once this unit has left */
 	struct slice *pieces;  /* `inline_pieces`, or an array in the window's memory */
@@ -80,7 +86,7 @@ static inline struct unit *unit_list_take(struct unit_list *list)
 	return unit;
 }
 
-/* Inserts by position; what arrives is nearly always the latest. */
+/* Inserts by position, units of one event by their number; what arrives is nearly always the latest. */
 void unit_list_insert(struct unit_list *list, struct unit *unit);
 
 #endif

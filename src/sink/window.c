@@ -8,15 +8,20 @@
 /* What a small command may take at most; window_has_room() promises this much. */
 #define ORDINARY_UNIT (16 * 1024)
 
+static bool before(const struct unit *a, const struct unit *b)
+{
+	return a->start < b->start || (a->start == b->start && a->sub < b->sub);
+}
+
 void unit_list_insert(struct unit_list *list, struct unit *unit)
 {
 	struct unit **at = &list->head;
 
-	if (!list->tail || list->tail->start < unit->start) {
+	if (!list->tail || before(list->tail, unit)) {
 		unit_list_append(list, unit);
 		return;
 	}
-	while (*at && (*at)->start <= unit->start)
+	while (*at && !before(unit, *at))
 		at = &(*at)->next;
 	unit->next = *at;
 	*at = unit;

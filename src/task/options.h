@@ -24,6 +24,7 @@ enum resync_policy { RESYNC_AUTO, RESYNC_EXACT, RESYNC_ADD };
 enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
 enum unsupported_policy { UNSUPPORTED_STOP, UNSUPPORTED_SKIP };
 enum on_conflict_policy { ON_CONFLICT_STOP, ON_CONFLICT_SKIP }; /* `repair` comes with verify */
+enum checkpoint_place { CHECKPOINT_TARGET, CHECKPOINT_LOCAL };
 enum aof_format { AOF_MULTI_PART, AOF_SINGLE };
 enum scan_notifications { SCAN_NOTIFICATIONS_AUTO, SCAN_NOTIFICATIONS_REQUIRED, SCAN_NOTIFICATIONS_OFF };
 enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
@@ -83,6 +84,7 @@ struct task_options {
 	enum unsupported_policy unsupported; /* of what only a module knows that the target has not loaded */
 	bool keep_idle; /* carry LRU and LFU of the snapshot's keys */
 	enum on_conflict_policy on_conflict;
+	enum checkpoint_place checkpoint;
 	struct database_map *database_map; /* NULL: every database to its own number */
 	struct option_objects allow, block; /* struct filter_rule */
 	struct option_objects rename;       /* struct rename_rule */

@@ -280,6 +280,7 @@ static const char *const downgrades[] = {"stop", "lossy", NULL};
 static const char *const unsupporteds[] = {"stop", "skip", NULL};
 static const char *const on_conflicts[] = {"stop", "skip", NULL};
 static const char *const on_conflicts_later[] = {"repair", NULL};
+static const char *const checkpoints[] = {"target", "local", NULL};
 static const char *const all[] = {"all", NULL};
 
 #define CREDENTIAL_ROWS(prefix, member, whom) \
@@ -395,6 +396,10 @@ static const struct option_row rows[] = {
 	{"on_conflict", OPTION_ENUM, NULL, "stop", on_conflicts, on_conflicts_later, "skip", FIELD(on_conflict),
 		.sentence = "What to do with a command of the stream that the target refuses for good: stop the task with the position "
 			"kept, or leave the command out and count it."},
+	{"checkpoint", OPTION_ENUM, NULL, "target", checkpoints, .example = "local", FIELD(checkpoint),
+		.sentence = "Where it is kept how far a link has come. In the `target`, beside the data: each command of the stream is applied once, whatever is lost. "
+			"`local`, in the work directory alone: no keys of keyferry's own in the target, and after a crash or a lost connection the commands of about the last "
+			"second are applied twice."},
 	{"snapshot", OPTION_BOOL, NULL, "true", booleans, .example = "false", FIELD(snapshot),
 		.sentence = "Copy the data that exists before following the stream; `false` copies only what is written from now on."},
 

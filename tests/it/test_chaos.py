@@ -19,5 +19,4 @@ FAULTS = int(os.environ.get("KEYFERRY_CHAOS_FAULTS", "10"))
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 @pytest.mark.parametrize("scene", sorted(SCENES))
 def test_chaos(bench, scene, seed):
-    # A command may be applied twice after keyferry was killed or a connection to the target was lost.
-    Chaos(bench, scene, seed, mode="safe").run(FAULTS)
+    Chaos(bench, scene, seed, mode="all").run(FAULTS)

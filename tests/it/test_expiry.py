@@ -153,7 +153,7 @@ class Watcher(threading.Thread):
 def times_of(server):
     """{key: Unix ms or -1} and {(hash, field): Unix ms}, of database 0."""
     client = connect(server)
-    keys = sorted(key for key in client.scan_iter(count=1000) if not key.startswith(b"DTS_REDIS"))
+    keys = sorted(key for key in client.scan_iter(count=1000) if not key.startswith((b"DTS_REDIS", b"keyferry:")))
     pipe = client.pipeline(transaction=False)
     for key in keys:
         pipe.execute_command(*(("PEXPIRETIME", key) if server.version.at_least(7, 0) else ("PTTL", key)))

@@ -165,7 +165,7 @@ def test_target_not_empty(bench, occupied):
 
 def test_target_merged(bench, occupied):
     source, target = occupied
-    Ferry(bench, source, target, {"target.existing": "merge"}).run_until_caught_up()
+    Ferry(bench, source, target, {"target.existing": "merge", "checkpoint": "local"}).run_until_caught_up()
     assert sorted(target.command("KEYS", "*")) == [b"both", b"of source", b"of target"]
     assert target.command("GET", "both") == b"source"
 

@@ -45,7 +45,7 @@ def test_databases(bench):
     """Those chosen, from the snapshot and the stream; what is left out is counted."""
     source, target = bench.server(), bench.server()
     fill(source, keys=500, databases=(0, 2, 7))
-    ferry = Ferry(bench, source, target, {"source.databases": "2,7"})
+    ferry = Ferry(bench, source, target, {"source.databases": "2,7", "checkpoint": "local"})
     with Load(source, rate=800, databases=(0, 2, 7)) as load:
         ferry.start().wait_streaming()
         ferry.wait_status(lambda status: load.acknowledged > 2000, what="the writer")
@@ -59,7 +59,7 @@ def test_databases(bench):
 def test_one_database_by_url(bench):
     source, target = bench.server(), bench.server()
     fill(source, keys=100, databases=(0, 2))
-    Ferry(bench, source.url_for(database=2), target).run_until_caught_up()
+    Ferry(bench, source.url_for(database=2), target, {"checkpoint": "local"}).run_until_caught_up()
     assert sorted(keys_by_database(target)) == [2]
     assert_same(source, target, databases=[2])
 
@@ -67,7 +67,7 @@ def test_one_database_by_url(bench):
 def test_database_that_the_target_does_not_have(bench):
     """It stops before anything lands in another database."""
     source, target = bench.server(), bench.server(config={"databases": 4})
-    ferry = Ferry(bench, source, target).start().wait_streaming()
+    ferry = Ferry(bench, source, target, {"checkpoint": "local"}).start().wait_streaming()
     source.client(db=9).set("key", "x")
     assert ferry.wait() == 6
     assert "has no database 9" in ferry.log and "source.databases" in ferry.log
@@ -83,7 +83,7 @@ def test_without_a_snapshot(bench):
     source, target = bench.server(), bench.server()
     fill(source, keys=500)
     source.command("SET", "number", 41)
-    ferry = Ferry(bench, source, target, {"snapshot": "false"}).start().wait_streaming()
+    ferry = Ferry(bench, source, target, {"snapshot": "false", "checkpoint": "local"}).start().wait_streaming()
     assert target.command("DBSIZE") == 0
     source.command("SET", "later", "x")
     source.command("INCR", "number")
@@ -165,7 +165,7 @@ def heartbeats(deployment):
 def test_heartbeat_of_a_standalone_source(bench):
     """There with a time to live and the time as its value, not in the target, and the source of the lag."""
     source, target = bench.server(), bench.server()
-    ferry = Ferry(bench, source, target, {"heartbeat.interval": "200ms"}).start().wait_streaming()
+    ferry = Ferry(bench, source, target, {"heartbeat.interval": "200ms", "checkpoint": "local"}).start().wait_streaming()
     ferry.wait_status(lambda status: link_of(status)["lag"]["seconds"] is not None, what="the lag")
     first = int(source.command("GET", HEARTBEAT))
     assert abs(first - time.time() * 1000) < 20_000
@@ -180,7 +180,7 @@ def test_heartbeat_of_a_standalone_source(bench):
 def test_heartbeats_of_a_cluster(bench):
     """One for each master, each with a tag that belongs to that master."""
     source, target = bench.cluster(masters=3, replicas_per_master=0), bench.cluster(masters=2, replicas_per_master=0)
-    ferry = Ferry(bench, source, target).start().wait_streaming()
+    ferry = Ferry(bench, source, target, {"checkpoint": "local"}).start().wait_streaming()
     ferry.wait_status(lambda status: len(heartbeats(source)) == 3, what="three heartbeats")
     found = heartbeats(source)
     assert len({address for _, _, address in found}) == 3
@@ -193,8 +193,8 @@ def test_heartbeats_of_a_cluster(bench):
 def test_heartbeats_of_a_cascade(bench):
     """That of the first task is not copied by the second from where the first one writes to."""
     first, second, third = (bench.server() for _ in range(3))
-    one = Ferry(bench, first, second, {"heartbeat.interval": "200ms"}).start().wait_streaming()
-    two = Ferry(bench, second, third, {"heartbeat.interval": "200ms"}).start().wait_streaming()
+    one = Ferry(bench, first, second, {"heartbeat.interval": "200ms", "checkpoint": "local"}).start().wait_streaming()
+    two = Ferry(bench, second, third, {"heartbeat.interval": "200ms", "checkpoint": "local"}).start().wait_streaming()
     first.command("SET", "key", "x")
     one.wait_in_step(first)
     two.wait_in_step(second)
@@ -383,7 +383,7 @@ def test_log_in_json(bench):
     assert {line["level"] for line in lines} == {"info", "error"}
     (error,) = [line["message"] for line in lines if line["level"] == "error"]
     assert r'LPUSH of key "\x22quoted\x22\x5c \x0a\xc3\xbf"' in error
-    refused = Ferry(bench, source, target, arguments=["--log-format", "json"])
+    refused = Ferry(bench, source, target, {"checkpoint": "local"}, ["--log-format", "json"])
     assert refused.run() == 3
     (line,) = lines_in_json(refused)
     assert line["level"] == "error" and "target.existing" in line["message"]

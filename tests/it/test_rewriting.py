@@ -81,7 +81,7 @@ def test_every_dump_into_this_version(bench, version):
             report = compare_with_expected(target, dump.expected)
             if not report.equal:
                 problems.append(f"{name}: {report}")
-        assert not target.command("KEYS", "keyferry:*"), f"{name} left temporary keys"
+        assert not target.command("KEYS", "keyferry:tmp:*"), f"{name} left temporary keys"
     assert not problems, "\n".join(problems)
 
 
@@ -99,4 +99,4 @@ def test_large_values_of_another_family(bench):
     assert target.command("HPEXPIRETIME", "hash", "FIELDS", 2, "field:7", "field:8") == [4102444800000, -1]
     assert target.command("PEXPIRETIME", "hash") == 4102444800001
     assert target.command("GET", "there") == b"first"
-    assert not target.command("KEYS", "keyferry:*")
+    assert not target.command("KEYS", "keyferry:tmp:*")

@@ -14,7 +14,7 @@ SMALL = {"keys": 2000, "rate": 800, "units": 800}
 # The rules of docs/least-rights.md; users are made with "reset" before them.
 SOURCE = "+info +psync +replconf"
 HEARTBEAT = "+setex ~DTS_REDIS_TIMESTAMP_HEARTBEAT*"
-TARGET = "~* +@write +info +select +multi +exec"
+TARGET = "~* +@write +info +select +multi +exec +hget +hgetall +client|setname +client|list +client|kill"
 CLUSTER = "+cluster|slots"
 PUBLISH = "+publish &*"
 SCRIPTS = "+script|load +script|flush"
@@ -260,8 +260,9 @@ def test_no_right_of_the_source_is_idle(bench, word):
 
 
 @pytest.mark.parametrize("word, denied", [
-    ("~*", "keys"), ("+@write", "'set' command"), ("+info", "'info' command"), ("+select", "'select' command"),
-    ("+multi", "'multi' command"), ("+exec", "'exec' command")])
+    ("~*", "keys"), ("+@write", "'hset' command"), ("+info", "'info' command"), ("+select", "'select' command"),
+    ("+multi", "'multi' command"), ("+exec", "'exec' command"),
+    ("+hget ", "'hget' command"), ("+hgetall ", "'hgetall' command")])
 def test_no_right_of_the_target_is_idle(bench, word, denied):
     """Each missing one ends the task with a clear word."""
     source, target = bench.server(), bench.server()
@@ -276,6 +277,27 @@ def test_no_right_of_the_target_is_idle(bench, word, denied):
             transaction.set("one", 1).incr("one").execute()
     assert ferry.wait() == 5
     assert "NOPERM" in ferry.log and denied in ferry.log
+
+
+@pytest.mark.parametrize("word", ["+client|setname", "+client|list"])
+def test_rights_to_end_older_connections(bench, word):
+    """Without them one warning says what it means, as soon as it can mean something."""
+    source, target = bench.server(), bench.server()
+    ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", TARGET.replace(word, "")).start().wait_streaming()
+    source.command("INCR", "n")
+    ferry.wait_in_step(source)
+    ferry.kill()
+    ferry.start().wait_streaming()
+    source.command("INCR", "n")
+    finish_in_step(ferry, source, target)
+    assert ferry.log.count("so a command that one of them had under way might be applied twice") == 2  # one of each run
+
+
+def test_rights_with_checkpoint_local(bench):
+    source, target = bench.server(), bench.server()
+    few = "~* +@write +info +select +multi +exec"
+    ferry = Ferry(bench, restricted(source, f"{SOURCE} {HEARTBEAT}"), restricted(target, few), {"checkpoint": "local", "heartbeat.interval": "200ms"})
+    sync_under_load(bench, source, target, ferry=ferry, **SMALL)
 
 
 @pytest.mark.parametrize("side, code", [("source", 4), ("target", 5)])

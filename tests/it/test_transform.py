@@ -198,6 +198,7 @@ def test_flushes_clear_what_was_copied_and_nothing_else(bench):
     task = document(source, target)
     task["source"]["databases"] = [0, 1]
     task["target"] |= {"database_map": {"1": 5}, "existing": "merge"}
+    task["checkpoint"] = "local"
     ferry = Ferry(bench, None, None, document=task).start().wait_streaming()
     connect(source, 0).flushdb()
     ferry.wait_in_step(source)
@@ -213,7 +214,7 @@ def test_a_part_of_a_command_that_cannot_be_done_stops_or_is_skipped(bench):
     source, target = bench.server(), bench.server()
     writer = connect(source)
     writer.mset({"a:1": 1, "b:1": 2})
-    task = document(source, target, filter={"allow": [{"prefix": "a:"}]})
+    task = document(source, target, filter={"allow": [{"prefix": "a:"}]}, checkpoint="local")
     ferry = Ferry(bench, None, None, document=task).start().wait_streaming()
     writer.rename("b:1", "a:2")
     assert ferry.wait() == 6
@@ -244,7 +245,8 @@ def test_times_and_script(bench):
           end
         end
     """
-    task = document(source, target, expiry=[{"prefix": "session:", "set": "10m"}, {"prefix": "keep:", "drop": True}], lua={"script": script})
+    task = document(source, target, expiry=[{"prefix": "session:", "set": "10m"}, {"prefix": "keep:", "drop": True}], lua={"script": script},
+                    checkpoint="local")
     ferry = Ferry(bench, None, None, document=task).start().wait_streaming()
     writer.set("session:2", "v", ex=100)
     writer.set("keep:2", "v", ex=100)

@@ -10,7 +10,7 @@ def test_keys_are_learned_from_a_cluster_target(bench):
     """COMMAND INFO of the target tells where the keys of a command are, so that it reaches its slot, also in a transaction."""
     source = bench.server(config=RENAMED)
     target = bench.cluster(masters=3, replicas_per_master=0, config=RENAMED)
-    ferry = Ferry(bench, source, target).start().wait_streaming()
+    ferry = Ferry(bench, source, target, {"checkpoint": "local"}).start().wait_streaming()
     for number in range(KEYS):
         source.command("MYHSET", f"hash:{number}", "field", number)
         source.command("SET", f"string:{number}", number)
@@ -40,8 +40,16 @@ def test_what_the_target_does_not_know_either_stops(bench):
 def test_a_standalone_target_gets_them_as_they_are(bench):
     source = bench.server(config=RENAMED)
     target = bench.server(config=RENAMED)
-    ferry = Ferry(bench, source, target).start().wait_streaming()
+    ferry = Ferry(bench, source, target, {"checkpoint": "local"}).start().wait_streaming()
     source.command("MYHSET", "hash", "field", "value")
     ferry.wait_in_step(source)
     assert target.command("HGET", "hash", "field") == b"value"
     assert ferry.stop() == 0
+
+
+def test_marks_need_hashes(bench):
+    """Where the target has HSET under another name, the task says what it needs."""
+    source, target = bench.server(), bench.server(config=RENAMED)
+    ferry = Ferry(bench, source, target)
+    assert ferry.run() == 5
+    assert "unknown command 'HSET'" in ferry.log and "checkpoint: local" in ferry.log

@@ -8,17 +8,16 @@
 #include "source/intake.h"
 #include "spool/spool.h"
 
-#include <stdio.h>
 #include <string.h>
 
 const struct mutation mutations[] = {
 	{"syncs-forgotten", "what was synced to disk survives a power cut", "crash", LOAD_SAFE},
-	{"kill-ignored", "the connection before is killed before its commands are sent again", "target", LOAD_SAFE},
+	{"kill-ignored", "the connection before is killed before its commands are sent again", "kill", LOAD_ALL},
+	{"marks-unread", "what the target has applied is not sent again", "kill", LOAD_ALL},
 	{"redirection-swallowed", "a redirected command is sent again", "move", LOAD_SAFE},
 	{"refusal-swallowed", "a command that was refused for a while is sent again", "refuse", LOAD_SAFE},
 	{"order-lost", "what is sent again keeps its order", "target", LOAD_SAFE},
 	{"state-ahead", "the state file says no more than what is applied", "mixed", LOAD_SAFE},
-	{"clean-state-behind", "after a clean stop nothing is applied again", "stop", LOAD_ALL},
 	{"database-forgotten", "the position is kept with its database", "stop", LOAD_SAFE},
 	{"offset-too-high", "the stream continues with the byte after the last one held", "source", LOAD_SAFE},
 	{"offset-too-low", "the stream continues with no byte that is held already", "source", LOAD_SAFE},
@@ -27,15 +26,9 @@ const struct mutation mutations[] = {
 
 const unsigned mutation_count = sizeof(mutations) / sizeof(mutations[0]);
 
-#define PATHS_MAX 8
-
 static const struct mutation *chosen;
 static uint64_t latest_position;
 static uint32_t latest_db;
-static struct {
-	char path[64];
-	struct link_state state;
-} written[PATHS_MAX]; /* what each state file said last */
 
 static bool is(const char *name)
 {
@@ -59,7 +52,6 @@ const struct mutation *mutation_find(const char *name)
 void mutation_apply(struct site *source, struct site *target)
 {
 	(void)source;
-	memset(written, 0, sizeof(written));
 	target->kills_refused = is("kill-ignored");
 }
 
@@ -73,6 +65,8 @@ void __real_sink_applied(const struct sink *sink, uint64_t *position, uint32_t *
 void __wrap_sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db);
 bool __real_link_state_write(const char *path, const struct link_state *state, struct error *error);
 bool __wrap_link_state_write(const char *path, const struct link_state *state, struct error *error);
+struct mark __real_mark_parse(struct slice text, const char *epoch);
+struct mark __wrap_mark_parse(struct slice text, const char *epoch);
 int64_t __real_intake_held_offset(const struct intake *intake);
 int64_t __wrap_intake_held_offset(const struct intake *intake);
 void __real_encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options);
@@ -104,30 +98,22 @@ void __wrap_sink_applied(const struct sink *sink, uint64_t *position, uint32_t *
 	latest_db = sink->window.latest_db;
 }
 
-static struct link_state *written_to(const char *path)
-{
-	unsigned i = 0;
-
-	while (i + 1 < PATHS_MAX && written[i].path[0] && strcmp(written[i].path, path) != 0)
-		i++;
-	snprintf(written[i].path, sizeof(written[i].path), "%s", path);
-	return &written[i].state;
-}
-
 bool __wrap_link_state_write(const char *path, const struct link_state *state, struct error *error)
 {
-	struct link_state changed = *state, *before = written_to(path);
+	struct link_state changed = *state;
 
 	if (is("state-ahead")) { /* the low-water position was asked for just before */
 		changed.position = latest_position;
 		changed.db = changed.place.db = latest_db;
 	}
-	if (is("clean-state-behind") && state->clean && before->generation == state->generation)
-		changed = *before;
 	if (is("database-forgotten"))
 		changed.db = changed.place.db = 0;
-	*before = *state;
 	return __real_link_state_write(path, &changed, error);
+}
+
+struct mark __wrap_mark_parse(struct slice text, const char *epoch)
+{
+	return is("marks-unread") ? MARK_NONE : __real_mark_parse(text, epoch);
 }
 
 int64_t __wrap_intake_held_offset(const struct intake *intake)

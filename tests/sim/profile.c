@@ -6,12 +6,6 @@
 #define TARGET (FAULT_TARGET_LINK | FAULT_TARGET_MOVES)
 #define CRASH (FAULT_STOP | FAULT_KILL | FAULT_POWER)
 
-/* Where a command may be applied twice, or in another order than it was written: after keyferry was killed, after a
- * connection to the target was lost, and among the commands of a slot that moves or is refused for a while. Commands that
- * may be applied again from any point on come right all the same. */
-#define AT_LEAST_ONCE PROMISE_NOTHING
-/* What a killed process had sent may be executed behind what the next one sends. */
-#define UNFENCED PROMISE_NOTHING
 /* The target may have lost what it had acknowledged. */
 #define LOST_BY_TARGET PROMISE_NOTHING
 
@@ -21,12 +15,12 @@ const struct profile profiles[] = {
 	{"none", 0, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"source", SOURCE, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"stop", SOURCE | FAULT_STOP, {PROMISE_EXACT, PROMISE_EXACT}},
-	{"move", SOURCE | FAULT_TARGET_MOVES, {PROMISE_EXACT, AT_LEAST_ONCE}},
-	{"refuse", SOURCE | FAULT_TARGET_REFUSES, {PROMISE_EXACT, AT_LEAST_ONCE}},
-	{"target", SOURCE | TARGET, {PROMISE_EXACT, AT_LEAST_ONCE}},
-	{"kill", SOURCE | FAULT_STOP | FAULT_KILL, {UNFENCED, UNFENCED}},
-	{"crash", SOURCE | CRASH, {UNFENCED, UNFENCED}},
-	{"mixed", SOURCE | TARGET | FAULT_TARGET_REFUSES | CRASH, {UNFENCED, UNFENCED}},
+	{"move", SOURCE | FAULT_TARGET_MOVES, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"refuse", SOURCE | FAULT_TARGET_REFUSES, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"target", SOURCE | TARGET, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"kill", SOURCE | FAULT_STOP | FAULT_KILL, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"crash", SOURCE | CRASH, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"mixed", SOURCE | TARGET | FAULT_TARGET_REFUSES | CRASH, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"resync", SOURCE | FAULT_SOURCE_RESYNC, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"failover", SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_LOSES, {LOST_BY_TARGET, LOST_BY_TARGET}},
 	{"all", (FAULT_POWER << 1) - 1, {LOST_BY_TARGET, LOST_BY_TARGET}},

@@ -1,6 +1,6 @@
 """What many scenario tests have in common: synchronise two deployments under load, and compare them at the end."""
 
-from .compare import assert_same
+from .compare import OWN_PREFIXES, assert_same
 from .data import features_of, fill
 from .ferry import Ferry
 from .load import Load
@@ -32,6 +32,11 @@ def by_unix_socket(server):
     """The server (made with unix_socket=True) at its socket."""
     credentials = f"{server.username or ''}:{server.password}@" if server.password else ""
     return Alias(server, server.unix_path, f"unix://{credentials}{server.unix_path}")
+
+
+def data_keys(server):
+    """All keys of a target server's selected database but keyferry's own, in order."""
+    return sorted(key for key in server.command("KEYS", "*") if not key.startswith(OWN_PREFIXES))
 
 
 def data_of(deployment):

@@ -89,6 +89,7 @@ static void open_bench(struct bench *bench)
 	bench->state_path = memory_printf("%s.json", bench->dir);
 	bench->task = (struct task_options){
 		.all_databases = true,
+		.checkpoint = CHECKPOINT_LOCAL,
 		.in_flight_commands = 1024,
 		.in_flight_bytes = MIB,
 		.spool_segment_size = MIB,

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "peer/server.h"
+#include "sink/marker.h"
 #include "sink/unit.h"
 #include "wire/command.h"
 
@@ -539,6 +540,136 @@ static void test_drain(void **state)
 	close_bench(&bench);
 }
 
+/* ---- with marks in the target ---- */
+
+#define LINK "0123456789ab"
+#define EPOCH "feedfacefeedface"
+
+static const struct marker_options marker = {"t", LINK, EPOCH, "cafecafecafe", "10.0.0.1:6379", NULL, 0};
+
+static void open_guarded(struct bench *bench)
+{
+	open_bench(bench, 0);
+	bench->target.options.marker = &marker;
+	bench->answers[0] = (struct answer){"DUMP", VALUE, 0};
+	bench->answers[1] = (struct answer){"PEXPIRETIME", ":-1\r\n", 0};
+	bench->answers[2] = (struct answer){"LINDEX", VALUE, 0};
+}
+
+static char *mark_key(const char *key, char out[64])
+{
+	snprintf(out, 64, MARK_PREFIX "{%s}", slot_tag(slot_of_key(slice_of_string(key))));
+	return out;
+}
+
+static void expect_mark(const struct bench *bench, const char *key, int64_t offset, uint32_t number)
+{
+	char name[64], *text = fake_field(&bench->target.fakes[0], mark_key(key, name), LINK);
+	struct mark mark = mark_parse(slice_of_string(text), EPOCH);
+
+	assert_int_equal(mark.offset, offset);
+	if (offset >= 0)
+		assert_int_equal(mark.sub, number);
+	free(text);
+}
+
+/* What asks goes as it is; what writes brings its slot's mark, with the number of its key. */
+static void test_marks(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	open_guarded(&bench);
+	start(&bench);
+	assert_int_equal(cross(&bench, "RENAME a b"), CROSSING_DONE);
+	expect(&bench, "0 DUMP a [tx]\n0 PEXPIRETIME a [tx]\n0 RESTORE b 0 value REPLACE [tx]\n0 UNLINK a [tx]\n");
+	expect_mark(&bench, "a", 1000, 0);
+	expect_mark(&bench, "b", 1000, 1);
+	/* what follows in the same event is numbered behind it, whatever there was to write */
+	assert_int_equal(sink_number(bench.target.sink, 1000), 2);
+	assert_int_equal(sink_number(bench.target.sink, 1100), 0);
+	close_bench(&bench);
+}
+
+static void test_nothing_to_write(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	open_guarded(&bench);
+	bench.answers[2].reply = "$-1\r\n";
+	start(&bench);
+	assert_int_equal(cross(&bench, "LMOVE a b LEFT RIGHT"), CROSSING_DONE);
+	expect(&bench, "0 LINDEX a 0\n");
+	expect_mark(&bench, "a", -1, 0);
+	assert_int_equal(sink_number(bench.target.sink, 1000), 2);
+	close_bench(&bench);
+}
+
+/* A run before this one was cut off between its two writes. */
+static void test_half_done_by_the_run_before(void **state)
+{
+	struct bench bench;
+	char name[64];
+
+	(void)state;
+	open_guarded(&bench);
+	fake_set_field(&bench.target.fakes[0], mark_key("b", name), LINK, EPOCH " 1000 1");
+	start(&bench);
+	assert_int_equal(cross(&bench, "RENAME a b"), CROSSING_DONE);
+	expect(&bench, "0 DUMP a [tx]\n0 PEXPIRETIME a [tx]\n0 UNLINK a [tx]\n");
+	expect_mark(&bench, "a", 1000, 0);
+	close_bench(&bench);
+}
+
+static int execs;
+
+static const char *second_unanswered(void *owner, struct fake_target *fake)
+{
+	(void)owner;
+	(void)fake;
+	return ++execs == 2 ? FAKE_CLOSE_EXECUTED : NULL;
+}
+
+static const char *first_lost(void *owner, struct fake_target *fake)
+{
+	(void)owner;
+	(void)fake;
+	return ++execs == 1 ? FAKE_CLOSE : NULL;
+}
+
+/* Executed, and the answer was lost: the mark tells. */
+static void test_answer_lost(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	open_guarded(&bench);
+	bench.target.fakes[0].exec = second_unanswered;
+	execs = 0;
+	start(&bench);
+	assert_int_equal(cross(&bench, "LMOVE a b LEFT RIGHT"), CROSSING_DONE);
+	expect(&bench, "0 LINDEX a 0\n0 RPUSH b value [tx]\n0 LPOP a [tx]\n");
+	assert_int_equal(execs, 2);
+	close_bench(&bench);
+}
+
+/* A question is asked again. */
+static void test_question_lost(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	open_guarded(&bench);
+	bench.target.fakes[0].exec = first_lost;
+	execs = 0;
+	start(&bench);
+	assert_int_equal(cross(&bench, "RENAME a b"), CROSSING_DONE);
+	expect(&bench, "0 DUMP a [tx]\n0 PEXPIRETIME a [tx]\n0 RESTORE b 0 value REPLACE [tx]\n0 UNLINK a [tx]\n");
+	assert_int_equal(execs, 4);
+	close_bench(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -558,6 +689,11 @@ int main(void)
 		cmocka_unit_test(test_script_errors_are_the_sources),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_nothing_to_write),
+		cmocka_unit_test(test_half_done_by_the_run_before),
+		cmocka_unit_test(test_answer_lost),
+		cmocka_unit_test(test_question_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

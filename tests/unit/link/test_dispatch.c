@@ -20,11 +20,24 @@ struct bench {
 	struct dispatch *dispatch;
 	struct stream_decoder *stream;
 	unsigned go_ons;
+	unsigned saves;
+	bool cannot_save;
+	uint64_t saved; /* position, at the last time */
 };
 
 static void on_go_on(void *owner)
 {
 	((struct bench *)owner)->go_ons++;
+}
+
+static bool on_save(void *owner)
+{
+	struct bench *bench = owner;
+	uint32_t db;
+
+	sink_applied(bench->target.sink, &bench->saved, &db);
+	bench->saves++;
+	return !bench->cannot_save;
 }
 
 static void on_note(void *owner, int level, const char *text)
@@ -60,6 +73,7 @@ static void begin(struct bench *bench)
 		.lag = &bench->lag,
 		.note = on_note,
 		.go_on = on_go_on,
+		.save = on_save,
 		.owner = bench,
 	};
 
@@ -365,6 +379,42 @@ static void test_barrier(void **state)
 	close_bench(&bench);
 }
 
+/* What stands before a barrier, and the barrier's command, are kept before anything follows; where that is not possible, all waits. */
+static void test_barrier_is_kept(void **state)
+{
+	static const char *const before[] = {"SET k1 1", NULL}, *const after[] = {"SET k1 2", "RENAME k1 k2", "SET k1 3", NULL};
+	struct bench bench;
+	struct slice raw;
+	struct event event;
+	struct error error;
+	uint64_t need;
+
+	(void)state;
+	open_bench(&bench, 3);
+	for (int f = 0; f < 3; f++)
+		bench.target.fakes[f].member = one_value;
+	begin(&bench);
+	assert_true(stream(&bench, before, &error));
+	bench.cannot_save = true;
+	raw = bench_raw(&bench.target, "FLUSHALL");
+	assert_int_equal(stream_decode(bench.stream, raw, bench.target.position, &event, &need, &error), PARSE_OK);
+	bench.target.position = event.end;
+	assert_true(dispatch_event(bench.dispatch, &event, 0, false, &error));
+	assert_int_equal(bench.saves, 0);
+	bench_wait(&bench.target, is_ready(&bench, &error) || bench.saves > 0);
+	assert_int_equal(bench.saved, event.end);
+	assert_false(is_ready(&bench, &error));
+	bench.cannot_save = false;
+	assert_true(is_ready(&bench, &error));
+	assert_int_equal(bench.saves, 3);
+	/* other things that are waited for need not be kept */
+	assert_true(stream(&bench, after, &error));
+	bench_settle(&bench.target);
+	assert_int_equal(dispatch_counters(bench.dispatch).crossings.commands, 1);
+	assert_int_equal(bench.saves, 3);
+	close_bench(&bench);
+}
+
 static void test_split(void **state)
 {
 	static const char *const commands[] = {"MSET k1 1 k2 2 k3 3 k4 4", "DEL k1 k2 k3", "UNLINK k4", NULL};
@@ -447,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_transaction_of_many_slots),
 		cmocka_unit_test(test_crossings_in_a_transaction),
 		cmocka_unit_test(test_barrier),
+		cmocka_unit_test(test_barrier_is_kept),
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_existing_library),
 		cmocka_unit_test(test_database_on_cluster),

@@ -84,8 +84,8 @@ static void test_neighbours_are_one_piece(void **state)
 	begin(&transaction, 0);
 	add(&transaction, 0, "SET a 1");
 	add(&transaction, 0, "SET b 1");
-	transaction_close(&transaction, next(0, "EXEC").raw);
-	part = expect_part(&transaction, (const char *const[]){"MULTISET a 1SET b 1EXEC", NULL}, true);
+	transaction_close(&transaction);
+	part = expect_part(&transaction, (const char *const[]){SINK_MULTI, "SET a 1SET b 1", SINK_EXEC, NULL}, true);
 	assert_int_equal(part.replies, 4);
 	assert_int_equal(transaction.commands, 2);
 	assert_int_equal(part.flags, UNIT_REPLAY_SAFE);
@@ -105,9 +105,9 @@ static void test_gaps(void **state)
 			next(0, "SET left out");
 			add(&transaction, 0, "SET a 1");
 		}
-		transaction_close(&transaction, next(0, "EXEC").raw);
+		transaction_close(&transaction);
 		assert_true(transaction_next(&transaction, &part));
-		assert_int_equal(part.piece_count, 41);
+		assert_int_equal(part.piece_count, 42);
 		assert_int_equal(part.replies, 42);
 		assert_int_equal(transaction.commands, 40);
 	}
@@ -130,9 +130,9 @@ static void test_databases(void **state)
 	next(0, "SELECT 2");
 	add(&transaction, 2, "SET c 1"); /* there already */
 	next(0, "SELECT 5");
-	transaction_close(&transaction, next(0, "EXEC").raw);
+	transaction_close(&transaction);
 	part = expect_part(&transaction,
-			   (const char *const[]){"MULTI", "SET a 1", "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n", "SET b 1", "SET c 1", "EXEC", NULL}, true);
+			   (const char *const[]){SINK_MULTI, "SET a 1", "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n", "SET b 1", "SET c 1", SINK_EXEC, NULL}, true);
 	assert_int_equal(part.db, 1);
 	assert_int_equal(part.db_after, 2);
 	assert_int_equal(part.replies, 6);
@@ -156,10 +156,10 @@ static void test_made(void **state)
 	event.argc = 2;
 	event.argv = argv;
 	assert_true(transaction_command(&transaction, &event, false, &error));
-	transaction_close(&transaction, next(0, "EXEC").raw);
-	part = expect_part(&transaction, (const char *const[]){"MULTISET a 1", "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n", "EXEC", NULL}, true);
-	assert_true(part.pieces[1].made);
-	assert_false(part.pieces[2].made);
+	transaction_close(&transaction);
+	part = expect_part(&transaction, (const char *const[]){SINK_MULTI, "SET a 1", "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n", SINK_EXEC, NULL}, true);
+	assert_true(part.pieces[2].made);
+	assert_false(part.pieces[3].made);
 	transaction_free(&transaction);
 }
 
@@ -167,7 +167,7 @@ static uint16_t flags_of(struct transaction *transaction)
 {
 	struct transaction_part part;
 
-	transaction_close(transaction, next(0, "EXEC").raw);
+	transaction_close(transaction);
 	assert_true(transaction_next(transaction, &part));
 	return part.flags;
 }
@@ -218,7 +218,7 @@ static void test_slots(void **state)
 	add_on_cluster(&transaction, "RENAME a b");
 	add_on_cluster(&transaction, "FLUSHALL");
 	add_on_cluster(&transaction, "SET b 2");
-	transaction_close(&transaction, slice_of_string(exec));
+	transaction_close(&transaction);
 	part = expect_part(&transaction, (const char *const[]){multi, "SET b 1", del_b, exec, NULL}, false);
 	assert_int_equal(part.slot, slot_of_key(SLICE("b")));
 	assert_int_equal(part.replies, 4);

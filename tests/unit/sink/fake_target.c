@@ -22,6 +22,7 @@ struct connection {
 	int number;
 	uint32_t db;
 	bool asking, multi, dirty, silent;
+	char name[256];
 	char **queue; /* texts of a transaction's commands, with their database */
 	size_t queue_count;
 	uint32_t queue_db;
@@ -163,6 +164,94 @@ static void answer_slots(struct connection *connection)
 	buffer_free(&body);
 }
 
+/* ---- the hashes of marks ---- */
+
+char *fake_field(const struct fake_target *fake, const char *key, const char *field)
+{
+	char *wanted = memory_printf("%s\n%s\n", key, field);
+	const char *found = NULL;
+	char *value;
+
+	for (const char *at = fake->fields; at && (at = strstr(at, wanted)); at++)
+		if (at == fake->fields || at[-1] == '\n')
+			found = at + strlen(wanted);
+	value = found ? memory_strndup(found, strcspn(found, "\n")) : memory_strdup("");
+	free(wanted);
+	return value;
+}
+
+void fake_set_field(struct fake_target *fake, const char *key, const char *field, const char *value)
+{
+	char *longer = memory_printf("%s%s\n%s\n%s\n", fake->fields ? fake->fields : "", key, field, value);
+
+	free(fake->fields);
+	fake->fields = longer;
+}
+
+static bool is_mark(uint32_t argc, const struct slice *argv)
+{
+	return argc >= 3 && slice_starts_with(argv[1], SLICE("keyferry:")) && (is(argv[0], "HSET") || is(argv[0], "HMSET") || is(argv[0], "HGET"));
+}
+
+/* In the form of `fields`, for all that it sets. */
+static char *mark_text(uint32_t argc, const struct slice *argv)
+{
+	char *all = memory_strdup("");
+
+	for (uint32_t i = 2; i + 1 < argc; i += 2) {
+		char *longer = memory_printf("%s%.*s\n%.*s\n%.*s\n", all, (int)argv[1].len, (const char *)argv[1].data, (int)argv[i].len,
+					     (const char *)argv[i].data, (int)argv[i + 1].len, (const char *)argv[i + 1].data);
+
+		free(all);
+		all = longer;
+	}
+	return all;
+}
+
+static void set_marks(struct fake_target *fake, const char *text)
+{
+	char *longer = memory_printf("%s%s", fake->fields ? fake->fields : "", text);
+
+	free(fake->fields);
+	fake->fields = longer;
+}
+
+static void answer_mark(struct connection *connection, uint32_t argc, const struct slice *argv)
+{
+	char key[128], field[128], *value, *reply;
+
+	if (!is(argv[0], "HGET")) {
+		value = mark_text(argc, argv);
+		set_marks(connection->fake, value);
+		free(value);
+		say(connection, "+OK\r\n");
+		return;
+	}
+	snprintf(key, sizeof(key), "%.*s", (int)argv[1].len, (const char *)argv[1].data);
+	snprintf(field, sizeof(field), "%.*s", (int)argv[2].len, (const char *)argv[2].data);
+	value = fake_field(connection->fake, key, field);
+	reply = value[0] ? memory_printf("$%zu\r\n%s\r\n", strlen(value), value) : memory_strdup("$-1\r\n");
+	say(connection, reply);
+	free(value);
+	free(reply);
+}
+
+static void list_clients(struct connection *connection)
+{
+	char *all = memory_strdup(""), *reply;
+
+	for (struct connection *other = connection->fake->state->first; other; other = other->next) {
+		char *longer = memory_printf("%sid=%d addr=127.0.0.1:%d fd=8 name=%s age=1 idle=0\n", all, 1000 + other->number, 40000 + other->number, other->name);
+
+		free(all);
+		all = longer;
+	}
+	reply = memory_printf("$%zu\r\n%s\r\n", strlen(all), all);
+	say(connection, reply);
+	free(all);
+	free(reply);
+}
+
 static void client_command(struct connection *connection, const struct slice *argv, uint32_t argc)
 {
 	char text[32];
@@ -180,12 +269,19 @@ static void client_command(struct connection *connection, const struct slice *ar
 		say(connection, ":0\r\n");
 		return;
 	}
+	if (argc >= 3 && is(argv[1], "SETNAME"))
+		snprintf(connection->name, sizeof(connection->name), "%.*s", (int)argv[2].len, (const char *)argv[2].data);
+	if (argc >= 2 && is(argv[1], "LIST")) {
+		list_clients(connection);
+		return;
+	}
 	snprintf(text, sizeof(text), ":%d\r\n", 1000 + connection->number);
 	say(connection, argc >= 2 && is(argv[1], "ID") ? text : "+OK\r\n");
 }
 
 static void execute_queue(struct connection *connection)
 {
+	const char *fate;
 	char head[32];
 
 	connection->multi = connection->asking = false;
@@ -197,20 +293,33 @@ static void execute_queue(struct connection *connection)
 		return;
 	}
 	connection->db = connection->queue_db;
+	fate = connection->fake->exec ? connection->fake->exec(connection->fake->owner, connection->fake) : NULL;
+	if (fate && strcmp(fate, FAKE_CLOSE) == 0) {
+		connection_close(connection);
+		return;
+	}
 	snprintf(head, sizeof(head), "*%zu\r\n", connection->queue_count);
-	say(connection, head);
+	if (!fate)
+		say(connection, head);
 	for (size_t i = 0; i < connection->queue_count; i++) {
 		struct fake_target *fake = connection->fake;
-		const char *text = strchr(connection->queue[i], ' ') + 1;
-		const char *member = fake->member ? fake->member(fake->owner, text) : NULL;
+		char *queued = connection->queue[i];
+		bool mark = strncmp(queued, "keyferry:", 9) == 0;
+		const char *text = mark ? queued : strchr(queued, ' ') + 1;
+		const char *reply = fake->member && !mark ? fake->member(fake->owner, text) : NULL;
 
-		say(connection, member ? member : "+OK\r\n");
-		if (!strstr(connection->queue[i], " SELECT "))
-			keep(fake, connection->queue[i]);
+		if (mark)
+			set_marks(fake, queued);
+		if (!mark && !strstr(queued, " SELECT ") && !(reply && reply[0] == '-'))
+			keep(fake, queued);
 		else
-			free(connection->queue[i]);
+			free(queued);
+		if (!fate)
+			say(connection, reply ? reply : "+OK\r\n");
 	}
 	connection->queue_count = 0;
+	if (fate)
+		connection_close(connection);
 }
 
 static const char *moved_away(struct connection *connection, uint32_t argc, const struct slice *argv, char out[400])
@@ -267,7 +376,11 @@ static void data_command(struct connection *connection, uint32_t argc, const str
 		say(connection, reply);
 		return;
 	}
-	record = memory_printf("%u %s%s", command.db, text, connection->multi ? " [tx]" : "");
+	if (is_mark(argc, argv) && !connection->multi) {
+		answer_mark(connection, argc, argv);
+		return;
+	}
+	record = is_mark(argc, argv) ? mark_text(argc, argv) : memory_printf("%u %s%s", command.db, text, connection->multi ? " [tx]" : "");
 	if (connection->multi) {
 		connection->queue = memory_realloc_array(connection->queue, connection->queue_count + 1, sizeof(char *));
 		connection->queue[connection->queue_count++] = record;
@@ -472,6 +585,8 @@ void fake_free(struct fake_target *fake)
 	for (size_t i = 0; i < fake->executed_count; i++)
 		free(fake->executed[i]);
 	free(fake->executed);
+	free(fake->fields);
+	fake->fields = NULL;
 	free(fake->state);
 	fake->executed = NULL;
 	fake->executed_count = 0;

@@ -2,7 +2,8 @@
  * executed in order, and misbehaves as the test scripts it.
  *
  * Real where the sink depends on it: a database per connection, MULTI with a queue that an error poisons (EXECABORT), ASKING
- * for one command or one transaction, MOVED by an owner table that the fakes of a cluster share, CLIENT ID and CLIENT KILL.
+ * for one command or one transaction, MOVED by an owner table that the fakes of a cluster share, CLIENT ID, LIST and KILL, and the hashes whose names
+ * begin with "keyferry:" (they are kept apart from what it executed: fake_field()).
  * Whatever is not of that kind is executed and answered +OK, unless `decide` says otherwise. */
 #ifndef KEYFERRY_TESTS_FAKE_TARGET_H
 #define KEYFERRY_TESTS_FAKE_TARGET_H
@@ -45,8 +46,9 @@ struct fake_target {
 	struct fake_cluster *cluster; /* NULL: standalone */
 	int index;                    /* among the cluster's members */
 	const char *(*decide)(void *owner, struct fake_target *fake, const struct fake_command *command);
+	const char *(*exec)(void *owner, struct fake_target *fake); /* what becomes of an EXEC: FAKE_CLOSE, FAKE_CLOSE_EXECUTED; NULL: as usual */
 	const char *(*greeting)(void *owner, const struct fake_command *command); /* answers AUTH and CLIENT; NULL: as usual */
-	/* What EXEC's reply holds for a command ("DUMP k"), in RESP; NULL: +OK, as without it. */
+	/* What EXEC's reply holds for a command ("DUMP k [tx]"), in RESP; NULL: +OK, as without it. An error: it is not kept as executed. */
 	const char *(*member)(void *owner, const char *text);
 	void *owner;
 	size_t reply_piece; /* bytes of replies written in one turn of the loop; 0: all at once */
@@ -59,6 +61,7 @@ struct fake_target {
 	int open;        /* now */
 	int selects;
 	int kills; /* CLIENT KILL of a connection that was there before */
+	char *fields; /* of its hashes: "key\nfield\nvalue\n", the latest last */
 	struct fake_state *state;
 };
 
@@ -72,6 +75,9 @@ void fake_freeze(struct fake_target *fake, bool frozen);
 /* What it executed as "db text" lines, each ended by '\n'; only those whose text contains `filter` (NULL: all). free(). */
 char *fake_executed(const struct fake_target *fake, const char *filter);
 size_t fake_executed_count(const struct fake_target *fake, const char *filter);
+/* The value of a field of a hash "keyferry:..."; "": there is none. free(). */
+char *fake_field(const struct fake_target *fake, const char *key, const char *field);
+void fake_set_field(struct fake_target *fake, const char *key, const char *field, const char *value);
 /* Stops it and frees its record. */
 void fake_free(struct fake_target *fake);
 

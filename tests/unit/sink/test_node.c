@@ -53,7 +53,7 @@ static void on_answered(void *owner, struct node *node, struct unit *unit, const
 		 answer->error ? "-" : "", answer->error ? answer->error : "");
 }
 
-static const struct node_events callbacks = {on_ready, on_lost, on_answered};
+static const struct node_events callbacks = {on_ready, on_lost, on_answered, NULL};
 
 static const char *greeting(void *owner, const struct fake_command *command)
 {

@@ -222,6 +222,7 @@ static int memory_rename(const char *from, const char *to)
 	if (replaced)
 		replaced->unlinked = changes;
 	memcpy(file->old_name, file->name, sizeof(file->name));
+	assert(strlen(to) < sizeof(file->name));
 	snprintf(file->name, sizeof(file->name), "%s", to);
 	return 0;
 }

@@ -1,0 +1,152 @@
+/* What the applier keeps: how far the target is, the state file, and what of the spool is needed still. */
+#include "link/applier_state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define UNLOAD_STEP (1u << 20)
+#define RELEASE_STEP (16u << 20) /* at most; the spool gives back whole segments */
+
+void applier_note(struct applier *applier, enum log_level level, const char *format, ...)
+{
+	char text[2048];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	applier->events->note(applier->owner, (int)level, text);
+}
+
+void applier_low_water(const struct applier *applier, uint64_t *position, uint32_t *db)
+{
+	if (applier->begun) {
+		applier->outlet.ops->applied(applier->outlet.self, position, db);
+	} else {
+		*position = applier->position;
+		*db = 0;
+	}
+}
+
+bool applier_in_snapshot(const struct applier *applier, uint64_t position)
+{
+	return position < spool_snapshot_end(applier->options.spool);
+}
+
+int64_t applier_offset_at(const struct applier *applier, uint64_t position)
+{
+	return applier_in_snapshot(applier, position) ? EVENT_IN_SNAPSHOT : spool_offset_of(applier->options.spool, position);
+}
+
+/* ---- the state file ---- */
+
+/* To be tried again by the next run. */
+static const struct mark *refused(const struct applier *applier, uint32_t *ret_count)
+{
+	*ret_count = 0;
+	return applier->outlet.ops->refused ? applier->outlet.ops->refused(applier->outlet.self, ret_count) : NULL;
+}
+
+bool applier_is_marked(const struct applier_options *options)
+{
+	return !options->file && options->task->checkpoint == CHECKPOINT_TARGET;
+}
+
+bool applier_epoch_is_saved(const struct applier *applier)
+{
+	return strcmp(applier->saved.epoch, applier->epoch) == 0;
+}
+
+bool applier_write_state(struct applier *applier, bool clean)
+{
+	struct link_state state = {.generation = applier->generation, .clean = clean};
+	const struct outlet *outlet = &applier->outlet;
+	struct scripts *scripts = applier->options.scripts;
+	struct error error;
+
+	applier_low_water(applier, &state.position, &state.db);
+	applier->save_failed = (outlet->ops->secure && !outlet->ops->secure(outlet->self, &state, &error));
+	/* The place is that of the last decoded event; version and family are the same in the whole snapshot, the database is kept by the window. */
+	state.place = applier->place;
+	state.place.db = state.db;
+	memcpy(state.link, applier->link, sizeof(state.link));
+	memcpy(state.task, applier->task, sizeof(state.task));
+	memcpy(state.epoch, applier->epoch, sizeof(state.epoch));
+	state.refused = refused(applier, &state.refused_count);
+	applier->save_failed = applier->save_failed || (scripts && !scripts_keep(scripts, &error)) ||
+			       (applier->outlet.ops->sync && !applier->outlet.ops->sync(applier->outlet.self, &error)) ||
+			       !link_state_write(applier->options.state_path, &state, &error);
+	if (applier->save_failed) {
+		applier_note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
+		return false;
+	}
+	applier->saved = state;
+	if (scripts)
+		scripts_applied(scripts, state.position);
+	if (applier->outlet.ops->snapshot_kept && applier->run_state != PARKED && !applier_in_snapshot(applier, state.position))
+		applier->outlet.ops->snapshot_kept(applier->outlet.self);
+	return true;
+}
+
+void applier_save_state(struct applier *applier, bool clean)
+{
+	uint64_t position;
+	uint32_t db, count;
+
+	if (applier->generation == 0 || !applier->begun)
+		return;
+	applier_low_water(applier, &position, &db);
+	refused(applier, &count);
+	if (position != applier->saved.position || applier->generation != applier->saved.generation || clean != applier->saved.clean ||
+	    !applier_epoch_is_saved(applier) || count != applier->saved.refused_count)
+		applier_write_state(applier, clean);
+}
+
+void applier_tell_applied(const struct applier *applier, bool now)
+{
+	uint64_t position;
+	uint32_t db;
+
+	applier_low_water(applier, &position, &db);
+	if (!applier_in_snapshot(applier, position))
+		applier->options.source.ops->set_applied(applier->options.source.self, spool_offset_before(applier->options.spool, position), now);
+}
+
+/* ---- the spool ---- */
+
+void applier_let_go(struct applier *applier)
+{
+	if (applier->position - applier->unloaded >= UNLOAD_STEP) {
+		spool_unload(applier->options.spool, applier->unloaded, applier->position);
+		applier->unloaded = applier->position;
+	}
+}
+
+void applier_release_saved(struct applier *applier)
+{
+	/* Parked, the spool is the source's: it may hold the next generation already. */
+	if (!applier->begun || applier->run_state == PARKED || applier->saved.generation != applier->generation || applier->saved.position <= applier->released ||
+	    applier->saved.position > spool_end(applier->options.spool))
+		return;
+	spool_release(applier->options.spool, applier->saved.position);
+	applier->released = applier->saved.position;
+}
+
+void applier_release(struct applier *applier, bool all)
+{
+	uint64_t segment = applier->options.task->spool_segment_size;
+	uint64_t step = segment && segment < RELEASE_STEP ? segment : RELEASE_STEP;
+	uint64_t position;
+	uint32_t db;
+
+	applier_low_water(applier, &position, &db);
+	if (position <= applier->released || (position - applier->released < step && !all))
+		return;
+	/* A file is synced each time that the state is saved, which the timer does soon enough as long as the spool has room. */
+	if (applier->outlet.ops->secure && !all && spool_room(applier->options.spool) > 0)
+		return;
+	if (!applier->save_failed) /* else the timer tries */
+		applier_save_state(applier, false);
+	applier_release_saved(applier);
+}

@@ -1,0 +1,75 @@
+/* Inside the applier: its state, and what its two files call of each other. For applier.c and applier_keep.c alone.
+ * Thread: the link's applier. */
+#ifndef KEYFERRY_LINK_APPLIER_STATE_H
+#define KEYFERRY_LINK_APPLIER_STATE_H
+
+#include "base/log.h"
+#include "decode/stream.h"
+#include "link/applier.h"
+#include "link/limit.h"
+#include "sink/marker.h"
+
+#include <pthread.h>
+
+enum run_state {
+	RUNNING,
+	PARKING,
+	PARKED,
+	DRAINING,
+	STUCK, /* failed at an event that could not be decoded or sent; what lies before it is still answered */
+	ENDED,
+};
+
+struct applier {
+	struct applier_options options;
+	const struct applier_events *events;
+	void *owner;
+	enum run_state run_state;
+	struct outlet outlet;
+	bool finished;                     /* the outlet wants no more */
+	bool begun;                        /* the outlet has, with the present generation */
+	uint64_t generation;
+	struct snapshot_decoder *snapshot; /* NULL once in the stream */
+	struct stream_decoder *stream;
+	struct error begin_error;          /* why it could not; kind ERROR_NONE: it could */
+	struct lag lag;
+	struct expiry expiry;
+	struct snapshot_place place;       /* as of the last decoded event */
+	uint64_t position;                 /* next event to decode */
+	uint64_t need;                     /* bytes from `position` that make decoding worth it */
+	struct limit records, bytes;
+	struct timer *limit_timer, *state_timer, *publish_timer, *deadline;
+	struct idle *again;
+	uint64_t released, unloaded;
+	struct link_state saved;           /* what the state file says */
+	char link[MARK_ID_LEN + 1], epoch[MARK_EPOCH_LEN + 1], task[101];
+	struct marker_options marker;
+	bool save_failed;                  /* at the last attempt */
+	uint64_t applied_at_start;
+	bool running;                      /* within run(): callbacks of the sink do not enter it again */
+	pthread_mutex_t lock;              /* of `published` */
+	struct applier_status published;
+};
+
+/* applier_keep.c */
+void applier_note(struct applier *applier, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Does the target keep marks of the link? */
+bool applier_is_marked(const struct applier_options *options);
+void applier_low_water(const struct applier *applier, uint64_t *position, uint32_t *db);
+bool applier_in_snapshot(const struct applier *applier, uint64_t position);
+/* Of the stream's byte at `position`. */
+int64_t applier_offset_at(const struct applier *applier, uint64_t position);
+bool applier_epoch_is_saved(const struct applier *applier);
+bool applier_write_state(struct applier *applier, bool clean);
+/* The same, if there is anything new. */
+void applier_save_state(struct applier *applier, bool clean);
+/* Tells the source. `now`: it waits for that. */
+void applier_tell_applied(const struct applier *applier, bool now);
+/* What is decoded leaves the memory. */
+void applier_let_go(struct applier *applier);
+/* Gives the spool back what the state file says is applied: after a crash it says where to begin. */
+void applier_release_saved(struct applier *applier);
+/* What is applied is saved and given back; `all`: also where that is little. */
+void applier_release(struct applier *applier, bool all);
+
+#endif

@@ -1,0 +1,472 @@
+#include "sink/fence.h"
+
+#include "base/memory.h"
+#include "peer/client.h"
+#include "sink/sink_state.h"
+#include "sink/verdict.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_MS 100
+#define TURN_MS 10          /* another fence is taking the record over */
+#define MARKS_AT_ONCE 1024
+
+enum fence_step { FENCE_OWNER, FENCE_LIST, FENCE_KILL, FENCE_MARKS, FENCE_DONE };
+
+struct fence {
+	struct fence *next;
+	struct sink *sink;
+	struct node *node;
+	bool opens;             /* for a connection; else marks alone */
+	enum fence_step step;
+	struct client *client;  /* to the node */
+	struct client *central; /* to the node of the record, where that is another one */
+	struct timer *timer;
+	bool again;             /* this attempt has failed; the timer begins another */
+	bool takes;             /* it is the one that makes this process the owner */
+	char **kills;           /* id, or address with a colon, of each connection to end */
+	uint32_t kill_count;
+	uint16_t *slots;        /* whose marks are read */
+	uint32_t slot_count, next_slot;
+	uint32_t outstanding, answered;
+	uint32_t missed;        /* slots that another node has, or not this one alone */
+	uint32_t fallen_back;   /* slots whose mark is below what it was: the target has lost what it had acknowledged */
+};
+
+static void drop_lists(struct fence *fence)
+{
+	for (uint32_t i = 0; i < fence->kill_count; i++)
+		free(fence->kills[i]);
+	free(fence->kills);
+	free(fence->slots);
+	fence->kills = NULL;
+	fence->slots = NULL;
+	fence->kill_count = fence->slot_count = fence->next_slot = 0;
+}
+
+static void drop_clients(struct fence *fence)
+{
+	client_free(fence->client);
+	client_free(fence->central);
+	fence->client = fence->central = NULL;
+	fence->outstanding = fence->answered = 0;
+}
+
+void fence_free(struct fence *fence)
+{
+	struct fence **at = &fence->sink->marker->fences;
+
+	while (*at != fence)
+		at = &(*at)->next;
+	*at = fence->next;
+	if (fence->takes)
+		fence->sink->marker->taking = false;
+	drop_clients(fence);
+	drop_lists(fence);
+	timer_free(fence->timer);
+	free(fence);
+}
+
+void fence_node_lost(struct marker *marker, const struct node *node)
+{
+	for (struct fence *fence = marker->fences, *next; fence; fence = next) {
+		next = fence->next;
+		if (fence->node == node)
+			fence_free(fence);
+	}
+}
+
+/* Clients may not be freed within their own callbacks, so both ways out of one lead over the timer. */
+static void fail(struct fence *fence, const struct error *error)
+{
+	if (error)
+		sink_remember_cause(fence->sink, node_peer(fence->node), error->text);
+	fence->again = true;
+	timer_start(fence->timer, RETRY_MS);
+}
+
+static void step_done(struct fence *fence)
+{
+	fence->step++;
+	timer_start(fence->timer, 0);
+}
+
+/* An error reply that waiting does not mend. True: the sink has failed. */
+static bool stopped_by(struct fence *fence, const char *what, struct slice text)
+{
+	struct error error;
+	char copy[256];
+
+	snprintf(copy, sizeof(copy), "%.*s", (int)text.len, (const char *)text.data);
+	if (verdict_of(copy) != VERDICT_DENIED && verdict_of(copy) != VERDICT_REFUSED && verdict_of(copy) != VERDICT_UNKNOWN) {
+		sink_remember_cause(fence->sink, node_peer(fence->node), copy);
+		return false;
+	}
+	error_set(&error, ERROR_TARGET, "target %s: %s: %s", node_peer(fence->node), what, copy);
+	error_hint(&error, "%s", verdict_of(copy) == VERDICT_DENIED ? "Give the target's user the rights that docs/least-rights.md lists, or set checkpoint: local"
+								    : "Marks are hashes that HSET writes and HGET reads: see to it that the target knows both and that nobody else "
+								      "uses the keys keyferry:*, or set checkpoint: local");
+	sink_fail(fence->sink, &error);
+	return true;
+}
+
+static struct client *connect_to(struct fence *fence, const struct endpoint *endpoint)
+{
+	const struct sink_options *options = &fence->sink->options;
+	const struct deployment_options *target = deployment_options(options->target);
+
+	return client_new(options->loop, &(struct client_options){
+						 .endpoint = *endpoint,
+						 .credentials = &target->credentials,
+						 .tls = deployment_tls(options->target),
+						 .tls_name = target->tls.server_name,
+						 .name = options->name,
+						 .timeout_ms = options->connect_timeout_ms,
+						 .blame = ERROR_TARGET,
+					 });
+}
+
+/* ---- the owner ---- */
+
+static void stand_down(struct fence *fence)
+{
+	struct error error;
+
+	error_set(&error, ERROR_BUSY, "another process has taken over link %s of the task (target %s says so in key %s)",
+		  fence->sink->marker->options.link, node_peer(fence->node), fence->sink->marker->task_key);
+	error_hint(&error, "This one stands down, so that nothing is applied twice. Stop the other one first if it is this one that should run");
+	sink_fail(fence->sink, &error);
+}
+
+static void on_owner(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct fence *fence = owner;
+	struct marker *marker = fence->sink->marker;
+	bool takes = fence->takes;
+
+	if (takes)
+		fence->takes = marker->taking = false;
+	if (error) {
+		fail(fence, error);
+		return;
+	}
+	if (reply->nodes[0].type == RESP_ERROR) {
+		if (stopped_by(fence, "the record of the link cannot be read or written", reply->nodes[0].text))
+			return;
+		refresh_want(fence->sink->refresh);
+		fail(fence, NULL);
+		return;
+	}
+	if (takes)
+		marker->taken = true;
+	else if (reply->nodes[0].type != RESP_NULL && !slice_equal(reply->nodes[0].text, slice_of_string(marker->options.token))) {
+		stand_down(fence);
+		return;
+	}
+	step_done(fence);
+}
+
+static void ask_owner(struct fence *fence)
+{
+	struct marker *marker = fence->sink->marker;
+	struct node *keeper = fence->sink->owner_of[marker->record_slot];
+	char field[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)];
+	struct client *client = fence->client;
+
+	if (!keeper || (!marker->taken && marker->taking)) {
+		timer_start(fence->timer, TURN_MS);
+		return;
+	}
+	if (keeper != fence->node)
+		client = fence->central = connect_to(fence, node_endpoint(keeper));
+	snprintf(field, sizeof(field), "%s" MARK_OWNER_SUFFIX, marker->options.link);
+	if (marker->taken) {
+		client_send_strings(client, on_owner, fence, "HGET", marker->task_key, field, NULL);
+		return;
+	}
+	fence->takes = marker->taking = true;
+	client_send_strings(client, on_owner, fence, "HSET", marker->task_key, field, marker->options.token, NULL);
+}
+
+/* ---- the killing ---- */
+
+/* The value of "<name>=..." in a line of CLIENT LIST; empty: there is none. */
+static struct slice field_of(struct slice line, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t at = 0; at + len < line.len; at++) {
+		const uint8_t *begin = line.data + at, *end;
+
+		if ((at > 0 && line.data[at - 1] != ' ') || memcmp(begin, name, len) != 0)
+			continue;
+		begin += len;
+		end = memchr(begin, ' ', (size_t)(line.data + line.len - begin));
+		return slice_make(begin, end ? (size_t)(end - begin) : (size_t)(line.data + line.len - begin));
+	}
+	return SLICE("");
+}
+
+static bool contains(struct slice text, const char *part)
+{
+	return text.len > 0 && memmem(text.data, text.len, part, strlen(part)) != NULL;
+}
+
+/* Names are <task's>:<link>:<token>:<node>.<number>. Our own ones to the same server under another address are no predecessors. */
+static bool is_older(const struct fence *fence, struct slice name)
+{
+	const struct marker_options *options = &fence->sink->marker->options;
+	const char *mine = node_connection_name(fence->node);
+	char link[MARK_ID_LEN + 3], process[MARK_ID_LEN + 64];
+	size_t node_len = (size_t)(strrchr(mine, '.') - mine) + 1;
+
+	snprintf(link, sizeof(link), ":%s:", options->link);
+	snprintf(process, sizeof(process), ":%s:%s:", options->link, options->token);
+	if (!slice_starts_with(name, SLICE("keyferry:")) || !contains(name, link) || slice_equal(name, slice_of_string(mine)))
+		return false;
+	return !contains(name, process) || slice_starts_with(name, slice_make(mine, node_len));
+}
+
+/* False: our own name is not among them. */
+static bool take_list(struct fence *fence, struct slice text)
+{
+	bool named = false;
+
+	while (text.len > 0) {
+		const uint8_t *end = memchr(text.data, '\n', text.len);
+		struct slice line = slice_make(text.data, end ? (size_t)(end - text.data) : text.len);
+		struct slice id = field_of(line, "id="), address = field_of(line, "addr=");
+
+		text = end ? slice_make(end + 1, text.len - line.len - 1) : SLICE("");
+		named |= slice_equal(field_of(line, "name="), slice_of_string(node_connection_name(fence->node)));
+		if (!is_older(fence, field_of(line, "name=")) || (id.len == 0 && address.len == 0))
+			continue;
+		fence->kills = memory_realloc_array(fence->kills, fence->kill_count + 1, sizeof(fence->kills[0]));
+		fence->kills[fence->kill_count++] = id.len ? memory_strndup((const char *)id.data, id.len)
+							   : memory_strndup((const char *)address.data, address.len);
+	}
+	return named;
+}
+
+static void tell_denied(struct fence *fence, struct slice text)
+{
+	struct marker *marker = fence->sink->marker;
+
+	if (marker->kill_denied)
+		return;
+	marker->kill_denied = true;
+	sink_note(fence->sink, LOG_WARNING,
+		  "target %s: older connections of this link cannot be found and ended there (%.*s), so a command that one of them had under way might be "
+		  "applied twice: give the target's user +client|setname, +client|list and +client|kill",
+		  node_peer(fence->node), (int)(text.len < 200 ? text.len : 200), (const char *)text.data);
+}
+
+static void on_list(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct fence *fence = owner;
+
+	if (error) {
+		fail(fence, error);
+		return;
+	}
+	if (reply->nodes[0].type == RESP_ERROR)
+		tell_denied(fence, reply->nodes[0].text);
+	else if (!take_list(fence, reply->nodes[0].text))
+		tell_denied(fence, SLICE("CLIENT SETNAME is denied"));
+	step_done(fence);
+}
+
+static void on_killed(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct fence *fence = owner;
+
+	if (error) {
+		if (!fence->again)
+			fail(fence, error);
+		return;
+	}
+	/* "No such client": it has gone by itself. */
+	if (reply->nodes[0].type == RESP_ERROR && slice_starts_with(reply->nodes[0].text, SLICE("NOPERM")))
+		tell_denied(fence, reply->nodes[0].text);
+	if (++fence->answered == fence->outstanding && !fence->again)
+		step_done(fence);
+}
+
+static void kill_them(struct fence *fence)
+{
+	fence->outstanding = fence->kill_count;
+	fence->answered = 0;
+	if (fence->kill_count == 0) {
+		step_done(fence);
+		return;
+	}
+	for (uint32_t i = 0; i < fence->kill_count; i++) {
+		if (strchr(fence->kills[i], ':'))
+			client_send_strings(fence->client, on_killed, fence, "CLIENT", "KILL", fence->kills[i], NULL);
+		else
+			client_send_strings(fence->client, on_killed, fence, "CLIENT", "KILL", "ID", fence->kills[i], NULL);
+	}
+}
+
+/* ---- the marks ---- */
+
+static void find_slots(struct fence *fence)
+{
+	const struct marker *marker = fence->sink->marker;
+
+	fence->slots = memory_alloc_zero(marker->slots, sizeof(fence->slots[0]));
+	for (uint32_t slot = 0; slot < marker->slots; slot++)
+		if (marker->stale[slot] && fence->sink->owner_of[slot] == fence->node)
+			fence->slots[fence->slot_count++] = (uint16_t)slot;
+}
+
+static void take_mark(struct fence *fence, uint16_t slot, const struct resp_node *value)
+{
+	struct marker *marker = fence->sink->marker;
+	struct mark_record record;
+	struct mark mark = MARK_NONE;
+
+	if (value->type != RESP_NULL && fence->sink->cluster)
+		mark = mark_parse(value->text, marker->options.epoch);
+	else if (value->type != RESP_NULL && mark_record_parse(value->text, &record) && strcmp(record.epoch, marker->options.epoch) == 0)
+		mark = record.mark;
+	if (marker->marks[slot].offset >= 0 && !mark_covers(mark, marker->marks[slot].offset, marker->marks[slot].sub))
+		fence->fallen_back++;
+	marker->marks[slot] = mark;
+	marker->stale[slot] = false;
+}
+
+static void ask_marks(struct fence *fence);
+
+static void on_mark(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct fence *fence = owner;
+	uint16_t slot = fence->slots[fence->next_slot - fence->outstanding + fence->answered];
+
+	fence->answered++;
+	if (error) {
+		if (!fence->again)
+			fail(fence, error);
+		return;
+	}
+	if (reply->nodes[0].type == RESP_ERROR) {
+		/* It has moved, or is on its way: it stays stale, and is asked for where it is then. */
+		if (stopped_by(fence, "a mark cannot be read", reply->nodes[0].text))
+			return;
+		fence->missed++;
+	} else {
+		take_mark(fence, slot, &reply->nodes[0]);
+	}
+	if (fence->answered < fence->outstanding || fence->again)
+		return;
+	if (fence->next_slot < fence->slot_count)
+		ask_marks(fence);
+	else
+		step_done(fence);
+}
+
+static void ask_marks(struct fence *fence)
+{
+	const struct marker *marker = fence->sink->marker;
+	uint32_t first = fence->next_slot, count = fence->slot_count - first;
+
+	if (count == 0) {
+		step_done(fence);
+		return;
+	}
+	if (count > MARKS_AT_ONCE)
+		count = MARKS_AT_ONCE;
+	fence->outstanding = count;
+	fence->answered = 0;
+	fence->next_slot = first + count;
+	for (uint32_t i = first; i < first + count; i++) {
+		char key[64];
+
+		snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag(fence->slots[i]));
+		client_send_strings(fence->client, on_mark, fence, "HGET", fence->sink->cluster ? key : marker->task_key, marker->options.link, NULL);
+	}
+}
+
+/* ---- the whole ---- */
+
+static void finish(struct fence *fence)
+{
+	struct sink *sink = fence->sink;
+	struct node *node = fence->node;
+	bool missed = fence->missed > 0;
+
+	if (fence->opens)
+		node_open(node);
+	if (fence->fallen_back > 0)
+		sink_note(sink, LOG_ERROR,
+			  "target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots "
+			  "are below what they were. What lies between is missing there: compare both sides",
+			  node_peer(node), fence->fallen_back);
+	if (missed)
+		refresh_want(sink->refresh);
+	fence_free(fence);
+	idle_start(sink->turn);
+}
+
+static void go_on(struct fence *fence)
+{
+	if (!fence->client)
+		fence->client = connect_to(fence, node_endpoint(fence->node));
+	switch (fence->step) {
+	case FENCE_OWNER: ask_owner(fence); break;
+	case FENCE_LIST: client_send_strings(fence->client, on_list, fence, "CLIENT", "LIST", NULL); break;
+	case FENCE_KILL: kill_them(fence); break;
+	case FENCE_MARKS:
+		find_slots(fence);
+		ask_marks(fence);
+		break;
+	case FENCE_DONE: finish(fence); break;
+	}
+}
+
+static void on_timer(void *owner)
+{
+	struct fence *fence = owner;
+
+	if (fence->sink->failed)
+		return;
+	if (fence->again) {
+		drop_clients(fence);
+		drop_lists(fence);
+		fence->again = false;
+		fence->missed = fence->fallen_back = 0;
+		fence->step = fence->opens ? FENCE_OWNER : FENCE_MARKS;
+	}
+	go_on(fence);
+}
+
+static struct fence *make(struct sink *sink, struct node *node, bool opens, uint32_t delay_ms)
+{
+	struct fence *fence = memory_alloc_zero(1, sizeof(*fence));
+
+	fence->sink = sink;
+	fence->node = node;
+	fence->opens = opens;
+	fence->step = opens ? FENCE_OWNER : FENCE_MARKS;
+	fence->next = sink->marker->fences;
+	sink->marker->fences = fence;
+	fence->timer = timer_new(sink->options.loop, on_timer, fence);
+	timer_start(fence->timer, delay_ms);
+	return fence;
+}
+
+void fence_start(struct sink *sink, struct node *node)
+{
+	make(sink, node, true, 0);
+}
+
+void fence_want(struct sink *sink, struct node *node)
+{
+	for (struct fence *fence = sink->marker->fences; fence; fence = fence->next)
+		if (fence->node == node)
+			return;
+	make(sink, node, false, RETRY_MS);
+}

@@ -1,0 +1,278 @@
+#include "sink/marker.h"
+
+#include "base/memory.h"
+#include "sink/fence.h"
+#include "sink/sink_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* On a cluster, as many safe units in a row are worth being sent one by one; with more the slot is a busy one, and a flight of all is cheaper. */
+#define LONE_MAX 4
+
+struct marker *marker_new(struct sink *sink, const struct marker_options *options)
+{
+	struct marker *marker = memory_alloc_zero(1, sizeof(*marker));
+
+	marker->options = *options;
+	marker->slots = sink->cluster ? SLOT_COUNT : 1;
+	marker->task_key = memory_printf(MARK_TASK_PREFIX "%s", options->task);
+	marker->record_slot = sink->cluster ? slot_of_key(slice_of_string(marker->task_key)) : 0;
+	marker->marks = memory_alloc_zero(marker->slots, sizeof(marker->marks[0]));
+	marker->stale = memory_alloc_zero(marker->slots, sizeof(marker->stale[0]));
+	marker->gathering = memory_alloc_zero(marker->slots, sizeof(marker->gathering[0]));
+	marker->pending = memory_alloc_zero(marker->slots, sizeof(marker->pending[0]));
+	marker->is_pending = memory_alloc_zero(marker->slots, sizeof(marker->is_pending[0]));
+	for (uint32_t i = 0; i < marker->slots; i++) {
+		marker->marks[i] = MARK_NONE;
+		marker->stale[i] = true;
+	}
+	marker->recorded = -1;
+	if (options->refused_count > 0) {
+		marker->refused = memory_alloc_zero(options->refused_count, sizeof(marker->refused[0]));
+		memcpy(marker->refused, options->refused, options->refused_count * sizeof(marker->refused[0]));
+		marker->refused_count = options->refused_count;
+	}
+	return marker;
+}
+
+void marker_free(struct marker *marker)
+{
+	if (!marker)
+		return;
+	while (marker->fences)
+		fence_free(marker->fences);
+	while (marker->all) {
+		struct flight *flight = marker->all;
+
+		marker->all = flight->all;
+		free(flight->pieces);
+		free(flight->text);
+		free(flight);
+	}
+	for (uint32_t i = 0; marker->selects && i < DATABASES_MAX; i++)
+		free(marker->selects[i]);
+	free(marker->selects);
+	free(marker->refused);
+	free(marker->task_key);
+	free(marker->marks);
+	free(marker->stale);
+	free(marker->gathering);
+	free(marker->pending);
+	free(marker->is_pending);
+	free(marker);
+}
+
+static bool is_refused(const struct marker *marker, const struct unit *unit, uint32_t *at)
+{
+	for (uint32_t i = 0; i < marker->refused_count; i++) {
+		if (marker->refused[i].offset == unit->offset && marker->refused[i].sub == unit->sub) {
+			*at = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void marker_refuse(struct sink *sink, struct unit *unit)
+{
+	struct marker *marker = sink->marker;
+	uint32_t at;
+
+	unit->flags |= UNIT_REFUSED;
+	if (is_refused(marker, unit, &at))
+		return;
+	marker->refused = memory_realloc_array(marker->refused, marker->refused_count + 1, sizeof(marker->refused[0]));
+	marker->refused[marker->refused_count++] = (struct mark){unit->offset, unit->sub};
+}
+
+void marker_accept(struct sink *sink, const struct unit *unit)
+{
+	struct marker *marker = sink->marker;
+	uint32_t at;
+
+	if (marker->refused_count > 0 && is_refused(marker, unit, &at))
+		memmove(marker->refused + at, marker->refused + at + 1, (--marker->refused_count - at) * sizeof(marker->refused[0]));
+}
+
+void marker_place(struct sink *sink, struct unit *unit)
+{
+	struct spool *spool = sink->options.spool;
+	uint32_t at;
+
+	unit->offset = spool ? spool_offset_of(spool, unit->start) : unit->flags & UNIT_KEY ? -1 : (int64_t)unit->start;
+	unit->sub = sink_number(sink, unit->start);
+	if (!unit->question)
+		sink_set_number(sink, unit->start, unit->sub + 1);
+	/* Its refusal was no effect of being applied again. */
+	if (sink->marker->refused_count > 0 && is_refused(sink->marker, unit, &at))
+		unit->flags &= (uint16_t)~UNIT_RESENT;
+}
+
+bool marker_covers(const struct sink *sink, const struct unit *unit)
+{
+	uint32_t at;
+
+	if (unit->question)
+		return false;
+	if ((unit->flags & UNIT_FOUND) && sink->marker->marks[unit->slot].offset == unit->offset)
+		return false;
+	return mark_covers(sink->marker->marks[unit->slot], unit->offset, unit->sub) &&
+	       !(sink->marker->refused_count > 0 && is_refused(sink->marker, unit, &at));
+}
+
+void marker_skip(struct sink *sink, struct unit *unit)
+{
+	if (unit->flags & UNIT_COUNTED)
+		sink->counters.already_applied++;
+	window_done(&sink->window, unit);
+	idle_start(sink->turn);
+}
+
+static void make_pending(struct marker *marker, uint16_t slot)
+{
+	if (marker->is_pending[slot])
+		return;
+	marker->is_pending[slot] = true;
+	marker->pending[(marker->pending_head + marker->pending_count++) % marker->slots] = slot;
+}
+
+void marker_put(struct sink *sink, struct unit *unit)
+{
+	if (marker_covers(sink, unit)) {
+		marker_skip(sink, unit);
+		return;
+	}
+	unit_list_append(&sink->marker->gathering[unit->slot], unit);
+	if (sink->busy[unit->slot] == 0)
+		make_pending(sink->marker, unit->slot);
+}
+
+void marker_hold(struct sink *sink, struct lane *lane)
+{
+	struct unit_list *list = &sink->marker->gathering[lane->slot];
+	struct unit *unit;
+
+	while ((unit = unit_list_take(list)))
+		unit_list_append(&lane->waiting, unit);
+}
+
+void marker_more(struct sink *sink, uint16_t slot)
+{
+	if (sink->busy[slot] == 0 && sink->marker->gathering[slot].head)
+		make_pending(sink->marker, slot);
+}
+
+static bool is_safe(const struct unit *unit)
+{
+	return unit->flags & UNIT_REPLAY_SAFE && !(unit->flags & UNIT_TRANSACTION);
+}
+
+/* The first of a few safe ones goes as it is: that costs less than a transaction around it. */
+static bool goes_alone(const struct sink *sink, const struct unit_list *list)
+{
+	const struct unit *unit = list->head;
+	uint32_t count = 0;
+
+	if (!sink->cluster)
+		return false;
+	for (; unit && is_safe(unit) && count < LONE_MAX; unit = unit->next)
+		count++;
+	return count > 0 && count < LONE_MAX && !unit;
+}
+
+static void send_slot(struct sink *sink, uint16_t slot)
+{
+	struct marker *marker = sink->marker;
+	struct unit_list *list = &marker->gathering[slot];
+	struct node *node = sink->owner_of[slot];
+	struct unit *unit;
+
+	if (sink->busy[slot] > 0)
+		return;
+	if (!list->head)
+		return;
+	if (!node || !node_ready(node) || marker->stale[slot]) {
+		sink_hold_slot(sink, slot);
+		return;
+	}
+	unit = goes_alone(sink, list) ? unit_list_take(list) : &flight_make(sink, node, slot, list, FLIGHT_UNITS_MAX)->carrier;
+	sink_put_on_node(sink, node, unit);
+}
+
+void marker_send(struct sink *sink)
+{
+	struct marker *marker = sink->marker;
+
+	while (marker->pending_count > 0) {
+		uint16_t slot = marker->pending[marker->pending_head];
+
+		marker->pending_head = (marker->pending_head + 1) % marker->slots;
+		marker->pending_count--;
+		marker->is_pending[slot] = false;
+		send_slot(sink, slot);
+	}
+}
+
+struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit)
+{
+	struct unit_list list = {0};
+
+	if (!marker_is_guarded(unit) || (sink->cluster && is_safe(unit)))
+		return unit;
+	unit_list_append(&list, unit);
+	return &flight_make(sink, node, unit->slot, &list, 1)->carrier;
+}
+
+bool marker_lane_ready(struct sink *sink, struct lane *lane, struct node *node)
+{
+	if (sink->marker->stale[lane->slot]) {
+		node = sink->owner_of[lane->slot]; /* not the one that ASK names */
+		if (node && node_ready(node))
+			fence_want(sink, node);
+		return false;
+	}
+	while (lane->waiting.head && marker_covers(sink, lane->waiting.head))
+		marker_skip(sink, unit_list_take(&lane->waiting));
+	return true;
+}
+
+void marker_node_lost(struct sink *sink, const struct node *node)
+{
+	struct marker *marker = sink->marker;
+
+	fence_node_lost(marker, node);
+	for (uint32_t slot = 0; slot < marker->slots; slot++)
+		if (sink->owner_of[slot] == node || (sink->busy[slot] > 0 && sink->busy_node[slot] == node))
+			marker->stale[slot] = true;
+}
+
+struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier)
+{
+	struct flight *flight = (struct flight *)carrier;
+	struct unit_list members = flight->members;
+
+	if (flight->record || !sink->cluster)
+		sink->marker->recorded = -1;
+	flight_done(sink->marker, flight);
+	return members;
+}
+
+bool marker_record(struct sink *sink)
+{
+	struct marker *marker = sink->marker;
+	struct unit_list none = {0};
+	struct node *node = sink->owner_of[marker->record_slot];
+	int64_t offset = sink_offset_before(sink, sink->window.position);
+
+	if (marker->records_out > 0)
+		return true;
+	if (offset < 0 || offset == marker->recorded || sink->busy[marker->record_slot] > 0 || marker->gathering[marker->record_slot].head ||
+	    lanes_find(&sink->lanes, marker->record_slot) || marker->stale[marker->record_slot] || !node || !node_ready(node))
+		return false;
+	/* A standalone target's record is the mark as well, so what it says must be below everything that is on its way: nothing is. */
+	sink_put_on_node(sink, node, &flight_make(sink, node, marker->record_slot, &none, 0)->carrier);
+	marker->recorded = offset;
+	return true;
+}

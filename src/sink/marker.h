@@ -1,0 +1,124 @@
+/* The marker: lets commands of the stream to the target in such a way that each is applied once, whatever is lost on the way (mark.h, docs/delivery.md).
+ *
+ *   unit --> gathering (its slot) --> flight --> node --> answered --> the slot's next flight
+ *
+ * A flight is what one slot has on its way, and a slot has one at most. It is either a single replay-safe command, sent as it is (on a cluster), or
+ *
+ *     MULTI; all commands that the slot has waiting, up to a bound; the slot's mark; EXEC
+ *
+ * so that the mark is true at every moment: it covers a command if and only if that has been executed; but for safe ones, which may have been executed in front of it.
+ * While a flight is out, the slot's next commands gather: the higher the load, the larger the flights.
+ * One at a time also keeps the order: nothing can overtake a command that the target has refused for the moment.
+ *
+ * A node is opened (node_open) by its fence (fence.h), which reads the marks of its slots. A slot whose mark is not known (`stale`: at the start, and after the connection
+ * to its node was lost) is held in its lane until it has been read; then what it covers is done, and the rest is sent.
+ * Units of the snapshot go as they are, many at once: they may be applied twice. Once a slot has a mark, its part of the snapshot is done.
+ * Thread: the link's applier. */
+#ifndef KEYFERRY_SINK_MARKER_H
+#define KEYFERRY_SINK_MARKER_H
+
+#include "net/loop.h"
+#include "sink/lane.h"
+#include "sink/mark.h"
+#include "sink/node.h"
+
+#define FLIGHT_UNITS_MAX 1024
+#define FLIGHT_BYTES_MAX (1u << 20)
+
+struct sink;
+struct fence;
+
+/* As the link is known in the target; all strings outlive the sink. */
+struct marker_options {
+	const char *task;
+	const char *link;   /* its id */
+	const char *epoch;
+	const char *token;  /* of this process: differs from run to run */
+	const char *source; /* for whoever reads the record: address of the source master */
+	const struct mark *refused; /* by the run before (sink_refused()), copied */
+	uint32_t refused_count;
+};
+
+struct flight {
+	struct unit carrier; /* what the node sees; first, so that it can be turned into its flight */
+	struct unit_list members;
+	uint32_t count;
+	bool record;         /* it brings the link's record */
+	struct mark mark;    /* that it brings */
+	int64_t record_offset;
+	struct slice *pieces;
+	uint32_t piece_room;
+	char *text;          /* of its last commands */
+	size_t text_room;
+	struct flight *all, *spare;
+};
+
+struct marker {
+	struct marker_options options;
+	uint32_t slots;              /* 1 or SLOT_COUNT */
+	uint16_t record_slot;
+	char *task_key;
+	struct mark *marks;          /* as far as known */
+	bool *stale;
+	struct unit_list *gathering;
+	uint16_t *pending;           /* ring of slots that have something gathered and may have nothing out */
+	bool *is_pending;
+	uint32_t pending_head, pending_count;
+	char **selects;              /* SELECT of each database, made when first needed */
+	struct flight *all, *spare;
+	uint32_t records_out;
+	int64_t recorded;            /* record's offset, as last sent */
+	bool taken, taking;          /* the record's owner is this process; it is being told so */
+	bool kill_denied;            /* told once */
+	uint32_t serial;             /* of node names */
+	struct fence *fences;
+	struct mark *refused;        /* commands below their slot's mark that were refused for good; ascending */
+	uint32_t refused_count;
+};
+
+struct marker *marker_new(struct sink *sink, const struct marker_options *options);
+void marker_free(struct marker *marker);
+
+/* A command was refused for good and the link stops: when the operator has mended the target, it is the one to go on with, whatever the mark says. */
+void marker_refuse(struct sink *sink, struct unit *unit);
+/* It is applied after all. */
+void marker_accept(struct sink *sink, const struct unit *unit);
+/* Is it let through by marks? Units of the snapshot and questions are not: they go as they are. */
+static inline bool marker_is_guarded(const struct unit *unit)
+{
+	return unit->offset >= 0 && !unit->question;
+}
+/* Of a new unit, when it is handed in. */
+void marker_place(struct sink *sink, struct unit *unit);
+/* Its slot's mark says that it is applied. */
+bool marker_covers(const struct sink *sink, const struct unit *unit);
+/* It is done; in no list any more. */
+void marker_skip(struct sink *sink, struct unit *unit);
+/* A unit of the stream, whose slot is not held. */
+void marker_put(struct sink *sink, struct unit *unit);
+/* The slot is held from now on: what it has gathered goes to its lane. */
+void marker_hold(struct sink *sink, struct lane *lane);
+/* The slot's flight was answered, or its lane let go of it. */
+void marker_more(struct sink *sink, uint16_t slot);
+/* Sends what is gathered, as far as it may. */
+void marker_send(struct sink *sink);
+/* What a single unit travels as: itself, or a flight. */
+struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit);
+/* May the lane's slot be tried? Drops what is applied; asks for the mark where it is not known. */
+bool marker_lane_ready(struct sink *sink, struct lane *lane, struct node *node);
+/* The connection is lost, or the node is. */
+void marker_node_lost(struct sink *sink, const struct node *node);
+/* Takes a flight apart that did not happen; its units, in order. */
+struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier);
+static inline const struct unit *marker_first(const struct unit *unit)
+{
+	return unit->flags & UNIT_FLIGHT ? ((const struct flight *)unit)->members.head : unit;
+}
+/* Sends the record if the low-water position has moved since and nothing is in its way. True: one is on its way. */
+bool marker_record(struct sink *sink);
+
+/* flight.c: takes units off the front of `list` into a flight, as many as one may have, at least one; with an empty list: nothing but the record. */
+struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most);
+void flight_done(struct marker *marker, struct flight *flight);
+
+#endif
