@@ -235,6 +235,7 @@ static void begin_survey(struct clearing *clearing)
 	clearing->survey = survey_new(&(struct survey_options){.loop = clearing->options.loop,
 							       .target = clearing->options.target,
 							       .cluster = sink_is_cluster(clearing->sink),
+							       .import_source = clearing->options.abilities.import_source,
 							       .name = clearing->options.name,
 							       .purpose = clearing->keeps		    ? "removing what an earlier snapshot has left"
 									  : clearing->scope.every_database ? "FLUSHALL"

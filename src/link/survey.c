@@ -145,6 +145,14 @@ static struct master *current(struct survey *survey)
 	return &survey->masters[survey->master_at];
 }
 
+/* Refused (the rights, or import mode is over): keys are then seen as everybody sees them. A connection that is lost is told to the question behind this one. */
+static void on_import_source(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	(void)owner;
+	(void)reply;
+	(void)error;
+}
+
 static void connect_to(struct survey *survey, struct master *master)
 {
 	const struct deployment_options *options = deployment_options(survey->options.target);
@@ -157,8 +165,11 @@ static void connect_to(struct survey *survey, struct master *master)
 		.blame = ERROR_TARGET,
 	};
 
-	if (!master->client)
-		master->client = client_new(survey->options.loop, &client);
+	if (master->client)
+		return;
+	master->client = client_new(survey->options.loop, &client);
+	if (survey->options.import_source)
+		client_send_strings(master->client, on_import_source, survey, "CLIENT", "IMPORT-SOURCE", "ON", NULL);
 }
 
 /* ---- what the masters own ---- */

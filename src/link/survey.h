@@ -46,6 +46,7 @@ struct survey_options {
 	struct loop *loop;
 	struct deployment *target;
 	bool cluster;
+	bool import_source;  /* the target is in import mode: keys whose time has passed are shown to who says that it is the import's source alone */
 	const char *name;    /* of its connections; outlives it */
 	const char *purpose; /* "FLUSHALL", for messages; outlives it */
 };

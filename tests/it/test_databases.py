@@ -11,6 +11,7 @@ from bench.ferry import Ferry
 from bench.load import Load
 from bench.slots import key_slot, slot_tag
 from bench.transform import transform
+from bench.waiting import wait_for
 
 
 def connect(server, database=0):
@@ -353,3 +354,22 @@ def test_random_rules_and_commands(bench, seed):
                if selected(database, "foreign", "list") and named(database, "foreign") == "foreign"}
     swapped = any(words[0] == "SWAPDB" for _, words in kept)
     assert swapped or all(connect(target, database).exists("foreign") for database in set(range(8)) - brought)
+
+
+def test_clearing_in_import_mode(bench):
+    """A target in import mode shows keys whose time has passed to the import's source alone; they have to go as well, else the next APPEND finds them."""
+    source, target = bench.server("valkey-8.1"), bench.server("valkey-8.1", config={"import-mode": "yes"})
+    document = {"source": {"address": source.address}, "target": {"address": target.address, "database_map": {"*": 0}},
+                "rename": [{"match": "^", "to": "${db}:"}]}
+    ferry = Ferry(bench, None, None, document=document).start().wait_streaming()
+    source.command("DEBUG", "SET-ACTIVE-EXPIRE", "0")       # nobody deletes it
+    source.command("SET", "key", "old", "PX", "20")
+    source.command("SET", "other", "1")
+    ferry.wait_in_step(source)
+    wait_for(lambda: target.command("EXISTS", "0:key") == 0, what="the key's time to pass")
+    source.command("FLUSHDB")
+    source.command("APPEND", "key", "new")
+    ferry.wait_in_step(source)
+    assert target.command("GET", "0:key") == b"new"
+    assert target.command("EXISTS", "0:other") == 0
+    assert ferry.stop() == 0
