@@ -173,11 +173,12 @@ static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint
 	flight->mark = sink->marker->marks[slot];
 	if (!mark_covers(flight->mark, last->offset, last->sub))
 		flight->mark = (struct mark){last->offset, last->sub};
+	/* Marks are in database 0, on a cluster of several databases too. */
+	if (db != 0)
+		add_select(sink->marker, flight, 0);
 	if (sink->cluster) {
 		at = put_mark(sink->marker, flight, slot, at);
 	} else {
-		if (db != 0)
-			add_select(sink->marker, flight, 0);
 		flight->record_offset = sink_offset_before(sink, last->end);
 		sink->marker->recorded = flight->record_offset;
 		at = put_record(sink, flight, flight->record_offset, last->db_stream, at);

@@ -203,3 +203,32 @@ def test_finish_removes_the_marks(bench, kind):
     assert marks(target) == [b"keyferry:task:other"]
     assert_same(source, target, as_replica=True)
     assert other.stop() == 0
+
+
+def test_databases_of_a_cluster(bench):
+    """Several databases in one transaction of ours; the marks are in database 0, and what follows runs in its own."""
+    source = bench.server("valkey-9.1")
+    target = bench.cluster("valkey-9.1", masters=1, replicas_per_master=0, config={"cluster-databases": 16})
+    node = target.masters()[0]
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+
+    def burst():
+        # What comes while the target does not answer goes there together.
+        node.pause()
+        for number in range(40):
+            for database in (5, 0, 9):
+                source.client(db=database).rpush("{t}list", f"{database}.{number}")
+            source.client(db=0).set(f"{{t}}plain:{number}", number)
+        node.resume()
+    source.client(db=5).rpush("{t}list", "first")
+    burst()
+    ferry.wait_in_step(source)
+    assert_same(source, target, databases=range(16))
+    burst()
+    ferry.kill()
+    ferry.start()
+    burst()
+    ferry.wait_in_step(source)
+    assert_same(source, target, databases=range(16))
+    assert [database for database in range(1, 16) if node.client(db=database).keys("keyferry:*")] == []
+    assert ferry.stop() == 0
