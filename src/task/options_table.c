@@ -261,6 +261,32 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 	return true;
 }
 
+static bool add_text(struct slice text, void *into, struct error *error)
+{
+	struct text_list *list = into;
+
+	if (text.len == 0) {
+		error_set(error, ERROR_USAGE, "a name in the list is empty");
+		return false;
+	}
+	list->items = memory_realloc_array(list->items, list->count + 1, sizeof(*list->items));
+	list->items[list->count++] = memory_strndup((const char *)text.data, text.len);
+	return true;
+}
+
+static bool parse_names(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+{
+	struct text_list *field = field_of(row, object), list = {0};
+
+	if (!for_each_item(value, add_text, &list, error)) {
+		text_list_free(&list);
+		return false;
+	}
+	text_list_free(field);
+	*field = list;
+	return true;
+}
+
 /* ---- the rows ---- */
 
 #define FIELD(member) .offset = offsetof(struct task_options, member), .width = sizeof(((struct task_options *)0)->member)
@@ -439,6 +465,10 @@ static const struct option_row rows[] = {
 		.sentence = "Time for a connection to be made, TLS and login included, before it is tried again."},
 	{"timeouts.replication", OPTION_DURATION, "duration", "60s", .example = "2m", FIELD(repl_timeout_ms), .min = 1000,
 		.max = 86400000, .sentence = "Silence of the source after which a link connects anew and continues."},
+
+	{"precheck.waive", OPTION_OTHER, "list of names", NULL, .example = "[repl-backlog-size, clock]", FIELD(waive), .parse = parse_names,
+		.sentence = "Items of the precheck that do not keep the task from starting, whatever they find; the report and the log go on showing them. "
+			"`keyferry precheck --list` has the names."},
 
 	{"filter.allow", OPTION_OBJECTS, "list of rules", NULL, .example = "[{prefix: \"user:\"}, {type: hash}]", FIELD(allow),
 		.item_table = &filter_rule_table, .item_size = sizeof(struct filter_rule), .item_check = filter_rule_check,
