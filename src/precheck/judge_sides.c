@@ -80,7 +80,7 @@ static bool word_next(struct slice *line, struct slice *ret)
 
 static bool has(struct slice text, const char *word)
 {
-	return text.len > 0 && memmem(text.data, text.len, word, strlen(word)) != NULL;
+	return text.data && memmem(text.data, text.len, word, strlen(word)) != NULL;
 }
 
 static void name_add(char names[NAMES_MAX], struct slice name)

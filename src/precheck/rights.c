@@ -24,6 +24,12 @@ static bool text_has(struct slice text, const char *word)
 	return text.data && memmem(text.data, text.len, word, strlen(word)) != NULL;
 }
 
+/* EXEC says it in words of its own: "EXECABORT Transaction discarded because of: NOPERM ...". */
+static bool is_refused(struct slice text)
+{
+	return slice_starts_with(text, SLICE("NOPERM")) || (slice_starts_with(text, SLICE("EXECABORT")) && text_has(text, ": NOPERM"));
+}
+
 enum denial rights_denial(const struct resp_node *answer, bool dry_run)
 {
 	struct slice text = answer->text;
@@ -32,9 +38,10 @@ enum denial rights_denial(const struct resp_node *answer, bool dry_run)
 		return DENIAL_UNKNOWN;
 	/* A dry run that would be denied is answered by a text, one of a command that is not there by an error. */
 	if (dry_run ? (answer->type != RESP_BULK && answer->type != RESP_SIMPLE) || slice_equal(text, SLICE("OK")) :
-		      answer->type != RESP_ERROR || !slice_starts_with(text, SLICE("NOPERM")))
+		      answer->type != RESP_ERROR || !is_refused(text))
 		return dry_run && answer->type == RESP_ERROR && text_has(text, "not found") ? DENIAL_UNKNOWN : DENIAL_NONE;
-	return text_has(text, "command") ? DENIAL_COMMAND : DENIAL_KEY;
+	/* A key may have any name: "... no permissions to access the 'command' key". */
+	return text_has(text, "to run") ? DENIAL_COMMAND : DENIAL_KEY;
 }
 
 /* ---- what is asked ---- */

@@ -47,7 +47,7 @@ char *text_fill(const char *sentence, const struct text_places *places)
 			ok = ok && buffer_append(&out, sentence++, 1);
 		}
 	}
-	text = memory_strndup((const char *)buffer_readable(&out).data, buffer_readable(&out).len);
+	text = out.data ? memory_strndup((const char *)buffer_readable(&out).data, buffer_readable(&out).len) : memory_strdup("");
 	buffer_free(&out);
 	return text;
 }
