@@ -183,13 +183,25 @@ static void take_offset(struct witness *witness, const struct resp_node *answer,
 		witness->node->sampled_offset = info.repl_offset;
 }
 
+/* Without a backlog an offset stands still. */
+static bool offsets_move(const struct precheck *precheck)
+{
+	const struct node *node = NULL;
+	uint64_t active;
+
+	while ((node = precheck_next_master(precheck, PRECHECK_SOURCE, node)))
+		if (node_number(node, "repl_backlog_active", &active) && active)
+			return true;
+	return false;
+}
+
 static void sample_rates(struct interview *interview, uint64_t began_us)
 {
 	const struct precheck *precheck = interview->precheck;
 	uint64_t now, until_us = began_us + precheck->options->sample_ms * 1000ULL;
 	const bool never = false;
 
-	if (precheck->options->sample_ms == 0 || !precheck->options->source)
+	if (precheck->options->sample_ms == 0 || !offsets_move(precheck))
 		return;
 	loop_run_until(precheck->options->loop, &never, until_us);
 	now = clock_monotonic_us();

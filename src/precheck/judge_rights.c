@@ -25,29 +25,19 @@ void judge_psync(const struct subject *subject)
 		if (precheck->nodes[i].side == PRECHECK_SOURCE && precheck->nodes[i].reads && precheck->nodes[i].shard == node->shard)
 			at.node = &precheck->nodes[i];
 	node = at.node;
-	switch (node->psync.state) {
-	case RIGHT_GRANTED:
-		if (!node->rules_needed[0]) {
-			finding_measured(finding_add(&at, PRECHECK_PASSED, TEXT_NONE), "PSYNC");
-			return;
-		}
-		finding = finding_add(&at, PRECHECK_FAILED, TEXT_PSYNC_DENIED);
-		finding_argument(finding, "%s", user_of(&at));
-		finding_argument(finding, "%s", node->rules_needed);
-		finding_argument(finding, "%s", node->denial);
-		return;
-	case RIGHT_MISSING:
-		finding = finding_add(&at, PRECHECK_FAILED, TEXT_PSYNC_DENIED);
-		finding_argument(finding, "%s", user_of(&at));
-		finding_argument(finding, "+psync%s%s", node->rules_needed[0] ? " " : "", node->rules_needed);
-		finding_argument(finding, "%s", node->psync.said);
-		return;
-	case RIGHT_UNKNOWN:
+	if (node->psync.state == RIGHT_UNKNOWN) {
 		finding_argument(finding_add(&at, PRECHECK_FAILED, TEXT_PSYNC_UNKNOWN), "%s", node->psync.said);
-		return;
-	case RIGHT_NOT_ASKED:
+	} else if (node->psync.state == RIGHT_MISSING || node->rules_needed[0]) {
+		bool missing = node->psync.state == RIGHT_MISSING;
+
+		finding = finding_add(&at, PRECHECK_FAILED, TEXT_PSYNC_DENIED);
+		finding_argument(finding, "%s", user_of(&at));
+		finding_argument(finding, "%s%s%s", missing ? "+psync" : "", missing && node->rules_needed[0] ? " " : "", node->rules_needed);
+		finding_argument(finding, "%s", missing ? node->psync.said : node->denial);
+	} else if (node->psync.state == RIGHT_NOT_ASKED) {
 		finding_argument(finding_add(&at, PRECHECK_SKIPPED, TEXT_PSYNC_NOT_ASKED), "Redis 6.0");
-		return;
+	} else {
+		finding_measured(finding_add(&at, PRECHECK_PASSED, TEXT_NONE), "PSYNC");
 	}
 }
 

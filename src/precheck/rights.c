@@ -347,8 +347,36 @@ static void take_multi(struct witness *witness, const struct resp_node *answer, 
 	}
 }
 
+static void take_psync(struct witness *witness, const struct resp_node *answer, unsigned index)
+{
+	(void)index;
+	answer_right(&witness->node->psync, rights_denial(answer, false), answer);
+}
+
+static void take_multi_of_source(struct witness *witness, const struct resp_node *answer, unsigned index)
+{
+	(void)index;
+	/* Outside of a transaction it would begin a snapshot. */
+	if (answer->type == RESP_SIMPLE && slice_equal(answer->text, SLICE("OK")))
+		interview_ask_words(witness, witness->second, take_psync, 0, "PSYNC", "?", "-1", NULL);
+}
+
+/* Redis 6.0 and 6.1 have rights and no form of PSYNC that is harmless, but let it be queued. */
+static void ask_psync_queued(struct witness *witness)
+{
+	const struct node *node = witness->node;
+
+	if (!node->reads || node->psync.state != RIGHT_NOT_ASKED || witness->interview->precheck->options->task->source.mode == MODE_SCAN ||
+	    is_since(node, VERSION(6, 2, 0)))
+		return;
+	witness->second = interview_connect(witness);
+	interview_ask_words(witness, witness->second, take_multi_of_source, 0, "MULTI", NULL);
+}
+
 void rights_ask_queued(struct witness *witness)
 {
+	if (witness->node->answered && witness->node->side == PRECHECK_SOURCE)
+		ask_psync_queued(witness);
 	if (!witness->node->answered || !witness->node->master || witness->node->side != PRECHECK_TARGET)
 		return;
 	witness->second = interview_connect(witness);

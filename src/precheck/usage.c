@@ -3,17 +3,18 @@
 #include "base/memory.h"
 #include "precheck/precheck_state.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* More different names than any server has. */
 #define COMMANDS_MAX 2000
 
-/* These write, and reach replicas as other commands: DEL, LPOP, SREM, SET, PEXPIREAT, XCLAIM ... */
+/* These write, and reach the target as other commands: DEL, LPOP, SREM, SET, PEXPIREAT, XCLAIM ..., times to live as absolute ones. */
 static bool is_rewritten(struct slice name)
 {
 	static const char *const names[] = {"blpop", "brpop", "blmpop", "bzpopmin", "bzpopmax", "bzmpop", "blmove", "brpoplpush", "getex", "getdel", "spop",
-					    "xreadgroup", "xautoclaim", "incrbyfloat", "hincrbyfloat", "expire", "pexpire", "expireat", "migrate", "restore-asking"};
+					    "xreadgroup", "xautoclaim", "incrbyfloat", "hincrbyfloat", "expire", "pexpire", "expireat", "setex", "psetex", "migrate", "restore-asking"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (slice_equal(name, slice_of_string(names[i])))
@@ -42,14 +43,15 @@ static struct used_command *find(struct usage *usage, struct slice name)
 	const uint8_t *bar;
 
 	for (uint32_t i = 0; i < usage->count; i++)
-		if (slice_equal(slice_of_string(usage->commands[i].name), name))
+		if (slice_equal_nocase(slice_of_string(usage->commands[i].name), name))
 			return &usage->commands[i];
 	if (usage->count == COMMANDS_MAX || name.len >= sizeof(usage->commands[0].name))
 		return NULL;
 	usage->commands = memory_realloc_array(usage->commands, usage->count + 1, sizeof(*usage->commands));
 	used = &usage->commands[usage->count++];
 	*used = (struct used_command){.calls = 0};
-	memcpy(used->name, name.data, name.len);
+	for (size_t i = 0; i < name.len; i++)
+		used->name[i] = (char)tolower(name.data[i]);
 	bar = memchr(name.data, '|', name.len);
 	argv[0] = slice_make(name.data, bar ? (size_t)(bar - name.data) : name.len);
 	argv[1] = bar ? slice_make(bar + 1, name.len - argv[0].len - 1) : SLICE("");

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct used_command {
-	char name[COMMAND_NAME_MAX];
+	char name[COMMAND_NAME_MAX]; /* lower case; servers write those of modules as the module does */
 	uint64_t calls;
 	const struct command_info *info; /* NULL: not in the table */
 	bool streamed;                   /* it writes, and is replicated under this name */

@@ -20,6 +20,8 @@ MOVING = "+asking"
 PUBLISH = "+publish &*"
 SCRIPTS = "+script|load +script|flush"
 EXPIRY = "+@read +time +script|load +evalsha"
+# The precheck warns of a backlog that is small for what the writer writes.
+BACKLOG = {"repl-backlog-size": "256mb"}
 
 
 # -- TLS ----------------------------------------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def ferry_between(bench, source, target, source_rules, target_rules):
 
 @pytest.mark.parametrize("name", ["redis-6.0", "redis-7.0", "redis-8.0-sid", "valkey-8.0", "valkey-9.1"])
 def test_least_rights(bench, name):
-    source, target = bench.server(name), bench.server(name)
+    source, target = bench.server(name, config=BACKLOG), bench.server(name)
     # The writer uses EVAL.
     scripts = "" if source.version.at_least(7, 0) else SCRIPTS
     ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", f"{TARGET} {EXPIRY} {scripts}")
@@ -184,7 +186,7 @@ def test_least_rights(bench, name):
 
 @pytest.mark.parametrize("name", ["redis-7.0", "valkey-9.1"])
 def test_least_rights_between_clusters(bench, name):
-    source, target = (bench.cluster(name, masters=2, replicas_per_master=0) for _ in range(2))
+    source, target = (bench.cluster(name, masters=2, replicas_per_master=0, config=BACKLOG) for _ in range(2))
     ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT} {CLUSTER}", f"{TARGET} {EXPIRY} {CLUSTER} {MOVING}")
     sync_under_load(bench, source, target, ferry=ferry, **SMALL)
     assert " warning " not in ferry.log and " error " not in ferry.log
@@ -225,7 +227,7 @@ def test_rights_for_scripts_of_older_sources(bench):
 
 def test_without_the_right_to_write_the_heartbeat(bench):
     """One warning, and the lag all the same."""
-    source, target = bench.server(), bench.server()
+    source, target = bench.server(config=BACKLOG), bench.server()
     ferry = ferry_between(bench, source, target, SOURCE, f"{TARGET} {EXPIRY}")
     fill(source, keys=500)
     with Load(source, rate=500) as load:
