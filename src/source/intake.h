@@ -1,10 +1,11 @@
 /* The receiver's hand on the spool: begins generations, appends, finishes the snapshot, and turns what may stand in the way (no
- * room, a full or failing disk) into "hold it and try again", with one note when it begins and one when it is over.
+ * room, a full or failing disk) into "hold it and try again"; of the disk it tells when that begins and when it is over.
  * Every call may be repeated after HOLD_ROOM or HOLD_DISK: nothing was done, or what was done is remembered.
  * Thread: the receiver's loop. */
 #ifndef KEYFERRY_SOURCE_INTAKE_H
 #define KEYFERRY_SOURCE_INTAKE_H
 
+#include "base/incident.h"
 #include "spool/spool.h"
 
 enum hold {
@@ -14,19 +15,23 @@ enum hold {
 	HOLD_DISK,    /* the disk refused: again in a second */
 };
 
+struct intake_events {
+	void (*note)(void *owner, int log_level, const char *text); /* a sentence for the log */
+	void (*tell)(void *owner, const struct incident *incident); /* disk full, disk free */
+};
+
 struct intake {
 	struct spool *spool;
 	int64_t origin_offset; /* of the spool's generation */
 	bool refused;          /* the disk refused, and has not taken anything since */
 	bool flush_refused;
 	bool unflushed;        /* bytes were appended since the last flush */
-	void (*note)(void *owner, int log_level, const char *text);
+	uint64_t refused_us;   /* since when */
+	const struct intake_events *events;
 	void *owner;
 };
 
-/* note: sentences for the log. */
-void intake_init(struct intake *intake, struct spool *spool, void (*note)(void *owner, int log_level, const char *text),
-		 void *owner);
+void intake_init(struct intake *intake, struct spool *spool, const struct intake_events *events, void *owner);
 
 /* The offset of the last byte held of a history that can be gone on with; -1: there is none (nothing yet, or half a snapshot). */
 int64_t intake_held_offset(const struct intake *intake);
