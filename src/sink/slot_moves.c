@@ -9,6 +9,7 @@
 
 #define QUIET_US 1000000ULL
 #define LONGEST_US 10000000ULL
+#define FAILOVER_SEEN_US 5000000ULL
 
 void slot_moves_free(struct slot_move *first)
 {
@@ -100,6 +101,12 @@ void slot_moves_tell(struct sink *sink)
 
 	while ((move = *at)) {
 		if (now - move->last_us < QUIET_US && now - move->first_us < LONGEST_US) {
+			at = &move->next;
+			continue;
+		}
+		/* Replaced, or emptied by moves? A map that was read at once knows it as a replica too late. */
+		if (!move->failover && slot_moves_bare(sink, &move->from) && !outage_exists(&sink->outages, &move->from) && now - move->last_us < FAILOVER_SEEN_US) {
+			refresh_want(sink->refresh);
 			at = &move->next;
 			continue;
 		}

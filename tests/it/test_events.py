@@ -1,7 +1,7 @@
 """What happens beside the daily work is told once each: as a line of the log, in `events` of the status, and counted in the metrics."""
 
-import signal
 import os
+import signal
 import time
 
 import pytest
@@ -11,6 +11,7 @@ from bench.data import fill
 from bench.ferry import Ferry
 from bench.load import Load
 from bench.proxy import Proxy
+from bench.slots import slot_tag
 from bench.waiting import wait_for
 
 
@@ -137,19 +138,20 @@ def test_target_failover_and_moved_slots(bench):
         first, second, third = target.masters()
         slot = target.layout()[first][0][0]
         target.move_slots(slot, slot + 9, second)
-        moved = lambda status: [event for event in status["events"] if event["kind"] == "target_slots_moved"]
-        ferry.wait_status(lambda status: sum(event["cost"]["slots"] for event in moved(status)) == 10, what="ten slots")
-        assert all(first.address in event["text"] and second.address in event["text"] for event in moved(ferry.status()))
+        source.command("SET", "{" + slot_tag(slot) + "}", 1)  # somebody has to ask for one of them
+        ferry.wait_status(lambda _: sum(event["cost"]["slots"] for event in events_of(ferry, "target_slots_moved")) == 10, what="ten slots")
+        assert all(first.address in event["text"] and second.address in event["text"] for event in events_of(ferry, "target_slots_moved"))
         replica, = target.replicas(second)
         target.failover(replica)
         event = wait_event(ferry, "target_failover")
         assert f"{replica.address} is the master now, in place of {second.address}" in event["text"]
         more_of(load, ferry, 300)
-        # Without its writes: what it had acknowledged and not passed on would be lost with it.
-        load.pause()
-        ferry.wait_in_step(source)
-        successor = target.kill_master(third)
-        load.resume()
+    # Without its writes: what it had acknowledged and not passed on would be lost with it.
+    ferry.wait_in_step(source)
+    wait_for(lambda: target.replicas(third)[0].info("replication")["slave_repl_offset"] == third.info("replication")["master_repl_offset"],
+             timeout=60, what="the replica to have everything")
+    successor = target.kill_master(third)
+    with Load(source, rate=500, prefix=b"again:") as load:
         event = wait_event(ferry, "target_failover", 2)
         assert f"{successor.address} is the master now, in place of {third.address}" in event["text"]
         assert event["cost"]["in_flight"] == event["cost"]["found_applied"] + event["cost"]["sent_again"]
