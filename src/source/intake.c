@@ -46,6 +46,13 @@ static enum hold intake_took(struct intake *intake)
 	struct incident incident;
 	double seconds;
 
+	if (intake->full_us > 0) {
+		seconds = (double)(clock_monotonic_us() - intake->full_us) / 1e6;
+		incident = incident_make(INCIDENT_SPOOL_FREE, intake_held_offset(intake), "the spool has room again after %.1f s, reading goes on", seconds);
+		incident_add_cost(&incident, "seconds", seconds);
+		intake->events->tell(intake->owner, &incident);
+		intake->full_us = 0;
+	}
 	if (!intake->refused)
 		return HOLD_NONE;
 	intake->refused = false;
@@ -54,6 +61,20 @@ static enum hold intake_took(struct intake *intake)
 	incident_add_cost(&incident, "seconds", seconds);
 	intake->events->tell(intake->owner, &incident);
 	return HOLD_NONE;
+}
+
+void intake_tell_full(struct intake *intake, uint64_t since_us)
+{
+	struct incident incident;
+
+	if (intake->full_us > 0)
+		return;
+	intake->full_us = since_us;
+	incident = incident_make(INCIDENT_SPOOL_FULL, intake_held_offset(intake),
+				 "the spool is full, so reading has waited for %.0f s; if the target cannot keep up, the source will cut "
+				 "the connection at its client-output-buffer-limit or repl-timeout (raise those, or spool.max_size)",
+				 (double)(clock_monotonic_us() - since_us) / 1e6);
+	intake->events->tell(intake->owner, &incident);
 }
 
 enum hold intake_begin(struct intake *intake, const char replid[41], int64_t offset, bool has_snapshot)

@@ -55,8 +55,6 @@ struct receiver {
 	struct slice bytes;       /* of the step */
 	enum hold hold;
 	uint64_t hold_since_us;
-	bool full_told;           /* that the spool has been full for a while, since: */
-	uint64_t full_since_us;
 
 	struct timer *tick;
 	struct timer *retry;
@@ -465,19 +463,6 @@ static bool receiver_next_step(struct receiver *receiver)
 	}
 }
 
-/* The spool has been full, and takes something again. */
-static void receiver_tell_room(struct receiver *receiver)
-{
-	char peer[ENDPOINT_TEXT_MAX];
-	double seconds = (double)(clock_monotonic_us() - receiver->full_since_us) / 1e6;
-	struct incident incident = incident_make(INCIDENT_SPOOL_FREE, intake_held_offset(&receiver->intake), "%s: the spool has room again after %.1f s, reading goes on",
-						 endpoint_format(&receiver->options.endpoint, peer), seconds);
-
-	receiver->full_told = false;
-	incident_add_cost(&incident, "seconds", seconds);
-	receiver_tell(receiver, &incident);
-}
-
 /* Does all that was read, from the held step on. Afterwards either everything is done, or a step is held, or the connection is
  * gone. */
 static void receiver_process(struct receiver *receiver)
@@ -494,8 +479,6 @@ static void receiver_process(struct receiver *receiver)
 		if (after != before)
 			receiver_unread(receiver);
 		receiver->hold = after;
-		if (receiver->full_told && after == HOLD_NONE)
-			receiver_tell_room(receiver);
 		if (receiver->hold != HOLD_NONE) {
 			if (receiver->hold != before)
 				receiver->hold_since_us = clock_monotonic_us();
@@ -629,19 +612,8 @@ static void receiver_check_silence(struct receiver *receiver)
 
 static void receiver_check_room(struct receiver *receiver)
 {
-	uint64_t waited_us = clock_monotonic_us() - receiver->hold_since_us;
-	char peer[ENDPOINT_TEXT_MAX];
-	struct incident incident;
-
-	if (receiver->hold != HOLD_ROOM || receiver->full_told || waited_us < FULL_NOTE_US)
-		return;
-	receiver->full_told = true;
-	receiver->full_since_us = receiver->hold_since_us;
-	incident = incident_make(INCIDENT_SPOOL_FULL, intake_held_offset(&receiver->intake),
-				 "%s: the spool is full, so reading has waited for %.0f s; if the target cannot keep up, the source will cut "
-				 "the connection at its client-output-buffer-limit or repl-timeout (raise those, or spool.max_size)",
-				 endpoint_format(&receiver->options.endpoint, peer), (double)waited_us / 1e6);
-	receiver_tell(receiver, &incident);
+	if (receiver->hold == HOLD_ROOM && clock_monotonic_us() - receiver->hold_since_us >= FULL_NOTE_US)
+		intake_tell_full(&receiver->intake, receiver->hold_since_us);
 }
 
 static void receiver_tick(void *owner)
