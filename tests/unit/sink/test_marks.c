@@ -157,6 +157,19 @@ static const char *fateful_exec(void *owner, struct fake_target *fake)
 	return fate->left > 0 && fate->left-- > 0 ? fate->of_exec : NULL;
 }
 
+/* Told with what was under way, and what came of it. */
+static void expect_outage(struct sink_bench *bench, bool executed)
+{
+	const struct incident *told = &bench->last_told[INCIDENT_TARGET_RECONNECTED];
+
+	bench_wait(bench, bench->told[INCIDENT_TARGET_RECONNECTED] > 0);
+	assert_string_equal(told->costs[1].name, "in_flight");
+	assert_true(told->costs[1].value > 0);
+	assert_true(told->costs[2].value + told->costs[3].value == told->costs[1].value); /* found applied, sent again */
+	assert_true(told->costs[executed ? 2 : 3].value > 0);
+	assert_int_equal(bench->told[INCIDENT_TARGET_GOES_ON], 0);
+}
+
 /* The answer to an EXEC is lost: whether it was executed or not, everything is there once. */
 static void test_lost_answers(void **state)
 {
@@ -184,6 +197,8 @@ static void test_lost_answers(void **state)
 			assert_int_equal(fate.left, cluster && bench.cluster.owner[slot_of_key(SLICE("{a}"))] != 0 ? 3 : 0);
 			assert_int_equal(bench.fakes[0].executed_count + bench.fakes[1].executed_count, 40);
 			assert_int_equal(sink_counters(bench.sink).commands + sink_counters(bench.sink).already_applied, 40);
+			if (fate.left == 0)
+				expect_outage(&bench, i == 1);
 			sink_bench_close(&bench);
 		}
 	}
@@ -465,6 +480,8 @@ static void test_slot_moved(void **state)
 	}
 	bench_settle(&bench);
 	assert_int_equal(bench.fakes[0].executed_count + bench.fakes[1].executed_count, 60);
+	bench_wait(&bench, bench.told[INCIDENT_TARGET_SLOTS_MOVED] > 0);
+	assert_string_equal(bench.last_told[INCIDENT_TARGET_SLOTS_MOVED].costs[1].name, "slots");
 	sink_bench_close(&bench);
 }
 
@@ -513,6 +530,7 @@ static void test_takes_over(void **state)
 	bench_wait(&bench, bench.failed && fake_executed_count(&bench.fakes[0], NULL) == 2);
 	assert_int_equal(bench.error.kind, ERROR_BUSY);
 	assert_true(bench.fakes[0].kills >= 1);
+	assert_int_equal(bench.told[INCIDENT_PREDECESSOR_FENCED], 1);
 	sink_free(first);
 	sink_bench_close(&bench);
 }
@@ -537,6 +555,7 @@ static void test_fallen_back(void **state)
 	bench_command(&bench, 0, "INCR n");
 	bench_settle(&bench);
 	assert_non_null(strstr(bench.notes, "has lost commands that it had acknowledged"));
+	assert_int_equal(bench.told[INCIDENT_TARGET_ROLLED_BACK], 1);
 	sink_bench_close(&bench);
 }
 

@@ -391,6 +391,8 @@ static void test_node_dies(void **state)
 		bench.cluster.owner[slot] = 1;
 	bench_settle(&bench);
 	expect_in_order(&bench, key, 100);
+	bench_wait(&bench, bench.told[INCIDENT_TARGET_FAILOVER] == 1);
+	assert_int_equal(bench.told[INCIDENT_TARGET_SLOTS_MOVED] + bench.told[INCIDENT_TARGET_RECONNECTED], 0);
 	sink_bench_close(&bench);
 }
 
