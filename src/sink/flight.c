@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/memory.h"
 #include "sink/sink_state.h"
 #include "wire/resp.h"
@@ -9,6 +10,7 @@
 
 #define MULTI_LEN (sizeof(SINK_MULTI) - 1)
 #define EXEC_LEN (sizeof(SINK_EXEC) - 1)
+#define DISCARD "*1\r\n$7\r\nDISCARD\r\n"
 /* Key, field names and headers around a mark, and around a record. */
 #define MARK_ROOM (MARK_TEXT_MAX + 256)
 #define RECORD_ROOM (2 * MARK_RECORD_MAX)
@@ -164,9 +166,10 @@ static void make_record(struct sink *sink, struct flight *flight, uint16_t slot)
 	sink->marker->records_out++;
 }
 
-static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint32_t db)
+void flight_end(struct sink *sink, struct flight *flight)
 {
 	const struct unit *last = flight->members.tail;
+	uint16_t slot = flight->carrier.slot;
 	char *at = make_text(flight, sink->cluster ? MARK_ROOM : RECORD_ROOM);
 
 	/* One that had been refused before may lie below it. */
@@ -174,7 +177,7 @@ static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint
 	if (!mark_covers(flight->mark, last->offset, last->sub))
 		flight->mark = (struct mark){last->offset, last->sub};
 	/* Marks are in database 0, on a cluster of several databases too. */
-	if (db != 0)
+	if (last->db_after != 0)
 		add_select(sink->marker, flight, 0);
 	if (sink->cluster) {
 		at = put_mark(sink->marker, flight, slot, at);
@@ -186,26 +189,33 @@ static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint
 	memcpy(at, SINK_EXEC, EXEC_LEN);
 	add_piece(flight, slice_make(flight->text, (size_t)(at - flight->text) + EXEC_LEN));
 	flight->carrier.replies += 2;
-	/* Executed, it leaves database 0; aborted, the one that it was sent in. */
-	flight->carrier.db_after = flight->carrier.db == 0 ? 0 : UINT32_MAX;
+	flight->carrier.pieces = flight->pieces;
+	flight->carrier.flags &= (uint16_t)~UNIT_OPEN;
+	flight->ended_us = clock_monotonic_us();
 }
 
-struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most)
+void flight_discard(struct flight *flight)
+{
+	add_piece(flight, SLICE(DISCARD));
+	flight->carrier.replies++;
+	flight->carrier.pieces = flight->pieces;
+	flight->carrier.flags &= (uint16_t)~UNIT_OPEN;
+	flight->discarded = true;
+}
+
+struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most)
 {
 	struct flight *flight = take_spare(sink->marker);
 	struct unit *carrier = &flight->carrier;
 	uint64_t bytes = 0;
 	uint32_t db;
 
-	carrier->flags = UNIT_FLIGHT;
+	carrier->flags = UNIT_FLIGHT | UNIT_OPEN;
 	carrier->slot = slot;
-	if (!list->head) {
-		make_record(sink, flight, slot);
-		carrier->pieces = flight->pieces;
-		return flight;
-	}
 	carrier->start = list->head->start;
 	carrier->db = db = list->head->db;
+	/* Executed, it leaves database 0; aborted, the one that it was sent in. */
+	carrier->db_after = db == 0 ? 0 : UINT32_MAX;
 	carrier->replies = 1;
 	add_piece(flight, SLICE(SINK_MULTI));
 	while (list->head && flight->count < most && (flight->count == 0 || bytes + list->head->size <= FLIGHT_BYTES_MAX)) {
@@ -226,7 +236,23 @@ struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, 
 		flight->count++;
 	}
 	carrier->end = flight->members.tail->end;
-	finish(sink, flight, slot, db);
 	carrier->pieces = flight->pieces;
+	return flight;
+}
+
+struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most)
+{
+	struct flight *flight;
+
+	if (list->head) {
+		flight = flight_begin(sink, node, slot, list, most);
+		flight_end(sink, flight);
+		return flight;
+	}
+	flight = take_spare(sink->marker);
+	flight->carrier.flags = UNIT_FLIGHT;
+	flight->carrier.slot = slot;
+	make_record(sink, flight, slot);
+	flight->carrier.pieces = flight->pieces;
 	return flight;
 }
