@@ -131,6 +131,8 @@ void marker_skip(struct sink *sink, struct unit *unit)
 {
 	if (unit->flags & UNIT_COUNTED)
 		sink->counters.already_applied++;
+	if (unit->flags & UNIT_UNSURE)
+		outage_resolve(sink, unit, true);
 	window_done(&sink->window, unit);
 	idle_start(sink->turn);
 }

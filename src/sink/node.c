@@ -29,7 +29,7 @@ struct node {
 	struct stream *stream;
 	struct timer *retry;
 	uint32_t backoff_ms;
-	bool ready, open;
+	bool ready, open, was_ready;
 	char *connection_name;   /* guarded */
 	uint32_t connections;    /* made so far */
 	/* handshake */
@@ -93,6 +93,7 @@ static void fail(struct node *node, const struct error *error)
 {
 	if (!node->stream)
 		return;
+	node->was_ready = node_ready(node);
 	close_stream(node);
 	node->failure = *error;
 	timer_start(node->retry, 0);
@@ -699,14 +700,24 @@ void node_flush(struct node *node)
 		write_queue(node);
 }
 
-struct unit_list node_take_units(struct node *node)
+bool node_was_ready(const struct node *node)
+{
+	return node->was_ready;
+}
+
+struct unit_list node_take_units(struct node *node, uint32_t *ret_sent)
 {
 	struct unit_list all = node->sent;
 
-	for (struct unit *unit = all.head; unit; unit = unit->next)
+	*ret_sent = 0;
+	for (struct unit *unit = all.head; unit; unit = unit->next) {
 		unit->flags |= UNIT_RESENT;
-	if (node->queue.head && node->queue_written > 0)
+		++*ret_sent;
+	}
+	if (node->queue.head && node->queue_written > 0) {
 		node->queue.head->flags |= UNIT_RESENT;
+		++*ret_sent;
+	}
 	if (all.tail)
 		all.tail->next = node->queue.head;
 	else

@@ -22,6 +22,8 @@ static void unit_done(struct sink *sink, struct unit *unit)
 		sink->counters.keys++;
 	else if (unit->flags & UNIT_COUNTED)
 		sink->counters.commands++;
+	if (unit->flags & UNIT_UNSURE)
+		outage_resolve(sink, unit, false);
 	window_done(&sink->window, unit);
 }
 
@@ -194,7 +196,7 @@ static void moved(struct sink *sink, struct node *node, struct unit *unit, const
 	/* The migration is over. */
 	lane->asking = lane->one_by_one = false;
 	if (slot == unit->slot)
-		sink->owner_of[slot] = sink_node_at(sink, &endpoint);
+		sink_own(sink, slot, &endpoint);
 	if (was_probe) /* two nodes may point at each other while the news travels */
 		lane_back_off(lane, MOVED_AGAIN_MS, clock_monotonic_us());
 	refresh_want(sink->refresh);

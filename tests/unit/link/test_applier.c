@@ -28,7 +28,7 @@ struct bench {
 	struct spool *spool;
 	struct task_options task;
 	struct applier *applier;
-	unsigned parked, drained;
+	unsigned parked, drained, told[INCIDENT_KINDS];
 	bool failed;
 	struct error error;
 };
@@ -38,6 +38,13 @@ static void on_note(void *owner, int level, const char *text)
 	(void)owner;
 	(void)level;
 	(void)text;
+}
+
+static void on_tell(void *owner, const struct incident *incident)
+{
+	struct bench *bench = owner;
+
+	bench->told[incident->kind]++;
 }
 
 static void on_failed(void *owner, const struct error *error)
@@ -59,7 +66,7 @@ static void on_drained(void *owner)
 	((struct bench *)owner)->drained++;
 }
 
-static const struct applier_events callbacks = {on_note, on_failed, on_parked, on_drained, NULL};
+static const struct applier_events callbacks = {on_note, on_tell, on_failed, on_parked, on_drained, NULL};
 
 static void open_spool(struct bench *bench)
 {
