@@ -55,8 +55,8 @@ struct flight {
 	int64_t record_offset;
 	struct slice *pieces;
 	uint32_t piece_room;
-	char *text;          /* of its last commands */
-	size_t text_room;
+	char *text;          /* of what is short, and of its last commands */
+	size_t text_len;
 	struct flight *all, *spare;
 };
 
