@@ -173,6 +173,13 @@ bool work_dir_has_links(const struct work_dir *dir)
 	return json_array_size(dir->links) > 0;
 }
 
+char *work_dir_link(const struct work_dir *dir, uint32_t i)
+{
+	json_t *link = json_array_get(dir->links, i);
+
+	return link ? memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder"))) : NULL;
+}
+
 bool work_dir_would_resume(const char *path)
 {
 	char *file = memory_printf("%s/links.json", path);

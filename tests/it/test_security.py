@@ -14,7 +14,7 @@ SMALL = {"keys": 2000, "rate": 800, "units": 800}
 # The rules of docs/least-rights.md; users are made with "reset" before them.
 SOURCE = "+info +psync +replconf"
 HEARTBEAT = "+setex ~DTS_REDIS_TIMESTAMP_HEARTBEAT*"
-TARGET = "~* +@write +info +select +multi +exec +hget +hgetall +client|setname +client|list +client|kill"
+TARGET = "~* +@write +info +select +multi +exec +discard +hget +hgetall +client|setname +client|list +client|kill"
 CLUSTER = "+cluster|slots"
 MOVING = "+asking"
 PUBLISH = "+publish &*"

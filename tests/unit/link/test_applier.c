@@ -181,6 +181,14 @@ static struct link_state state_of(const struct bench *bench)
 		}                                                                                                                \
 	} while (0)
 
+/* Started, with a first generation that is a stream alone. */
+static void open_streaming(struct bench *bench)
+{
+	open_bench(bench);
+	start(bench, NULL);
+	new_generation(bench, 1);
+}
+
 static void drain(struct bench *bench)
 {
 	unsigned before = bench->drained;
@@ -194,9 +202,7 @@ static void test_stream(void **state)
 	struct bench bench;
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SELECT 2");
 	append_command(&bench, "SET a 1");
 	append_command(&bench, "PING");
@@ -222,9 +228,7 @@ static void test_spool_keeps_what_the_state_needs(void **state)
 	memset(value, 'v', 100000);
 	value[100000] = '\0';
 	words = memory_printf("SET k %s", value);
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	for (int i = 0; i < 200; i++) { /* 20 MB through 4 MiB, in much less than a second */
 		wait_for(&bench, spool_room(bench.spool) > 110000);
 		append_command(&bench, words);
@@ -245,9 +249,7 @@ static void test_clean_only_until_the_start(void **state)
 	struct bench bench;
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SET a 1");
 	drain(&bench);
 	before = state_of(&bench);
@@ -269,9 +271,7 @@ static void test_parking(void **state)
 	struct bench bench;
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SET a 1");
 	applier_park(bench.applier);
 	assert_int_equal(bench.parked, 0); /* not answered yet */
@@ -307,9 +307,7 @@ static void test_command_larger_than_spool(void **state)
 	struct bench bench;
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SET a 1"); /* still unanswered when the spool is full */
 	fake_freeze(&bench.target.fakes[0], true);
 	append(&bench, header, strlen(header));
@@ -331,9 +329,7 @@ static void test_transaction_larger_than_spool(void **state)
 	struct slice set = {0};
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SET a 1");
 	append_command(&bench, "MULTI");
 	set = bench_raw(&bench.target, "SET k 0123456789012345678901234567890123456789");
