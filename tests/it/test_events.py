@@ -73,7 +73,7 @@ def test_source_and_restart(bench):
     ferry.wait_in_step(proxy)
     ferry.kill()
     ferry.start()
-    assert wait_event_of_start(ferry)["cause"] == "crashed"
+    assert wait_event_of_start(ferry)["cause"] == "unanswered"
     write(source, 10)
     ferry.wait_in_step(proxy)
     assert_same(source, target)
