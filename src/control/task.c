@@ -147,11 +147,6 @@ static bool name_files(struct task *task, const char *const *link_dirs, uint32_t
 {
 	if (!deployment_options_are_files(&task->options->target))
 		return true;
-	if (count > 1 && !strstr(task->options->target.path, FILES_SHARD)) {
-		error_set(error, ERROR_PRECHECK, "the source has %u masters, and target.path names one file for all: %.300s", count, task->options->target.path);
-		error_hint(error, "Put " FILES_SHARD " into it, which stands for the number of each: /backup/orders-" FILES_SHARD ".rdb");
-		return false;
-	}
 	task->files = memory_alloc_zero(count, sizeof(task->files[0]));
 	task->file_count = count;
 	for (uint32_t i = 0; i < count; i++)
@@ -309,6 +304,22 @@ static bool check_record(struct task *task, struct error *error)
 	return true;
 }
 
+static bool pass_gate(struct task *task, struct loop *loop, struct error *error)
+{
+	bool files = task->source == NULL;
+	const struct precheck_options options = {
+		.task = task->options,
+		.loop = loop,
+		.source = task->source,
+		.target = task->target,
+		.input = files ? &task->input : NULL,
+		.files = files ? &task->inspection : NULL,
+		.own_data = work_dir_has_links(task->dir) || task->checkpoint.count > 0,
+	};
+
+	return gate_pass(&options, warn, &task->abilities, task->target_name, error);
+}
+
 /* Both sides, checked. */
 static bool open_sides(struct task *task, struct loop *loop, const char *name, struct error *error)
 {
@@ -327,11 +338,7 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	return (files ? open_input(task, error)
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
 	       (to_files || (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))) &&
-	       (options->source.mode != MODE_SCAN || scan_rights_check(options, loop, task->source, warn, error)) &&
-	       check_record(task, error) && read_checkpoint(task, error) &&
-	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target,
-			 work_dir_has_links(task->dir) || task->checkpoint.count > 0, warn, &task->abilities,
-			 task->target_name, error);
+	       check_record(task, error) && read_checkpoint(task, error) && pass_gate(task, loop, error);
 }
 
 static void warn_of_clearing(const struct task_options *options)

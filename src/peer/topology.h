@@ -52,6 +52,9 @@ struct deployment *deployment_open(struct loop *loop, const struct deployment_op
 /* The same, and ends early, with an error, once *stop is true; so does whatever is asked of it later. */
 struct deployment *deployment_open_until(struct loop *loop, const struct deployment_options *options, const char *client_name, uint32_t timeout_ms,
 					 enum error_kind blame, const atomic_bool *stop, struct error *error) WARN_UNUSED;
+/* The same, but a master of a cluster that does not answer is no failure as long as another node tells the topology: it has no facts then. */
+struct deployment *deployment_open_partly(struct loop *loop, const struct deployment_options *options, const char *client_name,
+					  uint32_t timeout_ms, enum error_kind blame, struct error *error) WARN_UNUSED;
 void deployment_free(struct deployment *deployment);
 /* Reads the topology again from any node that still answers, another one first each time. A cluster's map of an epoch before the last
  * one's is not taken: a node that was cut off tells such. */

@@ -289,7 +289,7 @@ static bool take_reply(struct node *node, struct reply *reply)
 		}
 		note_error(node, reply, prefix ? UNIT_PREFIX : unit->answered - unit->prefix_replies);
 	}
-	if (++unit->answered < unit->replies + unit->prefix_replies)
+	if (++unit->answered < unit->replies + unit->prefix_replies || (unit->flags & UNIT_OPEN))
 		return true;
 	if (unit != node->sent.head) {
 		error_set(&error, ERROR_TARGET, "target %s answered a command that it has not got whole: %.64s", node->peer, reply->text);
@@ -483,6 +483,8 @@ static void gather_queue(struct node *node, struct gathering *g)
 		for (uint32_t i = 0; i < unit->piece_count; i++)
 			if (!gather(g, unit->pieces[i].data, unit->pieces[i].len))
 				return;
+		if (unit->flags & UNIT_OPEN)
+			return;
 	}
 }
 
@@ -508,7 +510,7 @@ static void advance(struct node *node, size_t taken)
 			node->db_written = database_behind(unit);
 		}
 		len = (size_t)(node->prefix_len + unit->size - node->queue_written);
-		if (taken < len) {
+		if (taken < len || (unit->flags & UNIT_OPEN)) {
 			node->queue_written += taken;
 			unload_written(node, unit);
 			return;
@@ -537,6 +539,8 @@ static void write_queue(struct node *node)
 			return;
 		}
 		gather_queue(node, &g);
+		if (g.count == 0 && node->queue_written > 0)
+			break; /* open */
 		if (g.count == 0) {
 			begin_trial(node, node->queue.head->db);
 			continue;
@@ -669,6 +673,11 @@ const struct endpoint *node_endpoint(const struct node *node)
 const char *node_peer(const struct node *node)
 {
 	return node->peer;
+}
+
+void node_drop(struct node *node, const struct error *error)
+{
+	fail(node, error);
 }
 
 bool node_has_units(const struct node *node)

@@ -67,6 +67,8 @@ const char *node_peer(const struct node *node);
 void node_enqueue(struct node *node, struct unit *unit);
 /* Writes what it can. A failure is reported by lost() on a later turn, never from within this call. */
 void node_flush(struct node *node);
+/* The connection is of no use any more: it is ended, and lost() follows on a later turn. */
+void node_drop(struct node *node, const struct error *error);
 bool node_has_units(const struct node *node);
 /* Was it, before it was lost? Within lost(). */
 bool node_was_ready(const struct node *node);

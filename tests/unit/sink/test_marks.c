@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "sink/marker.h"
+#include "sink/sink_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -327,6 +327,84 @@ static void test_order_after_refusal(void **state)
 	sink_bench_close(&bench);
 }
 
+/* ---- sent ahead ---- */
+
+#define AHEAD_COMMANDS (3 * FLIGHT_UNITS_SHORT + 10)
+
+/* Hands in so many that a whole flight is sent behind the first one; `fate` and `script` say what becomes of them. */
+static void run_ahead(struct sink_bench *bench, struct fate *fate, struct script *script, bool discard_denied)
+{
+	char words[32];
+
+	open_guarded(bench, 0);
+	if (fate)
+		bench->fakes[0].exec = fateful_exec;
+	else
+		bench->fakes[0].decide = refuse;
+	bench->fakes[0].owner = fate ? (void *)fate : (void *)script;
+	bench->fakes[0].discard_denied = discard_denied;
+	sink_bench_start(bench);
+	bench_command(bench, 0, "SET first 1");
+	bench_settle(bench);
+	if (fate)
+		fate->left = fate->of_exec != NULL;
+	for (int i = 0; i < AHEAD_COMMANDS; i++) {
+		snprintf(words, sizeof(words), "RPUSH l %d", i);
+		bench_command(bench, 0, words);
+	}
+	sink_flush(bench->sink);
+	assert_non_null(bench->sink->marker->ahead);
+	assert_int_equal(bench->sink->marker->ahead->count, FLIGHT_UNITS_SHORT);
+	bench_settle(bench);
+	assert_null(bench->sink->marker->ahead);
+}
+
+/* Each once, and in order. */
+static void expect_ahead(const struct sink_bench *bench)
+{
+	const struct fake_target *fake = &bench->fakes[0];
+	char expected[40];
+
+	assert_int_equal(fake->executed_count, AHEAD_COMMANDS + 1);
+	for (int i = 0; i < AHEAD_COMMANDS; i++) {
+		snprintf(expected, sizeof(expected), "0 RPUSH l %d [tx]", i);
+		assert_string_equal(fake->executed[i + 1], expected);
+	}
+	assert_int_equal(record_of(fake).offset, bench->position - 1);
+}
+
+/* A standalone target gets the next flight while one is out. Whatever becomes of that one, nothing overtakes it. */
+static void test_ahead(void **state)
+{
+	static const char oom[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+	static const char *const fates[] = {NULL, FAKE_CLOSE, FAKE_CLOSE_EXECUTED};
+	/* in the first flight, in the one sent ahead, in the last one */
+	static const char *const refused[] = {"RPUSH l 7", "RPUSH l 300", "RPUSH l 770"};
+	struct sink_bench bench;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct fate fate = {fates[i], 0};
+
+		run_ahead(&bench, &fate, NULL, false);
+		assert_int_equal(fate.left, 0);
+		assert_int_equal(bench.fakes[0].connections > 2, fates[i] != NULL);
+		expect_ahead(&bench);
+		sink_bench_close(&bench);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		for (int denied = 0; denied < 2; denied++) {
+			struct script script = {refused[i], oom, 1};
+
+			run_ahead(&bench, NULL, &script, denied);
+			assert_int_equal(script.left, 0);
+			assert_int_equal(bench.fakes[0].discards, i < 2 && !denied);
+			expect_ahead(&bench);
+			sink_bench_close(&bench);
+		}
+	}
+}
+
 /* One that the target does not know is left out or stops the link; those around it are applied once. */
 static void test_unknown_in_flight(void **state)
 {
@@ -599,6 +677,7 @@ int main(void)
 		cmocka_unit_test(test_units_of_one_event),
 		cmocka_unit_test(test_units_found_anew),
 		cmocka_unit_test(test_order_after_refusal),
+		cmocka_unit_test(test_ahead),
 		cmocka_unit_test(test_unknown_in_flight),
 		cmocka_unit_test(test_refused_inside),
 		cmocka_unit_test(test_stopped_inside),
