@@ -579,7 +579,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->options = *options;
 	applier->events = events;
 	applier->owner = owner;
-	applier->saved = *state;
+	applier->saved = link_state_copy(state);
 	memcpy(applier->link, state->link, sizeof(applier->link));
 	snprintf(applier->task, sizeof(applier->task), "%s", state->task[0] ? state->task : options->task->name ? options->task->name : "");
 	applier->marker = (struct marker_options){
@@ -614,6 +614,7 @@ void applier_free(struct applier *applier)
 	snapshot_decoder_free(applier->snapshot);
 	stream_decoder_free(applier->stream);
 	applier->outlet.ops->free(applier->outlet.self);
+	free((void *)applier->saved.refused);
 	idle_free(applier->again);
 	timer_free(applier->limit_timer);
 	timer_free(applier->state_timer);
