@@ -385,6 +385,7 @@ static void on_applied(void *owner)
 	applier_low_water(applier, &position, &db);
 	lag_applied(&applier->lag, position, applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
 	applier_tell_applied(applier, false);
+	applier_save_retried(applier);
 	applier_release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
 		check_quiet(applier);

@@ -104,6 +104,17 @@ void applier_save_state(struct applier *applier, bool clean)
 		applier_write_state(applier, clean);
 }
 
+void applier_save_retried(struct applier *applier)
+{
+	uint32_t count;
+
+	if (applier->saved.refused_count == 0 || applier->save_failed) /* then the timer tries */
+		return;
+	refused(applier, &count);
+	if (count < applier->saved.refused_count)
+		applier_save_state(applier, false);
+}
+
 void applier_tell_applied(const struct applier *applier, bool now)
 {
 	uint64_t position;
