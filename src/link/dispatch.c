@@ -735,6 +735,7 @@ struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 	counters.lossy_keys += rewriting_counters(dispatch->rewriting).lossy;
 	counters.commands = adapt_counters(dispatch->adapt);
 	counters.crossings = crossing_counters(dispatch->crossing);
+	counters.leftovers = clearing_leftovers(dispatch->clearing);
 	counters.unsupported_commands = unsupported_counters(dispatch->unsupported).commands;
 	counters.unsupported_keys = unsupported_counters(dispatch->unsupported).keys;
 	return counters;
