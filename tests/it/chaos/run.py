@@ -126,5 +126,6 @@ class Chaos:
         numbers = list(numbers)
         for begin in range(0, len(numbers), PHASE_FAULTS):
             self._phase(numbers[begin:begin + PHASE_FAULTS])
-        assert self.ferry.stop() == 0
+        code = self.ferry.stop()
+        assert code == 0, f"keyferry ended with {code}"
         print(f"chaos: seed {self.seed}, {self.name}: {len(numbers)} faults and {self.phases} phases, all equal", flush=True)
