@@ -618,6 +618,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.topology = options->topology,
 		.abilities = options->abilities,
 		.names_path = options->names_path,
+		.brought_before = options->brought_before,
 		.only_link = options->only_link,
 		.owns = options->owns,
 		.owns_owner = options->owns_owner,
