@@ -1,0 +1,122 @@
+#include "verify/side.h"
+
+#include "base/memory.h"
+#include "wire/slot.h"
+
+#include <stdlib.h>
+
+static void on_failed(void *owner, const struct error *error)
+{
+	struct side *side = owner;
+
+	side->error = *error;
+	side->turn(side->owner);
+}
+
+static void on_idle(void *owner)
+{
+	struct side *side = owner;
+
+	side->turn(side->owner);
+}
+
+static const struct asker_events asker_callbacks = {on_failed, on_idle};
+
+static void close_askers(struct side *side)
+{
+	for (uint32_t i = 0; i < side->count; i++)
+		asker_free(side->askers[i]);
+	free(side->askers);
+	side->askers = NULL;
+	side->count = 0;
+}
+
+static void open_askers(struct side *side)
+{
+	const struct topology *topology = deployment_topology(side->deployment);
+
+	side->cluster = topology->cluster;
+	side->askers = memory_alloc_zero(topology->shard_count, sizeof(side->askers[0]));
+	side->count = topology->shard_count;
+	side->tells_times = side->absolute_ttl = true;
+	for (uint32_t i = 0; i < side->count; i++) {
+		const struct server_info *info = deployment_server(side->deployment, i);
+		const struct client_options options = {
+			.endpoint = topology->shards[i].master,
+			.credentials = &side->options->credentials,
+			.tls = deployment_tls(side->deployment),
+			.tls_name = side->options->tls.server_name,
+			.name = side->name,
+			.timeout_ms = side->timeout_ms,
+			.blame = side->blame,
+		};
+
+		if (!info || (info->family == FAMILY_REDIS && info->version < VERSION(7, 0, 0)))
+			side->tells_times = false;
+		if (!info || (info->family == FAMILY_REDIS && info->version < VERSION(5, 0, 0)))
+			side->absolute_ttl = false;
+		side->askers[i] = asker_new(side->loop, &options, &asker_callbacks, side);
+	}
+}
+
+bool side_open(struct side *side, struct loop *loop, const struct deployment_options *options, const char *name, uint32_t timeout_ms, enum error_kind blame,
+	       void (*turn)(void *owner), void *owner, struct error *error)
+{
+	*side = (struct side){.loop = loop, .options = options, .name = name, .timeout_ms = timeout_ms, .blame = blame, .turn = turn, .owner = owner};
+	side->deployment = deployment_open(loop, options, name, timeout_ms, blame, error);
+	if (!side->deployment)
+		return false;
+	open_askers(side);
+	return true;
+}
+
+void side_close(struct side *side)
+{
+	close_askers(side);
+	deployment_free(side->deployment);
+	side->deployment = NULL;
+}
+
+bool side_refresh(struct side *side, struct error *error)
+{
+	side->moved = false;
+	if (!deployment_refresh(side->deployment, error))
+		return false;
+	close_askers(side);
+	open_askers(side);
+	return true;
+}
+
+uint32_t side_shard(const struct side *side, struct slice key)
+{
+	const struct topology *topology = deployment_topology(side->deployment);
+	uint16_t shard = topology->cluster ? topology->owner[slot_of_key(key)] : 0;
+
+	/* A slot that nobody has: whoever is asked says so. */
+	return shard == SHARD_NONE ? 0 : shard;
+}
+
+struct asker *side_asker(const struct side *side, struct slice key)
+{
+	return side->askers[side_shard(side, key)];
+}
+
+bool side_may_pass(struct side *side, const char *peer, struct slice text)
+{
+	static const char *const passing[] = {"MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "BUSY", "WRONGTYPE"};
+
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+		if (!slice_starts_with(text, slice_of_string(passing[i])))
+			continue;
+		side->moved = side->moved || i < 4;
+		return true;
+	}
+	if (side->error.kind == ERROR_NONE) {
+		error_set(&side->error, side->blame, "%s %s answered: %.*s", side->blame == ERROR_SOURCE ? "source" : "target", peer,
+			  (int)(text.len > 200 ? 200 : text.len), (const char *)text.data);
+		if (slice_starts_with(text, SLICE("NOPERM")))
+			error_hint(&side->error, "The user needs SCAN, DUMP, TYPE, EXISTS, PTTL, PEXPIRETIME and the commands of lengths (docs/verify.md)");
+		side->turn(side->owner);
+	}
+	return false;
+}
