@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define POLL_MS 50
+#define POLL_MS 20
 #define SCAN_SOURCE_WAIT_MS 3000 /* a change is heard of and applied well within it, and nothing tells */
 
 /* Where a source master stood. */

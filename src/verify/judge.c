@@ -11,6 +11,7 @@
 struct judge {
 	struct judge_options options;
 	struct value_comparer *comparer;
+	struct judge_forms forms;
 };
 
 const char *difference_kind_name(enum difference_kind kind)
@@ -37,6 +38,11 @@ void judge_free(struct judge *judge)
 	free(judge);
 }
 
+struct judge_forms judge_forms(const struct judge *judge)
+{
+	return judge->forms;
+}
+
 /* ---- times ---- */
 
 int64_t judge_true_time(const struct judge_options *options, int64_t at_ms)
@@ -51,14 +57,23 @@ static bool near(int64_t a, int64_t b, int64_t tolerance)
 	return a > b ? a - b <= tolerance : b - a <= tolerance;
 }
 
-static bool same_time(const struct judge_options *options, int64_t source, int64_t target)
+static bool same_time(struct judge *judge, int64_t source, int64_t target)
 {
+	const struct judge_options *options = &judge->options;
 	int64_t known = judge_true_time(options, target);
 
 	if ((source == READING_NO_EXPIRY) != (target == READING_NO_EXPIRY))
 		return false;
-	return source == target || near(source, known, options->tolerance_ms) ||
-	       (options->guarded && known == target && near(source, target - options->margin_ms, options->tolerance_ms));
+	if (source == READING_NO_EXPIRY)
+		return true;
+	if (near(source, known, options->tolerance_ms)) {
+		*(known == target ? &judge->forms.same : &judge->forms.held) += 1;
+		return true;
+	}
+	if (!options->guarded || known != target || !near(source, target - options->margin_ms, options->tolerance_ms))
+		return false;
+	judge->forms.live++;
+	return true;
 }
 
 static bool is_over(const struct judge_options *options, int64_t at_ms)
@@ -157,7 +172,7 @@ enum verdict judge_pair(struct judge *judge, struct reading *source, struct read
 	if (verdict != VERDICT_SAME)
 		return verdict;
 	text[0] = '\0';
-	if (same_time(options, expire_at_ms, target->expire_at_ms))
+	if (same_time(judge, expire_at_ms, target->expire_at_ms))
 		return VERDICT_SAME;
 	snprintf(text, VALUE_DIFFERENCE_MAX, "expires %s in the source and %s in the target", time_text(expire_at_ms, times[0]),
 		 time_text(judge_true_time(options, target->expire_at_ms), times[1]));

@@ -21,11 +21,17 @@ struct judge_options {
 	bool writes_guarded;   /* what a repair writes is to have them */
 };
 
+/* In what forms times of expiry at the target were seen to be, of keys that are the same. */
+struct judge_forms {
+	uint64_t held, live, same; /* live: later by the margin */
+};
+
 enum verdict { VERDICT_SAME, VERDICT_DIFFERENT, VERDICT_UNREAD };
 
 struct judge;
 struct judge *judge_new(const struct judge_options *options);
 void judge_free(struct judge *judge);
+struct judge_forms judge_forms(const struct judge *judge);
 
 /* Both readings are of one form. `expire_at_ms`: what the target's time should be, where the source's key is there. DIFFERENT: *ret_kind, and `text` says what differs, the
  * source's side first; "" where the kind says all. UNREAD: one of them is, or place->error says why a value cannot be had. */

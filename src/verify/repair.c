@@ -242,15 +242,22 @@ static bool read_source(struct repair *repair, struct error *error)
 
 /* ---- 4: writing ---- */
 
-/* In the form that whoever runs the task next, or runs it now, would have given it (transform/guard.h). */
+/* As those around it: in step it is live, and what a stopped task has left may be live, held, or true. */
+static enum guard_form form_to_write(const struct repair *repair)
+{
+	struct judge_forms forms = judge_forms(repair->verify->judge);
+
+	if (!repair->verify->options->judge.writes_guarded)
+		return GUARD_OFF;
+	if (repair->live || forms.live > 0)
+		return GUARD_LIVE;
+	return forms.held > forms.same ? GUARD_HELD : GUARD_OFF;
+}
+
 static int64_t time_to_write(const struct repair *repair, int64_t at_ms)
 {
 	const struct judge_options *judge = &repair->verify->options->judge;
-	const struct guard_times times = {
-		.form = !judge->writes_guarded ? GUARD_OFF : repair->live ? GUARD_LIVE : GUARD_HELD,
-		.base = judge->base,
-		.margin_ms = judge->margin_ms,
-	};
+	const struct guard_times times = {.form = form_to_write(repair), .base = judge->base, .margin_ms = judge->margin_ms};
 
 	return guard_key_time(&times, at_ms, clock_wall_ms());
 }

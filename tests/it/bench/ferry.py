@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import socket
+import subprocess
 import urllib.request
 
 from . import ports
@@ -96,6 +97,20 @@ class Ferry:
 
     def wait(self, timeout=120):
         return self.process.wait(timeout)
+
+    def verify(self, *more, timeout=120):
+        """`keyferry verify` of the same task, running or not; (exit code, differences, summary) as its JSON lines say."""
+        words = list(self._argv)
+        words[1] = "verify"
+        if "--listen" in words:
+            at = words.index("--listen")
+            del words[at:at + 2]
+        with open(self.output, "ab") as log:
+            done = subprocess.run([str(word) for word in words] + ["--format", "json", *more], stdout=subprocess.PIPE, stderr=log,
+                                  timeout=timeout, check=False)
+        lines = [json.loads(line) for line in done.stdout.decode().splitlines()]
+        assert lines and "summary" in lines[-1], f"keyferry verify ended with {done.returncode}:\n{self.log}"
+        return done.returncode, lines[:-1], lines[-1]["summary"]
 
     def start_finish(self):
         """`keyferry finish` of the same task; the Process."""
