@@ -1,3 +1,4 @@
+#include "verify/verify.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "cmd/command.h"
@@ -5,7 +6,6 @@
 #include "cmd/verify_report.h"
 #include "control/expiry_record.h"
 #include "transform/guard.h"
-#include "verify/verify.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -38,7 +38,8 @@ static bool take_number(const struct arguments *arguments, const char *name, uin
 }
 
 /* One of two words; *ret: it is the second. */
-static bool take_choice(const struct arguments *arguments, const char *name, const char *first, const char *second, bool *ret, struct error *error)
+static bool take_choice(const struct arguments *arguments, const char *name, const char *first, const char *second, bool *ret,
+			struct error *error)
 {
 	const char *value = arguments_value(arguments, name);
 
@@ -49,12 +50,14 @@ static bool take_choice(const struct arguments *arguments, const char *name, con
 	return false;
 }
 
-static bool take_arguments(const struct arguments *arguments, struct verify_options *options, struct verify_report *report, struct error *error)
+static bool take_arguments(const struct arguments *arguments, struct verify_options *options, struct verify_report *report,
+			   struct error *error)
 {
 	uint64_t tolerance = TOLERANCE_MS, wait = WAIT_MS, rounds = ROUNDS;
 	bool outline;
 
-	if (!take_choice(arguments, "mode", "full", "outline", &outline, error) || !take_choice(arguments, "format", "table", "json", &report->json, error) ||
+	if (!take_choice(arguments, "mode", "full", "outline", &outline, error) ||
+	    !take_choice(arguments, "format", "table", "json", &report->json, error) ||
 	    !take_duration(arguments, "tolerance", &tolerance, error) || !take_duration(arguments, "wait", &wait, error) ||
 	    !take_number(arguments, "rounds", &rounds, error) || !take_number(arguments, "rate", &options->rate, error))
 		return false;
@@ -77,7 +80,8 @@ static bool check_task(const struct task_options *task, struct error *error)
 {
 	if (!deployment_options_are_files(&task->source) && !deployment_options_are_files(&task->target))
 		return true;
-	error_set(error, ERROR_USAGE, "verify compares servers, and the %s of this task is files", deployment_options_are_files(&task->source) ? "source" : "target");
+	error_set(error, ERROR_USAGE, "verify compares servers, and the %s of this task is files",
+		  deployment_options_are_files(&task->source) ? "source" : "target");
 	error_hint(error, "'keyferry rdb FILE --format jsonl' prints what a file holds");
 	return false;
 }
@@ -164,7 +168,8 @@ int cmd_verify(int argc, char **argv)
 	options.task = &task;
 	report.bars = !arguments_given(&arguments, "no-progress") && isatty(STDERR_FILENO);
 	if (!task_arguments_log(&arguments, &error) || !take_arguments(&arguments, &options, &report, &error) ||
-	    !task_arguments_read(&arguments, &task, &error) || !check_task(&task, &error) || !take_guard(&task, &options.judge, &error))
+	    !task_arguments_read(&arguments, &task, &error) || !check_task(&task, &error) ||
+	    !take_guard(&task, &options.judge, &error))
 		code = command_fail("verify", &error);
 	else
 		code = run(&options, &report, &error);

@@ -12,9 +12,9 @@
 
 struct verify_report {
 	bool json;
-	bool bars;        /* a line of progress on a terminal */
+	bool bars; /* a line of progress on a terminal */
 	bool repair;
-	bool headed;      /* the table's heading is printed */
+	bool headed; /* the table's heading is printed */
 	uint64_t begun_us, told_us;
 };
 

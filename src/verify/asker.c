@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define UNDER_WAY_MAX 1024
+#define UNDER_WAY_MAX 4096
 #define QUEUE_MAX (1u << 30)
 #define TICK_MS 500
 #define FIRST_WAIT_MS 100
@@ -30,13 +30,13 @@ struct asker {
 	struct line *line; /* NULL: waiting for the next attempt */
 	struct timer *tick, *retry;
 	uint64_t wait_ms;
-	uint64_t served_us;     /* when it last answered, or was made */
+	uint64_t served_us; /* when it last answered, or was made */
 	bool failed;
-	uint32_t db;            /* selected behind all that is queued */
-	struct question *ring;  /* under way, then queued */
+	uint32_t db;           /* selected behind all that is queued */
+	struct question *ring; /* under way, then queued */
 	uint32_t room, head, under_way, count;
-	struct buffer queue;    /* of those not sent yet, encoded */
-	uint64_t answer_bytes;  /* of one answer, as far as the last ones tell */
+	struct buffer queue;   /* of those not sent yet, encoded */
+	uint64_t answer_bytes; /* of one answer, as far as the last ones tell */
 	bool in_pieces;
 };
 
@@ -94,7 +94,8 @@ static void put(struct asker *asker, uint32_t argc, const struct slice *argv, as
 	push(asker, &question);
 }
 
-void asker_ask(struct asker *asker, uint32_t db, uint32_t argc, const struct slice *argv, asker_callback *callback, void *owner, uint32_t tag)
+void asker_ask(struct asker *asker, uint32_t db, uint32_t argc, const struct slice *argv, asker_callback *callback, void *owner,
+	       uint32_t tag)
 {
 	if (db != asker->db) {
 		uint8_t digits[24];
@@ -222,7 +223,8 @@ static void on_tick(void *owner)
 	struct asker *asker = owner;
 	struct error error;
 
-	if (!asker->line || asker->under_way == 0 || clock_monotonic_us() - line_heard_us(asker->line) < ASKER_PATIENCE_MS * 1000ULL)
+	if (!asker->line || asker->under_way == 0 ||
+	    clock_monotonic_us() - line_heard_us(asker->line) < ASKER_PATIENCE_MS * 1000ULL)
 		return;
 	error_set(&error, asker->options.blame, "%s: no answer within %d s", line_peer(asker->line), ASKER_PATIENCE_MS / 1000);
 	asker->served_us = 0;

@@ -36,6 +36,7 @@ struct asker_events {
 struct asker *asker_new(struct loop *loop, const struct client_options *options, const struct asker_events *events, void *owner);
 void asker_free(struct asker *asker); /* nothing is called back; NULL is fine */
 const char *asker_peer(const struct asker *asker);
-void asker_ask(struct asker *asker, uint32_t db, uint32_t argc, const struct slice *argv, asker_callback *callback, void *owner, uint32_t tag);
+void asker_ask(struct asker *asker, uint32_t db, uint32_t argc, const struct slice *argv, asker_callback *callback, void *owner,
+	       uint32_t tag);
 
 #endif

@@ -100,13 +100,15 @@ static bool acknowledged(struct deployment *source, uint32_t shard, int64_t *ret
 	return true;
 }
 
-static bool reached(const struct catch_up_options *options, const struct goal *goals, uint32_t count, bool *ret, struct error *error)
+static bool reached(const struct catch_up_options *options, const struct goal *goals, uint32_t count, bool *ret,
+		    struct error *error)
 {
 	struct checkpoint checkpoint = {0};
 	bool ok = true;
 
 	*ret = true;
-	if (options->task->checkpoint == CHECKPOINT_TARGET && !checkpoint_read(options->target->deployment, options->task->name, &checkpoint, error))
+	if (options->task->checkpoint == CHECKPOINT_TARGET &&
+	    !checkpoint_read(options->target->deployment, options->task->name, &checkpoint, error))
 		return false;
 	for (uint32_t i = 0; ok && *ret && i < count; i++) {
 		const struct checkpoint_link *link = checkpoint_find(&checkpoint, goals[i].replid, goals[i].address);
@@ -152,9 +154,12 @@ bool catch_up_wait(const struct catch_up_options *options, struct error *error)
 		ok = read_goal(options->source->deployment, i, &goals[i], error);
 	while (ok && (ok = reached(options, goals, count, &there, error)) && !there) {
 		if (clock_monotonic_us() > deadline) {
-			error_set(error, ERROR_TARGET, "the target has not caught up with the source within %u s: what differs now may just not have arrived yet",
+			error_set(error, ERROR_TARGET,
+				  "the target has not caught up with the source within %u s: what differs now may just not have "
+				  "arrived yet",
 				  options->wait_ms / 1000);
-			error_hint(error, "Wait until the task is streaming with a small lag (keyferry's log, /status), or stop it, or give it longer with --wait");
+			error_hint(error, "Wait until the task is streaming with a small lag (keyferry's log, /status), or stop "
+					  "it, or give it longer with --wait");
 			ok = false;
 		} else if (!pause_for(options, POLL_MS)) {
 			ok = give_up(error);

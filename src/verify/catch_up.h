@@ -11,8 +11,8 @@
 struct catch_up_options {
 	const struct task_options *task;
 	struct side *source, *target;
-	uint32_t wait_ms;             /* the most that the target is waited for */
-	bool (*go_on)(void *owner);   /* false: give up */
+	uint32_t wait_ms;           /* the most that the target is waited for */
+	bool (*go_on)(void *owner); /* false: give up */
 	void *owner;
 };
 

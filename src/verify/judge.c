@@ -103,33 +103,40 @@ static enum verdict differ(enum difference_kind kind, enum difference_kind *ret)
 	return VERDICT_DIFFERENT;
 }
 
-static enum verdict judge_outline(const struct reading *source, const struct reading *target, enum difference_kind *ret_kind, char text[VALUE_DIFFERENCE_MAX])
+static enum verdict judge_outline(const struct reading *source, const struct reading *target, enum difference_kind *ret_kind,
+				  char text[VALUE_DIFFERENCE_MAX])
 {
 	if (!slice_equal(source->type, target->type)) {
-		snprintf(text, VALUE_DIFFERENCE_MAX, "%.*s in the source and %.*s in the target", (int)(source->type.len > 64 ? 64 : source->type.len),
-			 (const char *)source->type.data, (int)(target->type.len > 64 ? 64 : target->type.len), (const char *)target->type.data);
+		snprintf(text, VALUE_DIFFERENCE_MAX, "%.*s in the source and %.*s in the target",
+			 (int)(source->type.len > 64 ? 64 : source->type.len), (const char *)source->type.data,
+			 (int)(target->type.len > 64 ? 64 : target->type.len), (const char *)target->type.data);
 		return differ(DIFFERENCE_TYPE, ret_kind);
 	}
 	if (source->length == target->length)
 		return VERDICT_SAME;
-	snprintf(text, VALUE_DIFFERENCE_MAX, "length %llu in the source and %llu in the target", (unsigned long long)source->length, (unsigned long long)target->length);
+	snprintf(text, VALUE_DIFFERENCE_MAX, "length %llu in the source and %llu in the target",
+		 (unsigned long long)source->length, (unsigned long long)target->length);
 	return differ(DIFFERENCE_VALUE, ret_kind);
 }
 
 /* Live times of fields do not tell whether they are, so both are tried. */
-static enum value_verdict compare(struct judge *judge, const struct value_form *source, const struct value_form *target, char text[VALUE_DIFFERENCE_MAX])
+static enum value_verdict compare(struct judge *judge, const struct value_form *source, const struct value_form *target,
+				  char text[VALUE_DIFFERENCE_MAX])
 {
-	struct value_comparison how = {.strict = judge->options.strict, .now_ms = clock_wall_ms(), .held_times = judge->options.guarded};
+	struct value_comparison how = {
+		.strict = judge->options.strict, .now_ms = clock_wall_ms(), .held_times = judge->options.guarded};
 	enum value_verdict verdict = value_compare(judge->comparer, source, target, &how, text);
 	char other[VALUE_DIFFERENCE_MAX];
 
 	how.margin_ms = judge->options.margin_ms;
-	if (verdict != VALUES_DIFFER || !judge->options.guarded || how.margin_ms == 0 || !rdb_type_has_field_expiry(target->type, target->valkey))
+	if (verdict != VALUES_DIFFER || !judge->options.guarded || how.margin_ms == 0 ||
+	    !rdb_type_has_field_expiry(target->type, target->valkey))
 		return verdict;
 	return value_compare(judge->comparer, source, target, &how, other) == VALUES_EQUAL ? VALUES_EQUAL : VALUES_DIFFER;
 }
 
-static enum verdict judge_full(struct judge *judge, struct reading *source, struct reading *target, enum difference_kind *ret_kind, char text[VALUE_DIFFERENCE_MAX])
+static enum verdict judge_full(struct judge *judge, struct reading *source, struct reading *target,
+			       enum difference_kind *ret_kind, char text[VALUE_DIFFERENCE_MAX])
 {
 	struct value_form forms[2];
 	const char *types[2];
@@ -152,8 +159,8 @@ static enum verdict judge_full(struct judge *judge, struct reading *source, stru
 
 /* ---- a pair ---- */
 
-enum verdict judge_pair(struct judge *judge, struct reading *source, struct reading *target, int64_t expire_at_ms, enum difference_kind *ret_kind,
-			char text[VALUE_DIFFERENCE_MAX])
+enum verdict judge_pair(struct judge *judge, struct reading *source, struct reading *target, int64_t expire_at_ms,
+			enum difference_kind *ret_kind, char text[VALUE_DIFFERENCE_MAX])
 {
 	const struct judge_options *options = &judge->options;
 	char times[2][40];
@@ -165,10 +172,12 @@ enum verdict judge_pair(struct judge *judge, struct reading *source, struct read
 	if (source->state == READING_GONE && target->state == READING_GONE)
 		return VERDICT_SAME;
 	if (source->state == READING_GONE)
-		return is_over(options, judge_true_time(options, target->expire_at_ms)) ? VERDICT_SAME : differ(DIFFERENCE_EXTRA, ret_kind);
+		return is_over(options, judge_true_time(options, target->expire_at_ms)) ? VERDICT_SAME
+											: differ(DIFFERENCE_EXTRA, ret_kind);
 	if (target->state == READING_GONE)
 		return is_over(options, expire_at_ms) ? VERDICT_SAME : differ(DIFFERENCE_MISSING, ret_kind);
-	verdict = source->form == READING_FULL ? judge_full(judge, source, target, ret_kind, text) : judge_outline(source, target, ret_kind, text);
+	verdict = source->form == READING_FULL ? judge_full(judge, source, target, ret_kind, text)
+					       : judge_outline(source, target, ret_kind, text);
 	if (verdict != VERDICT_SAME)
 		return verdict;
 	text[0] = '\0';

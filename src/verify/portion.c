@@ -7,7 +7,8 @@
 
 static void next_step(void *owner);
 
-struct portion *portion_new(const struct portion_options *options, void (*done)(void *owner, struct portion *portion), void *owner)
+struct portion *portion_new(const struct portion_options *options, void (*done)(void *owner, struct portion *portion),
+			    void *owner)
 {
 	struct portion *portion = memory_alloc_zero(1, sizeof(*portion));
 
@@ -27,11 +28,13 @@ void portion_free(struct portion *portion)
 	free(portion);
 }
 
-struct pair *portion_add(struct portion *portion, uint32_t source_db, struct slice source_key, uint32_t target_db, struct slice target_key)
+struct pair *portion_add(struct portion *portion, uint32_t source_db, struct slice source_key, uint32_t target_db,
+			 struct slice target_key)
 {
 	struct pair *pair = &portion->pairs[portion->count++];
 
-	*pair = (struct pair){.source_db = source_db, .target_db = target_db, .source_key = arena_copy(&portion->arena, source_key)};
+	*pair = (struct pair){
+		.source_db = source_db, .target_db = target_db, .source_key = arena_copy(&portion->arena, source_key)};
 	if (target_key.data)
 		pair->target_key = arena_copy(&portion->arena, target_key);
 	return pair;
@@ -54,7 +57,7 @@ static uint8_t type_of(struct slice name)
 		const char *name;
 		uint8_t type;
 	} types[] = {{"string", RDB_TYPE_STRING}, {"list", RDB_TYPE_LIST}, {"set", RDB_TYPE_SET},
-		     {"zset", RDB_TYPE_ZSET_2}, {"hash", RDB_TYPE_HASH},   {"stream", RDB_TYPE_STREAM_LISTPACKS}};
+		     {"zset", RDB_TYPE_ZSET_2},   {"hash", RDB_TYPE_HASH}, {"stream", RDB_TYPE_STREAM_LISTPACKS}};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (slice_equal(name, slice_of_string(types[i].name)))
@@ -147,7 +150,8 @@ static void ask_target(struct portion *portion)
 		struct pair *pair = &portion->pairs[i];
 
 		if (pair->fate == FATE_SAME)
-			reading_ask(&pair->target, form_of(portion), portion->options->target, &portion->place, pair->target_db, pair->target_key);
+			reading_ask(&pair->target, form_of(portion), portion->options->target, &portion->place, pair->target_db,
+				    pair->target_key);
 	}
 }
 
@@ -159,7 +163,8 @@ static void judge_all(struct portion *portion)
 
 		if (pair->fate != FATE_SAME)
 			continue;
-		switch (judge_pair(portion->options->judge, &pair->source, &pair->target, pair->expire_at_ms, &pair->kind, text)) {
+		switch (judge_pair(portion->options->judge, &pair->source, &pair->target, pair->expire_at_ms, &pair->kind,
+				   text)) {
 		case VERDICT_SAME: continue;
 		case VERDICT_UNREAD: pair->fate = FATE_UNREAD; continue;
 		case VERDICT_DIFFERENT: pair->fate = FATE_DIFFERENT; break;
@@ -173,6 +178,31 @@ static void take_all_sources(struct portion *portion)
 {
 	for (uint32_t i = 0; i < portion->count; i++)
 		take_source(portion, &portion->pairs[i]);
+}
+
+static void ask_for_all(struct portion *portion)
+{
+	const struct side *source = portion->options->source;
+	struct slice keys[PORTION_KEYS];
+
+	portion->all_there = false;
+	if (source->cluster || !source->exists_many)
+		return;
+	for (uint32_t i = 0; i < portion->count; i++) {
+		if (portion->pairs[i].source_db != portion->pairs[0].source_db)
+			return;
+		keys[i] = portion->pairs[i].source_key;
+	}
+	reading_ask_all(portion->options->source, &portion->place, portion->pairs[0].source_db, portion->count, keys,
+			&portion->all_there);
+}
+
+static void ask_for_each(struct portion *portion)
+{
+	if (!portion->all_there)
+		ask_source(portion, READING_EXISTS);
+	for (uint32_t i = 0; portion->all_there && i < portion->count; i++)
+		portion->pairs[i].source.state = READING_THERE;
 }
 
 /* Nothing is asked while `awaited` may fall to nothing: it is held up until all questions of a step are asked. */
@@ -197,7 +227,9 @@ static void run_step(struct portion *portion)
 		break;
 	case PORTION_EXISTS:
 		if (portion->step == 1)
-			ask_source(portion, READING_EXISTS);
+			ask_for_all(portion);
+		else if (portion->step == 2)
+			ask_for_each(portion);
 		break;
 	case PORTION_SOURCE_ONLY:
 		if (portion->step == 1)
@@ -212,7 +244,7 @@ static void next_step(void *owner)
 {
 	struct portion *portion = owner;
 	bool judged = portion->order == PORTION_SOURCE_FIRST || portion->order == PORTION_TARGET_FIRST;
-	int last = judged ? 3 : 2;
+	int last = portion->order == PORTION_SOURCE_ONLY ? 2 : 3;
 
 	do {
 		portion->step++;
@@ -231,6 +263,7 @@ void portion_start(struct portion *portion, enum portion_order order)
 	portion->order = order;
 	portion->step = 0;
 	portion->busy = true;
-	portion->place = (struct reading_place){.arena = &portion->arena, .stash = portion->stash, .done = next_step, .owner = portion};
+	portion->place =
+		(struct reading_place){.arena = &portion->arena, .stash = portion->stash, .done = next_step, .owner = portion};
 	next_step(portion);
 }

@@ -4,8 +4,8 @@
 
 #include <xxhash.h>
 
-#define FOOTER_LEN 10  /* of a DUMP payload: RDB version, two bytes, little-endian, and the CRC-64 */
-#define VALKEY_RDB 80  /* versions of Valkey's own begin here (wire/rdb.h) */
+#define FOOTER_LEN 10 /* of a DUMP payload: RDB version, two bytes, little-endian, and the CRC-64 */
+#define VALKEY_RDB 80 /* versions of Valkey's own begin here (wire/rdb.h) */
 
 enum part { PART_EXISTS, PART_TYPE, PART_TIME, PART_PTTL, PART_EXPIRETIME, PART_LENGTH, PART_DUMP };
 
@@ -31,7 +31,8 @@ static struct slice length_command(struct slice type)
 {
 	static const struct {
 		const char *type, *command;
-	} commands[] = {{"string", "STRLEN"}, {"list", "LLEN"}, {"set", "SCARD"}, {"zset", "ZCARD"}, {"hash", "HLEN"}, {"stream", "XLEN"}};
+	} commands[] = {{"string", "STRLEN"}, {"list", "LLEN"}, {"set", "SCARD"},
+			{"zset", "ZCARD"},    {"hash", "HLEN"}, {"stream", "XLEN"}};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (slice_equal(type, slice_of_string(commands[i].type)))
@@ -148,9 +149,11 @@ static void ask_expiry(struct reading *reading)
 	ask_of_key(reading, PART_PTTL, SLICE("PTTL"));
 }
 
-void reading_ask(struct reading *reading, enum reading_form form, struct side *side, struct reading_place *place, uint32_t db, struct slice key)
+void reading_ask(struct reading *reading, enum reading_form form, struct side *side, struct reading_place *place, uint32_t db,
+		 struct slice key)
 {
-	*reading = (struct reading){.form = form, .side = side, .place = place, .db = db, .key = key, .expire_at_ms = READING_NO_EXPIRY};
+	*reading = (struct reading){
+		.form = form, .side = side, .place = place, .db = db, .key = key, .expire_at_ms = READING_NO_EXPIRY};
 	place->awaited++;
 	switch (form) {
 	case READING_EXISTS: ask_of_key(reading, PART_EXISTS, SLICE("EXISTS")); break;
@@ -164,6 +167,37 @@ void reading_ask(struct reading *reading, enum reading_form form, struct side *s
 		ask_of_key(reading, PART_DUMP, SLICE("DUMP"));
 		break;
 	}
+}
+
+struct group {
+	struct reading_place *place;
+	uint32_t count;
+	bool *ret;
+};
+
+static void on_all(void *owner, uint32_t tag, const struct asker_answer *answer)
+{
+	struct group *group = owner; /* in the place's arena */
+
+	(void)tag;
+	if (answer && answer->nodes && answer->nodes[0].type == RESP_INTEGER)
+		*group->ret = answer->nodes[0].integer == group->count;
+	if (--group->place->awaited == 0)
+		group->place->done(group->place->owner);
+}
+
+void reading_ask_all(struct side *side, struct reading_place *place, uint32_t db, uint32_t count, const struct slice *keys,
+		     bool *ret)
+{
+	struct group *group = arena_take(place->arena, sizeof(*group));
+	struct slice *argv = arena_take(place->arena, (count + 1) * sizeof(*argv));
+
+	*group = (struct group){place, count, ret};
+	*ret = false;
+	argv[0] = SLICE("EXISTS");
+	memcpy(argv + 1, keys, count * sizeof(*argv));
+	place->awaited++;
+	asker_ask(side_asker(side, keys[0]), db, count + 1, argv, on_all, group, 0);
 }
 
 /* ---- what it says ---- */

@@ -29,32 +29,38 @@ enum reading_state {
 struct reading_place {
 	struct arena *arena;
 	struct stash *stash;
-	uint32_t awaited;    /* readings under way */
+	uint32_t awaited;          /* readings under way */
 	void (*done)(void *owner); /* none is, any more */
 	void *owner;
-	struct error error;  /* ERROR_NONE: none */
+	struct error error; /* ERROR_NONE: none */
 };
 
 struct reading {
 	enum reading_state state;
 	enum reading_form form;
-	bool failed;           /* a part was not answered */
-	uint8_t parts;         /* still to be answered */
-	uint8_t gone;          /* parts that say that it is not there */
-	int64_t clock_ms;      /* the server's, where it had to be asked */
-	int64_t expire_at_ms;  /* Unix ms, or READING_NO_EXPIRY */
-	struct slice type;     /* TYPE, OUTLINE: as the server says it */
+	bool failed;          /* a part was not answered */
+	uint8_t parts;        /* still to be answered */
+	uint8_t gone;         /* parts that say that it is not there */
+	int64_t clock_ms;     /* the server's, where it had to be asked */
+	int64_t expire_at_ms; /* Unix ms, or READING_NO_EXPIRY */
+	struct slice type;    /* TYPE, OUTLINE: as the server says it */
 	bool has_length;
-	uint64_t length;       /* OUTLINE: elements, or bytes of a string */
+	uint64_t length; /* OUTLINE: elements, or bytes of a string */
 	struct stash_item payload;
 	struct side *side;
 	struct reading_place *place;
 	uint32_t db;
-	struct slice key;      /* lives as long as the reading */
+	struct slice key; /* lives as long as the reading */
 };
 
 /* Asks. `place->done` is called once all readings that were begun are answered, perhaps never from within this call. */
-void reading_ask(struct reading *reading, enum reading_form form, struct side *side, struct reading_place *place, uint32_t db, struct slice key);
+void reading_ask(struct reading *reading, enum reading_form form, struct side *side, struct reading_place *place, uint32_t db,
+		 struct slice key);
+
+/* Are all of these keys of one database there? A question for the usual case, in which they are: *ret stays false where they are not, or nobody knows. Not of a cluster,
+ * and where side->exists_many. */
+void reading_ask_all(struct side *side, struct reading_place *place, uint32_t db, uint32_t count, const struct slice *keys,
+		     bool *ret);
 
 /* FULL, of a key that is there: the value. False: the payload is none; or the stash's error in place->error. */
 bool reading_value(struct reading *reading, struct value_form *ret);

@@ -32,9 +32,9 @@ struct lane {
 	uint32_t keys[LANE_KEYS], count; /* pairs of the portion */
 	bool refused;                    /* an answer was an error; `reason` */
 	char reason[160];
-	uint32_t commands;               /* in its transaction */
+	uint32_t commands;                  /* in its transaction */
 	uint32_t of_command[2 * LANE_KEYS]; /* pair that each of them belongs to */
-	bool executed;                   /* EXEC did not answer nil */
+	bool executed;                      /* EXEC did not answer nil */
 	bool failed[LANE_KEYS];
 	char failures[LANE_KEYS][96];
 };
@@ -43,14 +43,14 @@ struct repair {
 	struct verify *verify;
 	struct portion_options portion_options;
 	struct portion *portion;
-	bool read;               /* the portion is */
+	bool read; /* the portion is */
 	struct lane lanes[LANES];
 	uint32_t lane_count;
-	uint32_t awaited;        /* answers */
-	bool answered;           /* none is, any more */
-	bool lost;               /* a connection was */
+	uint32_t awaited; /* answers */
+	bool answered;    /* none is, any more */
+	bool lost;        /* a connection was */
 	struct error error;
-	uint8_t *tries;          /* of each suspect */
+	uint8_t *tries; /* of each suspect */
 	bool live;
 };
 
@@ -73,7 +73,8 @@ static void count_answer(struct repair *repair, const struct error *error)
 static void refuse(struct lane *lane, struct slice text)
 {
 	if (!lane->refused)
-		snprintf(lane->reason, sizeof(lane->reason), "%.*s", (int)(text.len > 150 ? 150 : text.len), (const char *)text.data);
+		snprintf(lane->reason, sizeof(lane->reason), "%.*s", (int)(text.len > 150 ? 150 : text.len),
+			 (const char *)text.data);
 	lane->refused = true;
 }
 
@@ -96,7 +97,8 @@ static void take_results(struct lane *lane, const struct resp_node *array)
 		if (!one || one->type != RESP_ERROR)
 			continue;
 		lane->failed[key] = true;
-		snprintf(lane->failures[key], sizeof(lane->failures[key]), "%.*s", (int)(one->text.len > 90 ? 90 : one->text.len), (const char *)one->text.data);
+		snprintf(lane->failures[key], sizeof(lane->failures[key]), "%.*s", (int)(one->text.len > 90 ? 90 : one->text.len),
+			 (const char *)one->text.data);
 	}
 }
 
@@ -124,7 +126,7 @@ static void send(struct repair *repair, struct lane *lane, client_callback *call
 	client_send(lane->client, argc, argv, callback, ask);
 }
 
-#define SEND(repair, lane, callback, ...) \
+#define SEND(repair, lane, callback, ...)                                                                                        \
 	send(repair, lane, callback, sizeof((struct slice[]){__VA_ARGS__}) / sizeof(struct slice), (struct slice[]){__VA_ARGS__})
 
 /* False: a connection is lost, or to be left off. */
@@ -144,10 +146,11 @@ static bool await_answers(struct repair *repair, struct error *error)
 
 /* ---- 1: lanes ---- */
 
-static bool suits(const struct repair *repair, const struct lane *lane, const struct suspect *suspect, uint32_t shard, uint16_t slot, bool alone)
+static bool suits(const struct repair *repair, const struct lane *lane, const struct suspect *suspect, uint32_t shard,
+		  uint16_t slot, bool alone)
 {
-	return !lane->alone && !alone && lane->count < LANE_KEYS && lane->target_db == suspect->target_db && lane->shard == shard &&
-	       (!repair->verify->target.cluster || lane->slot == slot);
+	return !lane->alone && !alone && lane->count < LANE_KEYS && lane->target_db == suspect->target_db &&
+	       lane->shard == shard && (!repair->verify->target.cluster || lane->slot == slot);
 }
 
 static struct lane *find_lane(struct repair *repair, const struct suspect *suspect, bool alone)
@@ -183,7 +186,8 @@ static bool choose(struct repair *repair)
 		if (!lane)
 			continue;
 		lane->keys[lane->count++] = repair->portion->count;
-		portion_add(repair->portion, suspect->source_db, suspect->source_key, suspect->target_db, suspect->target_key)->number = i;
+		portion_add(repair->portion, suspect->source_db, suspect->source_key, suspect->target_db, suspect->target_key)
+			->number = i;
 	}
 	return repair->portion->count > 0;
 }
@@ -274,7 +278,8 @@ static bool put_value(struct repair *repair, struct lane *lane, uint32_t key, st
 	bool expires = pair->expire_at_ms != READING_NO_EXPIRY, absolute = expires && repair->verify->target.absolute_ttl;
 	uint8_t digits[24];
 	struct slice at = slice_make(digits, resp_put_int64(digits, expires ? time_to_write(repair, pair->expire_at_ms) : 0));
-	struct slice argv[6] = {SLICE("RESTORE"), pair->target_key, absolute ? at : SLICE("0"), {0}, SLICE("REPLACE"), SLICE("ABSTTL")};
+	struct slice argv[6] = {SLICE("RESTORE"), pair->target_key, absolute ? at : SLICE("0"), {0},
+				SLICE("REPLACE"), SLICE("ABSTTL")};
 
 	if (!stash_get(repair->portion->stash, &pair->source.payload, &argv[3], error))
 		return false;
@@ -346,8 +351,8 @@ static bool sweep(struct repair *repair, struct error *error)
 
 	for (uint32_t i = 0; i < repair->lane_count; i++)
 		open_lane(repair, &repair->lanes[i]);
-	if (!await_answers(repair, error) || !catch_up_find(&verify->catch_up, &repair->live, error) || !read_source(repair, error) ||
-	    (repair->live && !catch_up_wait(&verify->catch_up, error)))
+	if (!await_answers(repair, error) || !catch_up_find(&verify->catch_up, &repair->live, error) ||
+	    !read_source(repair, error) || (repair->live && !catch_up_wait(&verify->catch_up, error)))
 		return false;
 	for (uint32_t i = 0; i < repair->lane_count; i++)
 		if (!write_lane(repair, &repair->lanes[i], error))

@@ -6,7 +6,7 @@
  *
  * If the source's value was the same in the last quick look and in the sure one, then it was this value all along, the target had all that led to it when it was read, and
  * should have had it. So if it had another, they differ. One thing could still deceive: a key that had another value in between and then the first one again (a lock that
- * is taken and released). That is why it has to be seen twice with the same values at both sides, or three times at all. */
+ * is taken and released). That is why it has to be seen more than once (suspect_confirm()). */
 #include "verify/verify_state.h"
 
 #include "base/clock.h"
@@ -15,8 +15,6 @@
 #include <stdio.h>
 
 #define QUICK_LOOKS 3
-#define SURE_ALIKE 2 /* rounds with the same values */
-#define SURE_AT_ALL 3
 #define REST_US 300000
 
 enum look { LOOK_QUICK, LOOK_SURE, LOOK_ONLY };
@@ -34,31 +32,11 @@ static uint32_t type_bits(struct reading *reading)
 	return transform_type_bits(name ? slice_of_string(name) : SLICE("?"));
 }
 
-static void take_sure(struct suspect *suspect, uint64_t source_print, uint64_t target_print)
-{
-	/* The source has touched it: the next round. */
-	if (source_print != suspect->source_print)
-		return;
-	if (suspect->confirmed > 0 && (suspect->confirmed_source != source_print || suspect->confirmed_target != target_print)) {
-		suspect->confirmed_source = source_print;
-		suspect->confirmed_target = target_print;
-		if (++suspect->confirmed >= SURE_AT_ALL)
-			suspect->proven = true;
-		return;
-	}
-	suspect->confirmed_source = source_print;
-	suspect->confirmed_target = target_print;
-	if (++suspect->confirmed >= SURE_ALIKE)
-		suspect->proven = true;
-}
-
 static void take_pair(struct verify *verify, struct suspect *suspect, struct pair *pair, enum look look)
 {
 	suspect->source_print = look == LOOK_SURE ? suspect->source_print : 0;
 	switch (pair->fate) {
-	case FATE_UNREAD:
-		snprintf(suspect->text, sizeof(suspect->text), "it could not be read on both sides");
-		return;
+	case FATE_UNREAD: snprintf(suspect->text, sizeof(suspect->text), "it could not be read on both sides"); return;
 	case FATE_SAME:
 	case FATE_GONE:
 	case FATE_LEFT_OUT:
@@ -66,7 +44,8 @@ static void take_pair(struct verify *verify, struct suspect *suspect, struct pai
 	case FATE_DIFFERENT: break;
 	}
 	/* Now that its type is known, it may turn out to be somebody else's. */
-	if (pair->kind == DIFFERENCE_EXTRA && !verify_is_ours(verify, pair->target_db, pair->target_key, type_bits(&pair->target))) {
+	if (pair->kind == DIFFERENCE_EXTRA &&
+	    !verify_is_ours(verify, pair->target_db, pair->target_key, type_bits(&pair->target))) {
 		suspect->over = true;
 		return;
 	}
@@ -75,7 +54,7 @@ static void take_pair(struct verify *verify, struct suspect *suspect, struct pai
 	if (look == LOOK_ONLY)
 		suspect->proven = true;
 	else if (look == LOOK_SURE)
-		take_sure(suspect, reading_fingerprint(&pair->source), reading_fingerprint(&pair->target));
+		suspect_confirm(suspect, reading_fingerprint(&pair->source), reading_fingerprint(&pair->target));
 	else
 		suspect->source_print = reading_fingerprint(&pair->source);
 }
@@ -110,7 +89,8 @@ static void take_only(struct verify *verify, struct portion *portion)
 
 static bool is_wanted(const struct suspect *suspect, enum look look)
 {
-	return !suspect->over && !suspect->proven && (look != LOOK_SURE || (suspect->source_print != 0 && suspect->target_key.data));
+	return !suspect->over && !suspect->proven &&
+	       (look != LOOK_SURE || (suspect->source_print != 0 && suspect->target_key.data));
 }
 
 static bool look_at_all(struct verify *verify, enum look look, struct error *error)
@@ -130,7 +110,9 @@ static bool look_at_all(struct verify *verify, enum look look, struct error *err
 			const struct suspect *suspect = verify->suspects.items[at];
 
 			if (is_wanted(suspect, look))
-				portion_add(portion, suspect->source_db, suspect->source_key, suspect->target_db, suspect->target_key)->number = at;
+				portion_add(portion, suspect->source_db, suspect->source_key, suspect->target_db,
+					    suspect->target_key)
+					->number = at;
 		}
 		if (portion->count > 0)
 			portion_start(portion, look == LOOK_SURE ? PORTION_TARGET_FIRST : PORTION_SOURCE_FIRST);
@@ -149,7 +131,8 @@ static bool any_left(const struct verify *verify)
 /* The map of a side that has sent keys elsewhere. */
 static bool refresh(struct verify *verify, struct error *error)
 {
-	return (!verify->source.moved || side_refresh(&verify->source, error)) && (!verify->target.moved || side_refresh(&verify->target, error));
+	return (!verify->source.moved || side_refresh(&verify->source, error)) &&
+	       (!verify->target.moved || side_refresh(&verify->target, error));
 }
 
 /* What could not be read, may be in a moment. */

@@ -31,6 +31,12 @@ static void close_askers(struct side *side)
 	side->count = 0;
 }
 
+/* Every Valkey, and Redis of this version; one that has not told is taken for old. */
+static bool is_since(const struct server_info *info, uint32_t redis)
+{
+	return info && (info->family == FAMILY_VALKEY || info->version >= redis);
+}
+
 static void open_askers(struct side *side)
 {
 	const struct topology *topology = deployment_topology(side->deployment);
@@ -38,7 +44,7 @@ static void open_askers(struct side *side)
 	side->cluster = topology->cluster;
 	side->askers = memory_alloc_zero(topology->shard_count, sizeof(side->askers[0]));
 	side->count = topology->shard_count;
-	side->tells_times = side->absolute_ttl = true;
+	side->tells_times = side->absolute_ttl = side->exists_many = true;
 	for (uint32_t i = 0; i < side->count; i++) {
 		const struct server_info *info = deployment_server(side->deployment, i);
 		const struct client_options options = {
@@ -51,18 +57,23 @@ static void open_askers(struct side *side)
 			.blame = side->blame,
 		};
 
-		if (!info || (info->family == FAMILY_REDIS && info->version < VERSION(7, 0, 0)))
-			side->tells_times = false;
-		if (!info || (info->family == FAMILY_REDIS && info->version < VERSION(5, 0, 0)))
-			side->absolute_ttl = false;
+		side->tells_times = side->tells_times && is_since(info, VERSION(7, 0, 0));
+		side->absolute_ttl = side->absolute_ttl && is_since(info, VERSION(5, 0, 0));
+		side->exists_many = side->exists_many && is_since(info, VERSION(3, 0, 3));
 		side->askers[i] = asker_new(side->loop, &options, &asker_callbacks, side);
 	}
 }
 
-bool side_open(struct side *side, struct loop *loop, const struct deployment_options *options, const char *name, uint32_t timeout_ms, enum error_kind blame,
-	       void (*turn)(void *owner), void *owner, struct error *error)
+bool side_open(struct side *side, struct loop *loop, const struct deployment_options *options, const char *name,
+	       uint32_t timeout_ms, enum error_kind blame, void (*turn)(void *owner), void *owner, struct error *error)
 {
-	*side = (struct side){.loop = loop, .options = options, .name = name, .timeout_ms = timeout_ms, .blame = blame, .turn = turn, .owner = owner};
+	*side = (struct side){.loop = loop,
+			      .options = options,
+			      .name = name,
+			      .timeout_ms = timeout_ms,
+			      .blame = blame,
+			      .turn = turn,
+			      .owner = owner};
 	side->deployment = deployment_open(loop, options, name, timeout_ms, blame, error);
 	if (!side->deployment)
 		return false;
@@ -103,7 +114,8 @@ struct asker *side_asker(const struct side *side, struct slice key)
 
 bool side_may_pass(struct side *side, const char *peer, struct slice text)
 {
-	static const char *const passing[] = {"MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "BUSY", "WRONGTYPE"};
+	static const char *const passing[] = {"MOVED ",  "ASK ",       "TRYAGAIN", "CLUSTERDOWN",
+					      "LOADING", "MASTERDOWN", "BUSY",     "WRONGTYPE"};
 
 	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
 		if (!slice_starts_with(text, slice_of_string(passing[i])))
@@ -112,10 +124,11 @@ bool side_may_pass(struct side *side, const char *peer, struct slice text)
 		return true;
 	}
 	if (side->error.kind == ERROR_NONE) {
-		error_set(&side->error, side->blame, "%s %s answered: %.*s", side->blame == ERROR_SOURCE ? "source" : "target", peer,
-			  (int)(text.len > 200 ? 200 : text.len), (const char *)text.data);
+		error_set(&side->error, side->blame, "%s %s answered: %.*s", side->blame == ERROR_SOURCE ? "source" : "target",
+			  peer, (int)(text.len > 200 ? 200 : text.len), (const char *)text.data);
 		if (slice_starts_with(text, SLICE("NOPERM")))
-			error_hint(&side->error, "The user needs SCAN, DUMP, TYPE, EXISTS, PTTL, PEXPIRETIME and the commands of lengths (docs/verify.md)");
+			error_hint(&side->error, "The user needs SCAN, DUMP, TYPE, EXISTS, PTTL, PEXPIRETIME and the commands of "
+						 "lengths (docs/verify.md)");
 		side->turn(side->owner);
 	}
 	return false;

@@ -18,18 +18,20 @@ struct side {
 	struct asker **askers; /* one per shard of the topology */
 	uint32_t count;
 	bool cluster;
-	bool tells_times;      /* PEXPIRETIME: Redis 7.0, Valkey */
-	bool absolute_ttl;     /* RESTORE ... ABSTTL: Redis 5.0, Valkey */
-	bool moved;            /* an answer said so: the map is to be read again */
-	struct error error;    /* it is of no use any more; ERROR_NONE: it is */
+	bool tells_times;                  /* PEXPIRETIME: Redis 7.0, Valkey */
+	bool absolute_ttl;                 /* RESTORE ... ABSTTL: Redis 5.0, Valkey */
+	bool exists_many;                  /* EXISTS of several keys: Redis 3.0.3, Valkey */
+	bool moved;                        /* an answer said so: the map is to be read again */
+	struct error error;                /* it is of no use any more; ERROR_NONE: it is */
 	const struct asker_events *events; /* `idle` is the owner's */
 	void (*turn)(void *owner);         /* something came, or failed */
 	void *owner;
 };
 
 /* The strings and options outlive it. */
-bool side_open(struct side *side, struct loop *loop, const struct deployment_options *options, const char *name, uint32_t timeout_ms, enum error_kind blame,
-	       void (*turn)(void *owner), void *owner, struct error *error) WARN_UNUSED;
+bool side_open(struct side *side, struct loop *loop, const struct deployment_options *options, const char *name,
+	       uint32_t timeout_ms, enum error_kind blame, void (*turn)(void *owner), void *owner,
+	       struct error *error) WARN_UNUSED;
 void side_close(struct side *side);
 /* Nothing may be under way. */
 bool side_refresh(struct side *side, struct error *error) WARN_UNUSED;

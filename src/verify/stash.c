@@ -139,7 +139,8 @@ bool stash_get(struct stash *stash, const struct stash_item *item, struct slice 
 	mapping.len = (size_t)(item->at + item->filled - begin);
 	mapping.at = mmap(NULL, mapping.len, PROT_READ, MAP_SHARED, stash->file, (off_t)begin);
 	if (mapping.at == MAP_FAILED) {
-		error_set_errno(error, ERROR_INTERNAL, errno, "a large value of %zu bytes cannot be read back", (size_t)item->filled);
+		error_set_errno(error, ERROR_INTERNAL, errno, "a large value of %zu bytes cannot be read back",
+				(size_t)item->filled);
 		return false;
 	}
 	madvise(mapping.at, mapping.len, MADV_SEQUENTIAL);

@@ -4,6 +4,24 @@
 
 #include <stdlib.h>
 
+#define CONFIRMED_ALIKE 2
+#define CONFIRMED_AT_ALL 3
+
+void suspect_confirm(struct suspect *suspect, uint64_t source_print, uint64_t target_print)
+{
+	bool alike =
+		suspect->confirmed > 0 && suspect->confirmed_source == source_print && suspect->confirmed_target == target_print;
+
+	/* The source has touched it: the next round. */
+	if (source_print != suspect->source_print)
+		return;
+	suspect->alike = alike ? suspect->alike + 1 : 1;
+	suspect->confirmed++;
+	suspect->confirmed_source = source_print;
+	suspect->confirmed_target = target_print;
+	suspect->proven = suspect->alike >= CONFIRMED_ALIKE || suspect->confirmed >= CONFIRMED_AT_ALL;
+}
+
 static struct slice put(uint8_t **at, struct slice bytes)
 {
 	struct slice copy = {*at, bytes.len};
@@ -33,7 +51,8 @@ static uint64_t size_of(const struct suspect *suspect)
 	return sizeof(*suspect) + suspect->source_key.len + suspect->target_key.len + 1;
 }
 
-void suspects_add(struct suspects *suspects, uint32_t source_db, struct slice source_key, uint32_t target_db, struct slice target_key)
+void suspects_add(struct suspects *suspects, uint32_t source_db, struct slice source_key, uint32_t target_db,
+		  struct slice target_key)
 {
 	const struct suspect blank = {.source_db = source_db, .target_db = target_db};
 	struct suspect *suspect = make(&blank, source_key, target_key);
@@ -82,7 +101,8 @@ void suspects_unite(struct suspects *suspects)
 		return;
 	qsort(suspects->items, suspects->count, sizeof(suspects->items[0]), by_key);
 	for (uint32_t i = 1; i < suspects->count; i++)
-		suspects->items[i - 1]->over = suspects->items[i - 1]->over || by_key(&suspects->items[i - 1], &suspects->items[i]) == 0;
+		suspects->items[i - 1]->over =
+			suspects->items[i - 1]->over || by_key(&suspects->items[i - 1], &suspects->items[i]) == 0;
 	suspects_sweep(suspects);
 }
 

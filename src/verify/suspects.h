@@ -12,15 +12,20 @@
 struct suspect {
 	uint32_t source_db, target_db;
 	struct slice source_key, target_key; /* target_key.data NULL: not known, its rules have not said yet */
-	uint64_t source_print, target_print; /* fingerprints; 0: none yet */
+	uint64_t source_print;               /* fingerprint of the last reading; 0: there is none */
 	uint64_t confirmed_source, confirmed_target;
-	uint32_t confirmed;                  /* rounds in which the source stood still and the target differed */
-	bool over;                           /* no suspect any more: it is the same, or counted otherwise */
-	bool proven;                         /* a difference */
+	uint32_t confirmed,
+		alike; /* rounds in which the source stood still and the target differed; of them, the last ones with the same values */
+	bool over;   /* no suspect any more: it is the same, or counted otherwise */
+	bool proven; /* a difference */
 	bool repaired;
 	enum difference_kind kind;
 	char text[VALUE_DIFFERENCE_MAX];
 };
+
+/* A round has shown that it differs: what was read last, where the source was the same before (source_print); else nothing is shown. Twice with the same values at both sides, or
+ * three times at all, and it is proven. */
+void suspect_confirm(struct suspect *suspect, uint64_t source_print, uint64_t target_print);
 
 struct suspects {
 	struct suspect **items;
@@ -29,7 +34,8 @@ struct suspects {
 };
 
 /* Copies the names. */
-void suspects_add(struct suspects *suspects, uint32_t source_db, struct slice source_key, uint32_t target_db, struct slice target_key);
+void suspects_add(struct suspects *suspects, uint32_t source_db, struct slice source_key, uint32_t target_db,
+		  struct slice target_key);
 /* Now its name at the target is known. */
 void suspects_name(struct suspects *suspects, uint32_t index, uint32_t target_db, struct slice target_key);
 bool suspects_full(const struct suspects *suspects);

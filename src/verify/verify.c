@@ -129,14 +129,15 @@ static bool repair(struct verify *verify, struct error *error)
 	verify->suspects = (struct suspects){0};
 	for (uint32_t i = 0; i < all.count; i++)
 		if (all.items[i]->repaired)
-			suspects_add(&verify->suspects, all.items[i]->source_db, all.items[i]->source_key, all.items[i]->target_db, all.items[i]->target_key);
+			suspects_add(&verify->suspects, all.items[i]->source_db, all.items[i]->source_key,
+				     all.items[i]->target_db, all.items[i]->target_key);
 	ok = rounds_run(verify, error);
 	/* Both are in the order of their keys. */
 	for (uint32_t i = 0, at = 0; ok && i < verify->suspects.count; i++) {
 		const struct suspect *still = verify->suspects.items[i];
 
-		while (at < all.count &&
-		       (all.items[at]->source_db != still->source_db || !slice_equal(all.items[at]->source_key, still->source_key)))
+		while (at < all.count && (all.items[at]->source_db != still->source_db ||
+					  !slice_equal(all.items[at]->source_key, still->source_key)))
 			at++;
 		if (at < all.count && still->proven)
 			all.items[at]->repaired = false;
@@ -184,7 +185,9 @@ static void take_source(struct verify *verify, struct portion *portion)
 		case FATE_INCOMPARABLE: verify->counts->incomparable++; break;
 		case FATE_GONE: break;
 		case FATE_DIFFERENT: verify->counts->compared++; /* fall through */
-		case FATE_UNREAD: suspects_add(&verify->suspects, pair->source_db, pair->source_key, pair->target_db, pair->target_key); break;
+		case FATE_UNREAD:
+			suspects_add(&verify->suspects, pair->source_db, pair->source_key, pair->target_db, pair->target_key);
+			break;
 		}
 	}
 }
@@ -253,8 +256,8 @@ static void add_target_key(struct verify *verify, struct portion *portion, uint3
 		verify->counts->others++;
 		return;
 	}
-	if (!transform_origins(verify->transform, db, key, verify->highest_source_db, add_candidate, &candidates) || candidates.count == 0 ||
-	    candidates.count > CANDIDATES_MAX) {
+	if (!transform_origins(verify->transform, db, key, verify->highest_source_db, add_candidate, &candidates) ||
+	    candidates.count == 0 || candidates.count > CANDIDATES_MAX) {
 		portion->count = before;
 		verify->counts->incomparable++;
 	}
@@ -349,8 +352,9 @@ static bool compare_both(struct verify *verify, struct error *error)
 {
 	const struct direction from_source = {VERIFY_SOURCE, &verify->source, source_wants, fill_source, take_source};
 	const struct direction from_target = {VERIFY_TARGET, &verify->target, target_wants, fill_target, take_target};
-	const char *why = verify->options->task->lua_script ? "names that a script gives cannot be led back to those of the source"
-							    : transform_clears_not(verify->transform);
+	const char *why = verify->options->task->lua_script
+				  ? "names that a script gives cannot be led back to those of the source"
+				  : transform_clears_not(verify->transform);
 	char text[600];
 
 	if (!catch_up_find(&verify->catch_up, &verify->counts->live, error) || !walk_side(verify, &from_source, error))
@@ -367,8 +371,10 @@ static bool open_both(struct verify *verify, struct error *error)
 	const struct task_options *task = verify->options->task;
 
 	return transform_check(task, error) &&
-	       side_open(&verify->source, verify->loop, &task->source, verify->name, task->connect_timeout_ms, ERROR_SOURCE, on_turn, verify, error) &&
-	       side_open(&verify->target, verify->loop, &task->target, verify->name, task->connect_timeout_ms, ERROR_TARGET, on_turn, verify, error);
+	       side_open(&verify->source, verify->loop, &task->source, verify->name, task->connect_timeout_ms, ERROR_SOURCE,
+			 on_turn, verify, error) &&
+	       side_open(&verify->target, verify->loop, &task->target, verify->name, task->connect_timeout_ms, ERROR_TARGET,
+			 on_turn, verify, error);
 }
 
 static void begin(struct verify *verify)
@@ -378,11 +384,13 @@ static void begin(struct verify *verify)
 
 	verify->transform = transform_new(options->task, &target);
 	verify->judge = judge_new(&options->judge);
-	verify->portion_options = (struct portion_options){&verify->source, &verify->target, verify->transform, verify->judge, options->full};
+	verify->portion_options =
+		(struct portion_options){&verify->source, &verify->target, verify->transform, verify->judge, options->full};
 	for (uint32_t i = 0; i < PORTIONS; i++)
 		verify->portions[i] = portion_new(&verify->portion_options, on_portion, verify);
 	limit_init(&verify->rate, options->rate);
-	verify->catch_up = (struct catch_up_options){options->task, &verify->source, &verify->target, options->wait_ms, verify_go_on, verify};
+	verify->catch_up = (struct catch_up_options){options->task,    &verify->source, &verify->target,
+						     options->wait_ms, verify_go_on,    verify};
 }
 
 static void end(struct verify *verify)
@@ -397,8 +405,8 @@ static void end(struct verify *verify)
 	free(verify->name);
 }
 
-bool verify_run(struct loop *loop, const struct verify_options *options, const struct verify_events *events, void *owner, struct verify_counts *counts,
-		struct error *error)
+bool verify_run(struct loop *loop, const struct verify_options *options, const struct verify_events *events, void *owner,
+		struct verify_counts *counts, struct error *error)
 {
 	struct verify verify = {.options = options, .events = events, .owner = owner, .counts = counts, .loop = loop};
 	bool ok;

@@ -19,37 +19,38 @@ struct verify_options {
 	bool full;                       /* values; else the outline */
 	bool repair;
 	struct judge_options judge;
-	uint32_t rounds;                 /* the most, for what both sides change */
-	uint32_t wait_ms;                /* the most that the target is waited for, in each */
-	uint64_t rate;                   /* keys a second; 0: unlimited */
+	uint32_t rounds;  /* the most, for what both sides change */
+	uint32_t wait_ms; /* the most that the target is waited for, in each */
+	uint64_t rate;    /* keys a second; 0: unlimited */
 };
 
 enum verify_stage { VERIFY_SOURCE, VERIFY_TARGET, VERIFY_ROUNDS, VERIFY_REPAIR };
 
 struct verify_counts {
 	enum verify_stage stage;
-	bool live;             /* a link of the task was running */
-	uint64_t keys_total;   /* of both sides, as they said at the beginning of each walk */
-	uint64_t source_keys;  /* gone through so far */
+	bool live;            /* a link of the task was running */
+	uint64_t keys_total;  /* of both sides, as they said at the beginning of each walk */
+	uint64_t source_keys; /* gone through so far */
 	uint64_t target_keys;
-	uint64_t compared;     /* of the source, those that the task copies */
-	uint64_t left_out;     /* by the task's rules */
-	uint64_t others;       /* of the target, not this task's */
-	uint64_t incomparable; /* nobody can say what the target should have: the script makes several things of a key, or a rule refuses it */
-	uint64_t suspects;     /* that differed at first sight */
+	uint64_t compared; /* of the source, those that the task copies */
+	uint64_t left_out; /* by the task's rules */
+	uint64_t others;   /* of the target, not this task's */
+	uint64_t
+		incomparable; /* nobody can say what the target should have: the script makes several things of a key, or a rule refuses it */
+	uint64_t suspects; /* that differed at first sight */
 	uint64_t differences[DIFFERENCE_KINDS];
-	uint64_t undecided;    /* changed in every round */
-	uint64_t repaired;     /* of the differences */
+	uint64_t undecided; /* changed in every round */
+	uint64_t repaired;  /* of the differences */
 	uint32_t rounds;
 };
 
 struct verify_difference {
-	bool undecided;          /* it changed in every round; `kind` and `text` are those of the last one */
+	bool undecided; /* it changed in every round; `kind` and `text` are those of the last one */
 	bool repaired;
 	enum difference_kind kind;
 	uint32_t source_db, target_db;
 	struct slice source_key, target_key;
-	const char *text;        /* what differs, or "" */
+	const char *text; /* what differs, or "" */
 };
 
 struct verify_events {
@@ -61,8 +62,8 @@ struct verify_events {
 };
 
 /* *counts are kept up to date. False with an error of kind ERROR_NONE: left off. */
-bool verify_run(struct loop *loop, const struct verify_options *options, const struct verify_events *events, void *owner, struct verify_counts *counts,
-		struct error *error) WARN_UNUSED;
+bool verify_run(struct loop *loop, const struct verify_options *options, const struct verify_events *events, void *owner,
+		struct verify_counts *counts, struct error *error) WARN_UNUSED;
 uint64_t verify_differences(const struct verify_counts *counts);
 
 #endif

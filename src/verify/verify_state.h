@@ -10,7 +10,7 @@
 #include "verify/verify.h"
 #include "verify/walk.h"
 
-#define PORTIONS 8
+#define PORTIONS 16
 
 struct verify {
 	const struct verify_options *options;
@@ -18,7 +18,7 @@ struct verify {
 	void *owner;
 	struct verify_counts *counts;
 	struct loop *loop;
-	char *name;             /* of connections */
+	char *name; /* of connections */
 	struct side source, target;
 	struct transform *transform;
 	struct judge *judge;
@@ -27,8 +27,8 @@ struct verify {
 	/* A portion is done; it is cleared behind the call. */
 	void (*take)(struct verify *verify, struct portion *portion);
 	struct error portion_error; /* ERROR_NONE: none */
-	bool turn;              /* something has happened since it was waited for */
-	uint64_t told_us;       /* go_on() was asked last */
+	bool turn;                  /* something has happened since it was waited for */
+	uint64_t told_us;           /* go_on() was asked last */
 	struct limit rate;
 	struct catch_up_options catch_up;
 	struct suspects suspects;
