@@ -171,12 +171,7 @@ static enum round make_pass(struct settler *settler)
 	settler->told_us = clock_monotonic_us();
 	switch (settle_run(&options, &settler->counts, &error)) {
 	case SETTLE_LEFT_OFF: return ROUND_AGAIN;
-	case SETTLE_FAILED:
-		/* An answer that is still to come must find nobody who waited for it: the next pass has connections of its own. */
-		deployment_free(settler->target);
-		settler->target = NULL;
-		tell_failure(settler, &error);
-		return ROUND_FAILED;
+	case SETTLE_FAILED: tell_failure(settler, &error); return ROUND_FAILED;
 	case SETTLE_DONE: break;
 	}
 	settler->failing = false;

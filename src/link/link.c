@@ -214,25 +214,27 @@ static void forget_history(struct link_state *state, uint64_t generation)
 }
 
 /* An empty work directory, and the target knows the link: it goes on from there, if the source still has what came since (else it sends a snapshot). Who reads by SCAN
- * begins anew at each start, and offsets of an earlier one mean nothing. */
+ * begins anew at each start, and offsets of an earlier one mean nothing. The state is on the disk before the spool begins: without the epoch a next run would
+ * not know the marks of what this one is about to apply. */
 static bool adopt_checkpoint(struct link *link, struct error *error)
 {
 	const struct checkpoint_link *known = link->options.known;
 	struct spool_origin origin = {.generation = 1};
 	struct link_state *state = &link->state;
 
-	if (!known || state->link[0])
+	if (!known || spool_origin(link->spool).generation > 0 || (state->link[0] && strcmp(state->link, known->id) != 0))
 		return true;
 	memcpy(state->link, known->id, sizeof(state->link));
-	if (link->names || !known->record.epoch[0] || known->record.offset < 0 || spool_origin(link->spool).generation > 0)
+	if (link->names || !known->record.epoch[0] || known->record.offset < 0)
 		return true;
 	memcpy(origin.replid, known->record.replid, sizeof(origin.replid));
 	origin.offset = known->record.offset;
-	if (!spool_start(link->spool, &origin, false, error))
-		return false;
 	memcpy(state->epoch, known->record.epoch, sizeof(state->epoch));
-	state->generation = 1;
+	snprintf(state->task, sizeof(state->task), "%s", link->options.task->name ? link->options.task->name : "");
+	state->generation = origin.generation;
 	state->db = known->record.db;
+	if (!link_state_write(link->state_path, state, error) || !spool_start(link->spool, &origin, false, error))
+		return false;
 	log_info("%s: nothing of it in the work directory; going on from what the target has: replication id %s, offset %lld", link->label, origin.replid,
 		 (long long)origin.offset);
 	return true;
@@ -264,8 +266,11 @@ static bool settle_state(struct link *link, struct error *error)
 		error_hint(error, "Leave target.mode as it was, or begin anew with an empty work directory");
 		return false;
 	}
-	if (origin.generation == 0 && state->generation == 0)
+	if (origin.generation == 0 && state->generation <= 1 && state->position == 0) {
+		/* Nothing has begun; or the last run was cut off before the spool began at what the target has. */
+		forget_history(state, 0);
 		return true;
+	}
 	if (origin.generation != state->generation)
 		/* The spool had begun a new history that nothing was applied of yet. */
 		forget_history(state, origin.generation);

@@ -103,6 +103,37 @@ def test_on_another_machine(bench, kind):
         assert_in_step(ferry, source, target)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_another_machine_and_killed_at_once(bench, kind):
+    """Before it has come to write down how far it is: what it knows of the target's marks has to be in the work directory by then."""
+    source, target = deployment(bench, kind), deployment(bench, kind, 2)
+    masters = masters_of(source)
+    ferry = Ferry(bench, source, target, {"name": "moving"}).start().wait_streaming()
+    counters = [next(b"n%d" % number for number in range(100) if kind == "standalone" or source.master_of(b"n%d" % number) is master) for master in masters]
+
+    def count():
+        for master, counter in zip(masters, counters):
+            master.command("INCR", counter)
+
+    def at_target():
+        owners = [target.master_of(counter) if kind == "cluster" else target for counter in counters]
+        return [int(owner.command("GET", counter) or 0) for owner, counter in zip(owners, counters)]
+    count()
+    ferry.wait_in_step(*masters)
+    wait_for(lambda: records(target, "moving"), what="records of all links in the stream")
+    for number in range(2, 5):
+        ferry.kill()
+        shutil.rmtree(ferry.data)
+        count()
+        ferry.start()
+        wait_for(lambda: at_target() == [number] * len(counters), what="the counters")
+        ferry.kill()
+        ferry.start()
+        ferry.wait_in_step(*masters)
+        assert at_target() == [number] * len(counters)
+    assert_in_step(ferry, source, target)
+
+
 def records(target, task):
     """Do all links of the task have a position in the stream?"""
     key = f"keyferry:task:{task}"

@@ -96,6 +96,46 @@ def test_sentinels(bench):
     finish_in_step(ferry, source, target)
 
 
+def test_sentinels_of_both_sides_do_not_meet(bench):
+    """They call their masters by the same name, and announce themselves by messages that a master replicates."""
+    source, target = bench.sentinel(), bench.sentinel()
+    fill(source.master, keys=500)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    master = target.master
+    new = source.failover()
+    wait_at(ferry, new)
+    heard = master.client().pubsub()
+    heard.subscribe(HELLO, "after")
+    assert announced(source.master) == (own := {sentinel.port for sentinel in source.sentinels})
+    # Messages of other channels do go there; behind this one all of the above have arrived.
+    new.command("PUBLISH", "after", "end")
+    foreign = set()
+    while (message := next(heard.listen()))["channel"] == HELLO.encode() or message["type"] != "message":
+        foreign |= {port_of(message)} & own
+    assert not foreign
+    assert target.master is master
+    assert {sentinel.master_state()["num-other-sentinels"] for sentinel in target.sentinels} == {"2"}
+    finish_in_step(ferry, source, target)
+
+
+HELLO = "__sentinel__:hello"
+
+
+def port_of(message):
+    """"host,port,..." of a Sentinel's message; None of another one."""
+    return int(message["data"].split(b",")[1]) if message["type"] == "message" else None
+
+
+def announced(master):
+    """The ports of three Sentinels that announce themselves at this master from now on."""
+    listener, ports = master.client().pubsub(), set()
+    listener.subscribe(HELLO)
+    while len(ports) < 3:
+        ports |= {port_of(next(listener.listen()))} - {None}
+    listener.close()
+    return ports
+
+
 def test_replica_promoted_by_hand(bench):
     """Two servers, both named as the source's addresses."""
     master, target = bench.server(), bench.server()

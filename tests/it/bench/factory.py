@@ -6,6 +6,7 @@ import pathlib
 
 from . import versions
 from .cluster import Cluster, NODE_TIMEOUT_MS, Node
+from .proxy import Proxy
 from .sentinel import Sentinel, SentinelGroup
 from .servers import Server, start_all
 from .tls import Authority
@@ -58,10 +59,13 @@ class Bench:
         return master, replica.replicate(master)
 
     def cluster(self, version=None, masters=3, replicas_per_master=1, layout=None, name="node", node_timeout=NODE_TIMEOUT_MS,
-                config=None, **options):
-        """A running Cluster (see Cluster.make for the layout)."""
+                config=None, ways=False, **options):
+        """A running Cluster (see Cluster.make for the layout). ways: with a Proxy in front of each node (Redis 7.0 or newer)."""
         config = {"cluster-node-timeout": node_timeout} | (config or {})
-        new_node = functools.partial(self.new_server, self.version(version), Node, name, config=config, **options)
+
+        def new_node():
+            node = self.new_server(self.version(version), Node, name, config=config, **options)
+            return node.show_at(Proxy(self, node)) if ways else node
         return Cluster.make(new_node, masters, replicas_per_master, layout)
 
     def sentinel(self, version=None, replicas=1, sentinels=3, quorum=2, sentinel_password=None, **options):
