@@ -133,6 +133,23 @@ static void tell(const struct question *question, const struct asker_answer *ans
 		question->callback(question->owner, question->tag, answer);
 }
 
+static void fail(struct asker *asker, const struct error *error)
+{
+	if (!asker->failed)
+		asker->events->failed(asker->owner, error);
+	asker->failed = true;
+}
+
+/* What is asked behind it would be answered from another database. */
+static void fail_selecting(struct asker *asker, struct slice text)
+{
+	struct error error;
+
+	error_set(&error, asker->options.blame, "%s: a database cannot be selected: %.*s", line_peer(asker->line), (int)(text.len > 200 ? 200 : text.len),
+		  (const char *)text.data);
+	fail(asker, &error);
+}
+
 static void on_answer(void *owner, const struct resp_node *nodes, uint32_t count)
 {
 	struct asker *asker = owner;
@@ -143,6 +160,8 @@ static void on_answer(void *owner, const struct resp_node *nodes, uint32_t count
 		return; /* nothing was asked; a server that says goodbye, perhaps */
 	note_size(asker, nodes[0].type == RESP_BULK ? nodes[0].text.len : 0);
 	question = pop(asker);
+	if (!question.callback && nodes[0].type == RESP_ERROR)
+		fail_selecting(asker, nodes[0].text);
 	tell(&question, &answer);
 }
 
@@ -178,13 +197,6 @@ static void on_ready(void *owner)
 
 	asker->wait_ms = FIRST_WAIT_MS;
 	pump(asker);
-}
-
-static void fail(struct asker *asker, const struct error *error)
-{
-	if (!asker->failed)
-		asker->events->failed(asker->owner, error);
-	asker->failed = true;
 }
 
 /* What was asked is told that nobody will answer; what they ask now, is asked on the next connection. */

@@ -135,6 +135,23 @@ static enum value_verdict compare(struct judge *judge, const struct value_form *
 	return value_compare(judge->comparer, source, target, &how, other) == VALUES_EQUAL ? VALUES_EQUAL : VALUES_DIFFER;
 }
 
+/* Long ones in steps, so that what is mapped does not stay in memory. */
+static bool same_bytes(struct reading *source, struct slice a, struct reading *target, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t at = 0; at < a.len; at += STASH_STEP) {
+		size_t len = a.len - at < STASH_STEP ? a.len - at : STASH_STEP;
+		bool same = memcmp(a.data + at, b.data + at, len) == 0;
+
+		stash_let_go(source->place->stash, slice_make(a.data + at, len));
+		stash_let_go(target->place->stash, slice_make(b.data + at, len));
+		if (!same)
+			return false;
+	}
+	return true;
+}
+
 static enum verdict judge_full(struct judge *judge, struct reading *source, struct reading *target,
 			       enum difference_kind *ret_kind, char text[VALUE_DIFFERENCE_MAX])
 {
@@ -145,7 +162,7 @@ static enum verdict judge_full(struct judge *judge, struct reading *source, stru
 		snprintf(text, VALUE_DIFFERENCE_MAX, "DUMP gave what is no value");
 		return source->place->error.kind == ERROR_NONE ? differ(DIFFERENCE_VALUE, ret_kind) : VERDICT_UNREAD;
 	}
-	if (forms[0].type == forms[1].type && forms[0].valkey == forms[1].valkey && slice_equal(forms[0].value, forms[1].value) &&
+	if (forms[0].type == forms[1].type && forms[0].valkey == forms[1].valkey && same_bytes(source, forms[0].value, target, forms[1].value) &&
 	    !rdb_type_has_field_expiry(forms[0].type, forms[0].valkey))
 		return VERDICT_SAME;
 	for (int i = 0; i < 2; i++)

@@ -219,6 +219,26 @@ bool reading_value(struct reading *reading, struct value_form *ret)
 	return true;
 }
 
+static uint64_t hash_of(struct reading *reading, struct slice bytes)
+{
+	XXH3_state_t *state;
+	uint64_t hash;
+
+	if (bytes.len <= STASH_STEP)
+		return XXH3_64bits(bytes.data, bytes.len);
+	state = XXH3_createState();
+	XXH3_64bits_reset(state);
+	for (size_t at = 0; at < bytes.len; at += STASH_STEP) {
+		struct slice step = slice_make(bytes.data + at, bytes.len - at < STASH_STEP ? bytes.len - at : STASH_STEP);
+
+		XXH3_64bits_update(state, step.data, step.len);
+		stash_let_go(reading->place->stash, step);
+	}
+	hash = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	return hash;
+}
+
 uint64_t reading_fingerprint(struct reading *reading)
 {
 	struct {
@@ -231,7 +251,7 @@ uint64_t reading_fingerprint(struct reading *reading)
 	if (!reading->side || !reading->side->tells_times)
 		all.expire_at_ms = reading->expire_at_ms == READING_NO_EXPIRY ? 0 : 1;
 	if (reading->state == READING_THERE && reading->form == READING_FULL && payload(reading, &bytes))
-		all.bytes = XXH3_64bits(bytes.data, bytes.len);
+		all.bytes = hash_of(reading, bytes);
 	if (reading->type.data)
 		all.type = XXH3_64bits(reading->type.data, reading->type.len);
 	return XXH3_64bits(&all, sizeof(all));

@@ -31,6 +31,7 @@ struct lane {
 	bool alone;
 	uint32_t keys[LANE_KEYS], count; /* pairs of the portion */
 	bool refused;                    /* an answer was an error; `reason` */
+	bool later;                      /* it said "not here" or "not now" */
 	char reason[160];
 	uint32_t commands;                  /* in its transaction */
 	uint32_t of_command[2 * LANE_KEYS]; /* pair that each of them belongs to */
@@ -70,8 +71,9 @@ static void count_answer(struct repair *repair, const struct error *error)
 	repair->answered = --repair->awaited == 0;
 }
 
-static void refuse(struct lane *lane, struct slice text)
+static void refuse(struct repair *repair, struct lane *lane, struct slice text)
 {
+	lane->later = lane->later || side_is_passing(&repair->verify->target, text);
 	if (!lane->refused)
 		snprintf(lane->reason, sizeof(lane->reason), "%.*s", (int)(text.len > 150 ? 150 : text.len),
 			 (const char *)text.data);
@@ -83,7 +85,7 @@ static void on_simple(void *owner, const struct client_reply *reply, const struc
 	struct ask *ask = owner;
 
 	if (reply && reply->nodes[0].type == RESP_ERROR)
-		refuse(ask->lane, reply->nodes[0].text);
+		refuse(ask->repair, ask->lane, reply->nodes[0].text);
 	count_answer(ask->repair, error);
 	free(ask);
 }
@@ -107,7 +109,7 @@ static void on_exec(void *owner, const struct client_reply *reply, const struct 
 	struct ask *ask = owner;
 
 	if (reply && reply->nodes[0].type == RESP_ERROR)
-		refuse(ask->lane, reply->nodes[0].text);
+		refuse(ask->repair, ask->lane, reply->nodes[0].text);
 	else if (reply && reply->nodes[0].type == RESP_ARRAY) {
 		ask->lane->executed = true;
 		take_results(ask->lane, &reply->nodes[0]);
@@ -318,6 +320,8 @@ static void note_outcome(struct repair *repair, struct lane *lane)
 		size_t used = strlen(suspect->text);
 
 		repair->tries[pair->number]++;
+		if (lane->later)
+			continue;
 		if (why) {
 			snprintf(suspect->text + used, sizeof(suspect->text) - used, "%snot repaired: %s", used ? "; " : "", why);
 			repair->tries[pair->number] = TRIES_MAX;
@@ -368,7 +372,7 @@ bool repair_run(struct verify *verify, struct error *error)
 	repair.portion_options.full = true;
 	repair.portion = portion_new(&repair.portion_options, on_read, &repair);
 	repair.tries = memory_alloc_zero(verify->suspects.count + 1, sizeof(*repair.tries));
-	while (ok && choose(&repair)) {
+	while (ok && (!verify->target.moved || (ok = side_refresh(&verify->target, error))) && choose(&repair)) {
 		ok = sweep(&repair, error);
 		close_lanes(&repair);
 		portion_clear(repair.portion);

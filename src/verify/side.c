@@ -95,6 +95,7 @@ bool side_refresh(struct side *side, struct error *error)
 		return false;
 	close_askers(side);
 	open_askers(side);
+	side->map_number++;
 	return true;
 }
 
@@ -112,17 +113,37 @@ struct asker *side_asker(const struct side *side, struct slice key)
 	return side->askers[side_shard(side, key)];
 }
 
-bool side_may_pass(struct side *side, const char *peer, struct slice text)
+uint32_t side_shard_of(const struct side *side, const struct endpoint *master)
 {
-	static const char *const passing[] = {"MOVED ",  "ASK ",       "TRYAGAIN", "CLUSTERDOWN",
-					      "LOADING", "MASTERDOWN", "BUSY",     "WRONGTYPE"};
+	const struct topology *topology = deployment_topology(side->deployment);
 
-	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
-		if (!slice_starts_with(text, slice_of_string(passing[i])))
+	for (uint32_t i = 0; i < topology->shard_count; i++)
+		if (endpoint_equal(&topology->shards[i].master, master))
+			return i;
+	return SHARD_NONE;
+}
+
+bool side_is_passing(struct side *side, struct slice text)
+{
+	static const char *const moving[] = {"MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY"};
+	static const char *const busy[] = {"LOADING", "BUSY ", "WRONGTYPE"};
+
+	for (size_t i = 0; i < sizeof(moving) / sizeof(moving[0]); i++) {
+		if (!slice_starts_with(text, slice_of_string(moving[i])))
 			continue;
-		side->moved = side->moved || i < 4;
+		side->moved = true;
 		return true;
 	}
+	for (size_t i = 0; i < sizeof(busy) / sizeof(busy[0]); i++)
+		if (slice_starts_with(text, slice_of_string(busy[i])))
+			return true;
+	return false;
+}
+
+bool side_may_pass(struct side *side, const char *peer, struct slice text)
+{
+	if (side_is_passing(side, text))
+		return true;
 	if (side->error.kind == ERROR_NONE) {
 		error_set(&side->error, side->blame, "%s %s answered: %.*s", side->blame == ERROR_SOURCE ? "source" : "target",
 			  peer, (int)(text.len > 200 ? 200 : text.len), (const char *)text.data);

@@ -16,6 +16,7 @@ struct side {
 	uint32_t timeout_ms;
 	enum error_kind blame;
 	struct asker **askers; /* one per shard of the topology */
+	uint32_t map_number;   /* how often the map has been read */
 	uint32_t count;
 	bool cluster;
 	bool tells_times;                  /* PEXPIRETIME: Redis 7.0, Valkey */
@@ -37,6 +38,10 @@ void side_close(struct side *side);
 bool side_refresh(struct side *side, struct error *error) WARN_UNUSED;
 uint32_t side_shard(const struct side *side, struct slice key);
 struct asker *side_asker(const struct side *side, struct slice key);
+/* The shard whose master that is; SHARD_NONE: there is none any more. */
+uint32_t side_shard_of(const struct side *side, const struct endpoint *master);
+/* Does an error reply say "not here" or "not now"? Notes that the map is to be read again. */
+bool side_is_passing(struct side *side, struct slice text);
 /* An error reply: true, it may be otherwise later; else side->error says what it is. */
 bool side_may_pass(struct side *side, const char *peer, struct slice text);
 

@@ -152,3 +152,16 @@ bool stash_get(struct stash *stash, const struct stash_item *item, struct slice 
 	*ret = slice_make((const uint8_t *)mapping.at + (item->at - begin), (size_t)item->filled);
 	return true;
 }
+
+void stash_let_go(struct stash *stash, struct slice part)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)part.data, begin = (at + page - 1) / page * page;
+
+	/* Of memory of our own it would be the end, so only what is known to be mapped. */
+	for (uint32_t i = 0; i < stash->mapping_count; i++) {
+		uintptr_t low = (uintptr_t)stash->mappings[i].at, high = low + stash->mappings[i].len;
+
+		if (at >= low && at + part.len <= high && begin < at + part.len)
+			madvise((void *)begin, at + part.len - begin, MADV_DONTNEED);
+	}
+}

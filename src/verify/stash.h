@@ -32,4 +32,8 @@ bool stash_add(struct stash *stash, struct stash_item *item, struct slice bytes,
 /* The item, as far as it is filled; valid until the next reset. */
 bool stash_get(struct stash *stash, const struct stash_item *item, struct slice *ret, struct error *error) WARN_UNUSED;
 
+/* A part of an item has been read for now: where it is mapped, its pages leave the memory. */
+#define STASH_STEP (1u << 20) /* a good size of such parts */
+void stash_let_go(struct stash *stash, struct slice part);
+
 #endif

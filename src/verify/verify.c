@@ -316,21 +316,45 @@ static void feed(struct verify *verify, struct walk *walk, const struct directio
 	}
 }
 
+/* In the middle of a walk: while the suspects are decided the map of a side may be read anew. */
+static bool decide_between(struct verify *verify, struct walk *walk, struct error *error)
+{
+	bool ok;
+
+	walk_hold(walk, true);
+	ok = verify_drain(verify, error);
+	while (ok && !walk_quiet(walk))
+		ok = verify_await(verify, error);
+	ok = ok && decide(verify, error);
+	walk_hold(walk, false);
+	return ok;
+}
+
 static bool go_through(struct verify *verify, struct walk *walk, const struct direction *direction, struct error *error)
 {
 	while (!walk_over(walk)) {
 		verify->take = direction->take;
 		feed(verify, walk, direction);
-		if (!verify_await(verify, error))
-			return false;
-		if (suspects_full(&verify->suspects) && (!verify_drain(verify, error) || !decide(verify, error)))
+		if (!verify_await(verify, error) || (suspects_full(&verify->suspects) && !decide_between(verify, walk, error)))
 			return false;
 	}
 	return verify_drain(verify, error) && decide(verify, error);
 }
 
+static void warn_of_moves(struct verify *verify, const struct walk *walk, const struct direction *direction, uint32_t map_number)
+{
+	char text[300];
+
+	if (walk_lost(walk) == 0 && direction->side->map_number == map_number && !direction->side->moved)
+		return;
+	snprintf(text, sizeof(text), "slots of the %s moved while its keys were gone through, which may have hidden some: verify again when they stand still",
+		 direction->stage == VERIFY_SOURCE ? "source" : "target");
+	verify->events->note(verify->owner, LOG_WARNING, text);
+}
+
 static bool walk_side(struct verify *verify, const struct direction *direction, struct error *error)
 {
+	uint32_t map_number = direction->side->map_number;
 	struct walk *walk;
 	bool ok;
 
@@ -342,6 +366,8 @@ static bool walk_side(struct verify *verify, const struct direction *direction, 
 	if (direction->stage == VERIFY_SOURCE)
 		verify->highest_source_db = walk_highest_db(walk);
 	ok = go_through(verify, walk, direction, error);
+	if (ok)
+		warn_of_moves(verify, walk, direction, map_number);
 	walk_free(walk);
 	return ok;
 }

@@ -13,7 +13,8 @@
 /* Of one master. */
 struct path {
 	struct walk *walk;
-	uint32_t shard;
+	uint32_t shard, map_number; /* as of the side's map of that number */
+	struct endpoint master;
 	uint32_t *databases;
 	uint32_t count, at;
 	char cursor[CURSOR_MAX];
@@ -31,6 +32,8 @@ struct walk {
 	void *owner;
 	struct path *paths;
 	uint32_t count, turn;
+	bool held;     /* nothing more is asked */
+	uint32_t lost; /* masters */
 	uint64_t keys;
 	uint32_t highest_db;
 };
@@ -72,8 +75,17 @@ static void ask(struct path *path)
 	const struct slice argv[] = {SLICE("SCAN"), slice_of_string(path->cursor), SLICE("COUNT"), SLICE(COUNT)};
 	struct walk *walk = path->walk;
 
-	if (path->asking || path->over || buffer_readable(&path->names).len > AHEAD_BYTES)
+	if (path->asking || path->over || walk->held || buffer_readable(&path->names).len > AHEAD_BYTES)
 		return;
+	if (path->map_number != walk->side->map_number) {
+		path->shard = side_shard_of(walk->side, &path->master);
+		path->map_number = walk->side->map_number;
+		/* Its keys have gone elsewhere. */
+		path->over = path->shard == SHARD_NONE;
+		walk->lost += path->over;
+		if (path->over)
+			return;
+	}
 	path->asking = true;
 	asker_ask(walk->side->askers[path->shard], path->databases[path->at], 4, argv, on_names, path, 0);
 }
@@ -125,7 +137,13 @@ struct walk *walk_new(struct side *side, bool (*wants)(void *owner, uint32_t db)
 	walk->count = side->count;
 	walk->paths = memory_alloc_zero(side->count, sizeof(walk->paths[0]));
 	for (uint32_t i = 0; i < walk->count; i++) {
-		walk->paths[i] = (struct path){.walk = walk, .shard = i, .cursor = "0"};
+		walk->paths[i] = (struct path){
+			.walk = walk,
+			.shard = i,
+			.map_number = side->map_number,
+			.master = deployment_topology(side->deployment)->shards[i].master,
+			.cursor = "0",
+		};
 		buffer_init(&walk->paths[i].names, NAMES_MAX);
 	}
 	for (uint32_t i = 0; i < walk->count; i++) {
@@ -177,6 +195,24 @@ bool walk_over(const struct walk *walk)
 		if (!walk->paths[i].over || buffer_readable(&walk->paths[i].names).len > 0)
 			return false;
 	return true;
+}
+
+void walk_hold(struct walk *walk, bool held)
+{
+	walk->held = held;
+}
+
+bool walk_quiet(const struct walk *walk)
+{
+	for (uint32_t i = 0; i < walk->count; i++)
+		if (walk->paths[i].asking)
+			return false;
+	return true;
+}
+
+uint32_t walk_lost(const struct walk *walk)
+{
+	return walk->lost;
 }
 
 uint64_t walk_keys(const struct walk *walk)

@@ -16,6 +16,11 @@ void walk_free(struct walk *walk);
 bool walk_next(struct walk *walk, uint32_t *ret_db, struct slice *ret_key);
 /* All names have been taken. */
 bool walk_over(const struct walk *walk);
+/* Held, it asks for no more names; once it is quiet, the side's map may be read anew, and the walk goes on with it where it was. */
+void walk_hold(struct walk *walk, bool held);
+bool walk_quiet(const struct walk *walk);
+/* Masters that were gone from the map before all of their names were told. */
+uint32_t walk_lost(const struct walk *walk);
 /* Keys that the databases said to hold at the beginning. */
 uint64_t walk_keys(const struct walk *walk);
 /* The highest database that holds keys. */
