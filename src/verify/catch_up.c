@@ -44,10 +44,9 @@ bool catch_up_find(const struct catch_up_options *options, bool *ret, struct err
 
 	*ret = false;
 	for (uint32_t i = 0; ok && !*ret && i < deployment_topology(target)->shard_count; i++) {
-		struct client *client = deployment_client(target, i, error);
 		struct client_reply reply;
 
-		ok = client && client_call(client, &reply, true, error, "CLIENT", "LIST", NULL);
+		ok = side_call(options->target, i, &reply, error, "CLIENT", "LIST");
 		/* Who may not ask has to take it for running: then nothing is said too early. */
 		if (ok)
 			*ret = reply.nodes[0].type == RESP_ERROR || has_link(reply.nodes[0].text, prefix);
@@ -58,16 +57,44 @@ bool catch_up_find(const struct catch_up_options *options, bool *ret, struct err
 
 /* ---- has it come so far? ---- */
 
-static bool read_goal(struct deployment *source, uint32_t shard, struct goal *ret, struct error *error)
+static bool ask_replication(struct side *source, uint32_t shard, struct slice *ret, struct error *error)
 {
-	struct client *client = deployment_client(source, shard, error);
-	struct server_info info;
+	struct client_reply reply;
 
-	if (!client || !server_info_fetch(client, &info, error))
+	if (!side_call(source, shard, &reply, error, "INFO", "replication"))
 		return false;
-	memcpy(ret->replid, info.replid, sizeof(ret->replid));
-	ret->offset = info.repl_offset;
-	endpoint_format(&deployment_topology(source)->shards[shard].master, ret->address);
+	*ret = reply.nodes[0].text;
+	if (reply.nodes[0].type == RESP_BULK)
+		return true;
+	error_set(error, ERROR_SOURCE, "INFO replication was answered with %.*s", (int)(ret->len > 200 ? 200 : ret->len), (const char *)ret->data);
+	return false;
+}
+
+/* What stands behind "name:" in a line; empty: there is no such line. */
+static struct slice value_of(struct slice info, const char *name)
+{
+	const uint8_t *at = memmem(info.data, info.len, name, strlen(name)), *end;
+
+	if (!at)
+		return (struct slice){0};
+	at += strlen(name);
+	end = memchr(at, '\r', info.len - (size_t)(at - info.data));
+	return slice_make(at, end ? (size_t)(end - at) : 0);
+}
+
+static bool read_goal(struct side *source, uint32_t shard, struct goal *ret, struct error *error)
+{
+	struct slice info, replid;
+
+	if (!ask_replication(source, shard, &info, error))
+		return false;
+	replid = value_of(info, "\nmaster_replid:");
+	snprintf(ret->replid, sizeof(ret->replid), "%.*s", (int)(replid.len < sizeof(ret->replid) ? replid.len : 0), (const char *)replid.data);
+	if (!slice_to_int64(value_of(info, "\nmaster_repl_offset:"), &ret->offset)) {
+		error_set(error, ERROR_SOURCE, "INFO replication tells no master_repl_offset");
+		return false;
+	}
+	endpoint_format(&deployment_topology(source->deployment)->shards[shard].master, ret->address);
 	return true;
 }
 
@@ -89,14 +116,13 @@ static int64_t least_acknowledged(struct slice info)
 	return least;
 }
 
-static bool acknowledged(struct deployment *source, uint32_t shard, int64_t *ret, struct error *error)
+static bool acknowledged(struct side *source, uint32_t shard, int64_t *ret, struct error *error)
 {
-	struct client *client = deployment_client(source, shard, error);
-	struct client_reply reply;
+	struct slice info;
 
-	if (!client || !client_call(client, &reply, false, error, "INFO", "replication", NULL))
+	if (!ask_replication(source, shard, &info, error))
 		return false;
-	*ret = least_acknowledged(reply.nodes[0].text);
+	*ret = least_acknowledged(info);
 	return true;
 }
 
@@ -115,7 +141,7 @@ static bool reached(const struct catch_up_options *options, const struct goal *g
 		int64_t at = link ? link->record.offset : -1;
 
 		if (options->task->checkpoint != CHECKPOINT_TARGET)
-			ok = acknowledged(options->source->deployment, i, &at, error);
+			ok = acknowledged(options->source, i, &at, error);
 		*ret = at >= goals[i].offset;
 	}
 	checkpoint_free(&checkpoint);
@@ -136,6 +162,33 @@ static bool give_up(struct error *error)
 	return false;
 }
 
+static void tell_late(const struct catch_up_options *options, struct error *error)
+{
+	error_set(error, ERROR_TARGET, "the target has not caught up with the source within %u s: what differs now may just not have arrived yet", options->wait_ms / 1000);
+	error_hint(error, "Wait until the task is streaming with a small lag (keyferry's log, /status), or stop it, or give it longer with --wait");
+}
+
+/* One attempt, and a pause. *ret: it has come so far, or nobody brings it any further. */
+static bool look(const struct catch_up_options *options, const struct goal *goals, uint32_t count, uint64_t deadline, bool *ret, struct error *error)
+{
+	bool live;
+
+	error_clear(error);
+	if (!reached(options, goals, count, ret, error))
+		return false;
+	if (*ret)
+		return true;
+	if (clock_monotonic_us() > deadline) {
+		if (!catch_up_find(options, &live, error))
+			return false;
+		*ret = !live;
+		if (live && error->kind == ERROR_NONE)
+			tell_late(options, error);
+		return !live;
+	}
+	return pause_for(options, POLL_MS) || give_up(error);
+}
+
 bool catch_up_wait(const struct catch_up_options *options, struct error *error)
 {
 	uint32_t count = deployment_topology(options->source->deployment)->shard_count;
@@ -151,20 +204,9 @@ bool catch_up_wait(const struct catch_up_options *options, struct error *error)
 	}
 	goals = memory_alloc_zero(count, sizeof(*goals));
 	for (uint32_t i = 0; ok && i < count; i++)
-		ok = read_goal(options->source->deployment, i, &goals[i], error);
-	while (ok && (ok = reached(options, goals, count, &there, error)) && !there) {
-		if (clock_monotonic_us() > deadline) {
-			error_set(error, ERROR_TARGET,
-				  "the target has not caught up with the source within %u s: what differs now may just not have "
-				  "arrived yet",
-				  options->wait_ms / 1000);
-			error_hint(error, "Wait until the task is streaming with a small lag (keyferry's log, /status), or stop "
-					  "it, or give it longer with --wait");
-			ok = false;
-		} else if (!pause_for(options, POLL_MS)) {
-			ok = give_up(error);
-		}
-	}
+		ok = read_goal(options->source, i, &goals[i], error);
+	while (ok && !there)
+		ok = look(options, goals, count, deadline, &there, error);
 	free(goals);
 	return ok;
 }

@@ -1,9 +1,12 @@
 #include "verify/side.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "wire/slot.h"
 
 #include <stdlib.h>
+
+#define AGAIN_US 200000
 
 static void on_failed(void *owner, const struct error *error)
 {
@@ -97,6 +100,22 @@ bool side_refresh(struct side *side, struct error *error)
 	open_askers(side);
 	side->map_number++;
 	return true;
+}
+
+bool side_call(struct side *side, uint32_t shard, struct client_reply *ret, struct error *error, const char *first, const char *second)
+{
+	uint64_t deadline = clock_monotonic_us() + ASKER_PATIENCE_MS * 1000ULL;
+	static const bool never;
+
+	while (true) {
+		struct client *client = deployment_client(side->deployment, shard, error);
+
+		if (client && client_call(client, ret, true, error, first, second, NULL))
+			return true;
+		if (clock_monotonic_us() >= deadline)
+			return false;
+		loop_run_until(side->loop, &never, clock_monotonic_us() + AGAIN_US);
+	}
 }
 
 uint32_t side_shard(const struct side *side, struct slice key)

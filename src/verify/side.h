@@ -36,6 +36,8 @@ bool side_open(struct side *side, struct loop *loop, const struct deployment_opt
 void side_close(struct side *side);
 /* Nothing may be under way. */
 bool side_refresh(struct side *side, struct error *error) WARN_UNUSED;
+/* Asks a master straight-line; error replies are replies. A lost connection is made again for ASKER_PATIENCE_MS. *ret is valid until the next call. */
+bool side_call(struct side *side, uint32_t shard, struct client_reply *ret, struct error *error, const char *first, const char *second) WARN_UNUSED;
 uint32_t side_shard(const struct side *side, struct slice key);
 struct asker *side_asker(const struct side *side, struct slice key);
 /* The shard whose master that is; SHARD_NONE: there is none any more. */

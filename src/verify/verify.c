@@ -184,8 +184,9 @@ static void take_source(struct verify *verify, struct portion *portion)
 		case FATE_LEFT_OUT: verify->counts->left_out++; break;
 		case FATE_INCOMPARABLE: verify->counts->incomparable++; break;
 		case FATE_GONE: break;
-		case FATE_DIFFERENT: verify->counts->compared++; /* fall through */
+		case FATE_DIFFERENT:
 		case FATE_UNREAD:
+			verify->counts->compared++; /* if not now, then in the rounds */
 			suspects_add(&verify->suspects, pair->source_db, pair->source_key, pair->target_db, pair->target_key);
 			break;
 		}

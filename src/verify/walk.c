@@ -111,12 +111,16 @@ static void take_line(struct path *path, const char *line)
 
 static bool find_databases(struct path *path, struct error *error)
 {
-	struct client *client = deployment_client(path->walk->side->deployment, path->shard, error);
 	struct client_reply reply;
 	char *text, *rest;
 
-	if (!client || !client_call(client, &reply, false, error, "INFO", "keyspace", NULL))
+	if (!side_call(path->walk->side, path->shard, &reply, error, "INFO", "keyspace"))
 		return false;
+	if (reply.nodes[0].type == RESP_ERROR) {
+		side_may_pass(path->walk->side, "", reply.nodes[0].text);
+		*error = path->walk->side->error;
+		return false;
+	}
 	text = memory_strndup((const char *)reply.nodes[0].text.data, reply.nodes[0].text.len);
 	for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
 		take_line(path, line);

@@ -1,6 +1,7 @@
 """`keyferry verify`: every planted difference is found, nothing else is, also while both sides change; and what is repaired is equal."""
 
 import contextlib
+import subprocess
 import threading
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from bench.compare import assert_same, is_heartbeat, is_own
 from bench.data import features_of, fill
 from bench.deployment import Opened
-from bench.ferry import Ferry
+from bench.ferry import Ferry, binary, unused_address
 from bench.load import Load
 from bench.planting import Planter, found
 from bench.scenario import masters_of
@@ -42,6 +43,13 @@ class Counter:
 
 def keys_at(server, database):
     return sorted(key for key in server.client(db=database).scan_iter(count=5000) if not is_heartbeat(key) and not is_own(key))
+
+
+def run_verify(bench, *words):
+    """(exit code, what it says on standard error)."""
+    words = [binary(), "verify", "--no-progress", *words]
+    done = subprocess.run([str(word) for word in words], capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stderr.decode()
 
 
 @contextlib.contextmanager
@@ -198,3 +206,92 @@ def test_repair_of_what_is_written_to(bench, clusters):
     assert ferry.verify()[:2] == (0, [])
     assert ferry.stop() == 0
     assert_same(source, target, as_replica=True)
+
+
+def test_connections_lost(bench, wait_for):
+    """Whatever was under way is asked again: nothing is left out, nothing is taken for a difference."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=6000)
+    ferry = Ferry(bench, source, target).run_until_caught_up()
+    target.command("SET", "extra", "1")
+    running = ferry.start_verify("--rate", "4000")
+    for server in (source, target) * 3:
+        wait_for(lambda server=server: b":verify" in server.command("CLIENT", "LIST"), what="verify's connection")
+        server.command("CLIENT", "KILL", "TYPE", "normal")
+    code, differences, summary = running()
+    assert (code, found(differences)) == (7, {(0, b"extra"): "extra"})
+    assert summary["compared"] >= 6000
+
+
+def test_slots_of_the_target_move(bench):
+    source, target = bench.server(), bench.cluster(replicas_per_master=0)
+    fill(source, keys=6000)
+    ferry = Ferry(bench, source, target).start().wait_streaming().wait_in_step(source)
+    running = ferry.start_verify("--rate", "4000")
+    first, second, third = target.masters()
+    target.move_slots(0, 60, third)
+    target.move_slots(16000, 16060, first)
+    code, differences, summary = running()
+    assert (code, differences) == (0, []), summary
+    assert summary["compared"] >= 6000
+    client = target.client()
+    for number in range(50):
+        client.set(f"extra:{number}", 1)
+    running = ferry.start_verify("--repair")
+    target.move_slots(61, 120, second if target.owner(61) is not second else third)
+    running()
+    code, differences, _ = ferry.verify("--repair")
+    assert code == 0, differences
+    assert ferry.verify()[:2] == (0, [])
+    assert ferry.stop() == 0
+    assert_same(source, target, as_replica=True)
+
+
+def test_what_cannot_be_asked(bench):
+    """Who may not read is told so; a side that is not there, too; a target that does not catch up is not taken for different."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=100)
+    Ferry(bench, source, target).run_until_caught_up()
+    source.set_user("reader", "on >secret ~* &* +@all -dump")
+    words = ["--target", target.url]
+    code, log = run_verify(bench, "--source", source.url_for("reader", "secret"), *words)
+    assert code == 4 and "NOPERM" in log and "DUMP" in log
+    code, log = run_verify(bench, "--source", source.url_for("reader", "secret"), *words, "--mode", "outline")
+    assert code == 0, log
+    code, log = run_verify(bench, "--source", f"redis://{unused_address()}", *words)
+    assert code == 4, log
+    code, log = run_verify(bench, "--source", source.url, *words, "--mode", "half")
+    assert code == 2 and "full or outline" in log
+    code, log = run_verify(bench, "--source", "rdb:///tmp/dump.rdb", *words)
+    assert code == 2 and "files" in log
+
+
+def test_a_target_that_does_not_catch_up(bench):
+    source, target = bench.server(), bench.server()
+    fill(source, keys=1000)
+    ferry = Ferry(bench, source, target).start().wait_streaming().wait_in_step(source)
+    ferry.process.pause()
+    source.command("SET", "late", "1")
+    code, log = run_verify(bench, "--source", source.url, "--target", target.url, "--data", ferry.data, "--wait", "1s")
+    assert code == 5 and "has not caught up" in log
+    ferry.process.resume()
+    assert ferry.verify()[:2] == (0, [])
+    assert ferry.stop() == 0
+    # Stopped, it is different indeed.
+    source.command("SET", "later", "1")
+    code, differences, _ = ferry.verify()
+    assert code == 7 and found(differences) == {(0, b"later"): "missing"}
+
+
+def test_script_gives_names(bench):
+    source, target = bench.server(), bench.server()
+    fill(source, keys=1000)
+    ferry = Ferry(bench, source, target, {
+        "lua.script": "return function(e) if e.kind == 'key' then if e.key:find('hash') then return false end e.key = 'of:' .. e.key end return e end",
+    }).run_until_caught_up()
+    code, differences, summary = ferry.verify()
+    assert (code, differences) == (0, []) and summary["left_out"] > 0
+    with planting(target) as planter:
+        planter.remove(0, keys_at(target, 0)[5])
+    assert [one["kind"] for one in ferry.verify()[1]] == ["missing"]
+    assert "were not looked for" in ferry.log
