@@ -52,6 +52,20 @@ static const struct argument_row finish_rows[] = {
 	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
 };
 
+static const struct argument_row precheck_rows[] = {
+	{"source", "URL", "where the data comes from, instead of a task document", NULL, false},
+	{"target", "URL", "where the data goes", NULL, false},
+	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
+		"@option", true},
+	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
+	{"data", "DIR", "work directory of the task; by default made of the name", "@dir", false},
+	{"format", "FORMAT", "text (default) or json", "text json", false},
+	{"lang", "LANGUAGE", "en or zh; by default as LANG says", "en zh", false},
+	{"list", NULL, "print the items there are, and judge nothing; --format markdown too", NULL, false},
+	{"log-format", "FORMAT", "text (default) or json", "text json", false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+};
+
 static const struct argument_row rdb_rows[] = {
 	{"format", "FORMAT", "summary (default): counts, sizes, expiries, the largest keys; keys: one line per key; jsonl: all data",
 		"summary keys jsonl", false},
@@ -86,6 +100,29 @@ const struct command commands[] = {
 			"    --target 10.1.0.1:6379 --set target.existing=merge --set limit.spec=medium\n"
 			"keyferry sync orders.yaml --stop-when caught-up --listen 127.0.0.1:9121\n",
 		ROWS(sync_rows), .max_words = 1, .words = "@file", .run = cmd_sync,
+	},
+	{
+		.name = "precheck",
+		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list",
+		.summary = "say whether a task will work, and what must be changed first",
+		.text =
+			"Asks every node of both sides, all at once, and judges each item there is: the\n"
+			"same that have to be met before 'keyferry sync' starts. Each is passed, a warning,\n"
+			"failed, or skipped where it cannot be told, with what was measured, the cause, and\n"
+			"the command or option that mends it.\n"
+			"\n"
+			"Nothing is written to either side, nor to the work directory: also the rights to\n"
+			"write, the heartbeat's too, are asked for without writing anything. It may be run\n"
+			"while the task runs. precheck.waive in the task names items that are not to stop\n"
+			"its start.\n"
+			"\n"
+			"The exit code is 0 when nothing failed; 4 or 5 when all that failed is that the\n"
+			"source or the target cannot be reached or refuses; 3 for any other failure.\n",
+		.examples =
+			"keyferry precheck orders.yaml\n"
+			"keyferry precheck --source 10.0.0.1:6379 --target 10.1.0.1:6379 --format json\n"
+			"keyferry precheck --list\n",
+		ROWS(precheck_rows), .max_words = 1, .words = "@file", .run = cmd_precheck,
 	},
 	{
 		.name = "verify",

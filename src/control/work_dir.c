@@ -173,6 +173,24 @@ bool work_dir_has_links(const struct work_dir *dir)
 	return json_array_size(dir->links) > 0;
 }
 
+char *work_dir_link(const struct work_dir *dir, uint32_t i)
+{
+	json_t *link = json_array_get(dir->links, i);
+
+	return link ? memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder"))) : NULL;
+}
+
+bool work_dir_would_resume(const char *path)
+{
+	char *file = memory_printf("%s/links.json", path);
+	json_t *links = json_load_file(file, 0, NULL);
+	bool has = links && are_links(links) && json_array_size(links) > 0;
+
+	json_decref(links);
+	free(file);
+	return has;
+}
+
 /* ---- shards and folders ---- */
 
 /* Its place among the members; -1: it is none. */

@@ -46,6 +46,9 @@ struct applier {
 	struct marker_options marker;
 	bool save_failed;                  /* at the last attempt */
 	uint64_t applied_at_start;
+	bool snapshot_due;                 /* that it is applied is to be told */
+	uint64_t snapshot_since_us, leftover_passes;
+	uint64_t drain_position, drain_moved_us; /* draining: the low-water position, and when it last moved */
 	bool running;                      /* within run(): callbacks of the sink do not enter it again */
 	pthread_mutex_t lock;              /* of `published` */
 	struct applier_status published;

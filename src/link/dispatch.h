@@ -14,6 +14,7 @@
 #define KEYFERRY_LINK_DISPATCH_H
 
 #include "link/adapt.h"
+#include "link/clearing.h"
 #include "link/crossing.h"
 #include "link/lag.h"
 #include "link/learner.h"
@@ -94,6 +95,7 @@ struct dispatch_counters {
 	struct adapt_counters commands; /* of the stream */
 	struct crossing_counters crossings;
 	uint64_t transactions_split; /* of the source, whose keys lie in several slots */
+	struct clearing_leftovers leftovers;
 };
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);
 

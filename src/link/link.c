@@ -35,16 +35,32 @@ struct link {
 	struct loop *receiver_loop, *applier_loop;
 	struct wake *receiver_wake, *data_wake, *request_wake;
 	pthread_t receiver_thread, applier_thread;
+	bool adopted; /* its position is what the target knew */
 	bool started;
 	atomic_bool stop_receiver, move, park, drain;
 	atomic_uint drain_deadline_ms;
 	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
 	atomic_bool stopped;
+	_Atomic uint64_t incidents[INCIDENT_KINDS];
 	pthread_mutex_t lock; /* of `error`, and of master, receive_from and slot of the options */
 	struct error error;
 };
 
 /* ---- what the threads tell ---- */
+
+/* Of a long path the end. Returns out. */
+static const char *describe_source(const struct link *link, char out[ENDPOINT_TEXT_MAX])
+{
+	const char *path;
+	size_t len;
+
+	if (!link->options.input)
+		return endpoint_format(&link->options.master, out);
+	path = link->options.input->path;
+	len = strlen(path);
+	snprintf(out, ENDPOINT_TEXT_MAX, "%s%s", len < ENDPOINT_TEXT_MAX ? "" : "...", len < ENDPOINT_TEXT_MAX ? path : path + len - (ENDPOINT_TEXT_MAX - 4));
+	return out;
+}
 
 static void on_note(void *owner, int log_level, const char *text)
 {
@@ -52,9 +68,28 @@ static void on_note(void *owner, int log_level, const char *text)
 	log_write((enum log_level)log_level, "%s", text);
 }
 
+/* Counted, and kept for the status. */
+static void keep_incident(struct link *link, const struct incident *incident)
+{
+	char source[ENDPOINT_TEXT_MAX];
+
+	atomic_fetch_add(&link->incidents[incident->kind], 1);
+	pthread_mutex_lock(&link->lock);
+	describe_source(link, source);
+	pthread_mutex_unlock(&link->lock);
+	incidents_add(link->options.incidents, source, incident);
+}
+
+static void on_tell(void *owner, const struct incident *incident)
+{
+	log_write(incident_kind_level(incident->kind), "%s", incident->text);
+	keep_incident(owner, incident);
+}
+
 static void on_failed(void *owner, const struct error *error)
 {
 	struct link *link = owner;
+	struct incident incident;
 	bool first;
 
 	pthread_mutex_lock(&link->lock);
@@ -62,8 +97,12 @@ static void on_failed(void *owner, const struct error *error)
 	if (first)
 		link->error = *error;
 	pthread_mutex_unlock(&link->lock);
-	if (first)
-		link->options.changed(link->options.owner);
+	if (!first)
+		return;
+	/* Not logged here: what a task ends with is said at its end. */
+	incident = incident_make(error->kind == ERROR_BUSY ? INCIDENT_STOOD_DOWN : INCIDENT_FAILED, -1, "%s%s%s", error->text, error->hint[0] ? ". " : "", error->hint);
+	keep_incident(link, &incident);
+	link->options.changed(link->options.owner);
 }
 
 static void on_data(void *owner)
@@ -103,10 +142,10 @@ static void on_finished(void *owner)
 	link->options.changed(link->options.owner);
 }
 
-static const struct receiver_events receiver_callbacks = {on_note, on_resync, on_failed};
-static const struct feeder_events feeder_callbacks = {on_note, on_failed};
-static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained, on_finished};
-static const struct scanner_events scanner_callbacks = {on_note, on_resync, on_failed};
+static const struct receiver_events receiver_callbacks = {on_note, on_tell, on_resync, on_failed};
+static const struct feeder_events feeder_callbacks = {on_note, on_tell, on_failed};
+static const struct applier_events applier_callbacks = {on_note, on_tell, on_failed, on_parked, on_drained, on_finished};
+static const struct scanner_events scanner_callbacks = {on_note, on_tell, on_resync, on_failed};
 
 /* ---- wake-ups ---- */
 
@@ -235,8 +274,7 @@ static bool adopt_checkpoint(struct link *link, struct error *error)
 	state->db = known->record.db;
 	if (!link_state_write(link->state_path, state, error) || !spool_start(link->spool, &origin, false, error))
 		return false;
-	log_info("%s: nothing of it in the work directory; going on from what the target has: replication id %s, offset %lld", link->label, origin.replid,
-		 (long long)origin.offset);
+	link->adopted = true;
 	return true;
 }
 
@@ -444,20 +482,6 @@ static void make_parts(struct link *link)
 	link->applier = applier_new(&applier, &link->state, &applier_callbacks, link);
 }
 
-/* Of a long path the end. Returns out. */
-static const char *describe_source(const struct link *link, char out[ENDPOINT_TEXT_MAX])
-{
-	const char *path;
-	size_t len;
-
-	if (!link->options.input)
-		return endpoint_format(&link->options.master, out);
-	path = link->options.input->path;
-	len = strlen(path);
-	snprintf(out, ENDPOINT_TEXT_MAX, "%s%s", len < ENDPOINT_TEXT_MAX ? "" : "...", len < ENDPOINT_TEXT_MAX ? path : path + len - (ENDPOINT_TEXT_MAX - 4));
-	return out;
-}
-
 struct link *link_open(const struct link_options *options, struct error *error)
 {
 	struct link *link = memory_alloc_zero(1, sizeof(*link));
@@ -491,10 +515,43 @@ bool link_has_history(const struct link *link)
 	return link->state.generation > 0;
 }
 
+/* A run that goes on: from where. What the spool has not got whole is told by the full resync that follows. */
+static void tell_resumed(struct link *link)
+{
+	struct spool_origin origin = spool_origin(link->spool);
+	const struct link_state *state = &link->state;
+	uint64_t snapshot_end = spool_snapshot_end(link->spool), end = spool_end(link->spool);
+	bool in_snapshot = state->position < snapshot_end;
+	int64_t offset = in_snapshot ? -1 : spool_offset_before(link->spool, state->position);
+	struct incident incident = incident_make(INCIDENT_RESUMED, offset, "%s: ", link->label);
+
+	if (origin.generation == 0 || snapshot_end == SPOOL_UNKNOWN || link->options.task->source.mode == MODE_SCAN)
+		return;
+	incident.cause = link->adopted ? "target" : state->clean ? "stopped" : "crashed";
+	if (link->adopted)
+		incident_add_text(&incident, "nothing of it in the work directory; going on from what the target has: replication id %s, offset %lld", origin.replid,
+				  (long long)origin.offset);
+	else
+		incident_add_text(&incident, "resumed after %s: ", state->clean ? "a stop" : "an end without a stop, so what the last second had applied is looked for in the target");
+	if (!link->adopted && link->options.input)
+		incident_add_text(&incident, "from byte %llu of %llu", (unsigned long long)state->position, (unsigned long long)link->options.input->total);
+	else if (!link->adopted && in_snapshot)
+		incident_add_text(&incident, "in the snapshot, from byte %llu of %llu", (unsigned long long)state->position, (unsigned long long)snapshot_end);
+	else if (!link->adopted)
+		incident_add_text(&incident, "from offset %lld", (long long)offset);
+	if (!link->adopted && !link->options.input)
+		incident_add_text(&incident, "; the spool holds the stream up to offset %lld, so %llu bytes need not be received again",
+				  (long long)spool_offset_before(link->spool, end), (unsigned long long)(end > state->position ? end - state->position : 0));
+	incident_add_cost(&incident, "spool_bytes", end > state->position ? (double)(end - state->position) : 0);
+	on_tell(link, &incident);
+}
+
 bool link_start(struct link *link, struct error *error)
 {
-	int failed = pthread_create(&link->receiver_thread, NULL, receiver_main, link);
+	int failed;
 
+	tell_resumed(link);
+	failed = pthread_create(&link->receiver_thread, NULL, receiver_main, link);
 	if (!failed) {
 		failed = pthread_create(&link->applier_thread, NULL, applier_main, link);
 		if (failed) {
@@ -590,6 +647,8 @@ void link_status(struct link *link, struct link_status *ret)
 		status.applier.applied_offset = -1;
 	}
 	status.connected = status.receiver.connected;
+	for (int kind = 0; kind < INCIDENT_KINDS; kind++)
+		status.incidents[kind] = atomic_load(&link->incidents[kind]);
 	status.resumed = link->state.generation > 0;
 	status.snapshot_bytes_total = spool_snapshot_end(link->spool);
 	if (status.snapshot_bytes_total == SPOOL_UNKNOWN)

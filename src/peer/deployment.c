@@ -397,8 +397,8 @@ static bool context_make(const struct tls_options *options, const char *group, s
 	return false;
 }
 
-struct deployment *deployment_open(struct loop *loop, const struct deployment_options *options, const char *client_name,
-				   uint32_t timeout_ms, enum error_kind blame, struct error *error)
+static struct deployment *open_with(struct loop *loop, const struct deployment_options *options, const char *client_name, uint32_t timeout_ms,
+				    enum error_kind blame, bool lenient, struct error *error)
 {
 	struct deployment *deployment = memory_alloc_zero(1, sizeof(*deployment));
 	struct attempts attempts = {.count = 0};
@@ -413,12 +413,24 @@ struct deployment *deployment_open(struct loop *loop, const struct deployment_op
 	snprintf(sentinel, sizeof(sentinel), "%s.sentinel", side(deployment));
 	ok = context_make(&options->tls, side(deployment), &deployment->tls, error) &&
 	     context_make(&options->sentinel_tls, sentinel, &deployment->sentinel_tls, error);
-	if (ok && !deployment_try(deployment, options->addresses, options->address_count, false, &attempts))
+	if (ok && !deployment_try(deployment, options->addresses, options->address_count, lenient, &attempts))
 		ok = attempts_fail(deployment, &attempts, error);
 	if (ok)
 		return deployment;
 	deployment_free(deployment);
 	return NULL;
+}
+
+struct deployment *deployment_open(struct loop *loop, const struct deployment_options *options, const char *client_name,
+				   uint32_t timeout_ms, enum error_kind blame, struct error *error)
+{
+	return open_with(loop, options, client_name, timeout_ms, blame, false, error);
+}
+
+struct deployment *deployment_open_partly(struct loop *loop, const struct deployment_options *options, const char *client_name,
+					  uint32_t timeout_ms, enum error_kind blame, struct error *error)
+{
+	return open_with(loop, options, client_name, timeout_ms, blame, true, error);
 }
 
 void deployment_free(struct deployment *deployment)

@@ -32,6 +32,7 @@ struct fence {
 	uint16_t *slots;        /* whose marks are read */
 	uint32_t slot_count, next_slot;
 	uint32_t outstanding, answered;
+	uint32_t predecessors;  /* of these, connections of earlier processes */
 	uint32_t missed;        /* slots that another node has, or not this one alone */
 	uint32_t fallen_back;   /* slots whose mark is below what it was: the target has lost what it had acknowledged */
 };
@@ -233,7 +234,10 @@ static bool is_older(const struct fence *fence, struct slice name)
 /* False: our own name is not among them. */
 static bool take_list(struct fence *fence, struct slice text)
 {
+	char own[MARK_ID_LEN + 3];
 	bool named = false;
+
+	snprintf(own, sizeof(own), ":%s:", fence->sink->marker->options.token);
 
 	while (text.len > 0) {
 		const uint8_t *end = memchr(text.data, '\n', text.len);
@@ -244,6 +248,7 @@ static bool take_list(struct fence *fence, struct slice text)
 		named |= slice_equal(field_of(line, "name="), slice_of_string(node_connection_name(fence->node)));
 		if (!is_older(fence, field_of(line, "name=")) || (id.len == 0 && address.len == 0))
 			continue;
+		fence->predecessors += !contains(field_of(line, "name="), own);
 		fence->kills = memory_realloc_array(fence->kills, fence->kill_count + 1, sizeof(fence->kills[0]));
 		fence->kills[fence->kill_count++] = id.len ? memory_strndup((const char *)id.data, id.len)
 							   : memory_strndup((const char *)address.data, address.len);
@@ -291,8 +296,19 @@ static void on_killed(void *owner, const struct client_reply *reply, const struc
 	/* "No such client": it has gone by itself. */
 	if (reply->nodes[0].type == RESP_ERROR && slice_starts_with(reply->nodes[0].text, SLICE("NOPERM")))
 		tell_denied(fence, reply->nodes[0].text);
-	if (++fence->answered == fence->outstanding && !fence->again)
-		step_done(fence);
+	if (++fence->answered < fence->outstanding || fence->again)
+		return;
+	if (fence->predecessors > 0) {
+		struct incident incident = incident_make(
+			INCIDENT_PREDECESSOR_FENCED, sink_offset_before(fence->sink, fence->sink->window.position),
+			"target %s: %" PRIu32 " connection%s of an earlier process of this link ended there, so that nothing of what it sent can run any more", node_peer(fence->node),
+			fence->predecessors, fence->predecessors == 1 ? " was" : "s were");
+
+		incident_add_cost(&incident, "connections", fence->predecessors);
+		fence->sink->events->tell(fence->sink->owner, &incident);
+		fence->predecessors = 0;
+	}
+	step_done(fence);
 }
 
 static void kill_them(struct fence *fence)
@@ -398,13 +414,20 @@ static void finish(struct fence *fence)
 	struct node *node = fence->node;
 	bool missed = fence->missed > 0;
 
-	if (fence->opens)
+	if (fence->opens) {
 		node_open(node);
-	if (fence->fallen_back > 0)
-		sink_note(sink, LOG_ERROR,
-			  "target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots "
-			  "are below what they were. What lies between is missing there: compare both sides",
-			  node_peer(node), fence->fallen_back);
+		outage_back(sink, node);
+	}
+	if (fence->fallen_back > 0) {
+		struct incident incident = incident_make(
+			INCIDENT_TARGET_ROLLED_BACK, sink_offset_before(sink, sink->window.position),
+			"target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots "
+			"are below what they were. What lies between is missing there: compare both sides",
+			node_peer(node), fence->fallen_back);
+
+		incident_add_cost(&incident, "slots", fence->fallen_back);
+		sink->events->tell(sink->owner, &incident);
+	}
 	if (missed)
 		refresh_want(sink->refresh);
 	fence_free(fence);
@@ -437,7 +460,7 @@ static void on_timer(void *owner)
 		drop_clients(fence);
 		drop_lists(fence);
 		fence->again = false;
-		fence->missed = fence->fallen_back = 0;
+		fence->missed = fence->fallen_back = fence->predecessors = 0;
 		fence->step = fence->opens ? FENCE_OWNER : FENCE_MARKS;
 	}
 	go_on(fence);

@@ -236,6 +236,35 @@ def test_finish_removes_the_marks(bench, kind):
     assert other.stop() == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_finish_of_a_killed_task(bench, kind):
+    """Only the marks tell what the last second has applied, so they stay: a start behind it applies nothing twice."""
+    source, target = deployment(bench, kind), deployment(bench, kind, 2)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with Load(source, rate=3000, keys=200) as load:
+        more_of(load, 2000)
+        ferry.kill()
+        assert ferry.finish() == 0
+        assert "the task was not stopped but cut off" in ferry.log
+        assert marks(target)
+        ferry.start().wait_streaming()
+        more_of(load, 300)
+    assert_in_step(ferry, source, target)
+    assert ferry.stop() == 0
+    assert ferry.finish() == 0
+    assert not marks(target)
+    ferry.start().wait_streaming()
+    assert_in_step(ferry, source, target)
+    # It never goes on.
+    ferry.kill()
+    assert ferry.finish() == 0
+    assert marks(target)
+    (ferry.data / "links.json").unlink()
+    shutil.rmtree(ferry.data / "links")
+    assert ferry.finish() == 0
+    assert not marks(target)
+
+
 def test_databases_of_a_cluster(bench):
     """Several databases in one transaction of ours; the marks are in database 0, and what follows runs in its own."""
     source = bench.server("valkey-9.1")
