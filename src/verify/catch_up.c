@@ -12,7 +12,7 @@
 
 /* Where a source master stood. */
 struct goal {
-	char replid[41];
+	char replid[41], replid2[41]; /* empty: before Redis 4.0 they are not told */
 	int64_t offset;
 	char address[ENDPOINT_TEXT_MAX];
 };
@@ -82,14 +82,19 @@ static struct slice value_of(struct slice info, const char *name)
 	return slice_make(at, end ? (size_t)(end - at) : 0);
 }
 
+static void copy_id(struct slice id, char out[41])
+{
+	snprintf(out, 41, "%.*s", (int)(id.len <= 40 ? id.len : 0), (const char *)id.data);
+}
+
 static bool read_goal(struct side *source, uint32_t shard, struct goal *ret, struct error *error)
 {
-	struct slice info, replid;
+	struct slice info;
 
 	if (!ask_replication(source, shard, &info, error))
 		return false;
-	replid = value_of(info, "\nmaster_replid:");
-	snprintf(ret->replid, sizeof(ret->replid), "%.*s", (int)(replid.len < sizeof(ret->replid) ? replid.len : 0), (const char *)replid.data);
+	copy_id(value_of(info, "\nmaster_replid:"), ret->replid);
+	copy_id(value_of(info, "\nmaster_replid2:"), ret->replid2);
 	if (!slice_to_int64(value_of(info, "\nmaster_repl_offset:"), &ret->offset)) {
 		error_set(error, ERROR_SOURCE, "INFO replication tells no master_repl_offset");
 		return false;
@@ -126,6 +131,16 @@ static bool acknowledged(struct side *source, uint32_t shard, int64_t *ret, stru
 	return true;
 }
 
+/* Offsets of another history than the source's mean nothing. */
+static int64_t recorded(const struct checkpoint *checkpoint, const struct goal *goal)
+{
+	const struct checkpoint_link *link = checkpoint_find(checkpoint, goal->replid, goal->replid2, goal->address, false);
+
+	if (!link || (goal->replid[0] && strcmp(link->record.replid, goal->replid) != 0 && strcmp(link->record.replid, goal->replid2) != 0))
+		return -1;
+	return link->record.offset;
+}
+
 static bool reached(const struct catch_up_options *options, const struct goal *goals, uint32_t count, bool *ret,
 		    struct error *error)
 {
@@ -137,8 +152,7 @@ static bool reached(const struct catch_up_options *options, const struct goal *g
 	    !checkpoint_read(options->target->deployment, options->task->name, &checkpoint, error))
 		return false;
 	for (uint32_t i = 0; ok && *ret && i < count; i++) {
-		const struct checkpoint_link *link = checkpoint_find(&checkpoint, goals[i].replid, goals[i].address);
-		int64_t at = link ? link->record.offset : -1;
+		int64_t at = recorded(&checkpoint, &goals[i]);
 
 		if (options->task->checkpoint != CHECKPOINT_TARGET)
 			ok = acknowledged(options->source, i, &at, error);
