@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD_MS 100    /* how often the link's record is brought up to date, at least */
 #define LANE_TICK_MS 25 /* how often held slots are looked at */
 #define HOUSEKEEPING_MS 1000
 #define WAITING_TOLD_AFTER_MS 1000ULL
@@ -469,15 +468,6 @@ static void on_housekeeping(void *owner)
 	outages_tell(sink);
 }
 
-/* Whoever compares both sides (verify/) learns from the record how far the target is; what the source goes on writing to can be compared only if it is fresh. */
-static void on_record_timer(void *owner)
-{
-	struct sink *sink = owner;
-
-	if (!sink->failed && marker_record(sink))
-		flush_nodes(sink);
-}
-
 /* ---- public ---- */
 
 int64_t sink_offset_before(const struct sink *sink, uint64_t position)
@@ -501,9 +491,6 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
 	sink->housekeeping = timer_new(options->loop, on_housekeeping, sink);
 	timer_repeat(sink->housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
-	sink->record_timer = timer_new(options->loop, on_record_timer, sink);
-	if (sink->marker)
-		timer_repeat(sink->record_timer, RECORD_MS, RECORD_MS);
 	sink->turn = idle_new(options->loop, on_turn, sink);
 	sink->refresh = refresh_new(options->loop, options->target, sink->cluster, options->name, options->connect_timeout_ms,
 				    &refresh_callbacks, sink);
@@ -526,7 +513,6 @@ void sink_free(struct sink *sink)
 	idle_free(sink->turn);
 	timer_free(sink->lane_timer);
 	timer_free(sink->housekeeping);
-	timer_free(sink->record_timer);
 	window_free(&sink->window);
 	free(sink);
 }
