@@ -137,7 +137,7 @@ static bool reached(const struct catch_up_options *options, const struct goal *g
 	    !checkpoint_read(options->target->deployment, options->task->name, &checkpoint, error))
 		return false;
 	for (uint32_t i = 0; ok && *ret && i < count; i++) {
-		const struct checkpoint_link *link = checkpoint_find(&checkpoint, goals[i].replid, goals[i].address);
+		const struct checkpoint_link *link = checkpoint_find(&checkpoint, goals[i].replid, "", goals[i].address, count == 1);
 		int64_t at = link ? link->record.offset : -1;
 
 		if (options->task->checkpoint != CHECKPOINT_TARGET)
