@@ -10,9 +10,11 @@
 #define POLL_MS 20
 #define SCAN_SOURCE_WAIT_MS 3000 /* a change is heard of and applied well within it, and nothing tells */
 
+#define REPLID_ROOM 41
+
 /* Where a source master stood. */
 struct goal {
-	char replid[41];
+	char replid[REPLID_ROOM], replid2[REPLID_ROOM];
 	int64_t offset;
 	char address[ENDPOINT_TEXT_MAX];
 };
@@ -82,14 +84,19 @@ static struct slice value_of(struct slice info, const char *name)
 	return slice_make(at, end ? (size_t)(end - at) : 0);
 }
 
+static void take_replid(struct slice replid, char out[REPLID_ROOM])
+{
+	snprintf(out, REPLID_ROOM, "%.*s", (int)(replid.len < REPLID_ROOM ? replid.len : 0), (const char *)replid.data);
+}
+
 static bool read_goal(struct side *source, uint32_t shard, struct goal *ret, struct error *error)
 {
-	struct slice info, replid;
+	struct slice info;
 
 	if (!ask_replication(source, shard, &info, error))
 		return false;
-	replid = value_of(info, "\nmaster_replid:");
-	snprintf(ret->replid, sizeof(ret->replid), "%.*s", (int)(replid.len < sizeof(ret->replid) ? replid.len : 0), (const char *)replid.data);
+	take_replid(value_of(info, "\nmaster_replid:"), ret->replid);
+	take_replid(value_of(info, "\nmaster_replid2:"), ret->replid2);
 	if (!slice_to_int64(value_of(info, "\nmaster_repl_offset:"), &ret->offset)) {
 		error_set(error, ERROR_SOURCE, "INFO replication tells no master_repl_offset");
 		return false;
@@ -137,7 +144,7 @@ static bool reached(const struct catch_up_options *options, const struct goal *g
 	    !checkpoint_read(options->target->deployment, options->task->name, &checkpoint, error))
 		return false;
 	for (uint32_t i = 0; ok && *ret && i < count; i++) {
-		const struct checkpoint_link *link = checkpoint_find(&checkpoint, goals[i].replid, "", goals[i].address, count == 1);
+		const struct checkpoint_link *link = checkpoint_find(&checkpoint, goals[i].replid, goals[i].replid2, goals[i].address, count == 1);
 		int64_t at = link ? link->record.offset : -1;
 
 		if (options->task->checkpoint != CHECKPOINT_TARGET)
