@@ -153,7 +153,7 @@ static struct question *ask(struct settle *settle, uint32_t argc, const struct s
 static bool await(struct settle *settle, struct error *error)
 {
 	if (settle->waiting > 0)
-		loop_run_until(settle->loop, &settle->idle, UINT64_MAX);
+		client_wait(settle->client, &settle->idle);
 	if (settle->failed)
 		*error = settle->error;
 	return !settle->failed;

@@ -211,7 +211,8 @@ static bool open_links(struct task *task, struct error *error)
 		struct endpoint master = write_to(task->source, i);
 		struct link_options options = {
 			.task = task->options,
-			.known = checkpoint_find(&task->checkpoint, deployment_server(task->source, i)->replid, endpoint_format(&master, address)),
+			.known = checkpoint_find(&task->checkpoint, deployment_server(task->source, i)->replid, deployment_server(task->source, i)->replid2,
+						 endpoint_format(&master, address), !source->cluster && source->shard_count == 1),
 			.source = task->source,
 			.target = task->target,
 			.file = task->files ? &task->files[i] : NULL,
@@ -294,6 +295,8 @@ static bool check_record(struct task *task, struct error *error)
 		.settings = &task->options->settings,
 		.source = task->source ? deployment_topology(task->source) : NULL,
 		.target = task->target ? deployment_topology(task->target) : NULL,
+		.source_options = &task->options->source,
+		.target_options = &task->options->target,
 	};
 	char accepted[512];
 

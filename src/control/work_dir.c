@@ -250,6 +250,15 @@ static size_t new_link(struct work_dir *dir)
 	return json_array_size(dir->links) - 1;
 }
 
+/* A source of one server at a time has one link: its master may be one that nobody has seen before, when Sentinels have chosen it meanwhile. (Whether it is the same
+ * source is known by then: control/task_record.h.) */
+static bool only_link(const struct work_dir *dir, const struct topology *source, const bool *taken)
+{
+	const char *member = json_string_value(json_array_get(json_object_get(json_array_get(dir->links, 0), "members"), 0));
+
+	return !source->cluster && source->shard_count == 1 && json_array_size(dir->links) == 1 && !taken[0] && member && strcmp(member, FILES_MEMBER) != 0;
+}
+
 /* Masters choose first: a replica that has come from elsewhere must not lead its new shard to the link of its old one. */
 static void find_links(struct work_dir *dir, const struct topology *source, size_t *links)
 {
@@ -264,7 +273,7 @@ static void find_links(struct work_dir *dir, const struct topology *source, size
 			else if (step == 1 && links[i] == NO_LINK)
 				links[i] = find_link(dir, shard->replicas, shard->replica_count, taken);
 			else if (links[i] == NO_LINK)
-				links[i] = new_link(dir);
+				links[i] = only_link(dir, source, taken) ? 0 : new_link(dir);
 			if (links[i] != NO_LINK)
 				taken[links[i]] = true;
 		}

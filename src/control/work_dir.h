@@ -5,7 +5,8 @@
  *   DIR/links.json      which folder belongs to which shard of the source
  *   DIR/links/N/        state.json and spool/ of link N
  *
- * A shard is recognised by any address that it had before (its master's or a replica's), so a link survives a failover of its source.
+ * A shard is recognised by any address that it had before (its master's or a replica's), so a link survives a failover of its source. A source that is no
+ * cluster has one link, whoever is its master.
  * Thread: the control thread; work_dir_note_shard(): one other. */
 #ifndef KEYFERRY_CONTROL_WORK_DIR_H
 #define KEYFERRY_CONTROL_WORK_DIR_H

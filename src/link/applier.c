@@ -418,6 +418,7 @@ static void on_applied(void *owner)
 	applier_low_water(applier, &position, &db);
 	lag_applied(&applier->lag, position, applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
 	applier_tell_applied(applier, false);
+	applier_save_retried(applier);
 	applier_release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
 		check_quiet(applier);
@@ -617,6 +618,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.topology = options->topology,
 		.abilities = options->abilities,
 		.names_path = options->names_path,
+		.brought_before = options->brought_before,
 		.only_link = options->only_link,
 		.owns = options->owns,
 		.owns_owner = options->owns_owner,
@@ -639,7 +641,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->options = *options;
 	applier->events = events;
 	applier->owner = owner;
-	applier->saved = *state;
+	applier->saved = link_state_copy(state);
 	memcpy(applier->link, state->link, sizeof(applier->link));
 	snprintf(applier->task, sizeof(applier->task), "%s", state->task[0] ? state->task : options->task->name ? options->task->name : "");
 	applier->marker = (struct marker_options){
@@ -674,6 +676,7 @@ void applier_free(struct applier *applier)
 	snapshot_decoder_free(applier->snapshot);
 	stream_decoder_free(applier->stream);
 	applier->outlet.ops->free(applier->outlet.self);
+	free((void *)applier->saved.refused);
 	idle_free(applier->again);
 	timer_free(applier->limit_timer);
 	timer_free(applier->state_timer);

@@ -43,6 +43,7 @@ struct applier_options {
 	const char *name;             /* of its connections */
 	const char *state_path;
 	const char *names_path;       /* dispatch.h */
+	bool brought_before;          /* dispatch.h */
 	struct scripts *scripts;      /* outlives it; NULL: none are remembered */
 	struct spool *spool;
 	struct source source;         /* is told what is applied */

@@ -66,6 +66,8 @@ bool applier_epoch_is_saved(const struct applier *applier);
 bool applier_write_state(struct applier *applier, bool clean);
 /* The same, if there is anything new. */
 void applier_save_state(struct applier *applier, bool clean);
+/* A command that the run before was refused has been tried again and taken: nothing but the state file says so, and the timer may come too late. */
+void applier_save_retried(struct applier *applier);
 /* Tells the source. `now`: it waits for that. */
 void applier_tell_applied(const struct applier *applier, bool now);
 /* What is decoded leaves the memory. */

@@ -610,7 +610,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 								     .note = options->note,
 								     .go_on = options->go_on,
 								     .owner = options->owner});
-	dispatch->leftovers = leftovers_new(&(struct leftovers_options){options->task, options->names_path, options->note, options->owner});
+	dispatch->leftovers = leftovers_new(&(struct leftovers_options){options->task, options->names_path, options->brought_before, options->note, options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;

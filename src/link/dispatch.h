@@ -31,6 +31,7 @@ struct dispatch_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	const char *names_path; /* where the names of a second snapshot are kept; NULL: nowhere (the source is files) */
+	bool brought_before;    /* the target knew the link when its work directory was begun: to the target its first snapshot may be a second one */
 	bool only_link;
 	bool (*owns)(void *owns_owner, uint16_t slot);              /* not the only link: does its source master own that slot? */
 	void *owns_owner;

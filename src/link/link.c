@@ -451,6 +451,7 @@ static void make_parts(struct link *link)
 		.topology = options->target_topology,
 		.abilities = options->abilities,
 		.names_path = link->names_path,
+		.brought_before = options->known != NULL,
 		.file = options->file,
 		.only_link = options->only_link,
 		.owns = owns_slot,
@@ -527,12 +528,12 @@ static void tell_resumed(struct link *link)
 
 	if (origin.generation == 0 || snapshot_end == SPOOL_UNKNOWN || link->options.task->source.mode == MODE_SCAN)
 		return;
-	incident.cause = link->adopted ? "target" : state->clean ? "stopped" : "crashed";
+	incident.cause = link->adopted ? "target" : state->clean ? "stopped" : "unanswered";
 	if (link->adopted)
 		incident_add_text(&incident, "nothing of it in the work directory; going on from what the target has: replication id %s, offset %lld", origin.replid,
 				  (long long)origin.offset);
 	else
-		incident_add_text(&incident, "resumed after %s: ", state->clean ? "a stop" : "an end without a stop, so what the last second had applied is looked for in the target");
+		incident_add_text(&incident, "resumed%s: ", state->clean ? "" : " (the run before was killed, or left commands unanswered: what it had applied is found out)");
 	if (!link->adopted && link->options.input)
 		incident_add_text(&incident, "from byte %llu of %llu", (unsigned long long)state->position, (unsigned long long)link->options.input->total);
 	else if (!link->adopted && in_snapshot)

@@ -266,6 +266,7 @@ struct outlet server_outlet_new(const struct server_outlet_options *options, con
 		.owns = options->owns,
 		.owns_owner = options->owns_owner,
 		.names_path = options->names_path,
+		.brought_before = options->brought_before,
 		.name = options->name,
 		.lag = options->lag,
 		.scripts = options->scripts,

@@ -174,6 +174,8 @@ static void field_parse(struct slice name, struct slice value, struct server_inf
 		info->master.port = (uint16_t)number;
 	else if (slice_equal(name, SLICE("master_replid")))
 		copy_text(value, info->replid, sizeof(info->replid));
+	else if (slice_equal(name, SLICE("master_replid2")) && !slice_starts_with(value, SLICE("00000000")))
+		copy_text(value, info->replid2, sizeof(info->replid2));
 	else if (slice_equal(name, SLICE("client_output_buffer_limit_disconnections")))
 		info->output_cuts = is_number && number <= INT64_MAX ? (int64_t)number : -1;
 	else if (slice_equal(name, SLICE("run_id")))

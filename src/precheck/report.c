@@ -209,11 +209,11 @@ static char *list_table(bool markdown, enum language language)
 			put(&out, row);
 			free(row);
 		} else {
-			put_cell(&out, item->name, 18);
+			put_cell(&out, item->name, 18); /* the longest has as many */
 			put_cell(&out, places, 14);
-			put_cell(&out, item->what[language], 0);
+			put(&out, item->what[language]);
 			if (item->fixed)
-				put(&out, language == LANGUAGE_ZH ? "（不可豁免）" : "(cannot be waived)");
+				put(&out, language == LANGUAGE_ZH ? "（不可豁免）" : " (cannot be waived)");
 			put(&out, "\n");
 		}
 		free(places);

@@ -63,6 +63,14 @@ static const struct right queued_rights[] = {
 	{"+pexpireat", {"PEXPIREAT", "$K", "1"}},
 	{"+select", {"SELECT", "0"}},
 };
+/* Queued at a cluster that follows a source of other slots: for commands whose keys lie in several of them. */
+static const struct right across_rights[] = {
+	{"+dump", {"DUMP", "$K"}},
+	{"+lindex", {"LINDEX", "$K", "0"}},
+	{"+pexpiretime", {"PEXPIRETIME", "$K"}}, /* 7.0 */
+	{"+pttl", {"PTTL", "$K"}},               /* before */
+	{"+time", {"TIME"}},
+};
 #define CHECKPOINT_RIGHTS 3 /* the first of them are needed for marks alone */
 #define SELECT_RIGHT 7
 
@@ -179,7 +187,7 @@ static void take_direct(struct witness *witness, const struct resp_node *answer,
 	case ASK_ASKING:
 		if (denial == DENIAL_COMMAND) {
 			words_add(node->rules_later, sizeof(node->rules_later), " ", "+asking");
-			snprintf(node->later_why, sizeof(node->later_why), "ASK");
+			words_add(node->later_why, sizeof(node->later_why), ", ", "ASK");
 		}
 		break;
 	}
@@ -261,6 +269,16 @@ static void take_queued(struct witness *witness, const struct resp_node *answer,
 	}
 }
 
+static void take_across(struct witness *witness, const struct resp_node *answer, unsigned index)
+{
+	struct node *node = witness->node;
+
+	if (rights_denial(answer, witness->dry_run) != DENIAL_COMMAND)
+		return;
+	words_add(node->rules_later, sizeof(node->rules_later), " ", across_rights[index].rule);
+	words_add(node->later_why, sizeof(node->later_why), ", ", "RENAME");
+}
+
 /* `index`: of the used commands. */
 static void take_used(struct witness *witness, const struct resp_node *answer, unsigned index)
 {
@@ -302,22 +320,41 @@ static bool is_asked(const struct precheck *precheck, unsigned index)
 	return index != SELECT_RIGHT || precheck->usage.other_databases;
 }
 
-static void ask_all_queued(struct witness *witness, struct client *client)
+static void ask_right(struct witness *witness, struct client *client, interview_take *take, unsigned index, const struct right *right)
 {
-	const struct precheck *precheck = witness->interview->precheck;
+	struct slice argv[5];
+	uint32_t argc = 0;
 	char key[200];
 
 	own_key(witness, key);
-	for (unsigned i = 0; i < sizeof(queued_rights) / sizeof(queued_rights[0]); i++) {
-		struct slice argv[5];
-		uint32_t argc = 0;
+	for (; argc < 5 && right->words[argc]; argc++)
+		argv[argc] = slice_of_string(strcmp(right->words[argc], "$K") == 0 ? key : right->words[argc]);
+	ask(witness, client, take, index, argc, argv);
+}
 
-		if (!is_asked(precheck, i))
-			continue;
-		for (; argc < 5 && queued_rights[i].words[argc]; argc++)
-			argv[argc] = slice_of_string(strcmp(queued_rights[i].words[argc], "$K") == 0 ? key : queued_rights[i].words[argc]);
-		ask(witness, client, take_queued, i, argc, argv);
-	}
+/* Only what clients have used: RENAME, transactions ... */
+static void ask_across(struct witness *witness, struct client *client)
+{
+	const struct precheck *precheck = witness->interview->precheck;
+	bool across = false, since_7 = is_since(witness->node, VERSION(7, 0, 0));
+
+	for (uint32_t i = 0; i < precheck->usage.count; i++)
+		across |= precheck->usage.commands[i].across;
+	if (!across || !precheck_is_cluster(precheck, PRECHECK_TARGET) || precheck_is_cluster(precheck, PRECHECK_SOURCE))
+		return;
+	for (unsigned i = 0; i < sizeof(across_rights) / sizeof(across_rights[0]); i++)
+		if (i < 2 || (i == 2) == since_7)
+			ask_right(witness, client, take_across, i, &across_rights[i]);
+}
+
+static void ask_all_queued(struct witness *witness, struct client *client)
+{
+	const struct precheck *precheck = witness->interview->precheck;
+
+	for (unsigned i = 0; i < sizeof(queued_rights) / sizeof(queued_rights[0]); i++)
+		if (is_asked(precheck, i))
+			ask_right(witness, client, take_queued, i, &queued_rights[i]);
+	ask_across(witness, client);
 	for (unsigned i = 0; i < precheck->usage.count; i++)
 		if (precheck->usage.commands[i].streamed)
 			ask_used(witness, client, i);

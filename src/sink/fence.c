@@ -170,6 +170,27 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 	step_done(fence);
 }
 
+/* Writes this process down as the owner. A link that has no record yet gets one as well, in the snapshot: a process with an empty work directory knows a link
+ * by the source that its record names, and would else begin another one beside this, which neither of the two would hear of. */
+static void on_record(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct fence *fence = owner;
+	const struct marker *marker = fence->sink->marker;
+	struct client *client = fence->central ? fence->central : fence->client;
+	char field[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)], value[MARK_RECORD_MAX];
+
+	if (error || reply->nodes[0].type == RESP_ERROR) {
+		on_owner(fence, reply, error);
+		return;
+	}
+	snprintf(field, sizeof(field), "%s" MARK_OWNER_SUFFIX, marker->options.link);
+	marker_put_record(fence->sink, MARK_NONE, EVENT_IN_SNAPSHOT, 0, value);
+	if (reply->nodes[0].type == RESP_NULL)
+		client_send_strings(client, on_owner, fence, "HMSET", marker->task_key, field, marker->options.token, marker->options.link, value, NULL);
+	else
+		client_send_strings(client, on_owner, fence, "HSET", marker->task_key, field, marker->options.token, NULL);
+}
+
 static void ask_owner(struct fence *fence)
 {
 	struct marker *marker = fence->sink->marker;
@@ -189,7 +210,7 @@ static void ask_owner(struct fence *fence)
 		return;
 	}
 	fence->takes = marker->taking = true;
-	client_send_strings(client, on_owner, fence, "HSET", marker->task_key, field, marker->options.token, NULL);
+	client_send_strings(client, on_record, fence, "HGET", marker->task_key, marker->options.link, NULL);
 }
 
 /* ---- the killing ---- */

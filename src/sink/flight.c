@@ -143,20 +143,26 @@ static char *put_mark(const struct marker *marker, const struct flight *flight, 
 	return put_bulk(at, value, mark_put(marker->options.epoch, flight->mark, value));
 }
 
-/* HMSET takes several fields on every version. */
-static char *put_record(const struct sink *sink, const struct flight *flight, int64_t offset, uint32_t db, char *at)
+size_t marker_put_record(const struct sink *sink, struct mark mark, int64_t offset, uint32_t db, char out[MARK_RECORD_MAX])
 {
 	const struct marker *marker = sink->marker;
-	struct mark_record record = {.offset = offset, .db = db, .mark = flight->mark};
-	char value[MARK_RECORD_MAX], owner[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)];
-	size_t len;
+	struct mark_record record = {.offset = offset, .db = db, .mark = mark};
 
 	snprintf(record.epoch, sizeof(record.epoch), "%s", marker->options.epoch);
 	snprintf(record.replid, sizeof(record.replid), "%s", sink->options.spool ? spool_origin(sink->options.spool).replid : "");
 	if (!record.replid[0])
 		snprintf(record.replid, sizeof(record.replid), "-");
 	snprintf(record.source, sizeof(record.source), "%s", marker->options.source);
-	len = mark_record_put(&record, value);
+	return mark_record_put(&record, out);
+}
+
+/* HMSET takes several fields on every version. */
+static char *put_record(const struct sink *sink, const struct flight *flight, int64_t offset, uint32_t db, char *at)
+{
+	const struct marker *marker = sink->marker;
+	char value[MARK_RECORD_MAX], owner[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)];
+	size_t len = marker_put_record(sink, flight->mark, offset, db, value);
+
 	at += resp_put_array_header((uint8_t *)at, 6);
 	at = put_bulk(at, "HMSET", 5);
 	at = put_bulk(at, marker->task_key, strlen(marker->task_key));

@@ -89,6 +89,9 @@ struct marker {
 struct marker *marker_new(struct sink *sink, const struct marker_options *options);
 void marker_free(struct marker *marker);
 
+/* The text of the link's record (mark.h); returns its length. */
+size_t marker_put_record(const struct sink *sink, struct mark mark, int64_t offset, uint32_t db, char out[MARK_RECORD_MAX]);
+
 /* A command was refused for good and the link stops: when the operator has mended the target, it is the one to go on with, whatever the mark says. */
 void marker_refuse(struct sink *sink, struct unit *unit);
 /* It is applied after all. */

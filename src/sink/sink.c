@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RECORD_MS 100    /* how often the link's record is brought up to date, at least */
 #define LANE_TICK_MS 25 /* how often held slots are looked at */
 #define HOUSEKEEPING_MS 1000
 #define WAITING_TOLD_AFTER_MS 1000ULL
@@ -466,7 +467,14 @@ static void on_housekeeping(void *owner)
 	check_waiting(sink);
 	slot_moves_tell(sink);
 	outages_tell(sink);
-	if (sink->marker && !sink->failed && marker_record(sink))
+}
+
+/* Whoever compares both sides (verify/) learns from the record how far the target is; what the source goes on writing to can be compared only if it is fresh. */
+static void on_record_timer(void *owner)
+{
+	struct sink *sink = owner;
+
+	if (!sink->failed && marker_record(sink))
 		flush_nodes(sink);
 }
 
@@ -493,6 +501,9 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
 	sink->housekeeping = timer_new(options->loop, on_housekeeping, sink);
 	timer_repeat(sink->housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
+	sink->record_timer = timer_new(options->loop, on_record_timer, sink);
+	if (sink->marker)
+		timer_repeat(sink->record_timer, RECORD_MS, RECORD_MS);
 	sink->turn = idle_new(options->loop, on_turn, sink);
 	sink->refresh = refresh_new(options->loop, options->target, sink->cluster, options->name, options->connect_timeout_ms,
 				    &refresh_callbacks, sink);
@@ -515,6 +526,7 @@ void sink_free(struct sink *sink)
 	idle_free(sink->turn);
 	timer_free(sink->lane_timer);
 	timer_free(sink->housekeeping);
+	timer_free(sink->record_timer);
 	window_free(&sink->window);
 	free(sink);
 }

@@ -31,7 +31,7 @@ struct sink {
 	uint32_t next_sub;
 	struct refresh *refresh;
 	struct timer *lane_timer;
-	struct timer *housekeeping;
+	struct timer *housekeeping, *record_timer;
 	struct idle *turn;                   /* settles once per turn what the replies of that turn have changed */
 	bool divert_wanted;
 	bool failed;

@@ -109,6 +109,9 @@ struct incident absence_continued(struct absence *absence, const struct absence_
 					 absence->why);
 	else if (end->renamed && !absence->had)
 		incident = incident_make(INCIDENT_SOURCE_RECONNECTED, end->offset, "%s: was restarted, or is the master after a failover (%s)", peer, absence->why);
+	else if (end->renamed && end->server->role == ROLE_REPLICA)
+		incident = incident_make(INCIDENT_SOURCE_FAILOVER, end->offset, "failover of the source: %s is the master now, and %s, a replica now, passes its stream on (%s)",
+					 endpoint_format(&end->server->master, before), peer, absence->why);
 	else if (end->renamed && !is_restarted(absence, end))
 		incident = incident_make(INCIDENT_SOURCE_FAILOVER, end->offset, "failover of the source: %s goes on with its history (%s)", peer, absence->why);
 	else if (is_moved(absence, end))

@@ -73,7 +73,7 @@ def test_source_and_restart(bench):
     ferry.wait_in_step(proxy)
     ferry.kill()
     ferry.start()
-    assert wait_event_of_start(ferry)["cause"] == "crashed"
+    assert wait_event_of_start(ferry)["cause"] == "unanswered"
     write(source, 10)
     ferry.wait_in_step(proxy)
     assert_same(source, target)
@@ -215,3 +215,23 @@ def test_stops_at_once_while_the_target_is_away(bench, away):
         target.resume()
     ferry.start().wait_streaming().wait_in_step(source)
     assert_same(source, target)
+
+
+def test_stops_at_once_while_both_sides_say_nothing(bench):
+    """The source's map is being read, node by node, and none of them answers."""
+    source, target = bench.cluster(masters=3, replicas_per_master=0), bench.server()
+    masters = source.masters()
+    ferry = Ferry(bench, source, target, {"timeouts.replication": "1s"}).start().wait_streaming()
+    for server in (*masters, target):
+        server.pause()
+    # Then the map is read each second.
+    ferry.wait_status(lambda status: not any(link["connected"] for link in status["links"]), what="all connections to be lost")
+    time.sleep(1.5)
+    begun = time.monotonic()
+    os.kill(ferry.process.pid, signal.SIGTERM)
+    assert ferry.wait(30) == 0
+    assert time.monotonic() - begun < 4, ferry.log
+    for server in (*masters, target):
+        server.resume()
+    ferry.start().wait_streaming().wait_in_step(*masters)
+    assert_same(source, target, as_replica=True)

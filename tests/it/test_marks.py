@@ -165,6 +165,28 @@ def test_frozen_predecessor_wakes_up(bench, kind):
     assert_in_step(second, source, target)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_taken_over_in_the_snapshot(bench, kind):
+    """Frozen before its record says any position; what replaces it begins with a snapshot of its own, which lacks what the source has deleted meanwhile."""
+    source, target = deployment(bench, kind), deployment(bench, kind, 2)
+    fill(source, keys=3000)
+    client = source.client()
+    client.rpush("list", 1, 2)
+    first = Ferry(bench, source, target, {"name": "twice", "limit.records_per_second": 1500}).start()
+    reader = target.client()
+    wait_for(lambda: all(link["snapshot"]["keys_done"] > 500 for link in first.status()["links"]) and reader.exists("list"), what="a part of the snapshot")
+    first.process.pause()
+    client.delete("list")
+    second = Ferry(bench, source, target, {"name": "twice"}).start().wait_streaming()
+    client.rpush("list", 3)
+    second.wait_in_step(*masters_of(source))
+    first.process.resume()
+    assert first.wait() == 8
+    client.rpush("list", 4)
+    assert_in_step(second, source, target)
+    assert reader.lrange("list", 0, -1) == [b"3", b"4"]
+
+
 def test_task_of_the_same_kind_at_the_same_target(bench):
     """Two tasks with one target do not see each other's marks."""
     one, two, target = bench.server(), bench.server(), bench.server()

@@ -501,6 +501,13 @@ def test_commands_across_slots_and_databases(bench):
     source.command("RENAME", "a", "b")
     row = precheck(bench, source, cluster).of("across-slots")
     assert row["result"] == WARNING and "rename (1)" in row["cause"]
+    # What they take of the target's user.
+    cluster_user = [users(source, node, SOURCE_RULES, f"{TARGET_RULES} +cluster|slots") for node in cluster.nodes][0]
+    row = precheck(bench, *cluster_user).of("rights", "target", cluster.nodes[0].address)
+    assert row["result"] == WARNING and "+asking +dump +lindex +pexpiretime" in row["cause"] and "(ASK, RENAME)" in row["cause"], row
+    for node in cluster.nodes:
+        do_as_told(node, row["remedy"])
+    assert precheck(bench, *cluster_user).result("rights", "target", cluster.nodes[0].address) == PASSED
     source.command("MOVE", "b", 3)
     source.client(db=3).flushdb()
     rows = [row for row in precheck(bench, source, cluster).items if row["item"] == "across-slots"]

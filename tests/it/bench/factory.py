@@ -7,7 +7,7 @@ import pathlib
 from . import versions
 from .cluster import Cluster, NODE_TIMEOUT_MS, Node
 from .proxy import Proxy
-from .sentinel import Sentinel, SentinelGroup
+from .sentinel import MASTER_NAME, Sentinel, SentinelGroup
 from .servers import Server, start_all
 from .tls import Authority
 
@@ -68,12 +68,12 @@ class Bench:
             return node.show_at(Proxy(self, node)) if ways else node
         return Cluster.make(new_node, masters, replicas_per_master, layout)
 
-    def sentinel(self, version=None, replicas=1, sentinels=3, quorum=2, sentinel_password=None, **options):
+    def sentinel(self, version=None, replicas=1, sentinels=3, quorum=2, sentinel_password=None, master_name=MASTER_NAME, **options):
         """A running SentinelGroup; the options are those of the servers it watches."""
         version = self.version(version)
         servers = [self.new_server(version, name="watched", **options) for _ in range(1 + replicas)]
         secure = {name: options[name] for name in ("tls", "client_certificates") if name in options}
-        new_sentinel = functools.partial(self.new_server, version, Sentinel, "sentinel", password=sentinel_password, **secure)
+        new_sentinel = functools.partial(self.new_server, version, Sentinel, "sentinel", password=sentinel_password, master_name=master_name, **secure)
         return SentinelGroup.make(servers, new_sentinel, sentinels, quorum)
 
     def logs(self):

@@ -110,6 +110,11 @@ class Proxy:
         bench.servers.append(self)
 
     @property
+    def failed(self):
+        """Its thread has ended by an error, which a test must not take for a fault of the network."""
+        return not self._closing and not self._thread.is_alive()
+
+    @property
     def port(self):
         return self._port.number
 
@@ -248,11 +253,13 @@ class Proxy:
             return
         self._pairs.remove(pair)
         for one in (pair.up.source, pair.down.source):
+            if one is pair.gone:
+                continue
             try:
                 self._selector.unregister(one)
             except KeyError:
                 pass    # nothing was wanted of it at the moment
-            if reset and one is not pair.gone:
+            if reset:
                 # Lingering for 0 seconds makes the kernel send RST.
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             one.close()

@@ -97,9 +97,9 @@ class Chaos:
     def _wait_in_step(self):
         """The links read the history that the sources have now; an offset of another one would say nothing."""
         histories = {link.address: link.info("replication")["master_replid"] for link in self.scene.links()}
-        self.ferry.wait_status(lambda status: {link["source"]: link["position"]["replid"] for link in status["links"]} == histories, timeout=300,
+        self.ferry.wait_status(lambda status: {link["source"]: link["position"]["replid"] for link in status["links"]} == histories, timeout=100,
                                what=f"links in the histories {histories}")
-        self.ferry.wait_in_step(*self.scene.links(), timeout=300)
+        self.ferry.wait_in_step(*self.scene.links(), timeout=100)
 
     def _phase(self, numbers):
         self.phases += 1
@@ -111,6 +111,7 @@ class Chaos:
         assert not self.load.errors, self.load.errors
         self.scene.wait_whole()
         self._wait_in_step()
+        assert not any(way.failed for way in self.scene.ways.values())
         wrong = ledger.differences(self.scene.source, self.scene.target, PREFIX, TAGS)
         try:
             assert_same(self.scene.source, self.scene.target, as_replica=True, expiry_tolerance_ms=MOVED_MS if self.scene.clusters else 0)
@@ -125,5 +126,6 @@ class Chaos:
         numbers = list(numbers)
         for begin in range(0, len(numbers), PHASE_FAULTS):
             self._phase(numbers[begin:begin + PHASE_FAULTS])
-        assert self.ferry.stop() == 0
+        code = self.ferry.stop()
+        assert code == 0, f"keyferry ended with {code}"
         print(f"chaos: seed {self.seed}, {self.name}: {len(numbers)} faults and {self.phases} phases, all equal", flush=True)

@@ -125,7 +125,7 @@ static void messages_of_sentinels(void **state)
 			    "*3\r\n$8\r\nSPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$1\r\nm\r\n*1\r\n$7\r\nPUBLISH\r\n"),
 		      "progress db0 PUBLISH key= 1049\n"
 		      "command db0 publish key= 1099\n"
-		      "command db0 SPUBLISH key= 1149\n"
+		      "command db0 SPUBLISH key=__sentinel__:hello 1149\n"
 		      "command db0 PUBLISH key= 1166\n");
 }
 
