@@ -40,6 +40,7 @@ void help_print(const char *name);
 int cmd_sync(int argc, char **argv);
 int cmd_precheck(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
+int cmd_cutover(int argc, char **argv);
 int cmd_finish(int argc, char **argv);
 int cmd_rdb(int argc, char **argv);
 int cmd_help(int argc, char **argv);

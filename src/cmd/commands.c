@@ -41,6 +41,23 @@ static const struct argument_row verify_rows[] = {
 	{"no-progress", NULL, "no line of progress, also on a terminal", NULL, false},
 };
 
+static const struct argument_row cutover_rows[] = {
+	{"verify", "MODE", "outline (default): keys, types, expiries, lengths; full: values too; none", "outline full none", false},
+	{"by-hand", NULL, "do not pause the source: you stop the writers, and it waits until nobody writes", NULL, false},
+	{"timeout", "DURATION", "for everything up to the end of the task's process; then it is rolled back (default 1m)", NULL, false},
+	{"hold", "DURATION", "how long the source takes no writes behind it (default 10m); 0s: it takes them at once", NULL, false},
+	{"dry-run", NULL, "all but the pause, the end of the task and the removal of its marks", NULL, false},
+	{"format", "FORMAT", "of the result on standard output: text (default) or json", "text json", false},
+	{"source", "URL", "as at the start of the task, instead of a task document", NULL, false},
+	{"target", "URL", "likewise", NULL, false},
+	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
+		"@option", true},
+	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
+	{"data", "DIR", "work directory of the running task; by default made of the name", "@dir", false},
+	{"log-format", "FORMAT", "text (default) or json", "text json", false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+};
+
 static const struct argument_row finish_rows[] = {
 	{"source", "URL", "as at the start of the task, which may be named by it", NULL, false},
 	{"target", "URL", "the target, instead of a task document", NULL, false},
@@ -148,6 +165,32 @@ const struct command commands[] = {
 			"keyferry verify orders.yaml --mode outline --rate 20000\n"
 			"keyferry verify orders.yaml --repair --format json > differences.jsonl\n",
 		ROWS(verify_rows), .max_words = 1, .words = "@file", .run = cmd_verify,
+	},
+	{
+		.name = "cutover",
+		.usage = "TASK.yaml [--verify outline|full|none] [--by-hand] [--set OPTION=VALUE ...]\n--source URL --target URL [--verify outline|full|none] [--by-hand]",
+		.summary = "let the target of a running task take the source's place",
+		.text =
+			"Run it beside the running task, with its work directory. It waits until the target\n"
+			"is in step, pauses the writes of all source masters (CLIENT PAUSE ... WRITE, reads\n"
+			"go on), waits until everything is applied, verifies, proves that nobody has written\n"
+			"meanwhile, has the task's process end, makes times of expiry the true ones and\n"
+			"removes the task's marks. Then it prints the moment and the offsets, and the source\n"
+			"stays paused for --hold, in which you point the clients at the target.\n"
+			"\n"
+			"If anything fails, on SIGINT, SIGTERM and after --timeout the source takes writes\n"
+			"again (CLIENT UNPAUSE); so it does within 10 s if keyferry itself is killed.\n"
+			"\n"
+			"With --by-hand, and where a source master is older than Redis 6.2, you are told to\n"
+			"stop the writers; it goes on when nobody has written for three seconds.\n"
+			"\n"
+			"Exit code 0: done; 1: interrupted; 3: the task is not running, or cannot be cut over;\n"
+			"4, 5: source, target, or out of time; 7: the target differs; 8: another one is under way.\n",
+		.examples =
+			"keyferry cutover orders.yaml --dry-run\n"
+			"keyferry cutover orders.yaml --verify full --timeout 5m\n"
+			"keyferry cutover orders.yaml --by-hand --format json\n",
+		ROWS(cutover_rows), .max_words = 1, .words = "@file", .run = cmd_cutover,
 	},
 	{
 		.name = "finish",

@@ -76,6 +76,9 @@ static void on_poll(void *owner)
 	if (status.state == TASK_FINISHED) {
 		run->finished = true;
 		loop_stop(run->loop);
+	} else if (task_end_asked(run->task)) {
+		log_info("task %s: asked to end by 'keyferry cutover'", status.name);
+		loop_stop(run->loop);
 	} else if (status.caught_up && (status.expiry.settled || status.expiry.always) && run->options.stop_when == STOP_WHEN_CAUGHT_UP) {
 		run->caught_up = true;
 		loop_stop(run->loop);

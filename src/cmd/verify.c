@@ -4,15 +4,10 @@
 #include "cmd/command.h"
 #include "cmd/task_arguments.h"
 #include "cmd/verify_report.h"
-#include "control/expiry_record.h"
-#include "transform/guard.h"
+#include "control/verification.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-#define TOLERANCE_MS 1000
-#define WAIT_MS 60000
-#define ROUNDS 10
 
 /* ---- the command line ---- */
 
@@ -53,7 +48,7 @@ static bool take_choice(const struct arguments *arguments, const char *name, con
 static bool take_arguments(const struct arguments *arguments, struct verify_options *options, struct verify_report *report,
 			   struct error *error)
 {
-	uint64_t tolerance = TOLERANCE_MS, wait = WAIT_MS, rounds = ROUNDS;
+	uint64_t tolerance = VERIFICATION_TOLERANCE_MS, wait = VERIFICATION_WAIT_MS, rounds = VERIFICATION_ROUNDS;
 	bool outline;
 
 	if (!take_choice(arguments, "mode", "full", "outline", &outline, error) ||
@@ -84,20 +79,6 @@ static bool check_task(const struct task_options *task, struct error *error)
 		  deployment_options_are_files(&task->source) ? "source" : "target");
 	error_hint(error, "'keyferry rdb FILE --format jsonl' prints what a file holds");
 	return false;
-}
-
-/* How the task has written times; on another machine than its own, what its options say. */
-static bool take_guard(const struct task_options *task, struct judge_options *judge, struct error *error)
-{
-	struct expiry_record record;
-
-	if (!expiry_record_read(task->data_dir, &record, error))
-		return false;
-	judge->guarded = record.exists || task->expiry_guard != EXPIRY_GUARD_OFF;
-	judge->base = record.exists ? record.base : guard_base(task->name);
-	judge->margin_ms = record.exists ? record.margin_ms : task->expiry_margin_ms;
-	judge->writes_guarded = record.exists;
-	return true;
 }
 
 /* ---- events ---- */
@@ -169,7 +150,7 @@ int cmd_verify(int argc, char **argv)
 	report.bars = !arguments_given(&arguments, "no-progress") && isatty(STDERR_FILENO);
 	if (!task_arguments_log(&arguments, &error) || !take_arguments(&arguments, &options, &report, &error) ||
 	    !task_arguments_read(&arguments, &task, &error) || !check_task(&task, &error) ||
-	    !take_guard(&task, &options.judge, &error))
+	    !verification_take_guard(&task, &options.judge, &error))
 		code = command_fail("verify", &error);
 	else
 		code = run(&options, &report, &error);

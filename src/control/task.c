@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "control/cutover_file.h"
 #include "control/expiry_plan.h"
 #include "control/gate.h"
 #include "control/rates.h"
@@ -84,6 +85,33 @@ static uint16_t first_slot(const struct topology *topology, uint32_t shard)
 		if (topology->owner[slot] == shard)
 			return (uint16_t)slot;
 	return 0;
+}
+
+/* A supervisor that starts an ended process again must not copy from the old source once more. */
+static bool check_cutover(const struct task_options *options, struct error *error)
+{
+	char moment[CUTOVER_MOMENT_MAX];
+
+	switch (cutover_file_read(options->data_dir, moment)) {
+	case CUTOVER_NONE:
+	case CUTOVER_UNDER_WAY: return true;
+	case CUTOVER_ENDING:
+		error_set(error, ERROR_BUSY, "task %s is being cut over: it was asked to end, and does not start meanwhile", options->name);
+		error_hint(error, "Wait for the end of 'keyferry cutover'");
+		return false;
+	case CUTOVER_DONE:
+		error_set(error, ERROR_PRECHECK, "task %s was cut over at %s: its target has taken the place of its source", options->name, moment);
+		error_hint(error, "To copy from this source again all the same, delete %s/cutover", options->data_dir);
+		return false;
+	}
+	return true;
+}
+
+bool task_end_asked(const struct task *task)
+{
+	char moment[CUTOVER_MOMENT_MAX];
+
+	return cutover_file_read(task->options->data_dir, moment) == CUTOVER_ENDING;
 }
 
 /* ---- files as source ---- */
@@ -405,7 +433,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
 	task->incidents = incidents_new(INCIDENTS_MAX);
-	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) && plan_expiry(task, error) &&
+	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && check_cutover(options, error) && open_sides(task, loop, name, error) && plan_expiry(task, error) &&
 	     (task->source ? open_links(task, error) : open_file_link(task, error));
 	free(name);
 	if (!ok) {

@@ -41,6 +41,8 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 bool task_start(struct task *task, struct error *error) WARN_UNUSED;
 /* Stops all links at once, each waiting at most deadline_ms for what is in flight. */
 void task_stop(struct task *task, uint32_t deadline_ms);
+/* Does a cut-over ask for the end of this process (control/cutover_file.h)? Costs one call. */
+bool task_end_asked(const struct task *task);
 /* A source that has come to its end: times of expiry that were guarded until then become the true ones, and keys whose time has passed go. After task_stop(), and
  * again where it was cut off. False with an error of kind ERROR_NONE: interrupted. */
 bool task_settle_end(struct task *task, struct error *error) WARN_UNUSED;

@@ -47,6 +47,14 @@ static bool make_folder(const char *path, struct error *error)
 	return false;
 }
 
+static void read_holder(int lock, char holder[32])
+{
+	ssize_t got = pread(lock, holder, 31, 0);
+
+	holder[got > 0 ? got : 0] = '\0';
+	holder[strcspn(holder, "\n")] = '\0';
+}
+
 static bool take_lock(struct work_dir *dir, struct error *error)
 {
 	char *path = memory_printf("%s/lock", dir->path);
@@ -60,10 +68,7 @@ static bool take_lock(struct work_dir *dir, struct error *error)
 		return false;
 	}
 	if (flock(dir->lock, LOCK_EX | LOCK_NB) < 0) {
-		ssize_t got = pread(dir->lock, holder, sizeof(holder) - 1, 0);
-
-		holder[got > 0 ? got : 0] = '\0';
-		holder[strcspn(holder, "\n")] = '\0';
+		read_holder(dir->lock, holder);
 		error_set(error, ERROR_BUSY, "the task in %s is being run by process %s", dir->path,
 			  holder[0] ? holder : "(unknown)");
 		error_hint(error, "Stop that one first, or give this task a work directory of its own with --data");
@@ -146,6 +151,23 @@ struct work_dir *work_dir_open(const char *path, struct error *error)
 		return dir;
 	work_dir_close(dir);
 	return NULL;
+}
+
+bool work_dir_is_held(const char *path, char holder[32])
+{
+	char *name = memory_printf("%s/lock", path);
+	int lock = open(name, O_RDONLY | O_CLOEXEC);
+	bool held;
+
+	free(name);
+	holder[0] = '\0';
+	if (lock < 0)
+		return false;
+	held = flock(lock, LOCK_SH | LOCK_NB) < 0;
+	if (held)
+		read_holder(lock, holder);
+	close(lock);
+	return held;
 }
 
 void work_dir_close(struct work_dir *dir)

@@ -19,6 +19,8 @@ struct work_dir;
 struct work_dir *work_dir_open(const char *path, struct error *error) WARN_UNUSED;
 void work_dir_close(struct work_dir *dir);
 const char *work_dir_path(const struct work_dir *dir);
+/* Is a process running a task there? Nothing is made. `holder`: its pid, as it has written it; it may be of another container. */
+bool work_dir_is_held(const char *path, char holder[32]);
 /* Has an earlier run left links here? */
 bool work_dir_has_links(const struct work_dir *dir);
 /* The folder of the i-th link that an earlier run has left, to be freed; NULL: there are no more. */

@@ -226,12 +226,18 @@ static void heartbeat_connect(void *owner)
 		heartbeat_write(heartbeat);
 }
 
+const char *heartbeat_name(bool cluster, uint16_t slot, char out[HEARTBEAT_NAME_MAX])
+{
+	if (cluster)
+		snprintf(out, HEARTBEAT_NAME_MAX, "%s:{%s}", HEARTBEAT_KEY, slot_tag(slot));
+	else
+		snprintf(out, HEARTBEAT_NAME_MAX, "%s", HEARTBEAT_KEY);
+	return out;
+}
+
 static void heartbeat_name_key(struct heartbeat *heartbeat)
 {
-	if (heartbeat->options.cluster)
-		snprintf(heartbeat->key, sizeof(heartbeat->key), "%s:{%s}", HEARTBEAT_KEY, slot_tag(heartbeat->options.slot));
-	else
-		snprintf(heartbeat->key, sizeof(heartbeat->key), "%s", HEARTBEAT_KEY);
+	heartbeat_name(heartbeat->options.cluster, heartbeat->options.slot, heartbeat->key);
 }
 
 struct heartbeat *heartbeat_new(struct loop *loop, const struct heartbeat_options *options,

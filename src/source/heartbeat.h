@@ -12,6 +12,7 @@
 #include "source/samples.h"
 
 #define HEARTBEAT_KEY "DTS_REDIS_TIMESTAMP_HEARTBEAT"
+#define HEARTBEAT_NAME_MAX 64
 
 struct heartbeat;
 
@@ -36,6 +37,8 @@ bool heartbeat_is_written(const struct heartbeat *heartbeat);
 uint64_t heartbeat_begin_sample(struct heartbeat *heartbeat);
 void heartbeat_feed(struct heartbeat *heartbeat, const struct sample *sample);
 
+/* The name of a shard's: `slot`, on a cluster, is one of its. Returns out. */
+const char *heartbeat_name(bool cluster, uint16_t slot, char out[HEARTBEAT_NAME_MAX]);
 /* Is this key a heartbeat (of any shard)? Exactly the name, or the name with ":{...}". */
 bool heartbeat_is_key(struct slice key);
 

@@ -22,7 +22,7 @@ struct goal {
 /* Of all connections "keyferry:<task>:..." those that look only do not count. */
 static bool has_link(struct slice list, const char *prefix)
 {
-	static const char *const lookers[] = {"verify ", "finish ", "precheck "};
+	static const char *const lookers[] = {"verify ", "finish ", "precheck ", "cutover "};
 
 	for (const uint8_t *at; (at = memmem(list.data, list.len, prefix, strlen(prefix)));) {
 		bool looks = false;
@@ -177,8 +177,14 @@ static bool give_up(struct error *error)
 	return false;
 }
 
-static void tell_late(const struct catch_up_options *options, struct error *error)
+static void tell_late(const struct catch_up_options *options, bool live, struct error *error)
 {
+	if (options->demanded) {
+		error_set(error, ERROR_TARGET, "the target has not come within %u s to where the source stood%s", options->wait_ms / 1000,
+			  live ? "" : ": no link of the task is connected to it");
+		error_hint(error, "Wait until the task is streaming with a small lag (its log, /status), or give it longer with --timeout");
+		return;
+	}
 	error_set(error, ERROR_TARGET, "the target has not caught up with the source within %u s: what differs now may just not have arrived yet", options->wait_ms / 1000);
 	error_hint(error, "Wait until the task is streaming with a small lag (keyferry's log, /status), or stop it, or give it longer with --wait");
 }
@@ -196,10 +202,10 @@ static bool look(const struct catch_up_options *options, const struct goal *goal
 	if (clock_monotonic_us() > deadline) {
 		if (!catch_up_find(options, &live, error))
 			return false;
-		*ret = !live;
-		if (live && error->kind == ERROR_NONE)
-			tell_late(options, error);
-		return !live;
+		*ret = !live && !options->demanded;
+		if (!*ret && error->kind == ERROR_NONE)
+			tell_late(options, live, error);
+		return *ret;
 	}
 	return pause_for(options, POLL_MS) || give_up(error);
 }

@@ -416,8 +416,14 @@ static void begin(struct verify *verify)
 	for (uint32_t i = 0; i < PORTIONS; i++)
 		verify->portions[i] = portion_new(&verify->portion_options, on_portion, verify);
 	limit_init(&verify->rate, options->rate);
-	verify->catch_up = (struct catch_up_options){options->task,    &verify->source, &verify->target,
-						     options->wait_ms, verify_go_on,    verify};
+	verify->catch_up = (struct catch_up_options){
+		.task = options->task,
+		.source = &verify->source,
+		.target = &verify->target,
+		.wait_ms = options->wait_ms,
+		.go_on = verify_go_on,
+		.owner = verify,
+	};
 }
 
 static void end(struct verify *verify)

@@ -35,6 +35,31 @@ def streaming(status):
     return status["state"] == "streaming"
 
 
+class Cutover:
+    """A running `keyferry cutover`. Its log is in .log, apart from the task's."""
+
+    def __init__(self, words, folder, number):
+        self._result = folder / f"cutover-{number}.json"
+        self._output = folder / f"cutover-{number}.log"
+        # Its process is keyferry itself, not a shell around it: signals go there.
+        self.process = Process(["sh", "-c", 'out=$1; shift; exec "$@" > "$out"', "sh", self._result, *words], folder, self._output)
+
+    @property
+    def log(self):
+        return self._output.read_text(errors="replace") if self._output.exists() else ""
+
+    def wait_log(self, text, timeout=60):
+        wait_for(lambda: text in self.log or not self.process.running, timeout=timeout, what=f"{text!r} in cutover's log")
+        assert text in self.log, self.log
+        return self
+
+    def wait(self, timeout=120):
+        """(exit code, result; {} where it has told none)."""
+        code = self.process.wait(timeout)
+        text = self._result.read_text()
+        return code, json.loads(text) if text else {}
+
+
 class Ferry:
     """One task. start() may be called again after it has ended: it resumes in the same work directory.
 
@@ -134,6 +159,20 @@ class Ferry:
     def finish(self, timeout=60):
         """Runs it to its end; returns the exit code."""
         return self.start_finish().wait(timeout)
+
+    def start_cutover(self, *more):
+        """Starts `keyferry cutover` of the same task, beside it; a Cutover."""
+        words = list(self._argv)
+        words[1] = "cutover"
+        words.remove("--no-progress")
+        if "--listen" in words:
+            at = words.index("--listen")
+            del words[at:at + 2]
+        return Cutover([*words, "--format", "json", *more], self.folder, next(_numbers))
+
+    def cutover(self, *more, timeout=120):
+        """The same, to its end; returns (exit code, the result as its JSON says)."""
+        return self.start_cutover(*more).wait(timeout)
 
     def stop(self, timeout=60):
         """SIGTERM; returns the exit code."""

@@ -47,6 +47,9 @@ class Process:
         self._child.send_signal(signal.SIGCONT)
         self.paused = False
 
+    def signal(self, number):
+        self._child.send_signal(number)
+
     def stop(self, timeout=STOP_SECONDS):
         """SIGTERM, and waits. Returns the exit code."""
         if self.paused:

@@ -1,0 +1,17 @@
+/* What a verification of a task has to know from its work directory: in which forms its runs have written times of expiry.
+ * Thread: the control thread. */
+#ifndef KEYFERRY_CONTROL_VERIFICATION_H
+#define KEYFERRY_CONTROL_VERIFICATION_H
+
+#include "verify/judge.h"
+
+struct task_options;
+
+#define VERIFICATION_TOLERANCE_MS 1000
+#define VERIFICATION_WAIT_MS 60000
+#define VERIFICATION_ROUNDS 10
+
+/* Fills the guard's part. On another machine than the task's own: what its options say. */
+bool verification_take_guard(const struct task_options *task, struct judge_options *judge, struct error *error) WARN_UNUSED;
+
+#endif
