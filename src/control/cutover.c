@@ -62,6 +62,14 @@ static uint32_t left_ms(const struct cutover *cutover)
 	return now < cutover->deadline_us ? (uint32_t)((cutover->deadline_us - now) / 1000) : 0;
 }
 
+/* Called by the pause's timer too. */
+static bool may_go_on(void *owner)
+{
+	struct cutover *cutover = owner;
+
+	return cutover->events->go_on(cutover->owner) && (cutover->ended || left_ms(cutover) > 0);
+}
+
 static bool go_on(void *owner)
 {
 	struct cutover *cutover = owner;
@@ -69,13 +77,16 @@ static bool go_on(void *owner)
 	if (cutover->stopped)
 		return false;
 	error_clear(&cutover->why);
-	cutover->stopped = !cutover->events->go_on(cutover->owner) || (cutover->pause && !source_pause_holds(cutover->pause, &cutover->why));
-	if (cutover->stopped || cutover->ended || left_ms(cutover) > 0)
-		return !cutover->stopped;
-	error_set(&cutover->why, ERROR_TARGET, "the cut-over was not done within %u s", cutover->options->timeout_ms / 1000);
-	error_hint(&cutover->why, "Give it longer with --timeout, or have it verify less (--verify outline, none)");
-	cutover->stopped = true;
-	return false;
+	if (!cutover->events->go_on(cutover->owner)) {
+		cutover->stopped = true;
+	} else if (!may_go_on(cutover)) {
+		error_set(&cutover->why, ERROR_TARGET, "the cut-over was not done within %u s", cutover->options->timeout_ms / 1000);
+		error_hint(&cutover->why, "Give it longer with --timeout, or have it verify less (--verify outline, none)");
+		cutover->stopped = true;
+	} else {
+		cutover->stopped = cutover->pause && !source_pause_holds(cutover->pause, &cutover->why);
+	}
+	return !cutover->stopped;
 }
 
 /* Of what left off because go_on() said so, the reason. */
@@ -157,7 +168,7 @@ static bool pause_source(struct cutover *cutover, struct error *error)
 	cutover->pausing = deployment_open(cutover->loop, &cutover->task->source, cutover->name, cutover->task->connect_timeout_ms, ERROR_SOURCE, error);
 	if (!cutover->pausing)
 		return false;
-	cutover->pause = source_pause_begin(cutover->loop, cutover->pausing, error);
+	cutover->pause = source_pause_begin(cutover->loop, cutover->pausing, may_go_on, cutover, error);
 	return cutover->pause && write_watch_begin(cutover->watch, error);
 }
 
@@ -251,7 +262,7 @@ static bool verify(struct cutover *cutover, struct error *error)
 	struct verify_options options = {
 		.task = cutover->task,
 		.full = cutover->options->verify == CUTOVER_VERIFY_FULL,
-		.judge = {.tolerance_ms = VERIFICATION_TOLERANCE_MS},
+		.judge = {.tolerance_ms = VERIFICATION_TOLERANCE_MS, .no_deletes = cutover->pause != NULL},
 		.rounds = VERIFICATION_ROUNDS,
 		.wait_ms = left_ms(cutover),
 	};

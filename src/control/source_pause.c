@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TICK_MS 200
 #define RENEW_MS 2000
 #define SPARE_MS 1000 /* of the lease that is not relied on: clocks of servers and time on the way */
 
@@ -23,6 +24,9 @@ struct source_pause {
 	struct paused_master *masters;
 	uint32_t count;
 	struct timer *timer;
+	uint64_t renew_us;          /* when the next renewal is due */
+	bool (*go_on)(void *owner);
+	void *owner;
 	struct error lost; /* ERROR_NONE: it holds */
 };
 
@@ -63,9 +67,25 @@ static void on_renewed(void *owner, const struct client_reply *reply, const stru
 	}
 }
 
-static void renew(void *owner)
+static void on_unpaused(void *owner, const struct client_reply *reply, const struct error *error)
 {
-	struct source_pause *pause = owner;
+	/* Whoever rolls back says it once more, and tells what is not reached. */
+	(void)owner;
+	(void)reply;
+	(void)error;
+}
+
+static void give_up(struct source_pause *pause)
+{
+	timer_stop(pause->timer);
+	lose(pause, client_peer(pause->masters[0].client), "it was ended");
+	for (uint32_t i = 0; i < pause->count; i++)
+		if (!client_is_dead(pause->masters[i].client))
+			client_send_strings(pause->masters[i].client, on_unpaused, pause, "CLIENT", "UNPAUSE", NULL);
+}
+
+static void renew(struct source_pause *pause)
+{
 	char ms[24];
 
 	snprintf(ms, sizeof(ms), "%u", SOURCE_PAUSE_LEASE_MS);
@@ -79,6 +99,19 @@ static void renew(void *owner)
 			master->asked_us = clock_monotonic_us();
 			client_send_strings(master->client, on_renewed, master, "CLIENT", "PAUSE", ms, "WRITE", NULL);
 		}
+	}
+}
+
+static void on_tick(void *owner)
+{
+	struct source_pause *pause = owner;
+	uint64_t now = clock_monotonic_us();
+
+	if (!pause->go_on(pause->owner)) {
+		give_up(pause);
+	} else if (now >= pause->renew_us) {
+		pause->renew_us = now + RENEW_MS * 1000ULL;
+		renew(pause);
 	}
 }
 
@@ -123,7 +156,7 @@ static bool pause_master(struct source_pause *pause, uint32_t i, struct error *e
 	return false;
 }
 
-struct source_pause *source_pause_begin(struct loop *loop, struct deployment *source, struct error *error)
+struct source_pause *source_pause_begin(struct loop *loop, struct deployment *source, bool (*go_on)(void *owner), void *owner, struct error *error)
 {
 	struct source_pause *pause = memory_alloc_zero(1, sizeof(*pause));
 	struct error ignored;
@@ -131,13 +164,16 @@ struct source_pause *source_pause_begin(struct loop *loop, struct deployment *so
 
 	pause->loop = loop;
 	pause->source = source;
+	pause->go_on = go_on;
+	pause->owner = owner;
 	pause->count = deployment_topology(source)->shard_count;
 	pause->masters = memory_alloc_zero(pause->count, sizeof(pause->masters[0]));
-	pause->timer = timer_new(loop, renew, pause);
+	pause->timer = timer_new(loop, on_tick, pause);
 	for (uint32_t i = 0; ok && i < pause->count; i++)
 		ok = pause_master(pause, i, error);
 	if (ok) {
-		timer_repeat(pause->timer, RENEW_MS, RENEW_MS);
+		pause->renew_us = clock_monotonic_us() + RENEW_MS * 1000ULL;
+		timer_repeat(pause->timer, TICK_MS, TICK_MS);
 		return pause;
 	}
 	/* What is not reached now ends by itself. */

@@ -87,7 +87,7 @@ static uint16_t first_slot(const struct topology *topology, uint32_t shard)
 	return 0;
 }
 
-/* A supervisor that starts an ended process again must not copy from the old source once more. */
+/* A supervisor that starts an ended process again must not copy from the old source once more. Asked before the work directory is locked: the cut-over locks it itself. */
 static bool check_cutover(const struct task_options *options, struct error *error)
 {
 	char moment[CUTOVER_MOMENT_MAX];
@@ -433,7 +433,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
 	task->incidents = incidents_new(INCIDENTS_MAX);
-	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && check_cutover(options, error) && open_sides(task, loop, name, error) && plan_expiry(task, error) &&
+	ok = transform_check(options, error) && check_cutover(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) && plan_expiry(task, error) &&
 	     (task->source ? open_links(task, error) : open_file_link(task, error));
 	free(name);
 	if (!ok) {

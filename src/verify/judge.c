@@ -81,6 +81,15 @@ static bool is_over(const struct judge_options *options, int64_t at_ms)
 	return at_ms != READING_NO_EXPIRY && at_ms <= clock_wall_ms() + options->tolerance_ms;
 }
 
+/* The source has it no more: is that because its time has come? */
+static bool has_passed(const struct judge_options *options, int64_t target_ms)
+{
+	int64_t known = judge_true_time(options, target_ms);
+	bool live = options->guarded && options->no_deletes && known == target_ms && known != READING_NO_EXPIRY;
+
+	return is_over(options, known) || (live && is_over(options, known - options->margin_ms));
+}
+
 static const char *time_text(int64_t at_ms, char out[40])
 {
 	char text[32];
@@ -189,8 +198,7 @@ enum verdict judge_pair(struct judge *judge, struct reading *source, struct read
 	if (source->state == READING_GONE && target->state == READING_GONE)
 		return VERDICT_SAME;
 	if (source->state == READING_GONE)
-		return is_over(options, judge_true_time(options, target->expire_at_ms)) ? VERDICT_SAME
-											: differ(DIFFERENCE_EXTRA, ret_kind);
+		return has_passed(options, target->expire_at_ms) ? VERDICT_SAME : differ(DIFFERENCE_EXTRA, ret_kind);
 	if (target->state == READING_GONE)
 		return is_over(options, expire_at_ms) ? VERDICT_SAME : differ(DIFFERENCE_MISSING, ret_kind);
 	verdict = source->form == READING_FULL ? judge_full(judge, source, target, ret_kind, text)

@@ -86,6 +86,7 @@ static int times(const struct judge_options *options, int64_t source, int64_t ta
 static void test_presence(void **state)
 {
 	struct reading unread = {.place = &place};
+	struct judge_options paused = guarded;
 
 	(void)state;
 	assert_int_equal(judged(&plain, gone(), gone(), NULL), SAME);
@@ -100,6 +101,12 @@ static void test_presence(void **state)
 	/* Held until the source's DEL comes, which is on its way. */
 	assert_int_equal(judged(&guarded, gone(), outline("set", 3, guarded.base + NOW - 5000), NULL), SAME);
 	assert_int_equal(judged(&guarded, gone(), outline("set", 3, guarded.base + LATER), NULL), DIFFERENCE_EXTRA);
+	/* Paused, the source sends none: what is live there has passed by the margin earlier, and no more than that. */
+	paused.no_deletes = true;
+	assert_int_equal(judged(&guarded, gone(), outline("set", 3, NOW - 10 + MARGIN), NULL), DIFFERENCE_EXTRA);
+	assert_int_equal(judged(&paused, gone(), outline("set", 3, NOW - 10 + MARGIN), NULL), SAME);
+	assert_int_equal(judged(&paused, gone(), outline("set", 3, NOW + 5000 + MARGIN), NULL), DIFFERENCE_EXTRA);
+	assert_int_equal(judged(&paused, gone(), outline("set", 3, -1), NULL), DIFFERENCE_EXTRA);
 }
 
 static void test_outline(void **state)
