@@ -29,7 +29,8 @@ struct node {
 	struct stream *stream;
 	struct timer *retry;
 	uint32_t backoff_ms;
-	bool ready, open;
+	bool ready, open, stopped;
+	struct floor floor;
 	char *connection_name;   /* guarded */
 	uint32_t connections;    /* made so far */
 	/* handshake */
@@ -594,7 +595,7 @@ static void start_connection(struct node *node)
 		.blame = ERROR_TARGET,
 	};
 
-	if (node->stream)
+	if (node->stream || node->stopped)
 		return;
 	node->step = node->step_count = 0;
 	node->stream = stream_connect(node->options.loop, &options, &stream_callbacks, node);
@@ -639,6 +640,13 @@ void node_connect(struct node *node)
 		start_connection(node);
 }
 
+void node_stop(struct node *node)
+{
+	node->stopped = true;
+	close_stream(node);
+	timer_stop(node->retry);
+}
+
 bool node_ready(const struct node *node)
 {
 	return node->ready && (node->open || !node->options.guarded);
@@ -673,6 +681,11 @@ const char *node_peer(const struct node *node)
 bool node_has_units(const struct node *node)
 {
 	return node->queue.head || node->sent.head;
+}
+
+struct floor *node_floor(struct node *node)
+{
+	return &node->floor;
 }
 
 void node_enqueue(struct node *node, struct unit *unit)

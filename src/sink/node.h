@@ -9,6 +9,7 @@
 #define KEYFERRY_SINK_NODE_H
 
 #include "net/stream.h"
+#include "sink/mark.h"
 #include "sink/reply.h"
 #include "sink/unit.h"
 #include "spool/spool.h"
@@ -49,10 +50,22 @@ struct node_options {
 	struct spool *spool;         /* pages of large values leave memory behind the write; may be NULL */
 };
 
+/* What of the node's work is certain to stay: floor.h, which alone changes it. */
+struct floor {
+	struct mark_low acked; /* all of the link below it was executed there before its low mark, or before anything that came later */
+	struct mark_low sent;  /* of the low mark under way */
+	bool touched;          /* something was sent since */
+	bool out;              /* a low mark is under way */
+	uint16_t slot;         /* that has it */
+	uint64_t sent_us;
+};
+
 struct node *node_new(const struct endpoint *endpoint, const struct node_options *options, const struct node_events *events, void *owner);
 void node_free(struct node *node);
 /* Begins to connect (also by itself after a loss, with back-off). */
 void node_connect(struct node *node);
+/* Nothing goes out, comes in or is told any more. Not from within its events. */
+void node_stop(struct node *node);
 bool node_ready(const struct node *node);
 /* Guarded: the owner has seen to it that nobody else writes there under this link's name (fence.h). Called after `ready`, once for each connection. */
 void node_open(struct node *node);
@@ -68,6 +81,7 @@ void node_enqueue(struct node *node, struct unit *unit);
 /* Writes what it can. A failure is reported by lost() on a later turn, never from within this call. */
 void node_flush(struct node *node);
 bool node_has_units(const struct node *node);
+struct floor *node_floor(struct node *node);
 /* Takes every unit back, oldest first; for those whose bytes may have reached the server UNIT_RESENT is set. */
 struct unit_list node_take_units(struct node *node);
 /* Moves those of the units not written yet for which `leave` answers true to `out`, order kept. */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "sink/fence.h"
+#include "sink/floor.h"
 #include "wire/command.h"
 #include "wire/rdb.h"
 
@@ -94,6 +95,9 @@ void sink_put_on_node(struct sink *sink, struct node *node, struct unit *unit)
 {
 	sink->busy[unit->slot]++;
 	sink->busy_node[unit->slot] = node;
+	/* Questions change nothing, and marks alone are nothing that could be lost. */
+	if (sink->marker && !unit->question && marker_first(unit))
+		floor_touch(sink, node);
 	node_enqueue(node, unit);
 }
 
@@ -161,11 +165,16 @@ static void take_back(struct sink *sink, struct unit_list list)
 	struct unit *unit;
 
 	while ((unit = unit_list_take(&list))) {
-		sink->busy[unit->slot]--;
-		if (unit->flags & UNIT_FLIGHT)
-			sink_hold_all(sink, marker_unwrap(sink, unit));
-		else
+		uint16_t slot = unit->slot;
+
+		sink->busy[slot]--;
+		if (!(unit->flags & UNIT_FLIGHT)) {
 			sink_hold(sink, unit);
+			continue;
+		}
+		sink_hold_all(sink, marker_unwrap(sink, unit));
+		/* One without commands holds no slot, and what has gathered behind it would wait for ever. */
+		marker_more(sink, slot);
 	}
 }
 
@@ -268,6 +277,8 @@ static void on_turn(void *owner)
 		return;
 	if (sink->divert_wanted)
 		divert(sink);
+	if (sink->marker)
+		floor_turn(sink);
 	if (sink->lanes.held_count > 0)
 		try_lanes(sink);
 	if (sink->lanes.held_count == 0) {
@@ -345,7 +356,7 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 		const struct marker_options *marker = &sink->marker->options;
 
 		options.guarded = true;
-		options.name = name = memory_printf("%s:%s:%s:%u", sink->options.name, marker->link, marker->token, ++sink->marker->serial);
+		options.name = name = memory_printf("%s:%s:%s:%u-%u", sink->options.name, marker->link, marker->token, marker->life, ++sink->marker->serial);
 	}
 	node = node_new(endpoint, &options, &node_callbacks, sink);
 	free(name);
@@ -380,10 +391,18 @@ static bool owns_slots(const struct sink *sink, const struct node *node)
 	return false;
 }
 
+void sink_set_owner(struct sink *sink, uint16_t slot, struct node *node)
+{
+	/* It may be a replica that was promoted, while its old master still answers. A node that has slots already is no replica of anybody. */
+	if (sink->marker && sink->owner_of[slot] && node && sink->owner_of[slot] != node && !node_ready(node))
+		sink->marker->stale[slot] = true;
+	sink->owner_of[slot] = node;
+}
+
 static void take_topology(struct sink *sink, const struct topology *topology)
 {
 	if (!sink->cluster) {
-		sink->owner_of[0] = sink_node_at(sink, &topology->shards[0].master);
+		sink_set_owner(sink, 0, sink_node_at(sink, &topology->shards[0].master));
 		return;
 	}
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
@@ -391,7 +410,7 @@ static void take_topology(struct sink *sink, const struct topology *topology)
 
 		/* A slot that this node does not know an owner of keeps the one it had: MOVED or CLUSTERDOWN will tell. */
 		if (shard != SHARD_NONE)
-			sink->owner_of[slot] = sink_node_at(sink, &topology->shards[shard].master);
+			sink_set_owner(sink, (uint16_t)slot, sink_node_at(sink, &topology->shards[shard].master));
 	}
 }
 
@@ -428,7 +447,7 @@ static void on_housekeeping(void *owner)
 	if (sink->lanes.held_count > 0)
 		refresh_want(sink->refresh);
 	check_waiting(sink);
-	if (sink->marker && !sink->failed && marker_record(sink))
+	if (sink->marker && !sink->failed && (floor_send(sink, false) | marker_record(sink)))
 		flush_nodes(sink);
 }
 
@@ -506,7 +525,7 @@ const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count)
 
 bool sink_settle(struct sink *sink)
 {
-	bool sent = sink->marker && !sink->failed && marker_record(sink);
+	bool sent = sink->marker && !sink->failed && (floor_send(sink, true) | marker_record(sink));
 
 	if (sent)
 		flush_nodes(sink);
@@ -732,6 +751,18 @@ void sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db)
 {
 	*position = sink->window.position;
 	*db = sink->window.db;
+}
+
+void sink_let_go(struct sink *sink)
+{
+	sink->failed = true;
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		node_stop(sink->nodes[i]);
+}
+
+uint64_t sink_latest(const struct sink *sink)
+{
+	return sink->window.latest;
 }
 
 struct sink_counters sink_counters(const struct sink *sink)

@@ -68,7 +68,16 @@ static void on_note(void *owner, int level, const char *text)
 	snprintf(bench->notes + used, sizeof(bench->notes) - used, "%s\n", text);
 }
 
-static const struct sink_events callbacks = {on_room, on_applied, on_failed, on_note};
+static void on_fell(void *owner, const struct sink_fall *fall)
+{
+	struct sink_bench *bench = owner;
+
+	assert(bench->falls == 0); /* told once */
+	bench->falls++;
+	bench->fall = *fall;
+}
+
+static const struct sink_events callbacks = {on_room, on_applied, on_failed, on_note, on_fell};
 
 /* ---- the bench ---- */
 

@@ -29,6 +29,8 @@ struct sink_bench {
 	uint64_t applied_max;
 	unsigned rooms, turns;
 	char notes[8192];
+	unsigned falls;
+	struct sink_fall fall;
 };
 
 /* Fakes listen; a cluster with `count` > 0 masters that share the slots evenly, standalone with 0. */
