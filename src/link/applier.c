@@ -535,12 +535,14 @@ static void ask_for_snapshot(struct applier *applier, const char *why)
 	fail(applier, ENDED, &error);
 }
 
+/* What a snapshot after the first one needs beside the spool is there as long as the state file says that it is under way. */
+static bool may_resume_at(const struct applier *applier, uint64_t position)
+{
+	return !applier_in_snapshot(applier, position) || applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position);
+}
+
 static void go_back(struct applier *applier)
 {
-	bool into_snapshot, was_in_snapshot;
-	uint64_t position;
-	uint32_t db;
-
 	applier->fell = false;
 	if (applier->run_state == PARKING || applier->run_state == DRAINING) {
 		/* A new snapshot is coming anyway; or the next run finds it. */
@@ -550,12 +552,9 @@ static void go_back(struct applier *applier)
 	if (applier->run_state != RUNNING)
 		return;
 	applier->rollbacks++;
-	applier_low_water(applier, &position, &db);
-	into_snapshot = applier->fall.repairable && applier_in_snapshot(applier, applier->fall.position);
-	was_in_snapshot = applier_in_snapshot(applier, position);
 	if (!applier->fall.repairable)
 		ask_for_snapshot(applier, "that cannot be made good from what is kept of the stream");
-	else if (into_snapshot && !was_in_snapshot)
+	else if (!may_resume_at(applier, applier->fall.position))
 		ask_for_snapshot(applier, "a part of the snapshot is among it");
 	else if (!spool_rewind(applier->options.spool, applier->fall.position))
 		ask_for_snapshot(applier, "the spool does not hold so much any more (spool.keep_size, spool.keep_time)");

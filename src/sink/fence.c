@@ -22,6 +22,8 @@ struct fence {
 	struct fence *next;
 	struct sink *sink;
 	struct node *node;
+	bool whole;             /* something is lost: all slots of the node are read, by a new map of the target */
+	uint64_t map_number;    /* before that */
 	bool opens;             /* for a connection; else marks alone */
 	enum fence_step step;
 	struct client *client;  /* to the node */
@@ -419,7 +421,7 @@ static void find_slots(struct fence *fence)
 	fence->slots = memory_alloc_zero(marker->slots, sizeof(fence->slots[0]));
 	fence->found = memory_alloc_zero(marker->slots, sizeof(fence->found[0]));
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
-		if (marker->stale[slot] && fence->sink->owner_of[slot] == fence->node)
+		if ((marker->stale[slot] || fence->whole) && fence->sink->owner_of[slot] == fence->node)
 			fence->slots[fence->slot_count++] = (uint16_t)slot;
 }
 
@@ -543,6 +545,24 @@ static void fall(struct fence *fence)
 	sink->events->fell(sink->owner, &told);
 }
 
+static void clear_findings(struct fence *fence)
+{
+	fence->missed = fence->fallen_back = fence->doubtful = 0;
+	fence->best.known = false;
+}
+
+/* The node may have more slots than is known yet, when it was a replica until now: the one with its low mark among them. */
+static void look_at_all(struct fence *fence)
+{
+	fence->whole = true;
+	fence->map_number = fence->sink->map_number;
+	fence->step = FENCE_MARKS;
+	drop_lists(fence);
+	clear_findings(fence);
+	refresh_want(fence->sink->refresh);
+	timer_start(fence->timer, TURN_MS);
+}
+
 static void finish(struct fence *fence)
 {
 	struct sink *sink = fence->sink;
@@ -550,7 +570,10 @@ static void finish(struct fence *fence)
 	bool missed = fence->missed > 0;
 
 	if (fence->fallen_back > 0 || fence->doubtful > 0) {
-		fall(fence);
+		if (fence->whole || !sink->cluster)
+			fall(fence);
+		else
+			look_at_all(fence);
 		return;
 	}
 	if (fence->opens)
@@ -584,11 +607,16 @@ static void on_timer(void *owner)
 
 	if (fence->sink->failed)
 		return;
+	if (fence->whole && fence->sink->map_number == fence->map_number) {
+		refresh_want(fence->sink->refresh);
+		timer_start(fence->timer, RETRY_MS);
+		return;
+	}
 	if (fence->again) {
 		drop_clients(fence);
 		drop_lists(fence);
 		fence->again = false;
-		fence->missed = fence->fallen_back = fence->doubtful = 0;
+		clear_findings(fence);
 		fence->step = fence->opens ? FENCE_OWNER : FENCE_HISTORY;
 	}
 	go_on(fence);

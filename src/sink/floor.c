@@ -71,17 +71,18 @@ static bool is_due(const struct sink *sink, struct node *node, struct mark_low l
 {
 	const struct floor *floor = node_floor(node);
 	uint64_t passed = clock_monotonic_us() - floor->sent_us;
-	const struct mark_low *known = &sink->marker->lows[floor->slot];
-	bool news = floor->touched || !known->known || known->offset != low.offset;
+	/* The slot that had it may have moved away. */
+	bool known = floor->written.known && sink->owner_of[floor->slot] == node;
+	bool news = floor->touched || !known || floor->written.offset != low.offset;
 
 	if (floor->out || !node_ready(node) || !news)
 		return false;
 	/* In the stream a standalone target's record says it. */
 	if (!sink->cluster && low.offset >= 0)
 		return false;
-	if (now && (floor->touched || !known->known))
+	if (now && (floor->touched || !known))
 		return true;
-	return passed >= (floor->touched ? BUSY_US : QUIET_US) || (floor->touched && stretched);
+	return passed >= (floor->touched || !known ? BUSY_US : QUIET_US) || (floor->touched && stretched);
 }
 
 /* The slots of lost nodes have all been looked at. */
@@ -126,6 +127,14 @@ bool floor_send(struct sink *sink, bool now)
 
 void floor_turn(struct sink *sink)
 {
+	bool stream = sink_offset_before(sink, sink->window.position) >= 0;
+
+	/* The snapshot is over: nobody should have to go back into it. */
+	if (stream && !sink->marker->in_stream) {
+		sink->marker->in_stream = true;
+		send(sink, true, false);
+		marker_record(sink);
+	}
 	if (sink->window.position < sink->marker->low_due)
 		return;
 	sink->marker->low_due = sink->window.position + STRETCH;
@@ -145,7 +154,7 @@ void floor_answered(struct sink *sink, const struct flight *flight, bool done)
 		floor->touched = true;
 		return;
 	}
-	floor->acked = flight->low_mark;
+	floor->acked = floor->written = flight->low_mark;
 	/* One flight at a time: what is behind it, if anything, was not answered. */
 	if (!flight->low)
 		floor->touched = node_has_units(node);
@@ -171,6 +180,8 @@ void floor_forget(struct sink *sink)
 {
 	for (uint32_t i = 0; i < sink->marker->slots; i++)
 		sink->marker->lows[i].known = false;
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		node_floor(sink->nodes[i])->written.known = false;
 }
 
 /* ---- sink.h ---- */

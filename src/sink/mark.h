@@ -6,7 +6,7 @@
  *                           there was executed before it was written
  *   keyferry:task:<task>    hash in database 0; of a task:
  *     <link>                "<epoch> <replid> <offset> <database> <mark offset> <mark sub> <source>": the link's record
- *     <link>:owner          "<token> <turn>": the process that runs the link, and the how manieth it is
+ *     <link>:owner          "<token>:<turn>": the process that runs the link, and the how manieth it is
  *     <link>:low            standalone target, while the snapshot is applied: its low mark; the record says it afterwards
  *
  * A link's id is random and made once; it is kept in the work directory and is the field's name here. An epoch is random too and names one snapshot with the

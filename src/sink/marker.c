@@ -82,10 +82,10 @@ void marker_free(struct marker *marker)
 
 uint64_t marker_turn(struct slice owner)
 {
-	const uint8_t *blank = owner.len ? memchr(owner.data, ' ', owner.len) : NULL;
+	const uint8_t *colon = owner.len ? memchr(owner.data, ':', owner.len) : NULL;
 	uint64_t turn;
 
-	return blank && slice_to_uint64(slice_make(blank + 1, (size_t)(owner.data + owner.len - blank - 1)), &turn) && turn < UINT64_MAX ? turn : 0;
+	return colon && slice_to_uint64(slice_make(colon + 1, (size_t)(owner.data + owner.len - colon - 1)), &turn) && turn < UINT64_MAX ? turn : 0;
 }
 
 void marker_take_turn(struct marker *marker, uint64_t turn)
@@ -93,7 +93,7 @@ void marker_take_turn(struct marker *marker, uint64_t turn)
 	marker->taken = true;
 	if (marker->options.turn)
 		*marker->options.turn = turn;
-	snprintf(marker->owner, sizeof(marker->owner), "%s %llu", marker->options.token, (unsigned long long)turn);
+	snprintf(marker->owner, sizeof(marker->owner), "%s:%llu", marker->options.token, (unsigned long long)turn);
 }
 
 static bool is_refused(const struct marker *marker, const struct unit *unit, uint32_t *at)

@@ -71,6 +71,7 @@ struct marker {
 	char **histories;            /* of servers, as fences found them: run id and replication id. Both the same: nothing can have been lost meanwhile */
 	uint32_t history_count;
 	uint32_t *history;           /* of each slot, when its mark was read: from 1; 0: not known */
+	bool in_stream;              /* so was the low-water position, when last looked at */
 	uint64_t low_due;            /* position at which low marks do not wait for their time */
 	struct unit_list *gathering;
 	uint16_t *pending;           /* ring of slots that have something gathered and may have nothing out */
@@ -82,7 +83,7 @@ struct marker {
 	int64_t recorded;            /* record's offset, as last sent */
 	bool taken, taking;          /* the record's owner is this process; it is being told so */
 	bool kill_denied;            /* told once */
-	char owner[MARK_OWNER_MAX];  /* as it stands in the target: "<token> <turn>" */
+	char owner[MARK_OWNER_MAX];  /* as it stands in the target: "<token>:<turn>" */
 	uint32_t serial;             /* of node names */
 	struct fence *fences;
 	struct mark *refused;        /* commands below their slot's mark that were refused for good; ascending */

@@ -53,7 +53,7 @@ struct node_options {
 /* What of the node's work is certain to stay: floor.h, which alone changes it. */
 struct floor {
 	struct mark_low acked; /* all of the link below it was executed there before its low mark, or before anything that came later */
-	struct mark_low sent;  /* of the low mark under way */
+	struct mark_low written; /* that the node is known to have */
 	bool touched;          /* something was sent since */
 	bool out;              /* a low mark is under way */
 	uint16_t slot;         /* that has it */

@@ -481,7 +481,7 @@ static void test_stands_down(void **state)
 	sink_bench_start(&bench);
 	bench_command(&bench, 0, "INCR n");
 	bench_settle(&bench);
-	fake_set_field(&bench.fakes[0], TASK_KEY, LINK ":owner", "somebodyelse 99");
+	fake_set_field(&bench.fakes[0], TASK_KEY, LINK ":owner", "somebodyelse:99");
 	fake_hang_up(&bench.fakes[0]);
 	bench_command(&bench, 0, "INCR n");
 	sink_flush(bench.sink);
