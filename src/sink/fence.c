@@ -36,6 +36,7 @@ struct fence {
 	uint16_t *slots;        /* whose marks are read */
 	uint32_t slot_count, next_slot;
 	uint32_t outstanding, answered;
+	uint32_t predecessors;  /* of these, connections of earlier processes */
 	uint32_t missed;        /* slots that another node has, or not this one alone */
 	struct mark_low *found; /* low mark of each of the slots */
 	uint32_t history;       /* number of the server's; 0: it does not tell */
@@ -198,8 +199,9 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 {
 	struct fence *fence = owner;
 	struct marker *marker = fence->sink->marker;
-	char field[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)];
-	const struct resp_node *found;
+	struct client *client = fence->central ? fence->central : fence->client;
+	char field[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)], value[MARK_RECORD_MAX];
+	const struct resp_node *found, *record;
 	bool takes = fence->takes;
 	struct slice text;
 
@@ -218,9 +220,15 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 		stand_down(fence);
 		return;
 	}
-	/* An earlier owner, or none: the target has lost that it is this one. */
+	/* An earlier owner, or none. A link that has no record yet gets one as well, in the snapshot: a process with an empty work directory knows a link by the source
+	 * that its record names, and would else begin another one beside this, which neither of the two would hear of. */
 	owner_field(marker, field);
-	client_send_strings(fence->central ? fence->central : fence->client, on_owner_written, fence, "HSET", marker->task_key, field, marker->owner, NULL);
+	marker_put_record(fence->sink, MARK_NONE, EVENT_IN_SNAPSHOT, 0, value);
+	record = resp_member(&reply->nodes[0], 1);
+	if (takes && (!record || record->type == RESP_NULL))
+		client_send_strings(client, on_owner_written, fence, "HMSET", marker->task_key, field, marker->owner, marker->options.link, value, NULL);
+	else
+		client_send_strings(client, on_owner_written, fence, "HSET", marker->task_key, field, marker->owner, NULL);
 }
 
 static void ask_owner(struct fence *fence)
@@ -239,7 +247,7 @@ static void ask_owner(struct fence *fence)
 	owner_field(marker, field);
 	if (!marker->taken)
 		fence->takes = marker->taking = true;
-	client_send_strings(client, on_owner, fence, "HMGET", marker->task_key, field, NULL);
+	client_send_strings(client, on_owner, fence, "HMGET", marker->task_key, field, marker->options.link, NULL);
 }
 
 /* ---- the killing ---- */
@@ -284,7 +292,10 @@ static bool is_older(const struct fence *fence, struct slice name)
 /* False: our own name is not among them. */
 static bool take_list(struct fence *fence, struct slice text)
 {
+	char own[MARK_ID_LEN + 3];
 	bool named = false;
+
+	snprintf(own, sizeof(own), ":%s:", fence->sink->marker->options.token);
 
 	while (text.len > 0) {
 		const uint8_t *end = memchr(text.data, '\n', text.len);
@@ -295,6 +306,7 @@ static bool take_list(struct fence *fence, struct slice text)
 		named |= slice_equal(field_of(line, "name="), slice_of_string(node_connection_name(fence->node)));
 		if (!is_older(fence, field_of(line, "name=")) || (id.len == 0 && address.len == 0))
 			continue;
+		fence->predecessors += !contains(field_of(line, "name="), own);
 		fence->kills = memory_realloc_array(fence->kills, fence->kill_count + 1, sizeof(fence->kills[0]));
 		fence->kills[fence->kill_count++] = id.len ? memory_strndup((const char *)id.data, id.len)
 							   : memory_strndup((const char *)address.data, address.len);
@@ -342,8 +354,19 @@ static void on_killed(void *owner, const struct client_reply *reply, const struc
 	/* "No such client": it has gone by itself. */
 	if (reply->nodes[0].type == RESP_ERROR && slice_starts_with(reply->nodes[0].text, SLICE("NOPERM")))
 		tell_denied(fence, reply->nodes[0].text);
-	if (++fence->answered == fence->outstanding && !fence->again)
-		step_done(fence);
+	if (++fence->answered < fence->outstanding || fence->again)
+		return;
+	if (fence->predecessors > 0) {
+		struct incident incident = incident_make(
+			INCIDENT_PREDECESSOR_FENCED, sink_offset_before(fence->sink, fence->sink->window.position),
+			"target %s: %" PRIu32 " connection%s of an earlier process of this link ended there, so that nothing of what it sent can run any more", node_peer(fence->node),
+			fence->predecessors, fence->predecessors == 1 ? " was" : "s were");
+
+		incident_add_cost(&incident, "connections", fence->predecessors);
+		fence->sink->events->tell(fence->sink->owner, &incident);
+		fence->predecessors = 0;
+	}
+	step_done(fence);
 }
 
 static void kill_them(struct fence *fence)
@@ -576,8 +599,10 @@ static void finish(struct fence *fence)
 			look_at_all(fence);
 		return;
 	}
-	if (fence->opens)
+	if (fence->opens) {
 		node_open(node);
+		outage_back(sink, node);
+	}
 	if (missed)
 		refresh_want(sink->refresh);
 	fence_free(fence);
@@ -616,6 +641,7 @@ static void on_timer(void *owner)
 		drop_clients(fence);
 		drop_lists(fence);
 		fence->again = false;
+		fence->predecessors = 0;
 		clear_findings(fence);
 		fence->step = fence->opens ? FENCE_OWNER : FENCE_HISTORY;
 	}

@@ -229,3 +229,10 @@ enum sink_covers sink_covers(const struct sink *sink, uint16_t slot, uint64_t st
 		return COVERS_UNKNOWN;
 	return mark_covers(marker->marks[slot], offset, number) ? COVERS_YES : COVERS_NO;
 }
+
+void sink_let_go(struct sink *sink)
+{
+	sink->failed = true;
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		node_stop(sink->nodes[i]);
+}

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RECORD_MS 100    /* how often the link's record is brought up to date, at least */
 #define LANE_TICK_MS 25 /* how often held slots are looked at */
 #define HOUSEKEEPING_MS 1000
 #define WAITING_TOLD_AFTER_MS 1000ULL
@@ -57,10 +58,17 @@ void sink_remember_cause(struct sink *sink, const char *peer, const char *why)
 
 static void waiting_ends(struct sink *sink)
 {
+	double seconds = (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6;
+	struct incident incident;
+
 	if (!sink->waiting_for[0])
 		return;
-	sink_note(sink, LOG_INFO, "the target takes commands again after %.1f s (%s)",
-		  (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6, sink->waiting_for);
+	if (!sink->waiting_told_by_outage) {
+		incident = incident_make(INCIDENT_TARGET_GOES_ON, sink_offset_before(sink, sink->window.position), "the target takes commands again after %.1f s (%s)", seconds,
+					 sink->waiting_for);
+		incident_add_cost(&incident, "seconds", seconds);
+		sink->events->tell(sink->owner, &incident);
+	}
 	sink->waiting_for[0] = '\0';
 	sink->cause[0] = '\0';
 }
@@ -68,6 +76,7 @@ static void waiting_ends(struct sink *sink)
 static void check_waiting(struct sink *sink)
 {
 	uint64_t now = clock_monotonic_us();
+	struct incident incident;
 
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++) {
 		const struct lane *lane = sink->lanes.held[i];
@@ -83,7 +92,10 @@ static void check_waiting(struct sink *sink)
 					    "not connected yet");
 		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
 		sink->waiting_since_us = lane->held_since_us;
-		sink_note(sink, LOG_WARNING, "waiting for %s; it goes on by itself when that is over", sink->waiting_for);
+		sink->waiting_told_by_outage = sink->outages.first != NULL;
+		incident = incident_make(INCIDENT_TARGET_WAITS, sink_offset_before(sink, sink->window.position), "waiting for %s; it goes on by itself when that is over",
+					 sink->waiting_for);
+		sink->events->tell(sink->owner, &incident);
 		return;
 	}
 	waiting_ends(sink);
@@ -160,7 +172,8 @@ void sink_hold_all(struct sink *sink, struct unit_list list)
 		sink_hold(sink, unit);
 }
 
-static void take_back(struct sink *sink, struct unit_list list)
+/* The first `sent` were under way on the node that is lost. */
+static void take_back(struct sink *sink, struct unit_list list, uint32_t sent, const struct endpoint *lost)
 {
 	struct unit *unit;
 
@@ -168,6 +181,12 @@ static void take_back(struct sink *sink, struct unit_list list)
 		uint16_t slot = unit->slot;
 
 		sink->busy[slot]--;
+		if (sent > 0) {
+			sent--;
+			for (struct unit *at = unit->flags & UNIT_FLIGHT ? ((struct flight *)unit)->members.head : unit; at;
+			     at = unit->flags & UNIT_FLIGHT ? at->next : NULL)
+				outage_take(sink, lost, at);
+		}
 		if (!(unit->flags & UNIT_FLIGHT)) {
 			sink_hold(sink, unit);
 			continue;
@@ -194,7 +213,7 @@ static void divert(struct sink *sink)
 		struct unit_list out = {0};
 
 		node_divert(sink->nodes[i], must_leave, sink, &out);
-		take_back(sink, out);
+		take_back(sink, out, 0, NULL);
 	}
 }
 
@@ -304,22 +323,30 @@ static void on_node_ready(void *owner, struct node *node)
 
 	if (sink->failed)
 		return;
-	if (sink->marker)
+	if (sink->marker) {
 		fence_start(sink, node);
-	else
-		idle_start(sink->turn);
+		return;
+	}
+	outage_back(sink, node);
+	idle_start(sink->turn);
 }
 
 static void on_node_lost(void *owner, struct node *node, const struct error *error)
 {
 	struct sink *sink = owner;
+	struct unit_list units;
+	uint32_t sent;
 
 	sink->counters.reconnects++;
 	if (sink->failed)
 		return;
 	if (sink->marker)
 		marker_node_lost(sink, node);
-	take_back(sink, node_take_units(node));
+	/* What cannot be reached at the start is waited for: nothing was lost. */
+	if (node_was_ready(node))
+		outage_begin(sink, node, error);
+	units = node_take_units(node, &sent);
+	take_back(sink, units, sent, node_endpoint(node));
 	/* The node that a slot migrates to may be gone for good: the old one is asked again. */
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
 		if (endpoint_equal(&sink->lanes.held[i]->ask, node_endpoint(node)))
@@ -391,18 +418,10 @@ static bool owns_slots(const struct sink *sink, const struct node *node)
 	return false;
 }
 
-void sink_set_owner(struct sink *sink, uint16_t slot, struct node *node)
-{
-	/* It may be a replica that was promoted, while its old master still answers. A node that has slots already is no replica of anybody. */
-	if (sink->marker && sink->owner_of[slot] && node && sink->owner_of[slot] != node && !node_ready(node))
-		sink->marker->stale[slot] = true;
-	sink->owner_of[slot] = node;
-}
-
 static void take_topology(struct sink *sink, const struct topology *topology)
 {
 	if (!sink->cluster) {
-		sink_set_owner(sink, 0, sink_node_at(sink, &topology->shards[0].master));
+		sink_own(sink, 0, &topology->shards[0].master);
 		return;
 	}
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
@@ -410,7 +429,7 @@ static void take_topology(struct sink *sink, const struct topology *topology)
 
 		/* A slot that this node does not know an owner of keeps the one it had: MOVED or CLUSTERDOWN will tell. */
 		if (shard != SHARD_NONE)
-			sink_set_owner(sink, (uint16_t)slot, sink_node_at(sink, &topology->shards[shard].master));
+			sink_own(sink, (uint16_t)slot, &topology->shards[shard].master);
 	}
 }
 
@@ -419,6 +438,7 @@ static void refresh_topology(void *owner, const struct topology *topology)
 	struct sink *sink = owner;
 
 	take_topology(sink, topology);
+	slot_moves_look(sink, topology);
 	sink->map_number++;
 	for (uint32_t i = sink->node_count; i-- > 0;) {
 		struct node *node = sink->nodes[i];
@@ -447,7 +467,18 @@ static void on_housekeeping(void *owner)
 	if (sink->lanes.held_count > 0)
 		refresh_want(sink->refresh);
 	check_waiting(sink);
-	if (sink->marker && !sink->failed && (floor_send(sink, false) | marker_record(sink)))
+	slot_moves_tell(sink);
+	outages_tell(sink);
+	if (sink->marker && !sink->failed && floor_send(sink, false))
+		flush_nodes(sink);
+}
+
+/* Whoever compares both sides (verify/) learns from the record how far the target is; what the source goes on writing to can be compared only if it is fresh. */
+static void on_record_timer(void *owner)
+{
+	struct sink *sink = owner;
+
+	if (!sink->failed && marker_record(sink))
 		flush_nodes(sink);
 }
 
@@ -471,9 +502,14 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 		sink->marker = marker_new(sink, options->marker);
 	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes,
 		    options->position, options->db);
+	if (sink->marker)
+		sink->marker->in_stream = sink_offset_before(sink, options->position) >= 0;
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
 	sink->housekeeping = timer_new(options->loop, on_housekeeping, sink);
 	timer_repeat(sink->housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
+	sink->record_timer = timer_new(options->loop, on_record_timer, sink);
+	if (sink->marker)
+		timer_repeat(sink->record_timer, RECORD_MS, RECORD_MS);
 	sink->turn = idle_new(options->loop, on_turn, sink);
 	sink->refresh = refresh_new(options->loop, options->target, sink->cluster, options->name, options->connect_timeout_ms,
 				    &refresh_callbacks, sink);
@@ -490,10 +526,13 @@ void sink_free(struct sink *sink)
 		node_free(sink->nodes[i]);
 	free(sink->nodes);
 	lanes_free(&sink->lanes);
+	outages_free(&sink->outages);
+	slot_moves_free(sink->moves);
 	marker_free(sink->marker);
 	idle_free(sink->turn);
 	timer_free(sink->lane_timer);
 	timer_free(sink->housekeeping);
+	timer_free(sink->record_timer);
 	window_free(&sink->window);
 	free(sink);
 }
@@ -535,6 +574,14 @@ bool sink_settle(struct sink *sink)
 bool sink_idle(const struct sink *sink)
 {
 	return window_empty(&sink->window) && !(sink->marker && sink->marker->records_out > 0);
+}
+
+bool sink_awaits_answers(const struct sink *sink)
+{
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		if (node_ready(sink->nodes[i]) && node_has_units(sink->nodes[i]))
+			return true;
+	return false;
 }
 
 /* A cluster has database 0 alone, or since Valkey 9 perhaps more; what comes to it out of one that it has not (PUBLISH, FUNCTION LOAD) belongs to none. */
@@ -706,41 +753,6 @@ void sink_progress(struct sink *sink, uint64_t position, uint32_t db)
 	window_progress(&sink->window, position, db);
 }
 
-uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
-{
-	uint32_t count = 0;
-
-	for (uint32_t slot = 0; slot < (sink->cluster ? SLOT_COUNT : 1u) && count < max; slot++) {
-		bool seen = false;
-
-		for (uint32_t i = 0; i < count && !seen; i++)
-			seen = sink->owner_of[out[i]] == sink->owner_of[slot];
-		if (!seen && sink->owner_of[slot])
-			out[count++] = (uint16_t)slot;
-	}
-	return count;
-}
-
-const struct endpoint *sink_master(const struct sink *sink, uint16_t slot)
-{
-	return node_endpoint(sink->owner_of[slot]);
-}
-
-uint64_t sink_map_number(const struct sink *sink)
-{
-	return sink->map_number;
-}
-
-uint32_t sink_masters(const struct sink *sink, struct endpoint *out, uint32_t max)
-{
-	uint16_t slots[TOPOLOGY_SHARDS_MAX];
-	uint32_t count = sink_master_slots(sink, slots, max < TOPOLOGY_SHARDS_MAX ? max : TOPOLOGY_SHARDS_MAX);
-
-	for (uint32_t i = 0; i < count; i++)
-		out[i] = *node_endpoint(sink->owner_of[slots[i]]);
-	return count;
-}
-
 void sink_flush(struct sink *sink)
 {
 	if (!sink->failed)
@@ -751,13 +763,6 @@ void sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db)
 {
 	*position = sink->window.position;
 	*db = sink->window.db;
-}
-
-void sink_let_go(struct sink *sink)
-{
-	sink->failed = true;
-	for (uint32_t i = 0; i < sink->node_count; i++)
-		node_stop(sink->nodes[i]);
 }
 
 uint64_t sink_latest(const struct sink *sink)

@@ -13,6 +13,7 @@
 #ifndef KEYFERRY_SINK_SINK_H
 #define KEYFERRY_SINK_SINK_H
 
+#include "base/incident.h"
 #include "decode/event.h"
 #include "net/loop.h"
 #include "peer/topology.h"
@@ -37,6 +38,7 @@ struct sink_events {
 	void (*applied)(void *owner);                               /* the low-water position has moved (once per turn) */
 	void (*failed)(void *owner, const struct error *error);     /* told once; nothing is sent any more */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
+	void (*tell)(void *owner, const struct incident *incident); /* waiting, lost connections, failovers, slots that moved, predecessors */
 	/* Guarded: a node has lost, or may have lost, what it had acknowledged (floor.h). Told once; nothing is sent any more: another sink has to go on at fall->position,
 	 * with the present low marks as witnesses. Not to be freed within this call. */
 	void (*fell)(void *owner, const struct sink_fall *fall);
@@ -87,6 +89,8 @@ enum sink_covers { COVERS_NO, COVERS_YES, COVERS_UNKNOWN };
 enum sink_covers sink_covers(const struct sink *sink, uint16_t slot, uint64_t start, uint32_t number);
 /* Everything handed in has been answered. */
 bool sink_idle(const struct sink *sink);
+/* Something was sent on a connection that stands, and its answer may come still. */
+bool sink_awaits_answers(const struct sink *sink);
 
 /* One of these per event, only with room. `db_stream`: the database selected in the stream behind the event; event->db is the target's. `end`: where the
  * position stands when this is done: event->end, or event->start for all but the last of several that stand for one event. They write nothing yet. */

@@ -77,7 +77,16 @@ static void on_fell(void *owner, const struct sink_fall *fall)
 	bench->fall = *fall;
 }
 
-static const struct sink_events callbacks = {on_room, on_applied, on_failed, on_note, on_fell};
+static void on_tell(void *owner, const struct incident *incident)
+{
+	struct sink_bench *bench = owner;
+
+	bench->told[incident->kind]++;
+	bench->last_told[incident->kind] = *incident;
+	on_note(owner, (int)incident_kind_level(incident->kind), incident->text);
+}
+
+static const struct sink_events callbacks = {on_room, on_applied, on_failed, on_note, on_tell, on_fell};
 
 /* ---- the bench ---- */
 
