@@ -29,7 +29,8 @@ struct node {
 	struct stream *stream;
 	struct timer *retry;
 	uint32_t backoff_ms;
-	bool ready, open, was_ready;
+	bool ready, open, was_ready, stopped;
+	struct floor floor;
 	char *connection_name;   /* guarded */
 	uint32_t connections;    /* made so far */
 	/* handshake */
@@ -599,7 +600,7 @@ static void start_connection(struct node *node)
 		.blame = ERROR_TARGET,
 	};
 
-	if (node->stream)
+	if (node->stream || node->stopped)
 		return;
 	node->step = node->step_count = 0;
 	node->stream = stream_connect(node->options.loop, &options, &stream_callbacks, node);
@@ -644,6 +645,13 @@ void node_connect(struct node *node)
 		start_connection(node);
 }
 
+void node_stop(struct node *node)
+{
+	node->stopped = true;
+	close_stream(node);
+	timer_stop(node->retry);
+}
+
 bool node_ready(const struct node *node)
 {
 	return node->ready && (node->open || !node->options.guarded);
@@ -683,6 +691,11 @@ void node_drop(struct node *node, const struct error *error)
 bool node_has_units(const struct node *node)
 {
 	return node->queue.head || node->sent.head;
+}
+
+struct floor *node_floor(struct node *node)
+{
+	return &node->floor;
 }
 
 void node_enqueue(struct node *node, struct unit *unit)

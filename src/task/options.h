@@ -96,6 +96,8 @@ struct task_options {
 	uint64_t limit_bytes_per_second;   /* per link; 0: unlimited */
 
 	uint64_t spool_max_size;     /* per link */
+	uint64_t spool_keep_size;    /* of it, what is applied and kept to be sent again */
+	uint32_t spool_keep_time_ms; /* for no longer than that */
 	uint64_t spool_segment_size;
 	uint64_t in_flight_bytes;    /* per link: sent to the target, not yet answered */
 	uint32_t in_flight_commands;

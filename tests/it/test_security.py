@@ -15,7 +15,7 @@ SMALL = {"keys": 2000, "rate": 800, "units": 800}
 # The rules of docs/least-rights.md; users are made with "reset" before them.
 SOURCE = "+info +psync +replconf"
 HEARTBEAT = "+setex ~DTS_REDIS_TIMESTAMP_HEARTBEAT*"
-TARGET = "~* +@write +info +select +multi +exec +discard +hget +hgetall +client|setname +client|list +client|kill"
+TARGET = "~* +@write +info +select +multi +exec +discard +hmget +hgetall +client|setname +client|list +client|kill"
 CLUSTER = "+cluster|slots"
 MOVING = "+asking"
 PUBLISH = "+publish &*"
@@ -289,7 +289,7 @@ def test_no_right_of_the_source_is_idle(bench, word):
 @pytest.mark.parametrize("word, denied", [
     ("~*", "keys"), ("+@write", "'hset' command"), ("+info", "'info' command"), ("+select", "'select' command"),
     ("+multi", "'multi' command"), ("+exec", "'exec' command"),
-    ("+hget ", "'hget' command"), ("+hgetall ", "'hgetall' command")])
+    ("+hmget ", "'hmget' command"), ("+hgetall ", "'hgetall' command")])
 def test_no_right_of_the_target_is_idle(bench, word, denied):
     """Each missing one ends the task with a clear word."""
     source, target = bench.server(), bench.server()
