@@ -399,6 +399,25 @@ void link_take_slots(struct link *link, const struct topology *source, uint32_t 
 	}
 }
 
+static uint64_t source_ticket(void *owner)
+{
+	return heartbeat_ticket(((struct link *)owner)->heartbeat);
+}
+
+static bool source_sampled(void *owner, uint64_t ticket, int64_t *ret_offset)
+{
+	return heartbeat_sampled_since(((struct link *)owner)->heartbeat, ticket, ret_offset);
+}
+
+/* By the name of its folder, which stays with the shard. */
+static uint32_t join(struct link *link)
+{
+	const struct handover_source source = {source_ticket, source_sampled, link};
+	const char *slash = strrchr(link->options.dir, '/');
+
+	return handover_join(link->options.handover, slash ? slash + 1 : link->options.dir, &source);
+}
+
 static void make_parts(struct link *link)
 {
 	const struct link_options *options = &link->options;
@@ -436,6 +455,9 @@ static void make_parts(struct link *link)
 	applier.loop = link->applier_loop;
 	applier.source = link->source;
 	applier.heartbeat = link->heartbeat;
+	applier.handover = options->handover;
+	if (options->handover)
+		applier.member = join(link);
 	link->applier = applier_new(&applier, &link->state, &applier_callbacks, link);
 }
 
