@@ -111,6 +111,7 @@ static void keep_expiries(struct applier *applier)
 static void on_publish_timer(void *owner)
 {
 	keep_expiries(owner);
+	applier_tell_handover(owner);
 	publish(owner);
 }
 

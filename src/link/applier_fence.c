@@ -51,14 +51,14 @@ static void describe(const struct applier *applier, const struct event *event, s
 	*ret = (struct handover_event){
 		.slot = slot_of_key(event->key),
 		.imports = event->kind == EVENT_COMMAND && event->info == applier->restore_asking,
-		.position = event->end,
 	};
 	if (applier->snapshot) {
-		ret->start = ret->end = spool_origin(spool).offset;
+		ret->start = ret->end = ret->received = spool_origin(spool).offset;
 	} else {
 		/* A transaction is applied as a whole: what lies before it is all that is applied when it waits. */
 		ret->start = spool_offset_before(spool, event->edge == TRANSACTION_INSIDE ? applier->transaction_start : event->start);
 		ret->end = spool_offset_before(spool, event->end);
+		ret->received = spool_offset_before(spool, spool_end(spool));
 	}
 	ret->key_count = hash_keys(event, ret->keys);
 }
@@ -72,7 +72,7 @@ static bool ask(struct applier *applier, const struct event *event)
 	uint16_t from;
 
 	describe(applier, event, &asked);
-	switch (handover_ask(handover, applier->options.member, &asked, spool_end(applier->options.spool), &from, &error)) {
+	switch (handover_ask(handover, applier->options.member, &asked, &from, &error)) {
 	case HANDOVER_GO: break;
 	case HANDOVER_WAIT: return false;
 	case HANDOVER_FAILED:
@@ -111,10 +111,69 @@ bool applier_may_apply(struct applier *applier, const struct event *event)
 	return false;
 }
 
+/* ---- what is told to others ---- */
+
+static int64_t offset_before(const struct applier *applier, uint64_t position)
+{
+	return applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position);
+}
+
+/* Is everything that is applied covered by the target's mark? On a cluster what may be applied twice is not: a crash would have a DEL sent again, when the new owner's
+ * RESTORE is applied already and is not. There a position counts once it is in the state file, from which the next run goes on. */
+static bool counts_at_once(const struct applier *applier)
+{
+	return applier_is_marked(&applier->options) && !applier->options.topology->cluster;
+}
+
+/* Up to where all is done for good. */
+static uint64_t settled_position(const struct applier *applier, uint32_t *db)
+{
+	uint64_t position;
+
+	if (counts_at_once(applier)) {
+		applier_low_water(applier, &position, db);
+		return position;
+	}
+	*db = applier->saved.db;
+	return applier->saved.generation == applier->generation ? applier->saved.position : 0;
+}
+
+/* Somebody waits for what is applied and not in the state file yet. A link that waits itself will not come further: then any step counts. */
+static void settle_wanted(struct applier *applier)
+{
+	int64_t wanted = handover_wanted(applier->options.handover, applier->options.member);
+	uint64_t position;
+	uint32_t db;
+
+	applier_low_water(applier, &position, &db);
+	if (wanted > offset_before(applier, settled_position(applier, &db)) && (applier->is_held || offset_before(applier, position) >= wanted) && !applier->save_failed)
+		applier_save_state(applier, false);
+}
+
+void applier_tell_handover(struct applier *applier)
+{
+	uint32_t db;
+
+	if (!applier->options.handover || applier->run_state == PARKED)
+		return;
+	if (!counts_at_once(applier))
+		settle_wanted(applier);
+	handover_applied(applier->options.handover, applier->options.member, applier->generation, offset_before(applier, settled_position(applier, &db)));
+}
+
+
 /* ---- what others ask of a link that waits ---- */
 
-static bool is_asked_for(const struct handover_question *question, const struct event *event)
+/* Of the question's keys, by bit: those that were imported ahead. */
+struct ahead {
+	const struct handover_question *question;
+	const struct command_info *restore_asking, *del, *unlink;
+	uint32_t imported;
+};
+
+static bool is_asked_for(struct ahead *ahead, const struct event *event)
 {
+	const struct handover_question *question = ahead->question;
 	uint64_t keys[HANDOVER_KEYS_MAX];
 	uint32_t count;
 
@@ -127,10 +186,16 @@ static bool is_asked_for(const struct handover_question *question, const struct 
 	if (slot_of_key(event->key) != question->slot)
 		return false;
 	count = hash_keys(event, keys);
-	for (uint32_t i = 0; i < count; i++)
-		for (uint32_t j = 0; j < question->key_count; j++)
-			if (keys[i] == question->keys[j])
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t j = 0; j < question->key_count; j++) {
+			if (keys[i] != question->keys[j])
+				continue;
+			if (event->info == ahead->restore_asking)
+				ahead->imported |= 1u << j;
+			else if (!(ahead->imported >> j & 1) || (question->imports && (event->info == ahead->del || event->info == ahead->unlink)))
 				return true;
+		}
+	}
 	return count == 0 || question->key_count == 0;
 }
 
@@ -138,13 +203,19 @@ static enum handover_found look_ahead(struct applier *applier, const struct hand
 {
 	struct spool *spool = applier->options.spool;
 	enum handover_found found = HANDOVER_NONE;
+	struct ahead ahead = {
+		.question = question,
+		.restore_asking = applier->restore_asking,
+		.del = command_lookup(1, (const struct slice[]){SLICE("DEL")}),
+		.unlink = command_lookup(1, (const struct slice[]){SLICE("UNLINK")}),
+	};
 	struct stream_decoder *decoder;
 	uint64_t position, end, at = 0, need;
 	const uint8_t *data;
 	struct error error;
 	uint32_t db;
 
-	applier_low_water(applier, &position, &db);
+	position = settled_position(applier, &db);
 	if (applier_in_snapshot(applier, position))
 		return HANDOVER_SOME;
 	end = position + (uint64_t)(question->until - spool_offset_before(spool, position));
@@ -157,7 +228,7 @@ static enum handover_found look_ahead(struct applier *applier, const struct hand
 	while (found == HANDOVER_NONE && position + at < end) {
 		struct event event;
 
-		if (stream_decode(decoder, slice_make(data + at, (size_t)(end - position - at)), position + at, &event, &need, &error) != PARSE_OK || is_asked_for(question, &event))
+		if (stream_decode(decoder, slice_make(data + at, (size_t)(end - position - at)), position + at, &event, &need, &error) != PARSE_OK || is_asked_for(&ahead, &event))
 			found = HANDOVER_SOME;
 		else
 			at = event.end - position;
@@ -182,6 +253,7 @@ bool applier_may_go_on(struct applier *applier)
 	if (!applier->is_held)
 		return true;
 	if (!ask(applier, &applier->held)) {
+		applier_tell_handover(applier);
 		answer(applier);
 		if (waited > TOLD_AFTER_US && !applier->held_told) {
 			applier_note(applier, LOG_INFO, "slot %u has moved here from another master of the source, whose link is behind: waiting for it", slot_of_key(applier->held.key));
@@ -203,18 +275,6 @@ void applier_let_held_go(struct applier *applier)
 	applier->is_held = false;
 	timer_stop(applier->fence_timer);
 	handover_forget(applier->options.handover, applier->options.member);
-}
-
-void applier_tell_handover(struct applier *applier)
-{
-	uint64_t position;
-	uint32_t db;
-
-	if (!applier->options.handover || applier->run_state == PARKED)
-		return;
-	applier_low_water(applier, &position, &db);
-	handover_applied(applier->options.handover, applier->options.member, applier->generation,
-			 applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
 }
 
 const char *applier_fence_text(const struct applier *applier, char out[128])

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "link/handover_file.h"
+#include "link/hash_set.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,11 +13,14 @@
 /* Two readings of the map that agree: the old owner has heard of it too. */
 #define READINGS_TO_SETTLE 2
 
+/* Keys of one slot, 16 bytes each; those beyond are fenced each time. */
+#define KEYS_MAX (8u << 20)
+
 /* What one link has asked of another. */
 struct fence {
 	bool asked, known;
-	uint64_t covers;     /* of the asker's spool */
-	uint64_t ticket;
+	int64_t covers;      /* of the asker's stream */
+	uint64_t since_us;   /* what it covers was executed by then */
 	uint64_t generation; /* of the other one, when it was asked */
 	int64_t need;
 	uint64_t cleared;    /* number of the wait that looking ahead has found nothing for */
@@ -29,6 +33,7 @@ struct member {
 	struct handover_source source;
 	_Atomic int64_t applied;
 	_Atomic uint64_t generation;
+	_Atomic int64_t wanted;
 	bool gone;
 	bool waiting;
 	struct handover_event event; /* that it waits with */
@@ -41,8 +46,8 @@ struct member {
 struct move {
 	uint16_t slot;
 	uint32_t readings;
-	bool asked;
-	uint64_t ticket;
+	struct hash_set keys; /* that the holder has begun with: the exporter is done with each of them */
+	uint64_t since_us;
 };
 
 struct handover {
@@ -52,6 +57,7 @@ struct handover {
 	_Atomic uint32_t owners[SLOT_COUNT]; /* holder, exporter << 16 */
 	struct move *moves;
 	uint32_t move_room;
+	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
 	_Atomic uint32_t move_count;
 	uint64_t waits;
 	struct handover_file *file;
@@ -107,6 +113,8 @@ void handover_close(struct handover *handover)
 		free(handover->members[i]);
 	}
 	free(handover->members);
+	for (uint32_t i = 0; i < handover->move_count; i++)
+		hash_set_free(&handover->moves[i].keys);
 	free(handover->moves);
 	handover_file_close(handover->file);
 	pthread_mutex_destroy(&handover->lock);
@@ -120,7 +128,7 @@ uint32_t handover_join(struct handover *handover, const char *name, const struct
 
 	member->name = memory_strdup(name);
 	member->source = *source;
-	member->applied = -1;
+	member->applied = member->wanted = -1;
 	member->fences = memory_alloc_zero(HANDOVER_LINKS_MAX, sizeof(member->fences[0]));
 	pthread_mutex_lock(&handover->lock);
 	link = handover->count;
@@ -140,19 +148,29 @@ void handover_leave(struct handover *handover, uint32_t link)
 
 /* ---- owners ---- */
 
+/* In which the slot is, if it moves already. */
+static struct move *find_move(struct handover *handover, uint16_t slot)
+{
+	uint32_t at = handover->move_of[slot];
+
+	return at < handover->move_count && handover->moves[at].slot == slot ? &handover->moves[at] : NULL;
+}
+
 static void add_move(struct handover *handover, uint16_t slot)
 {
-	for (uint32_t i = 0; i < handover->move_count; i++) {
-		if (handover->moves[i].slot == slot) {
-			handover->moves[i] = (struct move){.slot = slot};
-			return;
-		}
+	struct move *move = find_move(handover, slot);
+
+	if (move) {
+		hash_set_free(&move->keys);
+		*move = (struct move){.slot = slot};
+		return;
 	}
 	if (handover->move_count == handover->move_room) {
 		handover->move_room = handover->move_room ? 2 * handover->move_room : 16;
 		handover->moves = memory_realloc_array(handover->moves, handover->move_room, sizeof(handover->moves[0]));
 	}
 	handover->moves[handover->move_count] = (struct move){.slot = slot};
+	handover->move_of[slot] = (uint16_t)handover->move_count;
 	handover->move_count++;
 }
 
@@ -214,19 +232,13 @@ static bool has_settled(struct handover *handover, struct move *move, const uint
 
 	if (owners[move->slot] != holder_of(owner)) {
 		move->readings = 0;
-		move->asked = false;
 		return false;
 	}
 	if (exporter->gone)
 		return true;
-	if (++move->readings < READINGS_TO_SETTLE)
-		return false;
-	if (!move->asked) {
-		move->ticket = exporter->source.ticket(exporter->source.owner);
-		move->asked = true;
-		return false;
-	}
-	return exporter->source.sampled(exporter->source.owner, move->ticket, &need) && exporter->applied >= need;
+	if (++move->readings == READINGS_TO_SETTLE)
+		move->since_us = clock_monotonic_us();
+	return move->readings >= READINGS_TO_SETTLE && exporter->source.fence(exporter->source.owner, move->since_us, &need) && exporter->applied >= need;
 }
 
 uint32_t handover_map(struct handover *handover, const uint16_t *owners)
@@ -245,7 +257,9 @@ uint32_t handover_map(struct handover *handover, const uint16_t *owners)
 		/* Not being able to say so costs waits alone: it is said again when the slot settles after the next start. */
 		if (handover->file && !handover_file_add(handover->file, slot, name_of(handover, holder_of(handover->owners[slot])), NULL, false, &error))
 			error_clear(&error);
-		handover->moves[i] = handover->moves[handover->move_count - 1];
+		hash_set_free(&move->keys);
+		*move = handover->moves[handover->move_count - 1];
+		handover->move_of[move->slot] = (uint16_t)i;
 		handover->move_count--;
 		settled++;
 	}
@@ -285,13 +299,18 @@ void handover_applied(struct handover *handover, uint32_t link, uint64_t generat
 	if (member->generation != generation) {
 		/* Neither its offsets nor its spool's positions are those of before. */
 		pthread_mutex_lock(&handover->lock);
-		member->applied = -1;
+		member->applied = member->wanted = -1;
 		member->generation = generation;
 		memset(member->fences, 0, HANDOVER_LINKS_MAX * sizeof(member->fences[0]));
 		stop_waiting(member);
 		pthread_mutex_unlock(&handover->lock);
 	}
 	member->applied = offset;
+}
+
+int64_t handover_wanted(const struct handover *handover, uint32_t link)
+{
+	return handover->members[link]->wanted;
 }
 
 /* ---- asking ---- */
@@ -321,25 +340,51 @@ static bool goes_first(const struct handover *handover, uint32_t link, const str
 }
 
 /* Has `other` applied what the event has to come behind? */
-static bool is_behind(struct handover *handover, uint32_t link, const struct handover_event *event, uint32_t other, uint64_t received)
+static bool is_behind(struct handover *handover, uint32_t link, const struct handover_event *event, uint32_t other)
 {
 	struct member *waiter = handover->members[link], *member = handover->members[other];
 	struct fence *fence = &waiter->fences[other];
 
 	if (member->gone)
 		return true;
-	if (!fence->asked || event->position > fence->covers || fence->generation != member->generation) {
-		*fence = (struct fence){.asked = true, .covers = received, .generation = member->generation, .looked_at = -1};
-		fence->ticket = member->source.ticket(member->source.owner);
+	if (!fence->asked || event->end > fence->covers || fence->generation != member->generation) {
+		*fence = (struct fence){.asked = true, .generation = member->generation, .looked_at = -1};
+		if (!waiter->source.executed(waiter->source.owner, event->end, &fence->since_us, &fence->covers)) {
+			fence->covers = event->received;
+			fence->since_us = clock_monotonic_us();
+		}
 	}
 	if (!fence->known)
-		fence->known = member->source.sampled(member->source.owner, fence->ticket, &fence->need);
+		fence->known = member->source.fence(member->source.owner, fence->since_us, &fence->need);
 	if (!fence->known)
 		return false;
+	if (member->applied < fence->need && member->wanted < fence->need)
+		member->wanted = fence->need;
 	return member->applied >= fence->need || (waiter->waiting && fence->cleared == waiter->wait_number) || goes_first(handover, link, event, other);
 }
 
-static bool may_go(struct handover *handover, uint32_t link, const struct handover_event *event, uint64_t received)
+/* The exporter has done with a key before the holder begins with it, for good: until it imports it again, and so is the holder. */
+static bool is_begun(struct handover *handover, uint32_t link, const struct handover_event *event)
+{
+	const struct move *move = find_move(handover, event->slot);
+
+	if (!move || event->imports || event->key_count == 0 || holder_of(handover->owners[event->slot]) != link)
+		return false;
+	for (uint32_t i = 0; i < event->key_count; i++)
+		if (!hash_set_has(&move->keys, event->keys[i]))
+			return false;
+	return true;
+}
+
+static void begin_keys(struct handover *handover, const struct handover_event *event)
+{
+	struct move *move = find_move(handover, event->slot);
+
+	for (uint32_t i = 0; move && i < event->key_count; i++)
+		hash_set_add(&move->keys, event->keys[i], KEYS_MAX);
+}
+
+static bool may_go(struct handover *handover, uint32_t link, const struct handover_event *event)
 {
 	uint32_t owner = handover->owners[event->slot];
 	uint16_t holder = holder_of(owner), exporter = exporter_of(owner);
@@ -348,13 +393,13 @@ static bool may_go(struct handover *handover, uint32_t link, const struct handov
 	/* All are asked at once, so that no answer waits for another. */
 	if (holder == link && exporter == HANDOVER_NOBODY) {
 		for (uint32_t other = 0; other < handover->count; other++)
-			ok = (other == link || is_behind(handover, link, event, other, received)) && ok;
+			ok = (other == link || is_behind(handover, link, event, other)) && ok;
 		return ok;
 	}
 	if (holder != link && holder != HANDOVER_NOBODY)
-		ok = is_behind(handover, link, event, holder, received);
+		ok = is_behind(handover, link, event, holder);
 	if (exporter != link && exporter != HANDOVER_NOBODY)
-		ok = is_behind(handover, link, event, exporter, received) && ok;
+		ok = is_behind(handover, link, event, exporter) && ok;
 	return ok;
 }
 
@@ -374,18 +419,19 @@ static bool take(struct handover *handover, uint32_t link, uint16_t slot, uint16
 	return true;
 }
 
-enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event, uint64_t received, uint16_t *ret_from,
-				  struct error *error)
+enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event, uint16_t *ret_from, struct error *error)
 {
 	struct member *member = handover->members[link];
 	enum handover_answer answer = HANDOVER_WAIT;
 
 	*ret_from = HANDOVER_NOBODY;
 	pthread_mutex_lock(&handover->lock);
-	if (handover_is_free(handover, link, event->slot, event->imports)) {
+	if (handover_is_free(handover, link, event->slot, event->imports) || is_begun(handover, link, event)) {
 		answer = HANDOVER_GO;
-	} else if (may_go(handover, link, event, received)) {
+	} else if (may_go(handover, link, event)) {
 		answer = take(handover, link, event->slot, ret_from, error) ? HANDOVER_GO : HANDOVER_FAILED;
+		if (answer == HANDOVER_GO)
+			begin_keys(handover, event);
 	} else if (!member->waiting) {
 		member->waiting = true;
 		member->event = *event;
@@ -419,7 +465,7 @@ bool handover_question(struct handover *handover, uint32_t link, struct handover
 		struct fence *fence = &member->fences[link];
 
 		if (i == link || !member->waiting || !fence->known || fence->generation != asked->generation || asked->applied < 0 || asked->applied >= fence->need ||
-		    fence->covers < member->event.position || (fence->looked == member->wait_number && fence->looked_at == asked->applied))
+		    fence->covers < member->event.end || (fence->looked == member->wait_number && fence->looked_at == asked->applied))
 			continue;
 		found = true;
 		fence->looked = member->wait_number;
@@ -428,6 +474,7 @@ bool handover_question(struct handover *handover, uint32_t link, struct handover
 			.asker = i,
 			.number = member->wait_number,
 			.slot = member->event.slot,
+			.imports = member->event.imports,
 			.until = fence->need,
 			.key_count = member->event.key_count,
 		};

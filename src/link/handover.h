@@ -7,7 +7,8 @@
  *
  *   - The holder of a settled slot goes on without asking.
  *   - While the slot moves, the exporter goes on without asking too, and the holder (the importer) waits, before each event of that slot, until the exporter has
- *     applied everything up to a *fence*: its master's offset, read after the event was received. One fence covers all that the importer has received by then.
+ *     applied everything up to a *fence*: its master's offset, read after the event was executed. One fence covers all that the importer has received by then. A link
+ *     that is behind finds its fences among the samples that were taken while it received: they are the same, however late it comes to the event.
  *   - Any other link, and the exporter that imports (RESTORE-ASKING), waits for the holder and the exporter in the same way. Then it is the holder, and the one
  *     before it the exporter.
  *   - Who is waited for may itself wait: for an event of the same slot, whose turn it is not (handover.c: goes_first), or for another slot; then it looks ahead in its
@@ -33,8 +34,10 @@ struct handover;
 
 /* How a link is asked where its source stands: see heartbeat.h. */
 struct handover_source {
-	uint64_t (*ticket)(void *owner);
-	bool (*sampled)(void *owner, uint64_t ticket, int64_t *ret_offset);
+	/* By when it had certainly executed all up to `offset`, and the same of all up to *ret_to. False: not known. */
+	bool (*executed)(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to);
+	/* An offset behind all that it had executed by then, as low as can be told. False: ask again. */
+	bool (*fence)(void *owner, uint64_t us, int64_t *ret_offset);
 	void *owner;
 };
 
@@ -43,7 +46,7 @@ struct handover_event {
 	uint16_t slot;
 	bool imports;       /* RESTORE-ASKING: the key was another master's before */
 	int64_t start, end; /* replication offsets: before its first byte, and of its last one. Of the snapshot: the offset that it is of */
-	uint64_t position;  /* behind it, in the link's spool */
+	int64_t received;   /* up to where the link has received by now; at least `end` */
 	uint32_t key_count; /* 0: any key of the slot */
 	uint64_t keys[HANDOVER_KEYS_MAX]; /* hashes */
 };
@@ -68,25 +71,30 @@ uint32_t handover_moving(const struct handover *handover);
 bool handover_is_free(const struct handover *handover, uint32_t link, uint16_t slot, bool imports);
 uint16_t handover_holder(const struct handover *handover, uint16_t slot);
 
-/* All up to that offset of that generation is applied; -1: in the snapshot. */
+/* All up to that offset of that generation is applied, and will not be applied again whatever happens; -1: in the snapshot. */
 void handover_applied(struct handover *handover, uint32_t link, uint64_t generation, int64_t offset);
+
+/* Somebody waits for the link to have applied all up to there; lower: nobody does. */
+int64_t handover_wanted(const struct handover *handover, uint32_t link);
 
 enum handover_answer {
 	HANDOVER_GO,
 	HANDOVER_WAIT, /* ask again soon, with the same event */
 	HANDOVER_FAILED, /* the file cannot be written: ask again later */
 };
-/* May the link apply it? `received`: the end of its spool. *ret_from: HANDOVER_NOBODY, or the link that the slot was taken from just now. */
-enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event, uint64_t received, uint16_t *ret_from,
-				  struct error *error) WARN_UNUSED;
+/* May the link apply it? *ret_from: HANDOVER_NOBODY, or the link that the slot was taken from just now. */
+enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event, uint16_t *ret_from, struct error *error) WARN_UNUSED;
 /* It waits no more, for another reason than an answer. */
 void handover_forget(struct handover *handover, uint32_t link);
 
-/* For a link that waits: somebody waits for it. Does a command of one of these keys (or with no keys: of that slot) stand between what it has applied and `until`? */
+/* For a link that waits: somebody waits for it. Does a command of one of these keys (or with no keys: of that slot) that the asker has to come behind stand between
+ * what it has applied and `until`? What this link does with a key behind its own RESTORE-ASKING of it is no such command: the asker has had the key in between. Unless
+ * the asker imports it too, and this link deletes it after all. */
 struct handover_question {
 	uint32_t asker;
 	uint64_t number;
 	uint16_t slot;
+	bool imports;
 	int64_t until;
 	uint32_t key_count;
 	uint64_t keys[HANDOVER_KEYS_MAX];

@@ -1,7 +1,5 @@
 """Slots that move between masters of the source while a task runs, under commands that must not be applied twice: nothing is lost, nothing doubled."""
 
-import time
-
 import pytest
 
 from bench.compare import assert_same
@@ -67,4 +65,71 @@ def test_slots_move_under_load(bench, version, kind):
     assert not load.errors
     assert_in_step(ferry, source, target)
     assert taken(ferry) >= TAGS
+    assert ferry.stop() == 0
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_many_slots_both_ways_at_once(bench, kind):
+    """Each of two links has slots that it waits for and slots that it is waited for with."""
+    source, target = bench.cluster(masters=2, replicas_per_master=0), target_of(bench, kind)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with load_of(source) as load:
+        for _ in range(3):
+            more_of(load, 300)
+            moves = [source.begin_slot_move(slot, other_master(source, slot)) for slot in used_slots()]
+            going = list(moves)
+            while going:
+                going = [move for move in going if move.migrate_some(2)]
+                more_of(load, 10)
+            # One after the other, or two nodes may claim one epoch for different slots.
+            for move in sorted(moves, key=lambda move: move.target.name):
+                move.finish()
+            more_of(load, 1000)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
+    assert taken(ferry) >= 3 * TAGS
+    assert ferry.stop() == 0
+
+
+def test_killed_in_the_middle(bench):
+    """What is known of owners is made anew."""
+    source, target = bench.cluster(masters=2, replicas_per_master=0), target_of(bench, "cluster")
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with load_of(source) as load:
+        for slot in used_slots():
+            more_of(load, 100)
+            move = source.begin_slot_move(slot, other_master(source, slot))
+            while move.migrate_some(3):
+                ferry.kill()
+                more_of(load, 20)
+                ferry.start()
+            more_of(load, 50)
+            ferry.kill()
+            move.finish(wait=False)
+            more_of(load, 50)
+            ferry.start()
+        ferry.wait_streaming()
+        more_of(load, 200)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
+    assert ferry.stop() == 0
+
+
+def test_back_and_forth_while_a_link_is_cut_off(bench):
+    """The link of one master receives nothing for a while again and again, so it is always behind the other."""
+    source, target = bench.cluster(masters=2, replicas_per_master=0), target_of(bench, "standalone")
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    slow = source.masters()[0]
+    with load_of(source) as load:
+        for _ in range(6):
+            slot = used_slots()[0]
+            slow.command("CLIENT", "KILL", "TYPE", "replica")
+            move = source.begin_slot_move(slot, other_master(source, slot))
+            while move.migrate_some(3):
+                more_of(load, 20)
+            move.finish()
+            slow.command("CLIENT", "KILL", "TYPE", "replica")
+            more_of(load, 3000)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
     assert ferry.stop() == 0
