@@ -454,14 +454,17 @@ static void on_mapped(void *owner, const uint32_t *link_of_slot)
 {
 	struct task *task = owner;
 	uint16_t owners[SLOT_COUNT];
-	uint32_t settled;
+	struct handover_news news;
 
 	if (!task->handover)
 		return;
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		owners[slot] = link_of_slot[slot] == NO_SHARD ? HANDOVER_NOBODY : (uint16_t)link_of_slot[slot];
-	settled = handover_map(task->handover, owners);
-	if (settled > 0 && handover_moving(task->handover) == 0)
+	news = handover_map(task->handover, owners);
+	if (news.gone > 0)
+		log_warning("%u master%s of the source without slots %s not answer any more: nothing waits for what was not received from there", news.gone,
+			    news.gone == 1 ? "" : "s", news.gone == 1 ? "does" : "do");
+	if (news.settled > 0 && handover_moving(task->handover) == 0)
 		log_info("no slot of the source is on its way from one master to another any more");
 }
 

@@ -205,6 +205,8 @@ static bool handle(struct applier *applier, struct event *event, struct error *e
 	uint32_t db = applier->snapshot ? applier->place.db : stream_decoder_database(applier->stream);
 
 	event->offset = applier_offset_at(applier, event->start);
+	if (applier->options.handover && applier_is_atomic_move(event, event->offset, error))
+		return false;
 	if (event->kind == EVENT_KEY || event->kind == EVENT_COMMAND)
 		limit_spend(&applier->records, 1);
 	if (event->kind == EVENT_SNAPSHOT_END) {

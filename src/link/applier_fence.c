@@ -162,6 +162,16 @@ void applier_tell_handover(struct applier *applier)
 }
 
 
+bool applier_is_atomic_move(const struct event *event, int64_t offset, struct error *error)
+{
+	if (event->kind != EVENT_COMMAND || event->argc < 3 || !slice_equal_nocase(event->argv[0], SLICE("CLUSTER")) || !slice_equal_nocase(event->argv[1], SLICE("SYNCSLOTS")))
+		return false;
+	error_set(error, ERROR_CONFLICT, "the source moves slots to this master by atomic migration (CLUSTER MIGRATESLOTS, at offset %" PRId64 "), which cannot be followed", offset);
+	error_hint(error, "Let the source finish, then begin anew with an empty work directory and target.existing: flush; while a task runs, move slots by MIGRATE "
+			  "(redis-cli --cluster reshard)");
+	return true;
+}
+
 /* ---- what others ask of a link that waits ---- */
 
 /* Of the question's keys, by bit: those that were imported ahead. */

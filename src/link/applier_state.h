@@ -62,6 +62,8 @@ struct applier {
 /* applier_fence.c */
 /* May the event be applied? False: it is held, and applier_may_go_on() tells when. */
 bool applier_may_apply(struct applier *applier, const struct event *event);
+/* Of a command that no order of the links could make right. */
+bool applier_is_atomic_move(const struct event *event, int64_t offset, struct error *error);
 /* Nothing is held, or not any more. */
 bool applier_may_go_on(struct applier *applier);
 void applier_let_held_go(struct applier *applier);

@@ -12,6 +12,7 @@
 
 /* Two readings of the map that agree: the old owner has heard of it too. */
 #define READINGS_TO_SETTLE 2
+#define READINGS_TO_GO 10
 
 /* Keys of one slot, 16 bytes each; those beyond are fenced each time. */
 #define KEYS_MAX (8u << 20)
@@ -34,7 +35,9 @@ struct member {
 	_Atomic int64_t applied;
 	_Atomic uint64_t generation;
 	_Atomic int64_t wanted;
-	bool gone;
+	bool gone;                   /* it has no slots, and nobody answers: what it has not sent will not come */
+	uint32_t silent;             /* readings in a row */
+	uint64_t read_us;            /* when the map was read last */
 	bool waiting;
 	struct handover_event event; /* that it waits with */
 	uint64_t wait_number;
@@ -138,14 +141,6 @@ uint32_t handover_join(struct handover *handover, const char *name, const struct
 	return link;
 }
 
-void handover_leave(struct handover *handover, uint32_t link)
-{
-	pthread_mutex_lock(&handover->lock);
-	handover->members[link]->gone = true;
-	handover->members[link]->waiting = false;
-	pthread_mutex_unlock(&handover->lock);
-}
-
 /* ---- owners ---- */
 
 /* In which the slot is, if it moves already. */
@@ -241,12 +236,42 @@ static bool has_settled(struct handover *handover, struct move *move, const uint
 	return move->readings >= READINGS_TO_SETTLE && exporter->source.fence(exporter->source.owner, move->since_us, &need) && exporter->applied >= need;
 }
 
-uint32_t handover_map(struct handover *handover, const uint16_t *owners)
+static bool has_slots(const uint16_t *owners, uint32_t link)
 {
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		if (owners[slot] == link)
+			return true;
+	return false;
+}
+
+/* A master that was taken out of the cluster and shut down. Returns how many have gone just now. */
+static uint32_t look_for_gone(struct handover *handover, const uint16_t *owners)
+{
+	uint64_t now = clock_monotonic_us();
+	uint32_t gone = 0;
+	int64_t offset;
+
+	for (uint32_t i = 0; i < handover->count; i++) {
+		struct member *member = handover->members[i];
+
+		if (member->source.fence(member->source.owner, member->read_us, &offset) || has_slots(owners, i))
+			member->silent = 0;
+		else
+			member->silent++;
+		gone += member->silent == READINGS_TO_GO;
+		member->gone = member->silent >= READINGS_TO_GO;
+		member->read_us = now;
+	}
+	return gone;
+}
+
+struct handover_news handover_map(struct handover *handover, const uint16_t *owners)
+{
+	struct handover_news news = {0};
 	struct error error;
-	uint32_t settled = 0;
 
 	pthread_mutex_lock(&handover->lock);
+	news.gone = look_for_gone(handover, owners);
 	for (uint32_t i = handover->move_count; i-- > 0;) {
 		struct move *move = &handover->moves[i];
 		uint16_t slot = move->slot;
@@ -261,10 +286,10 @@ uint32_t handover_map(struct handover *handover, const uint16_t *owners)
 		*move = handover->moves[handover->move_count - 1];
 		handover->move_of[move->slot] = (uint16_t)i;
 		handover->move_count--;
-		settled++;
+		news.settled++;
 	}
 	pthread_mutex_unlock(&handover->lock);
-	return settled;
+	return news;
 }
 
 uint32_t handover_moving(const struct handover *handover)

@@ -57,13 +57,14 @@ void handover_close(struct handover *handover);
 
 /* Another link; `name` is its own as long as its work directory lives. Returns its number, from 0. */
 uint32_t handover_join(struct handover *handover, const char *name, const struct handover_source *source);
-/* The link has applied all that its source, which is no part of the cluster any more, has ever sent. */
-void handover_leave(struct handover *handover, uint32_t link);
 /* Who has each slot at the source (HANDOVER_NOBODY: nobody, or no link). The first time, after all have joined and before any runs: what no file tells is theirs. Later,
  * at each reading of the source's map: moves come to their end by it. False: the file cannot be written. */
 bool handover_begin(struct handover *handover, const uint16_t *owners, struct error *error) WARN_UNUSED;
-/* Returns how many slots have settled. */
-uint32_t handover_map(struct handover *handover, const uint16_t *owners);
+struct handover_news {
+	uint32_t settled; /* slots */
+	uint32_t gone;    /* links whose source has no slots and does not answer, ten readings long: nobody waits for them any more, unless they come back */
+};
+struct handover_news handover_map(struct handover *handover, const uint16_t *owners);
 /* Slots that are moving. */
 uint32_t handover_moving(const struct handover *handover);
 

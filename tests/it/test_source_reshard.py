@@ -133,3 +133,35 @@ def test_back_and_forth_while_a_link_is_cut_off(bench):
     assert not load.errors
     assert_in_step(ferry, source, target)
     assert ferry.stop() == 0
+
+
+def test_emptied_master_is_shut_down(bench):
+    """Nobody waits for ever for the link of a master that is gone."""
+    source, target = bench.cluster(layout=[[(0, 7999)], [(8000, 16383)], []], replicas_per_master=0), target_of(bench, "cluster")
+    leaving = source.nodes[2]
+    for slot in used_slots():
+        source.move_slot(slot, leaving)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with load_of(source) as load:
+        more_of(load, 200)
+        for slot in used_slots():
+            source.begin_slot_move(slot, source.nodes[slot % 2]).migrate_all().finish()
+        # Its own replica, keyferry, gets all that it has to say; then it is not heard of any more.
+        ferry.wait_in_step(leaving)
+        source.remove_node(leaving)
+        more_of(load, 500)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
+    assert ferry.stop() == 0
+
+
+def test_atomic_migration_stops_the_link(bench):
+    """What cannot be made right is not applied."""
+    source, target = bench.cluster("valkey-9", masters=2, replicas_per_master=0), bench.server("valkey-9")
+    slot = used_slots()[0]
+    fill(source, keys=200)
+    source.run("RPUSH", "w:{0}:list", "one", "two")
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    source.owner(slot).command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", other_master(source, slot).id)
+    assert ferry.wait() == 6
+    assert "by atomic migration" in ferry.log and "begin anew" in ferry.log
