@@ -385,6 +385,7 @@ static void make_receiver(struct link *link)
 		.connect_timeout_ms = options->task->connect_timeout_ms,
 		.repl_timeout_ms = options->task->repl_timeout_ms,
 		.spool = link->spool,
+		.master = options->cluster,
 		.snapshot = options->task->snapshot,
 	};
 

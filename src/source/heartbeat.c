@@ -89,6 +89,13 @@ static bool info_repl_offset(struct slice text, int64_t *ret)
 	return slice_to_int64(slice_make(found, (size_t)(stop - found)), ret) && *ret >= 0;
 }
 
+static bool is_replica(struct slice text)
+{
+	static const char role[] = "\nrole:slave";
+
+	return memmem(text.data, text.len, role, sizeof(role) - 1) != NULL;
+}
+
 static void heartbeat_sample(struct heartbeat *heartbeat);
 
 static void heartbeat_sampled(void *owner, const struct client_reply *reply, const struct error *error)
@@ -114,6 +121,8 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 				       "INFO was answered with %s, so the lag in bytes is not known; the user needs +info",
 				       slice_quote(refusal->text, quoted, sizeof(quoted)));
 		heartbeat->sample_refused = true;
+	} else if (reply->count > 0 && heartbeat->options.cluster && is_replica(reply->nodes[0].text)) {
+		heartbeat->sample_refused = false; /* of another shard perhaps, whose offsets are others; who is the master now is found out elsewhere */
 	} else if (reply->count > 0 && info_repl_offset(reply->nodes[0].text, &sample.offset)) {
 		heartbeat->sample_refused = false;
 		pthread_mutex_lock(&heartbeat->lock);
