@@ -38,6 +38,8 @@ int command_fail(const char *name, const struct error *error);
 void help_print(const char *name);
 
 int cmd_sync(int argc, char **argv);
+int cmd_precheck(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 int cmd_finish(int argc, char **argv);
 int cmd_rdb(int argc, char **argv);
 int cmd_help(int argc, char **argv);

@@ -20,6 +20,27 @@ static const struct argument_row sync_rows[] = {
 	{"no-progress", NULL, "log lines instead of progress bars, also on a terminal", NULL, false},
 };
 
+static const struct argument_row verify_rows[] = {
+	{"mode", "MODE", "full (default): values; outline: that keys are there, their types, expiries and lengths", "full outline", false},
+	{"repair", NULL, "copy the keys that differ from the source, and remove those it has not", NULL, false},
+	{"dry-run", NULL, "with --repair: tell what would be repaired, and write nothing", NULL, false},
+	{"format", "FORMAT", "of the differences on standard output: table (default) or json, one object a line", "table json", false},
+	{"rate", "N", "keys a second, of both sides together; unlimited by default", NULL, false},
+	{"tolerance", "DURATION", "by which times of expiry may differ (default 1s)", NULL, false},
+	{"wait", "DURATION", "the longest that a running link may take to catch up, in each round (default 1m)", NULL, false},
+	{"rounds", "N", "how often a key that changes all the time is looked at before it is told as undecided (default 10)", NULL, false},
+	{"strict", NULL, "compare also what a replica of another moment has otherwise, as when a consumer was seen last", NULL, false},
+	{"source", "URL", "as at the start of the task, instead of a task document", NULL, false},
+	{"target", "URL", "likewise", NULL, false},
+	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
+		"@option", true},
+	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
+	{"data", "DIR", "work directory of the task; by default made of the name", "@dir", false},
+	{"log-format", "FORMAT", "text (default) or json", "text json", false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+	{"no-progress", NULL, "no line of progress, also on a terminal", NULL, false},
+};
+
 static const struct argument_row finish_rows[] = {
 	{"source", "URL", "as at the start of the task, which may be named by it", NULL, false},
 	{"target", "URL", "the target, instead of a task document", NULL, false},
@@ -27,6 +48,20 @@ static const struct argument_row finish_rows[] = {
 		"@option", true},
 	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
 	{"data", "DIR", "work directory of the task; by default made of the name", "@dir", false},
+	{"log-format", "FORMAT", "text (default) or json", "text json", false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+};
+
+static const struct argument_row precheck_rows[] = {
+	{"source", "URL", "where the data comes from, instead of a task document", NULL, false},
+	{"target", "URL", "where the data goes", NULL, false},
+	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
+		"@option", true},
+	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
+	{"data", "DIR", "work directory of the task; by default made of the name", "@dir", false},
+	{"format", "FORMAT", "text (default) or json", "text json", false},
+	{"lang", "LANGUAGE", "en or zh; by default as LANG says", "en zh", false},
+	{"list", NULL, "print the items there are, and judge nothing; --format markdown too", NULL, false},
 	{"log-format", "FORMAT", "text (default) or json", "text json", false},
 	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
 };
@@ -65,6 +100,54 @@ const struct command commands[] = {
 			"    --target 10.1.0.1:6379 --set target.existing=merge --set limit.spec=medium\n"
 			"keyferry sync orders.yaml --stop-when caught-up --listen 127.0.0.1:9121\n",
 		ROWS(sync_rows), .max_words = 1, .words = "@file", .run = cmd_sync,
+	},
+	{
+		.name = "precheck",
+		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list",
+		.summary = "say whether a task will work, and what must be changed first",
+		.text =
+			"Asks every node of both sides, all at once, and judges each item there is: the\n"
+			"same that have to be met before 'keyferry sync' starts. Each is passed, a warning,\n"
+			"failed, or skipped where it cannot be told, with what was measured, the cause, and\n"
+			"the command or option that mends it.\n"
+			"\n"
+			"Nothing is written to either side, nor to the work directory: also the rights to\n"
+			"write, the heartbeat's too, are asked for without writing anything. It may be run\n"
+			"while the task runs. precheck.waive in the task names items that are not to stop\n"
+			"its start.\n"
+			"\n"
+			"The exit code is 0 when nothing failed; 4 or 5 when all that failed is that the\n"
+			"source or the target cannot be reached or refuses; 3 for any other failure.\n",
+		.examples =
+			"keyferry precheck orders.yaml\n"
+			"keyferry precheck --source 10.0.0.1:6379 --target 10.1.0.1:6379 --format json\n"
+			"keyferry precheck --list\n",
+		ROWS(precheck_rows), .max_words = 1, .words = "@file", .run = cmd_precheck,
+	},
+	{
+		.name = "verify",
+		.usage = "TASK.yaml [--mode full|outline] [--repair] [--set OPTION=VALUE ...]\n--source URL --target URL [--mode full|outline] [--repair]",
+		.summary = "compare source and target of a task, and repair what differs",
+		.text =
+			"Reads all keys of both sides and compares them by the rules of the task: what it\n"
+			"selects, where its databases go, what names it gives. Values are compared by what they\n"
+			"mean: servers of different versions keep the same value in different forms.\n"
+			"\n"
+			"The task may be running, and both sides may be written to. A key counts as different\n"
+			"only if it still differs when the target has everything that the source had written\n"
+			"before. Keys that change all the time are told as undecided.\n"
+			"\n"
+			"Differences are printed one a line: 'missing' at the target, 'extra' there, 'type',\n"
+			"'value' (with the first element that differs), 'expiry'. --repair makes the target's\n"
+			"keys what they are at the source; it takes no command of a running task away and does\n"
+			"none twice. Only then is anything written, to the target.\n"
+			"\n"
+			"Exit code 0: no differences, or all of them are repaired; 7: there are differences.\n",
+		.examples =
+			"keyferry verify orders.yaml\n"
+			"keyferry verify orders.yaml --mode outline --rate 20000\n"
+			"keyferry verify orders.yaml --repair --format json > differences.jsonl\n",
+		ROWS(verify_rows), .max_words = 1, .words = "@file", .run = cmd_verify,
 	},
 	{
 		.name = "finish",

@@ -27,6 +27,10 @@ static void tell(const struct task_options *options, const struct finish_result 
 		log_info("%s knows of no guarded times: such as there are in the target are taken for those of a task of this name", options->data_dir);
 	if (result->temporary_left)
 		log_warning("another keyferry is connected to the target: temporary keys (keyferry:tmp:*) may be its own, and were left");
+	if (result->cut_off_links > 0)
+		log_warning("the task was not stopped but cut off, and the marks in the target tell how far it is: they were left. To have them removed, start the task once "
+			    "more, stop it (SIGTERM) and finish it again; where it never goes on, delete links.json and links in %s and finish it again",
+			    options->data_dir);
 	log_info("task %s: finished: %llu keys looked at, %llu times of expiry made true, %llu temporary keys removed, marks of %u links removed", options->name,
 		 (unsigned long long)result->counts.keys, (unsigned long long)result->counts.changed, (unsigned long long)result->counts.temporary,
 		 result->forgotten_links);

@@ -4,6 +4,7 @@
 #include "control/expiry_plan.h"
 #include "control/expiry_record.h"
 #include "control/work_dir.h"
+#include "link/state.h"
 #include "sink/checkpoint.h"
 #include "transform/guard.h"
 
@@ -44,18 +45,40 @@ static bool is_used_by_others(struct deployment *target, const char *own_name)
 	return false;
 }
 
-static bool finish_target(struct deployment *target, const struct task_options *options, const char *name, struct finishing *finishing, struct error *error)
+/* Counts the links that only the marks in the target tell where to go on. */
+static bool count_cut_off(const struct work_dir *dir, uint32_t *ret, struct error *error)
+{
+	char *folder;
+
+	*ret = 0;
+	for (uint32_t i = 0; (folder = work_dir_link(dir, i)); i++) {
+		char *path = memory_printf("%s/state.json", folder);
+		struct link_state state;
+		bool ok = link_state_read(path, &state, error);
+
+		free(folder);
+		free(path);
+		if (!ok)
+			return false;
+		free((void *)state.refused);
+		*ret += state.epoch[0] && !state.clean;
+	}
+	return true;
+}
+
+static bool finish_target(struct deployment *target, const struct task_options *options, const struct work_dir *dir, const char *name, struct finishing *finishing,
+			  struct error *error)
 {
 	struct finish_result *result = finishing->result;
 	struct expiry_record record;
 
-	if (!expiry_record_read(options->data_dir, &record, error))
+	if (!expiry_record_read(options->data_dir, &record, error) || !count_cut_off(dir, &result->cut_off_links, error))
 		return false;
 	result->recorded = record.exists;
 	result->temporary_left = is_used_by_others(target, name);
 	if (!expiry_settle_all(target, options->data_dir, guard_base(options->name), !result->temporary_left, go_on, finishing, &result->counts, error))
 		return false;
-	return options->checkpoint == CHECKPOINT_LOCAL || checkpoint_forget(target, options->name, &result->forgotten_links, error);
+	return options->checkpoint == CHECKPOINT_LOCAL || result->cut_off_links > 0 || checkpoint_forget(target, options->name, &result->forgotten_links, error);
 }
 
 bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner, struct finish_result *ret,
@@ -70,7 +93,7 @@ bool finish_run(struct loop *loop, const struct task_options *options, const str
 	*ret = (struct finish_result){0};
 	dir = work_dir_open(options->data_dir, error);
 	ok = dir && (target = deployment_open(loop, &options->target, name, options->connect_timeout_ms, ERROR_TARGET, error)) &&
-	     finish_target(target, options, name, &finishing, error);
+	     finish_target(target, options, dir, name, &finishing, error);
 	deployment_free(target);
 	work_dir_close(dir);
 	free(name);

@@ -3,6 +3,9 @@
  * All times of expiry become the true ones (held ones, and live ones less their margin), keys whose time has passed go, temporary keys are removed, and at last
  * the task's marks. May be cut off
  * at any point and run again. The task must be stopped: its work directory is locked meanwhile.
+ *
+ * Marks stay where a link's last run was cut off (kill -9): what lies above the position in its state file may be applied, and only the marks say what. Without
+ * them a later start would apply it twice.
  * Thread: the control thread, straight-line. */
 #ifndef KEYFERRY_CONTROL_FINISH_H
 #define KEYFERRY_CONTROL_FINISH_H
@@ -15,6 +18,7 @@ struct finish_result {
 	bool recorded;         /* the work directory knew how times had been written */
 	bool temporary_left;   /* another keyferry writes to the target: temporary keys may be its own, and were left */
 	uint32_t forgotten_links; /* whose marks were removed */
+	uint32_t cut_off_links;   /* that need the marks to go on; then all of them were left */
 	struct settle_counts counts;
 };
 

@@ -1,20 +1,15 @@
-/* The gate: what is checked on both sides before a task may write anything.
+/* The gate: the precheck (precheck/precheck.h) before a task may write anything.
  *
- * Refuses (ERROR_PRECHECK) what cannot work or would do harm, and warns of what may. A full precheck with its own command builds on these.
+ * A failed item stops the start, unless precheck.waive names it; warnings, and what is waived, are told.
  * Thread: the control thread, straight-line. */
 #ifndef KEYFERRY_CONTROL_GATE_H
 #define KEYFERRY_CONTROL_GATE_H
 
-#include "link/inspection.h"
-#include "peer/topology.h"
-#include "sink/encode.h"
+#include "precheck/precheck.h"
 
-/* `source` is NULL where it is files; `files` tells what is in them then, else it is NULL. `target` is NULL where it is files: then *ret are the abilities of
- * the source's servers, or of the newest.
- * `own_data`: the target holds what an earlier run of this task has brought, so it need not be empty. `warn` is called for each warning. On success the target's
- * abilities are in *ret (the name lives as long as the deployment's facts: in `name`). With target.existing: flush and no own data the target is
- * emptied here, as the last step. */
-bool gate_pass(const struct task_options *task, struct deployment *source, const struct inspection *files, struct deployment *target,
-	       bool own_data, void (*warn)(const char *text), struct target_abilities *ret, char name[64], struct error *error) WARN_UNUSED;
+/* Both deployments are open, where they are not files, and the source's files were looked through. `warn` is called with each finished sentence. On success the target's abilities
+ * (of a target of files: the source's) are in *ret, and their name in `name`. With target.existing: flush and no own data the target is emptied here, as the last
+ * step. False: the error is the first failure's, of the kind that precheck_verdict() gives; further failures were told. */
+bool gate_pass(const struct precheck_options *options, void (*warn)(const char *text), struct target_abilities *ret, char name[64], struct error *error) WARN_UNUSED;
 
 #endif

@@ -14,7 +14,6 @@
 #define SMALL_HASH "128"     /* fields that the script itself looks at */
 #define FIELDS_COUNT "128"
 #define PAUSE_MAX_MS 200
-#define AWAIT_MAX_US 20000000 /* then the connection is given up, and the pass made again */
 #define TEMPORARY SLICE("keyferry:tmp:")
 
 /* ARGV of both scripts: hold or free, base, span, margin, final (1 or 0), PEXPIRETIME is known (1 or 0), base of fields, fields may have times (1 or 0).
@@ -153,10 +152,8 @@ static struct question *ask(struct settle *settle, uint32_t argc, const struct s
 /* All answers are there. False: one has failed. */
 static bool await(struct settle *settle, struct error *error)
 {
-	if (settle->waiting > 0 && !loop_run_until(settle->loop, &settle->idle, clock_monotonic_us() + AWAIT_MAX_US)) {
-		error_set(error, ERROR_TARGET, "%s: no answer to the scan for times of expiry within %d s", client_peer(settle->client), AWAIT_MAX_US / 1000000);
-		return false;
-	}
+	if (settle->waiting > 0)
+		client_wait(settle->client, &settle->idle);
 	if (settle->failed)
 		*error = settle->error;
 	return !settle->failed;

@@ -133,6 +133,8 @@ static bool go_on(void *owner)
 
 static void tell_failure(struct settler *settler, const struct error *error)
 {
+	if (atomic_load(&settler->stop))
+		return;
 	if (!settler->failing)
 		log_warning("times of expiry in the target cannot be put right: %s; keys expire late until that succeeds, and it is tried again each %d s",
 			    error->text, RETRY_MS / 1000);
@@ -142,8 +144,8 @@ static void tell_failure(struct settler *settler, const struct error *error)
 static bool open_target(struct settler *settler, struct error *error)
 {
 	if (!settler->target)
-		settler->target = deployment_open(settler->loop, &settler->options.task->target, settler->name, settler->options.task->connect_timeout_ms,
-						  ERROR_TARGET, error);
+		settler->target = deployment_open_until(settler->loop, &settler->options.task->target, settler->name, settler->options.task->connect_timeout_ms,
+							ERROR_TARGET, &settler->stop, error);
 	return settler->target != NULL;
 }
 
@@ -171,12 +173,7 @@ static enum round make_pass(struct settler *settler)
 	settler->told_us = clock_monotonic_us();
 	switch (settle_run(&options, &settler->counts, &error)) {
 	case SETTLE_LEFT_OFF: return ROUND_AGAIN;
-	case SETTLE_FAILED:
-		/* An answer that is still to come must find nobody who waited for it: the next pass has connections of its own. */
-		deployment_free(settler->target);
-		settler->target = NULL;
-		tell_failure(settler, &error);
-		return ROUND_FAILED;
+	case SETTLE_FAILED: tell_failure(settler, &error); return ROUND_FAILED;
 	case SETTLE_DONE: break;
 	}
 	settler->failing = false;

@@ -112,9 +112,7 @@ static void read_map(struct source_watch *watch)
 	bool ok;
 
 	if (!watch->source) {
-		watch->source = deployment_open(watch->loop, options->source, options->client_name, timeout, ERROR_SOURCE, &error);
-		if (watch->source)
-			deployment_stop_when(watch->source, &watch->stop);
+		watch->source = deployment_open_until(watch->loop, options->source, options->client_name, timeout, ERROR_SOURCE, &watch->stop, &error);
 		ok = watch->source != NULL;
 	} else {
 		ok = deployment_refresh(watch->source, &error);

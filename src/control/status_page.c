@@ -88,7 +88,7 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "spool",
 			    json_pack("{s:I, s:I}", "bytes", (json_int_t)link->spool_bytes, "disk_bytes", (json_int_t)link->spool_disk_bytes));
 	json_object_set_new(root, "counters",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_across_slots",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_across_slots",
 				      (json_int_t)applier->dispatch.crossings.commands, "bytes_across_slots", (json_int_t)applier->dispatch.crossings.bytes,
 				      "transactions_split", (json_int_t)applier->dispatch.transactions_split, "commands_rewritten",
 				      (json_int_t)applier->dispatch.commands.rewritten, "commands_lossy", (json_int_t)applier->dispatch.commands.lossy, "keys_rewritten",
@@ -96,7 +96,7 @@ static json_t *link_json(const struct link_status *link)
 				      "keys_empty", (json_int_t)applier->dispatch.empty_keys, "keys_unsupported",
 				      (json_int_t)applier->sink.unsupported_keys + (json_int_t)applier->dispatch.unsupported_keys,
 				      "commands_unsupported", (json_int_t)applier->dispatch.unsupported_commands,
-				      "commands_applied", (json_int_t)applier->sink.commands,
+				      "commands_applied", (json_int_t)applier->sink.commands, "already_applied", (json_int_t)applier->sink.already_applied,
 				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->dispatch.left_out,
 				      "keys_skipped", (json_int_t)applier->sink.skipped_keys, "conflicts", (json_int_t)applier->sink.conflicts,
 				      "script_errors", (json_int_t)applier->sink.script_errors, "redirections",
@@ -128,6 +128,34 @@ static json_t *expiry_json(const struct settler_status *expiry)
 			 (json_int_t)expiry->counts.keys, "times_changed", (json_int_t)expiry->counts.changed, "times_passed", (json_int_t)expiry->counts.passed);
 }
 
+/* Whole numbers without a fraction. */
+static json_t *cost_json(double value)
+{
+	return value == (double)(json_int_t)value ? json_integer((json_int_t)value) : json_real(value);
+}
+
+static json_t *events_json(struct incidents *incidents)
+{
+	json_t *events = json_array();
+	uint32_t count = 0;
+	struct incident *list = incidents ? incidents_copy(incidents, &count) : NULL;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct incident *incident = &list[i];
+		json_t *cost = json_object();
+		char at[32];
+
+		for (uint32_t k = 0; k < incident->cost_count; k++)
+			json_object_set_new(cost, incident->costs[k].name, cost_json(incident->costs[k].value));
+		json_array_append_new(events, json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "time", clock_format_rfc3339(incident->at_ms, at), "link",
+							text_json(incident->link), "kind", incident_kind_name(incident->kind), "cause",
+							incident->cause ? json_string(incident->cause) : json_null(), "text", text_json(incident->text),
+							"offset", number_or_null(incident->offset), "cost", cost));
+	}
+	free(list);
+	return events;
+}
+
 char *status_page_json(const struct task_status *status)
 {
 	json_t *root = json_object();
@@ -143,6 +171,7 @@ char *status_page_json(const struct task_status *status)
 	for (uint32_t i = 0; i < status->link_count; i++)
 		json_array_append_new(links, link_json(&status->links[i]));
 	json_object_set_new(root, "links", links);
+	json_object_set_new(root, "events", events_json(status->incidents));
 	text = json_dumps(root, JSON_INDENT(1));
 	json_decref(root);
 	return text;
@@ -279,6 +308,13 @@ char *status_page_metrics(const struct task_status *status)
 		ok &= buffer_printf(&page, "keyferry_link_reconnects_total{task=\"%s\",link=\"%s\",side=\"target\"} %llu\n", task, link,
 				    (unsigned long long)status->links[i].applier.sink.reconnects);
 	}
+	ok &= buffer_printf(&page, "# HELP keyferry_link_events_total Events by kind, as the status document lists them\n"
+				   "# TYPE keyferry_link_events_total counter\n");
+	for (uint32_t i = 0; i < status->link_count; i++)
+		for (int kind = 0; kind < INCIDENT_KINDS; kind++)
+			ok &= buffer_printf(&page, "keyferry_link_events_total{task=\"%s\",link=\"%s\",kind=\"%s\"} %llu\n", task,
+					    label(status->links[i].source, link), incident_kind_name((enum incident_kind)kind),
+					    (unsigned long long)status->links[i].incidents[kind]);
 	ok &= buffer_append(&page, "", 1);
 	if (!ok) {
 		buffer_free(&page);

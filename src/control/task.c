@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define INSPECTION_NOTE_US 5000000
+#define INCIDENTS_MAX 100 /* kept for the status */
 
 struct task {
 	const struct task_options *options;
@@ -38,6 +39,7 @@ struct task {
 	char target_name[64];
 	struct expiry_plan expiry;
 	struct settler *settler;
+	struct incidents *incidents;
 	struct link **links;
 	uint32_t link_count;
 	struct handover *handover;  /* of slots that move between the source's masters; NULL: they cannot */
@@ -146,11 +148,6 @@ static bool name_files(struct task *task, const char *const *link_dirs, uint32_t
 {
 	if (!deployment_options_are_files(&task->options->target))
 		return true;
-	if (count > 1 && !strstr(task->options->target.path, FILES_SHARD)) {
-		error_set(error, ERROR_PRECHECK, "the source has %u masters, and target.path names one file for all: %.300s", count, task->options->target.path);
-		error_hint(error, "Put " FILES_SHARD " into it, which stands for the number of each: /backup/orders-" FILES_SHARD ".rdb");
-		return false;
-	}
 	task->files = memory_alloc_zero(count, sizeof(task->files[0]));
 	task->file_count = count;
 	for (uint32_t i = 0; i < count; i++)
@@ -182,6 +179,7 @@ static bool open_file_link(struct task *task, struct error *error)
 		.only_link = true,
 		.source_keys = task->inspection.keys,
 		.dir = work_dir_assign_files(task->dir, error),
+		.incidents = task->incidents,
 		.changed = task->events->changed,
 		.owner = task->owner,
 	};
@@ -227,7 +225,8 @@ static bool open_links(struct task *task, struct error *error)
 		struct endpoint master = write_to(task->source, i);
 		struct link_options options = {
 			.task = task->options,
-			.known = checkpoint_find(&task->checkpoint, deployment_server(task->source, i)->replid, endpoint_format(&master, address)),
+			.known = checkpoint_find(&task->checkpoint, deployment_server(task->source, i)->replid, deployment_server(task->source, i)->replid2,
+						 endpoint_format(&master, address), !source->cluster && source->shard_count == 1),
 			.source = task->source,
 			.target = task->target,
 			.file = task->files ? &task->files[i] : NULL,
@@ -243,7 +242,8 @@ static bool open_links(struct task *task, struct error *error)
 			.source_keys = deployment_server(task->source, i)->keys,
 			.handover = task->handover,
 			.dir = paths[i],
-			.changed = task->events->changed,
+			.incidents = task->incidents,
+		.changed = task->events->changed,
 			.owner = task->owner,
 		};
 
@@ -310,6 +310,8 @@ static bool check_record(struct task *task, struct error *error)
 		.settings = &task->options->settings,
 		.source = task->source ? deployment_topology(task->source) : NULL,
 		.target = task->target ? deployment_topology(task->target) : NULL,
+		.source_options = &task->options->source,
+		.target_options = &task->options->target,
 	};
 	char accepted[512];
 
@@ -318,6 +320,22 @@ static bool check_record(struct task *task, struct error *error)
 	if (accepted[0])
 		log_warning("settings have changed since the task was begun, and what was copied already stays as it is (--accept-changes): %s", accepted);
 	return true;
+}
+
+static bool pass_gate(struct task *task, struct loop *loop, struct error *error)
+{
+	bool files = task->source == NULL;
+	const struct precheck_options options = {
+		.task = task->options,
+		.loop = loop,
+		.source = task->source,
+		.target = task->target,
+		.input = files ? &task->input : NULL,
+		.files = files ? &task->inspection : NULL,
+		.own_data = work_dir_has_links(task->dir) || task->checkpoint.count > 0,
+	};
+
+	return gate_pass(&options, warn, &task->abilities, task->target_name, error);
 }
 
 /* Both sides, checked. */
@@ -338,11 +356,7 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	return (files ? open_input(task, error)
 		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
 	       (to_files || (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))) &&
-	       (options->source.mode != MODE_SCAN || scan_rights_check(options, loop, task->source, warn, error)) &&
-	       check_record(task, error) && read_checkpoint(task, error) &&
-	       gate_pass(options, task->source, files ? &task->inspection : NULL, task->target,
-			 work_dir_has_links(task->dir) || task->checkpoint.count > 0, warn, &task->abilities,
-			 task->target_name, error);
+	       check_record(task, error) && read_checkpoint(task, error) && pass_gate(task, loop, error);
 }
 
 static void warn_of_clearing(const struct task_options *options)
@@ -403,6 +417,7 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	task->state = TASK_PRECHECKING;
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
+	task->incidents = incidents_new(INCIDENTS_MAX);
 	ok = transform_check(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) && plan_expiry(task, error) &&
 	     (task->source ? open_links(task, error) : open_file_link(task, error));
 	free(name);
@@ -427,7 +442,6 @@ static bool on_seen(void *owner, uint32_t index, struct deployment *source, uint
 	const struct topology *topology = deployment_topology(source);
 	struct endpoint old_master, old_from, master = write_to(source, shard), from = topology->shards[shard].master;
 	bool connected = link_connected(task->links[index]);
-	char names[2][ENDPOINT_TEXT_MAX];
 	struct error error;
 
 	link_take_slots(task->links[index], topology, shard);
@@ -440,9 +454,6 @@ static bool on_seen(void *owner, uint32_t index, struct deployment *source, uint
 	/* A node that has not heard of the failover yet still names the one that is gone. */
 	if (!deployment_client(source, shard, &error))
 		return false;
-	if (!endpoint_equal(&old_master, &master))
-		log_warning("failover of the source: %s is the master now, in place of %s", endpoint_format(&master, names[0]),
-			    endpoint_format(&old_master, names[1]));
 	if (!work_dir_note_shard(task->dir, index, &topology->shards[shard], &error))
 		log_warning("%s; %s. After a restart the link of this shard would begin anew with a snapshot", error.text, error.hint);
 	link_move(task->links[index], &master, &from, first_slot(topology, shard));
@@ -600,6 +611,7 @@ void task_free(struct task *task)
 	deployment_free(task->target);
 	checkpoint_free(&task->checkpoint);
 	work_dir_close(task->dir);
+	incidents_free(task->incidents);
 	pthread_mutex_destroy(&task->lock);
 	free(task);
 }
@@ -642,7 +654,7 @@ void task_sample(struct task *task)
 
 void task_status(struct task *task, struct task_status *ret)
 {
-	struct task_status status = {.name = task->options->name, .link_count = task->link_count, .caught_up = true};
+	struct task_status status = {.name = task->options->name, .incidents = task->incidents, .link_count = task->link_count, .caught_up = true};
 
 	status.links = memory_alloc_zero(task->link_count, sizeof(status.links[0]));
 	for (uint32_t i = 0; i < task->link_count; i++) {

@@ -23,6 +23,7 @@ struct task_status {
 	struct error error;       /* the first link's that failed */
 	bool caught_up;           /* every link */
 	struct settler_status expiry;
+	struct incidents *incidents; /* of the task's (any) */
 	uint32_t link_count;
 	struct link_status *links; /* of the caller's; freed by task_status_free() */
 };

@@ -92,21 +92,21 @@ static json_t *settings_as_json(const struct settings *settings)
 
 /* ---- sides ---- */
 
-static bool is_among(json_t *addresses, const struct endpoint *endpoint)
+/* Is it one of the first `before`? It is among them all then. */
+static bool add_name(json_t *addresses, size_t before, const char *name)
 {
-	char text[ENDPOINT_TEXT_MAX];
 	size_t i;
 	json_t *known;
 
-	endpoint_format(endpoint, text);
 	json_array_foreach(addresses, i, known)
-		if (json_is_string(known) && strcmp(json_string_value(known), text) == 0)
-			return true;
+		if (json_is_string(known) && strcmp(json_string_value(known), name) == 0)
+			return i < before;
+	json_array_append_new(addresses, json_string(name));
 	return false;
 }
 
 /* Adds the members of the side; returns how many were known. */
-static uint32_t add_members(json_t *addresses, const struct topology *topology)
+static uint32_t add_members(json_t *addresses, size_t before, const struct topology *topology)
 {
 	char text[ENDPOINT_TEXT_MAX];
 	uint32_t known = 0;
@@ -117,17 +117,32 @@ static uint32_t add_members(json_t *addresses, const struct topology *topology)
 		for (uint32_t k = 0; k <= shard->replica_count; k++) {
 			const struct endpoint *endpoint = k == 0 ? &shard->master : &shard->replicas[k - 1];
 
-			if (is_among(addresses, endpoint))
-				known++;
-			else
-				json_array_append_new(addresses, json_string(endpoint_format(endpoint, text)));
+			known += add_name(addresses, before, endpoint_format(endpoint, text));
 		}
 	}
 	return known;
 }
 
-static bool check_side(json_t *record, const char *side, const struct topology *topology, const char *dir, struct error *error)
+/* The same of the addresses by which the task finds the master. */
+static uint32_t add_finders(json_t *addresses, size_t before, const struct deployment_options *options)
 {
+	char text[ENDPOINT_TEXT_MAX];
+	uint32_t known = 0;
+
+	for (size_t i = 0; i < options->address_count; i++) {
+		const char *address = endpoint_format(&options->addresses[i], text);
+		char *name = options->mode == MODE_SENTINEL ? memory_printf("%s@%s", options->master, address) : memory_strdup(address);
+
+		known += add_name(addresses, before, name);
+		free(name);
+	}
+	return known;
+}
+
+static bool check_side(json_t *record, const char *side, const struct topology *topology, const struct deployment_options *options, const char *dir,
+		       struct error *error)
+{
+	uint32_t known;
 	json_t *addresses = json_object_get(record, side);
 	size_t before;
 	char first[ENDPOINT_TEXT_MAX];
@@ -139,7 +154,8 @@ static bool check_side(json_t *record, const char *side, const struct topology *
 		json_object_set_new(record, side, addresses);
 	}
 	before = json_array_size(addresses);
-	if (add_members(addresses, topology) > 0 || before == 0)
+	known = add_members(addresses, before, topology) + (topology->cluster ? 0 : add_finders(addresses, before, options));
+	if (known > 0 || before == 0)
 		return true;
 	error_set(error, ERROR_PRECHECK, "the %s is another one than that which the task in %s was begun with: none of %s and its other servers was among %s%s",
 		  side, dir, endpoint_format(&topology->shards[0].master, first), json_string_value(json_array_get(addresses, 0)),
@@ -156,7 +172,8 @@ bool task_record_check(const char *dir, const struct task_record *now, bool begu
 	char *path = memory_printf("%s/task.json", dir);
 	json_t *record = begun ? read_record(path, error) : json_object();
 	char changed[512] = "";
-	bool ok = record && check_side(record, "source", now->source, dir, error) && check_side(record, "target", now->target, dir, error);
+	bool ok = record && check_side(record, "source", now->source, now->source_options, dir, error) &&
+		  check_side(record, "target", now->target, now->target_options, dir, error);
 
 	ret_accepted[0] = '\0';
 	if (ok && json_is_object(json_object_get(record, "settings")))

@@ -4,18 +4,21 @@
  *
  * Settings that decide what is copied (task/settings.h) must be the same: with others, one part of the target would have been made by the old ones and one by
  * the new. Of each side at least one address must be known from before: a position means nothing for another source, and another target would get
- * but the changes. New members of a side are added.
+ * but the changes. New members of a side are added. Who is master is decided by others where Sentinels are asked, or where several servers are named of which
+ * one is it; so there each address of the task counts as well, that of a Sentinel together with the master's name: "orders@10.0.0.9:26379".
  * Thread: the control thread. */
 #ifndef KEYFERRY_CONTROL_TASK_RECORD_H
 #define KEYFERRY_CONTROL_TASK_RECORD_H
 
 #include "peer/topology.h"
+#include "task/options.h"
 #include "task/settings.h"
 
 struct task_record {
 	const struct settings *settings;
 	const struct topology *source; /* NULL: files, which are known by their bytes */
 	const struct topology *target;
+	const struct deployment_options *source_options, *target_options;
 };
 
 /* Compares with the record in the work directory and renews it. `begun`: links of an earlier run are there; without them, or without a record, there is nothing to

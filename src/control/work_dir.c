@@ -173,6 +173,24 @@ bool work_dir_has_links(const struct work_dir *dir)
 	return json_array_size(dir->links) > 0;
 }
 
+char *work_dir_link(const struct work_dir *dir, uint32_t i)
+{
+	json_t *link = json_array_get(dir->links, i);
+
+	return link ? memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder"))) : NULL;
+}
+
+bool work_dir_would_resume(const char *path)
+{
+	char *file = memory_printf("%s/links.json", path);
+	json_t *links = json_load_file(file, 0, NULL);
+	bool has = links && are_links(links) && json_array_size(links) > 0;
+
+	json_decref(links);
+	free(file);
+	return has;
+}
+
 /* ---- shards and folders ---- */
 
 /* Its place among the members; -1: it is none. */
@@ -232,6 +250,15 @@ static size_t new_link(struct work_dir *dir)
 	return json_array_size(dir->links) - 1;
 }
 
+/* A source of one server at a time has one link: its master may be one that nobody has seen before, when Sentinels have chosen it meanwhile. (Whether it is the same
+ * source is known by then: control/task_record.h.) */
+static bool only_link(const struct work_dir *dir, const struct topology *source, const bool *taken)
+{
+	const char *member = json_string_value(json_array_get(json_object_get(json_array_get(dir->links, 0), "members"), 0));
+
+	return !source->cluster && source->shard_count == 1 && json_array_size(dir->links) == 1 && !taken[0] && member && strcmp(member, FILES_MEMBER) != 0;
+}
+
 /* Masters choose first: a replica that has come from elsewhere must not lead its new shard to the link of its old one. */
 static void find_links(struct work_dir *dir, const struct topology *source, size_t *links)
 {
@@ -246,7 +273,7 @@ static void find_links(struct work_dir *dir, const struct topology *source, size
 			else if (step == 1 && links[i] == NO_LINK)
 				links[i] = find_link(dir, shard->replicas, shard->replica_count, taken);
 			else if (links[i] == NO_LINK)
-				links[i] = new_link(dir);
+				links[i] = only_link(dir, source, taken) ? 0 : new_link(dir);
 			if (links[i] != NO_LINK)
 				taken[links[i]] = true;
 		}

@@ -6,7 +6,8 @@
  *   DIR/links.json      which folder belongs to which shard of the source
  *   DIR/links/N/        state.json and spool/ of link N
  *
- * A shard is recognised by any address that it had before (its master's or a replica's), so a link survives a failover of its source.
+ * A shard is recognised by any address that it had before (its master's or a replica's), so a link survives a failover of its source. A source that is no
+ * cluster has one link, whoever is its master.
  * Thread: the control thread; work_dir_note_shard(): one other. */
 #ifndef KEYFERRY_CONTROL_WORK_DIR_H
 #define KEYFERRY_CONTROL_WORK_DIR_H
@@ -21,6 +22,10 @@ void work_dir_close(struct work_dir *dir);
 const char *work_dir_path(const struct work_dir *dir);
 /* Has an earlier run left links here? */
 bool work_dir_has_links(const struct work_dir *dir);
+/* The folder of the i-th link that an earlier run has left, to be freed; NULL: there are no more. */
+char *work_dir_link(const struct work_dir *dir, uint32_t i);
+/* The same of a folder that is not opened, nor made where it is not there: another process may hold it. */
+bool work_dir_would_resume(const char *path);
 /* Gives every shard its folder, the known ones their old one, and remembers that. paths[i] is owned by the work_dir. Links whose
  * shard is gone are named in `gone` (count returned in *ret_gone): their folders are left alone. */
 bool work_dir_assign(struct work_dir *dir, const struct topology *source, const char **paths, uint32_t *ret_gone, struct error *error) WARN_UNUSED;

@@ -19,6 +19,7 @@ struct stream_decoder {
 	const struct command_info *exec;
 	const struct command_info *multi;
 	const struct command_info *ping;
+	const struct command_info *publish;
 	const struct command_info *replconf;
 	const struct command_info *select;
 };
@@ -38,6 +39,7 @@ struct stream_decoder *stream_decoder_new(const struct command_table *table)
 	decoder->exec = built_in(SLICE("exec"));
 	decoder->multi = built_in(SLICE("multi"));
 	decoder->ping = built_in(SLICE("ping"));
+	decoder->publish = built_in(SLICE("publish"));
 	decoder->replconf = built_in(SLICE("replconf"));
 	decoder->select = built_in(SLICE("select"));
 	return decoder;
@@ -138,6 +140,12 @@ static enum parse annotation_decode(const struct stream_decoder *decoder, struct
 	return PARSE_OK;
 }
 
+/* Of the source's Sentinels, for each other. */
+static bool is_for_sentinels(const struct stream_decoder *decoder, const struct event *event)
+{
+	return event->info == decoder->publish && event->argc == 3 && slice_equal(event->argv[1], SLICE("__sentinel__:hello"));
+}
+
 enum parse stream_decode(struct stream_decoder *decoder, struct slice in, uint64_t position, struct event *ret, uint64_t *need,
 			 struct error *error)
 {
@@ -170,7 +178,7 @@ enum parse stream_decode(struct stream_decoder *decoder, struct slice in, uint64
 			event.ask_getack = event.argc > 1 && slice_equal_nocase(event.argv[1], SLICE("getack"));
 		} else if (event.info == decoder->multi || event.info == decoder->exec || event.info == decoder->discard) {
 			result = edge_decode(decoder, &event, error);
-		} else if (event.info != decoder->ping) {
+		} else if (event.info != decoder->ping && !is_for_sentinels(decoder, &event)) {
 			event.kind = EVENT_COMMAND;
 			key = command_first_key(event.info, event.argc, event.argv);
 			if (key != 0)

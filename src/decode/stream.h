@@ -1,7 +1,9 @@
 /* The command stream: RESP bytes to events, with positions, the selected database and transaction edges.
  *
  * PING, SELECT, REPLCONF, keep-alive newlines and the annotations of append-only files (lines that begin with #, as "#TS:1700000000": 7.0+ with
- * aof-timestamp-enabled) become EVENT_PROGRESS (REPLCONF GETACK sets ask_getack); MULTI and EXEC become
+ * aof-timestamp-enabled) become EVENT_PROGRESS (REPLCONF GETACK sets ask_getack), and so does PUBLISH to __sentinel__:hello: there the source's
+ * Sentinels announce themselves and their master, every two seconds, and a master replicates it (sentinel.c: sentinelSendHello). Sentinels of the target
+ * that call their master by the same name would take them for their own, and the source's master for theirs. MULTI and EXEC become
  * EVENT_COMMAND with their edge, commands between them TRANSACTION_INSIDE; everything else EVENT_COMMAND.
  * Thread: belongs to one caller. */
 #ifndef KEYFERRY_DECODE_STREAM_H

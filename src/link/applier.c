@@ -13,6 +13,7 @@
 #define VIEW_STEP (4u << 20)      /* how much of the spool is looked at at once; more where one event is larger */
 #define STATE_INTERVAL_MS 1000
 #define PUBLISH_INTERVAL_MS 50
+#define DRAIN_PATIENCE_US 1000000ULL
 #define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
 
 static void run(struct applier *applier);
@@ -108,11 +109,46 @@ static void keep_expiries(struct applier *applier)
 	applier_note(applier, LOG_INFO, "times of expiry are from now on %s", form_text(&applier->expiry));
 }
 
+/* Once it is applied: what it brought, what it cost, and where the stream begins. Of files there is none. */
+static void tell_snapshot(struct applier *applier)
+{
+	struct incident incident;
+	struct outlet_status outlet;
+	const struct clearing_leftovers *leftovers = &outlet.dispatch.leftovers;
+	double seconds = (double)(clock_monotonic_us() - applier->snapshot_since_us) / 1e6;
+	uint64_t position;
+	int64_t offset;
+	uint32_t db;
+
+	applier_low_water(applier, &position, &db);
+	if (!applier->snapshot_due || applier_in_snapshot(applier, position) || applier->run_state == PARKED)
+		return;
+	applier->snapshot_due = false;
+	applier->outlet.ops->status(applier->outlet.self, &outlet);
+	offset = spool_offset_before(applier->options.spool, spool_snapshot_end(applier->options.spool));
+	incident = incident_make(INCIDENT_SNAPSHOT_APPLIED, offset, "the snapshot is applied: %llu keys in %.1f s; the stream follows from offset %lld",
+				 (unsigned long long)outlet.sink.keys, seconds, (long long)offset);
+	incident_add_cost(&incident, "seconds", seconds);
+	incident_add_cost(&incident, "keys", (double)outlet.sink.keys);
+	if (leftovers->passes > applier->leftover_passes) {
+		incident_add_text(&incident, "; the target had %llu keys of this link that the new snapshot has not: removed in %.1f s, among %llu looked at%s",
+				  (unsigned long long)leftovers->removed, (double)leftovers->us / 1e6, (unsigned long long)leftovers->looked_at,
+				  leftovers->unclear ? "; some stay, because they may have come from another database or source master as well" : "");
+		incident_add_cost(&incident, "keys_removed", (double)leftovers->removed);
+	}
+	applier->leftover_passes = leftovers->passes;
+	applier->events->tell(applier->owner, &incident);
+}
+
+static void check_patience(struct applier *applier);
+
 static void on_publish_timer(void *owner)
 {
 	keep_expiries(owner);
 	applier_tell_handover(owner);
+	tell_snapshot(owner);
 	publish(owner);
+	check_patience(owner);
 }
 
 struct applier_status applier_status(struct applier *applier)
@@ -212,9 +248,6 @@ static bool handle(struct applier *applier, struct event *event, struct error *e
 	if (event->kind == EVENT_SNAPSHOT_END) {
 		snapshot_decoder_free(applier->snapshot);
 		applier->snapshot = NULL;
-		if (applier->options.heartbeat)
-			applier_note(applier, LOG_INFO, "snapshot decoded to its end; the stream follows from offset %lld",
-			     (long long)spool_offset_before(applier->options.spool, event->end));
 	}
 	/* Answered with what is applied now, as a busy replica does. */
 	if (event->ask_getack)
@@ -407,6 +440,7 @@ static void on_applied(void *owner)
 	lag_applied(&applier->lag, position, applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
 	applier_tell_applied(applier, false);
 	applier_tell_handover(applier);
+	applier_save_retried(applier);
 	applier_release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
 		check_quiet(applier);
@@ -426,12 +460,19 @@ static void on_outlet_note(void *owner, int log_level, const char *text)
 	applier->events->note(applier->owner, log_level, text);
 }
 
+static void on_outlet_tell(void *owner, const struct incident *incident)
+{
+	struct applier *applier = owner;
+
+	applier->events->tell(applier->owner, incident);
+}
+
 static bool on_save(void *owner)
 {
 	return applier_write_state(owner, false);
 }
 
-static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_save};
+static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_outlet_tell, on_save};
 
 /* ---- generations ---- */
 
@@ -462,6 +503,8 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	stream_decoder_free(applier->stream);
 	applier->stream = stream_decoder_new(applier->outlet.ops->commands(applier->outlet.self));
 	applier->place = (struct snapshot_place){0};
+	applier->snapshot_due = applier->options.heartbeat && applier_in_snapshot(applier, applier->position);
+	applier->snapshot_since_us = clock_monotonic_us();
 	if (applier_in_snapshot(applier, applier->position)) {
 		applier->snapshot = snapshot_decoder_new();
 		if (state) {
@@ -532,6 +575,23 @@ static void check_quiet(struct applier *applier)
 	on_quiet(applier);
 }
 
+/* A target that is away, or says nothing, is not waited for to the deadline: what it was sent is found out about by the next run. But for an event that is applied in
+ * part, and for answers that nobody could find out later. */
+static void check_patience(struct applier *applier)
+{
+	uint64_t position, now = clock_monotonic_us();
+	uint32_t db;
+
+	if (applier->run_state != DRAINING)
+		return;
+	applier_low_water(applier, &position, &db);
+	if (position != applier->drain_position || half_done(applier) || (applier->outlet.ops->unsure && applier->outlet.ops->unsure(applier->outlet.self)))
+		applier->drain_moved_us = now;
+	applier->drain_position = position;
+	if (now - applier->drain_moved_us >= DRAIN_PATIENCE_US)
+		on_quiet(applier);
+}
+
 static void on_deadline(void *owner)
 {
 	on_quiet(owner);
@@ -558,6 +618,7 @@ void applier_drain(struct applier *applier, uint32_t deadline_ms)
 		return;
 	}
 	applier->run_state = DRAINING;
+	applier->drain_moved_us = clock_monotonic_us();
 	timer_start(applier->deadline, deadline_ms);
 	check_quiet(applier);
 }
@@ -582,6 +643,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.topology = options->topology,
 		.abilities = options->abilities,
 		.names_path = options->names_path,
+		.brought_before = options->brought_before,
 		.only_link = options->only_link,
 		.owns = options->owns,
 		.owns_owner = options->owns_owner,
@@ -604,7 +666,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->options = *options;
 	applier->events = events;
 	applier->owner = owner;
-	applier->saved = *state;
+	applier->saved = link_state_copy(state);
 	memcpy(applier->link, state->link, sizeof(applier->link));
 	snprintf(applier->task, sizeof(applier->task), "%s", state->task[0] ? state->task : options->task->name ? options->task->name : "");
 	applier->marker = (struct marker_options){
@@ -641,6 +703,7 @@ void applier_free(struct applier *applier)
 	snapshot_decoder_free(applier->snapshot);
 	stream_decoder_free(applier->stream);
 	applier->outlet.ops->free(applier->outlet.self);
+	free((void *)applier->saved.refused);
 	idle_free(applier->again);
 	timer_free(applier->limit_timer);
 	timer_free(applier->state_timer);

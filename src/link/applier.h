@@ -23,6 +23,7 @@ struct applier;
 
 struct applier_events {
 	void (*note)(void *owner, int log_level, const char *text);
+	void (*tell)(void *owner, const struct incident *incident); /* of the snapshot, and what the outlet tells */
 	void (*failed)(void *owner, const struct error *error);
 	void (*parked)(void *owner);  /* after applier_park(): the spool is free for a new generation */
 	void (*drained)(void *owner); /* after applier_drain(): all is answered (or the deadline has passed) and the state is written */
@@ -43,6 +44,7 @@ struct applier_options {
 	const char *name;             /* of its connections */
 	const char *state_path;
 	const char *names_path;       /* dispatch.h */
+	bool brought_before;          /* dispatch.h */
 	struct scripts *scripts;      /* outlives it; NULL: none are remembered */
 	struct spool *spool;
 	struct source source;         /* is told what is applied */
@@ -59,6 +61,7 @@ void applier_free(struct applier *applier);
 /* There is more in the spool, or a new generation. */
 void applier_wake(struct applier *applier);
 void applier_park(struct applier *applier);
+/* Awaits what is in flight, but no longer than deadline_ms; and no longer than a second without progress, where the next run finds out what came of it. */
 void applier_drain(struct applier *applier, uint32_t deadline_ms);
 
 /* What it publishes. */

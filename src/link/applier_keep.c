@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define UNLOAD_STEP (1u << 20)
@@ -81,7 +82,8 @@ bool applier_write_state(struct applier *applier, bool clean)
 		applier_note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
 		return false;
 	}
-	applier->saved = state;
+	free((void *)applier->saved.refused);
+	applier->saved = link_state_copy(&state);
 	if (scripts)
 		scripts_applied(scripts, state.position);
 	if (applier->outlet.ops->snapshot_kept && applier->run_state != PARKED && !applier_in_snapshot(applier, state.position))
@@ -91,16 +93,26 @@ bool applier_write_state(struct applier *applier, bool clean)
 
 void applier_save_state(struct applier *applier, bool clean)
 {
-	uint64_t position;
-	uint32_t db, count;
+	struct link_state now = {.generation = applier->generation, .clean = clean};
 
 	if (applier->generation == 0 || !applier->begun)
 		return;
-	applier_low_water(applier, &position, &db);
-	refused(applier, &count);
-	if (position != applier->saved.position || applier->generation != applier->saved.generation || clean != applier->saved.clean ||
-	    !applier_epoch_is_saved(applier) || count != applier->saved.refused_count)
+	applier_low_water(applier, &now.position, &now.db);
+	memcpy(now.epoch, applier->epoch, sizeof(now.epoch));
+	now.refused = refused(applier, &now.refused_count);
+	if (!link_state_same(&now, &applier->saved))
 		applier_write_state(applier, clean);
+}
+
+void applier_save_retried(struct applier *applier)
+{
+	uint32_t count;
+
+	if (applier->saved.refused_count == 0 || applier->save_failed) /* then the timer tries */
+		return;
+	refused(applier, &count);
+	if (count < applier->saved.refused_count)
+		applier_save_state(applier, false);
 }
 
 void applier_tell_applied(const struct applier *applier, bool now)

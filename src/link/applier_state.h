@@ -54,6 +54,9 @@ struct applier {
 	const struct command_info *restore_asking;
 	uint64_t move_told_us;
 	struct timer *fence_timer;
+	bool snapshot_due;                 /* that it is applied is to be told */
+	uint64_t snapshot_since_us, leftover_passes;
+	uint64_t drain_position, drain_moved_us; /* draining: the low-water position, and when it last moved */
 	bool running;                      /* within run(): callbacks of the sink do not enter it again */
 	pthread_mutex_t lock;              /* of `published` */
 	struct applier_status published;
@@ -84,6 +87,8 @@ bool applier_epoch_is_saved(const struct applier *applier);
 bool applier_write_state(struct applier *applier, bool clean);
 /* The same, if there is anything new. */
 void applier_save_state(struct applier *applier, bool clean);
+/* A command that the run before was refused has been tried again and taken: nothing but the state file says so, and the timer may come too late. */
+void applier_save_retried(struct applier *applier);
 /* Tells the source. `now`: it waits for that. */
 void applier_tell_applied(const struct applier *applier, bool now);
 /* What is decoded leaves the memory. */

@@ -40,6 +40,7 @@ struct clearing {
 	uint32_t count;
 	uint32_t db;
 	uint16_t slot;
+	struct clearing_leftovers leftovers;
 };
 
 static void hand_in(struct clearing *clearing)
@@ -225,6 +226,11 @@ const struct event *clearing_event(const struct clearing *clearing)
 	return &clearing->event;
 }
 
+struct clearing_leftovers clearing_leftovers(const struct clearing *clearing)
+{
+	return clearing->leftovers;
+}
+
 bool clearing_under_way(const struct clearing *clearing)
 {
 	return clearing->under_way;
@@ -243,16 +249,20 @@ static void begin_survey(struct clearing *clearing)
 				      &survey_callbacks, clearing);
 }
 
-static void tell(const struct clearing *clearing)
+static void tell(struct clearing *clearing)
 {
 	struct survey_counters counters = survey_counters(clearing->survey);
 	char text[400], place[EVENT_PLACE_MAX];
 
 	if (clearing->keeps) {
-		snprintf(text, sizeof(text), "the target had %llu keys of this link that the new snapshot has not: removed in %.1f s, among %llu looked at%s",
-			 (unsigned long long)counters.found, (double)(clock_monotonic_us() - clearing->begun_us) / 1e6, (unsigned long long)counters.scanned,
-			 clearing->unclear ? "; some stay, because they may have come from another database or source master as well" : "");
-		clearing->options.note(clearing->options.owner, clearing->unclear ? LOG_WARNING : LOG_INFO, text);
+		/* Told by the applier, with the rest of what the snapshot has brought. */
+		clearing->leftovers = (struct clearing_leftovers){
+			.passes = clearing->leftovers.passes + 1,
+			.removed = counters.found,
+			.looked_at = counters.scanned,
+			.us = clock_monotonic_us() - clearing->begun_us,
+			.unclear = clearing->unclear,
+		};
 		return;
 	}
 	snprintf(text, sizeof(text), "%.*s of the source (database %u, %s): %llu keys of this link were removed in %.1f s, key by key among %llu looked at in %u pass%s",

@@ -24,6 +24,14 @@ struct clearing_options {
 	void *owner;
 };
 
+/* The removal of what an earlier snapshot had left; zero before there was one. */
+struct clearing_leftovers {
+	uint64_t passes;   /* such removals since the start */
+	uint64_t removed, looked_at; /* by the last one */
+	uint64_t us;
+	uint64_t unclear;  /* that stay, for they may have come from elsewhere */
+};
+
 struct clearing *clearing_new(const struct clearing_options *options);
 void clearing_free(struct clearing *clearing);
 /* A new sink: what was under way is forgotten. */
@@ -36,6 +44,7 @@ void clearing_begin_leftovers(struct clearing *clearing, const struct event *eve
 			      bool (*keeps)(void *owner, uint32_t db, struct slice key), void *owner);
 /* The one begun last. */
 const struct event *clearing_event(const struct clearing *clearing);
+struct clearing_leftovers clearing_leftovers(const struct clearing *clearing);
 bool clearing_under_way(const struct clearing *clearing);
 
 enum clearing_state { CLEARING_DONE, CLEARING_WAITS, CLEARING_FAILED };

@@ -217,11 +217,29 @@ static void lose_key(struct dispatch *dispatch, const struct event *event, const
 
 /* ---- commands, as the target knows them ---- */
 
+/* Key by key it is no part of a transaction: neither at once, nor done once when it is repeated after what stands behind it in the same EXEC. */
+static bool refuse_flush(struct dispatch *dispatch, struct error *error)
+{
+	const struct event *flush = &dispatch->flush;
+	char place[EVENT_PLACE_MAX];
+
+	dispatch->has_flush = false;
+	error_set(error, ERROR_CONFLICT,
+		  "%.*s (database %u, %s): it stands in a transaction beside other commands, and the target holds keys that it does not mean, so it would have to go "
+		  "key by key there",
+		  (int)flush->argv[0].len, (const char *)flush->argv[0].data, flush->db, event_place(flush, place));
+	error_hint(error, "Clear by hand what the target has of it, then let the command be left out (on_conflict: skip, or filter.block: "
+			  "[{command: \"flush*\"}])");
+	return dispatch_skips(dispatch, error);
+}
+
 static bool put_into_transaction(void *owner, const struct event *event, struct error *error)
 {
 	struct dispatch *dispatch = owner;
 	bool cluster = sink_is_cluster(dispatch->sink);
 
+	if (dispatch->has_flush && !refuse_flush(dispatch, error))
+		return false;
 	if (!check_flush(dispatch, event, error) || (cluster && !check_database(dispatch, event, error)))
 		return false;
 	return transaction_command(&dispatch->transaction, event, cluster, error) || dispatch_skips(dispatch, error);
@@ -367,6 +385,24 @@ static bool send_same(struct dispatch *dispatch, const struct event *event, stru
 	return send_adapted(dispatch, event, error);
 }
 
+static bool clear(struct dispatch *dispatch, const struct event *event, struct error *error)
+{
+	if (event->edge != TRANSACTION_INSIDE) {
+		clearing_begin(dispatch->clearing, event, dispatch->db_stream);
+		return true;
+	}
+	if (dispatch->has_flush && !refuse_flush(dispatch, error))
+		return false;
+	dispatch->flush = *event;
+	dispatch->flush.edge = TRANSACTION_NONE;
+	dispatch->flush.argv = dispatch->flush_argv;
+	if (event->argc > 2)
+		dispatch->flush.argc = 2;
+	memcpy(dispatch->flush_argv, event->argv, dispatch->flush.argc * sizeof(dispatch->flush_argv[0]));
+	dispatch->has_flush = dispatch->transaction.commands == 0;
+	return dispatch->has_flush || refuse_flush(dispatch, error);
+}
+
 /* A key, or a command that is no edge of a transaction. */
 static bool handle(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
@@ -376,7 +412,7 @@ static bool handle(struct dispatch *dispatch, const struct event *event, struct 
 	case TRANSFORM_SAME: return send_same(dispatch, event, error);
 	case TRANSFORM_DROPPED: dispatch->counters.left_out++; return leave_out(dispatch, event);
 	case TRANSFORM_REFUSED: return dispatch_refused(dispatch, event, error);
-	case TRANSFORM_CLEAR: clearing_begin(dispatch->clearing, event, dispatch->db_stream); return true;
+	case TRANSFORM_CLEAR: return clear(dispatch, event, error);
 	case TRANSFORM_CHANGED: break;
 	}
 	if (event->edge == TRANSACTION_INSIDE) {
@@ -397,10 +433,16 @@ static bool handle_edge(struct dispatch *dispatch, const struct event *event, st
 
 	if (event->edge == TRANSACTION_BEGIN) {
 		transaction_begin(transaction, event);
+		dispatch->has_flush = false;
 		return true;
 	}
 	if (transaction->commands == 0) {
 		transaction_forget(transaction);
+		if (dispatch->has_flush) {
+			dispatch->flush.end = event->end;
+			clearing_begin(dispatch->clearing, &dispatch->flush, dispatch->db_stream);
+			return true;
+		}
 		dispatch_progress(dispatch, event->end);
 		return true;
 	}
@@ -568,7 +610,7 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 								     .note = options->note,
 								     .go_on = options->go_on,
 								     .owner = options->owner});
-	dispatch->leftovers = leftovers_new(&(struct leftovers_options){options->task, options->names_path, options->note, options->owner});
+	dispatch->leftovers = leftovers_new(&(struct leftovers_options){options->task, options->names_path, options->brought_before, options->note, options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;
@@ -610,6 +652,7 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, const struct d
 	clearing_reset(dispatch->clearing, sink);
 	crossing_reset(dispatch->crossing, sink);
 	transaction_forget(&dispatch->transaction);
+	dispatch->has_flush = false;
 }
 
 bool dispatch_sync(struct dispatch *dispatch, struct error *error)
@@ -692,6 +735,7 @@ struct dispatch_counters dispatch_counters(const struct dispatch *dispatch)
 	counters.lossy_keys += rewriting_counters(dispatch->rewriting).lossy;
 	counters.commands = adapt_counters(dispatch->adapt);
 	counters.crossings = crossing_counters(dispatch->crossing);
+	counters.leftovers = clearing_leftovers(dispatch->clearing);
 	counters.unsupported_commands = unsupported_counters(dispatch->unsupported).commands;
 	counters.unsupported_keys = unsupported_counters(dispatch->unsupported).keys;
 	return counters;

@@ -14,6 +14,7 @@
 #define KEYFERRY_LINK_DISPATCH_H
 
 #include "link/adapt.h"
+#include "link/clearing.h"
 #include "link/crossing.h"
 #include "link/lag.h"
 #include "link/learner.h"
@@ -30,6 +31,7 @@ struct dispatch_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	const char *names_path; /* where the names of a second snapshot are kept; NULL: nowhere (the source is files) */
+	bool brought_before;    /* the target knew the link when its work directory was begun: to the target its first snapshot may be a second one */
 	bool only_link;
 	bool (*owns)(void *owns_owner, uint16_t slot);              /* not the only link: does its source master own that slot? */
 	void *owns_owner;
@@ -94,6 +96,7 @@ struct dispatch_counters {
 	struct adapt_counters commands; /* of the stream */
 	struct crossing_counters crossings;
 	uint64_t transactions_split; /* of the source, whose keys lie in several slots */
+	struct clearing_leftovers leftovers;
 };
 struct dispatch_counters dispatch_counters(const struct dispatch *dispatch);
 

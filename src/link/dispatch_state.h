@@ -37,6 +37,10 @@ struct dispatch {
 	uint64_t pending_end;
 	struct transaction transaction;
 	uint64_t transaction_end; /* behind its EXEC */
+	/* FLUSHDB or FLUSHALL inside that has to go key by key: begun at EXEC, if by then it is all that there is to do */
+	struct event flush;
+	struct slice flush_argv[2];
+	bool has_flush;
 	struct route_splitter splitter;
 	/* an event for all masters waits for what came before it, or is waited for */
 	enum barrier barrier;

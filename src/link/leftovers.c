@@ -41,7 +41,9 @@ static bool may_remove(const struct task_options *task)
 
 void leftovers_begin(struct leftovers *leftovers, uint64_t generation, uint64_t position, bool in_snapshot)
 {
-	bool again = generation > 1 && in_snapshot && leftovers->path;
+	bool has_names = leftovers->path && position > 0 && access(leftovers->path, F_OK) == 0;
+	/* A run that goes on in its own first snapshot finds itself in the target: then the names tell whether it has begun to note them. */
+	bool again = in_snapshot && leftovers->path && (generation > 1 || (leftovers->options.before && (position == 0 || has_names)));
 
 	name_set_close(leftovers->names);
 	leftovers->names = NULL;
@@ -51,7 +53,7 @@ void leftovers_begin(struct leftovers *leftovers, uint64_t generation, uint64_t 
 		leftovers->options.note(leftovers->options.owner, LOG_WARNING,
 					"keys that the source has deleted since its last snapshot stay in the target, for nobody can tell them from keys that were there "
 					"before (target.existing: merge) or that a Lua script has made of commands; target.resync: exact removes all of them");
-	if (leftovers->noting && position > 0 && access(leftovers->path, F_OK) < 0) {
+	if (leftovers->noting && position > 0 && !has_names) {
 		leftovers->noting = false;
 		leftovers->options.note(leftovers->options.owner, LOG_WARNING,
 					"the names that this snapshot has brought so far are missing in the work directory, so keys that the source has deleted since its "

@@ -1,6 +1,6 @@
 /* Leftovers: what the target has of a link from before its snapshot, and the snapshot has not: the source has deleted it meanwhile.
  *
- * From the second generation on the names of all keys that the snapshot brings are noted (name_set.h). At its end, before the first command of the stream, the
+ * From the second generation on, and in the first one where another work directory was lost, the names of all keys that the snapshot brings are noted (name_set.h). At its end, before the first command of the stream, the
  * target's keys of this link are gone through (clearing.h), and those that were not noted are removed. Only then a command such as APPEND finds what it found at the
  * source. A restart in the middle goes on noting; nothing is removed where names are missing.
  * Where the target held keys of others when the task began (target.existing: merge), or a Lua script makes keys of commands, which no snapshot brings, nobody can tell
@@ -17,6 +17,7 @@ struct leftovers;
 struct leftovers_options {
 	const struct task_options *task;
 	const char *path; /* of the names, in the link's folder; NULL: never */
+	bool before;      /* the target may have something of the link from before the first generation */
 	void (*note)(void *owner, int log_level, const char *text);
 	void *owner;
 };

@@ -38,16 +38,32 @@ struct link {
 	struct loop *receiver_loop, *applier_loop;
 	struct wake *receiver_wake, *data_wake, *request_wake;
 	pthread_t receiver_thread, applier_thread;
+	bool adopted; /* its position is what the target knew */
 	bool started;
 	atomic_bool stop_receiver, move, park, drain;
 	atomic_uint drain_deadline_ms;
 	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
 	atomic_bool stopped;
+	_Atomic uint64_t incidents[INCIDENT_KINDS];
 	pthread_mutex_t lock; /* of `error`, and of master, receive_from and slot of the options */
 	struct error error;
 };
 
 /* ---- what the threads tell ---- */
+
+/* Of a long path the end. Returns out. */
+static const char *describe_source(const struct link *link, char out[ENDPOINT_TEXT_MAX])
+{
+	const char *path;
+	size_t len;
+
+	if (!link->options.input)
+		return endpoint_format(&link->options.master, out);
+	path = link->options.input->path;
+	len = strlen(path);
+	snprintf(out, ENDPOINT_TEXT_MAX, "%s%s", len < ENDPOINT_TEXT_MAX ? "" : "...", len < ENDPOINT_TEXT_MAX ? path : path + len - (ENDPOINT_TEXT_MAX - 4));
+	return out;
+}
 
 static void on_note(void *owner, int log_level, const char *text)
 {
@@ -55,9 +71,28 @@ static void on_note(void *owner, int log_level, const char *text)
 	log_write((enum log_level)log_level, "%s", text);
 }
 
+/* Counted, and kept for the status. */
+static void keep_incident(struct link *link, const struct incident *incident)
+{
+	char source[ENDPOINT_TEXT_MAX];
+
+	atomic_fetch_add(&link->incidents[incident->kind], 1);
+	pthread_mutex_lock(&link->lock);
+	describe_source(link, source);
+	pthread_mutex_unlock(&link->lock);
+	incidents_add(link->options.incidents, source, incident);
+}
+
+static void on_tell(void *owner, const struct incident *incident)
+{
+	log_write(incident_kind_level(incident->kind), "%s", incident->text);
+	keep_incident(owner, incident);
+}
+
 static void on_failed(void *owner, const struct error *error)
 {
 	struct link *link = owner;
+	struct incident incident;
 	bool first;
 
 	pthread_mutex_lock(&link->lock);
@@ -65,8 +100,12 @@ static void on_failed(void *owner, const struct error *error)
 	if (first)
 		link->error = *error;
 	pthread_mutex_unlock(&link->lock);
-	if (first)
-		link->options.changed(link->options.owner);
+	if (!first)
+		return;
+	/* Not logged here: what a task ends with is said at its end. */
+	incident = incident_make(error->kind == ERROR_BUSY ? INCIDENT_STOOD_DOWN : INCIDENT_FAILED, -1, "%s%s%s", error->text, error->hint[0] ? ". " : "", error->hint);
+	keep_incident(link, &incident);
+	link->options.changed(link->options.owner);
 }
 
 static void on_data(void *owner)
@@ -106,10 +145,10 @@ static void on_finished(void *owner)
 	link->options.changed(link->options.owner);
 }
 
-static const struct receiver_events receiver_callbacks = {on_note, on_resync, on_failed};
-static const struct feeder_events feeder_callbacks = {on_note, on_failed};
-static const struct applier_events applier_callbacks = {on_note, on_failed, on_parked, on_drained, on_finished};
-static const struct scanner_events scanner_callbacks = {on_note, on_resync, on_failed};
+static const struct receiver_events receiver_callbacks = {on_note, on_tell, on_resync, on_failed};
+static const struct feeder_events feeder_callbacks = {on_note, on_tell, on_failed};
+static const struct applier_events applier_callbacks = {on_note, on_tell, on_failed, on_parked, on_drained, on_finished};
+static const struct scanner_events scanner_callbacks = {on_note, on_tell, on_resync, on_failed};
 
 /* ---- wake-ups ---- */
 
@@ -217,27 +256,28 @@ static void forget_history(struct link_state *state, uint64_t generation)
 }
 
 /* An empty work directory, and the target knows the link: it goes on from there, if the source still has what came since (else it sends a snapshot). Who reads by SCAN
- * begins anew at each start, and offsets of an earlier one mean nothing. */
+ * begins anew at each start, and offsets of an earlier one mean nothing. The state is on the disk before the spool begins: without the epoch a next run would
+ * not know the marks of what this one is about to apply. */
 static bool adopt_checkpoint(struct link *link, struct error *error)
 {
 	const struct checkpoint_link *known = link->options.known;
 	struct spool_origin origin = {.generation = 1};
 	struct link_state *state = &link->state;
 
-	if (!known || state->link[0])
+	if (!known || spool_origin(link->spool).generation > 0 || (state->link[0] && strcmp(state->link, known->id) != 0))
 		return true;
 	memcpy(state->link, known->id, sizeof(state->link));
-	if (link->names || !known->record.epoch[0] || known->record.offset < 0 || spool_origin(link->spool).generation > 0)
+	if (link->names || !known->record.epoch[0] || known->record.offset < 0)
 		return true;
 	memcpy(origin.replid, known->record.replid, sizeof(origin.replid));
 	origin.offset = known->record.offset;
-	if (!spool_start(link->spool, &origin, false, error))
-		return false;
 	memcpy(state->epoch, known->record.epoch, sizeof(state->epoch));
-	state->generation = 1;
+	snprintf(state->task, sizeof(state->task), "%s", link->options.task->name ? link->options.task->name : "");
+	state->generation = origin.generation;
 	state->db = known->record.db;
-	log_info("%s: nothing of it in the work directory; going on from what the target has: replication id %s, offset %lld", link->label, origin.replid,
-		 (long long)origin.offset);
+	if (!link_state_write(link->state_path, state, error) || !spool_start(link->spool, &origin, false, error))
+		return false;
+	link->adopted = true;
 	return true;
 }
 
@@ -267,8 +307,11 @@ static bool settle_state(struct link *link, struct error *error)
 		error_hint(error, "Leave target.mode as it was, or begin anew with an empty work directory");
 		return false;
 	}
-	if (origin.generation == 0 && state->generation == 0)
+	if (origin.generation == 0 && state->generation <= 1 && state->position == 0) {
+		/* Nothing has begun; or the last run was cut off before the spool began at what the target has. */
+		forget_history(state, 0);
 		return true;
+	}
 	if (origin.generation != state->generation)
 		/* The spool had begun a new history that nothing was applied of yet. */
 		forget_history(state, origin.generation);
@@ -445,6 +488,7 @@ static void make_parts(struct link *link)
 		.topology = options->target_topology,
 		.abilities = options->abilities,
 		.names_path = link->names_path,
+		.brought_before = options->known != NULL,
 		.file = options->file,
 		.only_link = options->only_link,
 		.owns = owns_slot,
@@ -477,20 +521,6 @@ static void make_parts(struct link *link)
 	if (options->handover)
 		applier.member = join(link);
 	link->applier = applier_new(&applier, &link->state, &applier_callbacks, link);
-}
-
-/* Of a long path the end. Returns out. */
-static const char *describe_source(const struct link *link, char out[ENDPOINT_TEXT_MAX])
-{
-	const char *path;
-	size_t len;
-
-	if (!link->options.input)
-		return endpoint_format(&link->options.master, out);
-	path = link->options.input->path;
-	len = strlen(path);
-	snprintf(out, ENDPOINT_TEXT_MAX, "%s%s", len < ENDPOINT_TEXT_MAX ? "" : "...", len < ENDPOINT_TEXT_MAX ? path : path + len - (ENDPOINT_TEXT_MAX - 4));
-	return out;
 }
 
 struct link *link_open(const struct link_options *options, struct error *error)
@@ -526,10 +556,43 @@ bool link_has_history(const struct link *link)
 	return link->state.generation > 0;
 }
 
+/* A run that goes on: from where. What the spool has not got whole is told by the full resync that follows. */
+static void tell_resumed(struct link *link)
+{
+	struct spool_origin origin = spool_origin(link->spool);
+	const struct link_state *state = &link->state;
+	uint64_t snapshot_end = spool_snapshot_end(link->spool), end = spool_end(link->spool);
+	bool in_snapshot = state->position < snapshot_end;
+	int64_t offset = in_snapshot ? -1 : spool_offset_before(link->spool, state->position);
+	struct incident incident = incident_make(INCIDENT_RESUMED, offset, "%s: ", link->label);
+
+	if (origin.generation == 0 || snapshot_end == SPOOL_UNKNOWN || link->options.task->source.mode == MODE_SCAN)
+		return;
+	incident.cause = link->adopted ? "target" : state->clean ? "stopped" : "unanswered";
+	if (link->adopted)
+		incident_add_text(&incident, "nothing of it in the work directory; going on from what the target has: replication id %s, offset %lld", origin.replid,
+				  (long long)origin.offset);
+	else
+		incident_add_text(&incident, "resumed%s: ", state->clean ? "" : " (the run before was killed, or left commands unanswered: what it had applied is found out)");
+	if (!link->adopted && link->options.input)
+		incident_add_text(&incident, "from byte %llu of %llu", (unsigned long long)state->position, (unsigned long long)link->options.input->total);
+	else if (!link->adopted && in_snapshot)
+		incident_add_text(&incident, "in the snapshot, from byte %llu of %llu", (unsigned long long)state->position, (unsigned long long)snapshot_end);
+	else if (!link->adopted)
+		incident_add_text(&incident, "from offset %lld", (long long)offset);
+	if (!link->adopted && !link->options.input)
+		incident_add_text(&incident, "; the spool holds the stream up to offset %lld, so %llu bytes need not be received again",
+				  (long long)spool_offset_before(link->spool, end), (unsigned long long)(end > state->position ? end - state->position : 0));
+	incident_add_cost(&incident, "spool_bytes", end > state->position ? (double)(end - state->position) : 0);
+	on_tell(link, &incident);
+}
+
 bool link_start(struct link *link, struct error *error)
 {
-	int failed = pthread_create(&link->receiver_thread, NULL, receiver_main, link);
+	int failed;
 
+	tell_resumed(link);
+	failed = pthread_create(&link->receiver_thread, NULL, receiver_main, link);
 	if (!failed) {
 		failed = pthread_create(&link->applier_thread, NULL, applier_main, link);
 		if (failed) {
@@ -625,6 +688,8 @@ void link_status(struct link *link, struct link_status *ret)
 		status.applier.applied_offset = -1;
 	}
 	status.connected = status.receiver.connected;
+	for (int kind = 0; kind < INCIDENT_KINDS; kind++)
+		status.incidents[kind] = atomic_load(&link->incidents[kind]);
 	status.resumed = link->state.generation > 0;
 	status.snapshot_bytes_total = spool_snapshot_end(link->spool);
 	if (status.snapshot_bytes_total == SPOOL_UNKNOWN)

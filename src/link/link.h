@@ -42,6 +42,7 @@ struct link_options {
 	const struct checkpoint_link *known;   /* what the target knows of this source's link; NULL: nothing. Used by link_open() alone */
 	struct handover *handover;             /* the task's, which the link joins; outlives it. NULL: nothing is to be handed over (handover.h) */
 	const char *dir;                       /* the link's folder; exists */
+	struct incidents *incidents;           /* of the task; outlives the link */
 	void (*changed)(void *owner);          /* failed, gave up: look at the status; must only wake somebody */
 	void *owner;
 };
@@ -63,6 +64,7 @@ struct link_status {
 	uint64_t spool_bytes;        /* received, not applied yet */
 	uint64_t spool_disk_bytes;
 	bool resumed;
+	uint64_t incidents[INCIDENT_KINDS]; /* how many of each kind since the start */
 	double commands_per_second;  /* records applied, of snapshot and stream, over the last seconds */
 	double bytes_per_second;     /* spool bytes applied */
 };

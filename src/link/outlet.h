@@ -18,6 +18,7 @@ struct outlet_events {
 	void (*applied)(void *owner); /* the position has moved */
 	void (*failed)(void *owner, const struct error *error); /* told once; nothing is done any more */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
+	void (*tell)(void *owner, const struct incident *incident);
 	bool (*save)(void *owner);    /* what applied() or secure() tells has to be in the state file now; false: it could not be written, try again later */
 };
 
@@ -53,6 +54,8 @@ struct outlet_ops {
 	bool (*has_room)(const void *self);
 	/* All events are done, as far as they are whole. */
 	bool (*idle)(const void *self);
+	/* What is under way may still be answered, and left alone it would be applied again by the next run: it is not known then what came of it. NULL: never. */
+	bool (*unsure)(const void *self);
 	/* Does it wait for what is under way? Then ready() has to be asked again whenever the position has moved. */
 	bool (*at_barrier)(const void *self);
 	/* A transaction's MULTI has come, its EXEC not yet: its bytes are held. */

@@ -1,5 +1,6 @@
 #include "link/recorder.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "export/files.h"
@@ -61,6 +62,7 @@ struct recorder {
 	uint32_t exec_db; /* of its last command */
 	struct timer *retry;
 	bool waiting; /* for room on the disk */
+	uint64_t waiting_since_us;
 	bool broken;  /* what was written cannot be relied on */
 	bool failed;  /* nothing is written any more */
 	char waiting_for[256];
@@ -116,12 +118,25 @@ static bool wait_for_room(struct recorder *recorder, struct error *error)
 	out_trouble_error(&recorder->out, error);
 	if (!out_is_full(&recorder->out))
 		return false;
-	if (!recorder->waiting)
-		note(recorder, LOG_WARNING, "%s. The link waits for room", error->text);
+	if (!recorder->waiting) {
+		struct incident incident = incident_make(INCIDENT_DISK_FULL, -1, "%s. The link waits for room", error->text);
+
+		recorder->events->tell(recorder->owner, &incident);
+		recorder->waiting_since_us = clock_monotonic_us();
+	}
 	recorder->waiting = true;
 	snprintf(recorder->waiting_for, sizeof(recorder->waiting_for), "room on the disk: %.200s", error->text);
 	timer_start(recorder->retry, RETRY_MS);
 	return true;
+}
+
+static void tell_room(struct recorder *recorder)
+{
+	double seconds = (double)(clock_monotonic_us() - recorder->waiting_since_us) / 1e6;
+	struct incident incident = incident_make(INCIDENT_DISK_FREE, -1, "%s: the disk takes bytes again after %.1f s, writing goes on", recorder->options.file->path, seconds);
+
+	incident_add_cost(&incident, "seconds", seconds);
+	recorder->events->tell(recorder->owner, &incident);
 }
 
 static void on_retry(void *owner)
@@ -134,6 +149,8 @@ static void on_retry(void *owner)
 			recorder->events->failed(recorder->owner, &error);
 		return;
 	}
+	if (recorder->waiting)
+		tell_room(recorder);
 	recorder->waiting = false;
 	recorder->waiting_for[0] = '\0';
 	if (recorder->step == STEP_NONE)

@@ -198,7 +198,7 @@ static void refuse_old(const struct rewrite *rewrite, struct error *error, const
 	char why[200];
 
 	snprintf(why, sizeof(why), "%s knows no %s", rewrite->target->name, what);
-	refuse(rewrite, error, why, "Use a newer target, or leave the key out of the source");
+	refuse(rewrite, error, why, "Use a newer target, leave the key out of the source, or set target.downgrade: lossy to go on without these");
 }
 
 /* The target would answer an argument that is too long with a protocol error and close the connection. */

@@ -14,7 +14,8 @@ struct probe {
 	struct client *client;
 	const struct server_info *info;
 	char name[ENDPOINT_TEXT_MAX];
-	void (*warn)(const char *text);
+	void (*warn)(void *owner, const char *text);
+	void *owner;
 	char rules[256]; /* what the user lacks, as ACL rules */
 };
 
@@ -117,7 +118,7 @@ static bool check_setting(struct probe *probe, struct error *error)
 	snprintf(text, sizeof(text), "source %s does not let its setting %s be read (CONFIG GET): whether it tells of changes is not known. It has to be "
 		 "KEA, or at least AE or AK", probe->name, NOTIFY_SETTING);
 	if (task->scan_notifications != SCAN_NOTIFICATIONS_REQUIRED) {
-		probe->warn(text);
+		probe->warn(probe->owner, text);
 		return true;
 	}
 	error_set(error, ERROR_PRECHECK, "%s", text);
@@ -125,8 +126,8 @@ static bool check_setting(struct probe *probe, struct error *error)
 	return false;
 }
 
-static bool check_server(const struct task_options *task, struct loop *loop, struct deployment *source, uint32_t shard, void (*warn)(const char *text),
-			 struct error *error)
+bool scan_rights_check(const struct task_options *task, struct loop *loop, struct deployment *source, uint32_t shard,
+		       void (*warn)(void *owner, const char *text), void *owner, struct error *error)
 {
 	const struct deployment_options *options = deployment_options(source);
 	struct client_options client = {
@@ -137,7 +138,7 @@ static bool check_server(const struct task_options *task, struct loop *loop, str
 		.timeout_ms = task->connect_timeout_ms,
 		.blame = ERROR_SOURCE,
 	};
-	struct probe probe = {.task = task, .client = client_new(loop, &client), .info = deployment_server(source, shard), .warn = warn};
+	struct probe probe = {.task = task, .client = client_new(loop, &client), .info = deployment_server(source, shard), .warn = warn, .owner = owner};
 	struct client_reply reply;
 	bool ok;
 
@@ -146,12 +147,4 @@ static bool check_server(const struct task_options *task, struct loop *loop, str
 	ok = client_call(probe.client, &reply, true, error, "READONLY", NULL) && check_setting(&probe, error) && check_rights(&probe, error);
 	client_free(probe.client);
 	return ok;
-}
-
-bool scan_rights_check(const struct task_options *task, struct loop *loop, struct deployment *source, void (*warn)(const char *text), struct error *error)
-{
-	for (uint32_t i = 0; i < deployment_topology(source)->shard_count; i++)
-		if (!check_server(task, loop, source, i, warn, error))
-			return false;
-	return true;
 }

@@ -8,8 +8,8 @@
 /* Which server of a shard is read, as source.read_from says. */
 struct endpoint scan_rights_read_from(const struct task_options *task, const struct shard *shard);
 
-/* Asks each server that will be read. ERROR_PRECHECK names what is missing, and the command that gives it. */
-bool scan_rights_check(const struct task_options *task, struct loop *loop, struct deployment *source, void (*warn)(const char *text),
-		     struct error *error) WARN_UNUSED;
+/* Asks the server of a shard that will be read. ERROR_PRECHECK names what is missing, and the command that gives it; `warn` is called with finished sentences. */
+bool scan_rights_check(const struct task_options *task, struct loop *loop, struct deployment *source, uint32_t shard,
+		       void (*warn)(void *owner, const char *text), void *owner, struct error *error) WARN_UNUSED;
 
 #endif

@@ -52,6 +52,13 @@ static void on_note(void *owner, int log_level, const char *text)
 	outlet->events->note(outlet->owner, log_level, text);
 }
 
+static void on_tell(void *owner, const struct incident *incident)
+{
+	struct server_outlet *outlet = owner;
+
+	outlet->events->tell(outlet->owner, incident);
+}
+
 static bool on_save(void *owner)
 {
 	struct server_outlet *outlet = owner;
@@ -59,7 +66,7 @@ static bool on_save(void *owner)
 	return !outlet->options.marker || outlet->events->save(outlet->owner);
 }
 
-static const struct sink_events sink_callbacks = {on_room, on_applied, on_failed, on_note};
+static const struct sink_events sink_callbacks = {on_room, on_applied, on_failed, on_note, on_tell};
 
 /* ---- the table's functions ---- */
 
@@ -140,6 +147,14 @@ static bool outlet_has_room(const void *self)
 static bool outlet_idle(const void *self)
 {
 	return sink_idle(((const struct server_outlet *)self)->sink);
+}
+
+/* Marks would tell. */
+static bool outlet_unsure(const void *self)
+{
+	const struct server_outlet *outlet = self;
+
+	return !outlet->options.marker && sink_awaits_answers(outlet->sink);
 }
 
 static bool outlet_at_barrier(const void *self)
@@ -225,6 +240,7 @@ static const struct outlet_ops ops = {
 	.ready = outlet_ready,
 	.has_room = outlet_has_room,
 	.idle = outlet_idle,
+	.unsure = outlet_unsure,
 	.at_barrier = outlet_at_barrier,
 	.in_transaction = outlet_in_transaction,
 	.flush = outlet_flush,
@@ -250,6 +266,7 @@ struct outlet server_outlet_new(const struct server_outlet_options *options, con
 		.owns = options->owns,
 		.owns_owner = options->owns_owner,
 		.names_path = options->names_path,
+		.brought_before = options->brought_before,
 		.name = options->name,
 		.lag = options->lag,
 		.scripts = options->scripts,

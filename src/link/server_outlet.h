@@ -15,6 +15,7 @@ struct server_outlet_options {
 	bool (*owns)(void *owns_owner, uint16_t slot); /* not the only link: does its source master own that slot? */
 	void *owns_owner;
 	const char *names_path; /* dispatch.h */
+	bool brought_before;    /* dispatch.h */
 	const char *name; /* of its connections */
 	struct spool *spool;
 	struct lag *lag;

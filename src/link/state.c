@@ -189,3 +189,26 @@ bool link_state_write(const char *path, const struct link_state *state, struct e
 	free(text);
 	return ok;
 }
+
+bool link_state_same(const struct link_state *a, const struct link_state *b)
+{
+	if (a->generation != b->generation || a->position != b->position || a->clean != b->clean || strcmp(a->epoch, b->epoch) != 0 ||
+	    a->refused_count != b->refused_count)
+		return false;
+	/* As many, and yet others: one was tried again and taken, and another one refused before the position could move. */
+	for (uint32_t i = 0; i < a->refused_count; i++)
+		if (a->refused[i].offset != b->refused[i].offset || a->refused[i].sub != b->refused[i].sub)
+			return false;
+	return true;
+}
+
+struct link_state link_state_copy(const struct link_state *state)
+{
+	struct mark *refused = memory_alloc_zero(state->refused_count, sizeof(*refused));
+	struct link_state copy = *state;
+
+	if (state->refused_count > 0)
+		memcpy(refused, state->refused, state->refused_count * sizeof(*refused));
+	copy.refused = refused;
+	return copy;
+}

@@ -49,4 +49,9 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 /* True: it outlives a power cut. */
 bool link_state_write(const char *path, const struct link_state *state, struct error *error) WARN_UNUSED;
 
+/* Do both say the same of what is applied? Of `place` and `file`, which go with the position, nothing is asked. */
+bool link_state_same(const struct link_state *a, const struct link_state *b);
+/* A copy whose `refused` is its own: free(). */
+struct link_state link_state_copy(const struct link_state *state);
+
 #endif

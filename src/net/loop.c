@@ -12,6 +12,9 @@ struct loop {
 	uv_loop_t uv;
 	uv_async_t stopper;   /* brings loop_stop() from other threads into the loop, and keeps it alive */
 	uv_timer_t deadline;  /* of loop_run_until() */
+	uv_prepare_t before_wait; /* of loop_run_until() */
+	const bool *done;         /* likewise */
+	uint64_t deadline_us;
 	atomic_bool stopping;
 	bool running;
 };
@@ -61,6 +64,21 @@ static void loop_deadline(uv_timer_t *timer)
 	(void)timer; /* likewise: loop_run_until() looks at the clock */
 }
 
+static bool is_due(const struct loop *loop)
+{
+	return *loop->done || clock_monotonic_us() >= loop->deadline_us;
+}
+
+/* A turn of the loop runs the timers that are due first, and waits then: when it was one of them that loop_run_until() was waiting for, nothing
+ * may ever end the wait. */
+static void loop_before_wait(uv_prepare_t *prepare)
+{
+	struct loop *loop = prepare->data;
+
+	if (is_due(loop) || !uv_is_active((const uv_handle_t *)&loop->deadline))
+		uv_stop(&loop->uv);
+}
+
 struct loop *loop_new(void)
 {
 	struct loop *loop = memory_alloc_zero(1, sizeof(*loop));
@@ -68,6 +86,8 @@ struct loop *loop_new(void)
 	must(uv_loop_init(&loop->uv), "event loop");
 	must(uv_async_init(&loop->uv, &loop->stopper, loop_woken), "event loop");
 	must(uv_timer_init(&loop->uv, &loop->deadline), "event loop");
+	must(uv_prepare_init(&loop->uv, &loop->before_wait), "event loop");
+	loop->before_wait.data = loop;
 	atomic_init(&loop->stopping, false);
 	return loop;
 }
@@ -87,6 +107,7 @@ void loop_free(struct loop *loop)
 	assert(!loop->running);
 	uv_close((uv_handle_t *)&loop->stopper, NULL);
 	uv_close((uv_handle_t *)&loop->deadline, NULL);
+	uv_close((uv_handle_t *)&loop->before_wait, NULL);
 	uv_walk(&loop->uv, handle_must_be_closing, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	must(uv_loop_close(&loop->uv), "event loop");
@@ -106,17 +127,19 @@ bool loop_run_until(struct loop *loop, const bool *done, uint64_t deadline_us)
 {
 	assert(!loop->running);
 	loop->running = true;
-	while (!*done) {
+	loop->done = done;
+	loop->deadline_us = deadline_us;
+	uv_prepare_start(&loop->before_wait, loop_before_wait);
+	while (!is_due(loop)) {
 		uint64_t now = clock_monotonic_us();
+		uint64_t left_us = deadline_us > now ? deadline_us - now : 0;
 
-		if (now >= deadline_us)
-			break;
-		if (deadline_us != UINT64_MAX) {
-			uv_update_time(&loop->uv);
-			uv_timer_start(&loop->deadline, loop_deadline, (deadline_us - now + 999) / 1000, 0);
-		}
+		uv_update_time(&loop->uv);
+		/* Without a deadline it is a timer for ever. */
+		uv_timer_start(&loop->deadline, loop_deadline, left_us / 1000 + 1, 0);
 		uv_run(&loop->uv, UV_RUN_ONCE);
 	}
+	uv_prepare_stop(&loop->before_wait);
 	uv_timer_stop(&loop->deadline);
 	loop->running = false;
 	return *done;

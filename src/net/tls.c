@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* OpenSSL would ask for the password of an encrypted key on the terminal. */
@@ -87,9 +88,9 @@ static bool load_certificate(SSL_CTX *ssl, const char *certificate, const char *
 	return true;
 }
 
-struct tls_context *tls_context_new(const struct tls_options *options, struct error *error)
+/* NULL + error. */
+static SSL_CTX *make_ssl(const char *const *files, bool verify, struct error *error)
 {
-	struct tls_context *context;
 	SSL_CTX *ssl;
 
 	ERR_clear_error();
@@ -108,18 +109,72 @@ struct tls_context *tls_context_new(const struct tls_options *options, struct er
 	SSL_CTX_set_read_ahead(ssl, 1);
 	SSL_CTX_set_default_read_buffer_len(ssl, 64 * 1024);
 	SSL_CTX_set_default_passwd_cb(ssl, no_password);
-	SSL_CTX_set_verify(ssl, options->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-	if ((!options->insecure && !load_ca(ssl, options->ca, error)) ||
-	    !load_certificate(ssl, options->certificate, options->key, error)) {
+	SSL_CTX_set_verify(ssl, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	if ((verify && !load_ca(ssl, files[TLS_FILE_CA], error)) || !load_certificate(ssl, files[TLS_FILE_CERTIFICATE], files[TLS_FILE_KEY], error)) {
 		SSL_CTX_free(ssl);
 		ERR_clear_error();
 		return NULL;
 	}
-	context = memory_alloc_zero(1, sizeof(*context));
-	context->ssl = ssl;
+	return ssl;
+}
+
+/* Of a file that cannot be looked at: zeros. */
+static void take_stamps(const struct tls_context *context, struct tls_stamp *ret)
+{
+	struct stat file;
+
+	memset(ret, 0, TLS_FILES * sizeof(*ret));
+	for (int i = 0; i < TLS_FILES; i++) {
+		if (!context->files[i] || stat(context->files[i], &file) < 0)
+			continue;
+		ret[i].device = file.st_dev;
+		ret[i].inode = file.st_ino;
+		ret[i].size = file.st_size;
+		ret[i].changed = file.st_mtim;
+	}
+}
+
+struct tls_context *tls_context_new(const struct tls_options *options, struct error *error)
+{
+	const char *files[TLS_FILES] = {options->insecure ? NULL : options->ca, options->certificate, options->key};
+	struct tls_context *context = memory_alloc_zero(1, sizeof(*context));
+
+	pthread_mutex_init(&context->lock, NULL);
+	for (int i = 0; i < TLS_FILES; i++)
+		context->files[i] = files[i] ? memory_strdup(files[i]) : NULL;
 	context->verify = !options->insecure;
 	context->server_name = options->server_name ? memory_strdup(options->server_name) : NULL;
-	return context;
+	/* Before they are read: what changes in between is read once more. */
+	take_stamps(context, context->stamps);
+	context->ssl = make_ssl(files, context->verify, error);
+	if (context->ssl)
+		return context;
+	tls_context_free(context);
+	return NULL;
+}
+
+SSL *tls_context_session(struct tls_context *context)
+{
+	struct tls_stamp now[TLS_FILES];
+	SSL_CTX *fresh;
+	SSL *session;
+
+	pthread_mutex_lock(&context->lock);
+	take_stamps(context, now);
+	if (memcmp(now, context->stamps, sizeof(now)) != 0) {
+		struct error error;
+
+		error_clear(&error);
+		fresh = make_ssl((const char *const *)context->files, context->verify, &error);
+		if (fresh) {
+			SSL_CTX_free(context->ssl);
+			context->ssl = fresh;
+			memcpy(context->stamps, now, sizeof(now));
+		}
+	}
+	session = SSL_new(context->ssl);
+	pthread_mutex_unlock(&context->lock);
+	return session;
 }
 
 void tls_context_free(struct tls_context *context)
@@ -127,6 +182,9 @@ void tls_context_free(struct tls_context *context)
 	if (!context)
 		return;
 	SSL_CTX_free(context->ssl);
+	for (int i = 0; i < TLS_FILES; i++)
+		free(context->files[i]);
 	free(context->server_name);
+	pthread_mutex_destroy(&context->lock);
 	free(context);
 }

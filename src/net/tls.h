@@ -1,6 +1,7 @@
 /* TLS settings of one side, and the OpenSSL context made of them.
  * The server's certificate is always verified (chain and name) unless `insecure` was asked for.
- * Thread: a context is read-only after tls_context_new() and shared by threads. */
+ * Certificates are renewed while a task runs: each new connection looks whether the files have changed, and reads them again then.
+ * Thread: a context is shared by threads. */
 #ifndef KEYFERRY_NET_TLS_H
 #define KEYFERRY_NET_TLS_H
 

@@ -353,7 +353,7 @@ struct transport *transport_tls(int fd, struct tls_context *context, const char 
 	session->transport = (struct transport){&tls_ops, fd, NEED_READABLE, NEED_WRITABLE};
 	session->blame = blame;
 	session->verify = context->verify;
-	session->ssl = SSL_new(context->ssl);
+	session->ssl = tls_context_session(context);
 	if (!session->ssl || !bio)
 		abort(); /* out of memory, as in base/memory.h */
 	SSL_set_bio(session->ssl, bio, bio);

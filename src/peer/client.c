@@ -2,6 +2,7 @@
 
 #include "peer/refusal.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -16,6 +17,7 @@
 #define NODES_MAX (1u << 20)          /* values in one reply */
 #define READ_SIZE (16 * 1024)
 #define NAME_MAX_LEN 40
+#define STOP_LOOK_US 100000
 
 /* A command whose reply is still to come. */
 struct request {
@@ -41,6 +43,7 @@ struct client {
 	enum error_kind blame;
 	char group[24]; /* "source": where hints point */
 	uint32_t timeout_ms;
+	const atomic_bool *stop; /* of client_call() */
 
 	bool tls;
 	bool connected;
@@ -501,6 +504,7 @@ struct client *client_new(struct loop *loop, const struct client_options *option
 	snprintf(client->group, sizeof(client->group), "%s",
 		 options->group ? options->group : options->blame == ERROR_TARGET ? "target" : "source");
 	client->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
+	client->stop = options->stop;
 	stream_options.connect_timeout_ms = client->timeout_ms;
 	endpoint_format(&options->endpoint, client->peer);
 	buffer_init(&client->hello, 1u << 20);
@@ -632,6 +636,19 @@ static void call_answered(void *owner, const struct client_reply *reply, const s
 	}
 }
 
+void client_wait(struct client *client, const bool *done)
+{
+	struct error stopped;
+
+	/* The client's own timer sets the limit. */
+	while (!loop_run_until(client->loop, done, client->stop ? clock_monotonic_us() + STOP_LOOK_US : UINT64_MAX)) {
+		if (client->dead || !atomic_load(client->stop))
+			continue;
+		error_set(&stopped, client->blame, "%s: given up, for keyferry is stopping", client->peer);
+		client_die(client, &stopped);
+	}
+}
+
 bool client_call(struct client *client, struct client_reply *ret, bool accept_error, struct error *error, ...)
 {
 	struct call call = {.client = client};
@@ -645,8 +662,7 @@ bool client_call(struct client *client, struct client_reply *ret, bool accept_er
 	argc = strings_collect(args, argv);
 	va_end(args);
 	client_send(client, argc, argv, call_answered, &call);
-	/* The client's own timer sets the limit. */
-	loop_run_until(client->loop, &call.done, UINT64_MAX);
+	client_wait(client, &call.done);
 	if (call.failed) {
 		*error = call.error;
 		return false;

@@ -12,6 +12,8 @@
 #include "task/options.h"
 #include "wire/resp.h"
 
+#include <stdatomic.h>
+
 struct client;
 
 #define CLIENT_REPLY_MAX (64u << 20) /* a longer reply is an error */
@@ -24,6 +26,7 @@ struct client_options {
 	const char *name;            /* CLIENT SETNAME; NULL: none. An error to it is ignored (old servers, narrow ACLs). */
 	uint32_t timeout_ms;         /* for connecting, and for each reply; 0: 10,000 */
 	enum error_kind blame;
+	const atomic_bool *stop;     /* client_call() and client_wait() end early, and the connection with them, once that is true; NULL: never */
 	const char *group;           /* the options' group that hints name; NULL: "source" or "target", by blame */
 };
 
@@ -57,5 +60,7 @@ void client_send_strings(struct client *client, client_callback *callback, void 
  * server's text in error, unless accept_error. *ret stays valid until the next call on this client. */
 bool client_call(struct client *client, struct client_reply *ret, bool accept_error, struct error *error, ...)
 	__attribute__((sentinel)) WARN_UNUSED;
+/* Runs the loop until *done, which a callback of one of the client's requests sets. */
+void client_wait(struct client *client, const bool *done);
 
 #endif

@@ -76,6 +76,7 @@ static struct client *node_client(struct deployment *deployment, const struct en
 		.name = deployment->client_name,
 		.timeout_ms = deployment->timeout_ms,
 		.blame = deployment->blame,
+		.stop = deployment->stop,
 	};
 
 	return client_new(deployment->loop, &options);
@@ -331,6 +332,7 @@ static bool sentinel_read(struct deployment *deployment, const struct endpoint *
 		.tls = deployment->sentinel_tls,
 		.timeout_ms = deployment->timeout_ms,
 		.blame = deployment->blame,
+		.stop = deployment->stop,
 		.group = group,
 	};
 	struct client *client;
@@ -397,8 +399,8 @@ static bool context_make(const struct tls_options *options, const char *group, s
 	return false;
 }
 
-struct deployment *deployment_open(struct loop *loop, const struct deployment_options *options, const char *client_name,
-				   uint32_t timeout_ms, enum error_kind blame, struct error *error)
+static struct deployment *open_with(struct loop *loop, const struct deployment_options *options, const char *client_name, uint32_t timeout_ms,
+				    enum error_kind blame, bool lenient, const atomic_bool *stop, struct error *error)
 {
 	struct deployment *deployment = memory_alloc_zero(1, sizeof(*deployment));
 	struct attempts attempts = {.count = 0};
@@ -410,15 +412,34 @@ struct deployment *deployment_open(struct loop *loop, const struct deployment_op
 	deployment->client_name = client_name ? memory_strdup(client_name) : NULL;
 	deployment->timeout_ms = timeout_ms;
 	deployment->blame = blame;
+	deployment->stop = stop;
 	snprintf(sentinel, sizeof(sentinel), "%s.sentinel", side(deployment));
 	ok = context_make(&options->tls, side(deployment), &deployment->tls, error) &&
 	     context_make(&options->sentinel_tls, sentinel, &deployment->sentinel_tls, error);
-	if (ok && !deployment_try(deployment, options->addresses, options->address_count, false, &attempts))
+	if (ok && !deployment_try(deployment, options->addresses, options->address_count, lenient, &attempts))
 		ok = attempts_fail(deployment, &attempts, error);
 	if (ok)
 		return deployment;
 	deployment_free(deployment);
 	return NULL;
+}
+
+struct deployment *deployment_open(struct loop *loop, const struct deployment_options *options, const char *client_name,
+				   uint32_t timeout_ms, enum error_kind blame, struct error *error)
+{
+	return open_with(loop, options, client_name, timeout_ms, blame, false, NULL, error);
+}
+
+struct deployment *deployment_open_partly(struct loop *loop, const struct deployment_options *options, const char *client_name,
+					  uint32_t timeout_ms, enum error_kind blame, struct error *error)
+{
+	return open_with(loop, options, client_name, timeout_ms, blame, true, NULL, error);
+}
+
+struct deployment *deployment_open_until(struct loop *loop, const struct deployment_options *options, const char *client_name, uint32_t timeout_ms,
+					 enum error_kind blame, const atomic_bool *stop, struct error *error)
+{
+	return open_with(loop, options, client_name, timeout_ms, blame, false, stop, error);
 }
 
 void deployment_free(struct deployment *deployment)
@@ -475,11 +496,6 @@ bool deployment_refresh(struct deployment *deployment, struct error *error)
 	ok = deployment_try(deployment, candidates, count, true, &attempts);
 	free(candidates);
 	return ok || attempts_fail(deployment, &attempts, error);
-}
-
-void deployment_stop_when(struct deployment *deployment, const atomic_bool *stop)
-{
-	deployment->stop = stop;
 }
 
 /* ---- use ---- */

@@ -174,6 +174,10 @@ static void field_parse(struct slice name, struct slice value, struct server_inf
 		info->master.port = (uint16_t)number;
 	else if (slice_equal(name, SLICE("master_replid")))
 		copy_text(value, info->replid, sizeof(info->replid));
+	else if (slice_equal(name, SLICE("master_replid2")) && !slice_starts_with(value, SLICE("00000000")))
+		copy_text(value, info->replid2, sizeof(info->replid2));
+	else if (slice_equal(name, SLICE("client_output_buffer_limit_disconnections")))
+		info->output_cuts = is_number && number <= INT64_MAX ? (int64_t)number : -1;
 	else if (slice_equal(name, SLICE("run_id")))
 		copy_text(value, info->run_id, sizeof(info->run_id));
 	else if (slice_equal(name, SLICE("master_repl_offset")))
@@ -192,7 +196,7 @@ static void field_parse(struct slice name, struct slice value, struct server_inf
 
 static bool info_parse(struct slice text, struct server_info *ret, struct facts *facts)
 {
-	struct server_info info = {.family = FAMILY_REDIS, .highest_db = -1};
+	struct server_info info = {.family = FAMILY_REDIS, .output_cuts = -1, .highest_db = -1};
 	struct slice line, name, value;
 
 	*facts = (struct facts){0};

@@ -18,8 +18,10 @@ struct server_info {
 	bool loading;
 	struct endpoint master;   /* of a replica */
 	char replid[41];
+	char replid2[41];         /* of the history that it was a replica of before; empty: of none */
 	int64_t repl_offset;      /* master_repl_offset */
 	char run_id[41];
+	int64_t output_cuts;      /* connections that it has ended at their output buffer limit; -1: it does not tell (before Redis 7.2) */
 	uint64_t used_memory;
 	uint64_t maxmemory;
 	uint64_t keys;            /* over all databases */

@@ -49,12 +49,16 @@ struct deployment; /* an opened side of a task: options, TLS contexts, topology,
  * server_info. Fails with `blame`, listing each address tried and why it failed. */
 struct deployment *deployment_open(struct loop *loop, const struct deployment_options *options, const char *client_name,
 				   uint32_t timeout_ms, enum error_kind blame, struct error *error) WARN_UNUSED;
+/* The same, and ends early, with an error, once *stop is true; so does whatever is asked of it later. */
+struct deployment *deployment_open_until(struct loop *loop, const struct deployment_options *options, const char *client_name, uint32_t timeout_ms,
+					 enum error_kind blame, const atomic_bool *stop, struct error *error) WARN_UNUSED;
+/* The same, but a master of a cluster that does not answer is no failure as long as another node tells the topology: it has no facts then. */
+struct deployment *deployment_open_partly(struct loop *loop, const struct deployment_options *options, const char *client_name,
+					  uint32_t timeout_ms, enum error_kind blame, struct error *error) WARN_UNUSED;
 void deployment_free(struct deployment *deployment);
 /* Reads the topology again from any node that still answers, another one first each time. A cluster's map of an epoch before the last
  * one's is not taken: a node that was cut off tells such. */
 bool deployment_refresh(struct deployment *deployment, struct error *error) WARN_UNUSED;
-/* Reading ends early, with an error, once *stop is true. */
-void deployment_stop_when(struct deployment *deployment, const atomic_bool *stop);
 const struct topology *deployment_topology(const struct deployment *deployment);
 /* Facts of the master of shard i; valid until refresh. After a refresh NULL for a master that is new and did not answer;
  * one that was known before keeps its facts. */

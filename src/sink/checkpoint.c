@@ -70,15 +70,18 @@ void checkpoint_free(struct checkpoint *checkpoint)
 	*checkpoint = (struct checkpoint){0};
 }
 
-const struct checkpoint_link *checkpoint_find(const struct checkpoint *checkpoint, const char *replid, const char *source)
+const struct checkpoint_link *checkpoint_find(const struct checkpoint *checkpoint, const char *replid, const char *replid2, const char *source, bool alone)
 {
-	for (uint32_t i = 0; i < checkpoint->count; i++)
-		if (replid[0] && strcmp(checkpoint->links[i].record.replid, replid) == 0)
-			return &checkpoint->links[i];
+	const char *const histories[] = {replid, replid2};
+
+	for (size_t k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < checkpoint->count; i++)
+			if (histories[k][0] && strcmp(checkpoint->links[i].record.replid, histories[k]) == 0)
+				return &checkpoint->links[i];
 	for (uint32_t i = 0; i < checkpoint->count; i++)
 		if (strcmp(checkpoint->links[i].record.source, source) == 0)
 			return &checkpoint->links[i];
-	return NULL;
+	return alone && checkpoint->count == 1 ? &checkpoint->links[0] : NULL;
 }
 
 static bool count_matching(struct client *client, const char *pattern, uint64_t *count, struct error *error)

@@ -32,6 +32,7 @@ struct fence {
 	uint16_t *slots;        /* whose marks are read */
 	uint32_t slot_count, next_slot;
 	uint32_t outstanding, answered;
+	uint32_t predecessors;  /* of these, connections of earlier processes */
 	uint32_t missed;        /* slots that another node has, or not this one alone */
 	uint32_t fallen_back;   /* slots whose mark is below what it was: the target has lost what it had acknowledged */
 };
@@ -169,6 +170,27 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 	step_done(fence);
 }
 
+/* Writes this process down as the owner. A link that has no record yet gets one as well, in the snapshot: a process with an empty work directory knows a link
+ * by the source that its record names, and would else begin another one beside this, which neither of the two would hear of. */
+static void on_record(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct fence *fence = owner;
+	const struct marker *marker = fence->sink->marker;
+	struct client *client = fence->central ? fence->central : fence->client;
+	char field[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)], value[MARK_RECORD_MAX];
+
+	if (error || reply->nodes[0].type == RESP_ERROR) {
+		on_owner(fence, reply, error);
+		return;
+	}
+	snprintf(field, sizeof(field), "%s" MARK_OWNER_SUFFIX, marker->options.link);
+	marker_put_record(fence->sink, MARK_NONE, EVENT_IN_SNAPSHOT, 0, value);
+	if (reply->nodes[0].type == RESP_NULL)
+		client_send_strings(client, on_owner, fence, "HMSET", marker->task_key, field, marker->options.token, marker->options.link, value, NULL);
+	else
+		client_send_strings(client, on_owner, fence, "HSET", marker->task_key, field, marker->options.token, NULL);
+}
+
 static void ask_owner(struct fence *fence)
 {
 	struct marker *marker = fence->sink->marker;
@@ -188,7 +210,7 @@ static void ask_owner(struct fence *fence)
 		return;
 	}
 	fence->takes = marker->taking = true;
-	client_send_strings(client, on_owner, fence, "HSET", marker->task_key, field, marker->options.token, NULL);
+	client_send_strings(client, on_record, fence, "HGET", marker->task_key, marker->options.link, NULL);
 }
 
 /* ---- the killing ---- */
@@ -233,7 +255,10 @@ static bool is_older(const struct fence *fence, struct slice name)
 /* False: our own name is not among them. */
 static bool take_list(struct fence *fence, struct slice text)
 {
+	char own[MARK_ID_LEN + 3];
 	bool named = false;
+
+	snprintf(own, sizeof(own), ":%s:", fence->sink->marker->options.token);
 
 	while (text.len > 0) {
 		const uint8_t *end = memchr(text.data, '\n', text.len);
@@ -244,6 +269,7 @@ static bool take_list(struct fence *fence, struct slice text)
 		named |= slice_equal(field_of(line, "name="), slice_of_string(node_connection_name(fence->node)));
 		if (!is_older(fence, field_of(line, "name=")) || (id.len == 0 && address.len == 0))
 			continue;
+		fence->predecessors += !contains(field_of(line, "name="), own);
 		fence->kills = memory_realloc_array(fence->kills, fence->kill_count + 1, sizeof(fence->kills[0]));
 		fence->kills[fence->kill_count++] = id.len ? memory_strndup((const char *)id.data, id.len)
 							   : memory_strndup((const char *)address.data, address.len);
@@ -291,8 +317,19 @@ static void on_killed(void *owner, const struct client_reply *reply, const struc
 	/* "No such client": it has gone by itself. */
 	if (reply->nodes[0].type == RESP_ERROR && slice_starts_with(reply->nodes[0].text, SLICE("NOPERM")))
 		tell_denied(fence, reply->nodes[0].text);
-	if (++fence->answered == fence->outstanding && !fence->again)
-		step_done(fence);
+	if (++fence->answered < fence->outstanding || fence->again)
+		return;
+	if (fence->predecessors > 0) {
+		struct incident incident = incident_make(
+			INCIDENT_PREDECESSOR_FENCED, sink_offset_before(fence->sink, fence->sink->window.position),
+			"target %s: %" PRIu32 " connection%s of an earlier process of this link ended there, so that nothing of what it sent can run any more", node_peer(fence->node),
+			fence->predecessors, fence->predecessors == 1 ? " was" : "s were");
+
+		incident_add_cost(&incident, "connections", fence->predecessors);
+		fence->sink->events->tell(fence->sink->owner, &incident);
+		fence->predecessors = 0;
+	}
+	step_done(fence);
 }
 
 static void kill_them(struct fence *fence)
@@ -398,13 +435,20 @@ static void finish(struct fence *fence)
 	struct node *node = fence->node;
 	bool missed = fence->missed > 0;
 
-	if (fence->opens)
+	if (fence->opens) {
 		node_open(node);
-	if (fence->fallen_back > 0)
-		sink_note(sink, LOG_ERROR,
-			  "target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots "
-			  "are below what they were. What lies between is missing there: compare both sides",
-			  node_peer(node), fence->fallen_back);
+		outage_back(sink, node);
+	}
+	if (fence->fallen_back > 0) {
+		struct incident incident = incident_make(
+			INCIDENT_TARGET_ROLLED_BACK, sink_offset_before(sink, sink->window.position),
+			"target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots "
+			"are below what they were. What lies between is missing there: compare both sides",
+			node_peer(node), fence->fallen_back);
+
+		incident_add_cost(&incident, "slots", fence->fallen_back);
+		sink->events->tell(sink->owner, &incident);
+	}
 	if (missed)
 		refresh_want(sink->refresh);
 	fence_free(fence);
@@ -437,7 +481,7 @@ static void on_timer(void *owner)
 		drop_clients(fence);
 		drop_lists(fence);
 		fence->again = false;
-		fence->missed = fence->fallen_back = 0;
+		fence->missed = fence->fallen_back = fence->predecessors = 0;
 		fence->step = fence->opens ? FENCE_OWNER : FENCE_MARKS;
 	}
 	go_on(fence);

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/memory.h"
 #include "sink/sink_state.h"
 #include "wire/resp.h"
@@ -9,20 +10,24 @@
 
 #define MULTI_LEN (sizeof(SINK_MULTI) - 1)
 #define EXEC_LEN (sizeof(SINK_EXEC) - 1)
-/* Key, field names and headers around a mark, and around a record. */
-#define MARK_ROOM (MARK_TEXT_MAX + 256)
+#define DISCARD "*1\r\n$7\r\nDISCARD\r\n"
+/* Key, field names and headers around a record; a mark is shorter. */
 #define RECORD_ROOM (2 * MARK_RECORD_MAX)
+/* Short pieces are copied, as long as there is room: a flight of a few commands leaves as one piece of a system call. */
+#define COPY_ROOM 512
+#define COPY_MAX 128
+#define TEXT_ROOM (COPY_ROOM + RECORD_ROOM)
 
 static struct flight *take_spare(struct marker *marker)
 {
 	struct flight *flight = marker->spare, *all;
 	struct slice *pieces;
-	size_t text_room;
 	uint32_t room;
 	char *text;
 
 	if (!flight) {
 		flight = memory_alloc_zero(1, sizeof(*flight));
+		flight->text = memory_alloc(TEXT_ROOM);
 		flight->all = marker->all;
 		marker->all = flight;
 		return flight;
@@ -32,8 +37,7 @@ static struct flight *take_spare(struct marker *marker)
 	pieces = flight->pieces;
 	room = flight->piece_room;
 	text = flight->text;
-	text_room = flight->text_room;
-	*flight = (struct flight){.all = all, .pieces = pieces, .piece_room = room, .text = text, .text_room = text_room};
+	*flight = (struct flight){.all = all, .pieces = pieces, .piece_room = room, .text = text};
 	return flight;
 }
 
@@ -45,7 +49,7 @@ void flight_done(struct marker *marker, struct flight *flight)
 	marker->spare = flight;
 }
 
-/* Neighbours in memory become one piece: commands of one stretch of the stream are. */
+/* Neighbours in memory become one piece: commands of one stretch of the stream are, and what is in the text. */
 static void add_piece(struct flight *flight, struct slice bytes)
 {
 	struct unit *carrier = &flight->carrier;
@@ -65,6 +69,17 @@ static void add_piece(struct flight *flight, struct slice bytes)
 	flight->pieces[carrier->piece_count++] = bytes;
 }
 
+/* The same, copied where it is short. */
+static void add_bytes(struct flight *flight, struct slice bytes)
+{
+	if (bytes.len <= COPY_MAX && flight->text_len + bytes.len <= COPY_ROOM) {
+		memcpy(flight->text + flight->text_len, bytes.data, bytes.len);
+		bytes.data = (const uint8_t *)flight->text + flight->text_len;
+		flight->text_len += bytes.len;
+	}
+	add_piece(flight, bytes);
+}
+
 /* Without its own MULTI and EXEC where it is a transaction. */
 static void add_unit(struct flight *flight, const struct unit *unit)
 {
@@ -78,7 +93,7 @@ static void add_unit(struct flight *flight, const struct unit *unit)
 		size_t to = before + piece.len > end ? (end > before ? end - before : 0) : piece.len;
 
 		if (from < to)
-			add_piece(flight, slice_make(piece.data + from, to - from));
+			add_bytes(flight, slice_make(piece.data + from, to - from));
 		before += piece.len;
 	}
 }
@@ -93,7 +108,7 @@ static void add_select(struct marker *marker, struct flight *flight, uint32_t db
 
 		marker->selects[db] = memory_printf("*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", len, digits);
 	}
-	add_piece(flight, slice_of_string(marker->selects[db]));
+	add_bytes(flight, slice_of_string(marker->selects[db]));
 	flight->carrier.replies++;
 }
 
@@ -105,32 +120,49 @@ static char *put_bulk(char *at, const char *text, size_t len)
 	return at + len + 2;
 }
 
-static char *put_mark(const struct marker *marker, const struct flight *flight, uint16_t slot, char *at)
+static char *put(char *at, const char *text, size_t len)
 {
-	char value[MARK_TEXT_MAX], key[64];
-	size_t len = mark_put(marker->options.epoch, flight->mark, value);
-
-	at += resp_put_array_header((uint8_t *)at, 4);
-	at = put_bulk(at, "HSET", 4);
-	at = put_bulk(at, key, (size_t)snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag(slot)));
-	at = put_bulk(at, marker->options.link, strlen(marker->options.link));
-	return put_bulk(at, value, len);
+	memcpy(at, text, len);
+	return at + len;
 }
 
-/* HMSET takes several fields on every version. */
-static char *put_record(const struct sink *sink, const struct flight *flight, int64_t offset, uint32_t db, char *at)
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static char *put_mark(const struct marker *marker, const struct flight *flight, uint16_t slot, char *at)
+{
+	const char *tag = slot_tag(slot);
+	size_t tag_len = strlen(tag);
+	char value[MARK_TEXT_MAX];
+
+	at = PUT(at, "*4\r\n$4\r\nHSET\r\n");
+	at += resp_put_bulk_header((uint8_t *)at, sizeof(MARK_PREFIX "{}") - 1 + tag_len);
+	at = PUT(at, MARK_PREFIX "{");
+	at = put(at, tag, tag_len);
+	at = PUT(at, "}\r\n");
+	at = put_bulk(at, marker->options.link, strlen(marker->options.link));
+	return put_bulk(at, value, mark_put(marker->options.epoch, flight->mark, value));
+}
+
+size_t marker_put_record(const struct sink *sink, struct mark mark, int64_t offset, uint32_t db, char out[MARK_RECORD_MAX])
 {
 	const struct marker *marker = sink->marker;
-	struct mark_record record = {.offset = offset, .db = db, .mark = flight->mark};
-	char value[MARK_RECORD_MAX], owner[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)];
-	size_t len;
+	struct mark_record record = {.offset = offset, .db = db, .mark = mark};
 
 	snprintf(record.epoch, sizeof(record.epoch), "%s", marker->options.epoch);
 	snprintf(record.replid, sizeof(record.replid), "%s", sink->options.spool ? spool_origin(sink->options.spool).replid : "");
 	if (!record.replid[0])
 		snprintf(record.replid, sizeof(record.replid), "-");
 	snprintf(record.source, sizeof(record.source), "%s", marker->options.source);
-	len = mark_record_put(&record, value);
+	return mark_record_put(&record, out);
+}
+
+/* HMSET takes several fields on every version. */
+static char *put_record(const struct sink *sink, const struct flight *flight, int64_t offset, uint32_t db, char *at)
+{
+	const struct marker *marker = sink->marker;
+	char value[MARK_RECORD_MAX], owner[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)];
+	size_t len = marker_put_record(sink, flight->mark, offset, db, value);
+
 	at += resp_put_array_header((uint8_t *)at, 6);
 	at = put_bulk(at, "HMSET", 5);
 	at = put_bulk(at, marker->task_key, strlen(marker->task_key));
@@ -140,42 +172,43 @@ static char *put_record(const struct sink *sink, const struct flight *flight, in
 	return put_bulk(at, marker->options.token, strlen(marker->options.token));
 }
 
-static char *make_text(struct flight *flight, size_t room)
+/* What was written behind the text becomes a piece. */
+static void add_text(struct flight *flight, const char *end)
 {
-	if (flight->text_room < room) {
-		free(flight->text);
-		flight->text = memory_alloc(room);
-		flight->text_room = room;
-	}
-	return flight->text;
+	char *from = flight->text + flight->text_len;
+
+	flight->text_len = (size_t)(end - flight->text);
+	add_piece(flight, slice_make(from, (size_t)(end - from)));
 }
 
 /* Nothing but the record: the low-water position moves without commands too, and on a cluster it stands in no mark. */
 static void make_record(struct sink *sink, struct flight *flight, uint16_t slot)
 {
-	char *at = make_text(flight, RECORD_ROOM);
+	char *at = flight->text + flight->text_len;
 
 	flight->record = true;
 	flight->mark = sink->cluster ? MARK_NONE : sink->marker->marks[slot];
 	flight->record_offset = sink_offset_before(sink, sink->window.position);
 	at = put_record(sink, flight, flight->record_offset, sink->window.db, at);
-	add_piece(flight, slice_make(flight->text, (size_t)(at - flight->text)));
+	add_text(flight, at);
 	flight->carrier.replies = 1;
 	sink->marker->records_out++;
 }
 
-static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint32_t db)
+void flight_end(struct sink *sink, struct flight *flight)
 {
 	const struct unit *last = flight->members.tail;
-	char *at = make_text(flight, sink->cluster ? MARK_ROOM : RECORD_ROOM);
+	uint16_t slot = flight->carrier.slot;
+	char *at;
 
 	/* One that had been refused before may lie below it. */
 	flight->mark = sink->marker->marks[slot];
 	if (!mark_covers(flight->mark, last->offset, last->sub))
 		flight->mark = (struct mark){last->offset, last->sub};
 	/* Marks are in database 0, on a cluster of several databases too. */
-	if (db != 0)
+	if (last->db_after != 0)
 		add_select(sink->marker, flight, 0);
+	at = flight->text + flight->text_len;
 	if (sink->cluster) {
 		at = put_mark(sink->marker, flight, slot, at);
 	} else {
@@ -183,31 +216,37 @@ static void finish(struct sink *sink, struct flight *flight, uint16_t slot, uint
 		sink->marker->recorded = flight->record_offset;
 		at = put_record(sink, flight, flight->record_offset, last->db_stream, at);
 	}
-	memcpy(at, SINK_EXEC, EXEC_LEN);
-	add_piece(flight, slice_make(flight->text, (size_t)(at - flight->text) + EXEC_LEN));
+	add_text(flight, PUT(at, SINK_EXEC));
 	flight->carrier.replies += 2;
-	/* Executed, it leaves database 0; aborted, the one that it was sent in. */
-	flight->carrier.db_after = flight->carrier.db == 0 ? 0 : UINT32_MAX;
+	flight->carrier.pieces = flight->pieces;
+	flight->carrier.flags &= (uint16_t)~UNIT_OPEN;
+	flight->ended_us = clock_monotonic_us();
 }
 
-struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most)
+void flight_discard(struct flight *flight)
+{
+	add_piece(flight, SLICE(DISCARD));
+	flight->carrier.replies++;
+	flight->carrier.pieces = flight->pieces;
+	flight->carrier.flags &= (uint16_t)~UNIT_OPEN;
+	flight->discarded = true;
+}
+
+struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most)
 {
 	struct flight *flight = take_spare(sink->marker);
 	struct unit *carrier = &flight->carrier;
 	uint64_t bytes = 0;
 	uint32_t db;
 
-	carrier->flags = UNIT_FLIGHT;
+	carrier->flags = UNIT_FLIGHT | UNIT_OPEN;
 	carrier->slot = slot;
-	if (!list->head) {
-		make_record(sink, flight, slot);
-		carrier->pieces = flight->pieces;
-		return flight;
-	}
 	carrier->start = list->head->start;
 	carrier->db = db = list->head->db;
+	/* Executed, it leaves database 0; aborted, the one that it was sent in. */
+	carrier->db_after = db == 0 ? 0 : UINT32_MAX;
 	carrier->replies = 1;
-	add_piece(flight, SLICE(SINK_MULTI));
+	add_bytes(flight, SLICE(SINK_MULTI));
 	while (list->head && flight->count < most && (flight->count == 0 || bytes + list->head->size <= FLIGHT_BYTES_MAX)) {
 		struct unit *unit = list->head;
 
@@ -226,7 +265,23 @@ struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, 
 		flight->count++;
 	}
 	carrier->end = flight->members.tail->end;
-	finish(sink, flight, slot, db);
 	carrier->pieces = flight->pieces;
+	return flight;
+}
+
+struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most)
+{
+	struct flight *flight;
+
+	if (list->head) {
+		flight = flight_begin(sink, node, slot, list, most);
+		flight_end(sink, flight);
+		return flight;
+	}
+	flight = take_spare(sink->marker);
+	flight->carrier.flags = UNIT_FLIGHT;
+	flight->carrier.slot = slot;
+	make_record(sink, flight, slot);
+	flight->carrier.pieces = flight->pieces;
 	return flight;
 }

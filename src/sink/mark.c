@@ -1,5 +1,7 @@
 #include "sink/mark.h"
 
+#include "wire/resp.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +10,16 @@
 
 size_t mark_put(const char *epoch, struct mark mark, char out[MARK_TEXT_MAX])
 {
-	return (size_t)snprintf(out, MARK_TEXT_MAX, "%s %" PRId64 " %" PRIu32, epoch, mark.offset, mark.sub);
+	size_t len = strnlen(epoch, MARK_EPOCH_LEN);
+
+	/* Once for every flight to a cluster, so without printf(). */
+	memcpy(out, epoch, len);
+	out[len++] = ' ';
+	len += resp_put_int64((uint8_t *)out + len, mark.offset);
+	out[len++] = ' ';
+	len += resp_put_int64((uint8_t *)out + len, mark.sub);
+	out[len] = '\0';
+	return len;
 }
 
 size_t mark_record_put(const struct mark_record *record, char out[MARK_RECORD_MAX])

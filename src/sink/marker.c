@@ -1,5 +1,6 @@
 #include "sink/marker.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "sink/fence.h"
 #include "sink/sink_state.h"
@@ -10,6 +11,9 @@
 
 /* On a cluster, as many safe units in a row are worth being sent one by one; with more the slot is a busy one, and a flight of all is cheaper. */
 #define LONE_MAX 4
+/* From its end to its answer: a flight to a standalone target that takes longer is followed by longer ones, and by shorter ones where it takes less. */
+#define FAR_US 5000
+#define NEAR_US 2000
 
 struct marker *marker_new(struct sink *sink, const struct marker_options *options)
 {
@@ -29,6 +33,7 @@ struct marker *marker_new(struct sink *sink, const struct marker_options *option
 		marker->stale[i] = true;
 	}
 	marker->recorded = -1;
+	marker->most = FLIGHT_UNITS_SHORT;
 	if (options->refused_count > 0) {
 		marker->refused = memory_alloc_zero(options->refused_count, sizeof(marker->refused[0]));
 		memcpy(marker->refused, options->refused, options->refused_count * sizeof(marker->refused[0]));
@@ -126,6 +131,8 @@ void marker_skip(struct sink *sink, struct unit *unit)
 {
 	if (unit->flags & UNIT_COUNTED)
 		sink->counters.already_applied++;
+	if (unit->flags & UNIT_UNSURE)
+		outage_resolve(sink, unit, true);
 	window_done(&sink->window, unit);
 	idle_start(sink->turn);
 }
@@ -145,6 +152,7 @@ void marker_put(struct sink *sink, struct unit *unit)
 		return;
 	}
 	unit_list_append(&sink->marker->gathering[unit->slot], unit);
+	sink->marker->gathered++;
 	if (sink->busy[unit->slot] == 0)
 		make_pending(sink->marker, unit->slot);
 }
@@ -156,6 +164,7 @@ void marker_hold(struct sink *sink, struct lane *lane)
 
 	while ((unit = unit_list_take(list)))
 		unit_list_append(&lane->waiting, unit);
+	sink->marker->gathered = 0;
 }
 
 void marker_more(struct sink *sink, uint16_t slot)
@@ -182,12 +191,24 @@ static bool goes_alone(const struct sink *sink, const struct unit_list *list)
 	return count > 0 && count < LONE_MAX && !unit;
 }
 
+static struct unit *next_flight(struct sink *sink, struct node *node, uint16_t slot)
+{
+	struct marker *marker = sink->marker;
+	struct unit_list *list = &marker->gathering[slot];
+	struct flight *flight;
+
+	if (goes_alone(sink, list))
+		return unit_list_take(list);
+	flight = flight_make(sink, node, slot, list, sink->cluster ? FLIGHT_UNITS_MAX : marker->most);
+	marker->gathered -= flight->count;
+	return &flight->carrier;
+}
+
 static void send_slot(struct sink *sink, uint16_t slot)
 {
 	struct marker *marker = sink->marker;
 	struct unit_list *list = &marker->gathering[slot];
 	struct node *node = sink->owner_of[slot];
-	struct unit *unit;
 
 	if (sink->busy[slot] > 0)
 		return;
@@ -197,8 +218,46 @@ static void send_slot(struct sink *sink, uint16_t slot)
 		sink_hold_slot(sink, slot);
 		return;
 	}
-	unit = goes_alone(sink, list) ? unit_list_take(list) : &flight_make(sink, node, slot, list, FLIGHT_UNITS_MAX)->carrier;
-	sink_put_on_node(sink, node, unit);
+	sink_put_on_node(sink, node, next_flight(sink, node, slot));
+}
+
+/* The flight before was answered: well, or its units wait in the slot's lane. */
+static void end_ahead(struct sink *sink)
+{
+	struct flight *flight = sink->marker->ahead;
+
+	if (lanes_find(&sink->lanes, 0))
+		flight_discard(flight);
+	else
+		flight_end(sink, flight);
+	sink->marker->ahead = NULL;
+}
+
+/* Only a whole flight's worth: what is sent ahead gets no company any more. */
+static void send_ahead(struct sink *sink)
+{
+	struct marker *marker = sink->marker;
+	struct node *node = sink->owner_of[0];
+
+	if (marker->ahead && sink->busy[0] == 1)
+		end_ahead(sink);
+	if (marker->ahead || sink->busy[0] != 1 || marker->gathered < marker->most || marker->stale[0] || lanes_find(&sink->lanes, 0) || !node || !node_ready(node) ||
+	    sink->busy_node[0] != node)
+		return;
+	marker->ahead = flight_begin(sink, node, 0, &marker->gathering[0], marker->most);
+	marker->gathered -= marker->ahead->count;
+	sink_put_on_node(sink, node, &marker->ahead->carrier);
+}
+
+void marker_executed(struct sink *sink, const struct flight *flight)
+{
+	struct marker *marker = sink->marker;
+	uint64_t took_us = clock_monotonic_us() - flight->ended_us;
+
+	if (took_us > FAR_US && flight->count >= marker->most && marker->most < FLIGHT_UNITS_MAX)
+		marker->most *= 2;
+	else if (took_us < NEAR_US && marker->most > FLIGHT_UNITS_SHORT)
+		marker->most /= 2;
 }
 
 void marker_send(struct sink *sink)
@@ -213,6 +272,8 @@ void marker_send(struct sink *sink)
 		marker->is_pending[slot] = false;
 		send_slot(sink, slot);
 	}
+	if (!sink->cluster)
+		send_ahead(sink);
 }
 
 struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit)
@@ -255,6 +316,8 @@ struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier)
 
 	if (flight->record || !sink->cluster)
 		sink->marker->recorded = -1;
+	if (flight == sink->marker->ahead)
+		sink->marker->ahead = NULL;
 	flight_done(sink->marker, flight);
 	return members;
 }

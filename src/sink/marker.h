@@ -10,6 +10,9 @@
  * While a flight is out, the slot's next commands gather: the higher the load, the larger the flights.
  * One at a time also keeps the order: nothing can overtake a command that the target has refused for the moment.
  *
+ * A standalone target, which is one slot, would have nothing to do between a flight's answer and the next flight. So the next one is sent ahead, without its end: MULTI and
+ * commands, which the server only keeps. When the flight before is answered, the mark and EXEC follow; was that one refused, DISCARD does.
+ *
  * A node is opened (node_open) by its fence (fence.h), which reads the marks of its slots. A slot whose mark is not known (`stale`: at the start, and after the connection
  * to its node was lost) is held in its lane until it has been read; then what it covers is done, and the rest is sent.
  * Units of the snapshot go as they are, many at once: they may be applied twice. Once a slot has a mark, its part of the snapshot is done.
@@ -23,6 +26,8 @@
 #include "sink/node.h"
 
 #define FLIGHT_UNITS_MAX 1024
+/* On a standalone target, as long as that is answered soon: shorter ones cost the server less, for what MULTI keeps stays in its cache. */
+#define FLIGHT_UNITS_SHORT 256
 #define FLIGHT_BYTES_MAX (1u << 20)
 
 struct sink;
@@ -44,12 +49,14 @@ struct flight {
 	struct unit_list members;
 	uint32_t count;
 	bool record;         /* it brings the link's record */
+	bool discarded;      /* sent ahead and given up: DISCARD stands where EXEC would */
+	uint64_t ended_us;   /* when its end was sent */
 	struct mark mark;    /* that it brings */
 	int64_t record_offset;
 	struct slice *pieces;
 	uint32_t piece_room;
-	char *text;          /* of its last commands */
-	size_t text_room;
+	char *text;          /* of what is short, and of its last commands */
+	size_t text_len;
 	struct flight *all, *spare;
 };
 
@@ -66,6 +73,9 @@ struct marker {
 	uint32_t pending_head, pending_count;
 	char **selects;              /* SELECT of each database, made when first needed */
 	struct flight *all, *spare;
+	uint32_t gathered;           /* standalone: units in gathering[0] */
+	struct flight *ahead;        /* standalone: sent without its end */
+	uint32_t most;               /* standalone: units in a flight, by how soon flights are answered */
 	uint32_t records_out;
 	int64_t recorded;            /* record's offset, as last sent */
 	bool taken, taking;          /* the record's owner is this process; it is being told so */
@@ -78,6 +88,9 @@ struct marker {
 
 struct marker *marker_new(struct sink *sink, const struct marker_options *options);
 void marker_free(struct marker *marker);
+
+/* The text of the link's record (mark.h); returns its length. */
+size_t marker_put_record(const struct sink *sink, struct mark mark, int64_t offset, uint32_t db, char out[MARK_RECORD_MAX]);
 
 /* A command was refused for good and the link stops: when the operator has mended the target, it is the one to go on with, whatever the mark says. */
 void marker_refuse(struct sink *sink, struct unit *unit);
@@ -102,6 +115,8 @@ void marker_hold(struct sink *sink, struct lane *lane);
 void marker_more(struct sink *sink, uint16_t slot);
 /* Sends what is gathered, as far as it may. */
 void marker_send(struct sink *sink);
+/* A flight was executed. */
+void marker_executed(struct sink *sink, const struct flight *flight);
 /* What a single unit travels as: itself, or a flight. */
 struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit);
 /* May the lane's slot be tried? Drops what is applied; asks for the mark where it is not known. */
@@ -119,6 +134,10 @@ bool marker_record(struct sink *sink);
 
 /* flight.c: takes units off the front of `list` into a flight, as many as one may have, at least one; with an empty list: nothing but the record. */
 struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most);
+/* The same, without its end: it is open until one of these is called. */
+struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most);
+void flight_end(struct sink *sink, struct flight *flight);
+void flight_discard(struct flight *flight);
 void flight_done(struct marker *marker, struct flight *flight);
 
 #endif

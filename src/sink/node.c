@@ -29,7 +29,7 @@ struct node {
 	struct stream *stream;
 	struct timer *retry;
 	uint32_t backoff_ms;
-	bool ready, open;
+	bool ready, open, was_ready;
 	char *connection_name;   /* guarded */
 	uint32_t connections;    /* made so far */
 	/* handshake */
@@ -93,6 +93,7 @@ static void fail(struct node *node, const struct error *error)
 {
 	if (!node->stream)
 		return;
+	node->was_ready = node_ready(node);
 	close_stream(node);
 	node->failure = *error;
 	timer_start(node->retry, 0);
@@ -288,7 +289,7 @@ static bool take_reply(struct node *node, struct reply *reply)
 		}
 		note_error(node, reply, prefix ? UNIT_PREFIX : unit->answered - unit->prefix_replies);
 	}
-	if (++unit->answered < unit->replies + unit->prefix_replies)
+	if (++unit->answered < unit->replies + unit->prefix_replies || (unit->flags & UNIT_OPEN))
 		return true;
 	if (unit != node->sent.head) {
 		error_set(&error, ERROR_TARGET, "target %s answered a command that it has not got whole: %.64s", node->peer, reply->text);
@@ -482,6 +483,8 @@ static void gather_queue(struct node *node, struct gathering *g)
 		for (uint32_t i = 0; i < unit->piece_count; i++)
 			if (!gather(g, unit->pieces[i].data, unit->pieces[i].len))
 				return;
+		if (unit->flags & UNIT_OPEN)
+			return;
 	}
 }
 
@@ -507,7 +510,7 @@ static void advance(struct node *node, size_t taken)
 			node->db_written = database_behind(unit);
 		}
 		len = (size_t)(node->prefix_len + unit->size - node->queue_written);
-		if (taken < len) {
+		if (taken < len || (unit->flags & UNIT_OPEN)) {
 			node->queue_written += taken;
 			unload_written(node, unit);
 			return;
@@ -536,6 +539,8 @@ static void write_queue(struct node *node)
 			return;
 		}
 		gather_queue(node, &g);
+		if (g.count == 0 && node->queue_written > 0)
+			break; /* open */
 		if (g.count == 0) {
 			begin_trial(node, node->queue.head->db);
 			continue;
@@ -670,6 +675,11 @@ const char *node_peer(const struct node *node)
 	return node->peer;
 }
 
+void node_drop(struct node *node, const struct error *error)
+{
+	fail(node, error);
+}
+
 bool node_has_units(const struct node *node)
 {
 	return node->queue.head || node->sent.head;
@@ -690,14 +700,24 @@ void node_flush(struct node *node)
 		write_queue(node);
 }
 
-struct unit_list node_take_units(struct node *node)
+bool node_was_ready(const struct node *node)
+{
+	return node->was_ready;
+}
+
+struct unit_list node_take_units(struct node *node, uint32_t *ret_sent)
 {
 	struct unit_list all = node->sent;
 
-	for (struct unit *unit = all.head; unit; unit = unit->next)
+	*ret_sent = 0;
+	for (struct unit *unit = all.head; unit; unit = unit->next) {
 		unit->flags |= UNIT_RESENT;
-	if (node->queue.head && node->queue_written > 0)
+		++*ret_sent;
+	}
+	if (node->queue.head && node->queue_written > 0) {
 		node->queue.head->flags |= UNIT_RESENT;
+		++*ret_sent;
+	}
 	if (all.tail)
 		all.tail->next = node->queue.head;
 	else

@@ -67,9 +67,13 @@ const char *node_peer(const struct node *node);
 void node_enqueue(struct node *node, struct unit *unit);
 /* Writes what it can. A failure is reported by lost() on a later turn, never from within this call. */
 void node_flush(struct node *node);
+/* The connection is of no use any more: it is ended, and lost() follows on a later turn. */
+void node_drop(struct node *node, const struct error *error);
 bool node_has_units(const struct node *node);
-/* Takes every unit back, oldest first; for those whose bytes may have reached the server UNIT_RESENT is set. */
-struct unit_list node_take_units(struct node *node);
+/* Was it, before it was lost? Within lost(). */
+bool node_was_ready(const struct node *node);
+/* Takes every unit back, oldest first. Bytes of the first *ret_sent may have reached the server; UNIT_RESENT is set for these. */
+struct unit_list node_take_units(struct node *node, uint32_t *ret_sent);
 /* Moves those of the units not written yet for which `leave` answers true to `out`, order kept. */
 void node_divert(struct node *node, bool (*leave)(void *owner, const struct unit *unit), void *owner, struct unit_list *out);
 /* A connection that has not answered its oldest unit for so long is lost, and so is one that does not answer the greeting

@@ -22,6 +22,8 @@ static void unit_done(struct sink *sink, struct unit *unit)
 		sink->counters.keys++;
 	else if (unit->flags & UNIT_COUNTED)
 		sink->counters.commands++;
+	if (unit->flags & UNIT_UNSURE)
+		outage_resolve(sink, unit, false);
 	window_done(&sink->window, unit);
 }
 
@@ -194,7 +196,7 @@ static void moved(struct sink *sink, struct node *node, struct unit *unit, const
 	/* The migration is over. */
 	lane->asking = lane->one_by_one = false;
 	if (slot == unit->slot)
-		sink->owner_of[slot] = sink_node_at(sink, &endpoint);
+		sink_own(sink, slot, &endpoint);
 	if (was_probe) /* two nodes may point at each other while the news travels */
 		lane_back_off(lane, MOVED_AGAIN_MS, clock_monotonic_us());
 	refresh_want(sink->refresh);
@@ -292,6 +294,7 @@ static void executed_flight(struct sink *sink, struct flight *flight)
 
 	if (!flight->record)
 		marker->marks[slot] = flight->mark;
+	marker_executed(sink, flight);
 	flight_done(marker, flight);
 	while ((unit = unit_list_take(&members))) {
 		if (unit->flags & UNIT_REFUSED)
@@ -349,6 +352,22 @@ static void record_answered(struct sink *sink, struct node *node, struct flight 
 		refresh_want(sink->refresh);
 }
 
+/* It had been sent ahead, and the one before it was turned away. */
+static void given_up(struct sink *sink, struct node *node, struct flight *flight, const struct unit_answer *answer)
+{
+	struct unit_list members = flight->members;
+	struct error error;
+
+	if (answer->last_error) {
+		/* Its transaction is open still: what is sent there would become a part of it. */
+		error_set(&error, ERROR_TARGET, "target %s: DISCARD: %s", node_peer(node), answer->last);
+		node_drop(node, &error);
+	}
+	flight_done(sink->marker, flight);
+	if (!sink->failed)
+		sink_hold_all(sink, members);
+}
+
 /* A unit that has to be looked at as if it had come alone, for its flight was not executed; NULL: all is done. */
 static struct unit *flight_answered(struct sink *sink, struct node *node, struct flight *flight, const struct unit_answer *answer)
 {
@@ -356,6 +375,10 @@ static struct unit *flight_answered(struct sink *sink, struct node *node, struct
 
 	if (!members.head) {
 		record_answered(sink, node, flight, answer);
+		return NULL;
+	}
+	if (flight->discarded) {
+		given_up(sink, node, flight, answer);
 		return NULL;
 	}
 	if (!answer->error || answer->inside_exec) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RECORD_MS 100    /* how often the link's record is brought up to date, at least */
 #define LANE_TICK_MS 25 /* how often held slots are looked at */
 #define HOUSEKEEPING_MS 1000
 #define WAITING_TOLD_AFTER_MS 1000ULL
@@ -56,10 +57,17 @@ void sink_remember_cause(struct sink *sink, const char *peer, const char *why)
 
 static void waiting_ends(struct sink *sink)
 {
+	double seconds = (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6;
+	struct incident incident;
+
 	if (!sink->waiting_for[0])
 		return;
-	sink_note(sink, LOG_INFO, "the target takes commands again after %.1f s (%s)",
-		  (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6, sink->waiting_for);
+	if (!sink->waiting_told_by_outage) {
+		incident = incident_make(INCIDENT_TARGET_GOES_ON, sink_offset_before(sink, sink->window.position), "the target takes commands again after %.1f s (%s)", seconds,
+					 sink->waiting_for);
+		incident_add_cost(&incident, "seconds", seconds);
+		sink->events->tell(sink->owner, &incident);
+	}
 	sink->waiting_for[0] = '\0';
 	sink->cause[0] = '\0';
 }
@@ -67,6 +75,7 @@ static void waiting_ends(struct sink *sink)
 static void check_waiting(struct sink *sink)
 {
 	uint64_t now = clock_monotonic_us();
+	struct incident incident;
 
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++) {
 		const struct lane *lane = sink->lanes.held[i];
@@ -82,7 +91,10 @@ static void check_waiting(struct sink *sink)
 					    "not connected yet");
 		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
 		sink->waiting_since_us = lane->held_since_us;
-		sink_note(sink, LOG_WARNING, "waiting for %s; it goes on by itself when that is over", sink->waiting_for);
+		sink->waiting_told_by_outage = sink->outages.first != NULL;
+		incident = incident_make(INCIDENT_TARGET_WAITS, sink_offset_before(sink, sink->window.position), "waiting for %s; it goes on by itself when that is over",
+					 sink->waiting_for);
+		sink->events->tell(sink->owner, &incident);
 		return;
 	}
 	waiting_ends(sink);
@@ -156,12 +168,19 @@ void sink_hold_all(struct sink *sink, struct unit_list list)
 		sink_hold(sink, unit);
 }
 
-static void take_back(struct sink *sink, struct unit_list list)
+/* The first `sent` were under way on the node that is lost. */
+static void take_back(struct sink *sink, struct unit_list list, uint32_t sent, const struct endpoint *lost)
 {
 	struct unit *unit;
 
 	while ((unit = unit_list_take(&list))) {
 		sink->busy[unit->slot]--;
+		if (sent > 0) {
+			sent--;
+			for (struct unit *at = unit->flags & UNIT_FLIGHT ? ((struct flight *)unit)->members.head : unit; at;
+			     at = unit->flags & UNIT_FLIGHT ? at->next : NULL)
+				outage_take(sink, lost, at);
+		}
 		if (unit->flags & UNIT_FLIGHT)
 			sink_hold_all(sink, marker_unwrap(sink, unit));
 		else
@@ -185,7 +204,7 @@ static void divert(struct sink *sink)
 		struct unit_list out = {0};
 
 		node_divert(sink->nodes[i], must_leave, sink, &out);
-		take_back(sink, out);
+		take_back(sink, out, 0, NULL);
 	}
 }
 
@@ -293,22 +312,30 @@ static void on_node_ready(void *owner, struct node *node)
 
 	if (sink->failed)
 		return;
-	if (sink->marker)
+	if (sink->marker) {
 		fence_start(sink, node);
-	else
-		idle_start(sink->turn);
+		return;
+	}
+	outage_back(sink, node);
+	idle_start(sink->turn);
 }
 
 static void on_node_lost(void *owner, struct node *node, const struct error *error)
 {
 	struct sink *sink = owner;
+	struct unit_list units;
+	uint32_t sent;
 
 	sink->counters.reconnects++;
 	if (sink->failed)
 		return;
 	if (sink->marker)
 		marker_node_lost(sink, node);
-	take_back(sink, node_take_units(node));
+	/* What cannot be reached at the start is waited for: nothing was lost. */
+	if (node_was_ready(node))
+		outage_begin(sink, node, error);
+	units = node_take_units(node, &sent);
+	take_back(sink, units, sent, node_endpoint(node));
 	/* The node that a slot migrates to may be gone for good: the old one is asked again. */
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
 		if (endpoint_equal(&sink->lanes.held[i]->ask, node_endpoint(node)))
@@ -380,10 +407,19 @@ static bool owns_slots(const struct sink *sink, const struct node *node)
 	return false;
 }
 
+void sink_own(struct sink *sink, uint16_t slot, const struct endpoint *master)
+{
+	struct node *before = sink->owner_of[slot];
+
+	sink->owner_of[slot] = sink_node_at(sink, master);
+	if (before && before != sink->owner_of[slot])
+		slot_moves_note(sink, slot, node_endpoint(before), master);
+}
+
 static void take_topology(struct sink *sink, const struct topology *topology)
 {
 	if (!sink->cluster) {
-		sink->owner_of[0] = sink_node_at(sink, &topology->shards[0].master);
+		sink_own(sink, 0, &topology->shards[0].master);
 		return;
 	}
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
@@ -391,7 +427,7 @@ static void take_topology(struct sink *sink, const struct topology *topology)
 
 		/* A slot that this node does not know an owner of keeps the one it had: MOVED or CLUSTERDOWN will tell. */
 		if (shard != SHARD_NONE)
-			sink->owner_of[slot] = sink_node_at(sink, &topology->shards[shard].master);
+			sink_own(sink, (uint16_t)slot, &topology->shards[shard].master);
 	}
 }
 
@@ -400,6 +436,7 @@ static void refresh_topology(void *owner, const struct topology *topology)
 	struct sink *sink = owner;
 
 	take_topology(sink, topology);
+	slot_moves_look(sink, topology);
 	sink->map_number++;
 	for (uint32_t i = sink->node_count; i-- > 0;) {
 		struct node *node = sink->nodes[i];
@@ -428,7 +465,16 @@ static void on_housekeeping(void *owner)
 	if (sink->lanes.held_count > 0)
 		refresh_want(sink->refresh);
 	check_waiting(sink);
-	if (sink->marker && !sink->failed && marker_record(sink))
+	slot_moves_tell(sink);
+	outages_tell(sink);
+}
+
+/* Whoever compares both sides (verify/) learns from the record how far the target is; what the source goes on writing to can be compared only if it is fresh. */
+static void on_record_timer(void *owner)
+{
+	struct sink *sink = owner;
+
+	if (!sink->failed && marker_record(sink))
 		flush_nodes(sink);
 }
 
@@ -455,6 +501,9 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
 	sink->housekeeping = timer_new(options->loop, on_housekeeping, sink);
 	timer_repeat(sink->housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
+	sink->record_timer = timer_new(options->loop, on_record_timer, sink);
+	if (sink->marker)
+		timer_repeat(sink->record_timer, RECORD_MS, RECORD_MS);
 	sink->turn = idle_new(options->loop, on_turn, sink);
 	sink->refresh = refresh_new(options->loop, options->target, sink->cluster, options->name, options->connect_timeout_ms,
 				    &refresh_callbacks, sink);
@@ -471,10 +520,13 @@ void sink_free(struct sink *sink)
 		node_free(sink->nodes[i]);
 	free(sink->nodes);
 	lanes_free(&sink->lanes);
+	outages_free(&sink->outages);
+	slot_moves_free(sink->moves);
 	marker_free(sink->marker);
 	idle_free(sink->turn);
 	timer_free(sink->lane_timer);
 	timer_free(sink->housekeeping);
+	timer_free(sink->record_timer);
 	window_free(&sink->window);
 	free(sink);
 }
@@ -516,6 +568,14 @@ bool sink_settle(struct sink *sink)
 bool sink_idle(const struct sink *sink)
 {
 	return window_empty(&sink->window) && !(sink->marker && sink->marker->records_out > 0);
+}
+
+bool sink_awaits_answers(const struct sink *sink)
+{
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		if (node_ready(sink->nodes[i]) && node_has_units(sink->nodes[i]))
+			return true;
+	return false;
 }
 
 /* A cluster has database 0 alone, or since Valkey 9 perhaps more; what comes to it out of one that it has not (PUBLISH, FUNCTION LOAD) belongs to none. */

@@ -13,6 +13,7 @@
 #ifndef KEYFERRY_SINK_SINK_H
 #define KEYFERRY_SINK_SINK_H
 
+#include "base/incident.h"
 #include "decode/event.h"
 #include "net/loop.h"
 #include "peer/topology.h"
@@ -28,6 +29,7 @@ struct sink_events {
 	void (*applied)(void *owner);                               /* the low-water position has moved (once per turn) */
 	void (*failed)(void *owner, const struct error *error);     /* told once; nothing is sent any more */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
+	void (*tell)(void *owner, const struct incident *incident); /* waiting, lost connections, failovers, slots that moved, predecessors */
 };
 
 struct sink_options {
@@ -62,6 +64,8 @@ bool sink_settle(struct sink *sink);
 const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count);
 /* Everything handed in has been answered. */
 bool sink_idle(const struct sink *sink);
+/* Something was sent on a connection that stands, and its answer may come still. */
+bool sink_awaits_answers(const struct sink *sink);
 
 /* One of these per event, only with room. `db_stream`: the database selected in the stream behind the event; event->db is the target's. `end`: where the
  * position stands when this is done: event->end, or event->start for all but the last of several that stand for one event. They write nothing yet. */

@@ -7,8 +7,10 @@
 #include "sink/marker.h"
 #include "sink/lane.h"
 #include "sink/node.h"
+#include "sink/outage.h"
 #include "sink/refresh.h"
 #include "sink/sink.h"
+#include "sink/slot_moves.h"
 #include "sink/window.h"
 
 struct sink {
@@ -29,14 +31,17 @@ struct sink {
 	uint32_t next_sub;
 	struct refresh *refresh;
 	struct timer *lane_timer;
-	struct timer *housekeeping;
+	struct timer *housekeeping, *record_timer;
 	struct idle *turn;                   /* settles once per turn what the replies of that turn have changed */
 	bool divert_wanted;
 	bool failed;
 	bool room_wanted;
+	struct outages outages;
+	struct slot_move *moves;
 	char cause[1200];
 	char waiting_for[1200];
 	uint64_t waiting_since_us;
+	bool waiting_told_by_outage;         /* when it is over, for a connection was lost */
 	struct sink_counters counters;
 };
 
@@ -54,6 +59,8 @@ struct lane *sink_hold(struct sink *sink, struct unit *unit);
 void sink_hold_all(struct sink *sink, struct unit_list list);
 /* The slot is as it should be: what waited follows at once. */
 void sink_release_rest(struct sink *sink, struct lane *lane);
+/* The slot is that master's. */
+void sink_own(struct sink *sink, uint16_t slot, const struct endpoint *master);
 /* The node there, made if it is not known; NULL: there are too many. */
 struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint);
 

@@ -31,7 +31,9 @@ enum unit_flag {
 	UNIT_ASKING = 1 << 8,     /* goes out behind ASKING: its slot is being imported by the node */
 	UNIT_REFUSED = 1 << 11,   /* its flight was executed, and it was refused for good: it is to be tried again by the next run */
 	UNIT_FOUND = 1 << 13,     /* of an event whose units are found anew each time it is applied: that one of them is applied says nothing of the others */
+	UNIT_UNSURE = 1 << 15,    /* was under way when its connection was lost, and it is not known yet what came of it (outage.h) */
 	UNIT_FLIGHT = 1 << 12,    /* it is the carrier of a flight (flight.h), and no unit of the window */
+	UNIT_OPEN = 1 << 14,      /* pieces and replies are added while it is on a node; what there is is written, and nothing of others behind it */
 };
 
 struct question; /* question.h */

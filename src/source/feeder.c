@@ -122,6 +122,15 @@ static void on_note(void *owner, int log_level, const char *text)
 	feeder->events.note(feeder->owner, log_level, text);
 }
 
+static void on_tell(void *owner, const struct incident *incident)
+{
+	struct feeder *feeder = owner;
+
+	feeder->events.tell(feeder->owner, incident);
+}
+
+static const struct intake_events intake_callbacks = {on_note, on_tell};
+
 struct feeder *feeder_new(struct loop *loop, const struct input *input, struct spool *spool, const struct feeder_events *events, void *owner)
 {
 	struct feeder *feeder = memory_alloc_zero(1, sizeof(*feeder));
@@ -131,7 +140,7 @@ struct feeder *feeder_new(struct loop *loop, const struct input *input, struct s
 	feeder->events = *events;
 	feeder->owner = owner;
 	feeder->bytes = memory_alloc(READ_SIZE);
-	intake_init(&feeder->intake, spool, on_note, feeder);
+	intake_init(&feeder->intake, spool, &intake_callbacks, feeder);
 	feeder->more = idle_new(loop, on_more, feeder);
 	feeder->tick = timer_new(loop, on_tick, feeder);
 	feeder->room = wake_new(loop, on_room, feeder);

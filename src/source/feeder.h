@@ -9,6 +9,7 @@
 #ifndef KEYFERRY_SOURCE_FEEDER_H
 #define KEYFERRY_SOURCE_FEEDER_H
 
+#include "base/incident.h"
 #include "net/loop.h"
 #include "source/input.h"
 #include "source/source.h"
@@ -19,6 +20,7 @@ struct feeder;
 /* Told on the feeder's thread. */
 struct feeder_events {
 	void (*note)(void *owner, int log_level, const char *text);
+	void (*tell)(void *owner, const struct incident *incident); /* disk full, disk free */
 	/* A file cannot be read any more. The feeder has stopped. */
 	void (*failed)(void *owner, const struct error *error);
 };

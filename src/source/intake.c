@@ -1,38 +1,22 @@
 #include "source/intake.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdio.h>
 
-void intake_init(struct intake *intake, struct spool *spool, void (*note)(void *owner, int log_level, const char *text),
-		 void *owner)
+void intake_init(struct intake *intake, struct spool *spool, const struct intake_events *events, void *owner)
 {
-	*intake = (struct intake){.spool = spool, .note = note, .owner = owner};
+	*intake = (struct intake){.spool = spool, .events = events, .owner = owner};
 }
 
-static void intake_note(struct intake *intake, int level, const struct error *error, const char *consequence)
-{
-	char text[sizeof(error->text) + sizeof(error->hint) + 200];
+#define SENTENCE_MAX (sizeof(((struct error *)NULL)->text) + sizeof(((struct error *)NULL)->hint) + 200)
 
-	snprintf(text, sizeof(text), "%s%s%s%s; %s", error->text, error->hint[0] != '\0' ? " (" : "", error->hint,
-		 error->hint[0] != '\0' ? ")" : "", consequence);
-	intake->note(intake->owner, level, text);
-}
-
-static enum hold intake_refused(struct intake *intake, const struct error *error)
+/* Returns out. */
+static const char *intake_sentence(const struct error *error, const char *consequence, char out[SENTENCE_MAX])
 {
-	if (!intake->refused)
-		intake_note(intake, LOG_ERROR, error, "reading from the source waits, and the disk is tried again each second");
-	intake->refused = true;
-	return HOLD_DISK;
-}
-
-static enum hold intake_took(struct intake *intake)
-{
-	if (intake->refused)
-		intake->note(intake->owner, LOG_INFO, "the spool's disk takes bytes again, reading goes on");
-	intake->refused = false;
-	return HOLD_NONE;
+	snprintf(out, SENTENCE_MAX, "%s%s%s%s; %s", error->text, error->hint[0] != '\0' ? " (" : "", error->hint, error->hint[0] != '\0' ? ")" : "", consequence);
+	return out;
 }
 
 int64_t intake_held_offset(const struct intake *intake)
@@ -40,6 +24,57 @@ int64_t intake_held_offset(const struct intake *intake)
 	int64_t next = spool_offset_of(intake->spool, spool_end(intake->spool));
 
 	return next < 0 || spool_origin(intake->spool).generation == 0 ? -1 : next - 1;
+}
+
+static enum hold intake_refused(struct intake *intake, const struct error *error)
+{
+	char text[SENTENCE_MAX];
+	struct incident incident;
+
+	if (intake->refused)
+		return HOLD_DISK;
+	intake->refused = true;
+	intake->refused_us = clock_monotonic_us();
+	incident = incident_make(INCIDENT_DISK_FULL, intake_held_offset(intake), "%s",
+				 intake_sentence(error, "reading from the source waits, and the disk is tried again each second", text));
+	intake->events->tell(intake->owner, &incident);
+	return HOLD_DISK;
+}
+
+static enum hold intake_took(struct intake *intake)
+{
+	struct incident incident;
+	double seconds;
+
+	if (intake->full_us > 0) {
+		seconds = (double)(clock_monotonic_us() - intake->full_us) / 1e6;
+		incident = incident_make(INCIDENT_SPOOL_FREE, intake_held_offset(intake), "the spool has room again after %.1f s, reading goes on", seconds);
+		incident_add_cost(&incident, "seconds", seconds);
+		intake->events->tell(intake->owner, &incident);
+		intake->full_us = 0;
+	}
+	if (!intake->refused)
+		return HOLD_NONE;
+	intake->refused = false;
+	seconds = (double)(clock_monotonic_us() - intake->refused_us) / 1e6;
+	incident = incident_make(INCIDENT_DISK_FREE, intake_held_offset(intake), "the spool's disk takes bytes again after %.1f s, reading goes on", seconds);
+	incident_add_cost(&incident, "seconds", seconds);
+	intake->events->tell(intake->owner, &incident);
+	return HOLD_NONE;
+}
+
+void intake_tell_full(struct intake *intake, uint64_t since_us)
+{
+	struct incident incident;
+
+	if (intake->full_us > 0)
+		return;
+	intake->full_us = since_us;
+	incident = incident_make(INCIDENT_SPOOL_FULL, intake_held_offset(intake),
+				 "the spool is full, so reading has waited for %.0f s; if the target cannot keep up, the source will cut "
+				 "the connection at its client-output-buffer-limit or repl-timeout (raise those, or spool.max_size)",
+				 (double)(clock_monotonic_us() - since_us) / 1e6);
+	intake->events->tell(intake->owner, &incident);
 }
 
 enum hold intake_begin(struct intake *intake, const char replid[41], int64_t offset, bool has_snapshot)
@@ -98,6 +133,7 @@ enum hold intake_finish_snapshot(struct intake *intake)
 
 void intake_flush(struct intake *intake, bool to_disk)
 {
+	char text[SENTENCE_MAX];
 	struct error error;
 
 	if (spool_flush(intake->spool, to_disk, &error)) {
@@ -106,6 +142,7 @@ void intake_flush(struct intake *intake, bool to_disk)
 		return;
 	}
 	if (!intake->flush_refused)
-		intake_note(intake, LOG_WARNING, &error, "after a crash now, what came last would be asked for again");
+		intake->events->note(intake->owner, LOG_WARNING,
+				     intake_sentence(&error, "after a crash now, what came last would be asked for again", text));
 	intake->flush_refused = true;
 }

@@ -96,6 +96,15 @@ void line_send(struct line *line, uint32_t argc, const struct slice *argv)
 	watch_writing(line);
 }
 
+void line_send_bytes(struct line *line, struct slice requests)
+{
+	if (!line->stream)
+		return;
+	if (!buffer_append_slice(&line->out, requests))
+		assert(!"owners bound what they send ahead");
+	watch_writing(line);
+}
+
 void line_send_strings(struct line *line, ...)
 {
 	struct slice argv[STRINGS_MAX];

@@ -32,6 +32,8 @@ bool line_ready(const struct line *line);
 const char *line_peer(const struct line *line);
 /* Behind what was sent before. */
 void line_send(struct line *line, uint32_t argc, const struct slice *argv);
+/* Requests that are encoded already. */
+void line_send_bytes(struct line *line, struct slice requests);
 void line_send_strings(struct line *line, ...) __attribute__((sentinel));
 /* Nothing is handed out, and soon nothing read. */
 void line_pause(struct line *line, bool paused);

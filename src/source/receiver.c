@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "source/absence.h"
 #include "source/backoff.h"
 #include "source/intake.h"
 #include "source/psync.h"
@@ -54,14 +55,14 @@ struct receiver {
 	struct slice bytes;       /* of the step */
 	enum hold hold;
 	uint64_t hold_since_us;
-	bool hold_noted;
 
 	struct timer *tick;
 	struct timer *retry;
 	struct wake *wake;
 	struct backoff backoff;
-	char last_cause[sizeof(((struct error *)NULL)->text)];
+	char last_cause[sizeof(((struct error *)NULL)->text) + sizeof(((struct error *)NULL)->hint) + 8];
 	uint64_t last_cause_us;
+	struct absence absence;
 
 	bool connected_before;
 	bool received;            /* a master has accepted us once: from then on there is always another attempt */
@@ -98,10 +99,28 @@ static void receiver_note(struct receiver *receiver, int level, const char *form
 	receiver->events.note(receiver->owner, level, text);
 }
 
+static void receiver_tell(struct receiver *receiver, const struct incident *incident)
+{
+	receiver->events.tell(receiver->owner, incident);
+}
+
 static void receiver_intake_note(void *owner, int level, const char *text)
 {
 	receiver_note(owner, level, "%s", text);
 }
+
+static void receiver_intake_tell(void *owner, const struct incident *incident)
+{
+	struct receiver *receiver = owner;
+	struct incident named = *incident;
+	char peer[ENDPOINT_TEXT_MAX];
+
+	snprintf(named.text, sizeof(named.text), "%s: ", endpoint_format(&receiver->options.endpoint, peer));
+	incident_add_text(&named, "%s", incident->text);
+	receiver_tell(receiver, &named);
+}
+
+static const struct intake_events receiver_intake_events = {receiver_intake_note, receiver_intake_tell};
 
 static void receiver_set_state(struct receiver *receiver, enum receiver_state state)
 {
@@ -120,8 +139,28 @@ static void receiver_heard(struct receiver *receiver)
 
 /* ---- losing the connection ---- */
 
+/* Reading was held until now. */
+static void receiver_unread(struct receiver *receiver)
+{
+	if (receiver->hold == HOLD_ROOM || receiver->hold == HOLD_DISK)
+		absence_unread(&receiver->absence, clock_monotonic_us() - receiver->hold_since_us);
+}
+
+/* How it goes on once it is connected again. Returns out. */
+static const char *receiver_plan(const struct receiver *receiver, char out[80])
+{
+	int64_t held = intake_held_offset(&receiver->intake);
+
+	if (held >= 0 && !receiver->resync_asked)
+		snprintf(out, 80, "from offset %" PRId64, held);
+	else
+		snprintf(out, 80, "with a new snapshot");
+	return out;
+}
+
 static void receiver_disconnect(struct receiver *receiver)
 {
+	receiver_unread(receiver);
 	stream_free(receiver->stream);
 	receiver->stream = NULL;
 	if (receiver->out.data != NULL)
@@ -147,27 +186,44 @@ static struct error receiver_name_peer(const struct receiver *receiver, const st
 	return named;
 }
 
-/* The connection is of no use any more: says why (the text names the peer), and tries again later. */
-static void receiver_lose(struct receiver *receiver, const struct error *error)
+/* Not connected for so long that it is told, with the latest cause. */
+static void receiver_tell_lost(struct receiver *receiver, const char *cause)
+{
+	struct incident incident;
+	char plan[80];
+
+	incident = absence_tell(&receiver->absence, cause, receiver_plan(receiver, plan));
+	receiver_tell(receiver, &incident);
+}
+
+/* The connection is of no use any more (the text names the peer): tries again later. It is told when that is over or lasts (absence.h), at once what the operator
+ * can mend; and after that each new cause is. */
+static void receiver_lose_by(struct receiver *receiver, const struct error *error, const char *word)
 {
 	uint64_t now = clock_monotonic_us();
-	char plan[80] = "with a new snapshot", text[sizeof(error->text) + sizeof(error->hint) + 200];
-	uint32_t delay;
-	int64_t held;
+	char plan[80], cause[sizeof(receiver->last_cause)], text[sizeof(cause) + 200];
+	bool mendable = error->hint[0] != '\0', same;
 
 	receiver_disconnect(receiver);
-	delay = backoff_next(&receiver->backoff);
-	timer_start(receiver->retry, delay);
-	if (strcmp(receiver->last_cause, error->text) == 0 && now - receiver->last_cause_us < REPEAT_NOTE_US)
-		return;
-	snprintf(receiver->last_cause, sizeof(receiver->last_cause), "%s", error->text);
-	receiver->last_cause_us = now;
-	held = intake_held_offset(&receiver->intake);
-	if (held >= 0 && !receiver->resync_asked)
-		snprintf(plan, sizeof(plan), "from offset %" PRId64, held);
-	snprintf(text, sizeof(text), "%s%s%s%s; trying again in %.1f s, to go on %s", error->text,
-		 error->hint[0] != '\0' ? " (" : "", error->hint, error->hint[0] != '\0' ? ")" : "", delay / 1000.0, plan);
-	receiver->events.note(receiver->owner, LOG_WARNING, text);
+	timer_start(receiver->retry, backoff_next(&receiver->backoff));
+	absence_begin(&receiver->absence, word, error->text);
+	snprintf(cause, sizeof(cause), "%s%s%s%s", error->text, mendable ? " (" : "", error->hint, mendable ? ")" : "");
+	same = strcmp(receiver->last_cause, cause) == 0 && now - receiver->last_cause_us < REPEAT_NOTE_US;
+	if (!same) {
+		memcpy(receiver->last_cause, cause, sizeof(cause));
+		receiver->last_cause_us = now;
+	}
+	if (!receiver->absence.told && mendable) {
+		receiver_tell_lost(receiver, cause);
+	} else if (receiver->absence.told && !same) {
+		snprintf(text, sizeof(text), "%s; trying again, to go on %s", cause, receiver_plan(receiver, plan));
+		receiver->events.note(receiver->owner, LOG_WARNING, text);
+	}
+}
+
+static void receiver_lose(struct receiver *receiver, const struct error *error)
+{
+	receiver_lose_by(receiver, error, ABSENCE_CONNECTION);
 }
 
 /* As receiver_lose(), for a cause that only the operator can mend: at the very beginning that is the end. */
@@ -209,8 +265,9 @@ static void receiver_send(struct receiver *receiver)
 		memory_wipe(receiver->out.data, receiver->out.cap); /* the password was in it */
 }
 
-/* Once streaming, the offset up to which all is applied; as real replicas do, that of FULLRESYNC until there is more. Until then,
- * after FULLRESYNC, a newline: it tells the master that this replica is alive, as real ones do while they load. */
+/* Once streaming, the offset up to which all is applied. Before the snapshot is, that is 0: a diskless master wants some acknowledgement before it
+ * sends its stream, and puts the replica online whatever the offset (Redis and Valkey: replconfCommand()), while with that of FULLRESYNC, WAIT would count a
+ * target that has nothing yet. Until streaming, after FULLRESYNC, a newline: it tells the master that this replica is alive, as real ones do while they load. */
 static void receiver_acknowledge(struct receiver *receiver)
 {
 	enum receiver_state state = receiver_state(receiver);
@@ -222,7 +279,7 @@ static void receiver_acknowledge(struct receiver *receiver)
 		return;
 	if (state == RECEIVER_STREAMING) {
 		if (applied < receiver->intake.origin_offset)
-			applied = receiver->intake.origin_offset;
+			applied = 0;
 		snprintf(offset, sizeof(offset), "%" PRId64, applied);
 		fits = resp_command_write_strings(&receiver->out, "REPLCONF", "ACK", offset, NULL);
 	} else if (state == RECEIVER_WAITING || state == RECEIVER_SNAPSHOT) {
@@ -243,43 +300,36 @@ static void receiver_accepted(struct receiver *receiver)
 	receiver->last_cause[0] = '\0';
 }
 
-/* One line on why a full resync, and what of. */
-static void receiver_note_full_resync(struct receiver *receiver, const struct spool_origin *old)
+static struct absence_end receiver_absence_end(const struct receiver *receiver, const struct spool_origin *old)
 {
 	const struct psync *psync = &receiver->psync;
-	char server[64], new_one[128];
 
-	server_name(&psync->server, server);
-	snprintf(new_one, sizeof(new_one), "%s at offset %" PRId64 " of replication id %s",
-		 receiver->options.snapshot ? "a snapshot" : "the stream alone begins", psync->offset, psync->replid);
-	if (old->generation == 0)
-		receiver_note(receiver, LOG_INFO, "%s: full resync, %s", server, new_one);
-	else if (receiver->asked_replid[0] == '\0')
-		receiver_note(receiver, LOG_WARNING, "%s: full resync, %s: the one before was not received to its end", server,
-			      new_one);
-	else if (strcmp(receiver->asked_replid, psync->replid) == 0)
-		receiver_note(receiver, LOG_WARNING, "%s: full resync, %s: its backlog does not hold offset %" PRId64 " any more",
-			      server, new_one, receiver->asked_offset + 1);
-	else
-		receiver_note(receiver, LOG_WARNING,
-			      "%s: full resync, %s: it does not know offset %" PRId64 " of replication id %s", server, new_one,
-			      receiver->asked_offset + 1, receiver->asked_replid);
-	if (old->generation != 0 && !receiver->options.snapshot)
-		receiver_note(receiver, LOG_ERROR,
-			      "snapshot is off, so what the source changed between the two is missing in the target; "
-			      "begin again with a snapshot to have it");
+	return (struct absence_end){
+		.endpoint = &receiver->options.endpoint,
+		.server = &psync->server,
+		.replid = psync->replid,
+		.offset = psync->offset,
+		.renamed = strcmp(old->replid, psync->replid) != 0,
+		.snapshot = receiver->options.snapshot,
+		.generation = old->generation,
+		.asked_replid = receiver->asked_replid,
+		.asked_offset = receiver->asked_offset,
+	};
 }
 
 static enum hold receiver_full_resync(struct receiver *receiver)
 {
 	struct spool_origin old = spool_origin(receiver->options.spool);
 	const struct psync *psync = &receiver->psync;
+	struct absence_end end = receiver_absence_end(receiver, &old);
+	struct incident incident;
 	enum hold hold;
 
 	if (receiver_state(receiver) != RECEIVER_WAITING) { /* not when it is tried again */
 		receiver_set_state(receiver, RECEIVER_WAITING);
 		receiver_accepted(receiver);
-		receiver_note_full_resync(receiver, &old);
+		incident = absence_resynced(&receiver->absence, &end);
+		receiver_tell(receiver, &incident);
 	}
 	if (old.generation != 0 && !receiver->resync_asked) {
 		receiver->resync_asked = true;
@@ -291,7 +341,7 @@ static enum hold receiver_full_resync(struct receiver *receiver)
 	hold = intake_begin(&receiver->intake, psync->replid, psync->offset, receiver->options.snapshot);
 	if (hold != HOLD_NONE)
 		return hold;
-	atomic_store(&receiver->applied, psync->offset);
+	atomic_store(&receiver->applied, -1);
 	receiver->resync_asked = false;
 	if (old.generation != 0)
 		atomic_fetch_add(&receiver->resyncs, 1);
@@ -304,22 +354,29 @@ static enum hold receiver_continued(struct receiver *receiver)
 {
 	struct spool_origin old = spool_origin(receiver->options.spool);
 	const struct psync *psync = &receiver->psync;
-	bool renamed = false;
+	struct absence_end end = receiver_absence_end(receiver, &old);
+	struct incident incident;
 	enum hold hold;
 	char server[64];
+	bool first;
 
 	if (old.generation == 0) {
+		end.renamed = false;
 		hold = intake_begin(&receiver->intake, psync->replid, psync->offset, false);
 	} else {
-		renamed = strcmp(old.replid, psync->replid) != 0;
 		hold = intake_rename(&receiver->intake, psync->replid);
 	}
 	if (hold != HOLD_NONE)
 		return hold;
 	receiver_accepted(receiver);
 	receiver_set_state(receiver, RECEIVER_STREAMING);
-	receiver_note(receiver, LOG_INFO, "%s: streaming from offset %" PRId64 "%s", server_name(&psync->server, server),
-		      psync->offset, renamed ? ", under a new replication id" : "");
+	/* The first connection of a run that goes well is none that was lost. */
+	first = !receiver->absence.had && !receiver->absence.away && !end.renamed;
+	incident = absence_continued(&receiver->absence, &end);
+	if (first)
+		receiver_note(receiver, LOG_INFO, "%s: streaming from offset %" PRId64, server_name(&psync->server, server), psync->offset);
+	else
+		receiver_tell(receiver, &incident);
 	receiver_acknowledge(receiver);
 	return HOLD_NONE;
 }
@@ -413,17 +470,18 @@ static void receiver_process(struct receiver *receiver)
 	bool retry = receiver->hold != HOLD_NONE;
 
 	while (retry || receiver_next_step(receiver)) {
-		enum hold before = retry ? receiver->hold : HOLD_NONE;
+		enum hold before = retry ? receiver->hold : HOLD_NONE, after;
 
 		retry = false;
-		receiver->hold = receiver_act(receiver);
+		after = receiver_act(receiver);
 		if (receiver->stream == NULL)
 			return;
+		if (after != before)
+			receiver_unread(receiver);
+		receiver->hold = after;
 		if (receiver->hold != HOLD_NONE) {
-			if (receiver->hold != before) {
+			if (receiver->hold != before)
 				receiver->hold_since_us = clock_monotonic_us();
-				receiver->hold_noted = false;
-			}
 			stream_want_read(receiver->stream, false);
 			return;
 		}
@@ -550,20 +608,13 @@ static void receiver_check_silence(struct receiver *receiver)
 		return;
 	error_set(&error, ERROR_SOURCE, "nothing was heard of the source for %.1f s", (double)silent_us / 1e6);
 	error = receiver_name_peer(receiver, &error);
-	receiver_lose(receiver, &error);
+	receiver_lose_by(receiver, &error, ABSENCE_SILENCE);
 }
 
 static void receiver_check_room(struct receiver *receiver)
 {
-	uint64_t waited_us = clock_monotonic_us() - receiver->hold_since_us;
-
-	if (receiver->hold != HOLD_ROOM || receiver->hold_noted || waited_us < FULL_NOTE_US)
-		return;
-	receiver->hold_noted = true;
-	receiver_note(receiver, LOG_WARNING,
-		      "the spool is full, so reading has waited for %.0f s; if the target cannot keep up, the source will cut "
-		      "the connection at its client-output-buffer-limit or repl-timeout (raise those, or spool.max_size)",
-		      (double)waited_us / 1e6);
+	if (receiver->hold == HOLD_ROOM && clock_monotonic_us() - receiver->hold_since_us >= FULL_NOTE_US)
+		intake_tell_full(&receiver->intake, receiver->hold_since_us);
 }
 
 static void receiver_tick(void *owner)
@@ -576,6 +627,8 @@ static void receiver_tick(void *owner)
 		intake_flush(&receiver->intake, false);
 	receiver_check_room(receiver);
 	receiver_check_silence(receiver);
+	if (absence_is_due(&receiver->absence))
+		receiver_tell_lost(receiver, receiver->last_cause[0] != '\0' ? receiver->last_cause : receiver->absence.why);
 	if (receiver_state(receiver) == RECEIVER_STREAMING)
 		receiver->settled = true;
 	receiver_acknowledge(receiver);
@@ -583,7 +636,7 @@ static void receiver_tick(void *owner)
 
 static void receiver_go_to(struct receiver *receiver)
 {
-	char to[ENDPOINT_TEXT_MAX];
+	char why[ENDPOINT_TEXT_MAX + 64], to[ENDPOINT_TEXT_MAX];
 	struct endpoint endpoint;
 
 	pthread_mutex_lock(&receiver->move_lock);
@@ -591,13 +644,15 @@ static void receiver_go_to(struct receiver *receiver)
 	pthread_mutex_unlock(&receiver->move_lock);
 	if (endpoint_equal(&endpoint, &receiver->options.endpoint))
 		return;
-	receiver_note(receiver, LOG_INFO, "is not read any more; going on with %s", endpoint_format(&endpoint, to));
+	snprintf(why, sizeof(why), "%s is to be read now", endpoint_format(&endpoint, to));
+	absence_begin(&receiver->absence, ABSENCE_MOVED, why);
 	receiver->options.endpoint = endpoint;
 	if (receiver_state(receiver) == RECEIVER_STOPPED)
 		return;
 	timer_stop(receiver->retry);
 	receiver_disconnect(receiver);
 	backoff_reset(&receiver->backoff);
+	receiver->last_cause[0] = '\0';
 	receiver_connect(receiver);
 }
 
@@ -673,7 +728,7 @@ struct receiver *receiver_new(struct loop *loop, const struct receiver_options *
 	receiver->in = memory_alloc(IN_SIZE);
 	buffer_init(&receiver->out, OUT_MAX);
 	psync_init(&receiver->psync);
-	intake_init(&receiver->intake, options->spool, receiver_intake_note, receiver);
+	intake_init(&receiver->intake, options->spool, &receiver_intake_events, receiver);
 	receiver->tick = timer_new(loop, receiver_tick, receiver);
 	receiver->retry = timer_new(loop, receiver_try_again, receiver);
 	receiver->wake = wake_new(loop, receiver_woken, receiver);

@@ -12,6 +12,7 @@
 #ifndef KEYFERRY_SOURCE_RECEIVER_H
 #define KEYFERRY_SOURCE_RECEIVER_H
 
+#include "base/incident.h"
 #include "net/loop.h"
 #include "peer/server.h"
 #include "source/source.h"
@@ -23,8 +24,10 @@ enum receiver_state { RECEIVER_CONNECTING, RECEIVER_HANDSHAKE, RECEIVER_WAITING,
 
 /* Told on the receiver's thread. `text` arguments are finished sentences for the log. */
 struct receiver_events {
-	/* Something an operator wants to read: connected, lost, continued from offset N, full resync and why, disk full, ... */
+	/* Something an operator wants to read beside what is told by the next one. */
 	void (*note)(void *owner, int log_level, const char *text);
+	/* Lost and connected again, failover, full resync, spool or disk full. */
+	void (*tell)(void *owner, const struct incident *incident);
 	/* The source insists on a full resync while the spool holds an older history. The applier must let go of all views; then
 	 * receiver_resync_ready() lets the receiver go on (it keeps the connection alive meanwhile). Not called for an empty spool. */
 	void (*resync)(void *owner);
@@ -56,7 +59,8 @@ void receiver_free(struct receiver *receiver);
 void receiver_resync_ready(struct receiver *receiver); /* (any) */
 void receiver_move(struct receiver *receiver, const struct endpoint *endpoint); /* the shard has another master: reconnect there */
 
-/* (any) The replication offset up to which everything is applied; acknowledged to the source each second, at once if `now`. */
+/* (any) The replication offset up to which everything is applied; acknowledged to the source each second, at once if `now`. Until it is told in a generation,
+ * the snapshot is not applied, and 0 is acknowledged: WAIT at the source and the offset in its INFO tell the truth. */
 void receiver_set_applied(struct receiver *receiver, int64_t offset, bool now);
 
 /* (any) A snapshot of its counters. */

@@ -25,7 +25,7 @@ struct scan_writer {
 	struct spool *spool;
 	struct names *names;
 	char *dir;
-	void (*note)(void *owner, int log_level, const char *text);
+	const struct intake_events *events;
 	void *owner;
 	struct intake intake;
 	bool snapshot;      /* what is put belongs to one */
@@ -43,18 +43,17 @@ struct scan_writer {
 	bool names_refused;       /* noted */
 };
 
-struct scan_writer *scan_writer_new(struct spool *spool, struct names *names, const char *dir, void (*note)(void *owner, int log_level, const char *text),
-			  void *owner)
+struct scan_writer *scan_writer_new(struct spool *spool, struct names *names, const char *dir, const struct intake_events *events, void *owner)
 {
 	struct scan_writer *scan_writer = memory_alloc_zero(1, sizeof(*scan_writer));
 
 	scan_writer->spool = spool;
 	scan_writer->names = names;
 	scan_writer->dir = memory_strdup(dir);
-	scan_writer->note = note;
+	scan_writer->events = events;
 	scan_writer->owner = owner;
 	scan_writer->scratch = -1;
-	intake_init(&scan_writer->intake, spool, note, owner);
+	intake_init(&scan_writer->intake, spool, events, owner);
 	buffer_init(&scan_writer->out, SIZE_MAX / 2);
 	buffer_init(&scan_writer->tail, SIZE_MAX / 2);
 	return scan_writer;
@@ -440,7 +439,7 @@ static enum hold refused(struct scan_writer *scan_writer, const struct error *er
 
 	snprintf(text, sizeof(text), "%s; reading from the source waits, and the disk is tried again each second", error->text);
 	if (!scan_writer->names_refused)
-		scan_writer->note(scan_writer->owner, LOG_ERROR, text);
+		scan_writer->events->note(scan_writer->owner, LOG_ERROR, text);
 	scan_writer->names_refused = true;
 	return HOLD_DISK;
 }

@@ -19,9 +19,8 @@
 
 struct scan_writer;
 
-/* `dir`: where the scratch file is made, without a name. `names` outlives it. */
-struct scan_writer *scan_writer_new(struct spool *spool, struct names *names, const char *dir, void (*note)(void *owner, int log_level, const char *text),
-			  void *owner);
+/* `dir`: where the scratch file is made, without a name. `names` and `events` outlive it. */
+struct scan_writer *scan_writer_new(struct spool *spool, struct names *names, const char *dir, const struct intake_events *events, void *owner);
 void scan_writer_free(struct scan_writer *scan_writer);
 
 /* Begins a generation; with a snapshot, or with commands from the first byte on. May be repeated until HOLD_NONE. */

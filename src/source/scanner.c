@@ -38,6 +38,24 @@ static void on_scan_writer_note(void *owner, int log_level, const char *text)
 	scanner_note(owner, (enum log_level)log_level, "%s", text);
 }
 
+/* Names the server in front. */
+static void scanner_tell(struct scanner *scanner, struct incident incident)
+{
+	struct incident named = incident;
+	char peer[ENDPOINT_TEXT_MAX];
+
+	snprintf(named.text, sizeof(named.text), "%s: ", endpoint_format(&scanner->options.client.endpoint, peer));
+	incident_add_text(&named, "%s", incident.text);
+	scanner->events.tell(scanner->owner, &named);
+}
+
+static void on_scan_writer_tell(void *owner, const struct incident *incident)
+{
+	scanner_tell(owner, *incident);
+}
+
+static const struct intake_events scan_writer_callbacks = {on_scan_writer_note, on_scan_writer_tell};
+
 bool scanner_in_snapshot(const struct scanner *scanner)
 {
 	return scanner->begun && scan_writer_in_snapshot(scanner->scan_writer);
@@ -353,12 +371,21 @@ static void on_reader_connected(void *owner)
 {
 	struct scanner *scanner = owner;
 
+	struct incident incident;
+	double seconds;
+
 	scanner->reader_up = true;
 	atomic_store(&scanner->connected, true);
-	if (!scanner->ever_connected)
+	if (!scanner->ever_connected) {
 		scanner_note(scanner, LOG_INFO, "connected; keys are read by SCAN and DUMP (source.mode: scan)");
-	else
-		scanner_note(scanner, LOG_INFO, "connected again; reading goes on");
+	} else if (scanner->lost_us > 0) {
+		seconds = (double)(clock_monotonic_us() - scanner->lost_us) / 1e6;
+		incident = incident_make(INCIDENT_SOURCE_RECONNECTED, -1, "connected again after %.1f s; reading goes on", seconds);
+		incident.cause = "connection";
+		incident_add_cost(&incident, "seconds", seconds);
+		scanner_tell(scanner, incident);
+	}
+	scanner->lost_us = 0;
 	scanner->ever_connected = true;
 	if (scanner->listens && !scanner->listener && !timer_active(scanner->listen_retry))
 		on_listen_retry(scanner);
@@ -376,7 +403,16 @@ static void on_reader_lost(void *owner, const struct error *error, bool refused)
 		return;
 	}
 	atomic_fetch_add(&scanner->reconnects, 1);
-	scanner_note(scanner, LOG_WARNING, "%s; reading is tried again", error->text);
+	if (scanner->lost_us == 0) {
+		struct incident incident = incident_make(INCIDENT_SOURCE_LOST, -1, "%s; reading is tried again", error->text);
+
+		incident.cause = "connection";
+		scanner->lost_us = clock_monotonic_us();
+		scanner->events.tell(scanner->owner, &incident); /* the error names the server */
+	} else if (strcmp(scanner->lost_why, error->text) != 0) {
+		scanner_note(scanner, LOG_WARNING, "%s; reading is tried again", error->text);
+	}
+	snprintf(scanner->lost_why, sizeof(scanner->lost_why), "%s", error->text);
 }
 
 static void on_reader_failed(void *owner, const struct error *error)
@@ -389,13 +425,18 @@ static void on_reader_failed(void *owner, const struct error *error)
 /* The spool holds another history: the applier lets go of it first. True: the new one is begun. */
 static bool begin_generation(struct scanner *scanner)
 {
+	struct incident incident;
+
 	if (scanner->begun)
 		return true;
 	if (!scanner->reader_up || (scanner->listens && !listener_listening(scanner->listener)))
 		return false;
 	if (spool_origin(scanner->options.spool).generation > 0 && !scanner->resync_asked) {
 		scanner->resync_asked = true;
-		scanner_note(scanner, LOG_INFO, "what happened while nobody listened is not known: all keys are read again, and those that are gone are deleted in the target");
+		incident = incident_make(INCIDENT_RESUMED, -1,
+					 "what happened while nobody listened is not known: all keys are read again, and those that are gone are deleted in the target");
+		incident.cause = "scan";
+		scanner_tell(scanner, incident);
 		scanner->events.resync(scanner->owner);
 	}
 	if (scanner->resync_asked && !atomic_load(&scanner->resync_ready))
@@ -519,7 +560,7 @@ struct scanner *scanner_new(struct loop *loop, const struct scanner_options *opt
 	scanner->listens = task->scan_follow && task->scan_notifications != SCAN_NOTIFICATIONS_OFF;
 	scanner->commit_at = -1;
 	scanner->reader = reader_new(loop, &reader, &reader_events, scanner);
-	scanner->scan_writer = scan_writer_new(options->spool, options->names, options->dir, on_scan_writer_note, scanner);
+	scanner->scan_writer = scan_writer_new(options->spool, options->names, options->dir, &scan_writer_callbacks, scanner);
 	scanner->backlog = backlog_new(loop, task->scan_changes, on_backlog_ready, scanner);
 	scanner->tick = timer_new(loop, on_tick, scanner);
 	scanner->listen_retry = timer_new(loop, on_listen_retry, scanner);
@@ -535,10 +576,19 @@ struct scanner *scanner_new(struct loop *loop, const struct scanner_options *opt
 
 void scanner_move(struct scanner *scanner, const struct endpoint *endpoint, bool readonly)
 {
+	char before[ENDPOINT_TEXT_MAX], peer[ENDPOINT_TEXT_MAX];
+	struct incident incident =
+		incident_make(INCIDENT_SOURCE_RECONNECTED, -1, "%s: is not read any more; going on with %s, with a pass over all keys",
+			      endpoint_format(&scanner->options.client.endpoint, before), endpoint_format(endpoint, peer));
+	bool same = endpoint_equal(endpoint, &scanner->options.client.endpoint);
+
 	scanner->options.client.endpoint = *endpoint;
 	if (!scanner->running)
 		return;
-	scanner_note(scanner, LOG_INFO, "read from now on");
+	incident.cause = "moved";
+	if (!same)
+		scanner->events.tell(scanner->owner, &incident);
+	scanner->lost_us = 0;
 	scanner->reader_up = scanner->silent_known = false;
 	atomic_store(&scanner->connected, false);
 	listener_free(scanner->listener);

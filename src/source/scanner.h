@@ -24,6 +24,7 @@
 #ifndef KEYFERRY_SOURCE_SCANNER_H
 #define KEYFERRY_SOURCE_SCANNER_H
 
+#include "base/incident.h"
 #include "net/loop.h"
 #include "source/heartbeat.h"
 #include "source/names.h"
@@ -35,6 +36,8 @@ struct scanner;
 /* Told on the scanner's thread. */
 struct scanner_events {
 	void (*note)(void *owner, int log_level, const char *text);
+	/* Lost and connected again, another server is read, all keys are read anew after a restart, disk full. */
+	void (*tell)(void *owner, const struct incident *incident);
 	/* The spool holds an older history: the applier must let go of all views; then source_ops.resync_ready. */
 	void (*resync)(void *owner);
 	/* A cause that waiting does not mend. The scanner has stopped. */

@@ -43,6 +43,8 @@ struct scanner {
 	bool listens;        /* notifications are wanted */
 	bool reader_up;      /* its connection stands */
 	bool ever_listened, ever_connected;
+	uint64_t lost_us;   /* when its server was lost; 0: it is not, or another one is read now */
+	char lost_why[sizeof(((struct error *)NULL)->text)];
 	bool setting_asked, setting_known, setting_noted;
 	unsigned channels;
 	uint64_t beat_seen_us, listening_since_us;

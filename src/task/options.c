@@ -24,6 +24,7 @@ void task_options_free(struct task_options *options)
 	free(options->source.addresses);
 	free(options->target.addresses);
 	free(options->database_map);
+	text_list_free(&options->waive);
 	free(options->data_dir);
 	free(options->listen);
 	settings_free(&options->settings);

@@ -108,6 +108,8 @@ struct task_options {
 	uint32_t connect_timeout_ms;
 	uint32_t repl_timeout_ms;    /* silence of the source after which the link reconnects */
 
+	struct text_list waive;      /* names of precheck items whose failures do not stop the start */
+
 	char *data_dir;
 	char *listen;                /* "127.0.0.1:9121", or NULL */
 	enum stop_when stop_when;

@@ -118,19 +118,23 @@ static bool add_database(struct slice text, void *into, struct error *error)
 	return true;
 }
 
-static bool parse_databases(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+/* With --set a list is one text; who copies the form of a document writes the brackets as well. `text` is room for what is between them. */
+static struct option_value without_brackets(const struct option_value *value, struct slice *text)
+{
+	if (value->form != OPTION_SCALAR || value->items[0].len < 2 || value->items[0].data[0] != '[' || value->items[0].data[value->items[0].len - 1] != ']')
+		return *value;
+	*text = slice_make(value->items[0].data + 1, value->items[0].len - 2);
+	return (struct option_value){OPTION_SCALAR, text, 1, NULL};
+}
+
+static bool parse_databases(const struct option_row *row, void *object, const struct option_value *written, struct error *error)
 {
 	struct task_options *options = object;
 	uint64_t databases[DATABASES_MAX / 64] = {0};
-	struct slice text = value->form == OPTION_SCALAR ? value->items[0] : SLICE("");
-	struct option_value bare = {OPTION_SCALAR, &text, 1, NULL};
+	struct slice text;
+	const struct option_value bare = without_brackets(written, &text), *value = &bare;
 
 	(void)row;
-	/* With --set a list is one text; who copies the form of a document writes the brackets as well. */
-	if (value->form == OPTION_SCALAR && text.len >= 2 && text.data[0] == '[' && text.data[text.len - 1] == ']') {
-		text = slice_make(text.data + 1, text.len - 2);
-		value = &bare;
-	}
 	if (value->form == OPTION_SCALAR && slice_equal(value->items[0], SLICE("all"))) {
 		options->all_databases = true;
 		return true;
@@ -258,6 +262,34 @@ static bool parse_database_map(const struct option_row *row, void *object, const
 	*field = value->count > 0 ? map : NULL;
 	if (value->count == 0)
 		free(map);
+	return true;
+}
+
+static bool add_text(struct slice text, void *into, struct error *error)
+{
+	struct text_list *list = into;
+
+	if (text.len == 0) {
+		error_set(error, ERROR_USAGE, "a name in the list is empty");
+		return false;
+	}
+	list->items = memory_realloc_array(list->items, list->count + 1, sizeof(*list->items));
+	list->items[list->count++] = memory_strndup((const char *)text.data, text.len);
+	return true;
+}
+
+static bool parse_names(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+{
+	struct text_list *field = field_of(row, object), list = {0};
+	struct slice text;
+	const struct option_value bare = without_brackets(value, &text);
+
+	if (!for_each_item(&bare, add_text, &list, error)) {
+		text_list_free(&list);
+		return false;
+	}
+	text_list_free(field);
+	*field = list;
 	return true;
 }
 
@@ -439,6 +471,10 @@ static const struct option_row rows[] = {
 		.sentence = "Time for a connection to be made, TLS and login included, before it is tried again."},
 	{"timeouts.replication", OPTION_DURATION, "duration", "60s", .example = "2m", FIELD(repl_timeout_ms), .min = 1000,
 		.max = 86400000, .sentence = "Silence of the source after which a link connects anew and continues."},
+
+	{"precheck.waive", OPTION_OTHER, "list of names", NULL, .example = "[repl-backlog-size, clock]", FIELD(waive), .parse = parse_names,
+		.sentence = "Items of the precheck that do not keep the task from starting, whatever they find; the report and the log go on showing them. "
+			"`keyferry precheck --list` has the names."},
 
 	{"filter.allow", OPTION_OBJECTS, "list of rules", NULL, .example = "[{prefix: \"user:\"}, {type: hash}]", FIELD(allow),
 		.item_table = &filter_rule_table, .item_size = sizeof(struct filter_rule), .item_check = filter_rule_check,

@@ -69,7 +69,7 @@ static bool parse_numbers(const struct option_row *row, void *object, const stru
 
 /* ---- texts ---- */
 
-static void texts_free(struct text_list *list)
+void text_list_free(struct text_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
 		free(list->items[i]);
@@ -98,12 +98,12 @@ static bool parse_texts_with(const struct option_row *row, void *object, const s
 		if (value->items[i].len == 0)
 			error_set(error, ERROR_USAGE, "the value is empty");
 		if (value->items[i].len == 0 || (is_good && !is_good(value->items[i], error))) {
-			texts_free(&list);
+			text_list_free(&list);
 			return false;
 		}
 		list.items[list.count++] = memory_strndup((const char *)value->items[i].data, value->items[i].len);
 	}
-	texts_free(field);
+	text_list_free(field);
 	*field = list;
 	return true;
 }
@@ -365,10 +365,10 @@ static void conditions_free(struct key_conditions *where)
 {
 	free(where->databases);
 	free(where->slots);
-	texts_free(&where->keys);
-	texts_free(&where->prefixes);
-	texts_free(&where->globs);
-	texts_free(&where->regexes);
+	text_list_free(&where->keys);
+	text_list_free(&where->prefixes);
+	text_list_free(&where->globs);
+	text_list_free(&where->regexes);
 }
 
 void filter_rule_free(void *item)
@@ -376,7 +376,7 @@ void filter_rule_free(void *item)
 	struct filter_rule *rule = item;
 
 	conditions_free(&rule->where);
-	texts_free(&rule->commands);
+	text_list_free(&rule->commands);
 }
 
 void rename_rule_free(void *item)

@@ -17,6 +17,8 @@ struct text_list {
 	size_t count;
 };
 
+void text_list_free(struct text_list *list); /* it is empty then */
+
 enum value_type { VALUE_STRING, VALUE_LIST, VALUE_SET, VALUE_ZSET, VALUE_HASH, VALUE_STREAM, VALUE_MODULE, VALUE_TYPES };
 
 /* Which keys are meant. What is empty holds for all. */

@@ -3,9 +3,6 @@
  * Their arguments are numbers of the source. What they mean at the target depends on what is copied of each database and where it goes. */
 #include "transform/stage.h"
 
-#define HINT_FLUSH                                                                                                               \
-	"Clear by hand what the target has of it, then let the command be left out (on_conflict: skip, or filter.block: "        \
-	"[{command: \"flush*\"}])"
 #define HINT_MIXED "Choose all of these databases and keys, or none"
 
 static bool number_of(struct slice text, uint32_t *ret)
@@ -49,10 +46,6 @@ static enum transform_outcome clear(struct transform *transform, const struct ev
 		return stage_refuse(event, error, why,
 				    "Write the rule so that `to` has every group of `match` and all else in `match` is plain text; or let the command be "
 				    "left out (filter.block: [{command: \"flush*\"}])");
-	if (event->edge == TRANSACTION_INSIDE)
-		return stage_refuse(event, error,
-				    "it stands in a transaction, and the target holds keys that it does not mean, so it would have to go key by key there",
-				    HINT_FLUSH);
 	return TRANSFORM_CLEAR;
 }
 

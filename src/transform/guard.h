@@ -55,6 +55,15 @@ static inline bool guard_changes(const struct guard_times *times)
 int64_t guard_key_time(const struct guard_times *times, int64_t at_ms, int64_t now_ms);
 int64_t guard_field_time(const struct guard_times *times, int64_t at_ms, int64_t now_ms);
 
+/* The way back, for who reads the target: the true time of a field that has the time `at_ms` there, as far as it tells. A live time does not, so the margin has to be
+ * known; times that cannot be expiries stay what they are. */
+static inline int64_t guard_true_field_time(bool held, int64_t margin_ms, int64_t at_ms)
+{
+	if (held && at_ms >= GUARD_FIELD_BASE && at_ms < GUARD_FIELD_BASE + GUARD_SPAN)
+		return at_ms - GUARD_FIELD_BASE;
+	return at_ms > margin_ms ? at_ms - margin_ms : at_ms;
+}
+
 struct guard;
 struct guard *guard_new(void);
 void guard_free(struct guard *guard);

@@ -135,6 +135,36 @@ enum brought transform_brought(struct transform *transform, const struct brought
 	return verdict.beside == ANSWER_NO ? BROUGHT_YES : BROUGHT_UNCLEAR;
 }
 
+struct visiting {
+	const struct task_options *options;
+	uint32_t target_db;
+	void (*visit)(void *owner, uint32_t db, struct slice key);
+	void *owner;
+};
+
+static void visit_origin(void *owner, uint32_t db, struct slice key)
+{
+	struct visiting *visiting = owner;
+
+	if (task_options_database_selected(visiting->options, db) && task_options_database_of(visiting->options, db) == visiting->target_db)
+		visiting->visit(visiting->owner, db, key);
+}
+
+bool transform_origins(struct transform *transform, uint32_t target_db, struct slice key, uint32_t highest_db,
+		       void (*visit)(void *owner, uint32_t db, struct slice key), void *owner)
+{
+	struct visiting visiting = {transform->options, target_db, visit, owner};
+	uint32_t dbs[DATABASES_MAX], count = 0;
+
+	for (uint32_t db = 0; transform->options->database_map && db <= highest_db && db < DATABASES_MAX; db++)
+		if (task_options_database_of(transform->options, db) == target_db)
+			dbs[count++] = db;
+	if (!transform->options->database_map)
+		dbs[count++] = target_db;
+	arena_reset(&transform->origin_arena);
+	return renamer_reverse(transform->renamer, dbs, count, key, &transform->origin_arena, visit_origin, &visiting) != ANSWER_UNDECIDED;
+}
+
 bool transform_brings_to(struct transform *transform, const struct brought_scope *scope, uint32_t target_db)
 {
 	const struct origins *origins = &transform->origins;

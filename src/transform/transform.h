@@ -77,6 +77,10 @@ enum brought {
 
 /* Is this key of the target one that the link has brought, within the scope? `types`: bits of transform_type_bits(). */
 enum brought transform_brought(struct transform *transform, const struct brought_scope *scope, uint32_t target_db, struct slice key, uint32_t types);
+/* The keys of the source that have this name at the target, chosen or not, in its databases up to `highest_db`: calls visit for each, some perhaps twice. Not where
+ * transform_clears_not() says why names cannot be led back. False: the bound on the work was met. */
+bool transform_origins(struct transform *transform, uint32_t target_db, struct slice key, uint32_t highest_db,
+		       void (*visit)(void *owner, uint32_t db, struct slice key), void *owner);
 /* Might the target's database hold such keys? */
 bool transform_brings_to(struct transform *transform, const struct brought_scope *scope, uint32_t target_db);
 /* Of what the command TYPE answers ("zset"; modules have names of their own); an empty name: not known. */

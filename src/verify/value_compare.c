@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "decode/value.h"
+#include "transform/guard.h"
 #include "wire/rdb.h"
 
 #include <math.h>
@@ -183,9 +184,11 @@ static enum value_answer next_element(const struct value_comparer *comparer, str
 {
 	enum value_answer answer;
 
-	do
+	do {
 		answer = value_reader_next(side->reader, &side->item, &side->fault);
-	while (answer == VALUE_ITEM && is_gone(comparer, &side->item, kind));
+		if (answer == VALUE_ITEM && kind == VALUE_HASH && side == &comparer->target)
+			side->item.expire_at_ms = guard_true_field_time(comparer->how->held_times, comparer->how->margin_ms, side->item.expire_at_ms);
+	} while (answer == VALUE_ITEM && is_gone(comparer, &side->item, kind));
 	return answer;
 }
 

@@ -34,6 +34,8 @@ void value_comparer_free(struct value_comparer *comparer);
 struct value_comparison {
 	bool strict;
 	int64_t now_ms;             /* fields of hashes whose time has passed then are as good as gone, on both sides */
+	bool held_times;            /* the target's fields may have held times (transform/guard.h): what is true is compared */
+	int64_t margin_ms;          /* and other times at the target are so much later than the true ones */
 };
 
 #define VALUE_DIFFERENCE_MAX 320

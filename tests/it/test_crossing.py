@@ -183,7 +183,8 @@ def test_scripts_that_are_sent_as_they_are(bench):
 
 @pytest.mark.sanitize
 def test_while_slots_move(bench):
-    """Slots that hold keys, each for a while half here and half there, while everything goes on."""
+    """Slots that hold keys, each for a while half here and half there, while everything goes on. A command whose keys and mark are on different
+    sides (`TRYAGAIN`) waits for the end of the move, and with it what stands behind it."""
     source, target, ferry = start(bench)
     crossings = Crossings(source.version)
     run(source, crossings, 300)
@@ -207,7 +208,8 @@ def test_while_slots_move(bench):
             move.migrate_some(1)
             before = links(ferry)["commands_across_slots"]
             ferry.wait_status(lambda status, before=before:
-                              status["links"][0]["counters"]["commands_across_slots"] > before + 20, what="20 more crossings")
+                              status["links"][0]["counters"]["commands_across_slots"] > before + 20
+                              or "TRYAGAIN" in (status["links"][0]["waiting_for"] or ""), what="20 more crossings, or one that waits for the move")
             move.migrate_all().finish()
     finally:
         stop.set()

@@ -133,6 +133,35 @@ def test_clearing_survives_kill_and_lost_target(bench):
     assert ferry.stop() == 0
 
 
+@pytest.mark.parametrize("kind", ["standalone", "cluster"])
+def test_clearing_in_a_transaction(bench, kind):
+    """Alone, or beside what is not copied, it is cleared at EXEC: so does another keyferry in front of this one clear its cluster. Beside others it is refused."""
+    source = bench.cluster(masters=2, replicas_per_master=0)
+    target = bench.cluster(masters=2, replicas_per_master=0) if kind == "cluster" else bench.server()
+    for number in range(300):
+        source.client().set(f"key:{number}", number)
+    ferry = start(bench, document(source.masters()[0], target.masters()[0] if kind == "cluster" else target))
+
+    def flush(*others):
+        for node in source.masters():
+            tag = next(name for name in map(str, range(1000)) if source.owner(key_slot(name)) is node)
+            with node.client().pipeline() as pipeline:
+                pipeline.execute_command("FLUSHALL")
+                for prefix in others:
+                    pipeline.execute_command("HSET", f"{prefix}{{{tag}}}", "link", "x")
+                pipeline.execute()
+    flush("keyferry:mark:")
+    source.client().set("after", 1)
+    ferry.wait_in_step(*source.masters())
+    assert_same(source, target, ignore=["keyferry:*"])
+    ferry.kill()
+    ferry.start().wait_in_step(*source.masters())
+    assert_same(source, target, ignore=["keyferry:*"])
+    flush("other:")
+    assert ferry.wait() == 6
+    assert "FLUSHALL (database 0" in ferry.log and "stands in a transaction beside other commands" in ferry.log
+
+
 # -- parts of databases ----------------------------------------------------------------------------------------------------------
 
 def test_clearing_of_a_selection(bench):

@@ -189,6 +189,18 @@ def wait_settled(ferry, timeout=60):
     return ferry.wait_status(lambda status: status["expiry"]["settled"], timeout=timeout, what="times of expiry put right")
 
 
+def now_of(server):
+    """The server's clock, Unix ms."""
+    seconds, microseconds = connect(server).time()
+    return seconds * 1000 + microseconds // 1000
+
+
+def wait_lives_over(server):
+    """Half a life longer than the lives that the Refresher gave last: whoever had only those would have lost the keys."""
+    goal = now_of(server) + 1.5 * LIFE_MS
+    wait_for(lambda: now_of(server) > goal, timeout=20, what="lives to be over")
+
+
 def held(server):
     """How many keys have a held time."""
     return sum(1 for at in times_of(server).values() if at > FAR_MS)
@@ -252,7 +264,7 @@ def test_killed_while_held_and_while_settling(bench, name):
     ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 20_000, what="a third of the snapshot")
     assert ferry.status()["links"][0]["expiry_times"] == "held"
     ferry.kill()
-    time.sleep(1.5 * LIFE_MS / 1000)  # held times outlive it
+    wait_lives_over(source)  # held times outlive it
     ferry.start()
     for _ in range(2):
         wait_for(lambda: ferry.status()["expiry"]["settling"] and ferry.status()["expiry"]["times_changed"] > 0, timeout=60, what="times being put right")
@@ -276,10 +288,11 @@ def test_between_clusters(bench, name):
     for number in range(600):
         client.execute_command("SET", f"key:{number}", "v", "PXAT", now + 600_000 + number)
     client.execute_command("SET", "short", "v", "PX", 2000)
+    over = client.execute_command("PEXPIRETIME", "short")
     ferry = Ferry(bench, source.masters()[0], target.masters()[0], {"limit.records_per_second": 100}).start()
-    for _ in range(8):
-        time.sleep(0.3)
-        client.execute_command("PEXPIRE", "short", 2000)
+    while now_of(source.masters()[0]) < over + 400:
+        wait_for(lambda: client.execute_command("PTTL", "short") < 1700, what="a part of its life to be over")
+        assert client.execute_command("PEXPIRE", "short", 2000)
     assert held_in_cluster(target) > 100
     ferry.wait_streaming()
     wait_settled(ferry)
@@ -311,7 +324,7 @@ def test_the_margin_covers_a_stall_and_finish_takes_it_off(bench):
     assert ferry.status()["links"][0]["expiry_times"] == "live"
     assert_same_times(source, target, tolerance=LIFE_MS, later=60_000)
     target.pause()
-    time.sleep(1.6 * LIFE_MS / 1000)
+    wait_lives_over(source)
     target.resume()
     rounds = refresher.rounds
     wait_for(lambda: refresher.rounds > rounds + 4, timeout=20, what="more rounds")
@@ -342,8 +355,8 @@ def test_finish_may_be_cut_off_and_run_again(bench):
     assert_same_times(source, target, later=30_000)
     connect(target).set("keyferry:tmp:{abc}", "left")
     assert ferry.stop() == 0
-    for milliseconds in (150, 300, 500, 700, 900):
-        with_finish(ferry, milliseconds)
+    for scripts in (0, 1, 20, 60, 120):
+        begin_to_finish(ferry, target, scripts)
     assert ferry.finish() == 0
     assert "temporary keys removed" in ferry.log
     assert_same_times(source, target)
@@ -362,10 +375,15 @@ def test_finish_may_be_cut_off_and_run_again(bench):
     assert ferry.stop() == 0
 
 
-def with_finish(ferry, milliseconds):
-    """Kills a `keyferry finish` after so long."""
+def scripts_run(server):
+    return connect(server).info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+
+
+def begin_to_finish(ferry, target, scripts):
+    """Kills a `keyferry finish` when so many scripts that put times right have run at the target, or it has ended."""
+    before = scripts_run(target)
     process = ferry.start_finish()
-    time.sleep(milliseconds / 1000)
+    wait_for(lambda: scripts_run(target) >= before + scripts or not process.running, what=f"{scripts} scripts")
     process.kill()
 
 

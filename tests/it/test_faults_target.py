@@ -88,9 +88,11 @@ def test_away_for_a_while(bench):
         assert target.address in waiting_for(ferry.status())[0]
         more_of(load, ferry, 1000)
         target.start()
-        ferry.wait_log("the target takes commands again")
+        ferry.wait_log(f"target {target.address}: connected again after")
     assert_in_step(ferry, source, target)
     assert ferry.log.count("it goes on by itself") == 1, ferry.log
+    # One sentence for its end, with what was under way; and none that says the same.
+    assert ferry.log.count("connected again") == 1 and "takes commands again" not in ferry.log
 
 
 def test_connections_reset(bench):

@@ -103,6 +103,37 @@ def test_on_another_machine(bench, kind):
         assert_in_step(ferry, source, target)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_another_machine_and_killed_at_once(bench, kind):
+    """Before it has come to write down how far it is: what it knows of the target's marks has to be in the work directory by then."""
+    source, target = deployment(bench, kind), deployment(bench, kind, 2)
+    masters = masters_of(source)
+    ferry = Ferry(bench, source, target, {"name": "moving"}).start().wait_streaming()
+    counters = [next(b"n%d" % number for number in range(100) if kind == "standalone" or source.master_of(b"n%d" % number) is master) for master in masters]
+
+    def count():
+        for master, counter in zip(masters, counters):
+            master.command("INCR", counter)
+
+    def at_target():
+        owners = [target.master_of(counter) if kind == "cluster" else target for counter in counters]
+        return [int(owner.command("GET", counter) or 0) for owner, counter in zip(owners, counters)]
+    count()
+    ferry.wait_in_step(*masters)
+    wait_for(lambda: records(target, "moving"), what="records of all links in the stream")
+    for number in range(2, 5):
+        ferry.kill()
+        shutil.rmtree(ferry.data)
+        count()
+        ferry.start()
+        wait_for(lambda: at_target() == [number] * len(counters), what="the counters")
+        ferry.kill()
+        ferry.start()
+        ferry.wait_in_step(*masters)
+        assert at_target() == [number] * len(counters)
+    assert_in_step(ferry, source, target)
+
+
 def records(target, task):
     """Do all links of the task have a position in the stream?"""
     key = f"keyferry:task:{task}"
@@ -132,6 +163,28 @@ def test_frozen_predecessor_wakes_up(bench, kind):
         more_of(load, 500)
     assert "has taken over link" in first.log
     assert_in_step(second, source, target)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_taken_over_in_the_snapshot(bench, kind):
+    """Frozen before its record says any position; what replaces it begins with a snapshot of its own, which lacks what the source has deleted meanwhile."""
+    source, target = deployment(bench, kind), deployment(bench, kind, 2)
+    fill(source, keys=3000)
+    client = source.client()
+    client.rpush("list", 1, 2)
+    first = Ferry(bench, source, target, {"name": "twice", "limit.records_per_second": 1500}).start()
+    reader = target.client()
+    wait_for(lambda: all(link["snapshot"]["keys_done"] > 500 for link in first.status()["links"]) and reader.exists("list"), what="a part of the snapshot")
+    first.process.pause()
+    client.delete("list")
+    second = Ferry(bench, source, target, {"name": "twice"}).start().wait_streaming()
+    client.rpush("list", 3)
+    second.wait_in_step(*masters_of(source))
+    first.process.resume()
+    assert first.wait() == 8
+    client.rpush("list", 4)
+    assert_in_step(second, source, target)
+    assert reader.lrange("list", 0, -1) == [b"3", b"4"]
 
 
 def test_task_of_the_same_kind_at_the_same_target(bench):
@@ -203,6 +256,35 @@ def test_finish_removes_the_marks(bench, kind):
     assert marks(target) == [b"keyferry:task:other"]
     assert_same(source, target, as_replica=True)
     assert other.stop() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_finish_of_a_killed_task(bench, kind):
+    """Only the marks tell what the last second has applied, so they stay: a start behind it applies nothing twice."""
+    source, target = deployment(bench, kind), deployment(bench, kind, 2)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with Load(source, rate=3000, keys=200) as load:
+        more_of(load, 2000)
+        ferry.kill()
+        assert ferry.finish() == 0
+        assert "the task was not stopped but cut off" in ferry.log
+        assert marks(target)
+        ferry.start().wait_streaming()
+        more_of(load, 300)
+    assert_in_step(ferry, source, target)
+    assert ferry.stop() == 0
+    assert ferry.finish() == 0
+    assert not marks(target)
+    ferry.start().wait_streaming()
+    assert_in_step(ferry, source, target)
+    # It never goes on.
+    ferry.kill()
+    assert ferry.finish() == 0
+    assert marks(target)
+    (ferry.data / "links.json").unlink()
+    shutil.rmtree(ferry.data / "links")
+    assert ferry.finish() == 0
+    assert not marks(target)
 
 
 def test_databases_of_a_cluster(bench):

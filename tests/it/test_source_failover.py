@@ -3,6 +3,8 @@
 A manual failover loses nothing, so commands that must not be applied twice are used. Where a master is killed its replica may lack what
 keyferry has applied already; a full resync mends that, but for keys deleted meanwhile, so none are."""
 
+import shutil
+
 import pytest
 
 from bench.compare import assert_same
@@ -94,6 +96,77 @@ def test_sentinels(bench):
     with Load(last, prefix=b"last:", mode="lasting") as load:
         more_of(load, ferry)
     finish_in_step(ferry, source, target)
+
+
+def test_sentinels_of_both_sides_do_not_meet(bench):
+    """They call their masters by the same name, and announce themselves by messages that a master replicates."""
+    source, target = bench.sentinel(), bench.sentinel()
+    fill(source.master, keys=500)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    master = target.master
+    new = source.failover()
+    wait_at(ferry, new)
+    heard = master.client().pubsub()
+    heard.subscribe(HELLO, "after")
+    assert announced(source.master) == (own := {sentinel.port for sentinel in source.sentinels})
+    # Messages of other channels do go there; behind this one all of the above have arrived.
+    new.command("PUBLISH", "after", "end")
+    foreign = set()
+    while (message := next(heard.listen()))["channel"] == HELLO.encode() or message["type"] != "message":
+        foreign |= {port_of(message)} & own
+    assert not foreign
+    assert target.master is master
+    assert {sentinel.master_state()["num-other-sentinels"] for sentinel in target.sentinels} == {"2"}
+    finish_in_step(ferry, source, target)
+
+
+def test_sentinels_choose_another_master_while_it_is_away(bench):
+    """The task knows both sides again by their Sentinels, the link by being the only one, and the target's record by the history."""
+    source, target = bench.sentinel(), bench.sentinel()
+    fill(source.master, keys=500)
+    ferry = Ferry(bench, source, target, {"name": "watched"}).start().wait_streaming()
+    for way in ("stopped", "running", "moved"):
+        with Load(source.master, prefix=way.encode() + b":") as load:
+            more_of(load, ferry, 300)
+        ferry.wait_in_step(source.master)
+        if way == "running":
+            wait_at(ferry, source.failover())
+        assert ferry.stop() == 0
+        if way == "moved":
+            shutil.rmtree(ferry.data)
+        if way != "running":
+            source.failover()
+            target.failover()
+        with Load(source.master, prefix=b"away:" + way.encode() + b":") as load:
+            wait_for(lambda: load.acknowledged > 300, what="units while it is away")
+        before = ferry.log.count("full resync")
+        ferry.start().wait_streaming()
+        ferry.wait_in_step(source.master)
+        assert_same(source.master, target.master, as_replica=True)
+        assert ferry.log.count("full resync") == before
+    assert "going on from what the target has" in ferry.log
+    # Another group of the same Sentinels is another source.
+    other = bench.sentinel(master_name="other")
+    assert ferry.stop() == 0
+    assert Ferry(bench, other, target, {"name": "watched"}, data=ferry.data).run() == 3
+
+
+HELLO = "__sentinel__:hello"
+
+
+def port_of(message):
+    """"host,port,..." of a Sentinel's message; None of another one."""
+    return int(message["data"].split(b",")[1]) if message["type"] == "message" else None
+
+
+def announced(master):
+    """The ports of three Sentinels that announce themselves at this master from now on."""
+    listener, ports = master.client().pubsub(), set()
+    listener.subscribe(HELLO)
+    while len(ports) < 3:
+        ports |= {port_of(next(listener.listen()))} - {None}
+    listener.close()
+    return ports
 
 
 def test_replica_promoted_by_hand(bench):

@@ -19,11 +19,24 @@ SHARD_ID = re.compile(r"shard-id=[0-9a-f]{40}")
 
 
 class Node(Server):
-    """A server in cluster mode."""
+    """A server in cluster mode.
+
+    way   None, or the Proxy in front of it, at whose port the cluster shows it to clients and replicas; the bench itself goes past it"""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, cluster=True, **options)
         self._id = None
+        self.way = None
+
+    def show_at(self, way):
+        """Before its first start."""
+        self.way = way
+        self.config["cluster-announce-port"] = way.port
+        return self
+
+    @property
+    def shown_port(self):
+        return self.way.port if self.way else self.port
 
     @property
     def id(self):
@@ -158,6 +171,11 @@ class Cluster:
         """The URL of one node: the others are found by asking it."""
         return self._running()[0].url
 
+    @property
+    def behind(self):
+        """{port that is shown: the server's own}."""
+        return {node.shown_port: node.port for node in self.nodes}
+
     def _running(self):
         return [node for node in self.nodes if node.running and not node.paused]
 
@@ -249,7 +267,7 @@ class Cluster:
                 if found[3]:
                     return None
                 asking = found[1] == "ASK"
-                node = next(one for one in self.nodes if one.port == int(found[2]))
+                node = next(one for one in self.nodes if one.shown_port == int(found[2]))
         return None
 
     def client(self, **options):

@@ -1,11 +1,13 @@
 """A deployment as the data tools see it: its masters, where a key lives, which databases hold keys.
 
-Understands a standalone server, a cluster (found from any of its nodes), and a list of standalone masters that form one
-source together (every proxy-sharded setup).
+Understands a standalone server, a cluster (found from any of its nodes), the master that Sentinels name, and a list of standalone
+masters that form one source together (every proxy-sharded setup).
 """
 
 import dataclasses
 import functools
+
+import redis
 
 from . import wire
 
@@ -83,9 +85,11 @@ class Duplicate:
 class Deployment:
     """All masters of one deployment. Use as a context manager, or close() it."""
 
-    def __init__(self, addresses):
-        """addresses: list of wire.Address; of a cluster any one node that answers will do."""
+    def __init__(self, addresses, behind=None):
+        """addresses: list of wire.Address; of a cluster any one node that answers will do
+        behind: of nodes that a cluster shows at the port of a proxy: {that port: the server's own}"""
         self._seeds = list(addresses)
+        self._behind = behind or {}
         self.cluster = False
         self.nodes = []
         self._slots = []
@@ -93,11 +97,13 @@ class Deployment:
 
     @classmethod
     def of(cls, spec, tls=None):
-        """From an address or URL, a list of them separated by commas, a bench server or cluster, a list of any of
+        """From an address or URL, a list of them separated by commas, a bench server, cluster or Sentinel group, a list of any of
         these, or a Deployment (returned as it is)."""
-        if isinstance(spec, cls):
+        if isinstance(spec, Deployment):
             return spec
-        return cls(list(_addresses(spec, tls)))
+        if hasattr(spec, "sentinels"):
+            return Watched(spec)
+        return cls(list(_addresses(spec, tls)), getattr(spec, "behind", None))
 
     def __enter__(self):
         return self
@@ -111,6 +117,16 @@ class Deployment:
 
     def __str__(self):
         return ",".join(str(node.address) for node in self.nodes)
+
+    @property
+    def moves(self):
+        """May a key have another master after refresh()?"""
+        return self.cluster
+
+    def address_shown(self, host, port):
+        """The address of what the cluster calls so."""
+        seed = self._seeds[0]
+        return seed.at(host or seed.host, self._behind.get(port, port))
 
     def refresh(self):
         """Reads the topology again (after a failover or a slot move)."""
@@ -139,7 +155,8 @@ class Deployment:
         slots = [None] * wire.SLOTS
         for first, last, *servers in seed.connection.call("CLUSTER", "SLOTS"):
             # A server that does not know its own address yet shows an empty one.
-            addresses = [seed.address.at(host.decode() if host else seed.address.host, port) for host, port, *_ in servers]
+            addresses = [seed.address.at(host.decode() if host else seed.address.host, self._behind.get(port, port))
+                         for host, port, *_ in servers]
             node = by_address.setdefault(addresses[0], Node(addresses[0]))
             slots[first:last + 1] = [node] * (last - first + 1)
             self._seeds += [address for address in addresses if address not in self._seeds]
@@ -183,6 +200,23 @@ class Deployment:
                 raise AssertionError(f"{node.address} and {found[0]} hold different function libraries")
             found = (node.address, libraries)
         return found[1]
+
+
+class Watched(Deployment):
+    """The master that the Sentinels of a bench.sentinel() name at the moment."""
+
+    moves = True
+
+    def __init__(self, group):
+        self._group = group
+        super().__init__([])
+
+    def refresh(self):
+        self.close()
+        try:
+            self.nodes = [Node(_address_of_server(self._group.master))]
+        except redis.exceptions.RedisError as error:
+            raise ConnectionError(f"the Sentinels do not name a master: {error}") from error
 
 
 class Opened:

@@ -6,7 +6,8 @@ import pathlib
 
 from . import versions
 from .cluster import Cluster, NODE_TIMEOUT_MS, Node
-from .sentinel import Sentinel, SentinelGroup
+from .proxy import Proxy
+from .sentinel import MASTER_NAME, Sentinel, SentinelGroup
 from .servers import Server, start_all
 from .tls import Authority
 
@@ -58,18 +59,21 @@ class Bench:
         return master, replica.replicate(master)
 
     def cluster(self, version=None, masters=3, replicas_per_master=1, layout=None, name="node", node_timeout=NODE_TIMEOUT_MS,
-                config=None, **options):
-        """A running Cluster (see Cluster.make for the layout)."""
+                config=None, ways=False, **options):
+        """A running Cluster (see Cluster.make for the layout). ways: with a Proxy in front of each node (Redis 7.0 or newer)."""
         config = {"cluster-node-timeout": node_timeout} | (config or {})
-        new_node = functools.partial(self.new_server, self.version(version), Node, name, config=config, **options)
+
+        def new_node():
+            node = self.new_server(self.version(version), Node, name, config=config, **options)
+            return node.show_at(Proxy(self, node)) if ways else node
         return Cluster.make(new_node, masters, replicas_per_master, layout)
 
-    def sentinel(self, version=None, replicas=1, sentinels=3, quorum=2, sentinel_password=None, **options):
+    def sentinel(self, version=None, replicas=1, sentinels=3, quorum=2, sentinel_password=None, master_name=MASTER_NAME, **options):
         """A running SentinelGroup; the options are those of the servers it watches."""
         version = self.version(version)
         servers = [self.new_server(version, name="watched", **options) for _ in range(1 + replicas)]
         secure = {name: options[name] for name in ("tls", "client_certificates") if name in options}
-        new_sentinel = functools.partial(self.new_server, version, Sentinel, "sentinel", password=sentinel_password, **secure)
+        new_sentinel = functools.partial(self.new_server, version, Sentinel, "sentinel", password=sentinel_password, master_name=master_name, **secure)
         return SentinelGroup.make(servers, new_sentinel, sentinels, quorum)
 
     def logs(self):

@@ -97,6 +97,30 @@ class Ferry:
     def wait(self, timeout=120):
         return self.process.wait(timeout)
 
+    def start_verify(self, *more, timeout=120):
+        """Starts `keyferry verify` of the same task, running or not. Returns a function that waits for its end, and returns
+        (exit code, differences, summary) as its JSON lines say."""
+        words = list(self._argv)
+        words[1] = "verify"
+        if "--listen" in words:
+            at = words.index("--listen")
+            del words[at:at + 2]
+        report = self.folder / f"verify-{next(_numbers)}"
+        # Its log goes where the task's does, and the report into a file of its own.
+        shell = ["sh", "-c", 'out=$1; shift; exec "$@" > "$out"', "sh", report]
+        process = Process([*shell, *words, "--format", "json", *more], self.folder, self.output)
+
+        def wait():
+            code = process.wait(timeout)
+            lines = [json.loads(line) for line in report.read_text().splitlines()]
+            assert lines and "summary" in lines[-1], f"keyferry verify ended with {code}:\n{self.log}"
+            return code, lines[:-1], lines[-1]["summary"]
+        return wait
+
+    def verify(self, *more, timeout=120):
+        """The same, to its end."""
+        return self.start_verify(*more, timeout=timeout)()
+
     def start_finish(self):
         """`keyferry finish` of the same task; the Process."""
         words = list(self._argv)

@@ -57,9 +57,10 @@ class Load:
     rate         units a second (a transaction is one unit)
     mode         "all", "safe" or "lasting", see above
     keys         about how many keys it uses
-    databases    drawn from at random; (0,) for a cluster"""
+    databases    drawn from at random; (0,) for a cluster
+    ledger       with mode "all": a text that no other writer of this prefix has; some units are entries of the ledger (ledger.py) then"""
 
-    def __init__(self, deployment, rate=1000, mode="all", *, seed=1, keys=2000, databases=(0,), prefix=b"w:", tls=None):
+    def __init__(self, deployment, rate=1000, mode="all", *, seed=1, keys=2000, databases=(0,), prefix=b"w:", tls=None, ledger=None):
         if mode not in ("all", "safe", "lasting"):
             raise ValueError(f"no such mode: {mode}")
         # Units: made, acknowledged, unknown, redirected, delayed. Error replies: "error <code>". And reconnects.
@@ -67,7 +68,7 @@ class Load:
         self.rate = rate
         self._mode = mode
         self._deployment = Deployment.of(deployment, tls)
-        self._mix = Mix(random.Random(seed), self._features(), mode, prefix, keys, list(databases))
+        self._mix = Mix(random.Random(seed), self._features(), mode, prefix, keys, list(databases), ledger)
         self._waiting = collections.deque()     # units to be sent (again)
         self._asking = {}                       # unit -> node to ask, for the next attempt only
         self._retry_at = 0.0
@@ -208,8 +209,7 @@ class Load:
     def _address_in(self, error):
         """The node that "ASK <slot> <host>:<port>" names."""
         host, _, port = str(error).split()[2].rpartition(":")
-        seed = self._deployment.nodes[0].address
-        return seed.at(host or seed.host, int(port))
+        return self._deployment.address_shown(host, int(port))
 
     def _lost(self, address, units):
         """The connection broke: nobody knows which of these were executed."""
@@ -233,7 +233,7 @@ class Load:
         return self._connections[address]
 
     def _refresh(self):
-        if self._deployment.cluster:
+        if self._deployment.moves:
             try:
                 self._deployment.refresh()
             except (OSError, wire.ReplyError):

@@ -2,10 +2,12 @@
 
 import time
 
+from . import ledger as ledgers
 from . import wire
 
 LONG_MS = 10 * 365 * 86400 * 1000   # expiries are far away: nothing expires during a test
 # Commands that not all versions have; units without them are drawn where they are missing.
+LEDGER_SHARE = 0.15                 # of all units, with a ledger
 FEATURES = ("XADD", "ZPOPMIN", "HPEXPIREAT", "LMOVE", "COPY", "UNLINK")
 
 
@@ -27,7 +29,7 @@ class Unit:
 class Mix:
     """Draws units of commands."""
 
-    def __init__(self, rng, features, mode, prefix, keys, databases):
+    def __init__(self, rng, features, mode, prefix, keys, databases, ledger=None):
         self.rng = rng
         self.features = features
         self.prefix = prefix
@@ -36,6 +38,8 @@ class Mix:
         self.makers = {"all": self.ALL, "safe": self.SAFE, "lasting": self.LASTING}[mode]
         self.mode = mode
         self._tag = 0
+        self._ledger = ledger
+        self._entries = 0
 
     def unit(self):
         """The next unit."""
@@ -44,6 +48,9 @@ class Mix:
         # One in twenty is a transaction of several; never in safe mode, where a lost EXEC would be sent again.
         several = self.mode == "all" and rng.random() < 0.05
         commands = []
+        if self._ledger is not None and rng.random() < LEDGER_SHARE:
+            self._entries += 1
+            commands = ledgers.entry(rng, self.prefix, self._tag, b"%b.%d" % (self._ledger, self._entries), all_books=several)
         while not commands or (several and len(commands) < 4):
             commands += rng.choice(self.makers)(self)
         database = self.databases[int(rng.random() * len(self.databases))] if len(self.databases) > 1 else self.databases[0]

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, for faults of the network: cut, reset, stall, delay, throttle, refuse.
+"""A TCP proxy in front of a server, for faults of the network: cut, reset, one end alone cut, stall, delay, throttle, refuse.
 
     proxy = Proxy(bench, source)
     ferry = Ferry(bench, proxy, target)
@@ -72,6 +72,7 @@ class _Pair:
         self.session = None     # FULL or CONTINUED once that is known
         self.passed = 0         # bytes from the master since PSYNC
         self.cut = None         # the Cut that is meant for it
+        self.gone = None        # the socket that was reset while the other one stays
 
     @property
     def ways(self):
@@ -109,6 +110,15 @@ class Proxy:
         bench.servers.append(self)
 
     @property
+    def failed(self):
+        """Its thread has ended by an error, which a test must not take for a fault of the network."""
+        return not self._closing and not self._thread.is_alive()
+
+    @property
+    def port(self):
+        return self._port.number
+
+    @property
     def url(self):
         return self.server.url.replace(self.server.address, self.address)
 
@@ -129,6 +139,11 @@ class Proxy:
     def cut(self, reset=False):
         """Cuts all connections now."""
         self._order(lambda: [self._end(pair, reset) for pair in list(self._pairs)])
+
+    def cut_one_end(self, end):
+        """Resets that end of all connections, "client" or "server", and the other one does not hear of it. What a client has sent before
+        still arrives, after the delay; the server's answers lead nowhere. A server that was cut off is talked to in vain."""
+        self._order(lambda: [self._forsake(pair, pair.up.source if end == "client" else pair.down.source) for pair in list(self._pairs)])
 
     def stall(self):
         """Nothing passes any more; connections stay open, and new ones are accepted."""
@@ -238,6 +253,8 @@ class Proxy:
             return
         self._pairs.remove(pair)
         for one in (pair.up.source, pair.down.source):
+            if one is pair.gone:
+                continue
             try:
                 self._selector.unregister(one)
             except KeyError:
@@ -247,12 +264,29 @@ class Proxy:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             one.close()
 
+    def _forsake(self, pair, end):
+        if pair.gone:
+            return
+        try:
+            # What the kernel holds has been sent as well.
+            self._read(pair, next(way for way in pair.ways if way.source is end), time.monotonic())
+            self._watch(end, 0)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            pass    # it was about to end anyway
+        end.close()
+        pair.gone = end
+
     def _serve(self, pair):
         now = time.monotonic()
         try:
             for way in pair.ways:
-                self._read(pair, way, now)
-                if self._write(pair, way, now):
+                if way.source is not pair.gone:
+                    self._read(pair, way, now)
+                if way.sink is pair.gone:
+                    way.held.clear()
+                    way.held_bytes = 0
+                elif self._write(pair, way, now):
                     self._done.append(pair.cut)
                     self._end(pair, pair.cut.reset)
                     return
@@ -328,6 +362,8 @@ class Proxy:
         """What each socket is waited for."""
         for pair in self._pairs:
             for here, there in ((pair.up, pair.down), (pair.down, pair.up)):
+                if here.source is pair.gone:
+                    continue
                 events = 0
                 if not self._stalled and not here.ended and here.held_bytes < HELD_BYTES:
                     events |= selectors.EVENT_READ

@@ -5,6 +5,7 @@
 #include "wire/crc64.h"
 #include "wire/rdb.h"
 #include "../decode/fixture.h"
+#include "scratch_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,34 +15,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static char folder[] = "/tmp/keyferry-rdb-XXXXXX";
-static char path[64];
-
-static int make_folder(void **state)
-{
-	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/dump.rdb", folder);
-	return 0;
-}
-
-static int remove_folder(void **state)
-{
-	(void)state;
-	unlink(path);
-	return rmdir(folder);
-}
-
-static void write_file(struct slice bytes)
-{
-	FILE *file = fopen(path, "wb");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(bytes.data, 1, bytes.len, file), bytes.len);
-	assert_int_equal(fclose(file), 0);
-}
 
 /* What became of one reading: everything the summary says, and how it ended. */
 struct reading {
@@ -60,7 +33,7 @@ static struct reading read_file(void)
 	size_t len;
 	FILE *out = open_memstream(&reading.text, &len);
 
-	assert_true(rdb_file_open(&file, path, &reading.error));
+	assert_true(rdb_file_open(&file, scratch_file_path(), &reading.error));
 	rdb_summary_init(&reading.summary, 1700000000000);
 	do {
 		reading.whole = rdb_file_next(&file, &event, &reading.checksum, &reading.error);
@@ -100,7 +73,7 @@ static void check_fixture(const struct fixture *fixture)
 		keys++;
 	free(line);
 	fclose(expected);
-	write_file(slice_make(fixture->data, fixture->len));
+	scratch_file_write(slice_make(fixture->data, fixture->len));
 	reading = read_file();
 	if (!reading.whole)
 		fail_msg("%s: %s", fixture->name, reading.error.text);
@@ -131,7 +104,7 @@ static void test_summary(void **state)
 	struct reading reading;
 
 	(void)state;
-	write_file(slice_make(rdb, sizeof(rdb) - 1));
+	scratch_file_write(slice_make(rdb, sizeof(rdb) - 1));
 	reading = read_file();
 	assert_true(reading.whole);
 	assert_string_equal(reading.summary.writer, "redis 7.2.6");
@@ -224,7 +197,7 @@ static void test_large_values(void **state)
 	crc = crc64_by_table(0, data, len);
 	for (unsigned i = 0; i < 8; i++)
 		data[len++] = (uint8_t)(crc >> 8 * i);
-	write_file(slice_make(data, len));
+	scratch_file_write(slice_make(data, len));
 	reading = read_file();
 	assert_true(reading.whole);
 	assert_int_equal(reading.checksum, RDB_CHECKSUM_RIGHT);
@@ -234,7 +207,7 @@ static void test_large_values(void **state)
 	done(&reading);
 
 	data[5000000] ^= 1;
-	write_file(slice_make(data, len));
+	scratch_file_write(slice_make(data, len));
 	reading = read_file();
 	assert_false(reading.whole);
 	assert_int_equal(reading.error.kind, ERROR_SOURCE);
@@ -244,7 +217,7 @@ static void test_large_values(void **state)
 	assert_says(reading.text, "checksum     wrong");
 	done(&reading);
 
-	write_file(slice_make(data, len - 9000000));
+	scratch_file_write(slice_make(data, len - 9000000));
 	reading = read_file();
 	assert_false(reading.whole);
 	assert_int_equal(reading.error.kind, ERROR_SOURCE);
@@ -261,11 +234,11 @@ static void assert_damaged(struct slice bytes, uint64_t keys, const char *first,
 {
 	struct reading reading;
 
-	write_file(bytes);
+	scratch_file_write(bytes);
 	reading = read_file();
 	assert_false(reading.whole);
 	assert_int_equal(reading.error.kind, ERROR_SOURCE);
-	assert_says(reading.error.text, path);
+	assert_says(reading.error.text, scratch_file_path());
 	assert_says(reading.error.text, first);
 	assert_says(reading.error.text, second);
 	assert_true(reading.error.hint[0] != '\0');
@@ -294,7 +267,7 @@ static void test_no_file(void **state)
 	assert_false(rdb_file_open(&file, "/nowhere/dump.rdb", &error));
 	assert_int_equal(error.kind, ERROR_USAGE);
 	assert_says(error.text, "/nowhere/dump.rdb");
-	assert_false(rdb_file_open(&file, folder, &error));
+	assert_false(rdb_file_open(&file, "/tmp", &error));
 	assert_int_equal(error.kind, ERROR_USAGE);
 	assert_false(rdb_file_open(&file, "/dev/null", &error));
 	assert_int_equal(error.kind, ERROR_USAGE);
@@ -312,5 +285,5 @@ int main(void)
 		cmocka_unit_test(test_no_file),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, scratch_file_setup, scratch_file_teardown);
 }

@@ -1,6 +1,7 @@
 /* `keyferry rdb --format jsonl`: every recorded file prints as what the servers said of it, byte for byte; and files that are cut off
  * or damaged. */
 #include "../decode/fixture.h"
+#include "scratch_file.h"
 #include "base/memory.h"
 #include "json/number.h"
 #include "cmd/rdb_lines.h"
@@ -15,34 +16,6 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/keyferry-lines-XXXXXX";
-static char path[64];
-
-static int make_folder(void **state)
-{
-	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/dump.rdb", folder);
-	return 0;
-}
-
-static int remove_folder(void **state)
-{
-	(void)state;
-	unlink(path);
-	return rmdir(folder);
-}
-
-static void write_file(struct slice bytes)
-{
-	FILE *file = fopen(path, "wb");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(bytes.data, 1, bytes.len, file), bytes.len);
-	assert_int_equal(fclose(file), 0);
-}
-
 /* What the file prints; to be freed. */
 static char *print_file(struct error *error, bool *whole)
 {
@@ -52,7 +25,7 @@ static char *print_file(struct error *error, bool *whole)
 	FILE *out = open_memstream(&text, &len);
 
 	error_clear(error);
-	assert_true(rdb_file_open(&file, path, error));
+	assert_true(rdb_file_open(&file, scratch_file_path(), error));
 	*whole = rdb_lines_print(&file, out, error);
 	rdb_file_close(&file);
 	fclose(out);
@@ -99,7 +72,7 @@ static void check_fixture(const struct fixture *fixture)
 	bool whole;
 	char *got;
 
-	write_file(slice_make(fixture->data, fixture->len));
+	scratch_file_write(slice_make(fixture->data, fixture->len));
 	got = print_file(&error, &whole);
 	if (!whole)
 		fail_msg("%s: %s", fixture->name, error.text);
@@ -174,7 +147,7 @@ static void check_cut(const struct fixture *fixture, size_t len, const struct pl
 		line += line_len;
 	}
 	wanted[at] = '\0';
-	assert_int_equal(truncate(path, (off_t)len), 0);
+	assert_int_equal(truncate(scratch_file_path(), (off_t)len), 0);
 	got = print_file(&error, &whole);
 	assert_false(whole);
 	assert_int_equal(error.kind, ERROR_SOURCE);
@@ -197,7 +170,7 @@ static void check_cuts(const struct fixture *fixture)
 		return;
 	expected = read_text(fixture->expected);
 	count = find_places(fixture, places, sizeof(places) / sizeof(places[0]));
-	write_file(slice_make(fixture->data, fixture->len));
+	scratch_file_write(slice_make(fixture->data, fixture->len));
 	for (size_t len = fixture->len; len > 0;) {
 		len -= len < step ? len : step;
 		check_cut(fixture, len, places, count, expected);
@@ -223,7 +196,7 @@ static void assert_prints(struct slice bytes, const char *expected)
 	bool whole;
 	char *got;
 
-	write_file(bytes);
+	scratch_file_write(bytes);
 	got = print_file(&error, &whole);
 	if (!whole)
 		fail_msg("%s", error.text);
@@ -297,17 +270,17 @@ static void test_damaged_values(void **state)
 	char *got;
 
 	(void)state;
-	write_file(slice_make(one, sizeof(one) - 1));
+	scratch_file_write(slice_make(one, sizeof(one) - 1));
 	got = print_file(&error, &whole);
 	assert_false(whole);
 	assert_int_equal(error.kind, ERROR_SOURCE);
-	assert_non_null(strstr(error.text, path));
+	assert_non_null(strstr(error.text, scratch_file_path()));
 	assert_non_null(strstr(error.text, "key \"b\" of database 0 cannot be read at position 13: an intset"));
 	assert_string_equal(got, LINE("0", "a", "string", "\"x\"") LINE("0", "c", "string", "\"x\""));
 	free(got);
 
 	/* Damage to a string inside a list already shows in the walk, and ends the file there. */
-	write_file(slice_make(two, sizeof(two) - 1));
+	scratch_file_write(slice_make(two, sizeof(two) - 1));
 	got = print_file(&error, &whole);
 	assert_false(whole);
 	assert_non_null(strstr(error.text, "1 of the values before it are damaged, and"));
@@ -315,7 +288,7 @@ static void test_damaged_values(void **state)
 	assert_string_equal(got, "");
 	free(got);
 
-	write_file(slice_make(both, sizeof(both) - 1));
+	scratch_file_write(slice_make(both, sizeof(both) - 1));
 	got = print_file(&error, &whole);
 	assert_false(whole);
 	assert_non_null(strstr(error.text, "2 of the values before it are damaged, and"));
@@ -355,5 +328,5 @@ int main(void)
 		cmocka_unit_test(test_damaged_values),   cmocka_unit_test(test_numbers),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, scratch_file_setup, scratch_file_teardown);
 }

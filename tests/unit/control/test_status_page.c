@@ -79,6 +79,43 @@ static void test_document(void **state)
 	json_decref(root);
 }
 
+static void test_events(void **state)
+{
+	struct link_status link = link_at("h:1");
+	struct task_status status = {.name = "copy", .state = TASK_STREAMING, .incidents = incidents_new(2), .link_count = 1, .links = &link};
+	struct incident incident = incident_make(INCIDENT_SOURCE_RECONNECTED, 77, "h:1: back \xff");
+	json_t *root, *first, *second;
+	char *page;
+
+	(void)state;
+	incident.cause = "silence";
+	incident_add_cost(&incident, "seconds", 1.5);
+	incident_add_cost(&incident, "in_flight", 12);
+	incidents_add(status.incidents, "h:1", &incident);
+	incident = incident_make(INCIDENT_SNAPSHOT_BEGUN, -1, "it begins");
+	incidents_add(status.incidents, "h:1", &incident);
+	root = document(&status);
+	first = json_array_get(json_object_get(root, "events"), 0);
+	second = json_array_get(json_object_get(root, "events"), 1);
+	assert_string_equal(json_string_value(at(first, "kind", NULL)), "source_reconnected");
+	assert_string_equal(json_string_value(at(first, "cause", NULL)), "silence");
+	assert_string_equal(json_string_value(at(first, "link", NULL)), "h:1");
+	assert_string_equal(json_string_value(at(first, "text", NULL)), "h:1: back ?");
+	assert_int_equal(json_integer_value(at(first, "offset", NULL)), 77);
+	assert_true(json_real_value(at(first, "cost", "seconds")) == 1.5);
+	assert_int_equal(json_integer_value(at(first, "cost", "in_flight")), 12);
+	assert_true(json_is_null(at(second, "cause", NULL)));
+	assert_true(json_is_null(at(second, "offset", NULL)));
+	assert_int_equal(json_object_size(at(second, "cost", NULL)), 0);
+	json_decref(root);
+	link.incidents[INCIDENT_FULL_RESYNC] = 3;
+	page = status_page_metrics(&status);
+	assert_non_null(strstr(page, "keyferry_link_events_total{task=\"copy\",link=\"h:1\",kind=\"full_resync\"} 3\n"));
+	assert_non_null(strstr(page, "kind=\"disk_full\"} 0\n"));
+	free(page);
+	incidents_free(status.incidents);
+}
+
 static void test_unknowns(void **state)
 {
 	struct link_status link = link_at("h:1");
@@ -165,7 +202,7 @@ static void test_no_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_document), cmocka_unit_test(test_unknowns), cmocka_unit_test(test_texts_of_any_bytes),
+		cmocka_unit_test(test_document), cmocka_unit_test(test_events), cmocka_unit_test(test_unknowns), cmocka_unit_test(test_texts_of_any_bytes),
 		cmocka_unit_test(test_metrics),  cmocka_unit_test(test_no_links),
 	};
 

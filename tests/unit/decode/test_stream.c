@@ -118,6 +118,17 @@ static void plain_stream(void **state)
 		      "command db9 unknown NOSUCH key= 1143\n");
 }
 
+static void messages_of_sentinels(void **state)
+{
+	(void)state;
+	assert_stream(SLICE("*3\r\n$7\r\nPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$1\r\nm\r\n*3\r\n$7\r\npublish\r\n$19\r\n__sentinel__:hello2\r\n$1\r\nm\r\n"
+			    "*3\r\n$8\r\nSPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$1\r\nm\r\n*1\r\n$7\r\nPUBLISH\r\n"),
+		      "progress db0 PUBLISH key= 1049\n"
+		      "command db0 publish key= 1099\n"
+		      "command db0 SPUBLISH key=__sentinel__:hello 1149\n"
+		      "command db0 PUBLISH key= 1166\n");
+}
+
 static void transaction(void **state)
 {
 	(void)state;
@@ -330,6 +341,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_stream),
+		cmocka_unit_test(messages_of_sentinels),
 		cmocka_unit_test(transaction),
 		cmocka_unit_test(annotations),
 		cmocka_unit_test(bad_streams),

@@ -49,6 +49,15 @@ static void assert_content(struct slice expected)
 	free(found);
 }
 
+/* All of the noise is in the file. */
+static void close_whole(struct out *out, struct slice all)
+{
+	assert_int_equal(out->checksum, crc64(0, all.data, all.len));
+	assert_content(all);
+	out_free(out);
+	free((void *)(uintptr_t)all.data);
+}
+
 /* Event n: a few pieces that lie anywhere in the noise, most small, some over the size that goes straight to the file. */
 static void put_event(struct out *out, struct slice all, size_t from, size_t to)
 {
@@ -89,10 +98,7 @@ static void test_pieces_of_all_sizes(void **state)
 	assert_int_equal(out_checksum(&out), crc64(0, all.data, all.len));
 	assert_true(out_flush(&out));
 	assert_true(out_sync(&out, &error));
-	assert_int_equal(out.checksum, crc64(0, all.data, all.len));
-	assert_content(all);
-	out_free(&out);
-	free((void *)(uintptr_t)all.data);
+	close_whole(&out, all);
 }
 
 /* Every event is put, cut off, and put again: the sum and the bytes are those of one putting. */
@@ -116,10 +122,7 @@ static void test_cutting_back(void **state)
 		put_event(&out, all, at, end);
 	}
 	assert_true(out_flush(&out));
-	assert_int_equal(out.checksum, crc64(0, all.data, all.len));
-	assert_content(all);
-	out_free(&out);
-	free((void *)(uintptr_t)all.data);
+	close_whole(&out, all);
 }
 
 /* The disk fills up again and again, within events and between them; room comes a little at a time. */
@@ -153,10 +156,7 @@ static void test_full_disk(void **state)
 	while (!out_flush(&out))
 		memory_disk_limit(limit += 100000);
 	assert_true(full > 20);
-	assert_int_equal(out.checksum, crc64(0, all.data, all.len));
-	assert_content(all);
-	out_free(&out);
-	free((void *)(uintptr_t)all.data);
+	close_whole(&out, all);
 }
 
 static void test_going_on(void **state)

@@ -28,7 +28,7 @@ struct bench {
 	struct spool *spool;
 	struct task_options task;
 	struct applier *applier;
-	unsigned parked, drained;
+	unsigned parked, drained, told[INCIDENT_KINDS];
 	bool failed;
 	struct error error;
 };
@@ -38,6 +38,13 @@ static void on_note(void *owner, int level, const char *text)
 	(void)owner;
 	(void)level;
 	(void)text;
+}
+
+static void on_tell(void *owner, const struct incident *incident)
+{
+	struct bench *bench = owner;
+
+	bench->told[incident->kind]++;
 }
 
 static void on_failed(void *owner, const struct error *error)
@@ -59,7 +66,7 @@ static void on_drained(void *owner)
 	((struct bench *)owner)->drained++;
 }
 
-static const struct applier_events callbacks = {on_note, on_failed, on_parked, on_drained, NULL};
+static const struct applier_events callbacks = {on_note, on_tell, on_failed, on_parked, on_drained, NULL};
 
 static void open_spool(struct bench *bench)
 {
@@ -174,6 +181,14 @@ static struct link_state state_of(const struct bench *bench)
 		}                                                                                                                \
 	} while (0)
 
+/* Started, with a first generation that is a stream alone. */
+static void open_streaming(struct bench *bench)
+{
+	open_bench(bench);
+	start(bench, NULL);
+	new_generation(bench, 1);
+}
+
 static void drain(struct bench *bench)
 {
 	unsigned before = bench->drained;
@@ -187,9 +202,7 @@ static void test_stream(void **state)
 	struct bench bench;
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SELECT 2");
 	append_command(&bench, "SET a 1");
 	append_command(&bench, "PING");
@@ -215,9 +228,7 @@ static void test_spool_keeps_what_the_state_needs(void **state)
 	memset(value, 'v', 100000);
 	value[100000] = '\0';
 	words = memory_printf("SET k %s", value);
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	for (int i = 0; i < 200; i++) { /* 20 MB through 4 MiB, in much less than a second */
 		wait_for(&bench, spool_room(bench.spool) > 110000);
 		append_command(&bench, words);
@@ -238,9 +249,7 @@ static void test_clean_only_until_the_start(void **state)
 	struct bench bench;
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SET a 1");
 	drain(&bench);
 	before = state_of(&bench);
@@ -262,9 +271,7 @@ static void test_parking(void **state)
 	struct bench bench;
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SET a 1");
 	applier_park(bench.applier);
 	assert_int_equal(bench.parked, 0); /* not answered yet */
@@ -300,9 +307,7 @@ static void test_command_larger_than_spool(void **state)
 	struct bench bench;
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SET a 1"); /* still unanswered when the spool is full */
 	fake_freeze(&bench.target.fakes[0], true);
 	append(&bench, header, strlen(header));
@@ -324,9 +329,7 @@ static void test_transaction_larger_than_spool(void **state)
 	struct slice set = {0};
 
 	(void)state;
-	open_bench(&bench);
-	start(&bench, NULL);
-	new_generation(&bench, 1);
+	open_streaming(&bench);
 	append_command(&bench, "SET a 1");
 	append_command(&bench, "MULTI");
 	set = bench_raw(&bench.target, "SET k 0123456789012345678901234567890123456789");

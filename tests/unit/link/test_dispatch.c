@@ -126,6 +126,15 @@ static void expect_executed(struct bench *bench, const char *expected)
 	assert_int_equal(bench->target.applied_max, bench->target.position);
 }
 
+/* All of the commands are taken, and what they come to at the target. */
+static void expect_stream(struct bench *bench, const char *const *commands, const char *expected)
+{
+	struct error error;
+
+	assert_true(stream(bench, commands, &error));
+	expect_executed(bench, expected);
+}
+
 /* Of a transaction through several databases, what is not chosen stays away: its SELECTs, too. */
 static void test_transaction_of_several_databases(void **state)
 {
@@ -133,7 +142,6 @@ static void test_transaction_of_several_databases(void **state)
 					       "SELECT 9", "SET y 1", "SELECT 2", "SET b 2",  "SELECT 9",
 					       "SET z 1",  "EXEC",    "SELECT 2", "SET c 3",  NULL};
 	struct bench bench;
-	struct error error;
 	uint64_t left_out;
 
 	(void)state;
@@ -141,8 +149,7 @@ static void test_transaction_of_several_databases(void **state)
 	choose(&bench, 0);
 	choose(&bench, 2);
 	begin(&bench);
-	assert_true(stream(&bench, commands, &error));
-	expect_executed(&bench, "0 SET a 1 [tx]\n2 SET b 2 [tx]\n2 SET c 3\n");
+	expect_stream(&bench, commands, "0 SET a 1 [tx]\n2 SET b 2 [tx]\n2 SET c 3\n");
 	left_out = dispatch_counters(bench.dispatch).left_out;
 	assert_int_equal(left_out, 3);
 	close_bench(&bench);
@@ -154,14 +161,12 @@ static void test_transaction_to_cluster(void **state)
 	static const char *const commands[] = {"SELECT 5", "MULTI",      "SELECT 0", "SET {t}a 1",
 					       "SELECT 5", "SET {t}x 1", "EXEC",     NULL};
 	struct bench bench;
-	struct error error;
 
 	(void)state;
 	open_bench(&bench, 1);
 	choose(&bench, 0);
 	begin(&bench);
-	assert_true(stream(&bench, commands, &error));
-	expect_executed(&bench, "0 SET {t}a 1 [tx]\n");
+	expect_stream(&bench, commands, "0 SET {t}a 1 [tx]\n");
 	close_bench(&bench);
 }
 
@@ -180,7 +185,6 @@ static void test_held_times(void **state)
 					       "SET e 1",
 					       NULL};
 	struct bench bench;
-	struct error error;
 	uint64_t moved;
 
 	(void)state;
@@ -188,8 +192,7 @@ static void test_held_times(void **state)
 	begin(&bench);
 	dispatch_set_times(bench.dispatch, &held);
 	assert_int_equal(dispatch_last_move(bench.dispatch), 0);
-	assert_true(stream(&bench, commands, &error));
-	expect_executed(&bench, "0 SET a 1 PXAT 4507702072170496\n0 PEXPIREAT a 4507702072170496\n0 SET b 1 PXAT 4507702072170496 [tx]\n0 INCR c [tx]\n"
+	expect_stream(&bench, commands, "0 SET a 1 PXAT 4507702072170496\n0 PEXPIREAT a 4507702072170496\n0 SET b 1 PXAT 4507702072170496 [tx]\n0 INCR c [tx]\n"
 				"0 RENAME a d\n0 SET e 1\n");
 	moved = dispatch_last_move(bench.dispatch);
 	assert_true(moved > 0 && moved < bench.target.position);
@@ -201,15 +204,13 @@ static void test_held_times_split_by_slot(void **state)
 {
 	static const char *const commands[] = {"MSETEX 2 {1}a x {2}b y PXAT 4102444800000", NULL};
 	struct bench bench;
-	struct error error;
 
 	(void)state;
 	open_bench(&bench, 1);
 	bench.target.options.abilities.redis = VERSION(7, 0, 15); /* knows no MSETEX */
 	begin(&bench);
 	dispatch_set_times(bench.dispatch, &held);
-	assert_true(stream(&bench, commands, &error));
-	expect_executed(&bench, "0 SET {1}a x PXAT 4507702072170496 [tx]\n0 SET {2}b y PXAT 4507702072170496 [tx]\n");
+	expect_stream(&bench, commands, "0 SET {1}a x PXAT 4507702072170496 [tx]\n0 SET {2}b y PXAT 4507702072170496 [tx]\n");
 	close_bench(&bench);
 }
 
@@ -334,14 +335,12 @@ static void test_crossings_in_a_transaction(void **state)
 {
 	static const char *const commands[] = {"MULTI", "SET {x}1 1", "RENAME {x}1 {y}1", "RENAME {y}1 {x}2", "SET {x}2 1", "EXEC", NULL};
 	struct bench bench;
-	struct error error;
 
 	(void)state;
 	open_bench(&bench, 1);
 	bench.target.fakes[0].member = one_value;
 	begin(&bench);
-	assert_true(stream(&bench, commands, &error));
-	expect_executed(&bench, "0 SET {x}1 1 [tx]\n0 DUMP {x}1 [tx]\n0 PEXPIRETIME {x}1 [tx]\n0 RESTORE {y}1 0 value REPLACE\n0 UNLINK {x}1\n"
+	expect_stream(&bench, commands, "0 SET {x}1 1 [tx]\n0 DUMP {x}1 [tx]\n0 PEXPIRETIME {x}1 [tx]\n0 RESTORE {y}1 0 value REPLACE\n0 UNLINK {x}1\n"
 				"0 DUMP {y}1 [tx]\n0 PEXPIRETIME {y}1 [tx]\n0 RESTORE {x}2 0 value REPLACE\n0 UNLINK {y}1\n0 SET {x}2 1 [tx]\n");
 	assert_int_equal(dispatch_counters(bench.dispatch).crossings.commands, 2);
 	assert_false(dispatch_half_done(bench.dispatch));

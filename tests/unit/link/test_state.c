@@ -172,6 +172,36 @@ static void test_write_fails(void **state)
 	free(beside);
 }
 
+/* What would be lost if nothing were written: the position need not move when one refused command is taken and another one is refused. */
+static void test_same(void **state)
+{
+	const struct mark one[] = {{100, 0}}, other[] = {{200, 1}}, both[] = {{100, 0}, {200, 1}};
+	const struct link_state base = {.generation = 1, .position = 5, .epoch = "e", .refused = one, .refused_count = 1};
+	struct link_state now = link_state_copy(&base), copy = now;
+
+	(void)state;
+	assert_ptr_not_equal(now.refused, one);
+	assert_true(link_state_same(&base, &now));
+	now.refused = other;
+	assert_false(link_state_same(&base, &now));
+	now.refused = both;
+	now.refused_count = 2;
+	assert_false(link_state_same(&base, &now));
+	now = copy;
+	now.position = 6;
+	assert_false(link_state_same(&base, &now));
+	now = copy;
+	now.clean = true;
+	assert_false(link_state_same(&base, &now));
+	now = copy;
+	now.epoch[0] = 'f';
+	assert_false(link_state_same(&base, &now));
+	now = copy;
+	now.generation = 2;
+	assert_false(link_state_same(&base, &now));
+	free((void *)copy.refused);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_write_fails, set_up, tear_down),
+		cmocka_unit_test(test_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

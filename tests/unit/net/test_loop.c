@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -72,6 +73,26 @@ static void test_run_until(void **state)
 	timer_start(scene.timer, 0);
 	assert_true(loop_run_until(scene.loop, &scene.done, UINT64_MAX));
 	assert_int_equal(scene.fired, 1);
+	timer_free(scene.timer);
+	loop_free(scene.loop);
+}
+
+/* What is waited for comes from a timer that is due already: a turn of the loop runs it before it waits, and nothing else would end the wait. */
+static void test_run_until_timer_due(void **state)
+{
+	struct scene scene = {.loop = loop_new()};
+
+	(void)state;
+	alarm(20);
+	scene.timer = timer_new(scene.loop, finish, &scene);
+	timer_start(scene.timer, 0);
+	assert_true(loop_run_until(scene.loop, &scene.done, UINT64_MAX));
+	assert_int_equal(scene.fired, 1);
+	/* The deadline's own timer can be due just so. */
+	scene.done = false;
+	for (int i = 0; i < 500; i++)
+		assert_false(loop_run_until(scene.loop, &scene.done, clock_monotonic_us() + 50));
+	alarm(0);
 	timer_free(scene.timer);
 	loop_free(scene.loop);
 }
@@ -187,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_timer_repeats),     cmocka_unit_test(test_run_until),
+		cmocka_unit_test(test_run_until_timer_due),
 		cmocka_unit_test(test_free_in_callback),  cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_wake_from_threads), cmocka_unit_test(test_stop_from_thread),
 	};

@@ -31,7 +31,7 @@ static EVP_PKEY *other_key;
 /* The path of one of the files made; a table, since threads ask too. */
 static const char *path_of(const char *name)
 {
-	static const char *const names[] = {"server.pem", "other.pem", "server.key", "other.key", "locked.key", "none.pem"};
+	static const char *const names[] = {"server.pem", "other.pem", "server.key", "other.key", "locked.key", "none.pem", "renewed.pem", "renewed.key"};
 	static char paths[sizeof(names) / sizeof(names[0])][64];
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	size_t i = 0;
@@ -93,7 +93,7 @@ static int make_files(void **state)
 
 static int remove_files(void **state)
 {
-	static const char *const files[] = {"server.pem", "other.pem", "server.key", "other.key", "locked.key"};
+	static const char *const files[] = {"server.pem", "other.pem", "server.key", "other.key", "locked.key", "renewed.pem", "renewed.key"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
@@ -216,6 +216,7 @@ static void server_end(struct server *server)
 struct scene {
 	struct server server;
 	struct tls_options tls;
+	struct tls_context *context; /* NULL: one of its own, made of `tls` */
 	const char *tls_name;
 	uint32_t timeout_ms;
 	size_t chunk; /* read at a time; 0: 64 KiB */
@@ -290,7 +291,7 @@ static void scene_play(struct scene *scene)
 					 .blame = ERROR_SOURCE};
 
 	scene->tls.enabled = true;
-	options.tls = tls_context_new(&scene->tls, &scene->error);
+	options.tls = scene->context ? scene->context : tls_context_new(&scene->tls, &scene->error);
 	assert_non_null(options.tls);
 	server_start(&scene->server);
 	scene->loop = loop_new();
@@ -301,7 +302,8 @@ static void scene_play(struct scene *scene)
 			 scene->received);
 	stream_free(scene->stream);
 	loop_free(scene->loop);
-	tls_context_free(options.tls);
+	if (!scene->context)
+		tls_context_free(options.tls);
 	server_end(&scene->server);
 }
 
@@ -404,6 +406,38 @@ static void test_client_certificate(void **state)
 	assert_int_equal(right.received, 5);
 }
 
+static void play_with(struct tls_context *context, bool accepted)
+{
+	struct scene scene = {.context = context, .server = {.ask_certificate = true}, .send_len = 5, .data = (uint8_t *)(char[]){"hello"}};
+
+	scene_play(&scene);
+	assert_int_equal(scene.received, accepted ? 5 : 0);
+}
+
+/* Renewed while the context is in use: each connection goes by what lies there then, and by what was there before while that is not whole. */
+static void test_renewed_files(void **state)
+{
+	struct tls_options options = {.ca = path_of("server.pem"), .certificate = path_of("renewed.pem"), .key = path_of("renewed.key")};
+	struct error error;
+	struct tls_context *context;
+
+	(void)state;
+	certificate_write("renewed.pem", server_key, "DNS:elsewhere.example.com");
+	key_write("renewed.key", server_key, NULL);
+	context = tls_context_new(&options, &error);
+	assert_non_null(context);
+	play_with(context, false);
+	/* The server trusts this one. */
+	assert_int_equal(unlink(path_of("renewed.pem")), 0);
+	assert_int_equal(link(path_of("other.pem"), path_of("renewed.pem")), 0);
+	play_with(context, false);
+	key_write("renewed.key", other_key, NULL);
+	play_with(context, true);
+	assert_int_equal(unlink(path_of("renewed.key")), 0);
+	play_with(context, true);
+	tls_context_free(context);
+}
+
 static void test_not_tls(void **state)
 {
 	struct scene plain = {.tls = {.insecure = true}, .server = {.manner = PLAIN_REDIS}};
@@ -467,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_unknown_ca),
 		cmocka_unit_test(test_client_certificate),
+		cmocka_unit_test(test_renewed_files),
 		cmocka_unit_test(test_not_tls),
 		cmocka_unit_test(test_goodbye_after_data),
 		cmocka_unit_test(test_contexts),

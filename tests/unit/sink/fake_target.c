@@ -279,6 +279,13 @@ static void client_command(struct connection *connection, const struct slice *ar
 	say(connection, argc >= 2 && is(argv[1], "ID") ? text : "+OK\r\n");
 }
 
+static void drop_queue(struct connection *connection)
+{
+	for (size_t i = 0; i < connection->queue_count; i++)
+		free(connection->queue[i]);
+	connection->queue_count = 0;
+}
+
 static void execute_queue(struct connection *connection)
 {
 	const char *fate;
@@ -286,9 +293,7 @@ static void execute_queue(struct connection *connection)
 
 	connection->multi = connection->asking = false;
 	if (connection->dirty) {
-		for (size_t i = 0; i < connection->queue_count; i++)
-			free(connection->queue[i]);
-		connection->queue_count = 0;
+		drop_queue(connection);
 		say(connection, "-EXECABORT Transaction discarded because of previous errors.\r\n");
 		return;
 	}
@@ -434,6 +439,8 @@ static void take_command(struct connection *connection, uint32_t argc, const str
 		if (!reply)
 			connection->db = (uint32_t)atoi((const char *)argv[1].data);
 		say(connection, reply ? reply : "+OK\r\n");
+	} else if (is(argv[0], "MULTI") && connection->multi) {
+		say(connection, "-ERR MULTI calls can not be nested\r\n");
 	} else if (is(argv[0], "MULTI")) {
 		connection->multi = true;
 		connection->dirty = false;
@@ -441,6 +448,14 @@ static void take_command(struct connection *connection, uint32_t argc, const str
 		say(connection, "+OK\r\n");
 	} else if (is(argv[0], "EXEC")) {
 		execute_queue(connection);
+	} else if (is(argv[0], "DISCARD") && fake->discard_denied) {
+		connection->dirty = true;
+		say(connection, "-NOPERM this user has no permissions to run the 'discard' command\r\n");
+	} else if (is(argv[0], "DISCARD")) {
+		connection->multi = connection->asking = false;
+		drop_queue(connection);
+		fake->discards++;
+		say(connection, "+OK\r\n");
 	} else {
 		data_command(connection, argc, argv);
 	}

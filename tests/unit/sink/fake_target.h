@@ -52,6 +52,7 @@ struct fake_target {
 	const char *(*member)(void *owner, const char *text);
 	void *owner;
 	size_t reply_piece; /* bytes of replies written in one turn of the loop; 0: all at once */
+	bool discard_denied;
 	bool mute_hello;    /* reads and answers nothing at all */
 	/* what happened */
 	char **executed; /* "db text", in order; commands of a transaction carry " [tx]" */
@@ -60,6 +61,7 @@ struct fake_target {
 	int connections; /* accepted so far */
 	int open;        /* now */
 	int selects;
+	int discards;
 	int kills; /* CLIENT KILL of a connection that was there before */
 	char *fields; /* of its hashes: "key\nfield\nvalue\n", the latest last */
 	struct fake_state *state;

@@ -68,7 +68,16 @@ static void on_note(void *owner, int level, const char *text)
 	snprintf(bench->notes + used, sizeof(bench->notes) - used, "%s\n", text);
 }
 
-static const struct sink_events callbacks = {on_room, on_applied, on_failed, on_note};
+static void on_tell(void *owner, const struct incident *incident)
+{
+	struct sink_bench *bench = owner;
+
+	bench->told[incident->kind]++;
+	bench->last_told[incident->kind] = *incident;
+	on_note(owner, (int)incident_kind_level(incident->kind), incident->text);
+}
+
+static const struct sink_events callbacks = {on_room, on_applied, on_failed, on_note, on_tell};
 
 /* ---- the bench ---- */
 

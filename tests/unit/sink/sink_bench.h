@@ -28,7 +28,9 @@ struct sink_bench {
 	struct error error;
 	uint64_t applied_max;
 	unsigned rooms, turns;
-	char notes[8192];
+	char notes[8192]; /* texts of incidents too */
+	unsigned told[INCIDENT_KINDS];
+	struct incident last_told[INCIDENT_KINDS];
 };
 
 /* Fakes listen; a cluster with `count` > 0 masters that share the slots evenly, standalone with 0. */

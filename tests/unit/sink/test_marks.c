@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "sink/marker.h"
+#include "sink/sink_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -157,6 +157,19 @@ static const char *fateful_exec(void *owner, struct fake_target *fake)
 	return fate->left > 0 && fate->left-- > 0 ? fate->of_exec : NULL;
 }
 
+/* Told with what was under way, and what came of it. */
+static void expect_outage(struct sink_bench *bench, bool executed)
+{
+	const struct incident *told = &bench->last_told[INCIDENT_TARGET_RECONNECTED];
+
+	bench_wait(bench, bench->told[INCIDENT_TARGET_RECONNECTED] > 0);
+	assert_string_equal(told->costs[1].name, "in_flight");
+	assert_true(told->costs[1].value > 0);
+	assert_true(told->costs[2].value + told->costs[3].value == told->costs[1].value); /* found applied, sent again */
+	assert_true(told->costs[executed ? 2 : 3].value > 0);
+	assert_int_equal(bench->told[INCIDENT_TARGET_GOES_ON], 0);
+}
+
 /* The answer to an EXEC is lost: whether it was executed or not, everything is there once. */
 static void test_lost_answers(void **state)
 {
@@ -184,6 +197,8 @@ static void test_lost_answers(void **state)
 			assert_int_equal(fate.left, cluster && bench.cluster.owner[slot_of_key(SLICE("{a}"))] != 0 ? 3 : 0);
 			assert_int_equal(bench.fakes[0].executed_count + bench.fakes[1].executed_count, 40);
 			assert_int_equal(sink_counters(bench.sink).commands + sink_counters(bench.sink).already_applied, 40);
+			if (fate.left == 0)
+				expect_outage(&bench, i == 1);
 			sink_bench_close(&bench);
 		}
 	}
@@ -312,6 +327,84 @@ static void test_order_after_refusal(void **state)
 	sink_bench_close(&bench);
 }
 
+/* ---- sent ahead ---- */
+
+#define AHEAD_COMMANDS (3 * FLIGHT_UNITS_SHORT + 10)
+
+/* Hands in so many that a whole flight is sent behind the first one; `fate` and `script` say what becomes of them. */
+static void run_ahead(struct sink_bench *bench, struct fate *fate, struct script *script, bool discard_denied)
+{
+	char words[32];
+
+	open_guarded(bench, 0);
+	if (fate)
+		bench->fakes[0].exec = fateful_exec;
+	else
+		bench->fakes[0].decide = refuse;
+	bench->fakes[0].owner = fate ? (void *)fate : (void *)script;
+	bench->fakes[0].discard_denied = discard_denied;
+	sink_bench_start(bench);
+	bench_command(bench, 0, "SET first 1");
+	bench_settle(bench);
+	if (fate)
+		fate->left = fate->of_exec != NULL;
+	for (int i = 0; i < AHEAD_COMMANDS; i++) {
+		snprintf(words, sizeof(words), "RPUSH l %d", i);
+		bench_command(bench, 0, words);
+	}
+	sink_flush(bench->sink);
+	assert_non_null(bench->sink->marker->ahead);
+	assert_int_equal(bench->sink->marker->ahead->count, FLIGHT_UNITS_SHORT);
+	bench_settle(bench);
+	assert_null(bench->sink->marker->ahead);
+}
+
+/* Each once, and in order. */
+static void expect_ahead(const struct sink_bench *bench)
+{
+	const struct fake_target *fake = &bench->fakes[0];
+	char expected[40];
+
+	assert_int_equal(fake->executed_count, AHEAD_COMMANDS + 1);
+	for (int i = 0; i < AHEAD_COMMANDS; i++) {
+		snprintf(expected, sizeof(expected), "0 RPUSH l %d [tx]", i);
+		assert_string_equal(fake->executed[i + 1], expected);
+	}
+	assert_int_equal(record_of(fake).offset, bench->position - 1);
+}
+
+/* A standalone target gets the next flight while one is out. Whatever becomes of that one, nothing overtakes it. */
+static void test_ahead(void **state)
+{
+	static const char oom[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+	static const char *const fates[] = {NULL, FAKE_CLOSE, FAKE_CLOSE_EXECUTED};
+	/* in the first flight, in the one sent ahead, in the last one */
+	static const char *const refused[] = {"RPUSH l 7", "RPUSH l 300", "RPUSH l 770"};
+	struct sink_bench bench;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct fate fate = {fates[i], 0};
+
+		run_ahead(&bench, &fate, NULL, false);
+		assert_int_equal(fate.left, 0);
+		assert_int_equal(bench.fakes[0].connections > 2, fates[i] != NULL);
+		expect_ahead(&bench);
+		sink_bench_close(&bench);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		for (int denied = 0; denied < 2; denied++) {
+			struct script script = {refused[i], oom, 1};
+
+			run_ahead(&bench, NULL, &script, denied);
+			assert_int_equal(script.left, 0);
+			assert_int_equal(bench.fakes[0].discards, i < 2 && !denied);
+			expect_ahead(&bench);
+			sink_bench_close(&bench);
+		}
+	}
+}
+
 /* One that the target does not know is left out or stops the link; those around it are applied once. */
 static void test_unknown_in_flight(void **state)
 {
@@ -437,9 +530,7 @@ static void test_cluster(void **state)
 	assert_int_equal(fake_executed_count(&bench.fakes[0], "INCR b [tx]") + fake_executed_count(&bench.fakes[1], "INCR b [tx]"), 1);
 	assert_int_equal(mark_of(&bench.fakes[bench.cluster.owner[slot_of_key(SLICE("b"))]], "b").offset, at);
 	assert_int_equal(mark_of(&bench.fakes[bench.cluster.owner[slot_of_key(SLICE("a"))]], "a").offset, -1);
-	bench_wait(&bench, bench.fakes[bench.cluster.owner[slot_of_key(SLICE(TASK_KEY))]].fields &&
-				   strstr(bench.fakes[bench.cluster.owner[slot_of_key(SLICE(TASK_KEY))]].fields, " - "));
-	assert_int_equal(record_of(&bench.fakes[bench.cluster.owner[slot_of_key(SLICE(TASK_KEY))]]).offset, bench.position - 1);
+	bench_wait(&bench, record_of(&bench.fakes[bench.cluster.owner[slot_of_key(SLICE(TASK_KEY))]]).offset == (int64_t)bench.position - 1);
 	sink_bench_close(&bench);
 }
 
@@ -465,6 +556,8 @@ static void test_slot_moved(void **state)
 	}
 	bench_settle(&bench);
 	assert_int_equal(bench.fakes[0].executed_count + bench.fakes[1].executed_count, 60);
+	bench_wait(&bench, bench.told[INCIDENT_TARGET_SLOTS_MOVED] > 0);
+	assert_string_equal(bench.last_told[INCIDENT_TARGET_SLOTS_MOVED].costs[1].name, "slots");
 	sink_bench_close(&bench);
 }
 
@@ -491,6 +584,27 @@ static void test_stands_down(void **state)
 	sink_bench_close(&bench);
 }
 
+/* Whoever starts on another machine finds the link by what its record says, from the first moment on; what an earlier run has written stays. */
+static void test_known_from_the_start(void **state)
+{
+	struct sink_bench bench;
+	int cluster;
+
+	(void)state;
+	for (cluster = 0; cluster <= 2; cluster += 2) {
+		struct fake_target *keeper;
+
+		open_guarded(&bench, cluster);
+		keeper = &bench.fakes[cluster ? bench.cluster.owner[slot_of_key(SLICE(TASK_KEY))] : 0];
+		sink_bench_start(&bench);
+		bench_wait(&bench, keeper->fields && strstr(keeper->fields, " -1 0 -1 0 "));
+		assert_int_equal(record_of(keeper).offset, -1);
+		assert_int_equal(record_of(keeper).mark.offset, -1);
+		assert_string_equal(record_of(keeper).source, "10.0.0.1:6379");
+		sink_bench_close(&bench);
+	}
+}
+
 /* A second process of the same link: the first one's connections are ended before anything is read. */
 static void test_takes_over(void **state)
 {
@@ -513,6 +627,7 @@ static void test_takes_over(void **state)
 	bench_wait(&bench, bench.failed && fake_executed_count(&bench.fakes[0], NULL) == 2);
 	assert_int_equal(bench.error.kind, ERROR_BUSY);
 	assert_true(bench.fakes[0].kills >= 1);
+	assert_int_equal(bench.told[INCIDENT_PREDECESSOR_FENCED], 1);
 	sink_free(first);
 	sink_bench_close(&bench);
 }
@@ -537,6 +652,7 @@ static void test_fallen_back(void **state)
 	bench_command(&bench, 0, "INCR n");
 	bench_settle(&bench);
 	assert_non_null(strstr(bench.notes, "has lost commands that it had acknowledged"));
+	assert_int_equal(bench.told[INCIDENT_TARGET_ROLLED_BACK], 1);
 	sink_bench_close(&bench);
 }
 
@@ -580,12 +696,14 @@ int main(void)
 		cmocka_unit_test(test_units_of_one_event),
 		cmocka_unit_test(test_units_found_anew),
 		cmocka_unit_test(test_order_after_refusal),
+		cmocka_unit_test(test_ahead),
 		cmocka_unit_test(test_unknown_in_flight),
 		cmocka_unit_test(test_refused_inside),
 		cmocka_unit_test(test_stopped_inside),
 		cmocka_unit_test(test_cluster),
 		cmocka_unit_test(test_slot_moved),
 		cmocka_unit_test(test_stands_down),
+		cmocka_unit_test(test_known_from_the_start),
 		cmocka_unit_test(test_takes_over),
 		cmocka_unit_test(test_fallen_back),
 		cmocka_unit_test(test_list_denied),

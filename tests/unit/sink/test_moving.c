@@ -170,20 +170,26 @@ static const char *migrating(void *owner, struct fake_target *fake, const struct
 	return text;
 }
 
-static void test_ask(void **state)
+/* Two nodes, and the slot of {t} on its way from one to the other. */
+static void open_migrating(struct sink_bench *bench, struct migration *migration)
 {
-	struct migration migration = {.moved_key = "{t}gone "};
-	struct sink_bench bench;
 	int owner;
 
+	sink_bench_open(bench, 2);
+	owner = bench->cluster.owner[slot_of("{t}")];
+	*migration = (struct migration){.moved_key = "{t}gone ", .from = &bench->fakes[owner], .to = &bench->fakes[1 - owner]};
+	bench->fakes[0].decide = bench->fakes[1].decide = migrating;
+	bench->fakes[0].owner = bench->fakes[1].owner = migration;
+	sink_bench_start(bench);
+}
+
+static void test_ask(void **state)
+{
+	struct migration migration;
+	struct sink_bench bench;
+
 	(void)state;
-	sink_bench_open(&bench, 2);
-	owner = bench.cluster.owner[slot_of("{t}")];
-	migration.from = &bench.fakes[owner];
-	migration.to = &bench.fakes[1 - owner];
-	bench.fakes[0].decide = bench.fakes[1].decide = migrating;
-	bench.fakes[0].owner = bench.fakes[1].owner = &migration;
-	sink_bench_start(&bench);
+	open_migrating(&bench, &migration);
 	for (int i = 0; i < 20; i++) {
 		hand_in(&bench, "{t}here", i, 1);
 		hand_in(&bench, "{t}gone", i, 1);
@@ -199,7 +205,7 @@ static void test_ask(void **state)
 
 	/* The migration is over: MOVED, and from then on all together. */
 	migration.stop = true;
-	bench.cluster.owner[slot_of("{t}")] = 1 - owner;
+	bench.cluster.owner[slot_of("{t}")] = 1 - bench.cluster.owner[slot_of("{t}")];
 	hand_in(&bench, "{t}gone", 20, 300);
 	bench_settle(&bench);
 	expect_in_order(&bench, "{t}gone", 320);
@@ -211,18 +217,11 @@ static void test_ask(void **state)
 static void test_ask_transaction(void **state)
 {
 	static const char *const commands[] = {"SET {t}gone 0", "SET {t}gone 1", NULL};
-	struct migration migration = {.moved_key = "{t}gone "};
+	struct migration migration;
 	struct sink_bench bench;
-	int owner;
 
 	(void)state;
-	sink_bench_open(&bench, 2);
-	owner = bench.cluster.owner[slot_of("{t}")];
-	migration.from = &bench.fakes[owner];
-	migration.to = &bench.fakes[1 - owner];
-	bench.fakes[0].decide = bench.fakes[1].decide = migrating;
-	bench.fakes[0].owner = bench.fakes[1].owner = &migration;
-	sink_bench_start(&bench);
+	open_migrating(&bench, &migration);
 	bench_transaction(&bench, 0, 0, UNIT_REPLAY_SAFE, commands);
 	bench_settle(&bench);
 	assert_int_equal(fake_executed_count(migration.to, "[tx]"), 2);
@@ -234,18 +233,11 @@ static void test_ask_transaction(void **state)
 /* The node that the slot was on its way to dies, and the migration is given up: the old one has the slot again. */
 static void test_asked_node_gone(void **state)
 {
-	struct migration migration = {.moved_key = "{t}gone "};
+	struct migration migration;
 	struct sink_bench bench;
-	int owner;
 
 	(void)state;
-	sink_bench_open(&bench, 2);
-	owner = bench.cluster.owner[slot_of("{t}")];
-	migration.from = &bench.fakes[owner];
-	migration.to = &bench.fakes[1 - owner];
-	bench.fakes[0].decide = bench.fakes[1].decide = migrating;
-	bench.fakes[0].owner = bench.fakes[1].owner = &migration;
-	sink_bench_start(&bench);
+	open_migrating(&bench, &migration);
 	hand_in(&bench, "{t}gone", 0, 1);
 	bench_settle(&bench);
 	fake_stop(migration.to);
@@ -261,18 +253,11 @@ static void test_asked_node_gone(void **state)
 /* A migration that is given up while the slot never has nothing to do: it does not stay one by one. */
 static void test_migration_given_up(void **state)
 {
-	struct migration migration = {.moved_key = "{t}gone "};
+	struct migration migration;
 	struct sink_bench bench;
-	int owner;
 
 	(void)state;
-	sink_bench_open(&bench, 2);
-	owner = bench.cluster.owner[slot_of("{t}")];
-	migration.from = &bench.fakes[owner];
-	migration.to = &bench.fakes[1 - owner];
-	bench.fakes[0].decide = bench.fakes[1].decide = migrating;
-	bench.fakes[0].owner = bench.fakes[1].owner = &migration;
-	sink_bench_start(&bench);
+	open_migrating(&bench, &migration);
 	hand_in(&bench, "{t}gone", 0, 2);
 	bench_wait(&bench, migration.asked >= 1);
 	migration.stop = true;
@@ -391,6 +376,8 @@ static void test_node_dies(void **state)
 		bench.cluster.owner[slot] = 1;
 	bench_settle(&bench);
 	expect_in_order(&bench, key, 100);
+	bench_wait(&bench, bench.told[INCIDENT_TARGET_FAILOVER] == 1);
+	assert_int_equal(bench.told[INCIDENT_TARGET_SLOTS_MOVED] + bench.told[INCIDENT_TARGET_RECONNECTED], 0);
 	sink_bench_close(&bench);
 }
 

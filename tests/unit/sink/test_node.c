@@ -215,6 +215,7 @@ static void test_units_come_back(void **state)
 	struct bench bench;
 	struct unit_list list;
 	struct unit *unit;
+	uint32_t sent;
 
 	(void)state;
 	open_bench(&bench);
@@ -230,7 +231,7 @@ static void test_units_come_back(void **state)
 	assert_true(node_has_units(bench.node));
 	fake_hang_up(&bench.target.fakes[0]);
 	wait_for(&bench, bench.lost == 1);
-	list = node_take_units(bench.node);
+	list = node_take_units(bench.node, &sent);
 	for (int i = 1; i <= 3; i++) {
 		unit = unit_list_take(&list);
 		assert_ptr_equal(unit, &bench.units[i]);
@@ -309,6 +310,7 @@ static const char *two_answers(void *owner, struct fake_target *fake, const stru
 static void test_answers_that_are_none(void **state)
 {
 	struct bench bench;
+	uint32_t sent;
 
 	(void)state;
 	open_bench(&bench);
@@ -324,7 +326,7 @@ static void test_answers_that_are_none(void **state)
 	node_flush(bench.node);
 	wait_for(&bench, bench.lost == 2);
 	assert_non_null(strstr(bench.error.text, "no reply"));
-	node_take_units(bench.node);
+	node_take_units(bench.node, &sent);
 	close_bench(&bench);
 }
 

@@ -48,7 +48,16 @@ static void bench_open_spool(struct bench *bench)
 		fail_msg("%s", error.text);
 }
 
-static const struct receiver_events bench_events = {.note = bench_note, .resync = bench_resync, .gave_up = bench_gave_up};
+static void bench_tell(void *owner, const struct incident *incident)
+{
+	struct bench *bench = owner;
+
+	bench->told[incident->kind]++;
+	bench->last_told[incident->kind] = *incident;
+	bench_note(owner, (int)incident_kind_level(incident->kind), incident->text);
+}
+
+static const struct receiver_events bench_events = {.note = bench_note, .tell = bench_tell, .resync = bench_resync, .gave_up = bench_gave_up};
 
 static void bench_make_receiver(struct bench *bench)
 {

@@ -13,7 +13,9 @@ struct bench {
 	struct receiver *receiver;
 	struct receiver_options options;
 	struct spool_options spool_options;
-	struct buffer notes;    /* all of them, a line each */
+	struct buffer notes;    /* all of them, a line each; those of incidents too */
+	uint32_t told[INCIDENT_KINDS];
+	struct incident last_told[INCIDENT_KINDS];
 	int resyncs;
 	bool ready_at_once;     /* the applier lets go as soon as it is asked */
 	bool gave_up;

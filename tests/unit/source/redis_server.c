@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -35,11 +36,10 @@ static uint16_t free_port(void)
 static void run_server(const struct redis_server *server, const char *const *options)
 {
 	const char *argv[40];
-	char port[8], log[80];
+	char port[8];
 	int argc = 0;
 
 	snprintf(port, sizeof(port), "%u", server->endpoint.port);
-	snprintf(log, sizeof(log), "%s/log", server->dir);
 	argv[argc++] = "redis-server";
 	argv[argc++] = "--port";
 	argv[argc++] = port;
@@ -48,7 +48,7 @@ static void run_server(const struct redis_server *server, const char *const *opt
 	argv[argc++] = "--dir";
 	argv[argc++] = server->dir;
 	argv[argc++] = "--logfile";
-	argv[argc++] = log;
+	argv[argc++] = ""; /* to standard output */
 	argv[argc++] = "--save";
 	argv[argc++] = "";
 	while (*options != NULL && argc < 39)
@@ -59,42 +59,46 @@ static void run_server(const struct redis_server *server, const char *const *opt
 	_exit(127);
 }
 
-static bool answers(const struct redis_server *server)
+/* Reads the server's log until it says that it is ready. False: it has ended before that, as when somebody else took the port meanwhile. */
+static bool says_ready(int log)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-				      .sin_port = htons(server->endpoint.port)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool connected = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-	socklen_t len = sizeof(address);
+	char text[16384];
+	size_t used = 0;
+	ssize_t got;
 
-	/* A socket that is given the very port it connects to meets itself. */
-	connected = connected && getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
-		    ntohs(address.sin_port) != server->endpoint.port;
-	close(fd);
-	return connected;
+	while (used < sizeof(text) - 1 && (got = read(log, text + used, sizeof(text) - 1 - used)) > 0) {
+		used += (size_t)got;
+		text[used] = '\0';
+		if (strstr(text, "accept connections") != NULL)
+			return true;
+	}
+	return false;
 }
 
 void redis_server_start(struct redis_server *server, const char *const *options)
 {
-	int status;
+	int log[2];
 
 	snprintf(server->dir, sizeof(server->dir), "/tmp/keyferry-redis-XXXXXX");
 	must(mkdtemp(server->dir) != NULL, "a folder");
 	snprintf(server->endpoint.host, sizeof(server->endpoint.host), "127.0.0.1");
 	for (int attempt = 0; attempt < 10; attempt++) {
 		server->endpoint.port = free_port();
+		must(pipe2(log, O_CLOEXEC) == 0, "a pipe");
 		server->pid = fork();
 		must(server->pid >= 0, "fork");
 		if (server->pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when a test fails on the way */
+			must(dup2(log[1], STDOUT_FILENO) >= 0, "dup2");
 			run_server(server, options);
 		}
-		/* It ends at once when somebody else took the port meanwhile. */
-		while (waitpid(server->pid, &status, WNOHANG) == 0) {
-			if (answers(server))
-				return;
-			usleep(5000);
+		close(log[1]);
+		if (says_ready(log[0])) {
+			close(log[0]); /* what it logs from now on nobody reads, and it ignores SIGPIPE */
+			return;
 		}
+		close(log[0]);
+		waitpid(server->pid, NULL, 0);
 	}
 	must(false, "redis-server does not start");
 }

@@ -13,7 +13,7 @@ struct redis_server {
 	pid_t pid;
 };
 
-/* `options`: further options as "--name value" words, ended by NULL. Returns when it answers. */
+/* `options`: further options as "--name value" words, ended by NULL. Returns when it accepts connections. */
 void redis_server_start(struct redis_server *server, const char *const *options);
 void redis_server_stop(struct redis_server *server);
 /* Runs a command on it by a connection and loop of its own; the reply's outermost text or number, valid until the next call. */

@@ -155,6 +155,12 @@ static void on_note(void *owner, int log_level, const char *text)
 	(void)text;
 }
 
+static void on_tell(void *owner, const struct incident *incident)
+{
+	(void)owner;
+	(void)incident;
+}
+
 static void on_failed(void *owner, const struct error *error)
 {
 	struct bench *bench = owner;
@@ -177,7 +183,7 @@ static void on_look(void *owner)
 /* Opens spool and feeder, runs until what is wanted, and closes both. Returns the spool's end. */
 static uint64_t run(struct bench *bench, uint64_t until, uint64_t max_size)
 {
-	static const struct feeder_events events = {on_note, on_failed};
+	static const struct feeder_events events = {on_note, on_tell, on_failed};
 	struct spool_options options = {.dir = bench->spool_dir, .segment_size = 1 << 20, .max_size = max_size};
 	struct error error;
 	uint64_t cut, end;

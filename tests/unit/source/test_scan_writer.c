@@ -13,7 +13,7 @@
 #define NEVER (-1)
 #define LARGE ((size_t)3 << 20)
 
-static char dir[64], notes[512];
+static char dir[64], notes[INCIDENT_TEXT_MAX];
 static struct spool *spool;
 static struct names *names;
 static struct scan_writer *scan_writer;
@@ -24,6 +24,13 @@ static void on_note(void *owner, int log_level, const char *text)
 	(void)log_level;
 	snprintf(notes, sizeof(notes), "%s", text);
 }
+
+static void on_tell(void *owner, const struct incident *incident)
+{
+	on_note(owner, (int)incident_kind_level(incident->kind), incident->text);
+}
+
+static const struct intake_events intake_callbacks = {on_note, on_tell};
 
 static int set_up(void **state)
 {
@@ -42,7 +49,7 @@ static int set_up(void **state)
 	mkdir(names_dir, 0700);
 	options.dir = names_dir;
 	spool = spool_open(&options, &cut, &error);
-	scan_writer = scan_writer_new(spool, names, dir, on_note, NULL);
+	scan_writer = scan_writer_new(spool, names, dir, &intake_callbacks, NULL);
 	return spool && names ? 0 : -1;
 }
 

@@ -1,4 +1,5 @@
-#include "control/losses.h"
+/* Items about losses: what the source has, or may have by its version, and the target cannot hold. The very key or command is named when it comes. */
+#include "precheck/precheck_state.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,12 +63,13 @@ static void add_modules(struct holdings *holdings, const char *modules)
 	}
 }
 
-static void of_servers(struct deployment *source, struct holdings *ret)
+static void of_servers(const struct precheck *precheck, struct holdings *ret)
 {
+	const struct node *node = NULL;
 	char name[64];
 
-	for (uint32_t i = 0; i < deployment_topology(source)->shard_count; i++) {
-		const struct server_info *info = deployment_server(source, i);
+	while ((node = precheck_next_master(precheck, PRECHECK_SOURCE, node))) {
+		const struct server_info *info = &node->info;
 		bool valkey = info->family == FAMILY_VALKEY;
 
 		ret->streams |= valkey || info->version >= VERSION(5, 0, 0);
@@ -106,66 +108,74 @@ static bool takes_payloads(const struct target_abilities *target, int rdb_versio
 	return target->valkey_rdb ? rdb_version <= 11 || rdb_version >= 80 : rdb_version <= target->rdb_version;
 }
 
-static void warn_of_versions(const struct losses *losses, const struct holdings *source)
+static bool read_holdings(const struct precheck *precheck, struct holdings *ret)
 {
-	const struct target_abilities *target = losses->abilities;
-	bool vector_sets = target->valkey == 0 && target->redis >= VERSION(8, 0, 0);
-	struct sentence sentence = {.text = ""};
-
-	say(&sentence, "the source is %s, the target %s, which has ", source->name, target->name);
-	lack(&sentence, source->streams && !target->streams, "streams", 0);
-	lack(&sentence, source->functions && !target->functions, "function libraries", source->libraries);
-	lack(&sentence, source->field_expiry && !target->field_expiry, "times to live of hash fields", source->expiring_fields);
-	lack(&sentence, source->vector_sets && !vector_sets, "vector sets", 0);
-	if (sentence.parts > 0) {
-		say(&sentence, "%s", target->lossy ? ": such are left out, told and counted (target.downgrade: lossy)"
-						   : ": the first one stops the task, naming it (target.downgrade: stop; with lossy it goes on without)");
-		losses->warn(sentence.text);
-	} else if (!takes_payloads(target, source->rdb_version)) {
-		sentence.used = 0;
-		say(&sentence, "the source is %s, the target %s: values in forms that it does not know go there as ordinary commands, which takes longer", source->name,
-		    target->name);
-		losses->warn(sentence.text);
-	}
+	*ret = (struct holdings){.rdb_version = 0};
+	if (precheck->options->files)
+		of_files(precheck->options->files, ret);
+	else
+		of_servers(precheck, ret);
+	return ret->rdb_version != 0;
 }
 
-static void warn_of_modules(const struct losses *losses, const struct holdings *source)
+void judge_versions(const struct subject *subject)
+{
+	const struct target_abilities *target = &subject->precheck->abilities;
+	bool vector_sets = target->valkey == 0 && target->redis >= VERSION(8, 0, 0);
+	struct sentence sentence = {.text = ""};
+	struct finding *finding;
+	struct holdings source;
+
+	if (subject->precheck->options->task->keep_idle && !target->keep_idle)
+		finding_add(subject, PRECHECK_WARNING, TEXT_VERSION_IDLE);
+	if (!read_holdings(subject->precheck, &source))
+		return;
+	lack(&sentence, source.streams && !target->streams, "streams", 0);
+	lack(&sentence, source.functions && !target->functions, "function libraries", source.libraries);
+	lack(&sentence, source.field_expiry && !target->field_expiry, "times to live of hash fields", source.expiring_fields);
+	lack(&sentence, source.vector_sets && !vector_sets, "vector sets", 0);
+	if (sentence.parts > 0)
+		finding = finding_add(subject, PRECHECK_WARNING, target->lossy ? TEXT_VERSION_LOSES : TEXT_VERSION_STOPS);
+	else if (!takes_payloads(target, source.rdb_version))
+		finding = finding_add(subject, PRECHECK_WARNING, TEXT_VERSION_FORMS);
+	else
+		finding = finding_add(subject, PRECHECK_PASSED, TEXT_NONE);
+	finding_argument(finding, "%s", source.name);
+	finding_argument(finding, "%s", target->name);
+	finding_argument(finding, "%s", sentence.text);
+	finding_measured(finding, "%s -> %s", source.name, target->name);
+}
+
+void judge_modules(const struct subject *subject)
 {
 	struct sentence sentence = {.text = ""};
 	char copy[256], *rest = NULL;
+	struct holdings source;
+	struct finding *finding;
 
-	snprintf(copy, sizeof(copy), "%s", source->modules);
-	say(&sentence, "the source has modules loaded that the target has not: ");
+	if (!read_holdings(subject->precheck, &source))
+		return;
+	snprintf(copy, sizeof(copy), "%s", source.modules);
 	for (char *name = strtok_r(copy, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
+		const struct node *node = NULL;
 		bool everywhere = true;
 		char with_space[260];
 
-		/* These are parts of the servers; vector sets were looked at by version. */
+		/* These are parts of the servers; vector sets are looked at by version. */
 		if (strcmp(name, "vectorset") == 0 || strcmp(name, "lua") == 0)
 			continue;
 		snprintf(with_space, sizeof(with_space), "%s ", name);
-		for (uint32_t i = 0; i < deployment_topology(losses->target)->shard_count; i++)
-			everywhere &= strstr(deployment_server(losses->target, i)->modules, with_space) != NULL;
+		while ((node = precheck_next_master(subject->precheck, PRECHECK_TARGET, node)))
+			everywhere &= strstr(node->info.modules, with_space) != NULL;
 		if (!everywhere)
 			say(&sentence, "%s%s", sentence.parts++ ? ", " : "", name);
 	}
-	if (sentence.parts == 0)
-		return;
-	say(&sentence, "%s", losses->abilities->skip_unsupported ? "; their values and commands are left out, told and counted (target.unsupported: skip)"
-								 : "; their first value or command stops the task, naming it (target.unsupported: stop)");
-	losses->warn(sentence.text);
-}
-
-void losses_warn(const struct losses *losses)
-{
-	struct holdings source = {0};
-
-	if (losses->files)
-		of_files(losses->files, &source);
-	else
-		of_servers(losses->source, &source);
-	if (source.rdb_version == 0)
-		return;
-	warn_of_versions(losses, &source);
-	warn_of_modules(losses, &source);
+	if (sentence.parts == 0) {
+		finding = finding_add(subject, PRECHECK_PASSED, TEXT_NONE);
+	} else {
+		finding = finding_add(subject, PRECHECK_WARNING, subject->precheck->abilities.skip_unsupported ? TEXT_MODULES_SKIP : TEXT_MODULES_STOP);
+		finding_argument(finding, "%s", sentence.text);
+	}
+	if (source.modules[0])
+		finding_measured(finding, "%s", source.modules);
 }

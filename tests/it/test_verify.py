@@ -1,0 +1,297 @@
+"""`keyferry verify`: every planted difference is found, nothing else is, also while both sides change; and what is repaired is equal."""
+
+import contextlib
+import subprocess
+import threading
+
+import pytest
+
+from bench.compare import assert_same, is_heartbeat, is_own
+from bench.data import features_of, fill
+from bench.deployment import Opened
+from bench.ferry import Ferry, binary, unused_address
+from bench.load import Load
+from bench.planting import Planter, found
+from bench.scenario import masters_of
+
+DIFFERENCES = 1000
+
+
+class Counter:
+    """Writes what must not be applied twice to 40 counters and lists, one after the other, until it is stopped."""
+
+    def __init__(self, source):
+        self._client = source.client()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="counter", daemon=True)
+
+    def start(self):
+        self._thread.start()
+        return self
+
+    def stop(self):
+        self._stopping.set()
+        self._thread.join(30)
+
+    def _run(self):
+        number = 0
+        while not self._stopping.wait(0.02):
+            number = (number + 1) % 40
+            self._client.incr(f"count:{number}")
+            self._client.rpush(f"list:{number}", number)
+
+
+def keys_at(server, database):
+    return sorted(key for key in server.client(db=database).scan_iter(count=5000) if not is_heartbeat(key) and not is_own(key))
+
+
+def run_verify(bench, *words):
+    """(exit code, what it says on standard error)."""
+    words = [binary(), "verify", "--no-progress", *words]
+    done = subprocess.run([str(word) for word in words], capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stderr.decode()
+
+
+@contextlib.contextmanager
+def planting(deployment):
+    """A Planter for a bench server or cluster."""
+    with Opened(deployment) as opened:
+        def run(database, *words):
+            key = words[2] if words[0] in ("XGROUP", "XINFO") else words[1]
+            connection = (opened.node_of(key if isinstance(key, bytes) else key.encode()) or opened.nodes[0]).connection
+            connection.select(database)
+            return connection.call(*words)
+        yield Planter(run)
+
+
+def assert_all_found(planter, code, differences, summary):
+    assert code == 7
+    listed = found(differences)
+    assert {place: kind for place, kind in planter.planted.items() if listed.get(place) != kind} == {}
+    assert {place: kind for place, kind in listed.items() if place not in planter.planted} == {}
+    assert summary["undecided"] == 0 and summary["incomparable"] == 0
+
+
+def test_a_thousand_differences(bench):
+    source, target = bench.server(), bench.server()
+    fill(source, keys=3000, databases=(0, 3, 15))
+    ferry = Ferry(bench, source, target).run_until_caught_up()
+    for mode in ("full", "outline"):
+        code, differences, summary = ferry.verify("--mode", mode)
+        assert (code, differences) == (0, [])
+        assert summary["compared"] == sum(len(keys_at(source, database)) for database in (0, 3, 15))
+    with planting(target) as planter:
+        for database, count in ((0, 600), (3, 300), (15, 100)):
+            planter.plant(database, keys_at(target, database), count)
+    assert len(planter.planted) == DIFFERENCES
+    assert len(planter.ways) > 25, planter.ways
+    assert_all_found(planter, *ferry.verify())
+    # What the outline has to find: all but values of the same length.
+    code, differences, _ = ferry.verify("--mode", "outline")
+    listed = found(differences)
+    assert code == 7 and all(planter.planted[place] == kind for place, kind in listed.items())
+    assert all(place in listed for place, kind in planter.planted.items() if kind != "value")
+    # Nothing is written unless it is asked for.
+    code, differences, summary = ferry.verify("--repair", "--dry-run")
+    assert code == 7 and len(differences) == DIFFERENCES and summary["repaired"] == 0
+    code, differences, summary = ferry.verify("--repair")
+    assert (code, summary["repaired"], len(differences)) == (0, DIFFERENCES, DIFFERENCES)
+    assert ferry.verify()[:2] == (0, [])
+    assert_same(source, target, as_replica=True)
+
+
+def test_cluster_to_cluster(bench):
+    source, target = bench.cluster(replicas_per_master=0), bench.cluster(replicas_per_master=0, masters=4)
+    fill(source, keys=3000)
+    ferry = Ferry(bench, source, target).run_until_caught_up()
+    assert ferry.verify()[:2] == (0, [])
+    with planting(target) as planter:
+        planter.plant(0, [key for master in target.masters() for key in keys_at(master, 0)], 300)
+    assert_all_found(planter, *ferry.verify())
+    code, _, summary = ferry.verify("--repair")
+    assert (code, summary["repaired"]) == (0, 300)
+    assert_same(source, target, as_replica=True)
+
+
+@pytest.mark.parametrize("old, new", [("redis-6", "redis-8"), ("redis-7.0", "valkey")])
+def test_other_versions(bench, old, new):
+    source, target = bench.server(old), bench.server(new)
+    fill(source, keys=3000, features=features_of(source, target))
+    ferry = Ferry(bench, source, target).run_until_caught_up()
+    assert ferry.verify("--tolerance", "3s")[:2] == (0, [])
+    with planting(target) as planter:
+        planter.plant(0, keys_at(target, 0), 300)
+    assert_all_found(planter, *ferry.verify("--tolerance", "3s"))
+
+
+def test_rules_of_the_task(bench):
+    """Selection, mapping, new names: what is not the task's is none of its business, on either side."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=2000, databases=(0, 1))
+    document = {
+        "source": {"databases": [0, 1]},
+        "target": {"existing": "merge", "database_map": {"0": 2, "1": 3}},
+        "filter": {"block": [{"type": "zset"}, {"prefix": "d:text"}]},
+        "rename": [{"prefix": "d:", "to": "${db}:"}],
+    }
+    target.client_for_commands(2).set("somebody's", "own")
+    target.client_for_commands(2).zadd("0:zset:1", {"a": 1})
+    target.client_for_commands(0).set("d:1", "of another database")
+    ferry = Ferry(bench, source, target, document=document).run_until_caught_up()
+    code, differences, summary = ferry.verify()
+    # Of the rules, "somebody's" could have come from the source's database 0; the others could not.
+    assert found(differences) == {(2, b"somebody's"): "extra"}
+    assert summary["left_out"] > 0 and code == 7
+    target.client_for_commands(2).delete("somebody's")
+    with planting(target) as planter:
+        planter.plant(2, [key for key in keys_at(target, 2) if key != b"0:zset:1"], 100)
+        planter.plant(3, keys_at(target, 3), 100)
+    assert_all_found(planter, *ferry.verify())
+    assert ferry.verify("--repair")[0] == 0
+    assert ferry.verify()[:2] == (0, [])
+    assert target.client_for_commands(2).zscore("0:zset:1", "a") == 1
+
+
+def test_while_both_sides_change(bench):
+    """No difference where there is none; those that are there are found, and a repair loses nothing and doubles nothing."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=10000)
+    ferry = Ferry(bench, source, target, {"target.expiry_margin": "60s"})
+    with Load(source, rate=4000) as load:
+        ferry.start().wait_streaming().wait_status(lambda status: load.acknowledged > 10000)
+        for mode in ("full", "outline", "full"):
+            code, differences, summary = ferry.verify("--mode", mode)
+            assert summary["live"] and (code, [one for one in differences if one["kind"] != "undecided"]) == (0, [])
+        with planting(target) as planter:
+            planter.plant(0, [key for key in keys_at(target, 0) if key.startswith(b"d:")], 200)
+        code, differences, summary = ferry.verify()
+        assert code == 7
+        listed = {place: kind for place, kind in found(differences).items() if kind != "undecided"}
+        assert listed == planter.planted
+        code, differences, summary = ferry.verify("--repair")
+        assert (code, summary["repaired"]) == (0, 200)
+    assert not load.errors
+    ferry.wait_in_step(*masters_of(source))
+    assert ferry.verify()[:2] == (0, [])
+    assert ferry.stop() == 0
+    assert ferry.finish() == 0
+    assert_same(source, target, as_replica=True)
+
+
+@pytest.mark.parametrize("clusters", [False, True])
+def test_repair_of_what_is_written_to(bench, clusters):
+    """Counters and lists that the source goes on writing to while they are repaired: exact in the end."""
+    source = bench.cluster(replicas_per_master=0) if clusters else bench.server()
+    target = bench.cluster(replicas_per_master=0) if clusters else bench.server()
+    ferry = Ferry(bench, source, target).start()
+    client, other = source.client(), target.client()
+    for number in range(40):
+        client.set(f"count:{number}", 10**6)
+        client.rpush(f"list:{number}", "a")
+    ferry.wait_streaming().wait_in_step(*masters_of(source))
+    with Load(source, rate=500, keys=50) as load:
+        for number in range(40):
+            other.incrby(f"count:{number}", 5)
+            other.rpush(f"list:{number}", "one too many")
+        writer = Counter(source).start()
+        try:
+            code, _, summary = ferry.verify("--repair", "--rounds", "40")
+        finally:
+            writer.stop()
+        assert summary["repaired"] > 0
+    assert not load.errors
+    ferry.wait_in_step(*masters_of(source))
+    code, differences, summary = ferry.verify("--repair")
+    assert code == 0, differences
+    assert ferry.verify()[:2] == (0, [])
+    assert ferry.stop() == 0
+    assert_same(source, target, as_replica=True)
+
+
+def test_connections_lost(bench, wait_for):
+    """Whatever was under way is asked again: nothing is left out, nothing is taken for a difference."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=6000)
+    ferry = Ferry(bench, source, target).run_until_caught_up()
+    target.command("SET", "extra", "1")
+    running = ferry.start_verify("--rate", "4000")
+    for server in (source, target) * 3:
+        wait_for(lambda server=server: b":verify" in server.command("CLIENT", "LIST"), what="verify's connection")
+        server.command("CLIENT", "KILL", "TYPE", "normal")
+    code, differences, summary = running()
+    assert (code, found(differences)) == (7, {(0, b"extra"): "extra"})
+    assert summary["compared"] >= 6000
+
+
+def test_slots_of_the_target_move(bench):
+    source, target = bench.server(), bench.cluster(replicas_per_master=0)
+    fill(source, keys=6000)
+    ferry = Ferry(bench, source, target).start().wait_streaming().wait_in_step(source)
+    running = ferry.start_verify("--rate", "4000")
+    first, second, third = target.masters()
+    target.move_slots(0, 60, third)
+    target.move_slots(16000, 16060, first)
+    code, differences, summary = running()
+    assert (code, differences) == (0, []), summary
+    assert summary["compared"] >= 6000
+    client = target.client()
+    for number in range(50):
+        client.set(f"extra:{number}", 1)
+    running = ferry.start_verify("--repair")
+    target.move_slots(61, 120, second if target.owner(61) is not second else third)
+    running()
+    code, differences, _ = ferry.verify("--repair")
+    assert code == 0, differences
+    assert ferry.verify()[:2] == (0, [])
+    assert ferry.stop() == 0
+    assert_same(source, target, as_replica=True)
+
+
+def test_what_cannot_be_asked(bench):
+    """Who may not read is told so; a side that is not there, too; a target that does not catch up is not taken for different."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=100)
+    Ferry(bench, source, target).run_until_caught_up()
+    source.set_user("reader", "on >secret ~* &* +@all -dump")
+    words = ["--target", target.url]
+    code, log = run_verify(bench, "--source", source.url_for("reader", "secret"), *words)
+    assert code == 4 and "NOPERM" in log and "DUMP" in log
+    code, log = run_verify(bench, "--source", source.url_for("reader", "secret"), *words, "--mode", "outline")
+    assert code == 0, log
+    code, log = run_verify(bench, "--source", f"redis://{unused_address()}", *words)
+    assert code == 4, log
+    code, log = run_verify(bench, "--source", source.url, *words, "--mode", "half")
+    assert code == 2 and "full or outline" in log
+    code, log = run_verify(bench, "--source", "rdb:///tmp/dump.rdb", *words)
+    assert code == 2 and "files" in log
+
+
+def test_a_target_that_does_not_catch_up(bench):
+    source, target = bench.server(), bench.server()
+    fill(source, keys=1000)
+    ferry = Ferry(bench, source, target).start().wait_streaming().wait_in_step(source)
+    ferry.process.pause()
+    source.command("SET", "late", "1")
+    code, log = run_verify(bench, "--source", source.url, "--target", target.url, "--data", ferry.data, "--wait", "1s")
+    assert code == 5 and "has not caught up" in log
+    ferry.process.resume()
+    assert ferry.verify()[:2] == (0, [])
+    assert ferry.stop() == 0
+    # Stopped, it is different indeed.
+    source.command("SET", "later", "1")
+    code, differences, _ = ferry.verify()
+    assert code == 7 and found(differences) == {(0, b"later"): "missing"}
+
+
+def test_script_gives_names(bench):
+    source, target = bench.server(), bench.server()
+    fill(source, keys=1000)
+    ferry = Ferry(bench, source, target, {
+        "lua.script": "return function(e) if e.kind == 'key' then if e.key:find('hash') then return false end e.key = 'of:' .. e.key end return e end",
+    }).run_until_caught_up()
+    code, differences, summary = ferry.verify()
+    assert (code, differences) == (0, []) and summary["left_out"] > 0
+    with planting(target) as planter:
+        planter.remove(0, keys_at(target, 0)[5])
+    assert [one["kind"] for one in ferry.verify()[1]] == ["missing"]
+    assert "were not looked for" in ferry.log
