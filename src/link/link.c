@@ -428,7 +428,7 @@ static void make_receiver(struct link *link)
 		.connect_timeout_ms = options->task->connect_timeout_ms,
 		.repl_timeout_ms = options->task->repl_timeout_ms,
 		.spool = link->spool,
-		.master = options->cluster,
+		.master = options->cluster && options->task->read_from == READ_FROM_MASTER,
 		.snapshot = options->task->snapshot,
 	};
 
