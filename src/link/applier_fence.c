@@ -7,10 +7,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define FENCE_TICK_MS 2           /* how often it is asked again */
+#define FENCE_TICK_MS 2 /* how often it is asked again */
 #define TOLD_AFTER_US 5000000
 #define STATUS_AFTER_US 1000000
-#define TOLD_AGAIN_US 60000000    /* that slots move here */
+#define TOLD_AGAIN_US 60000000 /* that slots move here */
 #define LOOK_AHEAD_MAX (64u << 20)
 
 /* ---- what is asked ---- */
@@ -56,7 +56,8 @@ static void describe(const struct applier *applier, const struct event *event, s
 		ret->start = ret->end = ret->received = spool_origin(spool).offset;
 	} else {
 		/* A transaction is applied as a whole: what lies before it is all that is applied when it waits. */
-		ret->start = spool_offset_before(spool, event->edge == TRANSACTION_INSIDE ? applier->transaction_start : event->start);
+		ret->start =
+			spool_offset_before(spool, event->edge == TRANSACTION_INSIDE ? applier->transaction_start : event->start);
 		ret->end = spool_offset_before(spool, event->end);
 		ret->received = spool_offset_before(spool, spool_end(spool));
 	}
@@ -83,7 +84,9 @@ static bool ask(struct applier *applier, const struct event *event)
 	}
 	now = clock_monotonic_us();
 	if (from != HANDOVER_NOBODY && (!applier->move_told_us || now - applier->move_told_us > TOLD_AGAIN_US)) {
-		applier_note(applier, LOG_INFO, "slots of the source move here, slot %u is the first: what comes for them is applied behind what their former master has sent",
+		applier_note(applier, LOG_INFO,
+			     "slots of the source move here, slot %u is the first: what comes for them is applied behind what "
+			     "their former master has sent",
 			     asked.slot);
 		applier->move_told_us = now;
 	}
@@ -146,7 +149,8 @@ static void settle_wanted(struct applier *applier)
 	uint32_t db;
 
 	applier_low_water(applier, &position, &db);
-	if (wanted > offset_before(applier, settled_position(applier, &db)) && (applier->is_held || offset_before(applier, position) >= wanted) && !applier->save_failed)
+	if (wanted > offset_before(applier, settled_position(applier, &db)) &&
+	    (applier->is_held || offset_before(applier, position) >= wanted) && !applier->save_failed)
 		applier_save_state(applier, false);
 }
 
@@ -158,16 +162,21 @@ void applier_tell_handover(struct applier *applier)
 		return;
 	if (!counts_at_once(applier))
 		settle_wanted(applier);
-	handover_applied(applier->options.handover, applier->options.member, applier->generation, offset_before(applier, settled_position(applier, &db)));
+	handover_applied(applier->options.handover, applier->options.member, applier->generation,
+			 offset_before(applier, settled_position(applier, &db)));
 }
-
 
 bool applier_is_atomic_move(const struct event *event, int64_t offset, struct error *error)
 {
-	if (event->kind != EVENT_COMMAND || event->argc < 3 || !slice_equal_nocase(event->argv[0], SLICE("CLUSTER")) || !slice_equal_nocase(event->argv[1], SLICE("SYNCSLOTS")))
+	if (event->kind != EVENT_COMMAND || event->argc < 3 || !slice_equal_nocase(event->argv[0], SLICE("CLUSTER")) ||
+	    !slice_equal_nocase(event->argv[1], SLICE("SYNCSLOTS")))
 		return false;
-	error_set(error, ERROR_CONFLICT, "the source moves slots to this master by atomic migration (CLUSTER MIGRATESLOTS, at offset %" PRId64 "), which cannot be followed", offset);
-	error_hint(error, "Let the source finish, then begin anew with an empty work directory and target.existing: flush; while a task runs, move slots by MIGRATE "
+	error_set(error, ERROR_CONFLICT,
+		  "the source moves slots to this master by atomic migration (CLUSTER MIGRATESLOTS, at offset %" PRId64
+		  "), which cannot be followed",
+		  offset);
+	error_hint(error, "Let the source finish, then begin anew with an empty work directory and target.existing: flush; while "
+			  "a task runs, move slots by MIGRATE "
 			  "(redis-cli --cluster reshard)");
 	return true;
 }
@@ -202,7 +211,8 @@ static bool is_asked_for(struct ahead *ahead, const struct event *event)
 				continue;
 			if (event->info == ahead->restore_asking)
 				ahead->imported |= 1u << j;
-			else if (!(ahead->imported >> j & 1) || (question->imports && (event->info == ahead->del || event->info == ahead->unlink)))
+			else if (!(ahead->imported >> j & 1) ||
+				 (question->imports && (event->info == ahead->del || event->info == ahead->unlink)))
 				return true;
 		}
 	}
@@ -238,7 +248,9 @@ static enum handover_found look_ahead(struct applier *applier, const struct hand
 	while (found == HANDOVER_NONE && position + at < end) {
 		struct event event;
 
-		if (stream_decode(decoder, slice_make(data + at, (size_t)(end - position - at)), position + at, &event, &need, &error) != PARSE_OK || is_asked_for(&ahead, &event))
+		if (stream_decode(decoder, slice_make(data + at, (size_t)(end - position - at)), position + at, &event, &need,
+				  &error) != PARSE_OK ||
+		    is_asked_for(&ahead, &event))
 			found = HANDOVER_SOME;
 		else
 			at = event.end - position;
@@ -266,13 +278,17 @@ bool applier_may_go_on(struct applier *applier)
 		applier_tell_handover(applier);
 		answer(applier);
 		if (waited > TOLD_AFTER_US && !applier->held_told) {
-			applier_note(applier, LOG_INFO, "slot %u has moved here from another master of the source, whose link is behind: waiting for it", slot_of_key(applier->held.key));
+			applier_note(
+				applier, LOG_INFO,
+				"slot %u has moved here from another master of the source, whose link is behind: waiting for it",
+				slot_of_key(applier->held.key));
 			applier->held_told = true;
 		}
 		return false;
 	}
 	if (applier->held_told)
-		applier_note(applier, LOG_INFO, "going on with slot %u after %.1f s", slot_of_key(applier->held.key), (double)waited / 1e6);
+		applier_note(applier, LOG_INFO, "going on with slot %u after %.1f s", slot_of_key(applier->held.key),
+			     (double)waited / 1e6);
 	applier->is_held = false;
 	timer_stop(applier->fence_timer);
 	return true;
@@ -291,6 +307,7 @@ const char *applier_fence_text(const struct applier *applier, char out[128])
 {
 	out[0] = '\0';
 	if (applier->is_held && clock_monotonic_us() - applier->held_since_us > STATUS_AFTER_US)
-		snprintf(out, 128, "slot %u, which has moved here from another master of the source: its link is behind", slot_of_key(applier->held.key));
+		snprintf(out, 128, "slot %u, which has moved here from another master of the source: its link is behind",
+			 slot_of_key(applier->held.key));
 	return out;
 }

@@ -24,9 +24,9 @@ struct fence {
 	uint64_t since_us;   /* what it covers was executed by then */
 	uint64_t generation; /* of the other one, when it was asked */
 	int64_t need;
-	uint64_t cleared;    /* number of the wait that looking ahead has found nothing for */
-	uint64_t looked;     /* number of the wait that it was done for ... */
-	int64_t looked_at;   /* ... and where the other one stood then */
+	uint64_t cleared;  /* number of the wait that looking ahead has found nothing for */
+	uint64_t looked;   /* number of the wait that it was done for ... */
+	int64_t looked_at; /* ... and where the other one stood then */
 };
 
 struct member {
@@ -35,14 +35,14 @@ struct member {
 	_Atomic int64_t applied;
 	_Atomic uint64_t generation;
 	_Atomic int64_t wanted;
-	bool gone;                   /* it has no slots, and nobody answers: what it has not sent will not come */
-	uint32_t silent;             /* readings in a row */
-	uint64_t read_us;            /* when the map was read last */
+	bool gone;        /* it has no slots, and nobody answers: what it has not sent will not come */
+	uint32_t silent;  /* readings in a row */
+	uint64_t read_us; /* when the map was read last */
 	bool waiting;
 	struct handover_event event; /* that it waits with */
 	uint64_t wait_number;
 	uint64_t waiting_since_us;
-	struct fence *fences;        /* one for each member */
+	struct fence *fences; /* one for each member */
 	struct handover_counters counters;
 };
 
@@ -233,7 +233,8 @@ static bool has_settled(struct handover *handover, struct move *move, const uint
 		return true;
 	if (++move->readings == READINGS_TO_SETTLE)
 		move->since_us = clock_monotonic_us();
-	return move->readings >= READINGS_TO_SETTLE && exporter->source.fence(exporter->source.owner, move->since_us, &need) && exporter->applied >= need;
+	return move->readings >= READINGS_TO_SETTLE && exporter->source.fence(exporter->source.owner, move->since_us, &need) &&
+	       exporter->applied >= need;
 }
 
 static bool has_slots(const uint16_t *owners, uint32_t link)
@@ -280,7 +281,9 @@ struct handover_news handover_map(struct handover *handover, const uint16_t *own
 			continue;
 		handover->owners[slot] = pack(holder_of(handover->owners[slot]), HANDOVER_NOBODY);
 		/* Not being able to say so costs waits alone: it is said again when the slot settles after the next start. */
-		if (handover->file && !handover_file_add(handover->file, slot, name_of(handover, holder_of(handover->owners[slot])), NULL, false, &error))
+		if (handover->file &&
+		    !handover_file_add(handover->file, slot, name_of(handover, holder_of(handover->owners[slot])), NULL, false,
+				       &error))
 			error_clear(&error);
 		hash_set_free(&move->keys);
 		*move = handover->moves[handover->move_count - 1];
@@ -355,13 +358,15 @@ static bool goes_first(const struct handover *handover, uint32_t link, const str
 	const struct member *member = handover->members[other];
 	const struct fence *fence = &member->fences[link];
 
-	if (!member->waiting || member->event.slot != event->slot || member->applied < member->event.start || !fence->known || event->end > fence->need)
+	if (!member->waiting || member->event.slot != event->slot || member->applied < member->event.start || !fence->known ||
+	    event->end > fence->need)
 		return false;
 	if (continues(handover, link, event))
 		return true;
 	if (continues(handover, other, &member->event))
 		return false;
-	return holder_of(handover->owners[event->slot]) != link && (holder_of(handover->owners[event->slot]) == other || link < other);
+	return holder_of(handover->owners[event->slot]) != link &&
+	       (holder_of(handover->owners[event->slot]) == other || link < other);
 }
 
 /* Has `other` applied what the event has to come behind? */
@@ -385,7 +390,8 @@ static bool is_behind(struct handover *handover, uint32_t link, const struct han
 		return false;
 	if (member->applied < fence->need && member->wanted < fence->need)
 		member->wanted = fence->need;
-	return member->applied >= fence->need || (waiter->waiting && fence->cleared == waiter->wait_number) || goes_first(handover, link, event, other);
+	return member->applied >= fence->need || (waiter->waiting && fence->cleared == waiter->wait_number) ||
+	       goes_first(handover, link, event, other);
 }
 
 /* The exporter has done with a key before the holder begins with it, for good: until it imports it again, and so is the holder. */
@@ -434,7 +440,8 @@ static bool take(struct handover *handover, uint32_t link, uint16_t slot, uint16
 
 	if (from == link)
 		return true;
-	if (handover->file && !handover_file_add(handover->file, slot, handover->members[link]->name, name_of(handover, from), true, error))
+	if (handover->file &&
+	    !handover_file_add(handover->file, slot, handover->members[link]->name, name_of(handover, from), true, error))
 		return false;
 	handover->owners[slot] = pack((uint16_t)link, from);
 	if (from != HANDOVER_NOBODY)
@@ -444,7 +451,8 @@ static bool take(struct handover *handover, uint32_t link, uint16_t slot, uint16
 	return true;
 }
 
-enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event, uint16_t *ret_from, struct error *error)
+enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event,
+				  uint16_t *ret_from, struct error *error)
 {
 	struct member *member = handover->members[link];
 	enum handover_answer answer = HANDOVER_WAIT;
@@ -489,8 +497,9 @@ bool handover_question(struct handover *handover, uint32_t link, struct handover
 		struct member *member = handover->members[i];
 		struct fence *fence = &member->fences[link];
 
-		if (i == link || !member->waiting || !fence->known || fence->generation != asked->generation || asked->applied < 0 || asked->applied >= fence->need ||
-		    fence->covers < member->event.end || (fence->looked == member->wait_number && fence->looked_at == asked->applied))
+		if (i == link || !member->waiting || !fence->known || fence->generation != asked->generation ||
+		    asked->applied < 0 || asked->applied >= fence->need || fence->covers < member->event.end ||
+		    (fence->looked == member->wait_number && fence->looked_at == asked->applied))
 			continue;
 		found = true;
 		fence->looked = member->wait_number;
@@ -509,7 +518,8 @@ bool handover_question(struct handover *handover, uint32_t link, struct handover
 	return found;
 }
 
-void handover_answer(struct handover *handover, uint32_t link, const struct handover_question *question, enum handover_found found)
+void handover_answer(struct handover *handover, uint32_t link, const struct handover_question *question,
+		     enum handover_found found)
 {
 	struct member *member = handover->members[question->asker];
 

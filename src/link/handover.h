@@ -44,10 +44,11 @@ struct handover_source {
 /* What a link is about to apply. */
 struct handover_event {
 	uint16_t slot;
-	bool imports;       /* RESTORE-ASKING: the key was another master's before */
-	int64_t start, end; /* replication offsets: before its first byte, and of its last one. Of the snapshot: the offset that it is of */
-	int64_t received;   /* up to where the link has received by now; at least `end` */
-	uint32_t key_count; /* 0: any key of the slot */
+	bool imports; /* RESTORE-ASKING: the key was another master's before */
+	int64_t start,
+		end; /* replication offsets: before its first byte, and of its last one. Of the snapshot: the offset that it is of */
+	int64_t received;                 /* up to where the link has received by now; at least `end` */
+	uint32_t key_count;               /* 0: any key of the slot */
 	uint64_t keys[HANDOVER_KEYS_MAX]; /* hashes */
 };
 
@@ -62,7 +63,8 @@ uint32_t handover_join(struct handover *handover, const char *name, const struct
 bool handover_begin(struct handover *handover, const uint16_t *owners, struct error *error) WARN_UNUSED;
 struct handover_news {
 	uint32_t settled; /* slots */
-	uint32_t gone;    /* links whose source has no slots and does not answer, ten readings long: nobody waits for them any more, unless they come back */
+	uint32_t
+		gone; /* links whose source has no slots and does not answer, ten readings long: nobody waits for them any more, unless they come back */
 };
 struct handover_news handover_map(struct handover *handover, const uint16_t *owners);
 /* Slots that are moving. */
@@ -80,11 +82,12 @@ int64_t handover_wanted(const struct handover *handover, uint32_t link);
 
 enum handover_answer {
 	HANDOVER_GO,
-	HANDOVER_WAIT, /* ask again soon, with the same event */
+	HANDOVER_WAIT,   /* ask again soon, with the same event */
 	HANDOVER_FAILED, /* the file cannot be written: ask again later */
 };
 /* May the link apply it? *ret_from: HANDOVER_NOBODY, or the link that the slot was taken from just now. */
-enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event, uint16_t *ret_from, struct error *error) WARN_UNUSED;
+enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event,
+				  uint16_t *ret_from, struct error *error) WARN_UNUSED;
 /* It waits no more, for another reason than an answer. */
 void handover_forget(struct handover *handover, uint32_t link);
 
@@ -106,7 +109,8 @@ enum handover_found {
 	HANDOVER_SOME,  /* asked again when the link has applied more */
 	HANDOVER_LATER, /* not all of it is received yet: asked again */
 };
-void handover_answer(struct handover *handover, uint32_t link, const struct handover_question *question, enum handover_found found);
+void handover_answer(struct handover *handover, uint32_t link, const struct handover_question *question,
+		     enum handover_found found);
 
 struct handover_counters {
 	uint64_t slots; /* that this link has taken over */

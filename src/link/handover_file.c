@@ -44,7 +44,8 @@ void handover_file_close(struct handover_file *file)
 	free(file);
 }
 
-static void read_line(const char *line, void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter), void *owner)
+static void read_line(const char *line, void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter),
+		      void *owner)
 {
 	char holder[NAME_MAX_LEN + 1] = "", exporter[NAME_MAX_LEN + 1] = "";
 	unsigned first, last;
@@ -61,7 +62,8 @@ static void read_line(const char *line, void (*each)(void *owner, uint16_t slot,
 		each(owner, (uint16_t)slot, holder, exporter[0] ? exporter : NULL);
 }
 
-void handover_file_read(const struct handover_file *file, void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter), void *owner)
+void handover_file_read(const struct handover_file *file,
+			void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter), void *owner)
 {
 	FILE *in = fopen(file->path, "re");
 	char line[LINE_MAX_LEN];
@@ -99,8 +101,9 @@ static bool put_on_disk(FILE *out)
 	return fflush(out) == 0 && !ferror(out) && fdatasync(fileno(out)) == 0;
 }
 
-bool handover_file_write(struct handover_file *file, void (*tell)(void *owner, uint16_t slot, const char **ret_holder, const char **ret_exporter), void *owner,
-			 struct error *error)
+bool handover_file_write(struct handover_file *file,
+			 void (*tell)(void *owner, uint16_t slot, const char **ret_holder, const char **ret_exporter),
+			 void *owner, struct error *error)
 {
 	char *beside = memory_printf("%s.new", file->path);
 	FILE *out = fopen(beside, "we");
@@ -137,7 +140,8 @@ bool handover_file_write(struct handover_file *file, void (*tell)(void *owner, u
 	return ok;
 }
 
-bool handover_file_add(struct handover_file *file, uint16_t slot, const char *holder, const char *exporter, bool sync, struct error *error)
+bool handover_file_add(struct handover_file *file, uint16_t slot, const char *holder, const char *exporter, bool sync,
+		       struct error *error)
 {
 	bool ok;
 

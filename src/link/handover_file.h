@@ -22,11 +22,14 @@ struct handover_file *handover_file_open(const char *path, struct error *error) 
 void handover_file_close(struct handover_file *file);
 
 /* What an earlier run has left, line by line, slot by slot; what makes no sense is passed over. `exporter` may be NULL. */
-void handover_file_read(const struct handover_file *file, void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter), void *owner);
+void handover_file_read(const struct handover_file *file,
+			void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter), void *owner);
 /* Writes it anew; a slot without a holder (NULL) is left out. On the disk when it returns. */
-bool handover_file_write(struct handover_file *file, void (*tell)(void *owner, uint16_t slot, const char **ret_holder, const char **ret_exporter), void *owner,
-			 struct error *error) WARN_UNUSED;
+bool handover_file_write(struct handover_file *file,
+			 void (*tell)(void *owner, uint16_t slot, const char **ret_holder, const char **ret_exporter),
+			 void *owner, struct error *error) WARN_UNUSED;
 /* Adds a change; `sync`: it is on the disk when it returns. */
-bool handover_file_add(struct handover_file *file, uint16_t slot, const char *holder, const char *exporter, bool sync, struct error *error) WARN_UNUSED;
+bool handover_file_add(struct handover_file *file, uint16_t slot, const char *holder, const char *exporter, bool sync,
+		       struct error *error) WARN_UNUSED;
 
 #endif

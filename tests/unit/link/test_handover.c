@@ -17,9 +17,9 @@
 
 /* A source whose time is counted in steps: at step t its offset is offsets[t]. */
 struct source {
-	int64_t now;    /* its offset */
-	bool silent;    /* nobody answers */
-	bool executed;  /* its samples tell that everything was executed by the beginning of time */
+	int64_t now;   /* its offset */
+	bool silent;   /* nobody answers */
+	bool executed; /* its samples tell that everything was executed by the beginning of time */
 };
 
 struct bench {
@@ -73,8 +73,13 @@ static void end(struct bench *bench)
 
 static struct handover_event event_at(uint16_t slot, int64_t end, const char *key, bool imports)
 {
-	return (struct handover_event){
-		.slot = slot, .imports = imports, .start = end - 10, .end = end, .received = end, .key_count = 1, .keys = {handover_hash(key, 1)}};
+	return (struct handover_event){.slot = slot,
+				       .imports = imports,
+				       .start = end - 10,
+				       .end = end,
+				       .received = end,
+				       .key_count = 1,
+				       .keys = {handover_hash(key, 1)}};
 }
 
 static enum handover_answer ask(struct bench *bench, uint32_t link, uint16_t slot, int64_t end, const char *key, bool imports)
