@@ -331,6 +331,11 @@ static enum psync_step psync_got_info(struct psync *psync, struct slice text)
 {
 	if (!server_info_parse(text, &psync->server))
 		return psync_not_redis(psync, text);
+	if (psync->request.no_foreign_replica && psync->server.role == ROLE_REPLICA &&
+	    (psync->request.replid == NULL || strcmp(psync->request.replid, psync->server.replid) != 0)) {
+		error_set(&psync->error, ERROR_SOURCE, "it is a replica now, of another history than the one to go on with");
+		return psync_fail(psync);
+	}
 	return psync_ask_port(psync);
 }
 
