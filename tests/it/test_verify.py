@@ -246,7 +246,8 @@ def test_slots_of_the_target_move(bench):
     assert code == 0, differences
     assert ferry.verify()[:2] == (0, [])
     assert ferry.stop() == 0
-    assert_same(source, target, as_replica=True)
+    # MIGRATE sends times to live, which are some milliseconds late.
+    assert_same(source, target, as_replica=True, expiry_tolerance_ms=1000)
 
 
 def test_what_cannot_be_asked(bench):
