@@ -328,3 +328,40 @@ def test_kinds_of_tasks(bench, version, options):
         ferry.run_until_caught_up()
         code, differences, _ = ferry.verify("--tolerance", "3s")
         assert code == 0, differences[:3]
+
+
+READS = "+info +scan +dump +pexpiretime +exists +select"
+LENGTHS = "+type +strlen +llen +scard +zcard +hlen +xlen"
+
+
+def test_least_rights(bench):
+    """The rights that docs/verify.md names are enough."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=500, databases=(0, 1))
+    ferry = Ferry(bench, source, target).run_until_caught_up()
+    target.command("SET", "extra", 1)
+    target.client_for_commands(1).delete(keys_at(target, 1)[7])
+    source.set_user("reader", f"on >secret ~* {READS} {LENGTHS}")
+    target.set_user("reader", f"on >secret ~* {READS} {LENGTHS} +hgetall +client|list")
+    target.set_user("mender", f"on >secret ~* {READS} +hgetall +client|list +watch +multi +exec +restore +del")
+
+    def run(user, *words):
+        sides = ["--source", source.url_for("reader", "secret"), "--target", target.url_for(user, "secret"), "--data", ferry.data]
+        return run_verify(bench, *sides, *words)
+    for mode in ("full", "outline"):
+        code, log = run("reader", "--mode", mode)
+        assert code == 7 and "2 differences: 1 missing, 1 extra" in log
+    code, log = run("mender", "--repair")
+    assert code == 0 and "2 of them repaired" in log
+    assert ferry.verify()[:2] == (0, [])
+
+
+def test_cut_off(bench, wait_for):
+    source, target = bench.server(), bench.server()
+    fill(source, keys=3000)
+    ferry = Ferry(bench, source, target).run_until_caught_up()
+    verify = ferry.start_verify("--rate", "100")
+    wait_for(lambda: b":verify" in source.command("CLIENT", "LIST"), what="verify's connection")
+    verify.process.stop()
+    assert verify()[0] == 1
+    assert "cut off" in ferry.log
