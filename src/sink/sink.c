@@ -13,7 +13,6 @@
 
 #define LANE_TICK_MS 25 /* how often held slots are looked at */
 #define HOUSEKEEPING_MS 1000
-#define WAITING_TOLD_AFTER_MS 1000ULL
 #define NODES_MAX 2048
 
 void sink_note(struct sink *sink, enum log_level level, const char *format, ...)
@@ -45,58 +44,6 @@ void sink_fail(struct sink *sink, const struct error *error)
 	for (uint32_t i = 0; i < sink->node_count; i++)
 		node_divert(sink->nodes[i], every_unit, NULL, &unsent);
 	sink->events->failed(sink->owner, error);
-}
-
-/* ---- waiting, as the operator sees it ---- */
-
-void sink_remember_cause(struct sink *sink, const char *peer, const char *why)
-{
-	snprintf(sink->cause, sizeof(sink->cause), "target %s: %s", peer, why);
-}
-
-static void waiting_ends(struct sink *sink)
-{
-	double seconds = (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6;
-	struct incident incident;
-
-	if (!sink->waiting_for[0])
-		return;
-	if (!sink->waiting_told_by_outage) {
-		incident = incident_make(INCIDENT_TARGET_GOES_ON, sink_offset_before(sink, sink->window.position), "the target takes commands again after %.1f s (%s)", seconds,
-					 sink->waiting_for);
-		incident_add_cost(&incident, "seconds", seconds);
-		sink->events->tell(sink->owner, &incident);
-	}
-	sink->waiting_for[0] = '\0';
-	sink->cause[0] = '\0';
-}
-
-static void check_waiting(struct sink *sink)
-{
-	uint64_t now = clock_monotonic_us();
-	struct incident incident;
-
-	for (uint32_t i = 0; i < sink->lanes.held_count; i++) {
-		const struct lane *lane = sink->lanes.held[i];
-
-		if (now - lane->held_since_us < WAITING_TOLD_AFTER_MS * 1000)
-			continue;
-		if (sink->waiting_for[0])
-			return;
-		if (!sink->cause[0])
-			sink_remember_cause(sink,
-					    sink->owner_of[lane->slot] ? node_peer(sink->owner_of[lane->slot])
-								       : "(slot without a master)",
-					    "not connected yet");
-		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
-		sink->waiting_since_us = lane->held_since_us;
-		sink->waiting_told_by_outage = sink->outages.first != NULL;
-		incident = incident_make(INCIDENT_TARGET_WAITS, sink_offset_before(sink, sink->window.position), "waiting for %s; it goes on by itself when that is over",
-					 sink->waiting_for);
-		sink->events->tell(sink->owner, &incident);
-		return;
-	}
-	waiting_ends(sink);
 }
 
 /* ---- units on their way ---- */
@@ -290,7 +237,7 @@ static void on_turn(void *owner)
 		try_lanes(sink);
 	if (sink->lanes.held_count == 0) {
 		timer_stop(sink->lane_timer);
-		waiting_ends(sink);
+		sink_waiting_ends(sink);
 	}
 	flush_nodes(sink);
 	sink->events->applied(sink->owner);
@@ -463,7 +410,7 @@ static void on_housekeeping(void *owner)
 		node_check_silence(sink->nodes[i], sink->options.silence_timeout_ms);
 	if (sink->lanes.held_count > 0)
 		refresh_want(sink->refresh);
-	check_waiting(sink);
+	sink_check_waiting(sink);
 	slot_moves_tell(sink);
 	outages_tell(sink);
 }
