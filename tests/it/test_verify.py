@@ -1,6 +1,7 @@
 """`keyferry verify`: every planted difference is found, nothing else is, also while both sides change; and what is repaired is equal."""
 
 import contextlib
+import pathlib
 import subprocess
 import threading
 
@@ -269,11 +270,16 @@ def test_what_cannot_be_asked(bench):
     assert code == 2 and "files" in log
 
 
-def test_a_target_that_does_not_catch_up(bench):
+def stopped(thread):
+    return "State:\tT" in (thread / "status").read_text()
+
+
+def test_a_target_that_does_not_catch_up(bench, wait_for):
     source, target = bench.server(), bench.server()
     fill(source, keys=1000)
     ferry = Ferry(bench, source, target).start().wait_streaming().wait_in_step(source)
     ferry.process.pause()
+    wait_for(lambda: all(stopped(thread) for thread in pathlib.Path(f"/proc/{ferry.process.pid}/task").iterdir()), what="all threads to stand still")
     source.command("SET", "late", "1")
     code, log = run_verify(bench, "--source", source.url, "--target", target.url, "--data", ferry.data, "--wait", "1s")
     assert code == 5 and "has not caught up" in log
