@@ -40,6 +40,7 @@ static void on_state_timer(void *owner)
 
 	applier_save_state(applier, false);
 	applier_release_saved(applier);
+	applier_keep(applier);
 	if (waited && !applier->save_failed)
 		idle_start(applier->again);
 }
@@ -66,6 +67,8 @@ static void publish(struct applier *applier)
 	status.dispatch = outlet.dispatch;
 	status.sink = outlet.sink;
 	status.sink.conflicts += status.dispatch.conflicts;
+	status.rollbacks = applier->rollbacks;
+	status.rollback_bytes = applier->rollback_bytes;
 	status.file_bytes = outlet.file_bytes;
 	status.finished = applier->finished;
 	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for);
@@ -349,7 +352,7 @@ static void run(struct applier *applier)
 	enum portion portion;
 	struct error error;
 
-	if (applier->run_state != RUNNING || applier->running)
+	if (applier->run_state != RUNNING || applier->running || applier->fell)
 		return;
 	if (spool_origin(applier->options.spool).generation != applier->generation)
 		start_generation(applier, NULL);
@@ -386,12 +389,15 @@ static void run(struct applier *applier)
 }
 
 static void check_quiet(struct applier *applier);
+static void go_back(struct applier *applier);
 
 static void on_again(void *owner)
 {
 	struct applier *applier = owner;
 
-	if (applier->run_state == DRAINING)
+	if (applier->fell)
+		go_back(applier);
+	else if (applier->run_state == DRAINING)
 		check_quiet(applier);
 	else
 		run(applier);
@@ -438,6 +444,16 @@ static void on_outlet_note(void *owner, int log_level, const char *text)
 	applier->events->note(applier->owner, log_level, text);
 }
 
+/* The outlet cannot be begun again within its own call. */
+static void on_fell(void *owner, const struct outlet_fall *fall)
+{
+	struct applier *applier = owner;
+
+	applier->fell = true;
+	applier->fall = *fall;
+	idle_start(applier->again);
+}
+
 static void on_outlet_tell(void *owner, const struct incident *incident)
 {
 	struct applier *applier = owner;
@@ -450,7 +466,7 @@ static bool on_save(void *owner)
 	return applier_write_state(owner, false);
 }
 
-static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_outlet_tell, on_save};
+static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_outlet_tell, on_fell, on_save};
 
 /* ---- generations ---- */
 
@@ -468,12 +484,16 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		mark_random(applier->epoch, MARK_EPOCH_LEN);
 	applier->marker.refused = state ? state->refused : NULL;
 	applier->marker.refused_count = state ? state->refused_count : 0;
+	applier->marker.life++;
+	applier->marker.witnesses = state ? state->witnesses : NULL;
+	applier->marker.witness_count = state ? state->witness_count : 0;
 	if (!state && applier->options.scripts)
 		scripts_begin(applier->options.scripts);
 	applier->generation = spool_origin(spool).generation;
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
 	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
+	applier->sample_count = 0;
 	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms);
 	snapshot_decoder_free(applier->snapshot);
 	applier->snapshot = NULL;
@@ -502,6 +522,97 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	if (state && state->clean)
 		applier_save_state(applier, false);
 	publish(applier);
+}
+
+/* ---- a target that has fallen back ---- */
+
+static void on_quiet(struct applier *applier);
+
+/* Everything from the fall's position on is decoded again, and what the marks cover is skipped: as after a restart. */
+static void send_again(struct applier *applier)
+{
+	struct link_state state = applier->saved;
+	struct mark *refused = NULL;
+	struct incident incident;
+	uint64_t position;
+	uint32_t db;
+
+	applier_low_water(applier, &position, &db);
+	applier->rollback_bytes += position - applier->fall.position;
+	incident = incident_make(INCIDENT_TARGET_ROLLED_BACK, applier_offset_at(applier, applier->fall.position),
+				 "%s; %llu bytes of what was applied are gone through again, and what the marks do not cover is sent again", applier->fall.what,
+				 (unsigned long long)(position - applier->fall.position));
+	incident_add_cost(&incident, "bytes", (double)(position - applier->fall.position));
+	incident_add_cost(&incident, "slots", applier->fall.slots);
+	applier->events->tell(applier->owner, &incident);
+	state.generation = applier->generation;
+	state.clean = false;
+	state.position = applier->fall.position;
+	state.place = applier->place;
+	state.db = state.place.db = applier->fall.db;
+	memcpy(state.epoch, applier->epoch, sizeof(state.epoch));
+	state.witness_count = applier_witnesses(applier);
+	state.witnesses = applier->witnesses;
+	/* The outlet's own are gone when it begins. */
+	state.refused = applier->outlet.ops->refused ? applier->outlet.ops->refused(applier->outlet.self, &state.refused_count) : NULL;
+	if (state.refused_count > 0) {
+		refused = memory_alloc(state.refused_count * sizeof(refused[0]));
+		memcpy(refused, state.refused, state.refused_count * sizeof(refused[0]));
+	}
+	state.refused = refused;
+	start_generation(applier, &state);
+	free(refused);
+	/* Nothing of the spool above it may go, though it could not be written. */
+	applier->saved.position = applier->fall.position;
+	applier_write_state(applier, false);
+	idle_start(applier->again);
+}
+
+static void ask_for_snapshot(struct applier *applier, const char *why)
+{
+	const struct source *source = &applier->options.source;
+	struct incident incident;
+	struct error error;
+
+	if (source->ops->begin_anew && applier->options.task->snapshot) {
+		incident = incident_make(INCIDENT_TARGET_ROLLED_BACK, -1, "%s; %s, so a new snapshot is taken", applier->fall.what, why);
+		incident_add_cost(&incident, "slots", applier->fall.slots);
+		applier->events->tell(applier->owner, &incident);
+		applier->run_state = PARKED;
+		publish(applier);
+		source->ops->begin_anew(source->self);
+		return;
+	}
+	error_set(&error, ERROR_TARGET, "%s; %s", applier->fall.what, why);
+	error_hint(&error, "Begin anew with an empty work directory and target.existing: merge or flush");
+	fail(applier, ENDED, &error);
+}
+
+/* What a snapshot after the first one needs beside the spool is there as long as the state file says that it is under way. */
+static bool may_resume_at(const struct applier *applier, uint64_t position)
+{
+	return !applier_in_snapshot(applier, position) || applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position);
+}
+
+static void go_back(struct applier *applier)
+{
+	applier->fell = false;
+	if (applier->run_state == PARKING || applier->run_state == DRAINING) {
+		/* A new snapshot is coming anyway; or the next run finds it. */
+		on_quiet(applier);
+		return;
+	}
+	if (applier->run_state != RUNNING)
+		return;
+	applier->rollbacks++;
+	if (!applier->fall.repairable)
+		ask_for_snapshot(applier, "that cannot be made good from what is kept of the stream");
+	else if (!may_resume_at(applier, applier->fall.position))
+		ask_for_snapshot(applier, "a part of the snapshot is among it");
+	else if (!spool_rewind(applier->options.spool, applier->fall.position))
+		ask_for_snapshot(applier, "the spool does not hold so much any more (spool.keep_size, spool.keep_time)");
+	else
+		send_again(applier);
 }
 
 /* ---- parking and draining ---- */
@@ -649,6 +760,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.link = applier->link,
 		.epoch = applier->epoch,
 		.token = options->token,
+		.turn = &applier->turn,
 		.source = options->source_name,
 	};
 	pthread_mutex_init(&applier->lock, NULL);
@@ -683,5 +795,6 @@ void applier_free(struct applier *applier)
 	timer_free(applier->publish_timer);
 	timer_free(applier->deadline);
 	pthread_mutex_destroy(&applier->lock);
+	free(applier->witnesses);
 	free(applier);
 }

@@ -78,6 +78,8 @@ struct applier_status {
 	uint64_t last_move;       /* dispatch_last_move() */
 	struct dispatch_counters dispatch;
 	struct sink_counters sink;
+	uint64_t rollbacks;       /* times that the target had lost, or might have lost, what it had acknowledged */
+	uint64_t rollback_bytes;  /* of the spool, applied again for that */
 	uint64_t file_bytes;      /* of a file that is written */
 	char waiting_for[256];    /* or "" */
 };

@@ -11,6 +11,8 @@
 
 #include <pthread.h>
 
+#define KEEP_SAMPLES 64
+
 enum run_state {
 	RUNNING,
 	PARKING,
@@ -44,8 +46,16 @@ struct applier {
 	struct link_state saved;           /* what the state file says */
 	char link[MARK_ID_LEN + 1], epoch[MARK_EPOCH_LEN + 1], task[101];
 	struct marker_options marker;
+	uint64_t turn;                     /* of the process as the link's owner */
 	bool save_failed;                  /* at the last attempt */
 	uint64_t applied_at_start;
+	bool fell;                         /* the outlet has fallen back, and go_back() has not begun again */
+	struct outlet_fall fall;
+	uint64_t rollbacks, rollback_bytes;
+	struct mark_witness *witnesses;    /* of `saved`, and what the outlet begins with */
+	uint32_t witness_room;
+	struct keep_sample { uint64_t at_us, position; } samples[KEEP_SAMPLES]; /* where the low-water position was when; a ring */
+	uint32_t sample_first, sample_count;
 	bool snapshot_due;                 /* that it is applied is to be told */
 	uint64_t snapshot_since_us, leftover_passes;
 	uint64_t drain_position, drain_moved_us; /* draining: the low-water position, and when it last moved */
@@ -59,6 +69,12 @@ void applier_note(struct applier *applier, enum log_level level, const char *for
 /* Does the target keep marks of the link? */
 bool applier_is_marked(const struct applier_options *options);
 void applier_low_water(const struct applier *applier, uint64_t *position, uint32_t *db);
+/* As far as it may be kept for the next run. */
+void applier_kept(const struct applier *applier, uint64_t *position, uint32_t *db);
+/* Fills `witnesses` with what the next run compares the target with; returns their number. */
+uint32_t applier_witnesses(struct applier *applier);
+/* What is applied and kept of the spool ends where it is older than it need be, or in the way. */
+void applier_keep(struct applier *applier);
 bool applier_in_snapshot(const struct applier *applier, uint64_t position);
 /* Of the stream's byte at `position`. */
 int64_t applier_offset_at(const struct applier *applier, uint64_t position);

@@ -224,6 +224,7 @@ static bool open_spool(struct link *link, struct error *error)
 		.dir = dir,
 		.segment_size = link->options.task->spool_segment_size,
 		.max_size = link->options.task->spool_max_size,
+		.keep_size = link->options.file ? 0 : link->options.task->spool_keep_size,
 	};
 	uint64_t cut;
 
@@ -247,6 +248,7 @@ static void forget_history(struct link_state *state, uint64_t generation)
 	struct link_state old = *state;
 
 	free((void *)old.refused);
+	free((void *)old.witnesses);
 	*state = (struct link_state){.generation = generation};
 	memcpy(state->link, old.link, sizeof(state->link));
 	memcpy(state->task, old.task, sizeof(state->task));
@@ -603,6 +605,7 @@ void link_free(struct link *link)
 	spool_close(link->spool);
 	pthread_mutex_destroy(&link->lock);
 	free((void *)link->state.refused);
+	free((void *)link->state.witnesses);
 	free((char *)link->options.dir);
 	free(link->name);
 	scripts_free(link->scripts);

@@ -55,6 +55,7 @@ void receiver_start(struct receiver *receiver);
 void receiver_stop(struct receiver *receiver);
 void receiver_free(struct receiver *receiver);
 void receiver_resync_ready(struct receiver *receiver); /* (any) */
+void receiver_begin_anew(struct receiver *receiver); /* (any) the applier has let go of the spool, and needs a full resync */
 void receiver_move(struct receiver *receiver, const struct endpoint *endpoint); /* the shard has another master: reconnect there */
 
 /* (any) The replication offset up to which everything is applied; acknowledged to the source each second, at once if `now`. Until it is told in a generation,
