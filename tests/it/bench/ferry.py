@@ -115,6 +115,7 @@ class Ferry:
             lines = [json.loads(line) for line in report.read_text().splitlines()]
             assert lines and "summary" in lines[-1], f"keyferry verify ended with {code}:\n{self.log}"
             return code, lines[:-1], lines[-1]["summary"]
+        wait.process = process
         return wait
 
     def verify(self, *more, timeout=120):
