@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define INSPECTION_NOTE_US 5000000
+#define PRECHECK_SAMPLE_MS 200 /* of the source's writes: a start is not to wait for long */
 #define INCIDENTS_MAX 100 /* kept for the status */
 
 struct task {
@@ -318,6 +319,7 @@ static bool pass_gate(struct task *task, struct loop *loop, struct error *error)
 		.input = files ? &task->input : NULL,
 		.files = files ? &task->inspection : NULL,
 		.own_data = work_dir_has_links(task->dir) || task->checkpoint.count > 0,
+		.sample_ms = PRECHECK_SAMPLE_MS,
 	};
 
 	return gate_pass(&options, warn, &task->abilities, task->target_name, error);

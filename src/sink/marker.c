@@ -15,6 +15,14 @@
 #define FAR_US 5000
 #define NEAR_US 2000
 
+#define RECORD_MS 100 /* how often the record is brought up to date, at least */
+
+/* Whoever compares both sides (verify/) learns from the record how far the target is; what the source goes on writing to can be compared only if it is fresh. */
+static void on_record_timer(void *owner)
+{
+	sink_settle(owner);
+}
+
 struct marker *marker_new(struct sink *sink, const struct marker_options *options)
 {
 	struct marker *marker = memory_alloc_zero(1, sizeof(*marker));
@@ -33,6 +41,8 @@ struct marker *marker_new(struct sink *sink, const struct marker_options *option
 		marker->stale[i] = true;
 	}
 	marker->recorded = -1;
+	marker->record_timer = timer_new(sink->options.loop, on_record_timer, sink);
+	timer_repeat(marker->record_timer, RECORD_MS, RECORD_MS);
 	marker->most = FLIGHT_UNITS_SHORT;
 	if (options->refused_count > 0) {
 		marker->refused = memory_alloc_zero(options->refused_count, sizeof(marker->refused[0]));
@@ -58,6 +68,7 @@ void marker_free(struct marker *marker)
 	}
 	for (uint32_t i = 0; marker->selects && i < DATABASES_MAX; i++)
 		free(marker->selects[i]);
+	timer_free(marker->record_timer);
 	free(marker->selects);
 	free(marker->refused);
 	free(marker->task_key);

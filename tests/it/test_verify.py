@@ -295,3 +295,33 @@ def test_script_gives_names(bench):
         planter.remove(0, keys_at(target, 0)[5])
     assert [one["kind"] for one in ferry.verify()[1]] == ["missing"]
     assert "were not looked for" in ferry.log
+
+
+@pytest.mark.parametrize("version, options", [
+    (None, {"checkpoint": "local"}),                   # how far the target is, the source has to tell
+    (None, {"source.mode": "scan"}),                   # and here nobody does
+    ("redis-8", {"target.expiry_margin": "60s"}),      # fields of hashes that expire, guarded
+    ("redis-8", {"target.expiry_guard": "always"}),
+    ("valkey", {}),
+], ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else value)
+def test_kinds_of_tasks(bench, version, options):
+    """However a task says how far it is, and writes times: live, differences are found, and nothing else; stopped, the same."""
+    source, target = bench.server(version), bench.server(version)
+    if "source.mode" in options:
+        source.config_set("notify-keyspace-events", "AKE")
+    fill(source, keys=2000)
+    ferry = Ferry(bench, source, target, options)
+    with Load(source, rate=1000) as load:
+        ferry.start().wait_streaming().wait_status(lambda status: load.acknowledged > 2000)
+        with planting(target) as planter:
+            planter.plant(0, [key for key in keys_at(target, 0) if key.startswith(b"d:")], 100)
+        code, differences, summary = ferry.verify("--repair", "--tolerance", "3s", "--rounds", "4")
+        listed = {place: kind for place, kind in found(differences).items() if kind != "undecided"}
+        assert summary["live"] and listed == planter.planted
+        assert (code, summary["repaired"]) == (0, 100)
+    assert not load.errors
+    assert ferry.stop() == 0
+    if "source.mode" not in options:
+        ferry.run_until_caught_up()
+        code, differences, _ = ferry.verify("--tolerance", "3s")
+        assert code == 0, differences[:3]
