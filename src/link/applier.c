@@ -40,6 +40,7 @@ static void on_state_timer(void *owner)
 
 	applier_save_state(applier, false);
 	applier_release_saved(applier);
+	applier_keep(applier);
 	if (waited && !applier->save_failed)
 		idle_start(applier->again);
 }
@@ -48,6 +49,7 @@ static void publish(struct applier *applier)
 {
 	struct applier_status status = {0};
 	struct outlet_status outlet;
+	char fence[128];
 	uint64_t snapshot_end = spool_snapshot_end(applier->options.spool);
 	uint32_t db;
 
@@ -66,9 +68,13 @@ static void publish(struct applier *applier)
 	status.dispatch = outlet.dispatch;
 	status.sink = outlet.sink;
 	status.sink.conflicts += status.dispatch.conflicts;
+	status.rollbacks = applier->rollbacks;
+	status.rollback_bytes = applier->rollback_bytes;
 	status.file_bytes = outlet.file_bytes;
 	status.finished = applier->finished;
-	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for);
+	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for[0] ? outlet.waiting_for : applier_fence_text(applier, fence));
+	if (applier->options.handover)
+		status.handover = handover_counters(applier->options.handover, applier->options.member);
 	status.expiry_form = applier->expiry.times.form;
 	status.expiry_ready = applier->expiry.ready && status.streaming;
 	status.expiry_switches = applier->expiry.switches;
@@ -142,6 +148,7 @@ static void check_patience(struct applier *applier);
 static void on_publish_timer(void *owner)
 {
 	keep_expiries(owner);
+	applier_tell_handover(owner);
 	tell_snapshot(owner);
 	publish(owner);
 	check_patience(owner);
@@ -237,6 +244,8 @@ static bool handle(struct applier *applier, struct event *event, struct error *e
 	uint32_t db = applier->snapshot ? applier->place.db : stream_decoder_database(applier->stream);
 
 	event->offset = applier_offset_at(applier, event->start);
+	if (applier->options.handover && applier_is_atomic_move(event, event->offset, error))
+		return false;
 	if (event->kind == EVENT_KEY || event->kind == EVENT_COMMAND)
 		limit_spend(&applier->records, 1);
 	if (event->kind == EVENT_SNAPSHOT_END) {
@@ -304,6 +313,10 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 		applier->position = event.end;
 		limit_spend(&applier->bytes, event.end - event.start);
 		events++;
+		if (applier->options.handover && !applier_may_apply(applier, &event)) {
+			applier->held = event;
+			return PORTION_DONE;
+		}
 		if (!handle(applier, &event, error))
 			return PORTION_FAILED;
 		ready = ask_ready(applier, error);
@@ -315,12 +328,20 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 	return PORTION_MORE;
 }
 
+/* The event that another link's had to come before. */
+static enum portion run_held(struct applier *applier, struct error *error)
+{
+	if (!applier_may_go_on(applier))
+		return PORTION_DONE;
+	return handle(applier, &applier->held, error) ? ask_ready(applier, error) : PORTION_FAILED;
+}
+
 /* There is an event, or a transaction, that is not whole yet, and everything before it is answered. */
 static bool awaits_rest(const struct applier *applier)
 {
 	const struct outlet *outlet = &applier->outlet;
 
-	return (applier->need > 0 || outlet->ops->in_transaction(outlet->self)) && outlet->ops->idle(outlet->self);
+	return !applier->is_held && (applier->need > 0 || outlet->ops->in_transaction(outlet->self)) && outlet->ops->idle(outlet->self);
 }
 
 /* If the spool is full now, then for good: unless a release makes room. */
@@ -349,7 +370,7 @@ static void run(struct applier *applier)
 	enum portion portion;
 	struct error error;
 
-	if (applier->run_state != RUNNING || applier->running)
+	if (applier->run_state != RUNNING || applier->running || applier->fell)
 		return;
 	if (spool_origin(applier->options.spool).generation != applier->generation)
 		start_generation(applier, NULL);
@@ -367,11 +388,14 @@ static void run(struct applier *applier)
 	}
 	applier->running = true;
 	portion = ask_ready(applier, &error);
+	if (portion == PORTION_MORE && applier->is_held)
+		portion = run_held(applier, &error);
 	if (portion == PORTION_MORE)
 		portion = run_portion(applier, &error);
 	applier->outlet.ops->flush(applier->outlet.self);
 	/* Where nothing went to the target (PING, GETACK, what is left out), no reply tells of it: a source that shuts down waits for this. */
 	applier_tell_applied(applier, false);
+	applier_tell_handover(applier);
 	applier_let_go(applier);
 	applier->running = false;
 	if (portion == PORTION_FAILED) {
@@ -386,12 +410,15 @@ static void run(struct applier *applier)
 }
 
 static void check_quiet(struct applier *applier);
+static void go_back(struct applier *applier);
 
 static void on_again(void *owner)
 {
 	struct applier *applier = owner;
 
-	if (applier->run_state == DRAINING)
+	if (applier->fell)
+		go_back(applier);
+	else if (applier->run_state == DRAINING)
 		check_quiet(applier);
 	else
 		run(applier);
@@ -418,6 +445,7 @@ static void on_applied(void *owner)
 	applier_low_water(applier, &position, &db);
 	lag_applied(&applier->lag, position, applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
 	applier_tell_applied(applier, false);
+	applier_tell_handover(applier);
 	applier_save_retried(applier);
 	applier_release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
@@ -438,6 +466,16 @@ static void on_outlet_note(void *owner, int log_level, const char *text)
 	applier->events->note(applier->owner, log_level, text);
 }
 
+/* The outlet cannot be begun again within its own call. */
+static void on_fell(void *owner, const struct outlet_fall *fall)
+{
+	struct applier *applier = owner;
+
+	applier->fell = true;
+	applier->fall = *fall;
+	idle_start(applier->again);
+}
+
 static void on_outlet_tell(void *owner, const struct incident *incident)
 {
 	struct applier *applier = owner;
@@ -450,7 +488,7 @@ static bool on_save(void *owner)
 	return applier_write_state(owner, false);
 }
 
-static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_outlet_tell, on_save};
+static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_outlet_tell, on_fell, on_save};
 
 /* ---- generations ---- */
 
@@ -468,12 +506,17 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		mark_random(applier->epoch, MARK_EPOCH_LEN);
 	applier->marker.refused = state ? state->refused : NULL;
 	applier->marker.refused_count = state ? state->refused_count : 0;
+	applier->marker.life++;
+	applier->marker.witnesses = state ? state->witnesses : NULL;
+	applier->marker.witness_count = state ? state->witness_count : 0;
 	if (!state && applier->options.scripts)
 		scripts_begin(applier->options.scripts);
 	applier->generation = spool_origin(spool).generation;
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
 	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
+	applier->sample_count = 0;
+	applier_let_held_go(applier);
 	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms);
 	snapshot_decoder_free(applier->snapshot);
 	applier->snapshot = NULL;
@@ -498,10 +541,102 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	expiry_begin(&applier->expiry, &applier->options.expiry);
 	if (applier->outlet.ops->set_times)
 		applier->outlet.ops->set_times(applier->outlet.self, &applier->expiry.times);
+	applier_tell_handover(applier);
 	/* From now on more may have been sent than the state file says. */
 	if (state && state->clean)
 		applier_save_state(applier, false);
 	publish(applier);
+}
+
+/* ---- a target that has fallen back ---- */
+
+static void on_quiet(struct applier *applier);
+
+/* Everything from the fall's position on is decoded again, and what the marks cover is skipped: as after a restart. */
+static void send_again(struct applier *applier)
+{
+	struct link_state state = applier->saved;
+	struct mark *refused = NULL;
+	struct incident incident;
+	uint64_t position;
+	uint32_t db;
+
+	applier_low_water(applier, &position, &db);
+	applier->rollback_bytes += position - applier->fall.position;
+	incident = incident_make(INCIDENT_TARGET_ROLLED_BACK, applier_offset_at(applier, applier->fall.position),
+				 "%s; %llu bytes of what was applied are gone through again, and what the marks do not cover is sent again", applier->fall.what,
+				 (unsigned long long)(position - applier->fall.position));
+	incident_add_cost(&incident, "bytes", (double)(position - applier->fall.position));
+	incident_add_cost(&incident, "slots", applier->fall.slots);
+	applier->events->tell(applier->owner, &incident);
+	state.generation = applier->generation;
+	state.clean = false;
+	state.position = applier->fall.position;
+	state.place = applier->place;
+	state.db = state.place.db = applier->fall.db;
+	memcpy(state.epoch, applier->epoch, sizeof(state.epoch));
+	state.witness_count = applier_witnesses(applier);
+	state.witnesses = applier->witnesses;
+	/* The outlet's own are gone when it begins. */
+	state.refused = applier->outlet.ops->refused ? applier->outlet.ops->refused(applier->outlet.self, &state.refused_count) : NULL;
+	if (state.refused_count > 0) {
+		refused = memory_alloc(state.refused_count * sizeof(refused[0]));
+		memcpy(refused, state.refused, state.refused_count * sizeof(refused[0]));
+	}
+	state.refused = refused;
+	start_generation(applier, &state);
+	free(refused);
+	/* Nothing of the spool above it may go, though it could not be written. */
+	applier->saved.position = applier->fall.position;
+	applier_write_state(applier, false);
+	idle_start(applier->again);
+}
+
+static void ask_for_snapshot(struct applier *applier, const char *why)
+{
+	const struct source *source = &applier->options.source;
+	struct incident incident;
+	struct error error;
+
+	if (source->ops->begin_anew && applier->options.task->snapshot) {
+		incident = incident_make(INCIDENT_TARGET_ROLLED_BACK, -1, "%s; %s, so a new snapshot is taken", applier->fall.what, why);
+		incident_add_cost(&incident, "slots", applier->fall.slots);
+		applier->events->tell(applier->owner, &incident);
+		applier->run_state = PARKED;
+		publish(applier);
+		source->ops->begin_anew(source->self);
+		return;
+	}
+	error_set(&error, ERROR_TARGET, "%s; %s", applier->fall.what, why);
+	error_hint(&error, "Begin anew with an empty work directory and target.existing: merge or flush");
+	fail(applier, ENDED, &error);
+}
+
+/* What a snapshot after the first one needs beside the spool is there as long as the state file says that it is under way. */
+static bool may_resume_at(const struct applier *applier, uint64_t position)
+{
+	return !applier_in_snapshot(applier, position) || applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position);
+}
+
+static void go_back(struct applier *applier)
+{
+	applier->fell = false;
+	if (applier->run_state == PARKING || applier->run_state == DRAINING) {
+		/* A new snapshot is coming anyway; or the next run finds it. */
+		on_quiet(applier);
+		return;
+	}
+	if (applier->run_state != RUNNING)
+		return;
+	applier->rollbacks++;
+	if (!applier->fall.repairable)
+		ask_for_snapshot(applier, "that cannot be made good from what is kept of the stream");
+	else if (!may_resume_at(applier, applier->fall.position))
+		ask_for_snapshot(applier, "a part of the snapshot is among it");
+	else if (!spool_rewind(applier->options.spool, applier->fall.position))
+		ask_for_snapshot(applier, "the spool does not hold so much any more (spool.keep_size, spool.keep_time)");
+	else
+		send_again(applier);
 }
 
 /* ---- parking and draining ---- */
@@ -516,6 +651,7 @@ static void on_quiet(struct applier *applier)
 	enum run_state was = applier->run_state;
 
 	timer_stop(applier->deadline);
+	applier_let_held_go(applier);
 	if (was == PARKING) {
 		applier->run_state = PARKED;
 		applier->events->parked(applier->owner);
@@ -649,6 +785,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.link = applier->link,
 		.epoch = applier->epoch,
 		.token = options->token,
+		.turn = &applier->turn,
 		.source = options->source_name,
 	};
 	pthread_mutex_init(&applier->lock, NULL);
@@ -659,6 +796,8 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->publish_timer = timer_new(options->loop, on_publish_timer, applier);
 	applier->deadline = timer_new(options->loop, on_deadline, applier);
 	applier->again = idle_new(options->loop, on_again, applier);
+	applier->fence_timer = timer_new(options->loop, on_again, applier);
+	applier->restore_asking = command_lookup(1, (const struct slice[]){SLICE("RESTORE-ASKING")});
 	timer_repeat(applier->state_timer, STATE_INTERVAL_MS, STATE_INTERVAL_MS);
 	timer_repeat(applier->publish_timer, PUBLISH_INTERVAL_MS, PUBLISH_INTERVAL_MS);
 	applier->published.applied_offset = applier->published.lag_ms = -1;
@@ -682,6 +821,8 @@ void applier_free(struct applier *applier)
 	timer_free(applier->state_timer);
 	timer_free(applier->publish_timer);
 	timer_free(applier->deadline);
+	timer_free(applier->fence_timer);
 	pthread_mutex_destroy(&applier->lock);
+	free(applier->witnesses);
 	free(applier);
 }

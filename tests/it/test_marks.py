@@ -139,8 +139,10 @@ def records(target, task):
     key = f"keyferry:task:{task}"
     for node in masters_of(target):
         if key.encode() in node.command("KEYS", key):
-            values = [value for value in node.command("HVALS", key) if b" " in value]
-            owners = [value for value in node.command("HVALS", key) if b" " not in value]
+            fields = node.command("HGETALL", key)
+            fields = dict(zip(fields[::2], fields[1::2])) if isinstance(fields, list) else fields
+            values = [value for field, value in fields.items() if b":" not in field]
+            owners = [field for field in fields if field.endswith(b":owner")]
             return len(values) == len(owners) > 0 and all(int(value.split()[2]) >= 0 for value in values)
     return False
 
