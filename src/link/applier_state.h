@@ -52,6 +52,7 @@ struct applier {
 	bool fell;                         /* the outlet has fallen back, and go_back() has not begun again */
 	struct outlet_fall fall;
 	uint64_t rollbacks, rollback_bytes;
+	uint64_t rounds;                   /* of new snapshots of all links (handover_rounds()) that this one has joined */
 	struct mark_witness *witnesses;    /* of `saved`, and what the outlet begins with */
 	uint32_t witness_room;
 	struct keep_sample { uint64_t at_us, position; } samples[KEEP_SAMPLES]; /* where the low-water position was when; a ring */
@@ -71,6 +72,19 @@ struct applier {
 	pthread_mutex_t lock;              /* of `published` */
 	struct applier_status published;
 };
+
+void applier_fail(struct applier *applier, enum run_state state, const struct error *error);
+void applier_publish(struct applier *applier);
+/* `state`: where a former run stopped; NULL: from the generation's beginning. */
+void applier_start_generation(struct applier *applier, const struct link_state *state);
+/* Parking or draining has come to its end. */
+void applier_on_quiet(struct applier *applier);
+
+/* applier_fall.c */
+/* The outlet has fallen back: what the target has lost is sent again, or a new snapshot is asked for. */
+void applier_go_back(struct applier *applier);
+/* Another link of the task could not go back without breaking the order between them: all take a new snapshot. */
+void applier_join_round(struct applier *applier);
 
 /* applier_fence.c */
 /* May the event be applied? False: it is held, and applier_may_go_on() tells when. */

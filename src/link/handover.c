@@ -42,6 +42,7 @@ struct member {
 	struct handover_event event; /* that it waits with */
 	uint64_t wait_number;
 	uint64_t waiting_since_us;
+	int64_t relied; /* others have gone on behind that offset of it */
 	struct fence *fences; /* one for each member */
 	struct handover_counters counters;
 };
@@ -62,6 +63,7 @@ struct handover {
 	uint32_t move_room;
 	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
 	_Atomic uint32_t move_count;
+	_Atomic uint64_t rounds;
 	uint64_t waits;
 	struct handover_file *file;
 };
@@ -131,7 +133,7 @@ uint32_t handover_join(struct handover *handover, const char *name, const struct
 
 	member->name = memory_strdup(name);
 	member->source = *source;
-	member->applied = member->wanted = -1;
+	member->applied = member->wanted = member->relied = -1;
 	member->fences = memory_alloc_zero(HANDOVER_LINKS_MAX, sizeof(member->fences[0]));
 	pthread_mutex_lock(&handover->lock);
 	link = handover->count;
@@ -186,6 +188,15 @@ static void on_kept(void *owner, uint16_t slot, const char *holder, const char *
 		handover->owners[slot] = pack(has, from);
 }
 
+static void on_relied(void *owner, const char *name, int64_t offset)
+{
+	struct handover *handover = owner;
+	uint16_t link = member_named(handover, name);
+
+	if (link != HANDOVER_NOBODY && offset > handover->members[link]->relied)
+		handover->members[link]->relied = offset;
+}
+
 static const char *name_of(const struct handover *handover, uint16_t link)
 {
 	return link == HANDOVER_NOBODY ? NULL : handover->members[link]->name;
@@ -199,13 +210,24 @@ static void tell_kept(void *owner, uint16_t slot, const char **ret_holder, const
 	*ret_exporter = name_of(handover, exporter_of(handover->owners[slot]));
 }
 
+static bool tell_relied(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset)
+{
+	struct handover *handover = owner;
+
+	if (i >= handover->count)
+		return false;
+	*ret_name = handover->members[i]->name;
+	*ret_offset = handover->members[i]->relied;
+	return true;
+}
+
 bool handover_begin(struct handover *handover, const uint16_t *owners, struct error *error)
 {
 	bool ok = true;
 
 	pthread_mutex_lock(&handover->lock);
 	if (handover->file)
-		handover_file_read(handover->file, on_kept, handover);
+		handover_file_read(handover->file, on_kept, on_relied, handover);
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
 		if (holder_of(handover->owners[slot]) == HANDOVER_NOBODY)
 			handover->owners[slot] = pack(owners[slot], HANDOVER_NOBODY);
@@ -213,7 +235,7 @@ bool handover_begin(struct handover *handover, const uint16_t *owners, struct er
 			add_move(handover, (uint16_t)slot);
 	}
 	if (handover->file)
-		ok = handover_file_write(handover->file, tell_kept, handover, error);
+		ok = handover_file_write(handover->file, tell_kept, tell_relied, handover, error);
 	pthread_mutex_unlock(&handover->lock);
 	return ok;
 }
@@ -279,6 +301,9 @@ struct handover_news handover_map(struct handover *handover, const uint16_t *own
 
 		if (!has_settled(handover, move, owners))
 			continue;
+		if (handover->file && exporter_of(handover->owners[slot]) != HANDOVER_NOBODY)
+			handover_file_rely(handover->file, name_of(handover, exporter_of(handover->owners[slot])),
+					   handover->members[exporter_of(handover->owners[slot])]->relied);
 		handover->owners[slot] = pack(holder_of(handover->owners[slot]), HANDOVER_NOBODY);
 		/* Not being able to say so costs waits alone: it is said again when the slot settles after the next start. */
 		if (handover->file &&
@@ -307,6 +332,30 @@ bool handover_is_free(const struct handover *handover, uint32_t link, uint16_t s
 	return !imports && (owner == pack((uint16_t)link, HANDOVER_NOBODY) || exporter_of(owner) == link);
 }
 
+static bool has_applied_all(struct handover *handover, uint32_t link, uint16_t other)
+{
+	struct member *member;
+	int64_t need;
+
+	if (other == link || other == HANDOVER_NOBODY)
+		return true;
+	member = handover->members[other];
+	return member->gone || (member->source.fence(member->source.owner, handover->members[link]->read_us, &need) && member->applied >= need);
+}
+
+bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t slot)
+{
+	uint32_t owner = handover->owners[slot];
+	bool done;
+
+	if (owner == pack((uint16_t)link, HANDOVER_NOBODY))
+		return true;
+	pthread_mutex_lock(&handover->lock);
+	done = has_applied_all(handover, link, holder_of(owner)) && has_applied_all(handover, link, exporter_of(owner));
+	pthread_mutex_unlock(&handover->lock);
+	return done;
+}
+
 uint16_t handover_holder(const struct handover *handover, uint16_t slot)
 {
 	return holder_of(handover->owners[slot]);
@@ -328,12 +377,31 @@ void handover_applied(struct handover *handover, uint32_t link, uint64_t generat
 		/* Neither its offsets nor its spool's positions are those of before. */
 		pthread_mutex_lock(&handover->lock);
 		member->applied = member->wanted = -1;
+		if (member->generation > 0) /* else the file's is of this history */
+			member->relied = -1;
 		member->generation = generation;
 		memset(member->fences, 0, HANDOVER_LINKS_MAX * sizeof(member->fences[0]));
 		stop_waiting(member);
 		pthread_mutex_unlock(&handover->lock);
 	}
 	member->applied = offset;
+}
+
+bool handover_may_go_back(struct handover *handover, uint32_t link, int64_t offset)
+{
+	bool may;
+
+	pthread_mutex_lock(&handover->lock);
+	may = handover->members[link]->relied <= offset;
+	if (!may)
+		handover->rounds++;
+	pthread_mutex_unlock(&handover->lock);
+	return may;
+}
+
+uint64_t handover_rounds(const struct handover *handover)
+{
+	return handover->rounds;
 }
 
 int64_t handover_wanted(const struct handover *handover, uint32_t link)
@@ -434,12 +502,26 @@ static bool may_go(struct handover *handover, uint32_t link, const struct handov
 	return ok;
 }
 
+/* The event goes on behind the fences that it has asked for. */
+static void rely(struct handover *handover, uint32_t link, const struct handover_event *event)
+{
+	for (uint32_t other = 0; other < handover->count; other++) {
+		const struct fence *fence = &handover->members[link]->fences[other];
+		struct member *member = handover->members[other];
+
+		if (other != link && fence->known && event->end <= fence->covers && fence->generation == member->generation && fence->need > member->relied)
+			member->relied = fence->need;
+	}
+}
+
 static bool take(struct handover *handover, uint32_t link, uint16_t slot, uint16_t *ret_from, struct error *error)
 {
 	uint16_t from = holder_of(handover->owners[slot]);
 
 	if (from == link)
 		return true;
+	if (handover->file && from != HANDOVER_NOBODY)
+		handover_file_rely(handover->file, name_of(handover, from), handover->members[from]->relied);
 	if (handover->file &&
 	    !handover_file_add(handover->file, slot, handover->members[link]->name, name_of(handover, from), true, error))
 		return false;
@@ -462,6 +544,7 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 	if (handover_is_free(handover, link, event->slot, event->imports) || is_begun(handover, link, event)) {
 		answer = HANDOVER_GO;
 	} else if (may_go(handover, link, event)) {
+		rely(handover, link, event);
 		answer = take(handover, link, event->slot, ret_from, error) ? HANDOVER_GO : HANDOVER_FAILED;
 		if (answer == HANDOVER_GO)
 			begin_keys(handover, event);

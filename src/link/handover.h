@@ -72,10 +72,18 @@ uint32_t handover_moving(const struct handover *handover);
 
 /* Settled, and this link's; or moving, and it is the exporter. */
 bool handover_is_free(const struct handover *handover, uint32_t link, uint16_t slot, bool imports);
+/* Of a slot that the map says is the link's: have those links that had it before applied all that they ever did with it? */
+bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t slot);
 uint16_t handover_holder(const struct handover *handover, uint16_t slot);
 
 /* All up to that offset of that generation is applied, and will not be applied again whatever happens; -1: in the snapshot. */
 void handover_applied(struct handover *handover, uint32_t link, uint64_t generation, int64_t offset);
+
+/* The target has lost something, and the link is to send again what lies behind that offset. False: others have gone on behind a later one, so what it sent again would come
+ * behind what came after it at the source; every link of the task has to take a new snapshot then (handover_rounds()). */
+bool handover_may_go_back(struct handover *handover, uint32_t link, int64_t offset);
+/* Counts how often that was so. */
+uint64_t handover_rounds(const struct handover *handover);
 
 /* Somebody waits for the link to have applied all up to there; lower: nobody does. */
 int64_t handover_wanted(const struct handover *handover, uint32_t link);

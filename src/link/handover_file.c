@@ -45,12 +45,17 @@ void handover_file_close(struct handover_file *file)
 }
 
 static void read_line(const char *line, void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter),
-		      void *owner)
+		      void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
 {
+	long long offset;
 	char holder[NAME_MAX_LEN + 1] = "", exporter[NAME_MAX_LEN + 1] = "";
 	unsigned first, last;
 	int at = 0;
 
+	if (sscanf(line, "relied %63s %18lld", holder, &offset) == 2) {
+		relied(owner, holder, offset);
+		return;
+	}
 	if (sscanf(line, "%5u-%5u%n", &first, &last, &at) != 2) {
 		if (sscanf(line, "%5u%n", &first, &at) != 1)
 			return;
@@ -63,7 +68,8 @@ static void read_line(const char *line, void (*each)(void *owner, uint16_t slot,
 }
 
 void handover_file_read(const struct handover_file *file,
-			void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter), void *owner)
+			void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter),
+			void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
 {
 	FILE *in = fopen(file->path, "re");
 	char line[LINE_MAX_LEN];
@@ -72,7 +78,7 @@ void handover_file_read(const struct handover_file *file,
 		return;
 	if (fgets(line, sizeof(line), in) && strcmp(line, HEAD) == 0)
 		while (fgets(line, sizeof(line), in) && strchr(line, '\n'))
-			read_line(line, each, owner);
+			read_line(line, each, relied, owner);
 	fclose(in);
 }
 
@@ -96,6 +102,12 @@ static void put_line(FILE *out, uint32_t first, uint32_t last, const char *holde
 	fprintf(out, " %s%s%s\n", holder, exporter ? " " : "", exporter ? exporter : "");
 }
 
+static void put_relied(FILE *out, const char *name, int64_t offset)
+{
+	if (offset >= 0)
+		fprintf(out, "relied %s %lld\n", name, (long long)offset);
+}
+
 static bool put_on_disk(FILE *out)
 {
 	return fflush(out) == 0 && !ferror(out) && fdatasync(fileno(out)) == 0;
@@ -103,11 +115,13 @@ static bool put_on_disk(FILE *out)
 
 bool handover_file_write(struct handover_file *file,
 			 void (*tell)(void *owner, uint16_t slot, const char **ret_holder, const char **ret_exporter),
-			 void *owner, struct error *error)
+			 bool (*relied)(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset), void *owner, struct error *error)
 {
 	char *beside = memory_printf("%s.new", file->path);
 	FILE *out = fopen(beside, "we");
 	bool ok = out != NULL;
+	const char *name;
+	int64_t offset;
 	uint32_t first = 0;
 
 	if (ok)
@@ -126,6 +140,8 @@ bool handover_file_write(struct handover_file *file,
 			put_line(out, first, end - 1, holder, exporter);
 		first = end;
 	}
+	for (uint32_t i = 0; ok && relied(owner, i, &name, &offset); i++)
+		put_relied(out, name, offset);
 	ok = ok && put_on_disk(out) && rename(beside, file->path) == 0;
 	if (!ok) {
 		fail(file, error);
@@ -152,4 +168,11 @@ bool handover_file_add(struct handover_file *file, uint16_t slot, const char *ho
 	ok = sync ? put_on_disk(file->out) : fflush(file->out) == 0;
 	file->torn = !ok;
 	return ok || fail(file, error);
+}
+
+void handover_file_rely(struct handover_file *file, const char *name, int64_t offset)
+{
+	if (file->torn)
+		fputc('\n', file->out);
+	put_relied(file->out, name, offset);
 }

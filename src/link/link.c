@@ -42,6 +42,7 @@ struct link {
 	bool started;
 	atomic_bool stop_receiver, move, park, drain;
 	atomic_uint drain_deadline_ms;
+	uint32_t member; /* of the handover */
 	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
 	atomic_bool stopped;
 	_Atomic uint64_t incidents[INCIDENT_KINDS];
@@ -443,7 +444,9 @@ static bool owns_slot(void *owner, uint16_t slot)
 {
 	struct link *link = owner;
 
-	return atomic_load(&link->slots[slot / 64]) >> (slot % 64) & 1;
+	/* What another link has still to do there may need the keys, whatever the map says already. */
+	return (atomic_load(&link->slots[slot / 64]) >> (slot % 64) & 1) &&
+	       (!link->options.handover || handover_is_done_with(link->options.handover, link->member, slot));
 }
 
 void link_take_slots(struct link *link, const struct topology *source, uint32_t shard)
@@ -521,7 +524,7 @@ static void make_parts(struct link *link)
 	applier.heartbeat = link->heartbeat;
 	applier.handover = options->handover;
 	if (options->handover)
-		applier.member = join(link);
+		applier.member = link->member = join(link);
 	link->applier = applier_new(&applier, &link->state, &applier_callbacks, link);
 }
 

@@ -307,6 +307,42 @@ static void test_holders_outlive_a_restart(void **state)
 	free(path);
 }
 
+/* What others have come behind is not sent again by one link alone, also by the next run; a new history begins anew. */
+static void test_going_back(void **state)
+{
+	char folder[] = "/tmp/keyferry-handover-XXXXXX";
+	struct bench bench;
+	char *path;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	path = memory_printf("%s/slots", folder);
+	begin(&bench, path);
+	assert_true(handover_may_go_back(bench.handover, 0, 5));
+	bench.sources[0].now = 1200;
+	handover_applied(bench.handover, 0, 1, 1200);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_true(handover_may_go_back(bench.handover, 0, 1200));
+	assert_int_equal(handover_rounds(bench.handover), 0);
+	assert_false(handover_may_go_back(bench.handover, 0, 1199));
+	assert_int_equal(handover_rounds(bench.handover), 1);
+	assert_true(handover_may_go_back(bench.handover, 1, 1)); /* nobody has come behind the new holder */
+	end(&bench);
+	for (int i = 0; i < 2; i++) { /* as read from what was added, and from what was written anew */
+		begin(&bench, path);
+		assert_false(handover_may_go_back(bench.handover, 0, 1199));
+		assert_true(handover_may_go_back(bench.handover, 0, 1200));
+		end(&bench);
+	}
+	begin(&bench, path);
+	handover_applied(bench.handover, 0, 2, 10);
+	assert_true(handover_may_go_back(bench.handover, 0, 5));
+	end(&bench);
+	unlink(path);
+	rmdir(folder);
+	free(path);
+}
+
 static void test_torn_line_says_nothing(void **state)
 {
 	char folder[] = "/tmp/keyferry-handover-XXXXXX";
@@ -343,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_settles_when_the_map_says_so_twice),
 		cmocka_unit_test(test_third_link_waits_for_both),
 		cmocka_unit_test(test_holders_outlive_a_restart),
+		cmocka_unit_test(test_going_back),
 		cmocka_unit_test(test_torn_line_says_nothing),
 	};
 
