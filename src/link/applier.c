@@ -591,7 +591,10 @@ static void ask_for_snapshot(struct applier *applier, const char *why)
 /* What a snapshot after the first one needs beside the spool is there as long as the state file says that it is under way. */
 static bool may_resume_at(const struct applier *applier, uint64_t position)
 {
-	return !applier_in_snapshot(applier, position) || applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position);
+	if (!applier_in_snapshot(applier, position))
+		return true;
+	/* Who began in the stream has not seen the snapshot's head. */
+	return (applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position)) && (position == 0 || applier->place.rdb_version > 0);
 }
 
 static void go_back(struct applier *applier)
