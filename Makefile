@@ -42,9 +42,10 @@ lint:
 demo: demo-deps keyferry
 	@tools/demo $(if $(filter-out 0,$(ONCE)),--once)
 
-## bench          keyferry against native replication, on the same data
+## bench          keyferry against native replication, on the same data; then checkpoint: target against local
 bench: demo-deps keyferry
 	@tools/bench
+	@tools/bench-marks
 
 .PHONY: demo-deps
 demo-deps:

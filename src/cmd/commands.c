@@ -107,14 +107,14 @@ const struct command commands[] = {
 		.summary = "say whether a task will work, and what must be changed first",
 		.text =
 			"Asks every node of both sides, all at once, and judges each item there is: the\n"
-			"same that have to be met before 'keyferry sync' starts. Each is passed, a warning,\n"
-			"failed, or skipped where it cannot be told, with what was measured, the cause, and\n"
-			"the command or option that mends it.\n"
+			"same that have to be met before 'keyferry sync' starts. Each is passed, a\n"
+			"warning, failed, or skipped where it cannot be told, with what was measured,\n"
+			"the cause, and the command or option that mends it.\n"
 			"\n"
-			"Nothing is written to either side, nor to the work directory: also the rights to\n"
-			"write, the heartbeat's too, are asked for without writing anything. It may be run\n"
-			"while the task runs. precheck.waive in the task names items that are not to stop\n"
-			"its start.\n"
+			"Nothing is written to either side, nor to the work directory: the rights to\n"
+			"write, the heartbeat's too, are asked for without writing anything. It may be\n"
+			"run while the task runs. precheck.waive in the task names items that are not\n"
+			"to stop its start.\n"
 			"\n"
 			"The exit code is 0 when nothing failed; 4 or 5 when all that failed is that the\n"
 			"source or the target cannot be reached or refuses; 3 for any other failure.\n",

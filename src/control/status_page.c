@@ -101,6 +101,9 @@ static json_t *link_json(const struct link_status *link)
 				      "keys_skipped", (json_int_t)applier->sink.skipped_keys, "conflicts", (json_int_t)applier->sink.conflicts,
 				      "script_errors", (json_int_t)applier->sink.script_errors, "redirections",
 				      (json_int_t)applier->sink.redirections, "retries", (json_int_t)applier->sink.retries));
+	json_object_set_new(root, "handover",
+			    json_pack("{s:I, s:I, s:f}", "slots_taken", (json_int_t)applier->handover.slots, "waits", (json_int_t)applier->handover.waits, "waited_seconds",
+				      (double)applier->handover.waited_us / 1e6));
 	json_object_set_new(root, "expiry_times", json_string(form_names[applier->expiry_form]));
 	json_object_set_new(root, "reconnects", json_integer((json_int_t)link->receiver.reconnects));
 	json_object_set_new(root, "target_reconnects", json_integer((json_int_t)applier->sink.reconnects));

@@ -49,6 +49,7 @@ static void publish(struct applier *applier)
 {
 	struct applier_status status = {0};
 	struct outlet_status outlet;
+	char fence[128];
 	uint64_t snapshot_end = spool_snapshot_end(applier->options.spool);
 	uint32_t db;
 
@@ -71,7 +72,9 @@ static void publish(struct applier *applier)
 	status.rollback_bytes = applier->rollback_bytes;
 	status.file_bytes = outlet.file_bytes;
 	status.finished = applier->finished;
-	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for);
+	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for[0] ? outlet.waiting_for : applier_fence_text(applier, fence));
+	if (applier->options.handover)
+		status.handover = handover_counters(applier->options.handover, applier->options.member);
 	status.expiry_form = applier->expiry.times.form;
 	status.expiry_ready = applier->expiry.ready && status.streaming;
 	status.expiry_switches = applier->expiry.switches;
@@ -145,6 +148,7 @@ static void check_patience(struct applier *applier);
 static void on_publish_timer(void *owner)
 {
 	keep_expiries(owner);
+	applier_tell_handover(owner);
 	tell_snapshot(owner);
 	publish(owner);
 	check_patience(owner);
@@ -240,6 +244,8 @@ static bool handle(struct applier *applier, struct event *event, struct error *e
 	uint32_t db = applier->snapshot ? applier->place.db : stream_decoder_database(applier->stream);
 
 	event->offset = applier_offset_at(applier, event->start);
+	if (applier->options.handover && applier_is_atomic_move(event, event->offset, error))
+		return false;
 	if (event->kind == EVENT_KEY || event->kind == EVENT_COMMAND)
 		limit_spend(&applier->records, 1);
 	if (event->kind == EVENT_SNAPSHOT_END) {
@@ -307,6 +313,10 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 		applier->position = event.end;
 		limit_spend(&applier->bytes, event.end - event.start);
 		events++;
+		if (applier->options.handover && !applier_may_apply(applier, &event)) {
+			applier->held = event;
+			return PORTION_DONE;
+		}
 		if (!handle(applier, &event, error))
 			return PORTION_FAILED;
 		ready = ask_ready(applier, error);
@@ -318,12 +328,20 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 	return PORTION_MORE;
 }
 
+/* The event that another link's had to come before. */
+static enum portion run_held(struct applier *applier, struct error *error)
+{
+	if (!applier_may_go_on(applier))
+		return PORTION_DONE;
+	return handle(applier, &applier->held, error) ? ask_ready(applier, error) : PORTION_FAILED;
+}
+
 /* There is an event, or a transaction, that is not whole yet, and everything before it is answered. */
 static bool awaits_rest(const struct applier *applier)
 {
 	const struct outlet *outlet = &applier->outlet;
 
-	return (applier->need > 0 || outlet->ops->in_transaction(outlet->self)) && outlet->ops->idle(outlet->self);
+	return !applier->is_held && (applier->need > 0 || outlet->ops->in_transaction(outlet->self)) && outlet->ops->idle(outlet->self);
 }
 
 /* If the spool is full now, then for good: unless a release makes room. */
@@ -370,11 +388,14 @@ static void run(struct applier *applier)
 	}
 	applier->running = true;
 	portion = ask_ready(applier, &error);
+	if (portion == PORTION_MORE && applier->is_held)
+		portion = run_held(applier, &error);
 	if (portion == PORTION_MORE)
 		portion = run_portion(applier, &error);
 	applier->outlet.ops->flush(applier->outlet.self);
 	/* Where nothing went to the target (PING, GETACK, what is left out), no reply tells of it: a source that shuts down waits for this. */
 	applier_tell_applied(applier, false);
+	applier_tell_handover(applier);
 	applier_let_go(applier);
 	applier->running = false;
 	if (portion == PORTION_FAILED) {
@@ -424,6 +445,7 @@ static void on_applied(void *owner)
 	applier_low_water(applier, &position, &db);
 	lag_applied(&applier->lag, position, applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
 	applier_tell_applied(applier, false);
+	applier_tell_handover(applier);
 	applier_save_retried(applier);
 	applier_release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
@@ -494,6 +516,7 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	applier->need = 0;
 	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
 	applier->sample_count = 0;
+	applier_let_held_go(applier);
 	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms);
 	snapshot_decoder_free(applier->snapshot);
 	applier->snapshot = NULL;
@@ -518,6 +541,7 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	expiry_begin(&applier->expiry, &applier->options.expiry);
 	if (applier->outlet.ops->set_times)
 		applier->outlet.ops->set_times(applier->outlet.self, &applier->expiry.times);
+	applier_tell_handover(applier);
 	/* From now on more may have been sent than the state file says. */
 	if (state && state->clean)
 		applier_save_state(applier, false);
@@ -630,6 +654,7 @@ static void on_quiet(struct applier *applier)
 	enum run_state was = applier->run_state;
 
 	timer_stop(applier->deadline);
+	applier_let_held_go(applier);
 	if (was == PARKING) {
 		applier->run_state = PARKED;
 		applier->events->parked(applier->owner);
@@ -774,6 +799,8 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->publish_timer = timer_new(options->loop, on_publish_timer, applier);
 	applier->deadline = timer_new(options->loop, on_deadline, applier);
 	applier->again = idle_new(options->loop, on_again, applier);
+	applier->fence_timer = timer_new(options->loop, on_again, applier);
+	applier->restore_asking = command_lookup(1, (const struct slice[]){SLICE("RESTORE-ASKING")});
 	timer_repeat(applier->state_timer, STATE_INTERVAL_MS, STATE_INTERVAL_MS);
 	timer_repeat(applier->publish_timer, PUBLISH_INTERVAL_MS, PUBLISH_INTERVAL_MS);
 	applier->published.applied_offset = applier->published.lag_ms = -1;
@@ -797,6 +824,7 @@ void applier_free(struct applier *applier)
 	timer_free(applier->state_timer);
 	timer_free(applier->publish_timer);
 	timer_free(applier->deadline);
+	timer_free(applier->fence_timer);
 	pthread_mutex_destroy(&applier->lock);
 	free(applier->witnesses);
 	free(applier);

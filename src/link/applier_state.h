@@ -1,4 +1,4 @@
-/* Inside the applier: its state, and what its two files call of each other. For applier.c and applier_keep.c alone.
+/* Inside the applier: its state, and what its files call of each other. For applier.c, applier_fence.c and applier_keep.c alone.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_APPLIER_STATE_H
 #define KEYFERRY_LINK_APPLIER_STATE_H
@@ -56,6 +56,14 @@ struct applier {
 	uint32_t witness_room;
 	struct keep_sample { uint64_t at_us, position; } samples[KEEP_SAMPLES]; /* where the low-water position was when; a ring */
 	uint32_t sample_first, sample_count;
+	struct event held;                 /* decoded, and may not be applied yet: its slot is another link's (applier_fence.c) */
+	bool is_held;
+	bool held_told;
+	uint64_t held_since_us;
+	uint64_t transaction_start;        /* of the source's transaction under way */
+	const struct command_info *restore_asking;
+	uint64_t move_told_us;
+	struct timer *fence_timer;
 	bool snapshot_due;                 /* that it is applied is to be told */
 	uint64_t snapshot_since_us, leftover_passes;
 	uint64_t drain_position, drain_moved_us; /* draining: the low-water position, and when it last moved */
@@ -63,6 +71,19 @@ struct applier {
 	pthread_mutex_t lock;              /* of `published` */
 	struct applier_status published;
 };
+
+/* applier_fence.c */
+/* May the event be applied? False: it is held, and applier_may_go_on() tells when. */
+bool applier_may_apply(struct applier *applier, const struct event *event);
+/* Of a command that no order of the links could make right. */
+bool applier_is_atomic_move(const struct event *event, int64_t offset, struct error *error);
+/* Nothing is held, or not any more. */
+bool applier_may_go_on(struct applier *applier);
+void applier_let_held_go(struct applier *applier);
+/* Other links may wait for what is applied. */
+void applier_tell_handover(struct applier *applier);
+/* What it waits for, or "". */
+const char *applier_fence_text(const struct applier *applier, char out[128]);
 
 /* applier_keep.c */
 void applier_note(struct applier *applier, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -161,7 +161,17 @@ static void ask_first(struct witness *witness)
 	interview_ask_words(witness, witness->client, take_text, NODE_USER, "ACL", "WHOAMI", NULL);
 	if (source)
 		interview_ask_words(witness, witness->client, take_text, NODE_COMMANDSTATS, "INFO", "commandstats", NULL);
-	for (unsigned i = 0; i < NODE_SETTINGS; i++)
+	interview_ask_words(witness, witness->client, take_setting, 0, "CONFIG", "GET", node_setting_name(0), NULL);
+}
+
+/* The first one has shown whether they may be read: a server keeps a record of what it denies. */
+static void ask_settings(struct witness *witness)
+{
+	const struct node *node = witness->node;
+
+	if (!node->answered || node->settings_refusal || (!node->master && !node->reads))
+		return;
+	for (unsigned i = 1; i < NODE_SETTINGS; i++)
 		interview_ask_words(witness, witness->client, take_setting, i, "CONFIG", "GET", node_setting_name(i), NULL);
 }
 
@@ -242,6 +252,7 @@ void interview_run(struct precheck *precheck)
 	for_each(&interview, ask_first);
 	began_us = clock_monotonic_us();
 	for_each(&interview, ask_time);
+	for_each(&interview, ask_settings);
 	usage_read(precheck);
 	for_each(&interview, rights_ask_how);
 	for_each(&interview, rights_ask);

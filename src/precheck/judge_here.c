@@ -104,21 +104,25 @@ static void nearest_folder(const char *path, char out[PATH_MAX])
 	}
 }
 
+/* 0: the folder can be written. */
+static int why_unusable(const char *folder)
+{
+	struct stat facts;
+
+	if (stat(folder, &facts) < 0 || (S_ISDIR(facts.st_mode) && access(folder, W_OK | X_OK) < 0))
+		return errno;
+	return S_ISDIR(facts.st_mode) ? 0 : ENOTDIR;
+}
+
 void judge_work_directory(const struct subject *subject)
 {
 	const char *path = subject->precheck->options->task->data_dir;
 	struct finding *finding;
 	char folder[PATH_MAX];
-	struct stat facts;
-	int wrong = 0;
+	int wrong;
 
 	nearest_folder(path, folder);
-	if (stat(folder, &facts) < 0)
-		wrong = errno;
-	else if (!S_ISDIR(facts.st_mode))
-		wrong = ENOTDIR;
-	else if (access(folder, W_OK | X_OK) < 0)
-		wrong = errno;
+	wrong = why_unusable(folder);
 	finding = finding_add(subject, wrong ? PRECHECK_FAILED : PRECHECK_PASSED, wrong ? TEXT_WORK_DIR : TEXT_NONE);
 	finding_argument(finding, "%s", path);
 	finding_argument(finding, "%s%s%s", wrong && strcmp(folder, path) != 0 ? folder : "", wrong && strcmp(folder, path) != 0 ? ": " : "", strerror(wrong));

@@ -97,7 +97,7 @@ void judge_rights(const struct subject *subject)
 		finding_argument(finding, "%s", user_of(subject));
 		finding_argument(finding, "%s", node->rules_needed);
 		finding_argument(finding, "%s", node->denial);
-	} else if (!node->rights_asked) {
+	} else if (!node->rights_asked || node->rights_refusal[0]) {
 		finding_argument(finding_add(subject, PRECHECK_SKIPPED, TEXT_RIGHTS_NOT_ASKED), "%s", node->rights_refusal[0] ? node->rights_refusal : "EXEC");
 		return;
 	}

@@ -1,5 +1,7 @@
 #include "precheck/node.h"
 
+#include "wire/command.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -91,6 +93,32 @@ const char *node_settings_refusal(const struct node *node)
 	return node->settings_refusal ? node->settings_refusal : "CONFIG GET";
 }
 
+/* Of all commands that clients have called, so many write; 1 where that is not told. */
+static double share_of_writes(const struct node *node)
+{
+	const char *rest = node->texts[NODE_COMMANDSTATS];
+	uint64_t writes = 0, all = 0, calls;
+	struct slice line, name;
+
+	while (node_line(&rest, &line)) {
+		const uint8_t *bar;
+		const struct command_info *info;
+		struct slice argv[2];
+
+		if (!node_command_line(line, &name, &calls))
+			continue;
+		bar = memchr(name.data, '|', name.len);
+		argv[0] = slice_make(name.data, bar ? (size_t)(bar - name.data) : name.len);
+		argv[1] = bar ? slice_make(bar + 1, name.len - argv[0].len - 1) : SLICE("");
+		info = command_lookup(bar ? 2 : 1, argv);
+		all += calls;
+		/* What is not in the table may write. */
+		if (!info || (info->flags & (COMMAND_WRITE | COMMAND_SCRIPT)))
+			writes += calls;
+	}
+	return all > 0 ? (double)writes / (double)all : 1;
+}
+
 uint64_t node_write_rate(const struct node *node)
 {
 	struct slice value;
@@ -104,7 +132,7 @@ uint64_t node_write_rate(const struct node *node)
 	if (!node_field(node, "instantaneous_input_kbps", &value) || !(dot = memchr(value.data, '.', value.len)))
 		return 0;
 	value.len = (size_t)(dot - value.data);
-	return slice_to_uint64(value, &backlog) ? backlog * 1024 : 0;
+	return slice_to_uint64(value, &backlog) ? (uint64_t)((double)backlog * 1024 * share_of_writes(node)) : 0;
 }
 
 const char *node_user(const struct node *node, const struct credentials *credentials)

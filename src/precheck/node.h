@@ -114,7 +114,7 @@ const char *node_setting_name(enum node_setting setting);
 /* Why settings are not known, in the server's words. */
 const char *node_settings_refusal(const struct node *node);
 
-/* Bytes per second that clients write, or, of a server that has no backlog yet, the bytes of all they send, which is more. */
+/* Bytes per second that clients write: by the offset; of a server that has no backlog yet, by what they send and by how many of their commands write. */
 uint64_t node_write_rate(const struct node *node);
 
 /* The user that keyferry is at that server. */

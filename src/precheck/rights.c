@@ -367,15 +367,14 @@ static void take_write(struct witness *witness, const struct resp_node *answer, 
 	note_refusal(witness->node, answer);
 }
 
-static void take_multi(struct witness *witness, const struct resp_node *answer, unsigned index)
+/* A proxy that says OK to MULTI and then does what it is told, shows it here. */
+static void take_ping(struct witness *witness, const struct resp_node *answer, unsigned index)
 {
 	char key[200];
 
 	(void)index;
-	if (rights_denial(answer, false) == DENIAL_COMMAND)
-		need(witness->node, "+multi", answer);
-	if (answer->type == RESP_ERROR) {
-		quote(answer, witness->node->rights_refusal);
+	if (answer->type != RESP_ERROR && !slice_equal(answer->text, SLICE("QUEUED"))) {
+		snprintf(witness->node->rights_refusal, sizeof(witness->node->rights_refusal), "MULTI");
 	} else if (witness->dry_run) {
 		own_key(witness, key);
 		interview_ask_words(witness, witness->second, take_write, 0, "SET", key, "v", NULL);
@@ -384,18 +383,36 @@ static void take_multi(struct witness *witness, const struct resp_node *answer, 
 	}
 }
 
+static void take_multi(struct witness *witness, const struct resp_node *answer, unsigned index)
+{
+	(void)index;
+	if (rights_denial(answer, false) == DENIAL_COMMAND)
+		need(witness->node, "+multi", answer);
+	if (answer->type == RESP_ERROR)
+		quote(answer, witness->node->rights_refusal);
+	else
+		interview_ask_words(witness, witness->second, take_ping, 0, "PING", NULL);
+}
+
 static void take_psync(struct witness *witness, const struct resp_node *answer, unsigned index)
 {
 	(void)index;
 	answer_right(&witness->node->psync, rights_denial(answer, false), answer);
 }
 
+static void take_ping_of_source(struct witness *witness, const struct resp_node *answer, unsigned index)
+{
+	(void)index;
+	if (answer->type == RESP_ERROR || slice_equal(answer->text, SLICE("QUEUED")))
+		interview_ask_words(witness, witness->second, take_psync, 0, "PSYNC", "?", "-1", NULL);
+}
+
 static void take_multi_of_source(struct witness *witness, const struct resp_node *answer, unsigned index)
 {
 	(void)index;
-	/* Outside of a transaction it would begin a snapshot. */
+	/* Outside of a transaction PSYNC would begin a snapshot. */
 	if (answer->type == RESP_SIMPLE && slice_equal(answer->text, SLICE("OK")))
-		interview_ask_words(witness, witness->second, take_psync, 0, "PSYNC", "?", "-1", NULL);
+		interview_ask_words(witness, witness->second, take_ping_of_source, 0, "PING", NULL);
 }
 
 /* Redis 6.0 and 6.1 have rights and no form of PSYNC that is harmless, but let it be queued. */

@@ -16,6 +16,14 @@
 #define FAR_US 5000
 #define NEAR_US 2000
 
+#define RECORD_MS 100 /* how often the record is brought up to date, at least */
+
+/* Whoever compares both sides (verify/) learns from the record how far the target is; what the source goes on writing to can be compared only if it is fresh. */
+static void on_record_timer(void *owner)
+{
+	sink_settle(owner);
+}
+
 struct marker *marker_new(struct sink *sink, const struct marker_options *options)
 {
 	struct marker *marker = memory_alloc_zero(1, sizeof(*marker));
@@ -34,6 +42,8 @@ struct marker *marker_new(struct sink *sink, const struct marker_options *option
 		marker->stale[i] = true;
 	}
 	marker->recorded = -1;
+	marker->record_timer = timer_new(sink->options.loop, on_record_timer, sink);
+	timer_repeat(marker->record_timer, RECORD_MS, RECORD_MS);
 	if (options->turn && *options->turn > 0)
 		marker_take_turn(marker, *options->turn);
 	marker->lows = memory_alloc_zero(marker->slots, sizeof(marker->lows[0]));
@@ -68,6 +78,7 @@ void marker_free(struct marker *marker)
 	}
 	for (uint32_t i = 0; marker->selects && i < DATABASES_MAX; i++)
 		free(marker->selects[i]);
+	timer_free(marker->record_timer);
 	free(marker->selects);
 	free(marker->refused);
 	free(marker->task_key);

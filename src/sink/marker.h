@@ -89,6 +89,7 @@ struct marker {
 	uint32_t gathered;           /* standalone: units in gathering[0] */
 	struct flight *ahead;        /* standalone: sent without its end */
 	uint32_t most;               /* standalone: units in a flight, by how soon flights are answered */
+	struct timer *record_timer;
 	uint32_t records_out;
 	int64_t recorded;            /* record's offset, as last sent */
 	bool taken, taking;          /* the record's owner is this process; it is being told so */

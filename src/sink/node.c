@@ -149,15 +149,15 @@ static void on_connected(void *owner)
 {
 	struct node *node = owner;
 	const struct credentials *credentials = node->options.credentials;
+	char *password = credentials_password(credentials);
 
 	node->step = node->step_count = 0;
 	buffer_clear(&node->hello);
-	if (credentials && credentials->password) {
-		if (credentials->username)
-			add_step(node, STEP_AUTH, "AUTH", credentials->username, credentials->password, NULL);
-		else
-			add_step(node, STEP_AUTH, "AUTH", credentials->password, NULL, NULL);
-	}
+	if (password && credentials->username)
+		add_step(node, STEP_AUTH, "AUTH", credentials->username, password, NULL);
+	else if (password)
+		add_step(node, STEP_AUTH, "AUTH", password, NULL, NULL);
+	credentials_forget(password);
 	if (node->options.guarded) {
 		free(node->connection_name);
 		node->connection_name = memory_printf("%s.%u", node->options.name, ++node->connections);

@@ -12,10 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD_MS 100    /* how often the link's record is brought up to date, at least */
 #define LANE_TICK_MS 25 /* how often held slots are looked at */
 #define HOUSEKEEPING_MS 1000
-#define WAITING_TOLD_AFTER_MS 1000ULL
 #define NODES_MAX 2048
 
 void sink_note(struct sink *sink, enum log_level level, const char *format, ...)
@@ -47,58 +45,6 @@ void sink_fail(struct sink *sink, const struct error *error)
 	for (uint32_t i = 0; i < sink->node_count; i++)
 		node_divert(sink->nodes[i], every_unit, NULL, &unsent);
 	sink->events->failed(sink->owner, error);
-}
-
-/* ---- waiting, as the operator sees it ---- */
-
-void sink_remember_cause(struct sink *sink, const char *peer, const char *why)
-{
-	snprintf(sink->cause, sizeof(sink->cause), "target %s: %s", peer, why);
-}
-
-static void waiting_ends(struct sink *sink)
-{
-	double seconds = (double)(clock_monotonic_us() - sink->waiting_since_us) / 1e6;
-	struct incident incident;
-
-	if (!sink->waiting_for[0])
-		return;
-	if (!sink->waiting_told_by_outage) {
-		incident = incident_make(INCIDENT_TARGET_GOES_ON, sink_offset_before(sink, sink->window.position), "the target takes commands again after %.1f s (%s)", seconds,
-					 sink->waiting_for);
-		incident_add_cost(&incident, "seconds", seconds);
-		sink->events->tell(sink->owner, &incident);
-	}
-	sink->waiting_for[0] = '\0';
-	sink->cause[0] = '\0';
-}
-
-static void check_waiting(struct sink *sink)
-{
-	uint64_t now = clock_monotonic_us();
-	struct incident incident;
-
-	for (uint32_t i = 0; i < sink->lanes.held_count; i++) {
-		const struct lane *lane = sink->lanes.held[i];
-
-		if (now - lane->held_since_us < WAITING_TOLD_AFTER_MS * 1000)
-			continue;
-		if (sink->waiting_for[0])
-			return;
-		if (!sink->cause[0])
-			sink_remember_cause(sink,
-					    sink->owner_of[lane->slot] ? node_peer(sink->owner_of[lane->slot])
-								       : "(slot without a master)",
-					    "not connected yet");
-		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
-		sink->waiting_since_us = lane->held_since_us;
-		sink->waiting_told_by_outage = sink->outages.first != NULL;
-		incident = incident_make(INCIDENT_TARGET_WAITS, sink_offset_before(sink, sink->window.position), "waiting for %s; it goes on by itself when that is over",
-					 sink->waiting_for);
-		sink->events->tell(sink->owner, &incident);
-		return;
-	}
-	waiting_ends(sink);
 }
 
 /* ---- units on their way ---- */
@@ -302,7 +248,7 @@ static void on_turn(void *owner)
 		try_lanes(sink);
 	if (sink->lanes.held_count == 0) {
 		timer_stop(sink->lane_timer);
-		waiting_ends(sink);
+		sink_waiting_ends(sink);
 	}
 	flush_nodes(sink);
 	sink->events->applied(sink->owner);
@@ -466,19 +412,10 @@ static void on_housekeeping(void *owner)
 		node_check_silence(sink->nodes[i], sink->options.silence_timeout_ms);
 	if (sink->lanes.held_count > 0)
 		refresh_want(sink->refresh);
-	check_waiting(sink);
+	sink_check_waiting(sink);
 	slot_moves_tell(sink);
 	outages_tell(sink);
 	if (sink->marker && !sink->failed && floor_send(sink, false))
-		flush_nodes(sink);
-}
-
-/* Whoever compares both sides (verify/) learns from the record how far the target is; what the source goes on writing to can be compared only if it is fresh. */
-static void on_record_timer(void *owner)
-{
-	struct sink *sink = owner;
-
-	if (!sink->failed && marker_record(sink))
 		flush_nodes(sink);
 }
 
@@ -507,9 +444,6 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
 	sink->housekeeping = timer_new(options->loop, on_housekeeping, sink);
 	timer_repeat(sink->housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
-	sink->record_timer = timer_new(options->loop, on_record_timer, sink);
-	if (sink->marker)
-		timer_repeat(sink->record_timer, RECORD_MS, RECORD_MS);
 	sink->turn = idle_new(options->loop, on_turn, sink);
 	sink->refresh = refresh_new(options->loop, options->target, sink->cluster, options->name, options->connect_timeout_ms,
 				    &refresh_callbacks, sink);
@@ -532,7 +466,6 @@ void sink_free(struct sink *sink)
 	idle_free(sink->turn);
 	timer_free(sink->lane_timer);
 	timer_free(sink->housekeeping);
-	timer_free(sink->record_timer);
 	window_free(&sink->window);
 	free(sink);
 }

@@ -1,4 +1,4 @@
-/* Inside the sink: its state, and what its files call of each other: sink.c, outcome.c, marker.c, flight.c, fence.c.
+/* Inside the sink: its state, and what its files call of each other: sink.c, waiting.c, outage.c, slot_moves.c, outcome.c, marker.c, flight.c, fence.c.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_SINK_SINK_STATE_H
 #define KEYFERRY_SINK_SINK_STATE_H
@@ -31,7 +31,7 @@ struct sink {
 	uint32_t next_sub;
 	struct refresh *refresh;
 	struct timer *lane_timer;
-	struct timer *housekeeping, *record_timer;
+	struct timer *housekeeping;
 	struct idle *turn;                   /* settles once per turn what the replies of that turn have changed */
 	bool divert_wanted;
 	bool failed;
@@ -52,8 +52,6 @@ struct lane *sink_hold_slot(struct sink *sink, uint16_t slot);
 void sink_put_on_node(struct sink *sink, struct node *node, struct unit *unit);
 void sink_note(struct sink *sink, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 void sink_fail(struct sink *sink, const struct error *error);
-/* Why the latest slot was held; told only when that lasts, for a slot that moves is held a few milliseconds and again. */
-void sink_remember_cause(struct sink *sink, const char *peer, const char *why);
 /* Back into its slot's lane, in order; the slot is held from now on. */
 struct lane *sink_hold(struct sink *sink, struct unit *unit);
 void sink_hold_all(struct sink *sink, struct unit_list list);
@@ -63,6 +61,14 @@ void sink_release_rest(struct sink *sink, struct lane *lane);
 void sink_own(struct sink *sink, uint16_t slot, const struct endpoint *master);
 /* The node there, made if it is not known; NULL: there are too many. */
 struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint);
+
+/* waiting.c */
+/* Why the latest slot was held; told only when that lasts, for a slot that moves is held a few milliseconds and again. */
+void sink_remember_cause(struct sink *sink, const char *peer, const char *why);
+/* Tells when a slot has been held for a while; each second. */
+void sink_check_waiting(struct sink *sink);
+/* No slot is held any more. */
+void sink_waiting_ends(struct sink *sink);
 
 /* outcome.c: a unit was answered (node_events.answered). */
 void sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer);

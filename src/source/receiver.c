@@ -512,6 +512,7 @@ static void receiver_connected(void *owner)
 	struct psync_request request = {
 		.credentials = receiver->options.credentials,
 		.name = receiver->options.name,
+		.no_foreign_replica = receiver->options.master,
 		.from_now = !receiver->options.snapshot && origin.generation == 0,
 	};
 	int64_t held = intake_held_offset(&receiver->intake);

@@ -45,6 +45,8 @@ struct receiver_options {
 	uint32_t connect_timeout_ms;
 	uint32_t repl_timeout_ms;              /* silence after which the connection is given up; 0: 60,000 */
 	struct spool *spool;
+	bool master;                           /* always that of one shard of a cluster: what has become the replica of another shard's master sends what that one's link receives too, so it
+	                                        * is not followed there */
 	bool snapshot;                         /* false: stream only. Then the first PSYNC asks for the history's end as the master's INFO
 	                                        * tells it; a snapshot sent all the same is read and thrown away. */
 };

@@ -322,7 +322,7 @@ static const char *const all[] = {"all", NULL};
 		.sentence = "Password for " whom "; better kept out of the document by `password_file` or `password_env`."}, \
 	{prefix ".password_file", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/redis.pass", \
 		FIELD(member.password_file), \
-		.sentence = "File that holds the password for " whom "; one line end at its end does not count."}, \
+		.sentence = "File that holds the password for " whom "; one line end at its end does not count. It is read again for each new connection, so a password that is changed at the server is changed here."}, \
 	{prefix ".password_env", OPTION_STRING, "variable name", NULL, .example = "REDIS_PASSWORD", FIELD(member.password_env), \
 		.sentence = "Environment variable that holds the password for " whom "."}
 

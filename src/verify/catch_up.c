@@ -10,11 +10,9 @@
 #define POLL_MS 20
 #define SCAN_SOURCE_WAIT_MS 3000 /* a change is heard of and applied well within it, and nothing tells */
 
-#define REPLID_ROOM 41
-
 /* Where a source master stood. */
 struct goal {
-	char replid[REPLID_ROOM], replid2[REPLID_ROOM];
+	char replid[41], replid2[41]; /* empty: before Redis 4.0 they are not told */
 	int64_t offset;
 	char address[ENDPOINT_TEXT_MAX];
 };
@@ -84,9 +82,9 @@ static struct slice value_of(struct slice info, const char *name)
 	return slice_make(at, end ? (size_t)(end - at) : 0);
 }
 
-static void take_replid(struct slice replid, char out[REPLID_ROOM])
+static void copy_id(struct slice id, char out[41])
 {
-	snprintf(out, REPLID_ROOM, "%.*s", (int)(replid.len < REPLID_ROOM ? replid.len : 0), (const char *)replid.data);
+	snprintf(out, 41, "%.*s", (int)(id.len <= 40 ? id.len : 0), (const char *)id.data);
 }
 
 static bool read_goal(struct side *source, uint32_t shard, struct goal *ret, struct error *error)
@@ -95,8 +93,8 @@ static bool read_goal(struct side *source, uint32_t shard, struct goal *ret, str
 
 	if (!ask_replication(source, shard, &info, error))
 		return false;
-	take_replid(value_of(info, "\nmaster_replid:"), ret->replid);
-	take_replid(value_of(info, "\nmaster_replid2:"), ret->replid2);
+	copy_id(value_of(info, "\nmaster_replid:"), ret->replid);
+	copy_id(value_of(info, "\nmaster_replid2:"), ret->replid2);
 	if (!slice_to_int64(value_of(info, "\nmaster_repl_offset:"), &ret->offset)) {
 		error_set(error, ERROR_SOURCE, "INFO replication tells no master_repl_offset");
 		return false;
@@ -133,6 +131,16 @@ static bool acknowledged(struct side *source, uint32_t shard, int64_t *ret, stru
 	return true;
 }
 
+/* Offsets of another history than the source's mean nothing. */
+static int64_t recorded(const struct checkpoint *checkpoint, const struct goal *goal)
+{
+	const struct checkpoint_link *link = checkpoint_find(checkpoint, goal->replid, goal->replid2, goal->address, false);
+
+	if (!link || (goal->replid[0] && strcmp(link->record.replid, goal->replid) != 0 && strcmp(link->record.replid, goal->replid2) != 0))
+		return -1;
+	return link->record.offset;
+}
+
 static bool reached(const struct catch_up_options *options, const struct goal *goals, uint32_t count, bool *ret,
 		    struct error *error)
 {
@@ -140,12 +148,12 @@ static bool reached(const struct catch_up_options *options, const struct goal *g
 	bool ok = true;
 
 	*ret = true;
+	/* A connection that was lost is made again at the next attempt; what it is that does not pass is told in the end. */
 	if (options->task->checkpoint == CHECKPOINT_TARGET &&
 	    !checkpoint_read(options->target->deployment, options->task->name, &checkpoint, error))
-		return false;
+		*ret = false;
 	for (uint32_t i = 0; ok && *ret && i < count; i++) {
-		const struct checkpoint_link *link = checkpoint_find(&checkpoint, goals[i].replid, goals[i].replid2, goals[i].address, count == 1);
-		int64_t at = link ? link->record.offset : -1;
+		int64_t at = recorded(&checkpoint, &goals[i]);
 
 		if (options->task->checkpoint != CHECKPOINT_TARGET)
 			ok = acknowledged(options->source, i, &at, error);

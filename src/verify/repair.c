@@ -10,6 +10,7 @@
  * very value that it was written for. So no command is lost and none is done twice, though the link knows nothing of all this.
  *
  * A cluster takes in one transaction the keys of one slot only. So several connections (lanes) go through these steps side by side, and wait once. */
+#include "verify/field_times.h"
 #include "verify/verify_state.h"
 
 #include "base/clock.h"
@@ -33,8 +34,8 @@ struct lane {
 	bool refused;                    /* an answer was an error; `reason` */
 	bool later;                      /* it said "not here" or "not now" */
 	char reason[160];
-	uint32_t commands;                  /* in its transaction */
-	uint32_t of_command[2 * LANE_KEYS]; /* pair that each of them belongs to */
+	uint32_t commands, room;         /* in its transaction */
+	uint32_t *of_command;            /* key that each of them belongs to */
 	bool executed;                      /* EXEC did not answer nil */
 	bool failed[LANE_KEYS];
 	char failures[LANE_KEYS][96];
@@ -53,6 +54,7 @@ struct repair {
 	struct error error;
 	uint8_t *tries; /* of each suspect */
 	bool live;
+	struct field_times *fields;
 };
 
 /* ---- questions to the target ---- */
@@ -218,8 +220,10 @@ static void open_lane(struct repair *repair, struct lane *lane)
 
 static void close_lanes(struct repair *repair)
 {
-	for (uint32_t i = 0; i < repair->lane_count; i++)
+	for (uint32_t i = 0; i < repair->lane_count; i++) {
 		client_free(repair->lanes[i].client);
+		free(repair->lanes[i].of_command);
+	}
 	repair->lane_count = 0;
 }
 
@@ -260,26 +264,58 @@ static enum guard_form form_to_write(const struct repair *repair)
 	return forms.held > forms.same ? GUARD_HELD : GUARD_OFF;
 }
 
-static int64_t time_to_write(const struct repair *repair, int64_t at_ms)
+static struct guard_times times_to_write(const struct repair *repair)
 {
 	const struct judge_options *judge = &repair->verify->options->judge;
-	const struct guard_times times = {.form = form_to_write(repair), .base = judge->base, .margin_ms = judge->margin_ms};
 
-	return guard_key_time(&times, at_ms, clock_wall_ms());
+	return (struct guard_times){.form = form_to_write(repair), .base = judge->base, .margin_ms = judge->margin_ms};
 }
 
 static void put_command(struct repair *repair, struct lane *lane, uint32_t key, uint32_t argc, const struct slice *argv)
 {
+	if (lane->commands == lane->room) {
+		lane->room = lane->room ? 2 * lane->room : 2 * LANE_KEYS;
+		lane->of_command = memory_realloc_array(lane->of_command, lane->room, sizeof(*lane->of_command));
+	}
 	lane->of_command[lane->commands++] = key;
 	send(repair, lane, on_simple, argc, argv);
+}
+
+struct field_writing {
+	struct repair *repair;
+	struct lane *lane;
+	uint32_t key;
+	struct slice name;
+	struct guard_times times;
+};
+
+static void put_field_time(void *owner, struct slice field, int64_t at_ms)
+{
+	struct field_writing *writing = owner;
+	uint8_t digits[24];
+	struct slice at = slice_make(digits, resp_put_int64(digits, guard_field_time(&writing->times, at_ms, clock_wall_ms())));
+
+	put_command(writing->repair, writing->lane, writing->key, 6,
+		    (struct slice[]){SLICE("HPEXPIREAT"), writing->name, at, SLICE("FIELDS"), SLICE("1"), field});
+}
+
+/* RESTORE has brought the true times of its fields. Whoever takes the margin off live ones later would take it off theirs, too. */
+static void put_field_times(struct repair *repair, struct lane *lane, uint32_t key, struct slice name)
+{
+	struct field_writing writing = {repair, lane, key, name, times_to_write(repair)};
+	struct value_form form;
+
+	if (guard_changes(&writing.times) && reading_value(&repair->portion->pairs[lane->keys[key]].source, &form))
+		field_times_each(repair->fields, &form, put_field_time, &writing);
 }
 
 static bool put_value(struct repair *repair, struct lane *lane, uint32_t key, struct error *error)
 {
 	struct pair *pair = &repair->portion->pairs[lane->keys[key]];
 	bool expires = pair->expire_at_ms != READING_NO_EXPIRY, absolute = expires && repair->verify->target.absolute_ttl;
+	struct guard_times times = times_to_write(repair);
 	uint8_t digits[24];
-	struct slice at = slice_make(digits, resp_put_int64(digits, expires ? time_to_write(repair, pair->expire_at_ms) : 0));
+	struct slice at = slice_make(digits, resp_put_int64(digits, expires ? guard_key_time(&times, pair->expire_at_ms, clock_wall_ms()) : 0));
 	struct slice argv[6] = {SLICE("RESTORE"), pair->target_key, absolute ? at : SLICE("0"), {0},
 				SLICE("REPLACE"), SLICE("ABSTTL")};
 
@@ -288,6 +324,7 @@ static bool put_value(struct repair *repair, struct lane *lane, uint32_t key, st
 	put_command(repair, lane, key, absolute ? 6 : 5, argv);
 	if (expires && !absolute)
 		put_command(repair, lane, key, 3, (struct slice[]){SLICE("PEXPIREAT"), pair->target_key, at});
+	put_field_times(repair, lane, key, pair->target_key);
 	return true;
 }
 
@@ -371,6 +408,7 @@ bool repair_run(struct verify *verify, struct error *error)
 
 	repair.portion_options.full = true;
 	repair.portion = portion_new(&repair.portion_options, on_read, &repair);
+	repair.fields = field_times_new();
 	repair.tries = memory_alloc_zero(verify->suspects.count + 1, sizeof(*repair.tries));
 	while (ok && (!verify->target.moved || (ok = side_refresh(&verify->target, error))) && choose(&repair)) {
 		ok = sweep(&repair, error);
@@ -379,6 +417,7 @@ bool repair_run(struct verify *verify, struct error *error)
 	}
 	close_lanes(&repair);
 	portion_free(repair.portion);
+	field_times_free(repair.fields);
 	free(repair.tries);
 	return ok;
 }

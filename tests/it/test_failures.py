@@ -6,13 +6,13 @@ import http.server
 import os
 import re
 import signal
-import subprocess
 import threading
 
 import pytest
 
 from bench.compare import assert_same
 from bench.data import fill
+from bench.disk import small_disk
 from bench.ferry import Ferry, unused_address
 from bench.load import Load
 from bench.proxy import Proxy
@@ -338,43 +338,28 @@ def test_value_larger_than_the_spool(bench):
     assert_fails(ferry, CONFLICT, "larger than the spool", "spool.max_size", started=True)
 
 
-@contextlib.contextmanager
-def small_disk(folder, megabytes):
-    """A file system of its own in the folder; skips the test where none may be mounted. Yields a function that resizes it."""
-    def mount(*words):
-        return subprocess.run(["mount", *words, str(folder)], capture_output=True, check=False)
-
-    folder.mkdir(exist_ok=True)
-    if mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs").returncode:
-        pytest.skip("may not mount a file system here")
-    try:
-        yield lambda size: mount("-o", f"remount,size={size}m").check_returncode()
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_disk_of_the_spool_full(bench):
     """It waits, says so once, and goes on when there is room."""
     source = bench.server(config={"client-output-buffer-limit": ("replica", "0", "0", "0")})
     target = bench.server()
     fill(source, keys=2000)
     ferry = Ferry(bench, source, target, {"spool.segment_size": "1MiB"})
-    with small_disk(ferry.data, 12) as resize:
-        ferry.start().wait_streaming()
-        target.pause()
-        write_much(source, 20)
-        ferry.wait_log("No space left on device")
-        write_much(source, 5)
-        ferry.check_running()
-        resize(64)
-        ferry.wait_log("takes bytes again")
-        target.resume()
-        ferry.wait_in_step(source)
-        assert_same(source, target, as_replica=True)
-        link = link_of(ferry)
-        assert (link["resyncs"], link["reconnects"]) == (0, 0)
-        assert ferry.log.count("No space left on device") == 1, ferry.log
-        assert ferry.stop() == 0
+    disk = small_disk(bench, ferry.data, 12)
+    ferry.start().wait_streaming()
+    target.pause()
+    write_much(source, 20)
+    ferry.wait_log("No space left on device")
+    write_much(source, 5)
+    ferry.check_running()
+    disk.resize(64)
+    ferry.wait_log("takes bytes again")
+    target.resume()
+    ferry.wait_in_step(source)
+    assert_same(source, target, as_replica=True)
+    link = link_of(ferry)
+    assert (link["resyncs"], link["reconnects"]) == (0, 0)
+    assert ferry.log.count("No space left on device") == 1, ferry.log
+    assert ferry.stop() == 0
 
 
 # -- stopping and going on ----------------------------------------------------------------------------------------------

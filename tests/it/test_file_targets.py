@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from bench import disk
 from bench import ferry as program
 from bench.compare import assert_same, compare, compare_functions_with_expected, compare_with_expected
 from bench.data import fill
@@ -450,15 +451,7 @@ def test_jsonl_of_the_snapshot_alone(bench):
 @pytest.fixture
 def small_disk(bench):
     """A file system of 8 MiB; skipped where none may be mounted."""
-    folder = bench.folder / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("no file system may be mounted here")
-    yield folder
-    for server in bench.servers:
-        server.close()
-    subprocess.run(["umount", "-l", folder], check=True)
+    return disk.small_disk(bench, bench.folder / "disk", 8)
 
 
 def wait_full(ferry):
@@ -472,10 +465,10 @@ def test_full_disk_in_the_snapshot(bench, small_disk, mode):
     for number in range(12):
         source.command("SET", f"noise:{number}", os.urandom(MIB))
     fill(source, keys=300)
-    path = small_disk / "out"
+    path = small_disk.folder / "out"
     ferry = wait_full(Ferry(bench, source, f"{mode}://{path}", {"spool.segment_size": "1MiB"}).start())
     assert not (path / "appendonly.aof.manifest" if mode == "aof" else path).exists()
-    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    small_disk.resize(64)
     if mode == "aof":
         ferry.wait_streaming()
         assert ferry.stop() == 0
@@ -490,9 +483,9 @@ def test_full_disk_in_the_snapshot(bench, small_disk, mode):
 def test_full_disk_in_the_stream(bench, small_disk, mode, kill):
     source = bench.server()
     source.command("SET", "a", "1")
-    path = small_disk / "out"
+    path = small_disk.folder / "out"
     ferry = Ferry(bench, source, f"{mode}://{path}").start().wait_streaming()
-    (small_disk / "other").write_bytes(bytes(8 * MIB - 200_000))
+    (small_disk.folder / "other").write_bytes(bytes(8 * MIB - 200_000))
     with source.client() as client:
         pipe = client.pipeline(transaction=False)
         for number in range(3000):
@@ -503,7 +496,7 @@ def test_full_disk_in_the_stream(bench, small_disk, mode, kill):
         ferry.kill()
         ferry.start()
         wait_full(ferry)
-    (small_disk / "other").unlink()
+    (small_disk.folder / "other").unlink()
     ferry.wait_in_step(source)
     assert ferry.stop() == 0
     if mode == "aof":

@@ -195,7 +195,7 @@ def test_rights_to_commands_that_were_used(bench, pair):
     pair[0].command("ZPOPMIN", "z")
     ferry_users = users(*pair, f"{SOURCE_RULES} +info", f"{TARGET_RULES} -zadd -zpopmin")
     row = precheck(bench, *ferry_users).of("rights", "target")
-    assert row["result"] == WARNING and "+zadd +zpopmin" in row["cause"] and "filter.block" in row["remedy"], row
+    assert row["result"] == WARNING and {"+zadd", "+zpopmin"} <= set(re.findall(r"\+\w+", row["cause"])) and "filter.block" in row["remedy"], row
     do_as_told(pair[1], row["remedy"])
     assert precheck(bench, *ferry_users).result("rights", "target") == PASSED
 

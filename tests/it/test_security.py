@@ -8,6 +8,7 @@ from bench.data import fill
 from bench.ferry import Ferry
 from bench.load import Load
 from bench.scenario import finish_in_step, masters_of, sync_under_load
+from bench.waiting import wait_for
 
 SMALL = {"keys": 2000, "rate": 800, "units": 800}
 
@@ -64,6 +65,29 @@ def test_tls_to_sentinels_too(bench):
     source = bench.sentinel(tls=bench.tls, replicas=0, sentinels=1, quorum=1)
     options = tls_options("source", bench.tls) | {"source.sentinel.tls.ca": bench.tls.ca}
     sync_under_load(bench, source, bench.server(), options=options, **SMALL)
+
+
+def test_passwords_that_are_changed(bench):
+    """At both servers, while the task runs; connections that are made later log in with what the files say then."""
+    servers = {name: bench.server(password="first-secret") for name in ("source", "target")}
+    files = {name: bench.folder / f"{name}-password" for name in servers}
+    for file in files.values():
+        file.write_text("first-secret\n")
+    ferry = Ferry(bench, *(f"redis://{server.address}" for server in servers.values()),
+                  {f"{name}.password_file": file for name, file in files.items()})
+    ferry.start().wait_streaming()
+    clients = {name: server.client() for name, server in servers.items()}
+    for name, client in clients.items():
+        client.config_set("requirepass", "second-secret")
+        client.client_kill_filter(_type="slave" if name == "source" else "normal", skipme=True)
+    clients["source"].set("key", "value")
+    ferry.wait_log("wrong user name or password")
+    for file in files.values():
+        file.write_text("second-secret\n")
+    wait_for(lambda: clients["target"].get("key") == b"value", what="the key in the target")
+    ferry.wait_status(lambda status: status["links"][0]["connected"], what="the source")
+    assert b"secret" not in said(ferry)
+    assert ferry.stop() == 0
 
 
 @pytest.mark.parametrize("side, code", [("source", 4), ("target", 5)])

@@ -3,6 +3,16 @@
 import pathlib
 import subprocess
 
+import pytest
+
+
+def small_disk(bench, folder, megabytes):
+    """A SmallDisk; skips the test where none may be mounted."""
+    try:
+        return SmallDisk(bench, folder, megabytes)
+    except OSError as error:
+        pytest.skip(str(error))
+
 
 class SmallDisk:
     """A tmpfs of so many MiB in a folder, which is made. Ends with the bench, after what was made later. OSError where none may be mounted."""

@@ -91,14 +91,16 @@ class Chaos:
         name = self.rng.choice(sorted(self.faults))
         self.history.append(f"{number} {name}")
         print(f"chaos: seed {self.seed}, fault {number}: {name}", flush=True)
+        self.ferry.check_running()
         self.faults[name](self)
         self.write(UNITS_BETWEEN)
 
     def _wait_in_step(self):
-        """The links read the history that the sources have now; an offset of another one would say nothing."""
-        histories = {link.address: link.info("replication")["master_replid"] for link in self.scene.links()}
-        self.ferry.wait_status(lambda status: {link["source"]: link["position"]["replid"] for link in status["links"]} == histories, timeout=100,
-                               what=f"links in the histories {histories}")
+        """The links read the history that the sources have now; an offset of another one would say nothing. (A server begins one when its first replica comes.)"""
+        def in_history(status):
+            return {link["source"]: link["position"]["replid"] for link in status["links"]} == \
+                {link.address: link.info("replication")["master_replid"] for link in self.scene.links()}
+        self.ferry.wait_status(in_history, timeout=100, what="links in the histories of their sources")
         self.ferry.wait_in_step(*self.scene.links(), timeout=100)
 
     def _phase(self, numbers):

@@ -178,6 +178,19 @@ static void memory_of_the_target(void **state)
 	assert_int_equal(judged(given, "target-memory", PRECHECK_TARGET, "refuses writes for want of memory"), PRECHECK_FAILED);
 }
 
+static void modules_of_the_source(void **state)
+{
+	struct case_of *given = *state;
+
+	given->nodes[0].info = (struct server_info){.version = VERSION(7, 0, 0), .rdb_version = 10, .modules = "ReJSON search vectorset "};
+	strcpy(given->nodes[1].info.modules, "search ");
+	assert_int_equal(judged(given, "modules", PRECHECK_TARGET, "the source has modules loaded that the target has not: ReJSON; their first value or command stops"), PRECHECK_WARNING);
+	given->precheck.abilities.skip_unsupported = true;
+	assert_int_equal(judged(given, "modules", PRECHECK_TARGET, "are left out, told and counted"), PRECHECK_WARNING);
+	strcpy(given->nodes[1].info.modules, "search ReJSON ");
+	assert_int_equal(judged(given, "modules", PRECHECK_TARGET, NULL), PRECHECK_PASSED);
+}
+
 static void time_outs_and_delays(void **state)
 {
 	struct case_of *given = *state;
@@ -227,6 +240,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(output_buffer_against_the_snapshot, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(snapshot_under_a_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(memory_of_the_target, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(modules_of_the_source, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(time_outs_and_delays, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_else_is_connected, set_up, tear_down),
 	};
