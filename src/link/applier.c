@@ -18,7 +18,7 @@
 
 static void run(struct applier *applier);
 
-static void fail(struct applier *applier, enum run_state state, const struct error *error)
+void applier_fail(struct applier *applier, enum run_state state, const struct error *error)
 {
 	bool told = applier->run_state == STUCK || applier->run_state == ENDED;
 
@@ -45,7 +45,7 @@ static void on_state_timer(void *owner)
 		idle_start(applier->again);
 }
 
-static void publish(struct applier *applier)
+void applier_publish(struct applier *applier)
 {
 	struct applier_status status = {0};
 	struct outlet_status outlet;
@@ -150,7 +150,7 @@ static void on_publish_timer(void *owner)
 	keep_expiries(owner);
 	applier_tell_handover(owner);
 	tell_snapshot(owner);
-	publish(owner);
+	applier_publish(owner);
 	check_patience(owner);
 }
 
@@ -195,7 +195,7 @@ static void check_stuck(struct applier *applier)
 		  event_place_text(applier_offset_at(applier, applier->position), applier->position, place),
 		  (unsigned long long)applier->options.task->spool_max_size);
 	error_hint(&error, "Raise spool.max_size above the size of the largest value of the source");
-	fail(applier, STUCK, &error);
+	applier_fail(applier, STUCK, &error);
 }
 
 static bool may_go_on(struct applier *applier)
@@ -353,7 +353,6 @@ static void make_room(struct applier *applier)
 	check_stuck(applier);
 }
 
-static void start_generation(struct applier *applier, const struct link_state *state);
 
 /* The file is complete: what the source sends from now on is nobody's. */
 static void finish(struct applier *applier)
@@ -361,7 +360,7 @@ static void finish(struct applier *applier)
 	applier->finished = true;
 	applier->run_state = ENDED;
 	applier_write_state(applier, true);
-	publish(applier);
+	applier_publish(applier);
 	applier->events->finished(applier->owner);
 }
 
@@ -373,11 +372,11 @@ static void run(struct applier *applier)
 	if (applier->run_state != RUNNING || applier->running || applier->fell)
 		return;
 	if (spool_origin(applier->options.spool).generation != applier->generation)
-		start_generation(applier, NULL);
+		applier_begin(applier, NULL);
 	if (applier->generation == 0)
 		return;
 	if (!applier->begun) {
-		fail(applier, STUCK, &applier->begin_error);
+		applier_fail(applier, STUCK, &applier->begin_error);
 		return;
 	}
 	/* Before anything is sent: marks of an epoch that nobody remembers would be worth nothing. */
@@ -399,7 +398,7 @@ static void run(struct applier *applier)
 	applier_let_go(applier);
 	applier->running = false;
 	if (portion == PORTION_FAILED) {
-		fail(applier, STUCK, &error);
+		applier_fail(applier, STUCK, &error);
 	} else if (portion == PORTION_FINISHED) {
 		finish(applier);
 	} else if (portion == PORTION_MORE) {
@@ -410,14 +409,13 @@ static void run(struct applier *applier)
 }
 
 static void check_quiet(struct applier *applier);
-static void go_back(struct applier *applier);
 
 static void on_again(void *owner)
 {
 	struct applier *applier = owner;
 
 	if (applier->fell)
-		go_back(applier);
+		applier_go_back(applier);
 	else if (applier->run_state == DRAINING)
 		check_quiet(applier);
 	else
@@ -456,7 +454,7 @@ static void on_applied(void *owner)
 
 static void on_outlet_failed(void *owner, const struct error *error)
 {
-	fail(owner, ENDED, error);
+	applier_fail(owner, ENDED, error);
 }
 
 static void on_outlet_note(void *owner, int log_level, const char *text)
@@ -493,7 +491,7 @@ static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_appl
 /* ---- generations ---- */
 
 /* Begins with the spool's present generation; at `state` when it belongs to it. */
-static void start_generation(struct applier *applier, const struct link_state *state)
+void applier_begin(struct applier *applier, const struct link_state *state)
 {
 	struct spool *spool = applier->options.spool;
 
@@ -545,101 +543,7 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	/* From now on more may have been sent than the state file says. */
 	if (state && state->clean)
 		applier_save_state(applier, false);
-	publish(applier);
-}
-
-/* ---- a target that has fallen back ---- */
-
-static void on_quiet(struct applier *applier);
-
-/* Everything from the fall's position on is decoded again, and what the marks cover is skipped: as after a restart. */
-static void send_again(struct applier *applier)
-{
-	struct link_state state = applier->saved;
-	struct mark *refused = NULL;
-	struct incident incident;
-	uint64_t position;
-	uint32_t db;
-
-	applier_low_water(applier, &position, &db);
-	applier->rollback_bytes += position - applier->fall.position;
-	incident = incident_make(INCIDENT_TARGET_ROLLED_BACK, applier_offset_at(applier, applier->fall.position),
-				 "%s; %llu bytes of what was applied are gone through again, and what the marks do not cover is sent again", applier->fall.what,
-				 (unsigned long long)(position - applier->fall.position));
-	incident_add_cost(&incident, "bytes", (double)(position - applier->fall.position));
-	incident_add_cost(&incident, "slots", applier->fall.slots);
-	applier->events->tell(applier->owner, &incident);
-	state.generation = applier->generation;
-	state.clean = false;
-	state.position = applier->fall.position;
-	state.place = applier->place;
-	state.db = state.place.db = applier->fall.db;
-	memcpy(state.epoch, applier->epoch, sizeof(state.epoch));
-	state.witness_count = applier_witnesses(applier);
-	state.witnesses = applier->witnesses;
-	/* The outlet's own are gone when it begins. */
-	state.refused = applier->outlet.ops->refused ? applier->outlet.ops->refused(applier->outlet.self, &state.refused_count) : NULL;
-	if (state.refused_count > 0) {
-		refused = memory_alloc(state.refused_count * sizeof(refused[0]));
-		memcpy(refused, state.refused, state.refused_count * sizeof(refused[0]));
-	}
-	state.refused = refused;
-	start_generation(applier, &state);
-	free(refused);
-	/* Nothing of the spool above it may go, though it could not be written. */
-	applier->saved.position = applier->fall.position;
-	applier_write_state(applier, false);
-	idle_start(applier->again);
-}
-
-static void ask_for_snapshot(struct applier *applier, const char *why)
-{
-	const struct source *source = &applier->options.source;
-	struct incident incident;
-	struct error error;
-
-	if (source->ops->begin_anew && applier->options.task->snapshot) {
-		incident = incident_make(INCIDENT_TARGET_ROLLED_BACK, -1, "%s; %s, so a new snapshot is taken", applier->fall.what, why);
-		incident_add_cost(&incident, "slots", applier->fall.slots);
-		applier->events->tell(applier->owner, &incident);
-		applier->run_state = PARKED;
-		publish(applier);
-		source->ops->begin_anew(source->self);
-		return;
-	}
-	error_set(&error, ERROR_TARGET, "%s; %s", applier->fall.what, why);
-	error_hint(&error, "Begin anew with an empty work directory and target.existing: merge or flush");
-	fail(applier, ENDED, &error);
-}
-
-/* What a snapshot after the first one needs beside the spool is there as long as the state file says that it is under way. */
-static bool may_resume_at(const struct applier *applier, uint64_t position)
-{
-	if (!applier_in_snapshot(applier, position))
-		return true;
-	/* Who began in the stream has not seen the snapshot's head. */
-	return (applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position)) && (position == 0 || applier->place.rdb_version > 0);
-}
-
-static void go_back(struct applier *applier)
-{
-	applier->fell = false;
-	if (applier->run_state == PARKING || applier->run_state == DRAINING) {
-		/* A new snapshot is coming anyway; or the next run finds it. */
-		on_quiet(applier);
-		return;
-	}
-	if (applier->run_state != RUNNING)
-		return;
-	applier->rollbacks++;
-	if (!applier->fall.repairable)
-		ask_for_snapshot(applier, "that cannot be made good from what is kept of the stream");
-	else if (!may_resume_at(applier, applier->fall.position))
-		ask_for_snapshot(applier, "a part of the snapshot is among it");
-	else if (!spool_rewind(applier->options.spool, applier->fall.position))
-		ask_for_snapshot(applier, "the spool does not hold so much any more (spool.keep_size, spool.keep_time)");
-	else
-		send_again(applier);
+	applier_publish(applier);
 }
 
 /* ---- parking and draining ---- */
@@ -649,7 +553,7 @@ static bool half_done(const struct applier *applier)
 	return applier->outlet.ops->half_done && applier->outlet.ops->half_done(applier->outlet.self);
 }
 
-static void on_quiet(struct applier *applier)
+void applier_quiet(struct applier *applier)
 {
 	enum run_state was = applier->run_state;
 
@@ -661,7 +565,7 @@ static void on_quiet(struct applier *applier)
 		return;
 	}
 	applier_save_state(applier, applier->begun && applier->outlet.ops->idle(applier->outlet.self) && !half_done(applier));
-	publish(applier);
+	applier_publish(applier);
 	applier->run_state = ENDED;
 	applier->events->drained(applier->owner);
 }
@@ -674,7 +578,7 @@ static bool finish_event(struct applier *applier)
 	if (!half_done(applier))
 		return true;
 	if (applier->outlet.ops->ready(applier->outlet.self, &error) == OUTLET_FAILED)
-		fail(applier, ENDED, &error);
+		applier_fail(applier, ENDED, &error);
 	applier->outlet.ops->flush(applier->outlet.self);
 	return !half_done(applier);
 }
@@ -686,7 +590,7 @@ static void check_quiet(struct applier *applier)
 	/* What another machine would go on from. */
 	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self))
 		return;
-	on_quiet(applier);
+	applier_quiet(applier);
 }
 
 /* A target that is away, or says nothing, is not waited for to the deadline: what it was sent is found out about by the next run. But for an event that is applied in
@@ -703,12 +607,12 @@ static void check_patience(struct applier *applier)
 		applier->drain_moved_us = now;
 	applier->drain_position = position;
 	if (now - applier->drain_moved_us >= DRAIN_PATIENCE_US)
-		on_quiet(applier);
+		applier_quiet(applier);
 }
 
 static void on_deadline(void *owner)
 {
-	on_quiet(owner);
+	applier_quiet(owner);
 }
 
 void applier_park(struct applier *applier)
@@ -719,7 +623,7 @@ void applier_park(struct applier *applier)
 	if (applier->run_state != RUNNING)
 		return;
 	applier->run_state = PARKING;
-	publish(applier); /* what is said of the history that ends is over at once */
+	applier_publish(applier); /* what is said of the history that ends is over at once */
 	check_quiet(applier);
 }
 
@@ -727,7 +631,7 @@ void applier_drain(struct applier *applier, uint32_t deadline_ms)
 {
 	if (applier->run_state == ENDED) {
 		applier_save_state(applier, false);
-		publish(applier);
+		applier_publish(applier);
 		applier->events->drained(applier->owner);
 		return;
 	}
@@ -807,7 +711,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier) : server_outlet_new(&server, &outlet_callbacks, applier);
 	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms);
 	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation)
-		start_generation(applier, state);
+		applier_begin(applier, state);
 	return applier;
 }
 

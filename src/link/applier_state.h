@@ -85,6 +85,17 @@ void applier_tell_handover(struct applier *applier);
 /* What it waits for, or "". */
 const char *applier_fence_text(const struct applier *applier, char out[128]);
 
+/* applier.c */
+void applier_fail(struct applier *applier, enum run_state state, const struct error *error);
+void applier_publish(struct applier *applier);
+/* Begins with the spool's present generation; at `state` when it belongs to it. */
+void applier_begin(struct applier *applier, const struct link_state *state);
+/* Parking or draining is over. */
+void applier_quiet(struct applier *applier);
+
+/* applier_fall.c: the outlet has told of a fall. */
+void applier_go_back(struct applier *applier);
+
 /* applier_keep.c */
 void applier_note(struct applier *applier, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Does the target keep marks of the link? */
