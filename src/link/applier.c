@@ -354,6 +354,7 @@ static void make_room(struct applier *applier)
 	check_stuck(applier);
 }
 
+
 /* The file is complete: what the source sends from now on is nobody's. */
 static void finish(struct applier *applier)
 {
@@ -372,7 +373,7 @@ static void run(struct applier *applier)
 	if (applier->run_state != RUNNING || applier->running || applier->fell)
 		return;
 	if (spool_origin(applier->options.spool).generation != applier->generation)
-		applier_start_generation(applier, NULL);
+		applier_begin(applier, NULL);
 	if (applier->generation == 0)
 		return;
 	if (!applier->begun) {
@@ -491,7 +492,7 @@ static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_appl
 /* ---- generations ---- */
 
 /* Begins with the spool's present generation; at `state` when it belongs to it. */
-void applier_start_generation(struct applier *applier, const struct link_state *state)
+void applier_begin(struct applier *applier, const struct link_state *state)
 {
 	struct spool *spool = applier->options.spool;
 
@@ -553,7 +554,7 @@ static bool half_done(const struct applier *applier)
 	return applier->outlet.ops->half_done && applier->outlet.ops->half_done(applier->outlet.self);
 }
 
-void applier_on_quiet(struct applier *applier)
+void applier_quiet(struct applier *applier)
 {
 	enum run_state was = applier->run_state;
 
@@ -590,7 +591,7 @@ static void check_quiet(struct applier *applier)
 	/* What another machine would go on from. */
 	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self))
 		return;
-	applier_on_quiet(applier);
+	applier_quiet(applier);
 }
 
 /* A target that is away, or says nothing, is not waited for to the deadline: what it was sent is found out about by the next run. But for an event that is applied in
@@ -607,12 +608,12 @@ static void check_patience(struct applier *applier)
 		applier->drain_moved_us = now;
 	applier->drain_position = position;
 	if (now - applier->drain_moved_us >= DRAIN_PATIENCE_US)
-		applier_on_quiet(applier);
+		applier_quiet(applier);
 }
 
 static void on_deadline(void *owner)
 {
-	applier_on_quiet(owner);
+	applier_quiet(owner);
 }
 
 void applier_park(struct applier *applier)
@@ -711,7 +712,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier) : server_outlet_new(&server, &outlet_callbacks, applier);
 	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms);
 	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation)
-		applier_start_generation(applier, state);
+		applier_begin(applier, state);
 	return applier;
 }
 

@@ -1,4 +1,4 @@
-/* A target that has fallen back, or a task whose links have to begin anew together: see "rollback" in docs/delivery.md. */
+/* A target that has lost what it had acknowledged: the applier goes back in its spool, or asks for a new snapshot, if need be together with the task's other links. */
 #include "link/applier_state.h"
 
 #include "base/memory.h"
@@ -39,7 +39,7 @@ static void send_again(struct applier *applier)
 		memcpy(refused, state.refused, state.refused_count * sizeof(refused[0]));
 	}
 	state.refused = refused;
-	applier_start_generation(applier, &state);
+	applier_begin(applier, &state);
 	free(refused);
 	/* Nothing of the spool above it may go, though it could not be written. */
 	applier->saved.position = applier->fall.position;
@@ -70,7 +70,10 @@ static void ask_for_snapshot(struct applier *applier, const char *why)
 /* What a snapshot after the first one needs beside the spool is there as long as the state file says that it is under way. */
 static bool may_resume_at(const struct applier *applier, uint64_t position)
 {
-	return !applier_in_snapshot(applier, position) || applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position);
+	if (!applier_in_snapshot(applier, position))
+		return true;
+	/* Who began in the stream has not seen the snapshot's head. */
+	return (applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position)) && (position == 0 || applier->place.rdb_version > 0);
 }
 
 /* Nothing that another link's commands have come behind is to be sent again. */
@@ -102,7 +105,7 @@ void applier_go_back(struct applier *applier)
 	applier->fell = false;
 	if (applier->run_state == PARKING || applier->run_state == DRAINING) {
 		/* A new snapshot is coming anyway; or the next run finds it. */
-		applier_on_quiet(applier);
+		applier_quiet(applier);
 		return;
 	}
 	if (applier->run_state != RUNNING)

@@ -73,19 +73,6 @@ struct applier {
 	struct applier_status published;
 };
 
-void applier_fail(struct applier *applier, enum run_state state, const struct error *error);
-void applier_publish(struct applier *applier);
-/* `state`: where a former run stopped; NULL: from the generation's beginning. */
-void applier_start_generation(struct applier *applier, const struct link_state *state);
-/* Parking or draining has come to its end. */
-void applier_on_quiet(struct applier *applier);
-
-/* applier_fall.c */
-/* The outlet has fallen back: what the target has lost is sent again, or a new snapshot is asked for. */
-void applier_go_back(struct applier *applier);
-/* Another link of the task could not go back without breaking the order between them: all take a new snapshot. */
-void applier_join_round(struct applier *applier);
-
 /* applier_fence.c */
 /* May the event be applied? False: it is held, and applier_may_go_on() tells when. */
 bool applier_may_apply(struct applier *applier, const struct event *event);
@@ -98,6 +85,19 @@ void applier_let_held_go(struct applier *applier);
 void applier_tell_handover(struct applier *applier);
 /* What it waits for, or "". */
 const char *applier_fence_text(const struct applier *applier, char out[128]);
+
+/* applier.c */
+void applier_fail(struct applier *applier, enum run_state state, const struct error *error);
+void applier_publish(struct applier *applier);
+/* Begins with the spool's present generation; at `state` when it belongs to it. */
+void applier_begin(struct applier *applier, const struct link_state *state);
+/* Parking or draining is over. */
+void applier_quiet(struct applier *applier);
+
+/* applier_fall.c: the outlet has told of a fall. */
+void applier_go_back(struct applier *applier);
+/* Another link of the task could not go back without breaking the order between them: all take a new snapshot. */
+void applier_join_round(struct applier *applier);
 
 /* applier_keep.c */
 void applier_note(struct applier *applier, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -115,7 +115,7 @@ static bool pass_barrier(struct dispatch *dispatch)
 		sink_settle(dispatch->sink);
 		sink_kept(dispatch->sink, &kept, &db);
 		sink_applied(dispatch->sink, &applied, &db);
-		if (kept < applied || (dispatch->options.save && !dispatch->options.save(dispatch->options.owner)))
+		if ((is_flush(event) && kept < applied) || (dispatch->options.save && !dispatch->options.save(dispatch->options.owner)))
 			return false;
 		dispatch->barrier = BARRIER_NONE;
 		return true;

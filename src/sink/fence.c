@@ -491,6 +491,8 @@ static void take_mark(struct fence *fence, uint32_t at, const struct resp_node *
 		return;
 	}
 	marker->marks[slot] = mark;
+	if (low.known)
+		marker->lows[slot] = low;
 	marker->history[slot] = fence->history;
 	marker->stale[slot] = false;
 }

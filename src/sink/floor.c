@@ -77,6 +77,10 @@ static bool is_due(const struct sink *sink, struct node *node, struct mark_low l
 
 	if (floor->out || !node_ready(node) || !news)
 		return false;
+	/* Begun again further back, the link is not where it was yet: one that goes down would look like a loss to the next run. */
+	for (uint32_t slot = 0; slot < sink->marker->slots; slot++)
+		if (sink->marker->lows[slot].known && sink->owner_of[slot] == node && mark_low_before(low, sink->marker->lows[slot]))
+			return false;
 	/* In the stream a standalone target's record says it. */
 	if (!sink->cluster && low.offset >= 0)
 		return false;

@@ -378,6 +378,8 @@ bool marker_record(struct sink *sink)
 
 	if (marker->records_out > 0)
 		return true;
+	if (!sink->cluster && marker->lows[0].known && offset < marker->lows[0].offset)
+		return false;
 	if (offset < 0 || offset == marker->recorded || sink->busy[marker->record_slot] > 0 || marker->gathering[marker->record_slot].head ||
 	    lanes_find(&sink->lanes, marker->record_slot) || marker->stale[marker->record_slot] || !node || !node_ready(node))
 		return false;
