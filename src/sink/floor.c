@@ -51,11 +51,22 @@ struct mark_low floor_lowest(const struct sink *sink)
 	return lowest;
 }
 
+/* Its low mark would say more than is known: slots of it have not been looked at since it was met, or lost, and it may turn out to be older than it was. */
+static bool is_unexamined(const struct sink *sink, struct node *node)
+{
+	for (uint32_t slot = 0; slot < sink->marker->slots; slot++)
+		if (sink->marker->stale[slot] && sink->owner_of[slot] == node)
+			return true;
+	return node_floor(node)->unmapped;
+}
+
 /* A slot of the node in which something can be written; the one before, if possible. */
-static bool choose_slot(const struct sink *sink, const struct node *node, uint16_t *slot)
+static bool choose_slot(const struct sink *sink, struct node *node, uint16_t *slot)
 {
 	const struct marker *marker = sink->marker;
 
+	if (is_unexamined(sink, node))
+		return false;
 	for (uint32_t i = 0; i < marker->slots; i++) {
 		uint16_t at = (uint16_t)((*slot + i) % marker->slots);
 

@@ -15,6 +15,13 @@ void sink_own(struct sink *sink, uint16_t slot, const struct endpoint *master)
 		sink->marker->stale[slot] = true;
 }
 
+void sink_met(struct sink *sink, uint16_t slot, const struct endpoint *master)
+{
+	sink_own(sink, slot, master);
+	if (sink->owner_of[slot] && !node_ready(sink->owner_of[slot]))
+		node_floor(sink->owner_of[slot])->unmapped = true;
+}
+
 uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
 {
 	uint32_t count = 0;

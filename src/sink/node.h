@@ -56,6 +56,7 @@ struct floor {
 	struct mark_low written; /* that the node is known to have */
 	bool touched;          /* something was sent since */
 	bool out;              /* a low mark is under way */
+	bool unmapped;         /* met by MOVED, and the map not read since: it may have more slots than is known */
 	uint16_t slot;         /* that has it */
 	uint64_t sent_us;
 };

@@ -201,7 +201,7 @@ static void moved(struct sink *sink, struct node *node, struct unit *unit, const
 	/* The migration is over. */
 	lane->asking = lane->one_by_one = false;
 	if (slot == unit->slot)
-		sink_own(sink, slot, &endpoint);
+		sink_met(sink, slot, &endpoint);
 	if (was_probe) /* two nodes may point at each other while the news travels */
 		lane_back_off(lane, MOVED_AGAIN_MS, clock_monotonic_us());
 	refresh_want(sink->refresh);

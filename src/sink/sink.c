@@ -386,6 +386,8 @@ static void refresh_topology(void *owner, const struct topology *topology)
 	take_topology(sink, topology);
 	slot_moves_look(sink, topology);
 	sink->map_number++;
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		node_floor(sink->nodes[i])->unmapped = false;
 	for (uint32_t i = sink->node_count; i-- > 0;) {
 		struct node *node = sink->nodes[i];
 

@@ -59,6 +59,8 @@ void sink_hold_all(struct sink *sink, struct unit_list list);
 void sink_release_rest(struct sink *sink, struct lane *lane);
 /* masters.c: the slot is that master's. */
 void sink_own(struct sink *sink, uint16_t slot, const struct endpoint *master);
+/* The same, as MOVED says. */
+void sink_met(struct sink *sink, uint16_t slot, const struct endpoint *master);
 /* The node there, made if it is not known; NULL: there are too many. */
 struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint);
 
