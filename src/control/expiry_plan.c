@@ -52,11 +52,12 @@ enum import_answer expiry_ask_import(struct deployment *target)
 	return answer;
 }
 
-/* Why times cannot be guarded here; NULL: they can. */
-static const char *cannot_guard(struct deployment *target, char why[600])
+/* `why`: times cannot be guarded here, for this; "": they can. False: a connection was lost before that was known. */
+static bool find_hindrance(struct deployment *target, char why[600], struct error *error)
 {
-	struct error error;
+	enum settle_may may;
 
+	why[0] = '\0';
 	for (uint32_t i = 0; i < deployment_topology(target)->shard_count; i++) {
 		const struct server_info *info = deployment_server(target, i);
 		char peer[ENDPOINT_TEXT_MAX], name[64];
@@ -65,12 +66,12 @@ static const char *cannot_guard(struct deployment *target, char why[600])
 			continue;
 		snprintf(why, 600, "%s is %s, and scripts that put the times right need Redis 3.2",
 			 endpoint_format(&deployment_topology(target)->shards[i].master, peer), server_name(info, name));
-		return why;
+		return true;
 	}
-	if (settle_probe(target, &error))
-		return NULL;
-	snprintf(why, 600, "what puts the times right is refused (%.500s)", error.text);
-	return why;
+	may = settle_probe(target, error);
+	if (may == SETTLE_MAY_NOT)
+		snprintf(why, 600, "what puts the times right is refused (%.500s)", error->text);
+	return may != SETTLE_MAY_UNKNOWN;
 }
 
 /* ---- passes ---- */
@@ -168,19 +169,21 @@ static bool leave_guard(const struct expiry_plan_options *options, const struct 
 	       expiry_record_write(options->task->data_dir, &none, error);
 }
 
-/* OFF, IMPORT or HELD, told where it is not what one may expect. */
-static enum guard_form choose(const struct expiry_plan_options *options)
+/* OFF, IMPORT or HELD, told where it is not what one may expect. A lost connection is no answer: whoever went on without the guard for it would do so for as long as
+ * the task runs. */
+static bool choose(const struct expiry_plan_options *options, enum guard_form *ret, struct error *error)
 {
-	char text[600];
-	const char *why;
+	char why[600];
 
+	*ret = GUARD_OFF;
 	if (!options->deletes || options->task->expiry_guard == EXPIRY_GUARD_OFF)
-		return GUARD_OFF;
+		return true;
 	switch (expiry_ask_import(options->target)) {
 	case IMPORT_YES:
 		say(options->tell, "the target is in import mode: it expires nothing by itself and waits for the source. CONFIG SET import-mode no ends that, when "
 				   "the task is done");
-		return GUARD_IMPORT;
+		*ret = GUARD_IMPORT;
+		return true;
 	case IMPORT_OFF:
 		say(options->tell, "the target would wait for the source to expire keys after CONFIG SET import-mode yes (on every master, and in its "
 				   "configuration); as it is, times of expiry are guarded");
@@ -188,13 +191,16 @@ static enum guard_form choose(const struct expiry_plan_options *options)
 	case IMPORT_UNKNOWN:
 	case IMPORT_NOT_REACHED: break;
 	}
-	why = cannot_guard(options->target, text);
-	if (!why)
-		return GUARD_HELD;
+	if (!find_hindrance(options->target, why, error))
+		return false;
+	if (!why[0]) {
+		*ret = GUARD_HELD;
+		return true;
+	}
 	say(options->warn, "times of expiry cannot be guarded: %s. A key whose life the source extends while keyferry is behind may be gone from the target before that "
 			   "comes (target.expiry_guard: off silences this)",
 	    why);
-	return GUARD_OFF;
+	return true;
 }
 
 bool expiry_plan_make(const struct expiry_plan_options *options, struct expiry_plan *ret, struct error *error)
@@ -208,7 +214,9 @@ bool expiry_plan_make(const struct expiry_plan_options *options, struct expiry_p
 		return false;
 	if (!record.exists)
 		record.base = guard_base(options->task->name);
-	*ret = (struct expiry_plan){.form = choose(options), .always = always, .base = record.base};
+	*ret = (struct expiry_plan){.always = always, .base = record.base};
+	if (!choose(options, &ret->form, error))
+		return false;
 	guarded = guard_changes(&(struct guard_times){.form = ret->form});
 	/* Without live times there is no margin. Of what ends when it has caught up, the times have to be true then. Should import mode end under way, there is no
 	 * record of a margin. */

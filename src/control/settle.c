@@ -531,16 +531,17 @@ static bool probe_master(struct settle *settle, uint32_t shard, struct error *er
 	return await(settle, error);
 }
 
-bool settle_probe(struct deployment *target, struct error *error)
+enum settle_may settle_probe(struct deployment *target, struct error *error)
 {
 	const struct settle_options options = {.target = target, .pass = SETTLE_FREE, .base = GUARD_KEY_BASE};
 	struct settle_counts counts;
 	struct settle settle;
-	bool ok = true;
+	enum settle_may may = SETTLE_MAY;
 
 	begin(&settle, &options, &counts);
-	for (uint32_t i = 0; i < deployment_topology(target)->shard_count && ok; i++)
-		ok = probe_master(&settle, i, error);
+	for (uint32_t i = 0; i < deployment_topology(target)->shard_count && may == SETTLE_MAY; i++)
+		if (!probe_master(&settle, i, error))
+			may = settle.client && !client_is_dead(settle.client) ? SETTLE_MAY_NOT : SETTLE_MAY_UNKNOWN;
 	end(&settle);
-	return ok;
+	return may;
 }

@@ -100,6 +100,7 @@ static void follow(struct source_watch *watch)
 		for (uint32_t link = 0; link < followers->count; link++)
 			if (topology->owner[slot] != SHARD_NONE && shards[link] == topology->owner[slot])
 				followers->link_of_slot[slot] = link;
+	watch->events->mapped(watch->owner, followers->link_of_slot);
 	free(shards);
 }
 
@@ -130,7 +131,7 @@ static void on_timer(void *owner)
 	struct source_watch *watch = owner;
 	uint64_t since = clock_monotonic_us() - watch->read_at_us;
 
-	watch->due = since >= CALM_INTERVAL_US || (since >= LOST_INTERVAL_US && !watch->events->connected(watch->owner));
+	watch->due = since >= CALM_INTERVAL_US || (since >= LOST_INTERVAL_US && !watch->events->calm(watch->owner));
 	if (watch->due)
 		loop_stop(watch->loop);
 }

@@ -1,12 +1,12 @@
 /* The source watch: finds out which server is the master of each link's shard now, so that a failover of the source moves the link to it.
  *
- *   all links connected: the source's map is read every 10 s;    a link has lost its master: every second
+ *   all links connected: the source's map is read every 10 s;    a link has lost its master, or slots move: every second
  *
  * A link stays with its master while that is one. Otherwise it follows the shard that has its old master as a replica, or else the one that has taken
  * most of its slots; a shard that another link has is nobody else's. With Sentinel the master is the one that it names, and of a standalone source
  * given by several addresses the one that is a master.
  * A map that is older than one seen before (a node cut off from its cluster tells such) is not believed.
- * Thread: one of its own, on which `seen` and `connected` are called. */
+ * Thread: one of its own, on which the events are called. */
 #ifndef KEYFERRY_CONTROL_SOURCE_WATCH_H
 #define KEYFERRY_CONTROL_SOURCE_WATCH_H
 
@@ -19,8 +19,10 @@ struct source_watch;
 struct source_watch_events {
 	/* The link's shard, at each reading. False: it stays where it was (the new master cannot be reached). */
 	bool (*seen)(void *owner, uint32_t link, struct deployment *source, uint32_t shard);
-	/* Are all links connected to their sources? */
-	bool (*connected)(void *owner);
+	/* At each reading, behind that: the link of each slot, as far as it is known; NO_SHARD: there is none. */
+	void (*mapped)(void *owner, const uint32_t *link_of_slot);
+	/* Are all links connected to their sources, and no slots moving? */
+	bool (*calm)(void *owner);
 };
 
 struct source_watch_options {

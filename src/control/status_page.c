@@ -101,10 +101,15 @@ static json_t *link_json(const struct link_status *link)
 				      "keys_skipped", (json_int_t)applier->sink.skipped_keys, "conflicts", (json_int_t)applier->sink.conflicts,
 				      "script_errors", (json_int_t)applier->sink.script_errors, "redirections",
 				      (json_int_t)applier->sink.redirections, "retries", (json_int_t)applier->sink.retries));
+	json_object_set_new(root, "handover",
+			    json_pack("{s:I, s:I, s:f}", "slots_taken", (json_int_t)applier->handover.slots, "waits", (json_int_t)applier->handover.waits, "waited_seconds",
+				      (double)applier->handover.waited_us / 1e6));
 	json_object_set_new(root, "expiry_times", json_string(form_names[applier->expiry_form]));
 	json_object_set_new(root, "reconnects", json_integer((json_int_t)link->receiver.reconnects));
 	json_object_set_new(root, "target_reconnects", json_integer((json_int_t)applier->sink.reconnects));
 	json_object_set_new(root, "resyncs", json_integer((json_int_t)link->receiver.resyncs));
+	json_object_set_new(root, "rollbacks",
+			    json_pack("{s:I, s:I}", "count", (json_int_t)applier->rollbacks, "bytes_again", (json_int_t)applier->rollback_bytes));
 	return root;
 }
 
@@ -223,6 +228,16 @@ static double resyncs(const struct link_status *link)
 	return (double)link->receiver.resyncs;
 }
 
+static double rollbacks(const struct link_status *link)
+{
+	return (double)link->applier.rollbacks;
+}
+
+static double rollback_bytes(const struct link_status *link)
+{
+	return (double)link->applier.rollback_bytes;
+}
+
 static double conflicts(const struct link_status *link)
 {
 	return (double)link->applier.sink.conflicts;
@@ -261,6 +276,8 @@ static const struct metric metrics[] = {
 	{"keyferry_link_expiry_held", "gauge", "1 while times of expiry are written far away, for the link is behind", held},
 	{"keyferry_link_resyncs_total", "counter", "Full resyncs after the first", resyncs},
 	{"keyferry_link_commands_across_slots_total", "counter", "Commands done by keyferry because their keys lie in several slots of the target", across_slots},
+	{"keyferry_link_rollbacks_total", "counter", "Times that a target node had lost, or might have lost, what it had acknowledged", rollbacks},
+	{"keyferry_link_rollback_bytes_total", "counter", "Bytes of the stream gone through again for that", rollback_bytes},
 	{"keyferry_link_conflicts_total", "counter", "Commands that the target refused for good and that were skipped", conflicts},
 };
 

@@ -44,6 +44,7 @@ struct task {
 	struct incidents *incidents;
 	struct link **links;
 	uint32_t link_count;
+	struct handover *handover;  /* of slots that move between the source's masters; NULL: they cannot */
 	struct source_watch *watch; /* NULL: the source is files, or not started */
 	pthread_mutex_t lock; /* of what follows */
 	enum task_state state;
@@ -224,12 +225,25 @@ static bool open_file_link(struct task *task, struct error *error)
 
 /* ---- links ---- */
 
+/* One master has nobody to move slots to, files keep the shards apart, and who reads values key by key has the last one in the end. */
+static bool open_handover(struct task *task, struct error *error)
+{
+	char *path;
+
+	if (!task->target || task->options->source.mode == MODE_SCAN || !deployment_topology(task->source)->cluster)
+		return true;
+	path = memory_printf("%s/slots", work_dir_path(task->dir));
+	task->handover = handover_open(path, error);
+	free(path);
+	return task->handover != NULL;
+}
+
 static bool open_links(struct task *task, struct error *error)
 {
 	const struct topology *source = deployment_topology(task->source);
 	const char **paths = memory_alloc_zero(source->shard_count, sizeof(*paths));
 	uint32_t gone;
-	bool ok = work_dir_assign(task->dir, source, paths, &gone, error) && name_files(task, paths, source->shard_count, error);
+	bool ok = open_handover(task, error) && work_dir_assign(task->dir, source, paths, &gone, error) && name_files(task, paths, source->shard_count, error);
 
 	if (ok && gone > 0)
 		log_warning("%u links of an earlier run have no master in the source any more; their folders are left as they are", gone);
@@ -255,6 +269,7 @@ static bool open_links(struct task *task, struct error *error)
 			.source_info = *deployment_server(task->source, i),
 			.expiry = task->expiry,
 			.source_keys = deployment_server(task->source, i)->keys,
+			.handover = task->handover,
 			.dir = paths[i],
 			.incidents = task->incidents,
 		.changed = task->events->changed,
@@ -269,7 +284,7 @@ static bool open_links(struct task *task, struct error *error)
 			link_take_slots(task->links[i], source, i);
 	}
 	free(paths);
-	return ok;
+	return ok && (!task->handover || handover_begin(task->handover, source->owner, error));
 }
 
 /* "target Redis 7.0.15 (cluster, 3 masters)", or the path of the files. */
@@ -476,17 +491,38 @@ static bool on_seen(void *owner, uint32_t index, struct deployment *source, uint
 }
 
 /* the watch's thread */
-static bool on_connected_asked(void *owner)
+static void on_mapped(void *owner, const uint32_t *link_of_slot)
+{
+	struct task *task = owner;
+	uint16_t owners[SLOT_COUNT];
+	struct handover_news news;
+
+	if (!task->handover)
+		return;
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		owners[slot] = link_of_slot[slot] == NO_SHARD ? HANDOVER_NOBODY : (uint16_t)link_of_slot[slot];
+	news = handover_map(task->handover, owners);
+	if (news.gone > 0)
+		log_warning("%u master%s of the source without slots %s not answer any more: nothing waits for what was not received from there", news.gone,
+			    news.gone == 1 ? "" : "s", news.gone == 1 ? "does" : "do");
+	if (news.settled > 0 && handover_moving(task->handover) == 0)
+		log_info("no slot of the source is on its way from one master to another any more");
+}
+
+/* the watch's thread */
+static bool on_calm_asked(void *owner)
 {
 	struct task *task = owner;
 
+	if (task->handover && handover_moving(task->handover) > 0)
+		return false;
 	for (uint32_t i = 0; i < task->link_count; i++)
 		if (!link_connected(task->links[i]))
 			return false;
 	return true;
 }
 
-static const struct source_watch_events watch_callbacks = {on_seen, on_connected_asked};
+static const struct source_watch_events watch_callbacks = {on_seen, on_mapped, on_calm_asked};
 
 static bool watch_source(struct task *task, struct error *error)
 {
@@ -598,6 +634,7 @@ void task_free(struct task *task)
 		free(task->files[i].path);
 	free(task->files);
 	free(task->links);
+	handover_close(task->handover);
 	free(task->rates);
 	input_close(&task->input);
 	deployment_free(task->source);

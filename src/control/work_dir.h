@@ -2,6 +2,7 @@
  *
  *   DIR/lock            locked (flock) by the process that runs the task; holds its pid
  *   DIR/task.json       what the task was begun with (control/task_record.h)
+ *   DIR/slots           which link has each slot of the source (link/handover_file.h)
  *   DIR/links.json      which folder belongs to which shard of the source
  *   DIR/links/N/        state.json and spool/ of link N
  *

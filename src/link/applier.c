@@ -18,7 +18,7 @@
 
 static void run(struct applier *applier);
 
-static void fail(struct applier *applier, enum run_state state, const struct error *error)
+void applier_fail(struct applier *applier, enum run_state state, const struct error *error)
 {
 	bool told = applier->run_state == STUCK || applier->run_state == ENDED;
 
@@ -40,14 +40,16 @@ static void on_state_timer(void *owner)
 
 	applier_save_state(applier, false);
 	applier_release_saved(applier);
+	applier_keep(applier);
 	if (waited && !applier->save_failed)
 		idle_start(applier->again);
 }
 
-static void publish(struct applier *applier)
+void applier_publish(struct applier *applier)
 {
 	struct applier_status status = {0};
 	struct outlet_status outlet;
+	char fence[128];
 	uint64_t snapshot_end = spool_snapshot_end(applier->options.spool);
 	uint32_t db;
 
@@ -66,9 +68,13 @@ static void publish(struct applier *applier)
 	status.dispatch = outlet.dispatch;
 	status.sink = outlet.sink;
 	status.sink.conflicts += status.dispatch.conflicts;
+	status.rollbacks = applier->rollbacks;
+	status.rollback_bytes = applier->rollback_bytes;
 	status.file_bytes = outlet.file_bytes;
 	status.finished = applier->finished;
-	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for);
+	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for[0] ? outlet.waiting_for : applier_fence_text(applier, fence));
+	if (applier->options.handover)
+		status.handover = handover_counters(applier->options.handover, applier->options.member);
 	status.expiry_form = applier->expiry.times.form;
 	status.expiry_ready = applier->expiry.ready && status.streaming;
 	status.expiry_switches = applier->expiry.switches;
@@ -142,8 +148,10 @@ static void check_patience(struct applier *applier);
 static void on_publish_timer(void *owner)
 {
 	keep_expiries(owner);
+	applier_tell_handover(owner);
+	applier_join_round(owner);
 	tell_snapshot(owner);
-	publish(owner);
+	applier_publish(owner);
 	check_patience(owner);
 }
 
@@ -188,7 +196,7 @@ static void check_stuck(struct applier *applier)
 		  event_place_text(applier_offset_at(applier, applier->position), applier->position, place),
 		  (unsigned long long)applier->options.task->spool_max_size);
 	error_hint(&error, "Raise spool.max_size above the size of the largest value of the source");
-	fail(applier, STUCK, &error);
+	applier_fail(applier, STUCK, &error);
 }
 
 static bool may_go_on(struct applier *applier)
@@ -237,6 +245,8 @@ static bool handle(struct applier *applier, struct event *event, struct error *e
 	uint32_t db = applier->snapshot ? applier->place.db : stream_decoder_database(applier->stream);
 
 	event->offset = applier_offset_at(applier, event->start);
+	if (applier->options.handover && applier_is_atomic_move(event, event->offset, error))
+		return false;
 	if (event->kind == EVENT_KEY || event->kind == EVENT_COMMAND)
 		limit_spend(&applier->records, 1);
 	if (event->kind == EVENT_SNAPSHOT_END) {
@@ -304,6 +314,10 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 		applier->position = event.end;
 		limit_spend(&applier->bytes, event.end - event.start);
 		events++;
+		if (applier->options.handover && !applier_may_apply(applier, &event)) {
+			applier->held = event;
+			return PORTION_DONE;
+		}
 		if (!handle(applier, &event, error))
 			return PORTION_FAILED;
 		ready = ask_ready(applier, error);
@@ -315,12 +329,20 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 	return PORTION_MORE;
 }
 
+/* The event that another link's had to come before. */
+static enum portion run_held(struct applier *applier, struct error *error)
+{
+	if (!applier_may_go_on(applier))
+		return PORTION_DONE;
+	return handle(applier, &applier->held, error) ? ask_ready(applier, error) : PORTION_FAILED;
+}
+
 /* There is an event, or a transaction, that is not whole yet, and everything before it is answered. */
 static bool awaits_rest(const struct applier *applier)
 {
 	const struct outlet *outlet = &applier->outlet;
 
-	return (applier->need > 0 || outlet->ops->in_transaction(outlet->self)) && outlet->ops->idle(outlet->self);
+	return !applier->is_held && (applier->need > 0 || outlet->ops->in_transaction(outlet->self)) && outlet->ops->idle(outlet->self);
 }
 
 /* If the spool is full now, then for good: unless a release makes room. */
@@ -332,7 +354,6 @@ static void make_room(struct applier *applier)
 	check_stuck(applier);
 }
 
-static void start_generation(struct applier *applier, const struct link_state *state);
 
 /* The file is complete: what the source sends from now on is nobody's. */
 static void finish(struct applier *applier)
@@ -340,7 +361,7 @@ static void finish(struct applier *applier)
 	applier->finished = true;
 	applier->run_state = ENDED;
 	applier_write_state(applier, true);
-	publish(applier);
+	applier_publish(applier);
 	applier->events->finished(applier->owner);
 }
 
@@ -349,14 +370,14 @@ static void run(struct applier *applier)
 	enum portion portion;
 	struct error error;
 
-	if (applier->run_state != RUNNING || applier->running)
+	if (applier->run_state != RUNNING || applier->running || applier->fell)
 		return;
 	if (spool_origin(applier->options.spool).generation != applier->generation)
-		start_generation(applier, NULL);
+		applier_begin(applier, NULL);
 	if (applier->generation == 0)
 		return;
 	if (!applier->begun) {
-		fail(applier, STUCK, &applier->begin_error);
+		applier_fail(applier, STUCK, &applier->begin_error);
 		return;
 	}
 	/* Before anything is sent: marks of an epoch that nobody remembers would be worth nothing. */
@@ -367,15 +388,18 @@ static void run(struct applier *applier)
 	}
 	applier->running = true;
 	portion = ask_ready(applier, &error);
+	if (portion == PORTION_MORE && applier->is_held)
+		portion = run_held(applier, &error);
 	if (portion == PORTION_MORE)
 		portion = run_portion(applier, &error);
 	applier->outlet.ops->flush(applier->outlet.self);
 	/* Where nothing went to the target (PING, GETACK, what is left out), no reply tells of it: a source that shuts down waits for this. */
 	applier_tell_applied(applier, false);
+	applier_tell_handover(applier);
 	applier_let_go(applier);
 	applier->running = false;
 	if (portion == PORTION_FAILED) {
-		fail(applier, STUCK, &error);
+		applier_fail(applier, STUCK, &error);
 	} else if (portion == PORTION_FINISHED) {
 		finish(applier);
 	} else if (portion == PORTION_MORE) {
@@ -391,7 +415,9 @@ static void on_again(void *owner)
 {
 	struct applier *applier = owner;
 
-	if (applier->run_state == DRAINING)
+	if (applier->fell)
+		applier_go_back(applier);
+	else if (applier->run_state == DRAINING)
 		check_quiet(applier);
 	else
 		run(applier);
@@ -418,6 +444,7 @@ static void on_applied(void *owner)
 	applier_low_water(applier, &position, &db);
 	lag_applied(&applier->lag, position, applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
 	applier_tell_applied(applier, false);
+	applier_tell_handover(applier);
 	applier_save_retried(applier);
 	applier_release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
@@ -428,7 +455,7 @@ static void on_applied(void *owner)
 
 static void on_outlet_failed(void *owner, const struct error *error)
 {
-	fail(owner, ENDED, error);
+	applier_fail(owner, ENDED, error);
 }
 
 static void on_outlet_note(void *owner, int log_level, const char *text)
@@ -436,6 +463,16 @@ static void on_outlet_note(void *owner, int log_level, const char *text)
 	struct applier *applier = owner;
 
 	applier->events->note(applier->owner, log_level, text);
+}
+
+/* The outlet cannot be begun again within its own call. */
+static void on_fell(void *owner, const struct outlet_fall *fall)
+{
+	struct applier *applier = owner;
+
+	applier->fell = true;
+	applier->fall = *fall;
+	idle_start(applier->again);
 }
 
 static void on_outlet_tell(void *owner, const struct incident *incident)
@@ -450,12 +487,12 @@ static bool on_save(void *owner)
 	return applier_write_state(owner, false);
 }
 
-static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_outlet_tell, on_save};
+static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_outlet_tell, on_fell, on_save};
 
 /* ---- generations ---- */
 
 /* Begins with the spool's present generation; at `state` when it belongs to it. */
-static void start_generation(struct applier *applier, const struct link_state *state)
+void applier_begin(struct applier *applier, const struct link_state *state)
 {
 	struct spool *spool = applier->options.spool;
 
@@ -468,12 +505,17 @@ static void start_generation(struct applier *applier, const struct link_state *s
 		mark_random(applier->epoch, MARK_EPOCH_LEN);
 	applier->marker.refused = state ? state->refused : NULL;
 	applier->marker.refused_count = state ? state->refused_count : 0;
+	applier->marker.life++;
+	applier->marker.witnesses = state ? state->witnesses : NULL;
+	applier->marker.witness_count = state ? state->witness_count : 0;
 	if (!state && applier->options.scripts)
 		scripts_begin(applier->options.scripts);
 	applier->generation = spool_origin(spool).generation;
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
 	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
+	applier->sample_count = 0;
+	applier_let_held_go(applier);
 	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms);
 	snapshot_decoder_free(applier->snapshot);
 	applier->snapshot = NULL;
@@ -498,10 +540,11 @@ static void start_generation(struct applier *applier, const struct link_state *s
 	expiry_begin(&applier->expiry, &applier->options.expiry);
 	if (applier->outlet.ops->set_times)
 		applier->outlet.ops->set_times(applier->outlet.self, &applier->expiry.times);
+	applier_tell_handover(applier);
 	/* From now on more may have been sent than the state file says. */
 	if (state && state->clean)
 		applier_save_state(applier, false);
-	publish(applier);
+	applier_publish(applier);
 }
 
 /* ---- parking and draining ---- */
@@ -511,18 +554,19 @@ static bool half_done(const struct applier *applier)
 	return applier->outlet.ops->half_done && applier->outlet.ops->half_done(applier->outlet.self);
 }
 
-static void on_quiet(struct applier *applier)
+void applier_quiet(struct applier *applier)
 {
 	enum run_state was = applier->run_state;
 
 	timer_stop(applier->deadline);
+	applier_let_held_go(applier);
 	if (was == PARKING) {
 		applier->run_state = PARKED;
 		applier->events->parked(applier->owner);
 		return;
 	}
 	applier_save_state(applier, applier->begun && applier->outlet.ops->idle(applier->outlet.self) && !half_done(applier));
-	publish(applier);
+	applier_publish(applier);
 	applier->run_state = ENDED;
 	applier->events->drained(applier->owner);
 }
@@ -535,7 +579,7 @@ static bool finish_event(struct applier *applier)
 	if (!half_done(applier))
 		return true;
 	if (applier->outlet.ops->ready(applier->outlet.self, &error) == OUTLET_FAILED)
-		fail(applier, ENDED, &error);
+		applier_fail(applier, ENDED, &error);
 	applier->outlet.ops->flush(applier->outlet.self);
 	return !half_done(applier);
 }
@@ -547,7 +591,7 @@ static void check_quiet(struct applier *applier)
 	/* What another machine would go on from. */
 	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self))
 		return;
-	on_quiet(applier);
+	applier_quiet(applier);
 }
 
 /* A target that is away, or says nothing, is not waited for to the deadline: what it was sent is found out about by the next run. But for an event that is applied in
@@ -564,12 +608,12 @@ static void check_patience(struct applier *applier)
 		applier->drain_moved_us = now;
 	applier->drain_position = position;
 	if (now - applier->drain_moved_us >= DRAIN_PATIENCE_US)
-		on_quiet(applier);
+		applier_quiet(applier);
 }
 
 static void on_deadline(void *owner)
 {
-	on_quiet(owner);
+	applier_quiet(owner);
 }
 
 void applier_park(struct applier *applier)
@@ -580,7 +624,7 @@ void applier_park(struct applier *applier)
 	if (applier->run_state != RUNNING)
 		return;
 	applier->run_state = PARKING;
-	publish(applier); /* what is said of the history that ends is over at once */
+	applier_publish(applier); /* what is said of the history that ends is over at once */
 	check_quiet(applier);
 }
 
@@ -588,7 +632,7 @@ void applier_drain(struct applier *applier, uint32_t deadline_ms)
 {
 	if (applier->run_state == ENDED) {
 		applier_save_state(applier, false);
-		publish(applier);
+		applier_publish(applier);
 		applier->events->drained(applier->owner);
 		return;
 	}
@@ -649,6 +693,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.link = applier->link,
 		.epoch = applier->epoch,
 		.token = options->token,
+		.turn = &applier->turn,
 		.source = options->source_name,
 	};
 	pthread_mutex_init(&applier->lock, NULL);
@@ -659,13 +704,15 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->publish_timer = timer_new(options->loop, on_publish_timer, applier);
 	applier->deadline = timer_new(options->loop, on_deadline, applier);
 	applier->again = idle_new(options->loop, on_again, applier);
+	applier->fence_timer = timer_new(options->loop, on_again, applier);
+	applier->restore_asking = command_lookup(1, (const struct slice[]){SLICE("RESTORE-ASKING")});
 	timer_repeat(applier->state_timer, STATE_INTERVAL_MS, STATE_INTERVAL_MS);
 	timer_repeat(applier->publish_timer, PUBLISH_INTERVAL_MS, PUBLISH_INTERVAL_MS);
 	applier->published.applied_offset = applier->published.lag_ms = -1;
 	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier) : server_outlet_new(&server, &outlet_callbacks, applier);
 	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms);
 	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation)
-		start_generation(applier, state);
+		applier_begin(applier, state);
 	return applier;
 }
 
@@ -682,6 +729,8 @@ void applier_free(struct applier *applier)
 	timer_free(applier->state_timer);
 	timer_free(applier->publish_timer);
 	timer_free(applier->deadline);
+	timer_free(applier->fence_timer);
 	pthread_mutex_destroy(&applier->lock);
+	free(applier->witnesses);
 	free(applier);
 }

@@ -12,6 +12,7 @@
 #define KEYFERRY_LINK_APPLIER_H
 
 #include "link/expiry.h"
+#include "link/handover.h"
 #include "link/recorder.h"
 #include "link/state.h"
 #include "source/heartbeat.h"
@@ -49,6 +50,8 @@ struct applier_options {
 	struct source source;         /* is told what is applied */
 	const char *token;            /* of this process, for the record in the target (sink/marker.h) */
 	const char *source_name;      /* of the source, likewise */
+	struct handover *handover;    /* of the slots of the source's masters; NULL: there is one master, or no stream */
+	uint32_t member;              /* its number there */
 	struct heartbeat *heartbeat;  /* tells what the source's offset was when; NULL: the source is files */
 };
 
@@ -78,7 +81,10 @@ struct applier_status {
 	uint64_t last_move;       /* dispatch_last_move() */
 	struct dispatch_counters dispatch;
 	struct sink_counters sink;
+	uint64_t rollbacks;       /* times that the target had lost, or might have lost, what it had acknowledged */
+	uint64_t rollback_bytes;  /* of the spool, applied again for that */
 	uint64_t file_bytes;      /* of a file that is written */
+	struct handover_counters handover;
 	char waiting_for[256];    /* or "" */
 };
 /* (any) */

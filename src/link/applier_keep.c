@@ -1,6 +1,9 @@
 /* What the applier keeps: how far the target is, the state file, and what of the spool is needed still. */
 #include "link/applier_state.h"
 
+#include "base/clock.h"
+#include "base/memory.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +33,14 @@ void applier_low_water(const struct applier *applier, uint64_t *position, uint32
 	}
 }
 
+void applier_kept(const struct applier *applier, uint64_t *position, uint32_t *db)
+{
+	if (applier->begun && applier->outlet.ops->kept)
+		applier->outlet.ops->kept(applier->outlet.self, position, db);
+	else
+		applier_low_water(applier, position, db);
+}
+
 bool applier_in_snapshot(const struct applier *applier, uint64_t position)
 {
 	return position < spool_snapshot_end(applier->options.spool);
@@ -49,6 +60,19 @@ static const struct mark *refused(const struct applier *applier, uint32_t *ret_c
 	return applier->outlet.ops->refused ? applier->outlet.ops->refused(applier->outlet.self, ret_count) : NULL;
 }
 
+/* What the next run compares the target with. */
+uint32_t applier_witnesses(struct applier *applier)
+{
+	const struct outlet *outlet = &applier->outlet;
+	uint32_t count = outlet->ops->witnesses ? outlet->ops->witnesses(outlet->self, applier->witnesses, applier->witness_room) : 0;
+
+	if (count <= applier->witness_room)
+		return count;
+	applier->witness_room = count;
+	applier->witnesses = memory_realloc_array(applier->witnesses, count, sizeof(applier->witnesses[0]));
+	return outlet->ops->witnesses(outlet->self, applier->witnesses, count);
+}
+
 bool applier_is_marked(const struct applier_options *options)
 {
 	return !options->file && options->task->checkpoint == CHECKPOINT_TARGET;
@@ -66,7 +90,7 @@ bool applier_write_state(struct applier *applier, bool clean)
 	struct scripts *scripts = applier->options.scripts;
 	struct error error;
 
-	applier_low_water(applier, &state.position, &state.db);
+	applier_kept(applier, &state.position, &state.db);
 	applier->save_failed = (outlet->ops->secure && !outlet->ops->secure(outlet->self, &state, &error));
 	/* The place is that of the last decoded event; version and family are the same in the whole snapshot, the database is kept by the window. */
 	state.place = applier->place;
@@ -75,6 +99,8 @@ bool applier_write_state(struct applier *applier, bool clean)
 	memcpy(state.task, applier->task, sizeof(state.task));
 	memcpy(state.epoch, applier->epoch, sizeof(state.epoch));
 	state.refused = refused(applier, &state.refused_count);
+	state.witness_count = applier_witnesses(applier);
+	state.witnesses = applier->witnesses;
 	applier->save_failed = applier->save_failed || (scripts && !scripts_keep(scripts, &error)) ||
 			       (applier->outlet.ops->sync && !applier->outlet.ops->sync(applier->outlet.self, &error)) ||
 			       !link_state_write(applier->options.state_path, &state, &error);
@@ -97,7 +123,7 @@ void applier_save_state(struct applier *applier, bool clean)
 
 	if (applier->generation == 0 || !applier->begun)
 		return;
-	applier_low_water(applier, &now.position, &now.db);
+	applier_kept(applier, &now.position, &now.db);
 	memcpy(now.epoch, applier->epoch, sizeof(now.epoch));
 	now.refused = refused(applier, &now.refused_count);
 	if (!link_state_same(&now, &applier->saved))
@@ -152,7 +178,7 @@ void applier_release(struct applier *applier, bool all)
 	uint64_t position;
 	uint32_t db;
 
-	applier_low_water(applier, &position, &db);
+	applier_kept(applier, &position, &db);
 	if (position <= applier->released || (position - applier->released < step && !all))
 		return;
 	/* A file is synced each time that the state is saved, which the timer does soon enough as long as the spool has room. */
@@ -161,4 +187,28 @@ void applier_release(struct applier *applier, bool all)
 	if (!applier->save_failed) /* else the timer tries */
 		applier_save_state(applier, false);
 	applier_release_saved(applier);
+}
+
+void applier_keep(struct applier *applier)
+{
+	uint64_t now = clock_monotonic_us(), keep_us = (uint64_t)applier->options.task->spool_keep_time_ms * 1000;
+	const struct keep_sample *first = &applier->samples[applier->sample_first], *second, *last;
+	uint64_t position;
+	uint32_t db;
+
+	if (!applier->begun || applier->run_state == PARKED)
+		return;
+	applier_low_water(applier, &position, &db);
+	last = &applier->samples[(applier->sample_first + applier->sample_count + KEEP_SAMPLES - 1) % KEEP_SAMPLES];
+	/* As many as the ring holds are spread over the time. */
+	if (applier->sample_count == 0 || (now - last->at_us >= keep_us / (KEEP_SAMPLES - 2) && applier->sample_count < KEEP_SAMPLES))
+		applier->samples[(applier->sample_first + applier->sample_count++) % KEEP_SAMPLES] = (struct keep_sample){now, position};
+	for (; applier->sample_count > 1; applier->sample_count--) {
+		second = &applier->samples[(applier->sample_first + 1) % KEEP_SAMPLES];
+		if (now - second->at_us < keep_us)
+			break;
+		applier->sample_first = (applier->sample_first + 1) % KEEP_SAMPLES;
+		first = second;
+	}
+	spool_forget(applier->options.spool, first->position);
 }

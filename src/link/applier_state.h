@@ -1,4 +1,4 @@
-/* Inside the applier: its state, and what its two files call of each other. For applier.c and applier_keep.c alone.
+/* Inside the applier: its state, and what its files call of each other. For applier.c, applier_fence.c and applier_keep.c alone.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_APPLIER_STATE_H
 #define KEYFERRY_LINK_APPLIER_STATE_H
@@ -10,6 +10,8 @@
 #include "sink/marker.h"
 
 #include <pthread.h>
+
+#define KEEP_SAMPLES 64
 
 enum run_state {
 	RUNNING,
@@ -44,8 +46,25 @@ struct applier {
 	struct link_state saved;           /* what the state file says */
 	char link[MARK_ID_LEN + 1], epoch[MARK_EPOCH_LEN + 1], task[101];
 	struct marker_options marker;
+	uint64_t turn;                     /* of the process as the link's owner */
 	bool save_failed;                  /* at the last attempt */
 	uint64_t applied_at_start;
+	bool fell;                         /* the outlet has fallen back, and go_back() has not begun again */
+	struct outlet_fall fall;
+	uint64_t rollbacks, rollback_bytes;
+	uint64_t rounds;                   /* of new snapshots of all links (handover_rounds()) that this one has joined */
+	struct mark_witness *witnesses;    /* of `saved`, and what the outlet begins with */
+	uint32_t witness_room;
+	struct keep_sample { uint64_t at_us, position; } samples[KEEP_SAMPLES]; /* where the low-water position was when; a ring */
+	uint32_t sample_first, sample_count;
+	struct event held;                 /* decoded, and may not be applied yet: its slot is another link's (applier_fence.c) */
+	bool is_held;
+	bool held_told;
+	uint64_t held_since_us;
+	uint64_t transaction_start;        /* of the source's transaction under way */
+	const struct command_info *restore_asking;
+	uint64_t move_told_us;
+	struct timer *fence_timer;
 	bool snapshot_due;                 /* that it is applied is to be told */
 	uint64_t snapshot_since_us, leftover_passes;
 	uint64_t drain_position, drain_moved_us; /* draining: the low-water position, and when it last moved */
@@ -54,11 +73,43 @@ struct applier {
 	struct applier_status published;
 };
 
+/* applier_fence.c */
+/* May the event be applied? False: it is held, and applier_may_go_on() tells when. */
+bool applier_may_apply(struct applier *applier, const struct event *event);
+/* Of a command that no order of the links could make right. */
+bool applier_is_atomic_move(const struct event *event, int64_t offset, struct error *error);
+/* Nothing is held, or not any more. */
+bool applier_may_go_on(struct applier *applier);
+void applier_let_held_go(struct applier *applier);
+/* Other links may wait for what is applied. */
+void applier_tell_handover(struct applier *applier);
+/* What it waits for, or "". */
+const char *applier_fence_text(const struct applier *applier, char out[128]);
+
+/* applier.c */
+void applier_fail(struct applier *applier, enum run_state state, const struct error *error);
+void applier_publish(struct applier *applier);
+/* Begins with the spool's present generation; at `state` when it belongs to it. */
+void applier_begin(struct applier *applier, const struct link_state *state);
+/* Parking or draining is over. */
+void applier_quiet(struct applier *applier);
+
+/* applier_fall.c: the outlet has told of a fall. */
+void applier_go_back(struct applier *applier);
+/* Another link of the task could not go back without breaking the order between them: all take a new snapshot. */
+void applier_join_round(struct applier *applier);
+
 /* applier_keep.c */
 void applier_note(struct applier *applier, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Does the target keep marks of the link? */
 bool applier_is_marked(const struct applier_options *options);
 void applier_low_water(const struct applier *applier, uint64_t *position, uint32_t *db);
+/* As far as it may be kept for the next run. */
+void applier_kept(const struct applier *applier, uint64_t *position, uint32_t *db);
+/* Fills `witnesses` with what the next run compares the target with; returns their number. */
+uint32_t applier_witnesses(struct applier *applier);
+/* What is applied and kept of the spool ends where it is older than it need be, or in the way. */
+void applier_keep(struct applier *applier);
 bool applier_in_snapshot(const struct applier *applier, uint64_t position);
 /* Of the stream's byte at `position`. */
 int64_t applier_offset_at(const struct applier *applier, uint64_t position);

@@ -223,9 +223,10 @@ static bool check_copy(struct crossing *crossing, struct error *error)
 	return false;
 }
 
-bool crossing_begin(struct crossing *crossing, const struct event *event, uint32_t db_stream, struct error *error)
+bool crossing_begin(struct crossing *crossing, const struct event *event, uint32_t db_stream, bool again, struct error *error)
 {
 	crossing->event = *event;
+	crossing->applied_before = again;
 	crossing->db_stream = db_stream;
 	if (!crossing_plan_make(&crossing->plan, &crossing->event, error) || !check_copy(crossing, error))
 		return false;
@@ -238,6 +239,30 @@ bool crossing_begin(struct crossing *crossing, const struct event *event, uint32
 	crossing->backoff_ms = 0;
 	crossing->phase = PHASE_DRAIN;
 	return true;
+}
+
+const struct event *crossing_event(const struct crossing *crossing)
+{
+	return &crossing->event;
+}
+
+/* Its keys may have gone on since, where they were not lost: running it again would read what came later. */
+static enum crossing_step look_for_marks(const struct crossing *crossing)
+{
+	enum crossing_step step = STEP_DONE;
+
+	for (uint32_t i = 0; i < crossing->plan.key_count; i++) {
+		const struct crossing_key *key = &crossing->plan.keys[i];
+
+		if (!key->writes)
+			continue;
+		switch (sink_covers(crossing->sink, key->slot, crossing->event.start, crossing->first_number + i)) {
+		case COVERS_YES: break;
+		case COVERS_UNKNOWN: return STEP_WAIT;
+		case COVERS_NO: step = STEP_LOST; break;
+		}
+	}
+	return step;
 }
 
 static bool slots_idle(const struct crossing *crossing)
@@ -528,6 +553,8 @@ static enum crossing_step work(struct crossing *crossing, struct error *error)
 	case PHASE_DRAIN:
 		if (!slots_idle(crossing))
 			return STEP_WAIT;
+		if (crossing->applied_before)
+			return look_for_marks(crossing);
 		begin_reading(crossing);
 		return STEP_ON;
 	case PHASE_READ:
@@ -551,6 +578,7 @@ enum crossing_state crossing_go_on(struct crossing *crossing, struct error *erro
 		case STEP_WAIT: return CROSSING_WAITS;
 		case STEP_AGAIN: begin_again(crossing); break;
 		case STEP_DONE: return done(crossing);
+		case STEP_LOST: return CROSSING_LOST;
 		case STEP_FAILED: return CROSSING_FAILED;
 		}
 	}

@@ -41,13 +41,16 @@ void crossing_free(struct crossing *crossing);
 void crossing_reset(struct crossing *crossing, struct sink *sink);
 
 /* Begins with a command that route_command() calls a crossing. What the event points to stays until it is done. False: it cannot be done; ERROR_CONFLICT. */
-bool crossing_begin(struct crossing *crossing, const struct event *event, uint32_t db_stream, struct error *error) WARN_UNUSED;
+/* `again`: it was done before, and nodes of the target have fallen back since, each to another moment: it is left as it is where marks cover all that it writes, else it is LOST. */
+bool crossing_begin(struct crossing *crossing, const struct event *event, uint32_t db_stream, bool again, struct error *error) WARN_UNUSED;
+/* The one begun last. */
+const struct event *crossing_event(const struct crossing *crossing);
 /* Not done yet: nothing else may be handed in. */
 bool crossing_under_way(const struct crossing *crossing);
 /* It has begun to write: to be cut off now would be seen in the target. */
 bool crossing_half_done(const struct crossing *crossing);
 
-enum crossing_state { CROSSING_DONE, CROSSING_WAITS, CROSSING_FAILED };
+enum crossing_state { CROSSING_DONE, CROSSING_WAITS, CROSSING_LOST, CROSSING_FAILED };
 /* Does what can be done now; to be called again when something was answered, or after go_on. FAILED: given up before anything was written, with
  * ERROR_CONFLICT. When done the position still stands at the event's start. */
 enum crossing_state crossing_go_on(struct crossing *crossing, struct error *error);

@@ -12,7 +12,7 @@
 
 enum crossing_phase { PHASE_IDLE, PHASE_DRAIN, PHASE_READ, PHASE_RUN, PHASE_WRITE };
 /* How far a phase has come. AGAIN: from the beginning, after a while; DONE: the command is; FAILED: error is filled and the crossing ended. */
-enum crossing_step { STEP_ON, STEP_WAIT, STEP_AGAIN, STEP_DONE, STEP_FAILED };
+enum crossing_step { STEP_ON, STEP_WAIT, STEP_AGAIN, STEP_DONE, STEP_LOST, STEP_FAILED };
 
 struct operand {
 	struct question question;
@@ -31,6 +31,7 @@ struct crossing {
 	enum crossing_phase phase;
 	struct event event;
 	uint32_t db_stream;
+	bool applied_before; /* crossing_begin(): again */
 	struct crossing_plan plan;
 	struct operand *operands; /* one per key of the plan */
 	uint32_t operand_room;

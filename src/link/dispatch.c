@@ -643,6 +643,8 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, const struct d
 	dispatch_watch_masters(dispatch);
 	dispatch->own_data = start->own_data;
 	dispatch->generation = start->generation;
+	dispatch->replay_until = start->replay_until;
+	dispatch->beyond_repair = false;
 	leftovers_begin(dispatch->leftovers, start->generation, start->position, start->in_snapshot);
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;

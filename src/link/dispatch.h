@@ -43,6 +43,8 @@ struct dispatch_options {
 	/* What came before a barrier must never be applied again, so its position has to be kept now (FLUSHALL has taken the target's marks along). False: it
 	 * could not be, ask dispatch_ready() again later. NULL: nobody cares. */
 	bool (*save)(void *owner);
+	/* What is applied again, after the target has fallen back, cannot be made exact by that: a new snapshot is needed. `why`: a sentence's beginning. */
+	void (*beyond_repair)(void *owner, const char *why);
 	void *owner;
 };
 
@@ -53,6 +55,7 @@ struct dispatch_start {
 	bool own_data;       /* the target may hold what this link has brought */
 	uint64_t generation; /* of the spool */
 	uint64_t position;   /* where applying begins */
+	uint64_t replay_until; /* what begins below it is applied again, because nodes of the target have fallen back, each to another moment */
 	bool in_snapshot;
 };
 /* A new sink, at a place outside transactions. */

@@ -55,6 +55,8 @@ struct dispatch {
 	struct rewriting *rewriting;
 	struct crossing *crossing;
 	uint64_t crossing_end; /* the position behind the command that it does */
+	uint64_t replay_until; /* dispatch_start */
+	bool beyond_repair;    /* told; nothing more is handed in */
 	uint64_t waits_begun;  /* barriers and crossings so far */
 	struct unsupported *unsupported;
 	struct clearing *clearing;

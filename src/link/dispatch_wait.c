@@ -1,8 +1,29 @@
 /* What the dispatch waits for: barriers, crossings, the parts of a transaction, a large key, a clearing. */
 #include "link/dispatch_state.h"
 
+#include <stdio.h>
+
+static bool is_flush(const struct event *event)
+{
+	return event->argc > 0 && (slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")) || slice_equal_nocase(event->argv[0], SLICE("FLUSHDB")));
+}
+
+static void give_up(struct dispatch *dispatch, const char *what, const struct event *event)
+{
+	char text[300], place[EVENT_PLACE_MAX];
+
+	if (dispatch->beyond_repair)
+		return;
+	dispatch->beyond_repair = true;
+	snprintf(text, sizeof(text), "%s (%s) is among what a node of the target has lost, and the others have not", what, event_place(event, place));
+	dispatch->options.beyond_repair(dispatch->options.owner, text);
+}
+
 void dispatch_begin_barrier(struct dispatch *dispatch, const struct event *event, uint16_t flags)
 {
+	/* It has taken the marks of all nodes along; those that did not fall back have newer data since. */
+	if (event->start < dispatch->replay_until && is_flush(event))
+		give_up(dispatch, "FLUSHALL or FLUSHDB", event);
 	dispatch->barrier_event = *event;
 	dispatch->barrier_flags = flags;
 	dispatch->barrier = BARRIER_BEFORE;
@@ -14,7 +35,8 @@ bool dispatch_begin_crossing(struct dispatch *dispatch, const struct event *even
 	dispatch->crossing_end = end;
 	adapt_note_move(dispatch->adapt, event->end);
 	dispatch->waits_begun++;
-	return crossing_begin(dispatch->crossing, event, dispatch->db_stream, error) || dispatch_refused(dispatch, event, error);
+	return crossing_begin(dispatch->crossing, event, dispatch->db_stream, end <= dispatch->replay_until, error) ||
+	       dispatch_refused(dispatch, event, error);
 }
 
 static bool is_under_way(const struct dispatch *dispatch)
@@ -79,18 +101,27 @@ static bool pass_barrier(struct dispatch *dispatch)
 {
 	const struct event *event = &dispatch->barrier_event;
 	uint16_t slots[DISPATCH_MASTERS_MAX];
-	uint32_t masters, number;
+	uint32_t masters, number, db;
+	uint64_t kept, applied;
 
 	if (dispatch->barrier == BARRIER_NONE)
 		return true;
+	if (dispatch->beyond_repair)
+		return false;
 	if (!sink_idle(dispatch->sink) || (dispatch->libraries && libraries_busy(dispatch->libraries)))
 		return false;
 	if (dispatch->barrier == BARRIER_AFTER) {
-		if (dispatch->options.save && !dispatch->options.save(dispatch->options.owner))
+		/* What it has taken along of marks must never be looked for. */
+		sink_settle(dispatch->sink);
+		sink_kept(dispatch->sink, &kept, &db);
+		sink_applied(dispatch->sink, &applied, &db);
+		if ((is_flush(event) && kept < applied) || (dispatch->options.save && !dispatch->options.save(dispatch->options.owner)))
 			return false;
 		dispatch->barrier = BARRIER_NONE;
 		return true;
 	}
+	if (is_flush(event))
+		sink_forget_witnesses(dispatch->sink);
 	masters = sink_master_slots(dispatch->sink, slots, DISPATCH_MASTERS_MAX);
 	number = sink_number(dispatch->sink, event->start);
 	for (uint32_t i = 0; i < masters; i++)
@@ -140,6 +171,7 @@ static enum dispatch_state pass_crossing(struct dispatch *dispatch, struct error
 	switch (crossing_go_on(dispatch->crossing, error)) {
 	case CROSSING_WAITS: return DISPATCH_WAITS;
 	case CROSSING_DONE: break;
+	case CROSSING_LOST: give_up(dispatch, "a command across slots", crossing_event(dispatch->crossing)); return DISPATCH_WAITS;
 	case CROSSING_FAILED:
 		if (!dispatch_skips(dispatch, error))
 			return DISPATCH_FAILED;

@@ -15,6 +15,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define HANDOVER_SAMPLE_MS 20
+#define HANDOVER_HURRY_MS 5   /* while slots move */
+
 struct link {
 	struct link_options options;
 	char *name;            /* of its connections: keyferry:<task>:<master> */
@@ -39,6 +42,7 @@ struct link {
 	bool started;
 	atomic_bool stop_receiver, move, park, drain;
 	atomic_uint drain_deadline_ms;
+	uint32_t member; /* of the handover */
 	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
 	atomic_bool stopped;
 	_Atomic uint64_t incidents[INCIDENT_KINDS];
@@ -224,6 +228,7 @@ static bool open_spool(struct link *link, struct error *error)
 		.dir = dir,
 		.segment_size = link->options.task->spool_segment_size,
 		.max_size = link->options.task->spool_max_size,
+		.keep_size = link->options.file ? 0 : link->options.task->spool_keep_size,
 	};
 	uint64_t cut;
 
@@ -247,6 +252,7 @@ static void forget_history(struct link_state *state, uint64_t generation)
 	struct link_state old = *state;
 
 	free((void *)old.refused);
+	free((void *)old.witnesses);
 	*state = (struct link_state){.generation = generation};
 	memcpy(state->link, old.link, sizeof(state->link));
 	memcpy(state->task, old.task, sizeof(state->task));
@@ -333,6 +339,11 @@ static bool check_input(const struct link *link, struct error *error)
 	return false;
 }
 
+static bool slots_move(void *owner)
+{
+	return handover_moving(((const struct link *)owner)->options.handover) > 0;
+}
+
 /* Of a heartbeat there is what it is measured by: samples of its own, or the scanner's. */
 static void make_heartbeat(struct link *link, bool fed)
 {
@@ -355,6 +366,10 @@ static void make_heartbeat(struct link *link, bool fed)
 		.cluster = options->cluster,
 		.slot = options->slot,
 		.interval_ms = options->task->heartbeat_interval_ms,
+		/* The finer, the less of one link's stream is taken for older than another's. */
+		.sample_ms = options->handover ? HANDOVER_SAMPLE_MS : 0,
+		.hurry_ms = HANDOVER_HURRY_MS,
+		.hurries = options->handover ? slots_move : NULL,
 	};
 
 	link->heartbeat = heartbeat_new(link->receiver_loop, &heartbeat, on_note, link);
@@ -416,6 +431,7 @@ static void make_receiver(struct link *link)
 		.connect_timeout_ms = options->task->connect_timeout_ms,
 		.repl_timeout_ms = options->task->repl_timeout_ms,
 		.spool = link->spool,
+		.master = options->cluster && options->task->read_from == READ_FROM_MASTER,
 		.snapshot = options->task->snapshot,
 	};
 
@@ -428,7 +444,9 @@ static bool owns_slot(void *owner, uint16_t slot)
 {
 	struct link *link = owner;
 
-	return atomic_load(&link->slots[slot / 64]) >> (slot % 64) & 1;
+	/* What another link has still to do there may need the keys, whatever the map says already. */
+	return (atomic_load(&link->slots[slot / 64]) >> (slot % 64) & 1) &&
+	       (!link->options.handover || handover_is_done_with(link->options.handover, link->member, slot));
 }
 
 void link_take_slots(struct link *link, const struct topology *source, uint32_t shard)
@@ -440,6 +458,30 @@ void link_take_slots(struct link *link, const struct topology *source, uint32_t 
 			bits |= (uint64_t)(source->owner[64 * word + bit] == shard) << bit;
 		atomic_store(&link->slots[word], bits);
 	}
+}
+
+static bool source_executed(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
+{
+	return heartbeat_executed(((struct link *)owner)->heartbeat, offset, ret_us, ret_to);
+}
+
+static bool source_fence(void *owner, uint64_t us, int64_t *ret_offset)
+{
+	struct heartbeat *heartbeat = ((struct link *)owner)->heartbeat;
+
+	if (heartbeat_fence(heartbeat, us, ret_offset))
+		return true;
+	heartbeat_ticket(heartbeat); /* for its sample; asking again is asking for the same one */
+	return false;
+}
+
+/* By the name of its folder, which stays with the shard. */
+static uint32_t join(struct link *link)
+{
+	const struct handover_source source = {source_executed, source_fence, link};
+	const char *slash = strrchr(link->options.dir, '/');
+
+	return handover_join(link->options.handover, slash ? slash + 1 : link->options.dir, &source);
 }
 
 static void make_parts(struct link *link)
@@ -480,6 +522,9 @@ static void make_parts(struct link *link)
 	applier.loop = link->applier_loop;
 	applier.source = link->source;
 	applier.heartbeat = link->heartbeat;
+	applier.handover = options->handover;
+	if (options->handover)
+		applier.member = link->member = join(link);
 	link->applier = applier_new(&applier, &link->state, &applier_callbacks, link);
 }
 
@@ -603,6 +648,7 @@ void link_free(struct link *link)
 	spool_close(link->spool);
 	pthread_mutex_destroy(&link->lock);
 	free((void *)link->state.refused);
+	free((void *)link->state.witnesses);
 	free((char *)link->options.dir);
 	free(link->name);
 	scripts_free(link->scripts);

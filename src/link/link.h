@@ -40,6 +40,7 @@ struct link_options {
 	struct expiry_plan expiry;
 	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
 	const struct checkpoint_link *known;   /* what the target knows of this source's link; NULL: nothing. Used by link_open() alone */
+	struct handover *handover;             /* the task's, which the link joins; outlives it. NULL: nothing is to be handed over (handover.h) */
 	const char *dir;                       /* the link's folder; exists */
 	struct incidents *incidents;           /* of the task; outlives the link */
 	void (*changed)(void *owner);          /* failed, gave up: look at the status; must only wake somebody */

@@ -12,6 +12,15 @@
 #include "link/dispatch.h"
 #include "link/state.h"
 
+/* The target has lost, or may have lost, what it had acknowledged. */
+struct outlet_fall {
+	char what[400];    /* a sentence's beginning, for the log */
+	bool repairable;   /* applying may go on at `position`, `db` being selected there */
+	uint64_t position;
+	uint32_t db;
+	uint32_t slots;    /* whose marks show it */
+};
+
 struct outlet_events {
 	void (*go_on)(void *owner);   /* what was waited for has come: call ready() again, not from within this call */
 	void (*room)(void *owner);    /* has_room() has become true */
@@ -19,6 +28,8 @@ struct outlet_events {
 	void (*failed)(void *owner, const struct error *error); /* told once; nothing is done any more */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*tell)(void *owner, const struct incident *incident);
+	/* Begin again (begin()), at the fall's position, or with a new snapshot. Nothing is done any more; not to be called back from within. */
+	void (*fell)(void *owner, const struct outlet_fall *fall);
 	bool (*save)(void *owner);    /* what applied() or secure() tells has to be in the state file now; false: it could not be written, try again later */
 };
 
@@ -64,6 +75,10 @@ struct outlet_ops {
 	void (*flush)(void *self);
 	/* Everything below *position is done; *db is selected in the stream there. */
 	void (*applied)(const void *self, uint64_t *position, uint32_t *db);
+	/* The same, as far as it may be kept for the next run (sink_kept()). NULL: as applied() tells. */
+	void (*kept)(const void *self, uint64_t *position, uint32_t *db);
+	/* At most `max`; returns how many there are. NULL: none. */
+	uint32_t (*witnesses)(const void *self, struct mark_witness *out, uint32_t max);
 	/* Makes that durable, and fills position, db and file of the state to be written. NULL: as applied() tells. */
 	bool (*secure)(void *self, struct link_state *state, struct error *error);
 	/* A position is about to be kept: what it relies on beside the target is on the disk. NULL: nothing. */

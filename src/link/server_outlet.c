@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "spool/spool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LOST_TAIL_MAX (64u << 20) /* of the spool, in a crash: what was received and not yet on the disk */
@@ -13,6 +14,9 @@ struct server_outlet {
 	void *owner;
 	struct dispatch *dispatch;
 	struct sink *sink; /* NULL before the first generation */
+	uint64_t generation;
+	uint64_t sent_until;   /* of the generation: up to here a run before, or a sink before a fall, may have come */
+	uint64_t replay_until; /* of the generation: what lies before is applied again, for the target has fallen back */
 };
 
 /* ---- what dispatch and sink tell ---- */
@@ -52,6 +56,34 @@ static void on_note(void *owner, int log_level, const char *text)
 	outlet->events->note(outlet->owner, log_level, text);
 }
 
+static void on_fell(void *owner, const struct sink_fall *fall)
+{
+	struct server_outlet *outlet = owner;
+	struct outlet_fall told = {.repairable = fall->repairable, .position = fall->position, .db = fall->db, .slots = fall->slots};
+	uint64_t latest = sink_latest(outlet->sink);
+
+	if (fall->slots > 0)
+		snprintf(told.what, sizeof(told.what),
+			 "target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots are below what "
+			 "they were",
+			 fall->peer, fall->slots);
+	else
+		snprintf(told.what, sizeof(told.what), "target %s may have lost commands that it had acknowledged shortly before", fall->peer);
+	outlet->replay_until = outlet->sent_until > latest ? outlet->sent_until : latest;
+	outlet->events->fell(outlet->owner, &told);
+}
+
+/* What is found only when it is applied again. */
+static void on_beyond_repair(void *owner, const char *why)
+{
+	struct server_outlet *outlet = owner;
+	struct outlet_fall told = {.repairable = false};
+
+	snprintf(told.what, sizeof(told.what), "%s", why);
+	sink_let_go(outlet->sink);
+	outlet->events->fell(outlet->owner, &told);
+}
+
 static void on_tell(void *owner, const struct incident *incident)
 {
 	struct server_outlet *outlet = owner;
@@ -66,7 +98,7 @@ static bool on_save(void *owner)
 	return !outlet->options.marker || outlet->events->save(outlet->owner);
 }
 
-static const struct sink_events sink_callbacks = {on_room, on_applied, on_failed, on_note, on_tell};
+static const struct sink_events sink_callbacks = {on_room, on_applied, on_failed, on_note, on_tell, on_fell};
 
 /* ---- the table's functions ---- */
 
@@ -104,12 +136,18 @@ static bool outlet_begin(void *self, const struct link_state *state, struct erro
 	};
 
 	(void)error;
+	if (outlet->generation != generation) {
+		outlet->generation = generation;
+		outlet->sent_until = state && !state->clean ? spool_end(outlet->options.spool) : options.position;
+		outlet->replay_until = 0;
+	}
 	sink_free(outlet->sink);
 	outlet->sink = sink_new(&options, &sink_callbacks, outlet);
 	dispatch_begin(outlet->dispatch, outlet->sink,
 		       &(struct dispatch_start){.own_data = state || generation > 1,
 						.generation = generation,
 						.position = options.position,
+						.replay_until = outlet->replay_until,
 						.in_snapshot = options.position < spool_snapshot_end(outlet->options.spool)});
 	return true;
 }
@@ -175,6 +213,16 @@ static void outlet_flush(void *self)
 static void outlet_applied(const void *self, uint64_t *position, uint32_t *db)
 {
 	sink_applied(((const struct server_outlet *)self)->sink, position, db);
+}
+
+static void outlet_kept(const void *self, uint64_t *position, uint32_t *db)
+{
+	sink_kept(((const struct server_outlet *)self)->sink, position, db);
+}
+
+static uint32_t outlet_witnesses(const void *self, struct mark_witness *out, uint32_t max)
+{
+	return sink_witnesses(((const struct server_outlet *)self)->sink, out, max);
 }
 
 static void outlet_status(const void *self, struct outlet_status *ret)
@@ -245,6 +293,8 @@ static const struct outlet_ops ops = {
 	.in_transaction = outlet_in_transaction,
 	.flush = outlet_flush,
 	.applied = outlet_applied,
+	.kept = outlet_kept,
+	.witnesses = outlet_witnesses,
 	.sync = outlet_sync,
 	.snapshot_kept = outlet_snapshot_kept,
 	.half_done = outlet_half_done,
@@ -273,6 +323,7 @@ struct outlet server_outlet_new(const struct server_outlet_options *options, con
 		.note = on_note,
 		.go_on = on_go_on,
 		.save = on_save,
+		.beyond_repair = on_beyond_repair,
 		.owner = outlet,
 	};
 

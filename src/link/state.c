@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "spool/disk.h"
+#include "wire/slot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +48,42 @@ static json_t *make_refused(const struct link_state *state)
 
 	for (uint32_t i = 0; i < state->refused_count; i++)
 		json_array_append_new(array, json_pack("[I, I]", (json_int_t)state->refused[i].offset, (json_int_t)state->refused[i].sub));
+	return array;
+}
+
+/* [[slot, offset, database], ...] */
+static bool take_witnesses(json_t *array, struct link_state *state)
+{
+	size_t count = json_array_size(array), i;
+	struct mark_witness *witnesses;
+	json_t *entry;
+
+	if (count == 0)
+		return true;
+	if (count > SLOT_COUNT)
+		return false;
+	witnesses = memory_alloc_zero(count, sizeof(*witnesses));
+	json_array_foreach(array, i, entry) {
+		json_int_t slot, offset, db;
+
+		if (json_unpack(entry, "[I, I, I]", &slot, &offset, &db) < 0 || slot < 0 || slot >= SLOT_COUNT || db < 0 || db > UINT32_MAX) {
+			free(witnesses);
+			return false;
+		}
+		witnesses[i] = (struct mark_witness){(uint16_t)slot, {offset, (uint32_t)db, true}};
+	}
+	state->witnesses = witnesses;
+	state->witness_count = (uint32_t)count;
+	return true;
+}
+
+static json_t *make_witnesses(const struct link_state *state)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < state->witness_count; i++)
+		json_array_append_new(array, json_pack("[i, I, I]", (int)state->witnesses[i].slot, (json_int_t)state->witnesses[i].low.offset,
+						       (json_int_t)state->witnesses[i].low.db));
 	return array;
 }
 
@@ -96,7 +133,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	json_int_t format, generation, position, db, version, place_db;
 	const char *link = "", *epoch = "", *task = "";
 	int valkey, clean;
-	json_t *root, *file, *refused = NULL;
+	json_t *root, *file, *refused = NULL, *witnesses = NULL;
 
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
 		*ret = state;
@@ -104,11 +141,15 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	}
 	root = json_load_file(path, 0, &fault);
 	if (!root ||
-	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?s, s?o}", "format", &format, "generation",
+	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?s, s?o, s?o}", "format", &format, "generation",
 			   &generation, "position", &position, "database", &db, "clean", &clean, "snapshot", "rdb_version", &version, "valkey", &valkey,
-			   "database", &place_db, "link", &link, "task", &task, "epoch", &epoch, "refused", &refused) < 0 ||
-	    ((file = json_object_get(root, "file")) && !file_read(file, &state.file, &fault)) || !take_refused(refused, &state)) {
-		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path, fault.text[0] ? fault.text : "its list of refused commands is damaged");
+			   "database", &place_db, "link", &link, "task", &task, "epoch", &epoch, "refused", &refused, "low marks",
+			   &witnesses) < 0 ||
+	    ((file = json_object_get(root, "file")) && !file_read(file, &state.file, &fault)) || !take_refused(refused, &state) ||
+	    !take_witnesses(witnesses, &state)) {
+		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path,
+			  fault.text[0] ? fault.text : "its list of refused commands, or of low marks, is damaged");
+		free((void *)state.refused);
 		error_hint(error, "Restore the file, or begin anew with an empty work directory");
 		json_decref(root);
 		return false;
@@ -122,6 +163,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 		error_set(error, ERROR_USAGE, "%s: format %lld or its numbers are not of this version of keyferry", path, (long long)format);
 		error_hint(error, "Continue with the version that wrote it, or begin anew with an empty work directory");
 		free((void *)state.refused);
+		free((void *)state.witnesses);
 		return false;
 	}
 	state.generation = (uint64_t)generation;
@@ -161,10 +203,11 @@ static int sync_folder(const char *path)
 bool link_state_write(const char *path, const struct link_state *state, struct error *error)
 {
 	char beside[PATH_MAX];
-	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:s, s:o}", "format", FORMAT, "generation", (json_int_t)state->generation,
+	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:s, s:o, s:o}", "format", FORMAT, "generation", (json_int_t)state->generation,
 				 "position", (json_int_t)state->position, "database", (json_int_t)state->db, "clean", (int)state->clean,
 				 "snapshot", "rdb_version", (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey,
-				 "database", (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch, "refused", make_refused(state));
+				 "database", (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch, "refused", make_refused(state),
+				 "low marks", make_witnesses(state));
 	char *text;
 	int file, status;
 	bool ok;
@@ -210,5 +253,7 @@ struct link_state link_state_copy(const struct link_state *state)
 	if (state->refused_count > 0)
 		memcpy(refused, state->refused, state->refused_count * sizeof(*refused));
 	copy.refused = refused;
+	copy.witnesses = NULL;
+	copy.witness_count = 0;
 	return copy;
 }

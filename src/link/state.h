@@ -32,7 +32,7 @@ struct file_state {
 
 struct link_state {
 	uint64_t generation; /* of the spool's history; 0: nothing yet */
-	uint64_t position;   /* spool position below which everything is applied */
+	uint64_t position;   /* spool position below which everything is applied, and cannot be lost by the target unnoticed */
 	uint32_t db;         /* selected in the stream there */
 	struct snapshot_place place; /* where the position lies in the snapshot */
 	bool clean;          /* written at a clean stop: nothing above the position was ever sent */
@@ -41,10 +41,12 @@ struct link_state {
 	char epoch[MARK_EPOCH_LEN + 1]; /* of the generation's marks there; empty: none yet */
 	const struct mark *refused; /* of the epoch: commands that lie below their mark, and are to be tried again */
 	uint32_t refused_count;
+	const struct mark_witness *witnesses; /* low marks that the target has had (sink/floor.h) */
+	uint32_t witness_count;
 	struct file_state file;
 };
 
-/* A missing file is an empty state. `refused` of what is read: free(). */
+/* A missing file is an empty state. `refused` and `witnesses` of what is read: free(). */
 bool link_state_read(const char *path, struct link_state *ret, struct error *error) WARN_UNUSED;
 /* True: it outlives a power cut. */
 bool link_state_write(const char *path, const struct link_state *state, struct error *error) WARN_UNUSED;

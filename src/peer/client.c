@@ -462,20 +462,21 @@ static void setname_answered(void *owner, const struct client_reply *reply, cons
 static void hello_make(struct client *client, const char *name)
 {
 	const struct credentials *credentials = client->credentials;
+	char *password = credentials_password(credentials);
 	bool ok = true;
 
 	/* Room for all of it at once: a buffer that grows leaves a copy of the password behind. */
-	if (credentials || name)
-		ok = buffer_reserve(&client->hello, 4096);
-	if (credentials && credentials->password) {
+	if (password || name)
+		ok = buffer_reserve(&client->hello, 2 * (password ? strlen(password) : 0) + 4096);
+	if (password) {
 		if (credentials->username)
-			ok = ok && resp_command_write_strings(&client->hello, "AUTH", credentials->username,
-							      credentials->password, NULL);
+			ok = ok && resp_command_write_strings(&client->hello, "AUTH", credentials->username, password, NULL);
 		else
-			ok = ok && resp_command_write_strings(&client->hello, "AUTH", credentials->password, NULL);
+			ok = ok && resp_command_write_strings(&client->hello, "AUTH", password, NULL);
 		request_push(client, "AUTH", auth_answered, client);
 		client->hello_replies++;
 	}
+	credentials_forget(password);
 	if (name) {
 		ok = ok && resp_command_write_strings(&client->hello, "CLIENT", "SETNAME", name, NULL);
 		request_push(client, "CLIENT SETNAME", setname_answered, client);

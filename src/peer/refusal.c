@@ -31,7 +31,9 @@ void refusal_explain_auth(const struct refuser *refuser, const struct credential
 	if (slice_starts_with(text, SLICE("WRONGPASS")) || slice_starts_with(text, SLICE("NOPERM")) ||
 	    slice_starts_with(text, SLICE("NOAUTH")) || text_has(text, "invalid password")) {
 		error_set(error, refuser->blame, "%s: wrong user name or password", refuser->peer);
-		if (credentials->username)
+		if (credentials->password_file)
+			error_hint(error, "check %s.password_file (%s): it is read again for each new connection", refuser->group, credentials->password_file);
+		else if (credentials->username)
 			error_hint(error, "check %s.username and %s.password", refuser->group, refuser->group);
 		else
 			error_hint(error, "check %s.password", refuser->group);
@@ -41,7 +43,7 @@ void refusal_explain_auth(const struct refuser *refuser, const struct credential
 	} else if (text_has(text, "wrong number of arguments") && credentials->username) {
 		error_set(error, refuser->blame, "%s: the server is older than Redis 6 and knows no user names", refuser->peer);
 		error_hint(error, "remove %s.username", refuser->group);
-	} else if (text_has(text, credentials->password)) {
+	} else if (credentials->password_file || text_has(text, credentials->password)) {
 		/* Servers repeat the arguments of commands they do not know. */
 		error_set(error, refuser->blame, "%s: the server refuses AUTH", refuser->peer);
 	} else {

@@ -55,7 +55,7 @@ struct right {
 /* Queued at the target, and dropped. The first one tells whether writes are taken. */
 static const struct right queued_rights[] = {
 	{"+hset", {"HSET", "$K", "f", "v"}},
-	{"+hget", {"HGET", "$K", "f"}},
+	{"+hmget", {"HMGET", "$K", "f"}},
 	{"+hgetall", {"HGETALL", "$K"}},
 	{"+set", {"SET", "$K", "v"}},
 	{"+restore", {"RESTORE", "$K", "0", "v"}},

@@ -139,11 +139,13 @@ static bool remove_marks(struct deployment *target, const char *id, struct error
 
 	for (uint32_t shard = 0; shard < topology->shard_count; shard++) {
 		struct client *client = deployment_client(target, shard, error);
+		char low[MARK_ID_LEN + sizeof(MARK_LOW_SUFFIX)];
 		struct removal removal = {0};
 		struct client_reply reply;
 
 		if (!client)
 			return false;
+		snprintf(low, sizeof(low), "%s" MARK_LOW_SUFFIX, id);
 		for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
 			char key[64];
 
@@ -151,7 +153,7 @@ static bool remove_marks(struct deployment *target, const char *id, struct error
 				continue;
 			snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag((uint16_t)slot));
 			removal.outstanding++;
-			client_send_strings(client, on_removed, &removal, "HDEL", key, id, NULL);
+			client_send_strings(client, on_removed, &removal, "HDEL", key, id, low, NULL);
 		}
 		if (!client_call(client, &reply, true, error, "HDEL", MARK_PREFIX "{}", id, NULL))
 			return false;

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "peer/client.h"
+#include "sink/floor.h"
 #include "sink/sink_state.h"
 #include "sink/verdict.h"
 
@@ -13,13 +14,16 @@
 #define RETRY_MS 100
 #define TURN_MS 10          /* another fence is taking the record over */
 #define MARKS_AT_ONCE 1024
+#define HISTORY_ID_MAX 64
 
-enum fence_step { FENCE_OWNER, FENCE_LIST, FENCE_KILL, FENCE_MARKS, FENCE_DONE };
+enum fence_step { FENCE_OWNER, FENCE_LIST, FENCE_KILL, FENCE_HISTORY, FENCE_MARKS, FENCE_DONE };
 
 struct fence {
 	struct fence *next;
 	struct sink *sink;
 	struct node *node;
+	bool whole;             /* something is lost: all slots of the node are read, by a new map of the target */
+	uint64_t map_number;    /* before that */
 	bool opens;             /* for a connection; else marks alone */
 	enum fence_step step;
 	struct client *client;  /* to the node */
@@ -34,7 +38,11 @@ struct fence {
 	uint32_t outstanding, answered;
 	uint32_t predecessors;  /* of these, connections of earlier processes */
 	uint32_t missed;        /* slots that another node has, or not this one alone */
-	uint32_t fallen_back;   /* slots whose mark is below what it was: the target has lost what it had acknowledged */
+	struct mark_low *found; /* low mark of each of the slots */
+	uint32_t history;       /* number of the server's; 0: it does not tell */
+	struct mark_low best;   /* the highest of them */
+	uint32_t fallen_back;   /* slots whose mark, or low mark, is below what it was: the target has lost what it had acknowledged */
+	uint32_t doubtful;      /* slots of which it may have lost commands that had no mark */
 };
 
 static void drop_lists(struct fence *fence)
@@ -43,8 +51,10 @@ static void drop_lists(struct fence *fence)
 		free(fence->kills[i]);
 	free(fence->kills);
 	free(fence->slots);
+	free(fence->found);
 	fence->kills = NULL;
 	fence->slots = NULL;
+	fence->found = NULL;
 	fence->kill_count = fence->slot_count = fence->next_slot = 0;
 }
 
@@ -108,7 +118,7 @@ static bool stopped_by(struct fence *fence, const char *what, struct slice text)
 	}
 	error_set(&error, ERROR_TARGET, "target %s: %s: %s", node_peer(fence->node), what, copy);
 	error_hint(&error, "%s", verdict_of(copy) == VERDICT_DENIED ? "Give the target's user the rights that docs/least-rights.md lists, or set checkpoint: local"
-								    : "Marks are hashes that HSET writes and HGET reads: see to it that the target knows both and that nobody else "
+								    : "Marks are hashes that HSET writes and HMGET reads: see to it that the target knows both and that nobody else "
 								      "uses the keys keyferry:*, or set checkpoint: local");
 	sink_fail(fence->sink, &error);
 	return true;
@@ -142,53 +152,83 @@ static void stand_down(struct fence *fence)
 	sink_fail(fence->sink, &error);
 }
 
+static void owner_field(const struct marker *marker, char out[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)])
+{
+	snprintf(out, MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX), "%s" MARK_OWNER_SUFFIX, marker->options.link);
+}
+
+/* False: this attempt is over, or the sink has failed. */
+static bool owner_reply_is_good(struct fence *fence, const struct client_reply *reply, const struct error *error)
+{
+	bool refused = !error && reply->nodes[0].type == RESP_ERROR;
+
+	if (!error && !refused)
+		return true;
+	if (fence->takes)
+		fence->takes = fence->sink->marker->taking = false;
+	if (refused && stopped_by(fence, "the record of the link cannot be read or written", reply->nodes[0].text))
+		return false;
+	if (refused)
+		refresh_want(fence->sink->refresh);
+	fail(fence, error);
+	return false;
+}
+
+static void on_owner_written(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct fence *fence = owner;
+	struct marker *marker = fence->sink->marker;
+
+	if (!owner_reply_is_good(fence, reply, error))
+		return;
+	if (fence->takes)
+		fence->takes = marker->taking = false;
+	step_done(fence);
+}
+
+/* Did the process that wrote it begin after this one? */
+static bool comes_after(const struct marker *marker, struct slice text)
+{
+	uint64_t turn = marker_turn(text), mine = marker_turn(slice_of_string(marker->owner));
+
+	/* Begun at the same time: one of them has to give way. */
+	return turn != mine ? turn > mine : text.len != strlen(marker->owner) || memcmp(text.data, marker->owner, text.len) > 0;
+}
+
 static void on_owner(void *owner, const struct client_reply *reply, const struct error *error)
 {
 	struct fence *fence = owner;
 	struct marker *marker = fence->sink->marker;
+	struct client *client = fence->central ? fence->central : fence->client;
+	char field[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)], value[MARK_RECORD_MAX];
+	const struct resp_node *found, *record;
 	bool takes = fence->takes;
+	struct slice text;
 
+	if (!owner_reply_is_good(fence, reply, error))
+		return;
+	found = resp_member(&reply->nodes[0], 0);
+	text = found ? found->text : SLICE("");
+	/* From now on it is the owner to be, whether the writing is answered or not. */
 	if (takes)
-		fence->takes = marker->taking = false;
-	if (error) {
-		fail(fence, error);
+		marker_take_turn(marker, marker_turn(text) + 1);
+	if (!takes && slice_equal(text, slice_of_string(marker->owner))) {
+		step_done(fence);
 		return;
 	}
-	if (reply->nodes[0].type == RESP_ERROR) {
-		if (stopped_by(fence, "the record of the link cannot be read or written", reply->nodes[0].text))
-			return;
-		refresh_want(fence->sink->refresh);
-		fail(fence, NULL);
-		return;
-	}
-	if (takes)
-		marker->taken = true;
-	else if (reply->nodes[0].type != RESP_NULL && !slice_equal(reply->nodes[0].text, slice_of_string(marker->options.token))) {
+	if (!takes && comes_after(marker, text)) {
 		stand_down(fence);
 		return;
 	}
-	step_done(fence);
-}
-
-/* Writes this process down as the owner. A link that has no record yet gets one as well, in the snapshot: a process with an empty work directory knows a link
- * by the source that its record names, and would else begin another one beside this, which neither of the two would hear of. */
-static void on_record(void *owner, const struct client_reply *reply, const struct error *error)
-{
-	struct fence *fence = owner;
-	const struct marker *marker = fence->sink->marker;
-	struct client *client = fence->central ? fence->central : fence->client;
-	char field[MARK_ID_LEN + sizeof(MARK_OWNER_SUFFIX)], value[MARK_RECORD_MAX];
-
-	if (error || reply->nodes[0].type == RESP_ERROR) {
-		on_owner(fence, reply, error);
-		return;
-	}
-	snprintf(field, sizeof(field), "%s" MARK_OWNER_SUFFIX, marker->options.link);
+	/* An earlier owner, or none. A link that has no record yet gets one as well, in the snapshot: a process with an empty work directory knows a link by the source
+	 * that its record names, and would else begin another one beside this, which neither of the two would hear of. */
+	owner_field(marker, field);
 	marker_put_record(fence->sink, MARK_NONE, EVENT_IN_SNAPSHOT, 0, value);
-	if (reply->nodes[0].type == RESP_NULL)
-		client_send_strings(client, on_owner, fence, "HMSET", marker->task_key, field, marker->options.token, marker->options.link, value, NULL);
+	record = resp_member(&reply->nodes[0], 1);
+	if (takes && (!record || record->type == RESP_NULL))
+		client_send_strings(client, on_owner_written, fence, "HMSET", marker->task_key, field, marker->owner, marker->options.link, value, NULL);
 	else
-		client_send_strings(client, on_owner, fence, "HSET", marker->task_key, field, marker->options.token, NULL);
+		client_send_strings(client, on_owner_written, fence, "HSET", marker->task_key, field, marker->owner, NULL);
 }
 
 static void ask_owner(struct fence *fence)
@@ -204,13 +244,10 @@ static void ask_owner(struct fence *fence)
 	}
 	if (keeper != fence->node)
 		client = fence->central = connect_to(fence, node_endpoint(keeper));
-	snprintf(field, sizeof(field), "%s" MARK_OWNER_SUFFIX, marker->options.link);
-	if (marker->taken) {
-		client_send_strings(client, on_owner, fence, "HGET", marker->task_key, field, NULL);
-		return;
-	}
-	fence->takes = marker->taking = true;
-	client_send_strings(client, on_record, fence, "HGET", marker->task_key, marker->options.link, NULL);
+	owner_field(marker, field);
+	if (!marker->taken)
+		fence->takes = marker->taking = true;
+	client_send_strings(client, on_owner, fence, "HMGET", marker->task_key, field, marker->options.link, NULL);
 }
 
 /* ---- the killing ---- */
@@ -237,7 +274,7 @@ static bool contains(struct slice text, const char *part)
 	return text.len > 0 && memmem(text.data, text.len, part, strlen(part)) != NULL;
 }
 
-/* Names are <task's>:<link>:<token>:<node>.<number>. Our own ones to the same server under another address are no predecessors. */
+/* Names are <task's>:<link>:<token>:<life>-<node>.<number>. This sink's own ones to the same server under another address are no predecessors. */
 static bool is_older(const struct fence *fence, struct slice name)
 {
 	const struct marker_options *options = &fence->sink->marker->options;
@@ -246,7 +283,7 @@ static bool is_older(const struct fence *fence, struct slice name)
 	size_t node_len = (size_t)(strrchr(mine, '.') - mine) + 1;
 
 	snprintf(link, sizeof(link), ":%s:", options->link);
-	snprintf(process, sizeof(process), ":%s:%s:", options->link, options->token);
+	snprintf(process, sizeof(process), ":%s:%s:%u-", options->link, options->token, options->life);
 	if (!slice_starts_with(name, SLICE("keyferry:")) || !contains(name, link) || slice_equal(name, slice_of_string(mine)))
 		return false;
 	return !contains(name, process) || slice_starts_with(name, slice_make(mine, node_len));
@@ -348,6 +385,56 @@ static void kill_them(struct fence *fence)
 	}
 }
 
+/* ---- the history ---- */
+
+/* The value of "<name>:..." in INFO; empty: there is none. */
+static struct slice info_value(struct slice info, const char *name)
+{
+	size_t len = strlen(name);
+
+	while (info.len > 0) {
+		const uint8_t *end = memchr(info.data, '\n', info.len);
+		struct slice line = slice_make(info.data, end ? (size_t)(end - info.data) : info.len);
+
+		info = end ? slice_make(end + 1, info.len - line.len - 1) : SLICE("");
+		if (line.len > len && memcmp(line.data, name, len) == 0 && line.data[len] == ':')
+			return slice_make(line.data + len + 1, line.len - len - 1);
+	}
+	return SLICE("");
+}
+
+static uint32_t number_of_history(struct marker *marker, struct slice run, struct slice replid)
+{
+	char *text = memory_printf("%.*s %.*s", (int)run.len, (const char *)run.data, (int)replid.len, (const char *)replid.data);
+
+	for (uint32_t i = 0; i < marker->history_count; i++) {
+		if (strcmp(marker->histories[i], text) != 0)
+			continue;
+		free(text);
+		return i + 1;
+	}
+	marker->histories = memory_realloc_array(marker->histories, marker->history_count + 1, sizeof(marker->histories[0]));
+	marker->histories[marker->history_count++] = text;
+	return marker->history_count;
+}
+
+static void on_info(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct fence *fence = owner;
+	struct slice run;
+
+	if (error) {
+		fail(fence, error);
+		return;
+	}
+	fence->history = 0;
+	/* Before 4.0 there is no replication id: a master that was a replica meanwhile cannot be told from one that was not. */
+	run = reply->nodes[0].type == RESP_ERROR ? SLICE("") : info_value(reply->nodes[0].text, "run_id");
+	if (run.len > 0 && run.len <= HISTORY_ID_MAX && info_value(reply->nodes[0].text, "master_replid").len <= HISTORY_ID_MAX)
+		fence->history = number_of_history(fence->sink->marker, run, info_value(reply->nodes[0].text, "master_replid"));
+	step_done(fence);
+}
+
 /* ---- the marks ---- */
 
 static void find_slots(struct fence *fence)
@@ -355,24 +442,58 @@ static void find_slots(struct fence *fence)
 	const struct marker *marker = fence->sink->marker;
 
 	fence->slots = memory_alloc_zero(marker->slots, sizeof(fence->slots[0]));
+	fence->found = memory_alloc_zero(marker->slots, sizeof(fence->found[0]));
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
-		if (marker->stale[slot] && fence->sink->owner_of[slot] == fence->node)
+		if ((marker->stale[slot] || fence->whole) && fence->sink->owner_of[slot] == fence->node)
 			fence->slots[fence->slot_count++] = (uint16_t)slot;
 }
 
-static void take_mark(struct fence *fence, uint16_t slot, const struct resp_node *value)
+/* Mark and low mark as they were found. */
+static void parse(const struct fence *fence, const struct resp_node *reply, struct mark *ret_mark, struct mark_low *ret_low)
+{
+	const struct resp_node *value = resp_member(reply, 0), *low = resp_member(reply, 1);
+	const char *epoch = fence->sink->marker->options.epoch;
+	struct mark_record record;
+
+	*ret_mark = MARK_NONE;
+	*ret_low = low && low->type != RESP_NULL ? mark_low_parse(low->text, epoch) : (struct mark_low){0};
+	if (!value || value->type == RESP_NULL)
+		return;
+	if (fence->sink->cluster) {
+		*ret_mark = mark_parse(value->text, epoch);
+	} else if (mark_record_parse(value->text, &record) && strcmp(record.epoch, epoch) == 0) {
+		*ret_mark = record.mark;
+		if (record.offset >= 0)
+			*ret_low = (struct mark_low){record.offset, record.db, true};
+	}
+}
+
+/* What was lost stays as it was known, and stale, until all slots of the node have been read: should that not come to its end, it is found again. */
+static void take_mark(struct fence *fence, uint32_t at, const struct resp_node *reply)
 {
 	struct marker *marker = fence->sink->marker;
-	struct mark_record record;
-	struct mark mark = MARK_NONE;
+	uint16_t slot = fence->slots[at];
+	struct mark_low low;
+	struct mark mark;
 
-	if (value->type != RESP_NULL && fence->sink->cluster)
-		mark = mark_parse(value->text, marker->options.epoch);
-	else if (value->type != RESP_NULL && mark_record_parse(value->text, &record) && strcmp(record.epoch, marker->options.epoch) == 0)
-		mark = record.mark;
-	if (marker->marks[slot].offset >= 0 && !mark_covers(mark, marker->marks[slot].offset, marker->marks[slot].sub))
+	parse(fence, reply, &mark, &low);
+	fence->found[at] = low;
+	if (low.known && (!fence->best.known || mark_low_before(fence->best, low)))
+		fence->best = low;
+	if ((marker->marks[slot].offset >= 0 && !mark_covers(mark, marker->marks[slot].offset, marker->marks[slot].sub)) ||
+	    (marker->lows[slot].known && (!low.known || mark_low_before(low, marker->lows[slot])))) {
 		fence->fallen_back++;
+		return;
+	}
+	if (marker->plain[slot] > floor_position(fence->sink, floor_lowest(fence->sink)) &&
+	    (fence->history == 0 || fence->history != marker->history[slot])) {
+		fence->doubtful++;
+		return;
+	}
 	marker->marks[slot] = mark;
+	if (low.known)
+		marker->lows[slot] = low;
+	marker->history[slot] = fence->history;
 	marker->stale[slot] = false;
 }
 
@@ -381,7 +502,7 @@ static void ask_marks(struct fence *fence);
 static void on_mark(void *owner, const struct client_reply *reply, const struct error *error)
 {
 	struct fence *fence = owner;
-	uint16_t slot = fence->slots[fence->next_slot - fence->outstanding + fence->answered];
+	uint32_t at = fence->next_slot - fence->outstanding + fence->answered;
 
 	fence->answered++;
 	if (error) {
@@ -395,7 +516,7 @@ static void on_mark(void *owner, const struct client_reply *reply, const struct 
 			return;
 		fence->missed++;
 	} else {
-		take_mark(fence, slot, &reply->nodes[0]);
+		take_mark(fence, at, &reply->nodes[0]);
 	}
 	if (fence->answered < fence->outstanding || fence->again)
 		return;
@@ -420,14 +541,52 @@ static void ask_marks(struct fence *fence)
 	fence->answered = 0;
 	fence->next_slot = first + count;
 	for (uint32_t i = first; i < first + count; i++) {
-		char key[64];
+		char key[64], low[MARK_ID_LEN + sizeof(MARK_LOW_SUFFIX)];
 
 		snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag(fence->slots[i]));
-		client_send_strings(fence->client, on_mark, fence, "HGET", fence->sink->cluster ? key : marker->task_key, marker->options.link, NULL);
+		snprintf(low, sizeof(low), "%s" MARK_LOW_SUFFIX, marker->options.link);
+		client_send_strings(fence->client, on_mark, fence, "HMGET", fence->sink->cluster ? key : marker->task_key, marker->options.link, low, NULL);
 	}
 }
 
 /* ---- the whole ---- */
+
+/* The node is not what it was: from where everything has to be sent again that marks do not cover. Nothing goes out any more. */
+static void fall(struct fence *fence)
+{
+	struct sink *sink = fence->sink;
+	struct marker *marker = sink->marker;
+	struct mark_low from = floor_lowest(sink);
+	struct sink_fall told = {.peer = node_peer(fence->node), .slots = fence->fallen_back, .repairable = fence->fallen_back == 0 || fence->best.known};
+
+	if (fence->fallen_back > 0 && fence->best.known && mark_low_before(fence->best, from))
+		from = fence->best;
+	told.position = floor_position(sink, from);
+	told.db = from.db;
+	told.repairable = told.repairable && told.position != SPOOL_UNKNOWN;
+	for (uint32_t i = 0; i < fence->slot_count; i++)
+		marker->lows[fence->slots[i]] = fence->found[i];
+	sink_let_go(sink);
+	sink->events->fell(sink->owner, &told);
+}
+
+static void clear_findings(struct fence *fence)
+{
+	fence->missed = fence->fallen_back = fence->doubtful = 0;
+	fence->best.known = false;
+}
+
+/* The node may have more slots than is known yet, when it was a replica until now: the one with its low mark among them. */
+static void look_at_all(struct fence *fence)
+{
+	fence->whole = true;
+	fence->map_number = fence->sink->map_number;
+	fence->step = FENCE_MARKS;
+	drop_lists(fence);
+	clear_findings(fence);
+	refresh_want(fence->sink->refresh);
+	timer_start(fence->timer, TURN_MS);
+}
 
 static void finish(struct fence *fence)
 {
@@ -435,19 +594,16 @@ static void finish(struct fence *fence)
 	struct node *node = fence->node;
 	bool missed = fence->missed > 0;
 
+	if (fence->fallen_back > 0 || fence->doubtful > 0) {
+		if (fence->whole || !sink->cluster)
+			fall(fence);
+		else
+			look_at_all(fence);
+		return;
+	}
 	if (fence->opens) {
 		node_open(node);
 		outage_back(sink, node);
-	}
-	if (fence->fallen_back > 0) {
-		struct incident incident = incident_make(
-			INCIDENT_TARGET_ROLLED_BACK, sink_offset_before(sink, sink->window.position),
-			"target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots "
-			"are below what they were. What lies between is missing there: compare both sides",
-			node_peer(node), fence->fallen_back);
-
-		incident_add_cost(&incident, "slots", fence->fallen_back);
-		sink->events->tell(sink->owner, &incident);
 	}
 	if (missed)
 		refresh_want(sink->refresh);
@@ -463,6 +619,7 @@ static void go_on(struct fence *fence)
 	case FENCE_OWNER: ask_owner(fence); break;
 	case FENCE_LIST: client_send_strings(fence->client, on_list, fence, "CLIENT", "LIST", NULL); break;
 	case FENCE_KILL: kill_them(fence); break;
+	case FENCE_HISTORY: client_send_strings(fence->client, on_info, fence, "INFO", NULL); break;
 	case FENCE_MARKS:
 		find_slots(fence);
 		ask_marks(fence);
@@ -477,12 +634,18 @@ static void on_timer(void *owner)
 
 	if (fence->sink->failed)
 		return;
+	if (fence->whole && fence->sink->map_number == fence->map_number) {
+		refresh_want(fence->sink->refresh);
+		timer_start(fence->timer, RETRY_MS);
+		return;
+	}
 	if (fence->again) {
 		drop_clients(fence);
 		drop_lists(fence);
 		fence->again = false;
-		fence->missed = fence->fallen_back = fence->predecessors = 0;
-		fence->step = fence->opens ? FENCE_OWNER : FENCE_MARKS;
+		fence->predecessors = 0;
+		clear_findings(fence);
+		fence->step = fence->opens ? FENCE_OWNER : FENCE_HISTORY;
 	}
 	go_on(fence);
 }
@@ -494,7 +657,7 @@ static struct fence *make(struct sink *sink, struct node *node, bool opens, uint
 	fence->sink = sink;
 	fence->node = node;
 	fence->opens = opens;
-	fence->step = opens ? FENCE_OWNER : FENCE_MARKS;
+	fence->step = opens ? FENCE_OWNER : FENCE_HISTORY;
 	fence->next = sink->marker->fences;
 	sink->marker->fences = fence;
 	fence->timer = timer_new(sink->options.loop, on_timer, fence);

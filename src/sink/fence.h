@@ -2,7 +2,8 @@
  *
  *   the owner      at the process's first connection the link's record is given this process as owner; later it is read, and who finds another there stands down
  *   the killing    every older connection of this link on that node, of this process or another one, is ended: what it had sent may wait in the server's
- *                  socket still, and would run behind what is sent now. Connections are known by name: ...:<link id>:<token>:<node>.<number>
+ *                  socket still, and would run behind what is sent now. Connections are known by name: ...:<link id>:<token>:<life>-<node>.<number>
+ *   the history    which run of the server it is, and whose replication it leads: the same as before cannot have lost anything
  *   the marks      of every slot of the node whose mark is not known are read
  *
  * Why that is enough: a connection gets its name before the owner is read. A successor writes the owner before it looks for names. So of two processes either the
@@ -14,7 +15,7 @@
 
 #include "sink/marker.h"
 
-/* The node has connected: all three; then node_open(). */
+/* The node has connected: all of them; then node_open(). */
 void fence_start(struct sink *sink, struct node *node);
 /* A slot of an open node is stale: its mark is read, soon. */
 void fence_want(struct sink *sink, struct node *node);

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
+#include "sink/floor.h"
 #include "sink/sink_state.h"
 #include "wire/resp.h"
 
@@ -169,7 +170,7 @@ static char *put_record(const struct sink *sink, const struct flight *flight, in
 	at = put_bulk(at, marker->options.link, strlen(marker->options.link));
 	at = put_bulk(at, value, len);
 	at = put_bulk(at, owner, (size_t)snprintf(owner, sizeof(owner), "%s" MARK_OWNER_SUFFIX, marker->options.link));
-	return put_bulk(at, marker->options.token, strlen(marker->options.token));
+	return put_bulk(at, marker->owner, strlen(marker->owner));
 }
 
 /* What was written behind the text becomes a piece. */
@@ -188,11 +189,41 @@ static void make_record(struct sink *sink, struct flight *flight, uint16_t slot)
 
 	flight->record = true;
 	flight->mark = sink->cluster ? MARK_NONE : sink->marker->marks[slot];
-	flight->record_offset = sink_offset_before(sink, sink->window.position);
-	at = put_record(sink, flight, flight->record_offset, sink->window.db, at);
+	flight->low_mark = sink->cluster ? floor_lowest(sink) : floor_mark(sink, sink->window.position, sink->window.db);
+	at = put_record(sink, flight, flight->low_mark.offset, flight->low_mark.db, at);
 	add_text(flight, at);
 	flight->carrier.replies = 1;
 	sink->marker->records_out++;
+}
+
+static char *put_low(const struct sink *sink, const struct flight *flight, uint16_t slot, char *at)
+{
+	const struct marker *marker = sink->marker;
+	char value[MARK_TEXT_MAX], key[64], field[MARK_ID_LEN + sizeof(MARK_LOW_SUFFIX)];
+	size_t len = mark_low_put(marker->options.epoch, flight->low_mark, value);
+
+	at += resp_put_array_header((uint8_t *)at, 4);
+	at = put_bulk(at, "HSET", 4);
+	if (sink->cluster)
+		at = put_bulk(at, key, (size_t)snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag(slot)));
+	else
+		at = put_bulk(at, marker->task_key, strlen(marker->task_key));
+	at = put_bulk(at, field, (size_t)snprintf(field, sizeof(field), "%s" MARK_LOW_SUFFIX, marker->options.link));
+	return put_bulk(at, value, len);
+}
+
+struct flight *flight_make_low(struct sink *sink, uint16_t slot, struct mark_low low)
+{
+	struct flight *flight = take_spare(sink->marker);
+
+	flight->carrier.flags = UNIT_FLIGHT;
+	flight->carrier.slot = slot;
+	flight->low = true;
+	flight->low_mark = low;
+	add_text(flight, put_low(sink, flight, slot, flight->text));
+	flight->carrier.replies = 1;
+	flight->carrier.pieces = flight->pieces;
+	return flight;
 }
 
 void flight_end(struct sink *sink, struct flight *flight)
@@ -212,9 +243,9 @@ void flight_end(struct sink *sink, struct flight *flight)
 	if (sink->cluster) {
 		at = put_mark(sink->marker, flight, slot, at);
 	} else {
-		flight->record_offset = sink_offset_before(sink, last->end);
-		sink->marker->recorded = flight->record_offset;
-		at = put_record(sink, flight, flight->record_offset, last->db_stream, at);
+		flight->low_mark = floor_mark(sink, last->end, last->db_stream);
+		sink->marker->recorded = flight->low_mark.offset;
+		at = put_record(sink, flight, flight->low_mark.offset, last->db_stream, at);
 	}
 	add_text(flight, PUT(at, SINK_EXEC));
 	flight->carrier.replies += 2;

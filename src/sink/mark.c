@@ -28,6 +28,11 @@ size_t mark_record_put(const struct mark_record *record, char out[MARK_RECORD_MA
 				record->offset, record->db, record->mark.offset, record->mark.sub, record->source);
 }
 
+size_t mark_low_put(const char *epoch, struct mark_low low, char out[MARK_TEXT_MAX])
+{
+	return (size_t)snprintf(out, MARK_TEXT_MAX, "%s %" PRId64 " %" PRIu32, epoch, low.offset, low.db);
+}
+
 /* Takes a word off the front; the rest begins behind one blank. */
 static struct slice take_word(struct slice *text)
 {
@@ -61,6 +66,18 @@ struct mark mark_parse(struct slice text, const char *epoch)
 	if (!slice_equal(take_word(&text), slice_of_string(epoch)) || !take_mark(&text, &mark) || text.len > 0)
 		return MARK_NONE;
 	return mark;
+}
+
+struct mark_low mark_low_parse(struct slice text, const char *epoch)
+{
+	struct mark_low low = {.known = true};
+	int64_t db;
+
+	if (!slice_equal(take_word(&text), slice_of_string(epoch)) || !take_number(&text, INT64_MIN, INT64_MAX, &low.offset) ||
+	    !take_number(&text, 0, UINT32_MAX, &db) || text.len > 0)
+		return (struct mark_low){0};
+	low.db = (uint32_t)db;
+	return low;
 }
 
 static bool take_text(struct slice *text, char *out, size_t cap)

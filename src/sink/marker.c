@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "sink/fence.h"
+#include "sink/floor.h"
 #include "sink/sink_state.h"
 
 #include <stdio.h>
@@ -43,6 +44,15 @@ struct marker *marker_new(struct sink *sink, const struct marker_options *option
 	marker->recorded = -1;
 	marker->record_timer = timer_new(sink->options.loop, on_record_timer, sink);
 	timer_repeat(marker->record_timer, RECORD_MS, RECORD_MS);
+	if (options->turn && *options->turn > 0)
+		marker_take_turn(marker, *options->turn);
+	marker->lows = memory_alloc_zero(marker->slots, sizeof(marker->lows[0]));
+	marker->history = memory_alloc_zero(marker->slots, sizeof(marker->history[0]));
+	marker->plain = memory_alloc_zero(marker->slots, sizeof(marker->plain[0]));
+	for (uint32_t i = 0; i < options->witness_count; i++)
+		if (options->witnesses[i].slot < marker->slots)
+			marker->lows[options->witnesses[i].slot] = options->witnesses[i].low;
+	marker->options.witnesses = NULL;
 	marker->most = FLIGHT_UNITS_SHORT;
 	if (options->refused_count > 0) {
 		marker->refused = memory_alloc_zero(options->refused_count, sizeof(marker->refused[0]));
@@ -74,10 +84,32 @@ void marker_free(struct marker *marker)
 	free(marker->task_key);
 	free(marker->marks);
 	free(marker->stale);
+	free(marker->lows);
+	free(marker->plain);
+	for (uint32_t i = 0; i < marker->history_count; i++)
+		free(marker->histories[i]);
+	free(marker->histories);
+	free(marker->history);
 	free(marker->gathering);
 	free(marker->pending);
 	free(marker->is_pending);
 	free(marker);
+}
+
+uint64_t marker_turn(struct slice owner)
+{
+	const uint8_t *colon = owner.len ? memchr(owner.data, ':', owner.len) : NULL;
+	uint64_t turn;
+
+	return colon && slice_to_uint64(slice_make(colon + 1, (size_t)(owner.data + owner.len - colon - 1)), &turn) && turn < UINT64_MAX ? turn : 0;
+}
+
+void marker_take_turn(struct marker *marker, uint64_t turn)
+{
+	marker->taken = true;
+	if (marker->options.turn)
+		*marker->options.turn = turn;
+	snprintf(marker->owner, sizeof(marker->owner), "%s:%llu", marker->options.token, (unsigned long long)turn);
 }
 
 static bool is_refused(const struct marker *marker, const struct unit *unit, uint32_t *at)
@@ -310,11 +342,12 @@ bool marker_lane_ready(struct sink *sink, struct lane *lane, struct node *node)
 	return true;
 }
 
-void marker_node_lost(struct sink *sink, const struct node *node)
+void marker_node_lost(struct sink *sink, struct node *node)
 {
 	struct marker *marker = sink->marker;
 
 	fence_node_lost(marker, node);
+	floor_node_lost(sink, node);
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
 		if (sink->owner_of[slot] == node || (sink->busy[slot] > 0 && sink->busy_node[slot] == node))
 			marker->stale[slot] = true;
@@ -327,6 +360,8 @@ struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier)
 
 	if (flight->record || !sink->cluster)
 		sink->marker->recorded = -1;
+	if (flight->low)
+		floor_answered(sink, flight, false);
 	if (flight == sink->marker->ahead)
 		sink->marker->ahead = NULL;
 	flight_done(sink->marker, flight);
@@ -338,10 +373,13 @@ bool marker_record(struct sink *sink)
 	struct marker *marker = sink->marker;
 	struct unit_list none = {0};
 	struct node *node = sink->owner_of[marker->record_slot];
-	int64_t offset = sink_offset_before(sink, sink->window.position);
+	/* A standalone target's record covers all that was answered; on a cluster it does what a low mark does for a node, for whoever has no work directory. */
+	int64_t offset = sink->cluster ? floor_lowest(sink).offset : sink_offset_before(sink, sink->window.position);
 
 	if (marker->records_out > 0)
 		return true;
+	if (!sink->cluster && marker->lows[0].known && offset < marker->lows[0].offset)
+		return false;
 	if (offset < 0 || offset == marker->recorded || sink->busy[marker->record_slot] > 0 || marker->gathering[marker->record_slot].head ||
 	    lanes_find(&sink->lanes, marker->record_slot) || marker->stale[marker->record_slot] || !node || !node_ready(node))
 		return false;

@@ -39,9 +39,13 @@ struct marker_options {
 	const char *link;   /* its id */
 	const char *epoch;
 	const char *token;  /* of this process: differs from run to run */
+	uint64_t *turn;     /* of this process as the link's owner, outlives the sink; 0: it is not yet. NULL: nothing is remembered */
+	uint32_t life;      /* of this sink: another one for each of the process */
 	const char *source; /* for whoever reads the record: address of the source master */
 	const struct mark *refused; /* by the run before (sink_refused()), copied */
 	uint32_t refused_count;
+	const struct mark_witness *witnesses; /* low marks that the target had, copied: where one is lower now, the target has lost something */
+	uint32_t witness_count;
 };
 
 struct flight {
@@ -49,10 +53,11 @@ struct flight {
 	struct unit_list members;
 	uint32_t count;
 	bool record;         /* it brings the link's record */
+	bool low;            /* it brings its node's low mark, and nothing else */
+	struct mark_low low_mark; /* that it brings; of a standalone target's record likewise */
 	bool discarded;      /* sent ahead and given up: DISCARD stands where EXEC would */
 	uint64_t ended_us;   /* when its end was sent */
 	struct mark mark;    /* that it brings */
-	int64_t record_offset;
 	struct slice *pieces;
 	uint32_t piece_room;
 	char *text;          /* of what is short, and of its last commands */
@@ -67,6 +72,14 @@ struct marker {
 	char *task_key;
 	struct mark *marks;          /* as far as known */
 	bool *stale;
+	struct mark_low *lows;       /* of each slot, as far as it is known to have one */
+	uint64_t *plain;             /* end of the last unit that was applied without a mark */
+	struct mark_low lost_floor;  /* floor of nodes that were lost, as long as slots of theirs are stale */
+	char **histories;            /* of servers, as fences found them: run id and replication id. Both the same: nothing can have been lost meanwhile */
+	uint32_t history_count;
+	uint32_t *history;           /* of each slot, when its mark was read: from 1; 0: not known */
+	bool in_stream;              /* so was the low-water position, when last looked at */
+	uint64_t low_due;            /* position at which low marks do not wait for their time */
 	struct unit_list *gathering;
 	uint16_t *pending;           /* ring of slots that have something gathered and may have nothing out */
 	bool *is_pending;
@@ -81,6 +94,7 @@ struct marker {
 	int64_t recorded;            /* record's offset, as last sent */
 	bool taken, taking;          /* the record's owner is this process; it is being told so */
 	bool kill_denied;            /* told once */
+	char owner[MARK_OWNER_MAX];  /* as it stands in the target: "<token>:<turn>" */
 	uint32_t serial;             /* of node names */
 	struct fence *fences;
 	struct mark *refused;        /* commands below their slot's mark that were refused for good; ascending */
@@ -90,6 +104,9 @@ struct marker {
 struct marker *marker_new(struct sink *sink, const struct marker_options *options);
 void marker_free(struct marker *marker);
 
+/* Owners are counted, so that one that the target has forgotten can be told from a successor. Of what is no owner: 0. */
+uint64_t marker_turn(struct slice owner);
+void marker_take_turn(struct marker *marker, uint64_t turn);
 /* The text of the link's record (mark.h); returns its length. */
 size_t marker_put_record(const struct sink *sink, struct mark mark, int64_t offset, uint32_t db, char out[MARK_RECORD_MAX]);
 
@@ -123,7 +140,7 @@ struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit
 /* May the lane's slot be tried? Drops what is applied; asks for the mark where it is not known. */
 bool marker_lane_ready(struct sink *sink, struct lane *lane, struct node *node);
 /* The connection is lost, or the node is. */
-void marker_node_lost(struct sink *sink, const struct node *node);
+void marker_node_lost(struct sink *sink, struct node *node);
 /* Takes a flight apart that did not happen; its units, in order. */
 struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier);
 static inline const struct unit *marker_first(const struct unit *unit)
@@ -135,6 +152,8 @@ bool marker_record(struct sink *sink);
 
 /* flight.c: takes units off the front of `list` into a flight, as many as one may have, at least one; with an empty list: nothing but the record. */
 struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most);
+/* Nothing but the low mark of the slot's node. */
+struct flight *flight_make_low(struct sink *sink, uint16_t slot, struct mark_low low);
 /* The same, without its end: it is open until one of these is called. */
 struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most);
 void flight_end(struct sink *sink, struct flight *flight);

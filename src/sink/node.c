@@ -29,7 +29,8 @@ struct node {
 	struct stream *stream;
 	struct timer *retry;
 	uint32_t backoff_ms;
-	bool ready, open, was_ready;
+	bool ready, open, was_ready, stopped;
+	struct floor floor;
 	char *connection_name;   /* guarded */
 	uint32_t connections;    /* made so far */
 	/* handshake */
@@ -148,15 +149,15 @@ static void on_connected(void *owner)
 {
 	struct node *node = owner;
 	const struct credentials *credentials = node->options.credentials;
+	char *password = credentials_password(credentials);
 
 	node->step = node->step_count = 0;
 	buffer_clear(&node->hello);
-	if (credentials && credentials->password) {
-		if (credentials->username)
-			add_step(node, STEP_AUTH, "AUTH", credentials->username, credentials->password, NULL);
-		else
-			add_step(node, STEP_AUTH, "AUTH", credentials->password, NULL, NULL);
-	}
+	if (password && credentials->username)
+		add_step(node, STEP_AUTH, "AUTH", credentials->username, password, NULL);
+	else if (password)
+		add_step(node, STEP_AUTH, "AUTH", password, NULL, NULL);
+	credentials_forget(password);
 	if (node->options.guarded) {
 		free(node->connection_name);
 		node->connection_name = memory_printf("%s.%u", node->options.name, ++node->connections);
@@ -599,7 +600,7 @@ static void start_connection(struct node *node)
 		.blame = ERROR_TARGET,
 	};
 
-	if (node->stream)
+	if (node->stream || node->stopped)
 		return;
 	node->step = node->step_count = 0;
 	node->stream = stream_connect(node->options.loop, &options, &stream_callbacks, node);
@@ -644,6 +645,13 @@ void node_connect(struct node *node)
 		start_connection(node);
 }
 
+void node_stop(struct node *node)
+{
+	node->stopped = true;
+	close_stream(node);
+	timer_stop(node->retry);
+}
+
 bool node_ready(const struct node *node)
 {
 	return node->ready && (node->open || !node->options.guarded);
@@ -683,6 +691,11 @@ void node_drop(struct node *node, const struct error *error)
 bool node_has_units(const struct node *node)
 {
 	return node->queue.head || node->sent.head;
+}
+
+struct floor *node_floor(struct node *node)
+{
+	return &node->floor;
 }
 
 void node_enqueue(struct node *node, struct unit *unit)

@@ -9,6 +9,7 @@
 #define KEYFERRY_SINK_NODE_H
 
 #include "net/stream.h"
+#include "sink/mark.h"
 #include "sink/reply.h"
 #include "sink/unit.h"
 #include "spool/spool.h"
@@ -49,10 +50,23 @@ struct node_options {
 	struct spool *spool;         /* pages of large values leave memory behind the write; may be NULL */
 };
 
+/* What of the node's work is certain to stay: floor.h, which alone changes it. */
+struct floor {
+	struct mark_low acked; /* all of the link below it was executed there before its low mark, or before anything that came later */
+	struct mark_low written; /* that the node is known to have */
+	bool touched;          /* something was sent since */
+	bool out;              /* a low mark is under way */
+	bool unmapped;         /* met by MOVED, and the map not read since: it may have more slots than is known */
+	uint16_t slot;         /* that has it */
+	uint64_t sent_us;
+};
+
 struct node *node_new(const struct endpoint *endpoint, const struct node_options *options, const struct node_events *events, void *owner);
 void node_free(struct node *node);
 /* Begins to connect (also by itself after a loss, with back-off). */
 void node_connect(struct node *node);
+/* Nothing goes out, comes in or is told any more. Not from within its events. */
+void node_stop(struct node *node);
 bool node_ready(const struct node *node);
 /* Guarded: the owner has seen to it that nobody else writes there under this link's name (fence.h). Called after `ready`, once for each connection. */
 void node_open(struct node *node);
@@ -70,6 +84,7 @@ void node_flush(struct node *node);
 /* The connection is of no use any more: it is ended, and lost() follows on a later turn. */
 void node_drop(struct node *node, const struct error *error);
 bool node_has_units(const struct node *node);
+struct floor *node_floor(struct node *node);
 /* Was it, before it was lost? Within lost(). */
 bool node_was_ready(const struct node *node);
 /* Takes every unit back, oldest first. Bytes of the first *ret_sent may have reached the server; UNIT_RESENT is set for these. */

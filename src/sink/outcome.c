@@ -1,5 +1,6 @@
 /* What the target's answers lead to: done, sent again, told to the operator, or the end. */
 #include "base/clock.h"
+#include "sink/floor.h"
 #include "sink/question.h"
 #include "sink/sink_state.h"
 #include "sink/verdict.h"
@@ -14,10 +15,14 @@
 /* So many units of a migrating slot that its old master has executed, one after the other: they may go together again. */
 #define ONE_BY_ONE_MAX 64
 
-static void unit_done(struct sink *sink, struct unit *unit)
+/* `in_flight`: with the mark of its slot. */
+static void unit_done(struct sink *sink, struct unit *unit, bool in_flight)
 {
-	if (sink->marker)
+	if (sink->marker) {
 		marker_accept(sink, unit);
+		if (!in_flight && unit->end > sink->marker->plain[unit->slot])
+			sink->marker->plain[unit->slot] = unit->end;
+	}
 	if (unit->flags & UNIT_KEY)
 		sink->counters.keys++;
 	else if (unit->flags & UNIT_COUNTED)
@@ -196,7 +201,7 @@ static void moved(struct sink *sink, struct node *node, struct unit *unit, const
 	/* The migration is over. */
 	lane->asking = lane->one_by_one = false;
 	if (slot == unit->slot)
-		sink_own(sink, slot, &endpoint);
+		sink_met(sink, slot, &endpoint);
 	if (was_probe) /* two nodes may point at each other while the news travels */
 		lane_back_off(lane, MOVED_AGAIN_MS, clock_monotonic_us());
 	refresh_want(sink->refresh);
@@ -224,7 +229,7 @@ static void denied(struct sink *sink, struct node *node, const char *text)
 }
 
 /* Answered well, or as well as it will be. */
-static void settled(struct sink *sink, struct unit *unit)
+static void settled(struct sink *sink, struct unit *unit, bool in_flight)
 {
 	struct lane *lane = lanes_find(&sink->lanes, unit->slot);
 
@@ -237,7 +242,7 @@ static void settled(struct sink *sink, struct unit *unit)
 		lane->backoff_ms = 0;
 		lane->asking = false;
 		lane->held_since_us = clock_monotonic_us();
-		unit_done(sink, unit);
+		unit_done(sink, unit, in_flight);
 		if (!lane->one_by_one && sink->busy[lane->slot] == 0 && sink->owner_of[lane->slot] && node_ready(sink->owner_of[lane->slot]))
 			sink_release_rest(sink, lane);
 		return;
@@ -249,7 +254,7 @@ static void settled(struct sink *sink, struct unit *unit)
 		sink_hold(sink, unit);
 		return;
 	}
-	unit_done(sink, unit);
+	unit_done(sink, unit, in_flight);
 }
 
 /* ---- flights ---- */
@@ -294,15 +299,17 @@ static void executed_flight(struct sink *sink, struct flight *flight)
 
 	if (!flight->record)
 		marker->marks[slot] = flight->mark;
+	if (!sink->cluster)
+		floor_answered(sink, flight, true);
 	marker_executed(sink, flight);
 	flight_done(marker, flight);
 	while ((unit = unit_list_take(&members))) {
 		if (unit->flags & UNIT_REFUSED)
 			continue; /* the position stays before it */
 		if (sink->failed)
-			unit_done(sink, unit);
+			unit_done(sink, unit, true);
 		else
-			settled(sink, unit);
+			settled(sink, unit, true);
 	}
 }
 
@@ -342,10 +349,15 @@ static void turned_away(struct sink *sink, struct node *node, struct unit_list m
 /* The link's record, by itself. */
 static void record_answered(struct sink *sink, struct node *node, struct flight *flight, const struct unit_answer *answer)
 {
+	bool low = flight->low;
+
+	if (low || !sink->cluster)
+		floor_answered(sink, flight, !answer->error);
 	flight_done(sink->marker, flight);
 	if (!answer->error || sink->failed)
 		return;
-	sink->marker->recorded = -1; /* with the next second */
+	if (!low)
+		sink->marker->recorded = -1; /* with the next second */
 	if (verdict_of(answer->error) == VERDICT_DENIED)
 		denied(sink, node, answer->error);
 	else if (verdict_of(answer->error) != VERDICT_REFUSED)
@@ -417,11 +429,11 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 	if (sink->failed) {
 		/* Counts all the same: after the restart it need not be applied again. */
 		if (!answer->error && !((unit->flags & UNIT_KEY) && answer->null))
-			unit_done(sink, unit);
+			unit_done(sink, unit, false);
 		return;
 	}
 	if (unit->question && question_answered(unit->question, answer)) {
-		settled(sink, unit);
+		settled(sink, unit, true); /* it has changed nothing */
 		return;
 	}
 	if (!answer->error) {
@@ -477,5 +489,5 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 		}
 	}
 	if (ok)
-		settled(sink, unit);
+		settled(sink, unit, false);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "sink/fence.h"
+#include "sink/floor.h"
 #include "wire/command.h"
 #include "wire/rdb.h"
 
@@ -52,6 +53,9 @@ void sink_put_on_node(struct sink *sink, struct node *node, struct unit *unit)
 {
 	sink->busy[unit->slot]++;
 	sink->busy_node[unit->slot] = node;
+	/* Questions change nothing, and marks alone are nothing that could be lost. */
+	if (sink->marker && !unit->question && marker_first(unit))
+		floor_touch(sink, node);
 	node_enqueue(node, unit);
 }
 
@@ -120,17 +124,22 @@ static void take_back(struct sink *sink, struct unit_list list, uint32_t sent, c
 	struct unit *unit;
 
 	while ((unit = unit_list_take(&list))) {
-		sink->busy[unit->slot]--;
+		uint16_t slot = unit->slot;
+
+		sink->busy[slot]--;
 		if (sent > 0) {
 			sent--;
 			for (struct unit *at = unit->flags & UNIT_FLIGHT ? ((struct flight *)unit)->members.head : unit; at;
 			     at = unit->flags & UNIT_FLIGHT ? at->next : NULL)
 				outage_take(sink, lost, at);
 		}
-		if (unit->flags & UNIT_FLIGHT)
-			sink_hold_all(sink, marker_unwrap(sink, unit));
-		else
+		if (!(unit->flags & UNIT_FLIGHT)) {
 			sink_hold(sink, unit);
+			continue;
+		}
+		sink_hold_all(sink, marker_unwrap(sink, unit));
+		/* One without commands holds no slot, and what has gathered behind it would wait for ever. */
+		marker_more(sink, slot);
 	}
 }
 
@@ -233,6 +242,8 @@ static void on_turn(void *owner)
 		return;
 	if (sink->divert_wanted)
 		divert(sink);
+	if (sink->marker)
+		floor_turn(sink);
 	if (sink->lanes.held_count > 0)
 		try_lanes(sink);
 	if (sink->lanes.held_count == 0) {
@@ -318,7 +329,7 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 		const struct marker_options *marker = &sink->marker->options;
 
 		options.guarded = true;
-		options.name = name = memory_printf("%s:%s:%s:%u", sink->options.name, marker->link, marker->token, ++sink->marker->serial);
+		options.name = name = memory_printf("%s:%s:%s:%u-%u", sink->options.name, marker->link, marker->token, marker->life, ++sink->marker->serial);
 	}
 	node = node_new(endpoint, &options, &node_callbacks, sink);
 	free(name);
@@ -353,15 +364,6 @@ static bool owns_slots(const struct sink *sink, const struct node *node)
 	return false;
 }
 
-void sink_own(struct sink *sink, uint16_t slot, const struct endpoint *master)
-{
-	struct node *before = sink->owner_of[slot];
-
-	sink->owner_of[slot] = sink_node_at(sink, master);
-	if (before && before != sink->owner_of[slot])
-		slot_moves_note(sink, slot, node_endpoint(before), master);
-}
-
 static void take_topology(struct sink *sink, const struct topology *topology)
 {
 	if (!sink->cluster) {
@@ -384,6 +386,8 @@ static void refresh_topology(void *owner, const struct topology *topology)
 	take_topology(sink, topology);
 	slot_moves_look(sink, topology);
 	sink->map_number++;
+	for (uint32_t i = 0; i < sink->node_count; i++)
+		node_floor(sink->nodes[i])->unmapped = false;
 	for (uint32_t i = sink->node_count; i-- > 0;) {
 		struct node *node = sink->nodes[i];
 
@@ -413,6 +417,8 @@ static void on_housekeeping(void *owner)
 	sink_check_waiting(sink);
 	slot_moves_tell(sink);
 	outages_tell(sink);
+	if (sink->marker && !sink->failed && floor_send(sink, false))
+		flush_nodes(sink);
 }
 
 /* ---- public ---- */
@@ -435,6 +441,8 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 		sink->marker = marker_new(sink, options->marker);
 	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes,
 		    options->position, options->db);
+	if (sink->marker)
+		sink->marker->in_stream = sink_offset_before(sink, options->position) >= 0;
 	sink->lane_timer = timer_new(options->loop, on_lane_timer, sink);
 	sink->housekeeping = timer_new(options->loop, on_housekeeping, sink);
 	timer_repeat(sink->housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
@@ -491,7 +499,7 @@ const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count)
 
 bool sink_settle(struct sink *sink)
 {
-	bool sent = sink->marker && !sink->failed && marker_record(sink);
+	bool sent = sink->marker && !sink->failed && (floor_send(sink, true) | marker_record(sink));
 
 	if (sent)
 		flush_nodes(sink);
@@ -680,41 +688,6 @@ void sink_progress(struct sink *sink, uint64_t position, uint32_t db)
 	window_progress(&sink->window, position, db);
 }
 
-uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
-{
-	uint32_t count = 0;
-
-	for (uint32_t slot = 0; slot < (sink->cluster ? SLOT_COUNT : 1u) && count < max; slot++) {
-		bool seen = false;
-
-		for (uint32_t i = 0; i < count && !seen; i++)
-			seen = sink->owner_of[out[i]] == sink->owner_of[slot];
-		if (!seen && sink->owner_of[slot])
-			out[count++] = (uint16_t)slot;
-	}
-	return count;
-}
-
-const struct endpoint *sink_master(const struct sink *sink, uint16_t slot)
-{
-	return node_endpoint(sink->owner_of[slot]);
-}
-
-uint64_t sink_map_number(const struct sink *sink)
-{
-	return sink->map_number;
-}
-
-uint32_t sink_masters(const struct sink *sink, struct endpoint *out, uint32_t max)
-{
-	uint16_t slots[TOPOLOGY_SHARDS_MAX];
-	uint32_t count = sink_master_slots(sink, slots, max < TOPOLOGY_SHARDS_MAX ? max : TOPOLOGY_SHARDS_MAX);
-
-	for (uint32_t i = 0; i < count; i++)
-		out[i] = *node_endpoint(sink->owner_of[slots[i]]);
-	return count;
-}
-
 void sink_flush(struct sink *sink)
 {
 	if (!sink->failed)
@@ -725,6 +698,11 @@ void sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db)
 {
 	*position = sink->window.position;
 	*db = sink->window.db;
+}
+
+uint64_t sink_latest(const struct sink *sink)
+{
+	return sink->window.latest;
 }
 
 struct sink_counters sink_counters(const struct sink *sink)

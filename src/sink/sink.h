@@ -22,7 +22,16 @@
 
 struct sink;
 struct marker_options; /* sink/marker.h */
-struct mark;          /* sink/mark.h */
+struct mark;           /* sink/mark.h */
+struct mark_witness;
+
+struct sink_fall {
+	const char *peer;  /* valid within the call */
+	uint32_t slots;    /* whose marks are lower than they were; 0: none are, but commands that had no mark yet may be missing */
+	bool repairable;   /* false: the node does not know how far it had come, or it was before what the spool's history begins with */
+	uint64_t position; /* from which on everything is there to be sent again, and the database selected there */
+	uint32_t db;
+};
 
 struct sink_events {
 	void (*room)(void *owner);                                  /* sink_has_room() has become true */
@@ -30,6 +39,9 @@ struct sink_events {
 	void (*failed)(void *owner, const struct error *error);     /* told once; nothing is sent any more */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*tell)(void *owner, const struct incident *incident); /* waiting, lost connections, failovers, slots that moved, predecessors */
+	/* Guarded: a node has lost, or may have lost, what it had acknowledged (floor.h). Told once; nothing is sent any more: another sink has to go on at fall->position,
+	 * with the present low marks as witnesses. Not to be freed within this call. */
+	void (*fell)(void *owner, const struct sink_fall *fall);
 };
 
 struct sink_options {
@@ -62,6 +74,19 @@ bool sink_is_guarded(const struct sink *sink);
 bool sink_settle(struct sink *sink);
 /* Guarded: commands that were refused for good, and below their slot's mark; to be given to the next run. Valid until the next turn. */
 const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count);
+/* Like sink_applied(), of what may be kept: where the next run has to begin so that it can notice, and put right, what the target loses meanwhile. */
+void sink_kept(const struct sink *sink, uint64_t *position, uint32_t *db);
+/* Guarded: low marks that the target is known to have. At most `max` are filled in; returns how many there are. */
+uint32_t sink_witnesses(const struct sink *sink, struct mark_witness *out, uint32_t max);
+/* FLUSHALL is about to remove the marks: that nothing of them is there afterwards is no loss. */
+void sink_forget_witnesses(struct sink *sink);
+/* Of no use any more, before another one takes its place: it lets go of the spool's views and of its connections. */
+void sink_let_go(struct sink *sink);
+/* The end of what was handed in. */
+uint64_t sink_latest(const struct sink *sink);
+/* Is what stands at (the event that begins at `start`, number) applied, as the slot's mark says? */
+enum sink_covers { COVERS_NO, COVERS_YES, COVERS_UNKNOWN };
+enum sink_covers sink_covers(const struct sink *sink, uint16_t slot, uint64_t start, uint32_t number);
 /* Everything handed in has been answered. */
 bool sink_idle(const struct sink *sink);
 /* Something was sent on a connection that stands, and its answer may come still. */

@@ -57,8 +57,10 @@ struct lane *sink_hold(struct sink *sink, struct unit *unit);
 void sink_hold_all(struct sink *sink, struct unit_list list);
 /* The slot is as it should be: what waited follows at once. */
 void sink_release_rest(struct sink *sink, struct lane *lane);
-/* The slot is that master's. */
+/* masters.c: the slot is that master's. */
 void sink_own(struct sink *sink, uint16_t slot, const struct endpoint *master);
+/* The same, as MOVED says. */
+void sink_met(struct sink *sink, uint16_t slot, const struct endpoint *master);
 /* The node there, made if it is not known; NULL: there are too many. */
 struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint);
 

@@ -154,6 +154,8 @@ struct incident absence_resynced(struct absence *absence, const struct absence_e
 	}
 	if (first)
 		;
+	else if (end->asked_anew)
+		incident_add_text(&incident, ": the target needs it");
 	else if (end->asked_replid[0] == '\0')
 		incident_add_text(&incident, ": the one before was not received to its end");
 	else if (strcmp(end->asked_replid, end->replid) == 0)

@@ -25,6 +25,7 @@ struct absence {
 
 /* The stream, or a snapshot, as it is to go on. */
 struct absence_end {
+	bool asked_anew; /* the target has lost what cannot be sent again: a full resync was asked for */
 	const struct endpoint *endpoint;
 	const struct server_info *server;
 	const char *replid;

@@ -207,7 +207,7 @@ static struct source_status status(const void *self)
 	};
 }
 
-static const struct source_ops ops = {start, stop, free_feeder, resync_ready, set_applied, status};
+static const struct source_ops ops = {start, stop, free_feeder, resync_ready, NULL, set_applied, status};
 
 struct source feeder_as_source(struct feeder *feeder)
 {

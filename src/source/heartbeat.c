@@ -89,6 +89,13 @@ static bool info_repl_offset(struct slice text, int64_t *ret)
 	return slice_to_int64(slice_make(found, (size_t)(stop - found)), ret) && *ret >= 0;
 }
 
+static bool is_replica(struct slice text)
+{
+	static const char role[] = "\nrole:slave";
+
+	return memmem(text.data, text.len, role, sizeof(role) - 1) != NULL;
+}
+
 static void heartbeat_sample(struct heartbeat *heartbeat);
 
 static void heartbeat_sampled(void *owner, const struct client_reply *reply, const struct error *error)
@@ -98,6 +105,7 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 		.number = atomic_load(&heartbeat->asked),
 		.wall_ms = heartbeat->asked_wall_ms,
 		.at_us = heartbeat->asked_us,
+		.answered_us = clock_monotonic_us(),
 	};
 	const struct resp_node *refusal;
 	char quoted[200];
@@ -113,6 +121,8 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 				       "INFO was answered with %s, so the lag in bytes is not known; the user needs +info",
 				       slice_quote(refusal->text, quoted, sizeof(quoted)));
 		heartbeat->sample_refused = true;
+	} else if (reply->count > 0 && heartbeat->options.cluster && is_replica(reply->nodes[0].text)) {
+		heartbeat->sample_refused = false; /* of another shard perhaps, whose offsets are others; who is the master now is found out elsewhere */
 	} else if (reply->count > 0 && info_repl_offset(reply->nodes[0].text, &sample.offset)) {
 		heartbeat->sample_refused = false;
 		pthread_mutex_lock(&heartbeat->lock);
@@ -141,6 +151,15 @@ static void heartbeat_sample(struct heartbeat *heartbeat)
 static void heartbeat_sample_due(void *owner)
 {
 	heartbeat_sample(owner);
+}
+
+static void heartbeat_tick(void *owner)
+{
+	struct heartbeat *heartbeat = owner;
+	const struct heartbeat_options *options = &heartbeat->options;
+
+	if (options->hurries(heartbeat->owner) || clock_monotonic_us() - heartbeat->asked_us >= (uint64_t)options->sample_ms * 1000)
+		heartbeat_sample(heartbeat);
 }
 
 /* ---- writing ---- */
@@ -244,6 +263,7 @@ struct heartbeat *heartbeat_new(struct loop *loop, const struct heartbeat_option
 				void (*note)(void *owner, int log_level, const char *text), void *owner)
 {
 	struct heartbeat *heartbeat = memory_alloc_zero(1, sizeof(*heartbeat));
+	uint32_t sample_ms = options->hurries ? options->hurry_ms : options->sample_ms ? options->sample_ms : SAMPLE_MS;
 
 	heartbeat->loop = loop;
 	heartbeat->options = *options;
@@ -253,10 +273,10 @@ struct heartbeat *heartbeat_new(struct loop *loop, const struct heartbeat_option
 	pthread_mutex_init(&heartbeat->lock, NULL);
 	backoff_init(&heartbeat->backoff, BACKOFF_FIRST_MS, BACKOFF_MOST_MS, clock_monotonic_us() ^ (uintptr_t)heartbeat);
 	heartbeat->retry = timer_new(loop, heartbeat_connect, heartbeat);
-	heartbeat->sample_timer = timer_new(loop, heartbeat_sample_due, heartbeat);
+	heartbeat->sample_timer = timer_new(loop, options->hurries ? heartbeat_tick : heartbeat_sample_due, heartbeat);
 	heartbeat->write_timer = timer_new(loop, heartbeat_write, heartbeat);
 	heartbeat->wake = wake_new(loop, heartbeat_sample_due, heartbeat);
-	timer_repeat(heartbeat->sample_timer, SAMPLE_MS, SAMPLE_MS);
+	timer_repeat(heartbeat->sample_timer, sample_ms, sample_ms);
 	if (options->write)
 		timer_repeat(heartbeat->write_timer, options->interval_ms, options->interval_ms);
 	heartbeat_connect(heartbeat);
@@ -369,6 +389,32 @@ bool heartbeat_sampled_since(const struct heartbeat *heartbeat, uint64_t ticket,
 	struct sample sample;
 
 	if (!heartbeat_copy_sample(heartbeat, samples_after, ticket, &sample))
+		return false;
+	*ret_offset = sample.offset;
+	return true;
+}
+
+static const struct sample *find_reaching(const struct samples *samples, uint64_t offset)
+{
+	return samples_reaching(samples, (int64_t)offset);
+}
+
+bool heartbeat_executed(const struct heartbeat *heartbeat, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
+{
+	struct sample sample;
+
+	if (!heartbeat_copy_sample(heartbeat, find_reaching, (uint64_t)offset, &sample))
+		return false;
+	*ret_us = sample.answered_us;
+	*ret_to = sample.offset;
+	return true;
+}
+
+bool heartbeat_fence(const struct heartbeat *heartbeat, uint64_t us, int64_t *ret_offset)
+{
+	struct sample sample;
+
+	if (!heartbeat_copy_sample(heartbeat, samples_since, us, &sample))
 		return false;
 	*ret_offset = sample.offset;
 	return true;

@@ -22,7 +22,10 @@ struct heartbeat_options {
 	bool fed;                     /* samples are not taken, they come by heartbeat_feed() */
 	bool cluster;
 	uint16_t slot;                /* cluster: a slot of this shard, for the tag */
-	uint32_t interval_ms;         /* of the writes; offsets are sampled every second */
+	uint32_t interval_ms;         /* of the writes */
+	uint32_t sample_ms;           /* between samples of the offset; 0: 1000 */
+	uint32_t hurry_ms;            /* the same while hurries() answers true */
+	bool (*hurries)(void *owner); /* NULL: never. `owner` is that of the notes */
 };
 
 /* note: finished sentences for the log (no permission: once, as a warning). */
@@ -47,6 +50,10 @@ bool heartbeat_source_offset(const struct heartbeat *heartbeat, int64_t *ret_off
 /* (any) A sample taken after the call will be awaited: returns a ticket; heartbeat_sampled_since() gives the offset sampled after it. */
 uint64_t heartbeat_ticket(struct heartbeat *heartbeat);
 bool heartbeat_sampled_since(const struct heartbeat *heartbeat, uint64_t ticket, int64_t *ret_offset);
+/* (any) When had the source certainly executed all up to `offset`, by clock_monotonic_us()? *ret_to: the same is true up to there. False: not known. */
+bool heartbeat_executed(const struct heartbeat *heartbeat, int64_t offset, uint64_t *ret_us, int64_t *ret_to);
+/* (any) An offset behind all that the source had executed by that time, the lowest that is known. False: none is known; heartbeat_ticket() brings one. */
+bool heartbeat_fence(const struct heartbeat *heartbeat, uint64_t us, int64_t *ret_offset);
 /* (any) When did the source stand at `offset`? The wall-clock ms of the latest sample at or below it; 0: unknown. */
 int64_t heartbeat_time_of_offset(const struct heartbeat *heartbeat, int64_t offset);
 

@@ -322,18 +322,20 @@ static void on_failed(void *owner, const struct error *error)
 static void make_hello(struct line *line, const char *name)
 {
 	const struct credentials *credentials = line->credentials;
+	char *password = credentials_password(credentials);
 	bool fits = true;
 
 	/* Room for all of it at once: a buffer that grows leaves a copy of the password behind. */
-	if (credentials && credentials->password) {
-		fits = buffer_reserve(&line->hello_out, 2 * strlen(credentials->password) + 4096);
+	if (password) {
+		fits = buffer_reserve(&line->hello_out, 2 * strlen(password) + 4096);
 		if (credentials->username)
-			fits = fits && resp_command_write_strings(&line->hello_out, "AUTH", credentials->username, credentials->password, NULL);
+			fits = fits && resp_command_write_strings(&line->hello_out, "AUTH", credentials->username, password, NULL);
 		else
-			fits = fits && resp_command_write_strings(&line->hello_out, "AUTH", credentials->password, NULL);
+			fits = fits && resp_command_write_strings(&line->hello_out, "AUTH", password, NULL);
 		line->hello_auth = true;
 		line->hello++;
 	}
+	credentials_forget(password);
 	if (name) {
 		fits = fits && resp_command_write_strings(&line->hello_out, "CLIENT", "SETNAME", name, NULL);
 		line->hello++;

@@ -143,15 +143,19 @@ static enum psync_step psync_ask_name(struct psync *psync)
 static enum psync_step psync_ask_auth(struct psync *psync)
 {
 	const struct credentials *credentials = psync->request.credentials;
+	char *password = credentials_password(credentials);
 	struct slice argv[3] = {SLICE("AUTH")};
 	uint32_t argc = 1;
+	enum psync_step step;
 
-	if (credentials == NULL || credentials->password == NULL)
+	if (!password)
 		return psync_ask_name(psync);
 	if (credentials->username != NULL)
 		argv[argc++] = slice_of_string(credentials->username);
-	argv[argc++] = slice_of_string(credentials->password);
-	return psync_ask(psync, PSYNC_AUTH, argc, argv);
+	argv[argc++] = slice_of_string(password);
+	step = psync_ask(psync, PSYNC_AUTH, argc, argv);
+	credentials_forget(password);
+	return step;
 }
 
 static enum psync_step psync_ask_port(struct psync *psync)
@@ -327,6 +331,11 @@ static enum psync_step psync_got_info(struct psync *psync, struct slice text)
 {
 	if (!server_info_parse(text, &psync->server))
 		return psync_not_redis(psync, text);
+	if (psync->request.no_foreign_replica && psync->server.role == ROLE_REPLICA &&
+	    (psync->request.replid == NULL || strcmp(psync->request.replid, psync->server.replid) != 0)) {
+		error_set(&psync->error, ERROR_SOURCE, "it is a replica now, of another history than the one to go on with");
+		return psync_fail(psync);
+	}
 	return psync_ask_port(psync);
 }
 

@@ -45,6 +45,7 @@ struct psync_request {
 	const char *name;                      /* CLIENT SETNAME; NULL: none */
 	const char *replid;                    /* the history to go on with; NULL: none, a full resync */
 	int64_t offset;                        /* of the last byte held: the next one is asked for */
+	bool no_foreign_replica; /* a replica is only asked for the history in `replid` */
 	bool from_now; /* without replid: go on from where INFO says the master stands, no snapshot wanted */
 };
 

@@ -67,12 +67,14 @@ struct receiver {
 	bool connected_before;
 	bool received;            /* a master has accepted us once: from then on there is always another attempt */
 	bool settled;             /* this connection has brought some of the stream, or held for a while */
+	bool anew_asked;          /* the applier has asked for it */
 	bool resync_asked;        /* events.resync was called and no new generation is begun yet */
 	uint64_t snapshot_since_us;
 
 	/* From other threads. */
 	_Atomic int64_t applied;
 	atomic_bool ack_now;
+	atomic_bool anew;
 	atomic_bool resync_ready;
 	atomic_bool moved;
 	pthread_mutex_t move_lock;
@@ -314,6 +316,7 @@ static struct absence_end receiver_absence_end(const struct receiver *receiver, 
 		.generation = old->generation,
 		.asked_replid = receiver->asked_replid,
 		.asked_offset = receiver->asked_offset,
+		.asked_anew = receiver->anew_asked,
 	};
 }
 
@@ -342,7 +345,7 @@ static enum hold receiver_full_resync(struct receiver *receiver)
 	if (hold != HOLD_NONE)
 		return hold;
 	atomic_store(&receiver->applied, -1);
-	receiver->resync_asked = false;
+	receiver->resync_asked = receiver->anew_asked = false;
 	if (old.generation != 0)
 		atomic_fetch_add(&receiver->resyncs, 1);
 	atomic_store(&receiver->snapshot_total, 0);
@@ -509,6 +512,7 @@ static void receiver_connected(void *owner)
 	struct psync_request request = {
 		.credentials = receiver->options.credentials,
 		.name = receiver->options.name,
+		.no_foreign_replica = receiver->options.master,
 		.from_now = !receiver->options.snapshot && origin.generation == 0,
 	};
 	int64_t held = intake_held_offset(&receiver->intake);
@@ -655,12 +659,26 @@ static void receiver_go_to(struct receiver *receiver)
 	receiver_connect(receiver);
 }
 
+/* As if the source had insisted on a full resync, and the applier had let go. */
+static void receiver_ask_anew(struct receiver *receiver)
+{
+	receiver->resync_asked = receiver->anew_asked = true;
+	if (receiver_state(receiver) == RECEIVER_STOPPED)
+		return;
+	timer_stop(receiver->retry);
+	receiver_disconnect(receiver);
+	backoff_reset(&receiver->backoff);
+	receiver_connect(receiver);
+}
+
 static void receiver_woken(void *owner)
 {
 	struct receiver *receiver = owner;
 
 	if (atomic_exchange(&receiver->moved, false))
 		receiver_go_to(receiver);
+	if (atomic_exchange(&receiver->anew, false))
+		receiver_ask_anew(receiver);
 	if (receiver->hold == HOLD_ROOM || receiver->hold == HOLD_APPLIER)
 		receiver_read_on(receiver);
 	if (atomic_exchange(&receiver->ack_now, false) && receiver_state(receiver) == RECEIVER_STREAMING)
@@ -677,6 +695,13 @@ static void receiver_room_made(void *owner)
 void receiver_resync_ready(struct receiver *receiver)
 {
 	atomic_store(&receiver->resync_ready, true);
+	wake_send(receiver->wake);
+}
+
+void receiver_begin_anew(struct receiver *receiver)
+{
+	atomic_store(&receiver->resync_ready, true);
+	atomic_store(&receiver->anew, true);
 	wake_send(receiver->wake);
 }
 

@@ -45,6 +45,8 @@ struct receiver_options {
 	uint32_t connect_timeout_ms;
 	uint32_t repl_timeout_ms;              /* silence after which the connection is given up; 0: 60,000 */
 	struct spool *spool;
+	bool master;                           /* always that of one shard of a cluster: what has become the replica of another shard's master sends what that one's link receives too, so it
+	                                        * is not followed there */
 	bool snapshot;                         /* false: stream only. Then the first PSYNC asks for the history's end as the master's INFO
 	                                        * tells it; a snapshot sent all the same is read and thrown away. */
 };
@@ -55,6 +57,7 @@ void receiver_start(struct receiver *receiver);
 void receiver_stop(struct receiver *receiver);
 void receiver_free(struct receiver *receiver);
 void receiver_resync_ready(struct receiver *receiver); /* (any) */
+void receiver_begin_anew(struct receiver *receiver); /* (any) the applier has let go of the spool, and needs a full resync */
 void receiver_move(struct receiver *receiver, const struct endpoint *endpoint); /* the shard has another master: reconnect there */
 
 /* (any) The replication offset up to which everything is applied; acknowledged to the source each second, at once if `now`. Until it is told in a generation,

@@ -21,6 +21,11 @@ static void resync_ready(void *self)
 	receiver_resync_ready(self);
 }
 
+static void begin_anew(void *self)
+{
+	receiver_begin_anew(self);
+}
+
 static void set_applied(void *self, int64_t offset, bool now)
 {
 	receiver_set_applied(self, offset, now);
@@ -39,7 +44,7 @@ static struct source_status status(const void *self)
 	};
 }
 
-static const struct source_ops ops = {start, stop, free_receiver, resync_ready, set_applied, status};
+static const struct source_ops ops = {start, stop, free_receiver, resync_ready, begin_anew, set_applied, status};
 
 struct source receiver_as_source(struct receiver *receiver)
 {

@@ -22,7 +22,11 @@ void samples_add(struct samples *samples, const struct sample *sample)
 	if (last != NULL && sample->offset < last->offset)
 		samples->count = 0;
 	if (last != NULL && sample->offset == last->offset) {
-		*last = *sample; /* an idle source: only the latest time at this offset is ever asked for */
+		uint64_t answered_us = last->answered_us;
+
+		/* An idle source: it is asked when it stood there last, and when it had come there. */
+		*last = *sample;
+		last->answered_us = answered_us;
 		return;
 	}
 	if (samples->count == SAMPLES_MAX)
@@ -48,6 +52,29 @@ const struct sample *samples_at_offset(const struct samples *samples, int64_t of
 			low = middle + 1;
 	}
 	return low > 0 ? &samples->samples[low - 1] : NULL;
+}
+
+const struct sample *samples_reaching(const struct samples *samples, int64_t offset)
+{
+	const struct sample *before = samples_at_offset(samples, offset - 1);
+	const struct sample *found = before != NULL ? before + 1 : samples->samples;
+
+	return found < samples->samples + samples->count ? found : NULL;
+}
+
+const struct sample *samples_since(const struct samples *samples, uint64_t us)
+{
+	size_t low = 0, high = samples->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (samples->samples[middle].at_us >= us)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low < samples->count ? &samples->samples[low] : NULL;
 }
 
 const struct sample *samples_after(const struct samples *samples, uint64_t number)

@@ -17,6 +17,7 @@ struct sample {
 	int64_t offset;
 	int64_t wall_ms;  /* when that request was sent */
 	uint64_t at_us;   /* the same by clock_monotonic_us() */
+	uint64_t answered_us; /* when the first answer with this offset had come */
 };
 
 struct samples {
@@ -33,5 +34,9 @@ const struct sample *samples_last(const struct samples *samples);
 const struct sample *samples_at_offset(const struct samples *samples, int64_t offset);
 /* The first with a number above `number`; NULL: none. */
 const struct sample *samples_after(const struct samples *samples, uint64_t number);
+/* The first with an offset of at least `offset`; NULL: none. */
+const struct sample *samples_reaching(const struct samples *samples, int64_t offset);
+/* The first whose request was sent at that time (clock_monotonic_us()) or later; NULL: none. */
+const struct sample *samples_since(const struct samples *samples, uint64_t us);
 
 #endif

@@ -675,7 +675,7 @@ static struct source_status status(const void *self)
 	};
 }
 
-static const struct source_ops ops = {start, stop, free_scanner, resync_ready, set_applied, status};
+static const struct source_ops ops = {start, stop, free_scanner, resync_ready, NULL, set_applied, status};
 
 struct source scanner_as_source(struct scanner *scanner)
 {

@@ -29,6 +29,8 @@ struct source_ops {
 	void (*free)(void *self);
 	/* (any) The applier has let go of the spool, as the source had asked. */
 	void (*resync_ready)(void *self);
+	/* (any) The applier has let go of the spool and asks for a new generation: a full resync. NULL: there can be none. */
+	void (*begin_anew)(void *self);
 	/* (any) The offset up to which everything is applied. */
 	void (*set_applied)(void *self, int64_t offset, bool now);
 	/* (any) */

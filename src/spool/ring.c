@@ -131,3 +131,12 @@ void ring_release(struct ring *ring, uint64_t position)
 	ring->released = position;
 	ring->lap_start = position - position % ring->lap;
 }
+
+void ring_rewind(struct ring *ring, uint64_t position)
+{
+	for (uint64_t slot = 0; slot < ring->slots; slot++)
+		if (ring->mapped[slot] > 0)
+			slot_clear(ring, slot);
+	ring->released = position;
+	ring->lap_start = position - position % ring->lap;
+}

@@ -36,6 +36,8 @@ uint64_t ring_limit(const struct ring *ring);
 /* The caller has checked that the range is held, not released, and ends before ring_limit(). */
 const uint8_t *ring_view(struct ring *ring, uint64_t position, uint64_t len, struct error *error) WARN_UNUSED;
 void ring_unload(struct ring *ring, uint64_t from, uint64_t to);
+/* Back to what is before the released position: nothing is mapped any more. */
+void ring_rewind(struct ring *ring, uint64_t position);
 void ring_release(struct ring *ring, uint64_t position);
 
 #endif

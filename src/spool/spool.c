@@ -223,6 +223,14 @@ int64_t spool_offset_of(const struct spool *spool, uint64_t position)
 	return atomic_load_explicit(&spool->origin_offset, memory_order_relaxed) + (int64_t)(position - snapshot_end) + 1;
 }
 
+uint64_t spool_position_behind(const struct spool *spool, int64_t offset)
+{
+	uint64_t snapshot_end = spool_snapshot_end(spool);
+	int64_t origin = atomic_load_explicit(&spool->origin_offset, memory_order_relaxed);
+
+	return snapshot_end == SPOOL_UNKNOWN || offset < origin ? SPOOL_UNKNOWN : snapshot_end + (uint64_t)(offset - origin);
+}
+
 /* ---- writer ---- */
 
 static void drop_segments(struct spool *spool)
@@ -285,15 +293,18 @@ bool spool_rename_history(struct spool *spool, const char *replid, struct error 
 	return change_state(spool, &state, error);
 }
 
+static uint64_t bound(const struct spool *spool)
+{
+	/* A generation begun with larger segments than the options now allow still needs room to move. */
+	return spool->max_size > 4 * spool->store.size ? spool->max_size : 4 * spool->store.size;
+}
+
 static uint64_t room(const struct spool *spool)
 {
 	/* In one order with `starved` for both threads, see spool_room(). */
 	uint64_t begin = atomic_load(&spool->begin);
 	uint64_t held = spool_end(spool) - begin;
-	/* A generation begun with larger segments than the options now allow still needs room to move. */
-	uint64_t bound = spool->max_size > 4 * spool->store.size ? spool->max_size : 4 * spool->store.size;
-
-	return held < bound ? bound - held : 0;
+	return held < bound(spool) ? bound(spool) - held : 0;
 }
 
 uint64_t spool_room(const struct spool *spool)
@@ -414,17 +425,25 @@ void spool_unload(struct spool *spool, uint64_t from, uint64_t to)
 		ring_unload(&spool->ring, from, to);
 }
 
-void spool_release(struct spool *spool, uint64_t position)
+/* How much of what is released may stay: less, the more is not applied yet, so that the writer always finds a quarter of the bound, or two segments. */
+static uint64_t kept_most(const struct spool *spool)
+{
+	uint64_t waiting = spool_end(spool) - spool->ring.released;
+	uint64_t reserve = bound(spool) / 4 > 2 * spool->store.size ? bound(spool) / 4 : 2 * spool->store.size;
+	uint64_t room = bound(spool) > waiting + reserve ? bound(spool) - waiting - reserve : 0;
+
+	return spool->keep_size < room ? spool->keep_size : room;
+}
+
+/* Deletes the segments before `position`. */
+static void discard(struct spool *spool, uint64_t position)
 {
 	uint64_t size = spool->store.size, end = spool_end(spool);
-	uint64_t begin = atomic_load_explicit(&spool->begin, memory_order_relaxed), first = begin / size, last;
+	uint64_t begin = atomic_load_explicit(&spool->begin, memory_order_relaxed), first = begin / size, last = position / size;
 
-	assert(position <= end);
-	if (position <= spool->ring.released)
+	if (end == 0)
 		return;
-	ring_release(&spool->ring, position);
 	/* The segment of the last byte stays even when all is applied: it says where the spool ends. */
-	last = position > spool->keep_size ? (position - spool->keep_size) / size : 0;
 	if (last > (end - 1) / size)
 		last = (end - 1) / size;
 	/* Oldest first, so that what is left after a crash has no gap. A file that cannot be deleted is held on to and tried
@@ -436,4 +455,37 @@ void spool_release(struct spool *spool, uint64_t position)
 	atomic_store(&spool->begin, first * size);
 	if (atomic_load(&spool->starved) && room(spool) > 0 && atomic_exchange(&spool->starved, false) && spool->on_room)
 		spool->on_room(spool->on_room_owner);
+}
+
+static uint64_t kept_from(const struct spool *spool)
+{
+	uint64_t released = spool->ring.released, most = kept_most(spool);
+
+	return released > most ? released - most : 0;
+}
+
+void spool_release(struct spool *spool, uint64_t position)
+{
+	assert(position <= spool_end(spool));
+	if (position <= spool->ring.released)
+		return;
+	ring_release(&spool->ring, position);
+	discard(spool, kept_from(spool));
+}
+
+void spool_forget(struct spool *spool, uint64_t position)
+{
+	uint64_t from = kept_from(spool);
+
+	if (position > spool->ring.released)
+		position = spool->ring.released;
+	discard(spool, position > from ? position : from);
+}
+
+bool spool_rewind(struct spool *spool, uint64_t position)
+{
+	if (position < spool_begin_position(spool) || position > spool_end(spool))
+		return false;
+	ring_rewind(&spool->ring, position);
+	return true;
 }

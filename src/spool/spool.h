@@ -30,7 +30,8 @@ struct spool_options {
 	const char *dir;       /* exists; the spool is alone in it */
 	uint64_t segment_size; /* multiple of 1 MiB, at most 256 MiB; 0: 16 MiB. A generation keeps the size it was begun with */
 	uint64_t max_size;     /* bytes on disk before appending must wait; at least four segments */
-	uint64_t keep_size;    /* bytes already released that are kept (for sending again), at most half of max_size; 0: none */
+	uint64_t keep_size;    /* bytes already released that are kept, to be read again after spool_rewind(), at most half of max_size; 0: none. They go as soon as
+				* appending has no room */
 	uint64_t view_max;     /* longest view, 0: SPOOL_VIEW_MAX; less takes less address space */
 	const struct disk *disk; /* NULL: the real one */
 };
@@ -66,6 +67,9 @@ static inline int64_t spool_offset_before(const struct spool *spool, uint64_t po
 
 	return offset < 0 ? -1 : offset - 1;
 }
+
+/* The other way round: the position up to which the stream is contained at `offset`. SPOOL_UNKNOWN: the spool's history does not begin so early. */
+uint64_t spool_position_behind(const struct spool *spool, int64_t offset);
 
 /* ---- writer: the receiver ---- */
 
@@ -104,8 +108,11 @@ const uint8_t *spool_view(struct spool *spool, uint64_t position, uint64_t len, 
 /* The pages of [from, to) leave this process's memory; the bytes stay readable (they come back from the page cache).
  * What keeps resident memory bounded while a large value passes. Cheap to call often: acts on whole MiB behind `to`. */
 void spool_unload(struct spool *spool, uint64_t from, uint64_t to);
-/* Everything before position is applied and never looked at again: unmapped, and deleted from disk once it is older than
- * keep_size. */
+/* Everything before position is applied: unmapped, and deleted from disk once there is more of it than keep_size, or no room for more. */
 void spool_release(struct spool *spool, uint64_t position);
+/* Of what is released and kept, nothing before position is wanted any more. To be called now and then: appending may need room. */
+void spool_forget(struct spool *spool, uint64_t position);
+/* What was released from position on, and is still held, is to be read again: all views end. False: it is not held. */
+bool spool_rewind(struct spool *spool, uint64_t position);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "net/endpoint.h"
 #include "net/tls.h"
+#include "task/credentials.h"
 #include "task/rules.h"
 #include "task/settings.h"
 
@@ -28,13 +29,6 @@ enum checkpoint_place { CHECKPOINT_TARGET, CHECKPOINT_LOCAL };
 enum aof_format { AOF_MULTI_PART, AOF_SINGLE };
 enum scan_notifications { SCAN_NOTIFICATIONS_AUTO, SCAN_NOTIFICATIONS_REQUIRED, SCAN_NOTIFICATIONS_OFF };
 enum stop_when { STOP_NEVER, STOP_WHEN_CAUGHT_UP };
-
-struct credentials {
-	char *username; /* NULL: the default user (AUTH with one argument) */
-	char *password; /* NULL: none; wiped when freed */
-	char *password_file; /* where the password comes from, until task_options_finish() has read it; NULL: not from there */
-	char *password_env;
-};
 
 /* Source or target. */
 struct deployment_options {
@@ -102,6 +96,8 @@ struct task_options {
 	uint64_t limit_bytes_per_second;   /* per link; 0: unlimited */
 
 	uint64_t spool_max_size;     /* per link */
+	uint64_t spool_keep_size;    /* of it, what is applied and kept to be sent again */
+	uint32_t spool_keep_time_ms; /* for no longer than that */
 	uint64_t spool_segment_size;
 	uint64_t in_flight_bytes;    /* per link: sent to the target, not yet answered */
 	uint32_t in_flight_commands;

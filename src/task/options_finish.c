@@ -5,14 +5,12 @@
 #include "task/options_table.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define NAME_MAX_BYTES 100
-#define PASSWORD_MAX 4096
 #define SCRIPT_MAX (1u << 20)
 #define PATH_NAME_MAX 40 /* of a path's last part, in the name of a task */
 #define REDIS_PORT 6379
@@ -30,89 +28,6 @@ static bool fail(struct error *error, const char *format, ...)
 	va_end(args);
 	error_set(error, ERROR_USAGE, "%s", text);
 	return false;
-}
-
-/* ---- passwords ---- */
-
-static bool read_password_file(const char *path, char **ret, struct error *error)
-{
-	char text[PASSWORD_MAX + 1];
-	size_t len = 0;
-	ssize_t got = 1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0) {
-		error_set_errno(error, ERROR_USAGE, errno, "password file '%s' cannot be opened", path);
-		error_hint(error, "it must be readable by the user that runs keyferry");
-		return false;
-	}
-	while (got > 0 && len < sizeof(text)) {
-		do
-			got = read(fd, text + len, sizeof(text) - len);
-		while (got < 0 && errno == EINTR);
-		len += got > 0 ? (size_t)got : 0;
-	}
-	if (got < 0)
-		error_set_errno(error, ERROR_USAGE, errno, "password file '%s' cannot be read", path);
-	close(fd);
-	if (got < 0)
-		goto failed;
-	if (len > PASSWORD_MAX) {
-		fail(error, "password file '%s' is longer than %d bytes, which no password is", path, PASSWORD_MAX);
-		goto failed;
-	}
-	/* Editors and `echo` end the line; the password goes without. */
-	if (len > 0 && text[len - 1] == '\n')
-		len--;
-	if (len > 0 && text[len - 1] == '\r')
-		len--;
-	if (len == 0 || memchr(text, '\n', len) || memchr(text, '\0', len)) {
-		fail(error, "password file '%s' %s", path, len == 0 ? "is empty" : "holds more than one line, or a NUL byte");
-		goto failed;
-	}
-	*ret = memory_strndup(text, len);
-	memory_wipe(text, sizeof(text));
-	return true;
-failed:
-	memory_wipe(text, sizeof(text));
-	return false;
-}
-
-static bool finish_credentials(struct credentials *credentials, const char *group, struct error *error)
-{
-	char *password = NULL;
-	int given = (credentials->password != NULL) + (credentials->password_file != NULL) + (credentials->password_env != NULL);
-
-	if (given > 1) {
-		fail(error, "%s.password, %s.password_file and %s.password_env are ways to give one password: more than one is set",
-			group, group, group);
-		error_hint(error, "keep the one that holds the current password");
-		return false;
-	}
-	if (credentials->password_file) {
-		if (!read_password_file(credentials->password_file, &password, error)) {
-			error_prefix(error, "option '%s.password_file'", group);
-			return false;
-		}
-	} else if (credentials->password_env) {
-		const char *value = getenv(credentials->password_env);
-
-		if (!value || value[0] == '\0') {
-			fail(error, "option '%s.password_env': the environment variable '%s' is %s", group, credentials->password_env,
-				value ? "empty" : "not set");
-			error_hint(error, "set it for this process, or use %s.password_file", group);
-			return false;
-		}
-		password = memory_strdup(value);
-	}
-	if (!password)
-		return true;
-	/* Read once: from here on the password stands in its own field alone, so finishing again is harmless. */
-	free(credentials->password_file);
-	free(credentials->password_env);
-	credentials->password_file = credentials->password_env = NULL;
-	credentials->password = password;
-	return true;
 }
 
 static bool finish_tls(const struct tls_options *tls, const char *group, struct error *error)
@@ -146,7 +61,7 @@ static bool finish_sentinel(struct deployment_options *side, const char *group, 
 		return false;
 	}
 	snprintf(sentinel, sizeof(sentinel), "%s.sentinel", group);
-	return finish_credentials(&side->sentinel_credentials, sentinel, error) && finish_tls(&side->sentinel_tls, sentinel, error);
+	return credentials_finish(&side->sentinel_credentials, sentinel, error) && finish_tls(&side->sentinel_tls, sentinel, error);
 }
 
 static const char *mode_name(const struct deployment_options *side)
@@ -263,7 +178,7 @@ static bool finish_side(struct deployment_options *side, const char *group, stru
 	for (size_t i = 0; i < side->address_count; i++)
 		if (side->addresses[i].port == 0 && !endpoint_is_unix(&side->addresses[i]))
 			side->addresses[i].port = side->mode == MODE_SENTINEL ? SENTINEL_PORT : REDIS_PORT;
-	return finish_credentials(&side->credentials, group, error) && finish_tls(&side->tls, group, error) &&
+	return credentials_finish(&side->credentials, group, error) && finish_tls(&side->tls, group, error) &&
 		finish_sentinel(side, group, error);
 }
 

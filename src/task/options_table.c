@@ -322,7 +322,7 @@ static const char *const all[] = {"all", NULL};
 		.sentence = "Password for " whom "; better kept out of the document by `password_file` or `password_env`."}, \
 	{prefix ".password_file", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/redis.pass", \
 		FIELD(member.password_file), \
-		.sentence = "File that holds the password for " whom "; one line end at its end does not count."}, \
+		.sentence = "File that holds the password for " whom "; one line end at its end does not count. It is read again for each new connection, so a password that is changed at the server is changed here."}, \
 	{prefix ".password_env", OPTION_STRING, "variable name", NULL, .example = "REDIS_PASSWORD", FIELD(member.password_env), \
 		.sentence = "Environment variable that holds the password for " whom "."}
 
@@ -456,6 +456,11 @@ static const struct option_row rows[] = {
 	{"spool.max_size", OPTION_SIZE, "size", "8GiB", .example = "50GiB", FIELD(spool_max_size), .min = MIB(4), .max = 1ULL << 50,
 		.sentence = "Disk space that a link's spool may take; when it is full, the source is read no faster than the target "
 			"takes the data. At least four segments."},
+	{"spool.keep_size", OPTION_SIZE, "size", "1GiB", .example = "10GiB", FIELD(spool_keep_size), .max = 1ULL << 50,
+		.sentence = "How much of what is applied stays in a link's spool, to be sent again should the target lose what it had acknowledged; at most half of "
+			"`spool.max_size`, and less where there is no room."},
+	{"spool.keep_time", OPTION_DURATION, "duration", "10m", .example = "1h", FIELD(spool_keep_time_ms), .max = 604800000,
+		.sentence = "For how long it stays there."},
 	{"spool.segment_size", OPTION_SIZE, "size", "16MiB", .example = "64MiB", FIELD(spool_segment_size), .min = MIB(1),
 		.max = GIB(1),
 		.sentence = "Size of one file of the spool, whole MiB."},

@@ -392,7 +392,7 @@ def test_least_rights(bench, target_version, rules):
     target = bench.cluster(target_version, masters=3, replicas_per_master=0)
     for node in target.masters():
         node.command("ACL", "SETUSER", "ferry", "reset", "on", ">secret", "~*", "+@write", "+info", "+select", "+multi", "+exec",
-                     "+cluster", "+asking", "+hget", "+hgetall", "+client", *rules.split())
+                     "+cluster", "+asking", "+hmget", "+hgetall", "+client", *rules.split())
     url = target.url.replace("://", "://ferry:secret@")
     ferry = Ferry(bench, source, url).start().wait_streaming()
     run(source, Crossings(source.version), 800)

@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from bench.ferry import Ferry
+from bench.proxy import Proxy
 from bench.waiting import wait_for
 
 LIFE_MS = 3000
@@ -385,6 +386,20 @@ def begin_to_finish(ferry, target, scripts):
     process = ferry.start_finish()
     wait_for(lambda: scripts_run(target) >= before + scripts or not process.running, what=f"{scripts} scripts")
     process.kill()
+
+
+def test_lost_connection_while_it_is_found_out(bench):
+    """Is no reason to go on without the guard."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=100)
+    proxy = Proxy(bench, target)
+    proxy.cut_when_sent(b"$4\r\nLOAD\r\n")
+    ferry = Ferry(bench, source, proxy)
+    assert ferry.run() == 5
+    ferry.start().wait_streaming()
+    assert ferry.status()["expiry"]["mode"] == "guard"
+    assert "cannot be guarded" not in ferry.log
+    assert ferry.stop() == 0
 
 
 # -- odd ones ------------------------------------------------------------------------------------------------------------------

@@ -8,13 +8,14 @@ from bench.data import fill
 from bench.ferry import Ferry
 from bench.load import Load
 from bench.scenario import finish_in_step, masters_of, sync_under_load
+from bench.waiting import wait_for
 
 SMALL = {"keys": 2000, "rate": 800, "units": 800}
 
 # The rules of docs/least-rights.md; users are made with "reset" before them.
 SOURCE = "+info +psync +replconf"
 HEARTBEAT = "+setex ~DTS_REDIS_TIMESTAMP_HEARTBEAT*"
-TARGET = "~* +@write +info +select +multi +exec +discard +hget +hgetall +client|setname +client|list +client|kill"
+TARGET = "~* +@write +info +select +multi +exec +discard +hmget +hgetall +client|setname +client|list +client|kill"
 CLUSTER = "+cluster|slots"
 MOVING = "+asking"
 PUBLISH = "+publish &*"
@@ -64,6 +65,29 @@ def test_tls_to_sentinels_too(bench):
     source = bench.sentinel(tls=bench.tls, replicas=0, sentinels=1, quorum=1)
     options = tls_options("source", bench.tls) | {"source.sentinel.tls.ca": bench.tls.ca}
     sync_under_load(bench, source, bench.server(), options=options, **SMALL)
+
+
+def test_passwords_that_are_changed(bench):
+    """At both servers, while the task runs; connections that are made later log in with what the files say then."""
+    servers = {name: bench.server(password="first-secret") for name in ("source", "target")}
+    files = {name: bench.folder / f"{name}-password" for name in servers}
+    for file in files.values():
+        file.write_text("first-secret\n")
+    ferry = Ferry(bench, *(f"redis://{server.address}" for server in servers.values()),
+                  {f"{name}.password_file": file for name, file in files.items()})
+    ferry.start().wait_streaming()
+    clients = {name: server.client() for name, server in servers.items()}
+    for name, client in clients.items():
+        client.config_set("requirepass", "second-secret")
+        client.client_kill_filter(_type="slave" if name == "source" else "normal", skipme=True)
+    clients["source"].set("key", "value")
+    ferry.wait_log("wrong user name or password")
+    for file in files.values():
+        file.write_text("second-secret\n")
+    wait_for(lambda: clients["target"].get("key") == b"value", what="the key in the target")
+    ferry.wait_status(lambda status: status["links"][0]["connected"], what="the source")
+    assert b"secret" not in said(ferry)
+    assert ferry.stop() == 0
 
 
 @pytest.mark.parametrize("side, code", [("source", 4), ("target", 5)])
@@ -265,7 +289,7 @@ def test_no_right_of_the_source_is_idle(bench, word):
 @pytest.mark.parametrize("word, denied", [
     ("~*", "keys"), ("+@write", "'hset' command"), ("+info", "'info' command"), ("+select", "'select' command"),
     ("+multi", "'multi' command"), ("+exec", "'exec' command"),
-    ("+hget ", "'hget' command"), ("+hgetall ", "'hgetall' command")])
+    ("+hmget ", "'hmget' command"), ("+hgetall ", "'hgetall' command")])
 def test_no_right_of_the_target_is_idle(bench, word, denied):
     """Each missing one ends the task with a clear word."""
     source, target = bench.server(), bench.server()

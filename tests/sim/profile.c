@@ -6,9 +6,6 @@
 #define TARGET (FAULT_TARGET_LINK | FAULT_TARGET_MOVES)
 #define CRASH (FAULT_STOP | FAULT_KILL | FAULT_POWER)
 
-/* The target may have lost what it had acknowledged. */
-#define LOST_BY_TARGET PROMISE_NOTHING
-
 /* The expected results; what is less than exact stands above, and becomes exact there in one line each. */
 const struct profile profiles[] = {
 	/* promises: of the safe load, and of all */
@@ -22,8 +19,8 @@ const struct profile profiles[] = {
 	{"crash", SOURCE | CRASH, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"mixed", SOURCE | TARGET | FAULT_TARGET_REFUSES | CRASH, {PROMISE_EXACT, PROMISE_EXACT}},
 	{"resync", SOURCE | FAULT_SOURCE_RESYNC, {PROMISE_EXACT, PROMISE_EXACT}},
-	{"failover", SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_LOSES, {LOST_BY_TARGET, LOST_BY_TARGET}},
-	{"all", (FAULT_POWER << 1) - 1, {LOST_BY_TARGET, LOST_BY_TARGET}},
+	{"failover", SOURCE | FAULT_TARGET_LINK | FAULT_TARGET_LOSES, {PROMISE_EXACT, PROMISE_EXACT}},
+	{"all", (FAULT_POWER << 1) - 1, {PROMISE_EXACT, PROMISE_EXACT}},
 };
 
 const unsigned profile_count = sizeof(profiles) / sizeof(profiles[0]);

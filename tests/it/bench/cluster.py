@@ -14,6 +14,8 @@ NODE_TIMEOUT_MS = 3000
 FORM_SECONDS = 60
 MIGRATE_TIMEOUT_MS = 10000
 MIGRATE_BATCH = 100
+FAILOVER_SECONDS = 10
+FAILOVER_ATTEMPTS = 6
 REDIRECTIONS = 16
 SHARD_ID = re.compile(r"shard-id=[0-9a-f]{40}")
 
@@ -287,8 +289,17 @@ class Cluster:
     # -- changes ----------------------------------------------------------------------------------------------------
 
     def failover(self, replica, how=None):
-        """Makes `replica` a master by CLUSTER FAILOVER (how: None, "FORCE" or "TAKEOVER"); waits until all agree."""
-        replica.command("CLUSTER", "FAILOVER", *([how] if how else []))
+        """Makes `replica` a master by CLUSTER FAILOVER (how: None, "FORCE" or "TAKEOVER"); waits until all agree.
+
+        The servers give one up that is not done within five seconds, or for which too few have voted; it is asked for again then."""
+        for attempt in range(FAILOVER_ATTEMPTS):
+            replica.command("CLUSTER", "FAILOVER", *([how] if how else []))
+            try:
+                wait_for(lambda: replica.info("replication")["role"] == "master", FAILOVER_SECONDS, f"{replica.name} to become master")
+                break
+            except TimeoutError:
+                if attempt == FAILOVER_ATTEMPTS - 1:
+                    raise
         return self.wait_master(replica)
 
     def wait_master(self, node, timeout=60):

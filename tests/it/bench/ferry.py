@@ -140,6 +140,7 @@ class Ferry:
             lines = [json.loads(line) for line in report.read_text().splitlines()]
             assert lines and "summary" in lines[-1], f"keyferry verify ended with {code}:\n{self.log}"
             return code, lines[:-1], lines[-1]["summary"]
+        wait.process = process
         return wait
 
     def verify(self, *more, timeout=120):
@@ -201,13 +202,13 @@ class Ferry:
     def status(self):
         return json_at(self.port)
 
-    def check_running(self):
-        assert self.process.running, f"keyferry has ended with {self.process.exit_code}:\n{self.log}"
+    def check_running(self, when=""):
+        if not self.process.running:
+            raise RuntimeError(f"keyferry has ended with {self.process.exit_code}{when}:\n{self.log}")
 
     def _wait(self, condition, timeout, what):
         def look():
-            if not self.process.running:
-                raise RuntimeError(f"keyferry has ended with {self.process.exit_code} before {what}:\n{self.log}")
+            self.check_running(f" before {what}")
             return condition(self.status())
         wait_for(look, timeout=timeout, what=what)
         return self

@@ -172,6 +172,7 @@ def found(differences):
     """{(database, key): kind} of what keyferry verify has printed, at the target; every key there is text or base64."""
     def name(key):
         return key.encode() if isinstance(key, str) else base64.b64decode(key["b64"])
+    differences = list(differences)
     listed = {(one["target_db"], name(one["target_key"])): one["kind"] for one in differences}
     assert len(listed) == len(differences), "a key is listed twice"
     return listed

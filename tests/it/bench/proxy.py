@@ -91,6 +91,7 @@ class Proxy:
         self.bytes_down = 0        # from the server to all clients
         self._plan = collections.deque()
         self._done = []
+        self._word = None
         self._stalled = False
         self._refusing = False
         self._delay = 0.0
@@ -139,6 +140,10 @@ class Proxy:
     def cut(self, reset=False):
         """Cuts all connections now."""
         self._order(lambda: [self._end(pair, reset) for pair in list(self._pairs)])
+
+    def cut_when_sent(self, word):
+        """The next connection on which a client sends this is cut instead."""
+        self._order(lambda: setattr(self, "_word", word))
 
     def cut_one_end(self, end):
         """Resets that end of all connections, "client" or "server", and the other one does not hear of it. What a client has sent before
@@ -305,6 +310,9 @@ class Proxy:
             if not data:
                 way.ended = True
                 return
+            if way is pair.up and self._word and self._word in data:
+                self._word = None
+                raise ConnectionResetError
             if way is pair.up and b"PSYNC" in data:
                 pair.psync = True
             if way is pair.down and pair.psync and pair.session is None:

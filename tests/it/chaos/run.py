@@ -91,6 +91,7 @@ class Chaos:
         name = self.rng.choice(sorted(self.faults))
         self.history.append(f"{number} {name}")
         print(f"chaos: seed {self.seed}, fault {number}: {name}", flush=True)
+        self.ferry.check_running()
         self.faults[name](self)
         self.write(UNITS_BETWEEN)
 

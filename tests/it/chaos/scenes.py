@@ -3,9 +3,10 @@
 import itertools
 
 from bench.disk import SmallDisk
-from bench.ferry import Ferry
 from bench.proxy import Proxy
 from bench.scenario import masters_of
+
+from .supervised import Supervised
 
 # Nothing that was acknowledged is lost by a kill -9.
 LOG = {"appendonly": "yes", "appendfsync": "always"}
@@ -45,7 +46,7 @@ class Scene:
         """Another process for the same task, on another machine: its work directory is empty. Not started."""
         folder = self.disk.folder if self.disk else self._bench.folder
         source, target = (self.ways.get(side, side) for side in (self.source, self.target))
-        return Ferry(self._bench, source, target, self._options, data=folder / f"data-{next(self._numbers)}")
+        return Supervised(self._bench, source, target, self._options, data=folder / f"data-{next(self._numbers)}")
 
     def source_masters(self):
         return masters_of(self.source)

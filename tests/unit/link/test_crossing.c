@@ -138,7 +138,7 @@ static enum crossing_state cross(struct bench *bench, const char *words)
 	enum crossing_state state = CROSSING_WAITS;
 
 	set_event(bench, words);
-	if (!crossing_begin(bench->crossing, &bench->event, 0, &bench->error))
+	if (!crossing_begin(bench->crossing, &bench->event, 0, false, &bench->error))
 		return CROSSING_FAILED;
 	bench_wait(&bench->target, (state = turn(bench)) != CROSSING_WAITS);
 	assert_false(crossing_under_way(bench->crossing));
@@ -545,7 +545,7 @@ static void test_drain(void **state)
 #define LINK "0123456789ab"
 #define EPOCH "feedfacefeedface"
 
-static const struct marker_options marker = {"t", LINK, EPOCH, "cafecafecafe", "10.0.0.1:6379", NULL, 0};
+static const struct marker_options marker = {"t", LINK, EPOCH, "cafecafecafe", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
 
 static void open_guarded(struct bench *bench)
 {

@@ -190,7 +190,8 @@ void fake_set_field(struct fake_target *fake, const char *key, const char *field
 
 static bool is_mark(uint32_t argc, const struct slice *argv)
 {
-	return argc >= 3 && slice_starts_with(argv[1], SLICE("keyferry:")) && (is(argv[0], "HSET") || is(argv[0], "HMSET") || is(argv[0], "HGET"));
+	return argc >= 3 && slice_starts_with(argv[1], SLICE("keyferry:")) && (is(argv[0], "HSET") || is(argv[0], "HMSET") || is(argv[0], "HGET") ||
+											is(argv[0], "HMGET"));
 }
 
 /* In the form of `fields`, for all that it sets. */
@@ -220,7 +221,12 @@ static void answer_mark(struct connection *connection, uint32_t argc, const stru
 {
 	char key[128], field[128], *value, *reply;
 
-	if (!is(argv[0], "HGET")) {
+	if (is(argv[0], "HMGET")) {
+		char head[16];
+
+		snprintf(head, sizeof(head), "*%u\r\n", argc - 2);
+		say(connection, head);
+	} else if (!is(argv[0], "HGET")) {
 		value = mark_text(argc, argv);
 		set_marks(connection->fake, value);
 		free(value);
@@ -228,11 +234,23 @@ static void answer_mark(struct connection *connection, uint32_t argc, const stru
 		return;
 	}
 	snprintf(key, sizeof(key), "%.*s", (int)argv[1].len, (const char *)argv[1].data);
-	snprintf(field, sizeof(field), "%.*s", (int)argv[2].len, (const char *)argv[2].data);
-	value = fake_field(connection->fake, key, field);
-	reply = value[0] ? memory_printf("$%zu\r\n%s\r\n", strlen(value), value) : memory_strdup("$-1\r\n");
+	for (uint32_t i = 2; i < argc; i++) {
+		snprintf(field, sizeof(field), "%.*s", (int)argv[i].len, (const char *)argv[i].data);
+		value = fake_field(connection->fake, key, field);
+		reply = value[0] ? memory_printf("$%zu\r\n%s\r\n", strlen(value), value) : memory_strdup("$-1\r\n");
+		say(connection, reply);
+		free(value);
+		free(reply);
+	}
+}
+
+static void tell_history(struct connection *connection)
+{
+	char text[160];
+	int len = snprintf(text, sizeof(text), "# Server\r\nrun_id:%040d\r\n# Replication\r\nmaster_replid:%040d\r\n", connection->fake->run, connection->fake->run);
+	char *reply = memory_printf("$%d\r\n%s\r\n", len, text);
+
 	say(connection, reply);
-	free(value);
 	free(reply);
 }
 
@@ -379,6 +397,10 @@ static void data_command(struct connection *connection, uint32_t argc, const str
 	if (reply && reply[0] == '-') {
 		connection->dirty = connection->multi;
 		say(connection, reply);
+		return;
+	}
+	if (is(argv[0], "INFO")) {
+		tell_history(connection);
 		return;
 	}
 	if (is_mark(argc, argv) && !connection->multi) {

@@ -61,6 +61,7 @@ struct fake_target {
 	int connections; /* accepted so far */
 	int open;        /* now */
 	int selects;
+	int run;   /* its run id, as INFO tells it */
 	int discards;
 	int kills; /* CLIENT KILL of a connection that was there before */
 	char *fields; /* of its hashes: "key\nfield\nvalue\n", the latest last */

@@ -68,6 +68,15 @@ static void on_note(void *owner, int level, const char *text)
 	snprintf(bench->notes + used, sizeof(bench->notes) - used, "%s\n", text);
 }
 
+static void on_fell(void *owner, const struct sink_fall *fall)
+{
+	struct sink_bench *bench = owner;
+
+	assert(bench->falls == 0); /* told once */
+	bench->falls++;
+	bench->fall = *fall;
+}
+
 static void on_tell(void *owner, const struct incident *incident)
 {
 	struct sink_bench *bench = owner;
@@ -77,7 +86,7 @@ static void on_tell(void *owner, const struct incident *incident)
 	on_note(owner, (int)incident_kind_level(incident->kind), incident->text);
 }
 
-static const struct sink_events callbacks = {on_room, on_applied, on_failed, on_note, on_tell};
+static const struct sink_events callbacks = {on_room, on_applied, on_failed, on_note, on_tell, on_fell};
 
 /* ---- the bench ---- */
 

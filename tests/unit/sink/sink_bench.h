@@ -31,6 +31,8 @@ struct sink_bench {
 	char notes[8192]; /* texts of incidents too */
 	unsigned told[INCIDENT_KINDS];
 	struct incident last_told[INCIDENT_KINDS];
+	unsigned falls;
+	struct sink_fall fall;
 };
 
 /* Fakes listen; a cluster with `count` > 0 masters that share the slots evenly, standalone with 0. */

@@ -15,7 +15,7 @@
 #define TASK_KEY "keyferry:task:t"
 #define LINK "0123456789ab"
 
-static const struct marker_options marker = {"t", LINK, "feedfacefeedface", "cafecafecafe", "10.0.0.1:6379", NULL, 0};
+static const struct marker_options marker = {"t", LINK, "feedfacefeedface", "cafecafecafe", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
 
 static void open_guarded(struct sink_bench *bench, int count)
 {
@@ -518,6 +518,7 @@ static void test_stopped_inside(void **state)
 /* Safe ones travel plain and not-safe ones with their slot's mark; the record follows by itself. */
 static void test_cluster(void **state)
 {
+	struct fake_target *keeper;
 	struct sink_bench bench;
 	uint64_t at;
 
@@ -532,7 +533,9 @@ static void test_cluster(void **state)
 	assert_int_equal(fake_executed_count(&bench.fakes[0], "INCR b [tx]") + fake_executed_count(&bench.fakes[1], "INCR b [tx]"), 1);
 	assert_int_equal(mark_of(&bench.fakes[bench.cluster.owner[slot_of_key(SLICE("b"))]], "b").offset, at);
 	assert_int_equal(mark_of(&bench.fakes[bench.cluster.owner[slot_of_key(SLICE("a"))]], "a").offset, -1);
-	bench_wait(&bench, record_of(&bench.fakes[bench.cluster.owner[slot_of_key(SLICE(TASK_KEY))]]).offset == (int64_t)bench.position - 1);
+	/* The record says no more than the nodes' low marks do, so it is right with the second second. */
+	keeper = &bench.fakes[bench.cluster.owner[slot_of_key(SLICE(TASK_KEY))]];
+	bench_wait(&bench, keeper->fields && strstr(keeper->fields, " - ") && record_of(keeper).offset == (int64_t)bench.position - 1);
 	sink_bench_close(&bench);
 }
 
@@ -575,7 +578,7 @@ static void test_stands_down(void **state)
 	sink_bench_start(&bench);
 	bench_command(&bench, 0, "INCR n");
 	bench_settle(&bench);
-	fake_set_field(&bench.fakes[0], TASK_KEY, LINK ":owner", "somebodyelse");
+	fake_set_field(&bench.fakes[0], TASK_KEY, LINK ":owner", "somebodyelse:99");
 	fake_hang_up(&bench.fakes[0]);
 	bench_command(&bench, 0, "INCR n");
 	sink_flush(bench.sink);
@@ -610,7 +613,7 @@ static void test_known_from_the_start(void **state)
 /* A second process of the same link: the first one's connections are ended before anything is read. */
 static void test_takes_over(void **state)
 {
-	static const struct marker_options second = {"t", LINK, "feedfacefeedface", "beefbeefbeef", "10.0.0.1:6379", NULL, 0};
+	static const struct marker_options second = {"t", LINK, "feedfacefeedface", "beefbeefbeef", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
 	struct sink_bench bench;
 	struct sink *first;
 
@@ -634,7 +637,7 @@ static void test_takes_over(void **state)
 	sink_bench_close(&bench);
 }
 
-/* A target that comes back older than it was is told. */
+/* A target that comes back older than it was: told, with the position from which everything has to be sent again. */
 static void test_fallen_back(void **state)
 {
 	struct sink_bench bench;
@@ -652,9 +655,13 @@ static void test_fallen_back(void **state)
 	fake_set_field(&bench.fakes[0], TASK_KEY, LINK, "feedfacefeedface - 999 0 1000 0 x");
 	fake_hang_up(&bench.fakes[0]);
 	bench_command(&bench, 0, "INCR n");
-	bench_settle(&bench);
-	assert_non_null(strstr(bench.notes, "has lost commands that it had acknowledged"));
-	assert_int_equal(bench.told[INCIDENT_TARGET_ROLLED_BACK], 1);
+	sink_flush(bench.sink);
+	bench_wait(&bench, bench.falls > 0);
+	assert_int_equal(bench.fall.slots, 1);
+	assert_true(bench.fall.repairable);
+	assert_int_equal(bench.fall.position, 1000);
+	/* Nothing is sent any more. */
+	assert_int_equal(bench.fakes[0].executed_count, 3);
 	sink_bench_close(&bench);
 }
 

@@ -13,7 +13,8 @@ static void add(struct samples *samples, uint64_t number, int64_t offset)
 	const struct sample sample = {.number = number,
 				      .offset = offset,
 				      .wall_ms = (int64_t)number * 1000,
-				      .at_us = number * 1000000};
+				      .at_us = number * 1000000,
+				      .answered_us = number * 1000000 + 1};
 
 	samples_add(samples, &sample);
 }
@@ -42,6 +43,31 @@ static void test_look_up(void **state)
 	assert_int_equal(samples_after(samples, 3)->offset, 350);
 	assert_int_equal(samples_after(samples, 4)->offset, 350);
 	assert_null(samples_after(samples, 5));
+	free(samples);
+}
+
+static void test_fences(void **state)
+{
+	struct samples *samples = memory_alloc_zero(1, sizeof(*samples));
+
+	(void)state;
+	assert_null(samples_reaching(samples, 0));
+	assert_null(samples_since(samples, 0));
+	add(samples, 1, 100);
+	add(samples, 2, 200);
+	add(samples, 3, 200); /* idle: it came there at 2, and was asked last at 3 */
+	add(samples, 5, 350);
+	assert_int_equal(samples_reaching(samples, 0)->offset, 100);
+	assert_int_equal(samples_reaching(samples, 100)->offset, 100);
+	assert_int_equal(samples_reaching(samples, 101)->offset, 200);
+	assert_int_equal(samples_reaching(samples, 101)->answered_us, 2000001);
+	assert_int_equal(samples_reaching(samples, 350)->offset, 350);
+	assert_null(samples_reaching(samples, 351));
+	assert_int_equal(samples_since(samples, 0)->offset, 100);
+	assert_int_equal(samples_since(samples, 1000000)->offset, 100);
+	assert_int_equal(samples_since(samples, 1000001)->offset, 200);
+	assert_int_equal(samples_since(samples, 3000001)->offset, 350);
+	assert_null(samples_since(samples, 5000001));
 	free(samples);
 }
 
@@ -81,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_look_up),
+		cmocka_unit_test(test_fences),
 		cmocka_unit_test(test_another_history),
 		cmocka_unit_test(test_bounded),
 	};

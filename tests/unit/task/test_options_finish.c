@@ -194,13 +194,56 @@ static char *password_of(const char *bytes, size_t len, struct error *error)
 	snprintf(document, sizeof(document), "source: {address: a, password_file: %s}\ntarget: {address: b}\n", path);
 	if (finish(&options, document, error)) {
 		password = strdup(options.source.credentials.password);
-		assert_null(options.source.credentials.password_file);
 		assert_true(task_options_finish(&options, error)); /* twice does no harm */
 		assert_string_equal(options.source.credentials.password, password);
 	}
 	task_options_free(&options);
 	unlink(path);
 	return password;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void assert_password(const struct credentials *credentials, const char *expected)
+{
+	char *password = credentials_password(credentials);
+
+	assert_string_equal(password, expected);
+	credentials_forget(password);
+}
+
+/* Each new connection has what the file says then. */
+static void password_files_are_read_again(void **state)
+{
+	char path[] = "/tmp/keyferry-test-XXXXXX";
+	char document[200];
+	struct task_options options;
+	struct error error;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	write_file(path, "first\n");
+	snprintf(document, sizeof(document), "source: {address: a, password_file: %s}\ntarget: {address: b}\n", path);
+	assert_true(finish(&options, document, &error));
+	assert_password(&options.source.credentials, "first");
+	write_file(path, "second\n");
+	assert_password(&options.source.credentials, "second");
+	/* Half written, or gone for a moment. */
+	write_file(path, "");
+	assert_password(&options.source.credentials, "first");
+	unlink(path);
+	assert_password(&options.source.credentials, "first");
+	assert_null(credentials_password(&options.target.credentials));
+	task_options_free(&options);
 }
 
 static void password_files_are_read(void **state)
@@ -264,6 +307,7 @@ int main(void)
 		cmocka_unit_test(the_work_directory_follows_the_name),
 		cmocka_unit_test(listeners_are_checked),
 		cmocka_unit_test(password_files_are_read),
+		cmocka_unit_test(password_files_are_read_again),
 		cmocka_unit_test(passwords_come_from_the_environment),
 	};
 

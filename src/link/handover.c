@@ -1,0 +1,628 @@
+#include "link/handover.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "link/handover_file.h"
+#include "link/hash_set.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* Two readings of the map that agree: the old owner has heard of it too. */
+#define READINGS_TO_SETTLE 2
+#define READINGS_TO_GO 10
+
+/* Keys of one slot, 16 bytes each; those beyond are fenced each time. */
+#define KEYS_MAX (8u << 20)
+
+/* What one link has asked of another. */
+struct fence {
+	bool asked, known;
+	int64_t covers;      /* of the asker's stream */
+	uint64_t since_us;   /* what it covers was executed by then */
+	uint64_t generation; /* of the other one, when it was asked */
+	int64_t need;
+	uint64_t cleared;  /* number of the wait that looking ahead has found nothing for */
+	uint64_t looked;   /* number of the wait that it was done for ... */
+	int64_t looked_at; /* ... and where the other one stood then */
+};
+
+struct member {
+	char *name;
+	struct handover_source source;
+	_Atomic int64_t applied;
+	_Atomic uint64_t generation;
+	_Atomic int64_t wanted;
+	bool gone;        /* it has no slots, and nobody answers: what it has not sent will not come */
+	uint32_t silent;  /* readings in a row */
+	uint64_t read_us; /* when the map was read last */
+	bool waiting;
+	struct handover_event event; /* that it waits with */
+	uint64_t wait_number;
+	uint64_t waiting_since_us;
+	int64_t relied; /* others have gone on behind that offset of it */
+	struct fence *fences; /* one for each member */
+	struct handover_counters counters;
+};
+
+struct move {
+	uint16_t slot;
+	uint32_t readings;
+	struct hash_set keys; /* that the holder has begun with: the exporter is done with each of them */
+	uint64_t since_us;
+};
+
+struct handover {
+	pthread_mutex_t lock;
+	struct member **members;
+	_Atomic uint32_t count;
+	_Atomic uint32_t owners[SLOT_COUNT]; /* holder, exporter << 16 */
+	struct move *moves;
+	uint32_t move_room;
+	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
+	_Atomic uint32_t move_count;
+	_Atomic uint64_t rounds;
+	uint64_t waits;
+	struct handover_file *file;
+};
+
+static uint32_t pack(uint16_t holder, uint16_t exporter)
+{
+	return (uint32_t)exporter << 16 | holder;
+}
+
+static uint16_t holder_of(uint32_t owner)
+{
+	return (uint16_t)owner;
+}
+
+static uint16_t exporter_of(uint32_t owner)
+{
+	return (uint16_t)(owner >> 16);
+}
+
+uint64_t handover_hash(const void *key, size_t len)
+{
+	return XXH3_64bits(key, len);
+}
+
+/* ---- members ---- */
+
+struct handover *handover_open(const char *path, struct error *error)
+{
+	struct handover *handover = memory_alloc_zero(1, sizeof(*handover));
+
+	pthread_mutex_init(&handover->lock, NULL);
+	handover->members = memory_alloc_zero(HANDOVER_LINKS_MAX, sizeof(struct member *));
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		handover->owners[slot] = pack(HANDOVER_NOBODY, HANDOVER_NOBODY);
+	if (path) {
+		handover->file = handover_file_open(path, error);
+		if (!handover->file) {
+			handover_close(handover);
+			return NULL;
+		}
+	}
+	return handover;
+}
+
+void handover_close(struct handover *handover)
+{
+	if (!handover)
+		return;
+	for (uint32_t i = 0; i < handover->count; i++) {
+		free(handover->members[i]->name);
+		free(handover->members[i]->fences);
+		free(handover->members[i]);
+	}
+	free(handover->members);
+	for (uint32_t i = 0; i < handover->move_count; i++)
+		hash_set_free(&handover->moves[i].keys);
+	free(handover->moves);
+	handover_file_close(handover->file);
+	pthread_mutex_destroy(&handover->lock);
+	free(handover);
+}
+
+uint32_t handover_join(struct handover *handover, const char *name, const struct handover_source *source)
+{
+	struct member *member = memory_alloc_zero(1, sizeof(*member));
+	uint32_t link;
+
+	member->name = memory_strdup(name);
+	member->source = *source;
+	member->applied = member->wanted = member->relied = -1;
+	member->fences = memory_alloc_zero(HANDOVER_LINKS_MAX, sizeof(member->fences[0]));
+	pthread_mutex_lock(&handover->lock);
+	link = handover->count;
+	handover->members[link] = member;
+	handover->count++;
+	pthread_mutex_unlock(&handover->lock);
+	return link;
+}
+
+/* ---- owners ---- */
+
+/* In which the slot is, if it moves already. */
+static struct move *find_move(struct handover *handover, uint16_t slot)
+{
+	uint32_t at = handover->move_of[slot];
+
+	return at < handover->move_count && handover->moves[at].slot == slot ? &handover->moves[at] : NULL;
+}
+
+static void add_move(struct handover *handover, uint16_t slot)
+{
+	struct move *move = find_move(handover, slot);
+
+	if (move) {
+		hash_set_free(&move->keys);
+		*move = (struct move){.slot = slot};
+		return;
+	}
+	if (handover->move_count == handover->move_room) {
+		handover->move_room = handover->move_room ? 2 * handover->move_room : 16;
+		handover->moves = memory_realloc_array(handover->moves, handover->move_room, sizeof(handover->moves[0]));
+	}
+	handover->moves[handover->move_count] = (struct move){.slot = slot};
+	handover->move_of[slot] = (uint16_t)handover->move_count;
+	handover->move_count++;
+}
+
+static uint16_t member_named(const struct handover *handover, const char *name)
+{
+	for (uint32_t i = 0; i < handover->count; i++)
+		if (strcmp(handover->members[i]->name, name) == 0)
+			return (uint16_t)i;
+	return HANDOVER_NOBODY;
+}
+
+static void on_kept(void *owner, uint16_t slot, const char *holder, const char *exporter)
+{
+	struct handover *handover = owner;
+	uint16_t has = member_named(handover, holder), from = exporter ? member_named(handover, exporter) : HANDOVER_NOBODY;
+
+	if (has != HANDOVER_NOBODY)
+		handover->owners[slot] = pack(has, from);
+}
+
+static void on_relied(void *owner, const char *name, int64_t offset)
+{
+	struct handover *handover = owner;
+	uint16_t link = member_named(handover, name);
+
+	if (link != HANDOVER_NOBODY && offset > handover->members[link]->relied)
+		handover->members[link]->relied = offset;
+}
+
+static const char *name_of(const struct handover *handover, uint16_t link)
+{
+	return link == HANDOVER_NOBODY ? NULL : handover->members[link]->name;
+}
+
+static void tell_kept(void *owner, uint16_t slot, const char **ret_holder, const char **ret_exporter)
+{
+	struct handover *handover = owner;
+
+	*ret_holder = name_of(handover, holder_of(handover->owners[slot]));
+	*ret_exporter = name_of(handover, exporter_of(handover->owners[slot]));
+}
+
+static bool tell_relied(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset)
+{
+	struct handover *handover = owner;
+
+	if (i >= handover->count)
+		return false;
+	*ret_name = handover->members[i]->name;
+	*ret_offset = handover->members[i]->relied;
+	return true;
+}
+
+bool handover_begin(struct handover *handover, const uint16_t *owners, struct error *error)
+{
+	bool ok = true;
+
+	pthread_mutex_lock(&handover->lock);
+	if (handover->file)
+		handover_file_read(handover->file, on_kept, on_relied, handover);
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		if (holder_of(handover->owners[slot]) == HANDOVER_NOBODY)
+			handover->owners[slot] = pack(owners[slot], HANDOVER_NOBODY);
+		if (exporter_of(handover->owners[slot]) != HANDOVER_NOBODY)
+			add_move(handover, (uint16_t)slot);
+	}
+	if (handover->file)
+		ok = handover_file_write(handover->file, tell_kept, tell_relied, handover, error);
+	pthread_mutex_unlock(&handover->lock);
+	return ok;
+}
+
+/* The map says that all of it is the holder's, and has said so before: what the exporter has done with it lies before its offset of now. */
+static bool has_settled(struct handover *handover, struct move *move, const uint16_t *owners)
+{
+	uint32_t owner = handover->owners[move->slot];
+	struct member *exporter = handover->members[exporter_of(owner)];
+	int64_t need;
+
+	if (owners[move->slot] != holder_of(owner)) {
+		move->readings = 0;
+		return false;
+	}
+	if (exporter->gone)
+		return true;
+	if (++move->readings == READINGS_TO_SETTLE)
+		move->since_us = clock_monotonic_us();
+	return move->readings >= READINGS_TO_SETTLE && exporter->source.fence(exporter->source.owner, move->since_us, &need) &&
+	       exporter->applied >= need;
+}
+
+static bool has_slots(const uint16_t *owners, uint32_t link)
+{
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		if (owners[slot] == link)
+			return true;
+	return false;
+}
+
+/* A master that was taken out of the cluster and shut down. Returns how many have gone just now. */
+static uint32_t look_for_gone(struct handover *handover, const uint16_t *owners)
+{
+	uint64_t now = clock_monotonic_us();
+	uint32_t gone = 0;
+	int64_t offset;
+
+	for (uint32_t i = 0; i < handover->count; i++) {
+		struct member *member = handover->members[i];
+
+		if (member->source.fence(member->source.owner, member->read_us, &offset) || has_slots(owners, i))
+			member->silent = 0;
+		else
+			member->silent++;
+		gone += member->silent == READINGS_TO_GO;
+		member->gone = member->silent >= READINGS_TO_GO;
+		member->read_us = now;
+	}
+	return gone;
+}
+
+struct handover_news handover_map(struct handover *handover, const uint16_t *owners)
+{
+	struct handover_news news = {0};
+	struct error error;
+
+	pthread_mutex_lock(&handover->lock);
+	news.gone = look_for_gone(handover, owners);
+	for (uint32_t i = handover->move_count; i-- > 0;) {
+		struct move *move = &handover->moves[i];
+		uint16_t slot = move->slot;
+
+		if (!has_settled(handover, move, owners))
+			continue;
+		if (handover->file && exporter_of(handover->owners[slot]) != HANDOVER_NOBODY)
+			handover_file_rely(handover->file, name_of(handover, exporter_of(handover->owners[slot])),
+					   handover->members[exporter_of(handover->owners[slot])]->relied);
+		handover->owners[slot] = pack(holder_of(handover->owners[slot]), HANDOVER_NOBODY);
+		/* Not being able to say so costs waits alone: it is said again when the slot settles after the next start. */
+		if (handover->file &&
+		    !handover_file_add(handover->file, slot, name_of(handover, holder_of(handover->owners[slot])), NULL, false,
+				       &error))
+			error_clear(&error);
+		hash_set_free(&move->keys);
+		*move = handover->moves[handover->move_count - 1];
+		handover->move_of[move->slot] = (uint16_t)i;
+		handover->move_count--;
+		news.settled++;
+	}
+	pthread_mutex_unlock(&handover->lock);
+	return news;
+}
+
+uint32_t handover_moving(const struct handover *handover)
+{
+	return handover->move_count;
+}
+
+bool handover_is_free(const struct handover *handover, uint32_t link, uint16_t slot, bool imports)
+{
+	uint32_t owner = handover->owners[slot];
+
+	return !imports && (owner == pack((uint16_t)link, HANDOVER_NOBODY) || exporter_of(owner) == link);
+}
+
+static bool has_applied_all(struct handover *handover, uint32_t link, uint16_t other)
+{
+	struct member *member;
+	int64_t need;
+
+	if (other == link || other == HANDOVER_NOBODY)
+		return true;
+	member = handover->members[other];
+	return member->gone || (member->source.fence(member->source.owner, handover->members[link]->read_us, &need) && member->applied >= need);
+}
+
+bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t slot)
+{
+	uint32_t owner = handover->owners[slot];
+	bool done;
+
+	if (owner == pack((uint16_t)link, HANDOVER_NOBODY))
+		return true;
+	pthread_mutex_lock(&handover->lock);
+	done = has_applied_all(handover, link, holder_of(owner)) && has_applied_all(handover, link, exporter_of(owner));
+	pthread_mutex_unlock(&handover->lock);
+	return done;
+}
+
+uint16_t handover_holder(const struct handover *handover, uint16_t slot)
+{
+	return holder_of(handover->owners[slot]);
+}
+
+static void stop_waiting(struct member *member)
+{
+	if (!member->waiting)
+		return;
+	member->waiting = false;
+	member->counters.waited_us += clock_monotonic_us() - member->waiting_since_us;
+}
+
+void handover_applied(struct handover *handover, uint32_t link, uint64_t generation, int64_t offset)
+{
+	struct member *member = handover->members[link];
+
+	if (member->generation != generation) {
+		/* Neither its offsets nor its spool's positions are those of before. */
+		pthread_mutex_lock(&handover->lock);
+		member->applied = member->wanted = -1;
+		if (member->generation > 0) /* else the file's is of this history */
+			member->relied = -1;
+		member->generation = generation;
+		memset(member->fences, 0, HANDOVER_LINKS_MAX * sizeof(member->fences[0]));
+		stop_waiting(member);
+		pthread_mutex_unlock(&handover->lock);
+	}
+	member->applied = offset;
+}
+
+bool handover_may_go_back(struct handover *handover, uint32_t link, int64_t offset)
+{
+	bool may;
+
+	pthread_mutex_lock(&handover->lock);
+	may = handover->members[link]->relied <= offset;
+	if (!may)
+		handover->rounds++;
+	pthread_mutex_unlock(&handover->lock);
+	return may;
+}
+
+uint64_t handover_rounds(const struct handover *handover)
+{
+	return handover->rounds;
+}
+
+int64_t handover_wanted(const struct handover *handover, uint32_t link)
+{
+	return handover->members[link]->wanted;
+}
+
+/* ---- asking ---- */
+
+/* Does the event belong to what the holder has been doing all along? */
+static bool continues(const struct handover *handover, uint32_t link, const struct handover_event *event)
+{
+	uint32_t owner = handover->owners[event->slot];
+
+	return holder_of(owner) == link && !(event->imports && exporter_of(owner) == HANDOVER_NOBODY);
+}
+
+/* `other` waits too, with an event of the same slot, and all before that is applied: whose turn is it? Not ours, if our event was received by the source's master after
+ * the other's fence. Else what the holder goes on with comes before what takes the slot from it; and if the holder itself takes it back, somebody else has had it first. */
+static bool goes_first(const struct handover *handover, uint32_t link, const struct handover_event *event, uint32_t other)
+{
+	const struct member *member = handover->members[other];
+	const struct fence *fence = &member->fences[link];
+
+	if (!member->waiting || member->event.slot != event->slot || member->applied < member->event.start || !fence->known ||
+	    event->end > fence->need)
+		return false;
+	if (continues(handover, link, event))
+		return true;
+	if (continues(handover, other, &member->event))
+		return false;
+	return holder_of(handover->owners[event->slot]) != link &&
+	       (holder_of(handover->owners[event->slot]) == other || link < other);
+}
+
+/* Has `other` applied what the event has to come behind? */
+static bool is_behind(struct handover *handover, uint32_t link, const struct handover_event *event, uint32_t other)
+{
+	struct member *waiter = handover->members[link], *member = handover->members[other];
+	struct fence *fence = &waiter->fences[other];
+
+	if (member->gone)
+		return true;
+	if (!fence->asked || event->end > fence->covers || fence->generation != member->generation) {
+		*fence = (struct fence){.asked = true, .generation = member->generation, .looked_at = -1};
+		if (!waiter->source.executed(waiter->source.owner, event->end, &fence->since_us, &fence->covers)) {
+			fence->covers = event->received;
+			fence->since_us = clock_monotonic_us();
+		}
+	}
+	if (!fence->known)
+		fence->known = member->source.fence(member->source.owner, fence->since_us, &fence->need);
+	if (!fence->known)
+		return false;
+	if (member->applied < fence->need && member->wanted < fence->need)
+		member->wanted = fence->need;
+	return member->applied >= fence->need || (waiter->waiting && fence->cleared == waiter->wait_number) ||
+	       goes_first(handover, link, event, other);
+}
+
+/* The exporter has done with a key before the holder begins with it, for good: until it imports it again, and so is the holder. */
+static bool is_begun(struct handover *handover, uint32_t link, const struct handover_event *event)
+{
+	const struct move *move = find_move(handover, event->slot);
+
+	if (!move || event->imports || event->key_count == 0 || holder_of(handover->owners[event->slot]) != link)
+		return false;
+	for (uint32_t i = 0; i < event->key_count; i++)
+		if (!hash_set_has(&move->keys, event->keys[i]))
+			return false;
+	return true;
+}
+
+static void begin_keys(struct handover *handover, const struct handover_event *event)
+{
+	struct move *move = find_move(handover, event->slot);
+
+	for (uint32_t i = 0; move && i < event->key_count; i++)
+		hash_set_add(&move->keys, event->keys[i], KEYS_MAX);
+}
+
+static bool may_go(struct handover *handover, uint32_t link, const struct handover_event *event)
+{
+	uint32_t owner = handover->owners[event->slot];
+	uint16_t holder = holder_of(owner), exporter = exporter_of(owner);
+	bool ok = true;
+
+	/* All are asked at once, so that no answer waits for another. */
+	if (holder == link && exporter == HANDOVER_NOBODY) {
+		for (uint32_t other = 0; other < handover->count; other++)
+			ok = (other == link || is_behind(handover, link, event, other)) && ok;
+		return ok;
+	}
+	if (holder != link && holder != HANDOVER_NOBODY)
+		ok = is_behind(handover, link, event, holder);
+	if (exporter != link && exporter != HANDOVER_NOBODY)
+		ok = is_behind(handover, link, event, exporter) && ok;
+	return ok;
+}
+
+/* The event goes on behind the fences that it has asked for. */
+static void rely(struct handover *handover, uint32_t link, const struct handover_event *event)
+{
+	for (uint32_t other = 0; other < handover->count; other++) {
+		const struct fence *fence = &handover->members[link]->fences[other];
+		struct member *member = handover->members[other];
+
+		if (other != link && fence->known && event->end <= fence->covers && fence->generation == member->generation && fence->need > member->relied)
+			member->relied = fence->need;
+	}
+}
+
+static bool take(struct handover *handover, uint32_t link, uint16_t slot, uint16_t *ret_from, struct error *error)
+{
+	uint16_t from = holder_of(handover->owners[slot]);
+
+	if (from == link)
+		return true;
+	if (handover->file && from != HANDOVER_NOBODY)
+		handover_file_rely(handover->file, name_of(handover, from), handover->members[from]->relied);
+	if (handover->file &&
+	    !handover_file_add(handover->file, slot, handover->members[link]->name, name_of(handover, from), true, error))
+		return false;
+	handover->owners[slot] = pack((uint16_t)link, from);
+	if (from != HANDOVER_NOBODY)
+		add_move(handover, slot);
+	handover->members[link]->counters.slots++;
+	*ret_from = from;
+	return true;
+}
+
+enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event,
+				  uint16_t *ret_from, struct error *error)
+{
+	struct member *member = handover->members[link];
+	enum handover_answer answer = HANDOVER_WAIT;
+
+	*ret_from = HANDOVER_NOBODY;
+	pthread_mutex_lock(&handover->lock);
+	if (handover_is_free(handover, link, event->slot, event->imports) || is_begun(handover, link, event)) {
+		answer = HANDOVER_GO;
+	} else if (may_go(handover, link, event)) {
+		rely(handover, link, event);
+		answer = take(handover, link, event->slot, ret_from, error) ? HANDOVER_GO : HANDOVER_FAILED;
+		if (answer == HANDOVER_GO)
+			begin_keys(handover, event);
+	} else if (!member->waiting) {
+		member->waiting = true;
+		member->event = *event;
+		member->wait_number = ++handover->waits;
+		member->waiting_since_us = clock_monotonic_us();
+		member->counters.waits++;
+	}
+	if (answer == HANDOVER_GO)
+		stop_waiting(member);
+	pthread_mutex_unlock(&handover->lock);
+	return answer;
+}
+
+void handover_forget(struct handover *handover, uint32_t link)
+{
+	pthread_mutex_lock(&handover->lock);
+	stop_waiting(handover->members[link]);
+	pthread_mutex_unlock(&handover->lock);
+}
+
+/* ---- looking ahead ---- */
+
+bool handover_question(struct handover *handover, uint32_t link, struct handover_question *ret)
+{
+	struct member *asked = handover->members[link];
+	bool found = false;
+
+	pthread_mutex_lock(&handover->lock);
+	for (uint32_t i = 0; i < handover->count && !found; i++) {
+		struct member *member = handover->members[i];
+		struct fence *fence = &member->fences[link];
+
+		if (i == link || !member->waiting || !fence->known || fence->generation != asked->generation ||
+		    asked->applied < 0 || asked->applied >= fence->need || fence->covers < member->event.end ||
+		    (fence->looked == member->wait_number && fence->looked_at == asked->applied))
+			continue;
+		found = true;
+		fence->looked = member->wait_number;
+		fence->looked_at = asked->applied;
+		*ret = (struct handover_question){
+			.asker = i,
+			.number = member->wait_number,
+			.slot = member->event.slot,
+			.imports = member->event.imports,
+			.until = fence->need,
+			.key_count = member->event.key_count,
+		};
+		memcpy(ret->keys, member->event.keys, sizeof(ret->keys));
+	}
+	pthread_mutex_unlock(&handover->lock);
+	return found;
+}
+
+void handover_answer(struct handover *handover, uint32_t link, const struct handover_question *question,
+		     enum handover_found found)
+{
+	struct member *member = handover->members[question->asker];
+
+	pthread_mutex_lock(&handover->lock);
+	if (member->waiting && member->wait_number == question->number) {
+		if (found == HANDOVER_NONE)
+			member->fences[link].cleared = question->number;
+		else if (found == HANDOVER_LATER)
+			member->fences[link].looked = 0;
+	}
+	pthread_mutex_unlock(&handover->lock);
+}
+
+struct handover_counters handover_counters(const struct handover *handover, uint32_t link)
+{
+	pthread_mutex_t *lock = (pthread_mutex_t *)&handover->lock; /* no part of what the caller sees as constant */
+	struct handover_counters counters;
+
+	pthread_mutex_lock(lock);
+	counters = handover->members[link]->counters;
+	pthread_mutex_unlock(lock);
+	return counters;
+}

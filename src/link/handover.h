@@ -1,0 +1,132 @@
+/* The handover: which link has a slot of the source now, where the source moves slots between its own masters while the task runs.
+ *
+ *   settled (holder) --another link meets the slot's keys, and what they wait for is applied--> moving (holder, exporter) --the source's map says so--> settled
+ *
+ * Two streams carry such a slot, and only the target's order of them is right: MIGRATE puts RESTORE-ASKING into the new owner's stream and then, before the old owner
+ * does anything else, DEL into its; while the slot is half moved, both serve keys of it, each key by one of them. The rule (docs/delivery.md proves it):
+ *
+ *   - The holder of a settled slot goes on without asking.
+ *   - While the slot moves, the exporter goes on without asking too, and the holder (the importer) waits, before each event of that slot, until the exporter has
+ *     applied everything up to a *fence*: its master's offset, read after the event was executed. One fence covers all that the importer has received by then. A link
+ *     that is behind finds its fences among the samples that were taken while it received: they are the same, however late it comes to the event.
+ *   - Any other link, and the exporter that imports (RESTORE-ASKING), waits for the holder and the exporter in the same way. Then it is the holder, and the one
+ *     before it the exporter.
+ *   - Who is waited for may itself wait: for an event of the same slot, whose turn it is not (handover.c: goes_first), or for another slot; then it looks ahead in its
+ *     own spool whether one of the keys in question comes there before the fence (handover_question()). As order matters among commands of one key only, and at the
+ *     source all was in one order, somebody can always go on.
+ *
+ * What is known of holders is in memory, and in a file of the work directory that is written before the new holder goes on.
+ * Thread: any; one lock. handover_is_free() takes none. */
+#ifndef KEYFERRY_LINK_HANDOVER_H
+#define KEYFERRY_LINK_HANDOVER_H
+
+#include "base/error.h"
+#include "wire/slot.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define HANDOVER_LINKS_MAX 1024
+#define HANDOVER_NOBODY UINT16_MAX
+#define HANDOVER_KEYS_MAX 8
+
+struct handover;
+
+/* How a link is asked where its source stands: see heartbeat.h. */
+struct handover_source {
+	/* By when it had certainly executed all up to `offset`, and the same of all up to *ret_to. False: not known. */
+	bool (*executed)(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to);
+	/* An offset behind all that it had executed by then, as low as can be told. False: ask again. */
+	bool (*fence)(void *owner, uint64_t us, int64_t *ret_offset);
+	void *owner;
+};
+
+/* What a link is about to apply. */
+struct handover_event {
+	uint16_t slot;
+	bool imports; /* RESTORE-ASKING: the key was another master's before */
+	int64_t start,
+		end; /* replication offsets: before its first byte, and of its last one. Of the snapshot: the offset that it is of */
+	int64_t received;                 /* up to where the link has received by now; at least `end` */
+	uint32_t key_count;               /* 0: any key of the slot */
+	uint64_t keys[HANDOVER_KEYS_MAX]; /* hashes */
+};
+
+/* `path`: where holders are kept; NULL: nowhere. What a file there says of links that join is taken up. */
+struct handover *handover_open(const char *path, struct error *error) WARN_UNUSED;
+void handover_close(struct handover *handover);
+
+/* Another link; `name` is its own as long as its work directory lives. Returns its number, from 0. */
+uint32_t handover_join(struct handover *handover, const char *name, const struct handover_source *source);
+/* Who has each slot at the source (HANDOVER_NOBODY: nobody, or no link). The first time, after all have joined and before any runs: what no file tells is theirs. Later,
+ * at each reading of the source's map: moves come to their end by it. False: the file cannot be written. */
+bool handover_begin(struct handover *handover, const uint16_t *owners, struct error *error) WARN_UNUSED;
+struct handover_news {
+	uint32_t settled; /* slots */
+	uint32_t
+		gone; /* links whose source has no slots and does not answer, ten readings long: nobody waits for them any more, unless they come back */
+};
+struct handover_news handover_map(struct handover *handover, const uint16_t *owners);
+/* Slots that are moving. */
+uint32_t handover_moving(const struct handover *handover);
+
+/* Settled, and this link's; or moving, and it is the exporter. */
+bool handover_is_free(const struct handover *handover, uint32_t link, uint16_t slot, bool imports);
+/* Of a slot that the map says is the link's: have those links that had it before applied all that they ever did with it? */
+bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t slot);
+uint16_t handover_holder(const struct handover *handover, uint16_t slot);
+
+/* All up to that offset of that generation is applied, and will not be applied again whatever happens; -1: in the snapshot. */
+void handover_applied(struct handover *handover, uint32_t link, uint64_t generation, int64_t offset);
+
+/* The target has lost something, and the link is to send again what lies behind that offset. False: others have gone on behind a later one, so what it sent again would come
+ * behind what came after it at the source; every link of the task has to take a new snapshot then (handover_rounds()). */
+bool handover_may_go_back(struct handover *handover, uint32_t link, int64_t offset);
+/* Counts how often that was so. */
+uint64_t handover_rounds(const struct handover *handover);
+
+/* Somebody waits for the link to have applied all up to there; lower: nobody does. */
+int64_t handover_wanted(const struct handover *handover, uint32_t link);
+
+enum handover_answer {
+	HANDOVER_GO,
+	HANDOVER_WAIT,   /* ask again soon, with the same event */
+	HANDOVER_FAILED, /* the file cannot be written: ask again later */
+};
+/* May the link apply it? *ret_from: HANDOVER_NOBODY, or the link that the slot was taken from just now. */
+enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event,
+				  uint16_t *ret_from, struct error *error) WARN_UNUSED;
+/* It waits no more, for another reason than an answer. */
+void handover_forget(struct handover *handover, uint32_t link);
+
+/* For a link that waits: somebody waits for it. Does a command of one of these keys (or with no keys: of that slot) that the asker has to come behind stand between
+ * what it has applied and `until`? What this link does with a key behind its own RESTORE-ASKING of it is no such command: the asker has had the key in between. Unless
+ * the asker imports it too, and this link deletes it after all. */
+struct handover_question {
+	uint32_t asker;
+	uint64_t number;
+	uint16_t slot;
+	bool imports;
+	int64_t until;
+	uint32_t key_count;
+	uint64_t keys[HANDOVER_KEYS_MAX];
+};
+bool handover_question(struct handover *handover, uint32_t link, struct handover_question *ret);
+enum handover_found {
+	HANDOVER_NONE,
+	HANDOVER_SOME,  /* asked again when the link has applied more */
+	HANDOVER_LATER, /* not all of it is received yet: asked again */
+};
+void handover_answer(struct handover *handover, uint32_t link, const struct handover_question *question,
+		     enum handover_found found);
+
+struct handover_counters {
+	uint64_t slots; /* that this link has taken over */
+	uint64_t waits; /* events that had to wait */
+	uint64_t waited_us;
+};
+struct handover_counters handover_counters(const struct handover *handover, uint32_t link);
+/* Hash of a key, for handover_event. */
+uint64_t handover_hash(const void *key, size_t len);
+
+#endif

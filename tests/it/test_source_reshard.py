@@ -1,0 +1,173 @@
+"""Slots that move between masters of the source while a task runs, under commands that must not be applied twice: nothing is lost, nothing doubled."""
+
+import pytest
+
+from bench.compare import assert_same
+from bench.data import fill
+from bench.ferry import Ferry
+from bench.load import Load
+from bench.slots import key_slot
+from bench.waiting import wait_for
+
+pytestmark = pytest.mark.sanitize
+
+TAGS = 10                # of the writer's keys; all of them lie in these slots
+TARGETS = ("standalone", "cluster")
+# MIGRATE passes the time that is left to a key, so each move of its slot puts its expiry off by the time on the way.
+MOVED_MS = 60_000
+
+
+def target_of(bench, kind):
+    return bench.server() if kind == "standalone" else bench.cluster(masters=2, replicas_per_master=0)
+
+
+def used_slots():
+    return [key_slot(b"w:{%d}" % tag) for tag in range(TAGS)]
+
+
+def other_master(cluster, slot):
+    return next(node for node in cluster.masters() if node is not cluster.owner(slot))
+
+
+def more_of(load, units):
+    goal = load.acknowledged + units
+    wait_for(lambda: load.acknowledged >= goal, what=f"{units} more units of the writer")
+
+
+def load_of(source, **options):
+    return Load(source, **({"rate": 2000, "keys": 50 * TAGS, "seed": 3} | options))
+
+
+def assert_in_step(ferry, source, target):
+    source.wait_ok()
+    ferry.wait_in_step(*source.masters())
+    assert_same(source, target, as_replica=True, expiry_tolerance_ms=MOVED_MS)
+
+
+def taken(ferry):
+    return sum(link["handover"]["slots_taken"] for link in ferry.status()["links"])
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("version", ["redis-7.0"])
+def test_slots_move_under_load(bench, version, kind):
+    source, target = bench.cluster(version, masters=2, replicas_per_master=0), target_of(bench, kind)
+    fill(source, keys=1000)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with load_of(source) as load:
+        for slot in used_slots():
+            more_of(load, 100)
+            move = source.begin_slot_move(slot, other_master(source, slot))
+            while move.migrate_some(3):
+                more_of(load, 20)
+            move.finish(wait=False)
+        more_of(load, 200)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
+    assert taken(ferry) >= TAGS
+    assert ferry.stop() == 0
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_many_slots_both_ways_at_once(bench, kind):
+    """Each of two links has slots that it waits for and slots that it is waited for with."""
+    source, target = bench.cluster(masters=2, replicas_per_master=0), target_of(bench, kind)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with load_of(source) as load:
+        for _ in range(3):
+            more_of(load, 300)
+            moves = [source.begin_slot_move(slot, other_master(source, slot)) for slot in used_slots()]
+            going = list(moves)
+            while going:
+                going = [move for move in going if move.migrate_some(2)]
+                more_of(load, 10)
+            # One after the other, or two nodes may claim one epoch for different slots.
+            for move in sorted(moves, key=lambda move: move.target.name):
+                move.finish()
+            more_of(load, 1000)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
+    assert taken(ferry) >= 3 * TAGS
+    assert ferry.stop() == 0
+
+
+def test_killed_in_the_middle(bench):
+    """What is known of owners is made anew."""
+    source, target = bench.cluster(masters=2, replicas_per_master=0), target_of(bench, "cluster")
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with load_of(source) as load:
+        for slot in used_slots():
+            more_of(load, 100)
+            move = source.begin_slot_move(slot, other_master(source, slot))
+            while move.migrate_some(3):
+                ferry.kill()
+                more_of(load, 20)
+                ferry.start()
+            more_of(load, 50)
+            ferry.kill()
+            move.finish(wait=False)
+            more_of(load, 50)
+            ferry.start()
+        ferry.wait_streaming()
+        more_of(load, 200)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
+    assert ferry.stop() == 0
+
+
+def test_back_and_forth_while_a_link_is_cut_off(bench):
+    """The link of one master receives nothing for a while again and again, so it is always behind the other."""
+    source, target = bench.cluster(masters=2, replicas_per_master=0), target_of(bench, "standalone")
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    slow = source.masters()[0]
+    with load_of(source) as load:
+        for _ in range(6):
+            slot = used_slots()[0]
+            slow.command("CLIENT", "KILL", "TYPE", "replica")
+            move = source.begin_slot_move(slot, other_master(source, slot))
+            while move.migrate_some(3):
+                more_of(load, 20)
+            move.finish()
+            slow.command("CLIENT", "KILL", "TYPE", "replica")
+            more_of(load, 3000)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
+    assert ferry.stop() == 0
+
+
+def test_emptied_master_is_shut_down(bench):
+    """Nobody waits for ever for the link of a master that is gone. Before, it becomes the replica of another one, as servers do by default."""
+    source, target = bench.cluster(layout=[[(0, 7999)], [(8000, 16383)], []], replicas_per_master=0), target_of(bench, "cluster")
+    leaving = source.nodes[2]
+    for slot in used_slots():
+        source.move_slot(slot, leaving)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with load_of(source) as load:
+        more_of(load, 200)
+        for slot in used_slots():
+            move = source.begin_slot_move(slot, source.nodes[slot % 2]).migrate_all()
+            # The others hear of it from there; with its last slot the old owner stops being a master.
+            move.target.command("CLUSTER", "SETSLOT", slot, "NODE", move.target.id)
+            source.wait_ok()
+        more_of(load, 500)
+        source.remove_node(leaving)
+        more_of(load, 500)
+        ferry.wait_log("nothing waits for what was not received from there")
+    assert not load.errors
+    # The link of a shard that is gone ends with the run.
+    assert ferry.stop() == 0
+    ferry.start()
+    assert_in_step(ferry, source, target)
+    assert ferry.stop() == 0
+
+
+def test_atomic_migration_stops_the_link(bench):
+    """What cannot be made right is not applied."""
+    source, target = bench.cluster("valkey-9", masters=2, replicas_per_master=0), bench.server("valkey-9")
+    slot = used_slots()[0]
+    fill(source, keys=200)
+    source.run("RPUSH", "w:{0}:list", "one", "two")
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    source.owner(slot).command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", other_master(source, slot).id)
+    assert ferry.wait() == 6
+    assert "by atomic migration" in ferry.log and "begin anew" in ferry.log

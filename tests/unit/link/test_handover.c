@@ -1,0 +1,387 @@
+/* The handover of slots between links: who waits for whom, across moves there and back, restarts, and links that wait for each other. */
+#include "link/handover.h"
+
+#include "base/memory.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LINKS 3
+#define SLOT 93
+#define OTHER_SLOT 94
+
+/* A source whose time is counted in steps: at step t its offset is offsets[t]. */
+struct source {
+	int64_t now;   /* its offset */
+	bool silent;   /* nobody answers */
+	bool executed; /* its samples tell that everything was executed by the beginning of time */
+};
+
+struct bench {
+	struct handover *handover;
+	struct source sources[LINKS];
+};
+
+static bool on_executed(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
+{
+	struct source *source = owner;
+
+	(void)offset;
+	*ret_us = 0;
+	*ret_to = source->now;
+	return source->executed;
+}
+
+static bool on_fence(void *owner, uint64_t us, int64_t *ret_offset)
+{
+	struct source *source = owner;
+
+	(void)us;
+	*ret_offset = source->now;
+	return !source->silent;
+}
+
+static void begin(struct bench *bench, const char *path)
+{
+	static const char *const names[LINKS] = {"0", "1", "2"};
+	uint16_t owners[SLOT_COUNT];
+	struct error error;
+
+	bench->handover = handover_open(path, &error);
+	assert_non_null(bench->handover);
+	for (uint32_t i = 0; i < LINKS; i++) {
+		const struct handover_source source = {on_executed, on_fence, &bench->sources[i]};
+
+		bench->sources[i] = (struct source){.now = 1000};
+		assert_int_equal(handover_join(bench->handover, names[i], &source), i);
+		handover_applied(bench->handover, i, 1, 1000);
+	}
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		owners[slot] = slot == OTHER_SLOT ? 1 : 0;
+	assert_true(handover_begin(bench->handover, owners, &error));
+}
+
+static void end(struct bench *bench)
+{
+	handover_close(bench->handover);
+}
+
+static struct handover_event event_at(uint16_t slot, int64_t end, const char *key, bool imports)
+{
+	return (struct handover_event){.slot = slot,
+				       .imports = imports,
+				       .start = end - 10,
+				       .end = end,
+				       .received = end,
+				       .key_count = 1,
+				       .keys = {handover_hash(key, 1)}};
+}
+
+static enum handover_answer ask(struct bench *bench, uint32_t link, uint16_t slot, int64_t end, const char *key, bool imports)
+{
+	struct handover_event event = event_at(slot, end, key, imports);
+	struct error error;
+	uint16_t from;
+
+	return handover_ask(bench->handover, link, &event, &from, &error);
+}
+
+static void test_holder_and_exporter_do_not_ask(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	assert_true(handover_is_free(bench.handover, 0, SLOT, false));
+	assert_false(handover_is_free(bench.handover, 1, SLOT, false));
+	assert_false(handover_is_free(bench.handover, 0, SLOT, true));
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO); /* all of the holder's is applied */
+	assert_int_equal(handover_holder(bench.handover, SLOT), 1);
+	assert_int_equal(handover_moving(bench.handover), 1);
+	assert_true(handover_is_free(bench.handover, 0, SLOT, false));
+	assert_false(handover_is_free(bench.handover, 0, SLOT, true));
+	assert_false(handover_is_free(bench.handover, 1, SLOT, false));
+	end(&bench);
+}
+
+static void test_importer_waits_for_the_fence(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].now = 1200;
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	bench.sources[0].now = 9999; /* what the holder does later is not waited for */
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_wanted(bench.handover, 0), 1200);
+	handover_applied(bench.handover, 0, 1, 1199);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 1, 1200);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	/* The key is the holder's now; another one has a fence of its own. */
+	assert_int_equal(ask(&bench, 1, SLOT, 60, "k", false), HANDOVER_GO);
+	assert_int_equal(ask(&bench, 1, SLOT, 70, "n", true), HANDOVER_WAIT);
+	assert_int_equal(handover_counters(bench.handover, 1).slots, 1);
+	assert_int_equal(handover_counters(bench.handover, 1).waits, 2);
+	end(&bench);
+}
+
+static void test_one_fence_covers_what_was_received(void **state)
+{
+	struct handover_event event = event_at(SLOT, 50, "k", true);
+	struct bench bench;
+	struct error error;
+	uint16_t from;
+
+	(void)state;
+	begin(&bench, NULL);
+	event.received = 100;
+	assert_int_equal(handover_ask(bench.handover, 1, &event, &from, &error), HANDOVER_GO);
+	assert_int_equal(from, 0);
+	bench.sources[0].now = 5000;
+	assert_int_equal(ask(&bench, 1, SLOT, 90, "n", true), HANDOVER_GO);
+	assert_int_equal(ask(&bench, 1, SLOT, 110, "m", true), HANDOVER_WAIT);
+	end(&bench);
+}
+
+static void test_silent_source_is_waited_for(void **state)
+{
+	uint16_t owners[SLOT_COUNT];
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].silent = true;
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 1, 100000);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	/* Taken out of the cluster, at last. */
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		owners[slot] = 1;
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(handover_map(bench.handover, owners).gone, 0);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_map(bench.handover, owners).gone, 1);
+	assert_int_equal(handover_map(bench.handover, owners).gone, 0);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_map(bench.handover, owners).settled, 1);
+	end(&bench);
+}
+
+static void test_new_history_is_asked_anew(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].now = 1200;
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	bench.sources[0].now = 7;
+	handover_applied(bench.handover, 0, 2, -1);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 2, 7);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	end(&bench);
+}
+
+/* The slot has left its holder and come back, and the other link is behind: it has had the slot in between. */
+static void test_back_again_while_the_other_is_behind(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	handover_applied(bench.handover, 0, 1, 2000);
+	bench.sources[0].now = 3000;
+	bench.sources[1].now = 500;
+	handover_applied(bench.handover, 1, 1, 40);
+	assert_int_equal(ask(&bench, 0, SLOT, 2010, "k", true), HANDOVER_WAIT);
+	/* Now the other one comes to the slot; its fence is late, and yet it goes first. */
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_holder(bench.handover, SLOT), 1);
+	assert_int_equal(ask(&bench, 1, SLOT, 60, "n", false), HANDOVER_GO);
+	assert_int_equal(ask(&bench, 0, SLOT, 2010, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 1, 1, 500);
+	assert_int_equal(ask(&bench, 0, SLOT, 2010, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_holder(bench.handover, SLOT), 0);
+	end(&bench);
+}
+
+/* Two slots move in opposite directions; each link waits for the other, which looks ahead. */
+static void test_links_that_wait_for_each_other(void **state)
+{
+	struct handover_question question;
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].now = bench.sources[1].now = 2000;
+	assert_int_equal(ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_WAIT);
+	assert_false(handover_question(bench.handover, 1, &question));
+	assert_int_equal(ask(&bench, 0, OTHER_SLOT, 1010, "n", true), HANDOVER_WAIT);
+	assert_true(handover_question(bench.handover, 0, &question));
+	assert_int_equal(question.asker, 1);
+	assert_int_equal(question.slot, SLOT);
+	assert_int_equal(question.until, 2000);
+	assert_true(question.imports);
+	assert_false(handover_question(bench.handover, 0, &question)); /* told once ... */
+	handover_answer(bench.handover, 0, &question, HANDOVER_LATER);
+	assert_true(handover_question(bench.handover, 0, &question)); /* ... unless it could not be told yet ... */
+	handover_answer(bench.handover, 0, &question, HANDOVER_SOME);
+	assert_false(handover_question(bench.handover, 0, &question));
+	assert_int_equal(ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 1, 1001);
+	assert_true(handover_question(bench.handover, 0, &question)); /* ... or more is applied */
+	handover_answer(bench.handover, 0, &question, HANDOVER_NONE);
+	assert_int_equal(ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_GO);
+	assert_int_equal(ask(&bench, 1, SLOT, 1020, "m", true), HANDOVER_WAIT); /* an answer holds for its event alone */
+	end(&bench);
+}
+
+static void test_settles_when_the_map_says_so_twice(void **state)
+{
+	uint16_t owners[SLOT_COUNT] = {0};
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_map(bench.handover, owners).settled, 0);
+	owners[SLOT] = 1;
+	bench.sources[0].now = 1500;
+	assert_int_equal(handover_map(bench.handover, owners).settled, 0);
+	assert_int_equal(handover_map(bench.handover, owners).settled, 0); /* the exporter has not applied all */
+	handover_applied(bench.handover, 0, 1, 1500);
+	assert_int_equal(handover_map(bench.handover, owners).settled, 1);
+	assert_int_equal(handover_moving(bench.handover), 0);
+	assert_true(handover_is_free(bench.handover, 1, SLOT, false));
+	assert_false(handover_is_free(bench.handover, 0, SLOT, false));
+	end(&bench);
+}
+
+static void test_third_link_waits_for_both(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	bench.sources[0].now = bench.sources[1].now = 1100;
+	assert_int_equal(ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 1, 1, 1100);
+	assert_int_equal(ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 1, 1100);
+	assert_int_equal(ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_true(handover_is_free(bench.handover, 1, SLOT, false));
+	end(&bench);
+}
+
+static void test_holders_outlive_a_restart(void **state)
+{
+	char folder[] = "/tmp/keyferry-handover-XXXXXX";
+	struct bench bench;
+	char *path;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	path = memory_printf("%s/slots", folder);
+	begin(&bench, path);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	end(&bench);
+	for (int i = 0; i < 2; i++) { /* as read from what was added, and from what was written anew */
+		begin(&bench, path);
+		assert_int_equal(handover_holder(bench.handover, SLOT), 1);
+		assert_int_equal(handover_moving(bench.handover), 1);
+		assert_true(handover_is_free(bench.handover, 0, SLOT, false));
+		assert_int_equal(handover_holder(bench.handover, SLOT + 2), 0);
+		end(&bench);
+	}
+	unlink(path);
+	rmdir(folder);
+	free(path);
+}
+
+/* What others have come behind is not sent again by one link alone, also by the next run; a new history begins anew. */
+static void test_going_back(void **state)
+{
+	char folder[] = "/tmp/keyferry-handover-XXXXXX";
+	struct bench bench;
+	char *path;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	path = memory_printf("%s/slots", folder);
+	begin(&bench, path);
+	assert_true(handover_may_go_back(bench.handover, 0, 5));
+	bench.sources[0].now = 1200;
+	handover_applied(bench.handover, 0, 1, 1200);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_true(handover_may_go_back(bench.handover, 0, 1200));
+	assert_int_equal(handover_rounds(bench.handover), 0);
+	assert_false(handover_may_go_back(bench.handover, 0, 1199));
+	assert_int_equal(handover_rounds(bench.handover), 1);
+	assert_true(handover_may_go_back(bench.handover, 1, 1)); /* nobody has come behind the new holder */
+	end(&bench);
+	for (int i = 0; i < 2; i++) { /* as read from what was added, and from what was written anew */
+		begin(&bench, path);
+		assert_false(handover_may_go_back(bench.handover, 0, 1199));
+		assert_true(handover_may_go_back(bench.handover, 0, 1200));
+		end(&bench);
+	}
+	begin(&bench, path);
+	handover_applied(bench.handover, 0, 2, 10);
+	assert_true(handover_may_go_back(bench.handover, 0, 5));
+	end(&bench);
+	unlink(path);
+	rmdir(folder);
+	free(path);
+}
+
+static void test_torn_line_says_nothing(void **state)
+{
+	char folder[] = "/tmp/keyferry-handover-XXXXXX";
+	struct bench bench;
+	char *path;
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	path = memory_printf("%s/slots", folder);
+	file = fopen(path, "w");
+	fputs("keyferry slots 1\n0-16383 0\nnonsense\n99999 1\n7 unknown\n93 1 0\n94 2", file);
+	fclose(file);
+	begin(&bench, path);
+	assert_int_equal(handover_holder(bench.handover, 93), 1);
+	assert_int_equal(handover_holder(bench.handover, 94), 0);
+	assert_int_equal(handover_holder(bench.handover, 7), 0);
+	end(&bench);
+	unlink(path);
+	rmdir(folder);
+	free(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_holder_and_exporter_do_not_ask),
+		cmocka_unit_test(test_importer_waits_for_the_fence),
+		cmocka_unit_test(test_one_fence_covers_what_was_received),
+		cmocka_unit_test(test_silent_source_is_waited_for),
+		cmocka_unit_test(test_new_history_is_asked_anew),
+		cmocka_unit_test(test_back_again_while_the_other_is_behind),
+		cmocka_unit_test(test_links_that_wait_for_each_other),
+		cmocka_unit_test(test_settles_when_the_map_says_so_twice),
+		cmocka_unit_test(test_third_link_waits_for_both),
+		cmocka_unit_test(test_holders_outlive_a_restart),
+		cmocka_unit_test(test_going_back),
+		cmocka_unit_test(test_torn_line_says_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
