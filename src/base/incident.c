@@ -34,6 +34,9 @@ static const struct {
 	[INCIDENT_SPOOL_FULL] = {"spool_full", LOG_WARNING},
 	[INCIDENT_SPOOL_FREE] = {"spool_free", LOG_INFO},
 	[INCIDENT_FAILED] = {"failed", LOG_ERROR},
+	[INCIDENT_VERIFIED] = {"verified", LOG_INFO},
+	[INCIDENT_VERIFY_DIFFERENT] = {"verify_different", LOG_WARNING},
+	[INCIDENT_VERIFY_FAILED] = {"verify_failed", LOG_WARNING},
 };
 
 const char *incident_kind_name(enum incident_kind kind)

@@ -34,6 +34,9 @@ enum incident_kind {
 	INCIDENT_SPOOL_FULL,
 	INCIDENT_SPOOL_FREE,
 	INCIDENT_FAILED,
+	INCIDENT_VERIFIED,
+	INCIDENT_VERIFY_DIFFERENT,
+	INCIDENT_VERIFY_FAILED,
 	INCIDENT_KINDS,
 };
 
@@ -75,6 +78,7 @@ struct incidents;
 /* Keeps the last `most`. */
 struct incidents *incidents_new(uint32_t most);
 void incidents_free(struct incidents *incidents);
+/* `link`: "" for what is the whole task's. */
 void incidents_add(struct incidents *incidents, const char *link, const struct incident *incident);
 /* The oldest first; free(). */
 struct incident *incidents_copy(struct incidents *incidents, uint32_t *ret_count);

@@ -442,8 +442,8 @@ static bool open_all(struct cutover *cutover, struct error *error)
 	const struct task_options *task = cutover->task;
 
 	if (!check_running(cutover, error) || !(cutover->file = cutover_file_open(task->data_dir, error)) ||
-	    !side_open(&cutover->source, cutover->loop, &task->source, cutover->name, task->connect_timeout_ms, ERROR_SOURCE, on_turn, cutover, error) ||
-	    !side_open(&cutover->target, cutover->loop, &task->target, cutover->name, task->connect_timeout_ms, ERROR_TARGET, on_turn, cutover, error) ||
+	    !side_open(&cutover->source, cutover->loop, &task->source, cutover->name, task->connect_timeout_ms, ERROR_SOURCE, NULL, on_turn, cutover, error) ||
+	    !side_open(&cutover->target, cutover->loop, &task->target, cutover->name, task->connect_timeout_ms, ERROR_TARGET, NULL, on_turn, cutover, error) ||
 	    !check_masters(cutover, error))
 		return false;
 	cutover->watch = write_watch_new(&cutover->source, task->heartbeat ? task->heartbeat_interval_ms : 0);

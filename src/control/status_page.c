@@ -130,6 +130,26 @@ static json_t *expiry_json(const struct settler_status *expiry)
 			 (json_int_t)expiry->counts.keys, "times_changed", (json_int_t)expiry->counts.changed, "times_passed", (json_int_t)expiry->counts.passed);
 }
 
+static json_t *time_or_null(int64_t ms)
+{
+	char text[32];
+
+	return ms ? json_string(clock_format_rfc3339(ms, text)) : json_null();
+}
+
+static json_t *verify_json(const struct verifier_status *verifier)
+{
+	const struct verify_counts *counts = &verifier->counts;
+	json_t *differences = json_object();
+
+	for (enum difference_kind kind = 0; kind < DIFFERENCE_KINDS; kind++)
+		json_object_set_new(differences, difference_kind_name(kind), json_integer((json_int_t)counts->differences[kind]));
+	return json_pack("{s:I, s:I, s:b, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:o}", "runs", (json_int_t)verifier->runs, "failures", (json_int_t)verifier->failures, "running",
+			 verifier->running, "begun", time_or_null(verifier->begun_ms), "ended", time_or_null(verifier->ended_ms), "next", time_or_null(verifier->next_ms),
+			 "compared", (json_int_t)counts->compared, "differences", differences, "undecided", (json_int_t)counts->undecided, "repaired",
+			 (json_int_t)counts->repaired, "error", error_json(&verifier->error));
+}
+
 /* Whole numbers without a fraction. */
 static json_t *cost_json(double value)
 {
@@ -150,7 +170,7 @@ static json_t *events_json(struct incidents *incidents)
 		for (uint32_t k = 0; k < incident->cost_count; k++)
 			json_object_set_new(cost, incident->costs[k].name, cost_json(incident->costs[k].value));
 		json_array_append_new(events, json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "time", clock_format_rfc3339(incident->at_ms, at), "link",
-							text_json(incident->link), "kind", incident_kind_name(incident->kind), "cause",
+							incident->link[0] ? text_json(incident->link) : json_null(), "kind", incident_kind_name(incident->kind), "cause",
 							incident->cause ? json_string(incident->cause) : json_null(), "text", text_json(incident->text),
 							"offset", number_or_null(incident->offset), "cost", cost));
 	}
@@ -172,6 +192,7 @@ char *status_page_json(const struct task_status *status)
 	json_object_set_new(root, "expiry", expiry_json(&status->expiry));
 	for (uint32_t i = 0; i < status->link_count; i++)
 		json_array_append_new(links, link_json(&status->links[i]));
+	json_object_set_new(root, "verify", status->verifies ? verify_json(&status->verifier) : json_null());
 	json_object_set_new(root, "links", links);
 	json_object_set_new(root, "events", events_json(status->incidents));
 	text = json_dumps(root, JSON_INDENT(1));
@@ -295,6 +316,28 @@ static const char *label(const char *text, char out[512])
 	return out;
 }
 
+static bool put_verify(struct buffer *page, const struct task_status *status, const char *task)
+{
+	const struct verifier_status *verifier = &status->verifier;
+	bool ok = true;
+
+	if (!status->verifies)
+		return true;
+	ok &= buffer_printf(page, "# HELP keyferry_verify_runs_total Verifications of the running task\n# TYPE keyferry_verify_runs_total counter\n"
+				  "keyferry_verify_runs_total{task=\"%s\",result=\"done\"} %llu\nkeyferry_verify_runs_total{task=\"%s\",result=\"failed\"} %llu\n",
+			    task, (unsigned long long)verifier->runs, task, (unsigned long long)verifier->failures);
+	if (verifier->runs == 0)
+		return ok;
+	ok &= buffer_printf(page, "# HELP keyferry_verify_last_seconds Unix time at which the last whole verification ended\n# TYPE keyferry_verify_last_seconds gauge\n"
+				  "keyferry_verify_last_seconds{task=\"%s\"} %.3f\n"
+				  "# HELP keyferry_verify_differences Keys that differed in it\n# TYPE keyferry_verify_differences gauge\n",
+			    task, (double)verifier->ended_ms / 1000);
+	for (enum difference_kind kind = 0; kind < DIFFERENCE_KINDS; kind++)
+		ok &= buffer_printf(page, "keyferry_verify_differences{task=\"%s\",kind=\"%s\"} %llu\n", task, difference_kind_name(kind),
+				    (unsigned long long)verifier->counts.differences[kind]);
+	return ok;
+}
+
 char *status_page_metrics(const struct task_status *status)
 {
 	struct buffer page;
@@ -322,6 +365,7 @@ char *status_page_metrics(const struct task_status *status)
 		ok &= buffer_printf(&page, "keyferry_link_reconnects_total{task=\"%s\",link=\"%s\",side=\"target\"} %llu\n", task, link,
 				    (unsigned long long)status->links[i].applier.sink.reconnects);
 	}
+	ok &= put_verify(&page, status, task);
 	ok &= buffer_printf(&page, "# HELP keyferry_link_events_total Events by kind, as the status document lists them\n"
 				   "# TYPE keyferry_link_events_total counter\n");
 	for (uint32_t i = 0; i < status->link_count; i++)

@@ -10,6 +10,7 @@
 #include "control/settler.h"
 #include "control/source_watch.h"
 #include "control/task_record.h"
+#include "control/verifier.h"
 #include "control/work_dir.h"
 #include "export/files.h"
 #include "link/scan_rights.h"
@@ -41,6 +42,7 @@ struct task {
 	char target_name[64];
 	struct expiry_plan expiry;
 	struct settler *settler;
+	struct verifier *verifier; /* NULL: verify.every is 0, or a side is files */
 	struct incidents *incidents;
 	struct link **links;
 	uint32_t link_count;
@@ -551,7 +553,10 @@ bool task_start(struct task *task, struct error *error)
 			return false;
 		}
 	}
-	if (!settler_start(task->settler, task->links, task->link_count, error)) {
+	if (task->source && task->target && task->options->verify_every_ms > 0)
+		task->verifier = verifier_new(task->options, task->incidents);
+	if (!settler_start(task->settler, task->links, task->link_count, error) ||
+	    (task->verifier && !verifier_start(task->verifier, task->links, task->link_count, error))) {
 		task_stop(task, 0);
 		return false;
 	}
@@ -592,6 +597,7 @@ void task_stop(struct task *task, uint32_t deadline_ms)
 	struct stopping *all = memory_alloc_zero(task->link_count, sizeof(*all));
 
 	settler_stop(task->settler);
+	verifier_stop(task->verifier);
 	source_watch_stop(task->watch);
 	task->watch = NULL;
 	for (uint32_t i = 0; i < task->link_count; i++) {
@@ -627,6 +633,7 @@ void task_free(struct task *task)
 	if (!task)
 		return;
 	settler_free(task->settler);
+	verifier_free(task->verifier);
 	source_watch_stop(task->watch);
 	for (uint32_t i = 0; i < task->link_count; i++)
 		link_free(task->links[i]);
@@ -695,6 +702,9 @@ void task_status(struct task *task, struct task_status *ret)
 			status.error = status.links[i].error;
 	}
 	settler_status(task->settler, &status.expiry);
+	status.verifies = task->verifier != NULL;
+	if (status.verifies)
+		verifier_status(task->verifier, &status.verifier);
 	status.state = state_of(&status);
 	if (atomic_load(&task->stopped) && status.error.kind == ERROR_NONE && status.state != TASK_FINISHED)
 		status.state = TASK_PAUSED;

@@ -7,6 +7,7 @@
 #define KEYFERRY_CONTROL_TASK_H
 
 #include "control/settler.h"
+#include "control/verifier.h"
 #include "link/link.h"
 
 struct task;
@@ -22,6 +23,8 @@ struct task_status {
 	int64_t since_ms;         /* wall clock: when it came into this state */
 	struct error error;       /* the first link's that failed */
 	bool caught_up;           /* every link */
+	bool verifies; /* verify.every */
+	struct verifier_status verifier;
 	struct settler_status expiry;
 	struct incidents *incidents; /* of the task's (any) */
 	uint32_t link_count;

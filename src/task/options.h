@@ -21,6 +21,7 @@ enum read_from { READ_FROM_MASTER, READ_FROM_PREFER_REPLICA };
 enum existing_policy { EXISTING_FAIL, EXISTING_MERGE, EXISTING_FLUSH };
 enum conflict_policy { CONFLICT_OVERWRITE, CONFLICT_SKIP, CONFLICT_STOP };
 enum expiry_guard { EXPIRY_GUARD_AUTO, EXPIRY_GUARD_ALWAYS, EXPIRY_GUARD_OFF };
+enum verify_mode { VERIFY_MODE_FULL, VERIFY_MODE_OUTLINE };
 enum resync_policy { RESYNC_AUTO, RESYNC_EXACT, RESYNC_ADD };
 enum downgrade_policy { DOWNGRADE_STOP, DOWNGRADE_LOSSY };
 enum unsupported_policy { UNSUPPORTED_STOP, UNSUPPORTED_SKIP };
@@ -103,6 +104,11 @@ struct task_options {
 	uint32_t in_flight_commands;
 	uint32_t connect_timeout_ms;
 	uint32_t repl_timeout_ms;    /* silence of the source after which the link reconnects */
+
+	uint32_t verify_every_ms;    /* 0: never */
+	enum verify_mode verify_mode;
+	bool verify_repair;
+	uint64_t verify_rate;        /* keys a second; 0: unlimited */
 
 	struct text_list waive;      /* names of precheck items whose failures do not stop the start */
 

@@ -312,6 +312,7 @@ static const char *const downgrades[] = {"stop", "lossy", NULL};
 static const char *const unsupporteds[] = {"stop", "skip", NULL};
 static const char *const on_conflicts[] = {"stop", "skip", NULL};
 static const char *const on_conflicts_later[] = {"repair", NULL};
+static const char *const verify_modes[] = {"full", "outline", NULL};
 static const char *const checkpoints[] = {"target", "local", NULL};
 static const char *const all[] = {"all", NULL};
 
@@ -442,6 +443,15 @@ static const struct option_row rows[] = {
 			"Without it the lag comes from sampled offsets."},
 	{"heartbeat.interval", OPTION_DURATION, "duration", "5s", .example = "10s", FIELD(heartbeat_interval_ms),
 		.min = 100, .max = 3600000, .sentence = "Time between two heartbeats."},
+
+	{"verify.every", OPTION_DURATION, "duration", "0s", .example = "24h", FIELD(verify_every_ms), .min = 0, .max = 2000000000,
+		.sentence = "Verify the running task this often, as `keyferry verify` does; the first time one interval after the start. `0s`: never."},
+	{"verify.mode", OPTION_ENUM, NULL, "full", verify_modes, .example = "outline", FIELD(verify_mode),
+		.sentence = "Compare values, or the `outline`: that keys are there, their types, expiries and lengths."},
+	{"verify.repair", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(verify_repair),
+		.sentence = "Make the target's keys that differ what they are at the source."},
+	{"verify.rate", OPTION_COUNT, "number", "0", .example = "20000", FIELD(verify_rate), .min = 0, .max = 2000000000,
+		.sentence = "Keys a second, of both sides together; 0: unlimited."},
 
 	{"limit.spec", OPTION_OTHER, "records per second", "unlimited", spec_names, .example = "medium",
 		FIELD(limit_records_per_second), .parse = parse_record_limit,

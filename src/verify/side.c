@@ -68,16 +68,17 @@ static void open_askers(struct side *side)
 }
 
 bool side_open(struct side *side, struct loop *loop, const struct deployment_options *options, const char *name,
-	       uint32_t timeout_ms, enum error_kind blame, void (*turn)(void *owner), void *owner, struct error *error)
+	       uint32_t timeout_ms, enum error_kind blame, const atomic_bool *stop, void (*turn)(void *owner), void *owner, struct error *error)
 {
 	*side = (struct side){.loop = loop,
 			      .options = options,
 			      .name = name,
 			      .timeout_ms = timeout_ms,
 			      .blame = blame,
+			      .stop = stop,
 			      .turn = turn,
 			      .owner = owner};
-	side->deployment = deployment_open(loop, options, name, timeout_ms, blame, error);
+	side->deployment = deployment_open_until(loop, options, name, timeout_ms, blame, stop, error);
 	if (!side->deployment)
 		return false;
 	open_askers(side);
@@ -112,7 +113,7 @@ bool side_call(struct side *side, uint32_t shard, struct client_reply *ret, stru
 
 		if (client && client_call(client, ret, true, error, first, second, NULL))
 			return true;
-		if (clock_monotonic_us() >= deadline)
+		if (clock_monotonic_us() >= deadline || (side->stop && atomic_load(side->stop)))
 			return false;
 		loop_run_until(side->loop, &never, clock_monotonic_us() + AGAIN_US);
 	}

@@ -15,6 +15,7 @@ struct side {
 	const char *name;
 	uint32_t timeout_ms;
 	enum error_kind blame;
+	const atomic_bool *stop; /* NULL: never */
 	struct asker **askers; /* one per shard of the topology */
 	uint32_t map_number;   /* how often the map has been read */
 	uint32_t count;
@@ -29,9 +30,9 @@ struct side {
 	void *owner;
 };
 
-/* The strings and options outlive it. */
+/* The strings and options outlive it. `stop`: true, and nothing is waited for any more. */
 bool side_open(struct side *side, struct loop *loop, const struct deployment_options *options, const char *name,
-	       uint32_t timeout_ms, enum error_kind blame, void (*turn)(void *owner), void *owner,
+	       uint32_t timeout_ms, enum error_kind blame, const atomic_bool *stop, void (*turn)(void *owner), void *owner,
 	       struct error *error) WARN_UNUSED;
 void side_close(struct side *side);
 /* Nothing may be under way. */

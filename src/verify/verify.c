@@ -398,9 +398,9 @@ static bool open_both(struct verify *verify, struct error *error)
 	const struct task_options *task = verify->options->task;
 
 	return transform_check(task, error) &&
-	       side_open(&verify->source, verify->loop, &task->source, verify->name, task->connect_timeout_ms, ERROR_SOURCE,
+	       side_open(&verify->source, verify->loop, &task->source, verify->name, task->connect_timeout_ms, ERROR_SOURCE, verify->options->stop,
 			 on_turn, verify, error) &&
-	       side_open(&verify->target, verify->loop, &task->target, verify->name, task->connect_timeout_ms, ERROR_TARGET,
+	       side_open(&verify->target, verify->loop, &task->target, verify->name, task->connect_timeout_ms, ERROR_TARGET, verify->options->stop,
 			 on_turn, verify, error);
 }
 

@@ -14,6 +14,8 @@
 
 #include "verify/judge.h"
 
+#include <stdatomic.h>
+
 struct verify_options {
 	const struct task_options *task; /* both sides are servers; outlives the run */
 	bool full;                       /* values; else the outline */
@@ -22,6 +24,7 @@ struct verify_options {
 	uint32_t rounds;  /* the most, for what both sides change */
 	uint32_t wait_ms; /* the most that the target is waited for, in each */
 	uint64_t rate;    /* keys a second; 0: unlimited */
+	const atomic_bool *stop; /* true: whatever is waited for, it ends soon; NULL: never */
 };
 
 enum verify_stage { VERIFY_SOURCE, VERIFY_TARGET, VERIFY_ROUNDS, VERIFY_REPAIR };

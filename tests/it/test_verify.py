@@ -371,3 +371,32 @@ def test_cut_off(bench, wait_for):
     verify.process.stop()
     assert verify()[0] == 1
     assert "cut off" in ferry.log
+
+
+def test_a_running_task_verifies_itself(bench):
+    """Every second, under load: what is planted is found, told and repaired; a stop does not wait for it."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=2000)
+    ferry = Ferry(bench, source, target, {"verify.every": "1s"})
+    with Load(source, rate=500, keys=200) as load:
+        ferry.start().wait_streaming().wait_status(lambda status: status["verify"]["runs"] >= 2)
+        with planting(target) as planter:
+            planter.plant(0, [key for key in keys_at(target, 0) if key.startswith(b"d:")], 50)
+        ferry.wait_status(lambda status: sum(status["verify"]["differences"].values()) == 50, what="50 differences")
+    assert not load.errors
+    status = ferry.status()
+    assert status["verify"]["compared"] >= 2000 and status["verify"]["repaired"] == 0 and status["verify"]["next"] > status["verify"]["begun"]
+    event = [one for one in status["events"] if one["kind"] == "verify_different"][-1]
+    assert event["link"] is None and event["cost"]["differences"] == 50
+    assert 'result="done"' in ferry.get("/metrics") and "keyferry_verify_differences{" in ferry.get("/metrics")
+    assert ferry.stop() == 0
+    ferry.start("--set", "verify.repair=true", "--set", "verify.mode=full")
+    ferry.wait_status(lambda status: status["verify"]["repaired"] == 50, what="50 repaired")
+    ferry.wait_status(lambda status: status["verify"]["runs"] > 1 and sum(status["verify"]["differences"].values()) == 0, what="no differences")
+    ferry.wait_in_step(*masters_of(source))
+    # A target that hangs is told, and does not hold up the end.
+    target.pause()
+    ferry.wait_status(lambda status: status["verify"]["failures"] > 0 or status["verify"]["running"])
+    assert ferry.stop(timeout=25) == 0
+    target.resume()
+    assert_same(source, target, as_replica=True)
