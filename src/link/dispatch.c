@@ -645,6 +645,7 @@ void dispatch_begin(struct dispatch *dispatch, struct sink *sink, const struct d
 	dispatch->generation = start->generation;
 	dispatch->replay_until = start->replay_until;
 	dispatch->beyond_repair = false;
+	dispatch->removes = false;
 	leftovers_begin(dispatch->leftovers, start->generation, start->position, start->in_snapshot);
 	dispatch->barrier = BARRIER_NONE;
 	dispatch->learning = false;
@@ -690,6 +691,7 @@ static bool handle_snapshot_end(struct dispatch *dispatch, const struct event *e
 
 	if (!leftovers_seal(dispatch->leftovers, &removes, error))
 		return false;
+	dispatch->removes = removes;
 	if (removes)
 		clearing_begin_leftovers(dispatch->clearing, event, dispatch->db_stream, leftovers_keeps, dispatch->leftovers);
 	else

@@ -41,6 +41,7 @@ struct dispatch {
 	struct event flush;
 	struct slice flush_argv[2];
 	bool has_flush;
+	bool removes;  /* the clearing under way is of leftovers */
 	struct route_splitter splitter;
 	/* an event for all masters waits for what came before it, or is waited for */
 	enum barrier barrier;

@@ -149,7 +149,14 @@ static enum dispatch_state pass_clearing(struct dispatch *dispatch, struct error
 	if (!clearing_under_way(dispatch->clearing))
 		return DISPATCH_READY;
 	switch (clearing_go_on(dispatch->clearing, error)) {
-	case CLEARING_DONE: break;
+	case CLEARING_DONE:
+		if (!dispatch->removes)
+			break;
+		/* Done again by the next run it would remove what the stream's commands have made since. */
+		dispatch->removes = false;
+		dispatch->barrier = BARRIER_AFTER;
+		dispatch->waits_begun++;
+		return DISPATCH_WAITS;
 	case CLEARING_WAITS: return DISPATCH_WAITS;
 	case CLEARING_FAILED:
 		if (error->kind != ERROR_CONFLICT || !dispatch_refused(dispatch, clearing_event(dispatch->clearing), error))

@@ -39,11 +39,19 @@ static bool may_remove(const struct task_options *task)
 	return task->resync == RESYNC_EXACT || (task->resync == RESYNC_AUTO && task->existing != EXISTING_MERGE && !task->lua_script);
 }
 
+static bool open_names(struct leftovers *leftovers, struct error *error)
+{
+	if (!leftovers->names)
+		leftovers->names = name_set_open(leftovers->path, leftovers->generation, error);
+	return leftovers->names != NULL;
+}
+
 void leftovers_begin(struct leftovers *leftovers, uint64_t generation, uint64_t position, bool in_snapshot)
 {
-	bool has_names = leftovers->path && position > 0 && access(leftovers->path, F_OK) == 0;
-	/* A run that goes on in its own first snapshot finds itself in the target: then the names tell whether it has begun to note them. */
-	bool again = in_snapshot && leftovers->path && (generation > 1 || (leftovers->options.before && (position == 0 || has_names)));
+	bool has_names = leftovers->path && access(leftovers->path, F_OK) == 0;
+	/* A run that goes on in the first snapshot has nothing but the names to tell it that the run before was one that notes them. */
+	bool again = in_snapshot && leftovers->path && (generation > 1 || leftovers->options.before || has_names);
+	struct error ignored;
 
 	name_set_close(leftovers->names);
 	leftovers->names = NULL;
@@ -59,13 +67,9 @@ void leftovers_begin(struct leftovers *leftovers, uint64_t generation, uint64_t 
 					"the names that this snapshot has brought so far are missing in the work directory, so keys that the source has deleted since its "
 					"last one stay in the target: compare both sides afterwards");
 	}
-}
-
-static bool open_names(struct leftovers *leftovers, struct error *error)
-{
-	if (!leftovers->names)
-		leftovers->names = name_set_open(leftovers->path, leftovers->generation, error);
-	return leftovers->names != NULL;
+	/* At once, so that the next run finds them. What is wrong with them is told when the first one is noted. */
+	if (leftovers->noting)
+		(void)!open_names(leftovers, &ignored);
 }
 
 bool leftovers_note(struct leftovers *leftovers, uint32_t db, struct slice name, struct error *error)

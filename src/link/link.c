@@ -493,7 +493,7 @@ static void make_parts(struct link *link)
 		.topology = options->target_topology,
 		.abilities = options->abilities,
 		.names_path = link->names_path,
-		.brought_before = options->known != NULL,
+		.brought_before = options->known != NULL && link->state.generation == 0,
 		.file = options->file,
 		.only_link = options->only_link,
 		.owns = owns_slot,

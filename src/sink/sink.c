@@ -499,8 +499,12 @@ const struct mark *sink_refused(const struct sink *sink, uint32_t *ret_count)
 
 bool sink_settle(struct sink *sink)
 {
-	bool sent = sink->marker && !sink->failed && (floor_send(sink, true) | marker_record(sink));
+	bool sent = false;
 
+	if (sink->marker && !sink->failed) {
+		sent = floor_send(sink, true);
+		sent = marker_record(sink) || sent;
+	}
 	if (sent)
 		flush_nodes(sink);
 	return sent;
