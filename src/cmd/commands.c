@@ -171,21 +171,23 @@ const struct command commands[] = {
 		.usage = "TASK.yaml [--verify outline|full|none] [--by-hand] [--set OPTION=VALUE ...]\n--source URL --target URL [--verify outline|full|none] [--by-hand]",
 		.summary = "let the target of a running task take the source's place",
 		.text =
-			"Run it beside the running task, with its work directory. It waits until the target\n"
-			"is in step, pauses the writes of all source masters (CLIENT PAUSE ... WRITE, reads\n"
-			"go on), waits until everything is applied, verifies, proves that nobody has written\n"
-			"meanwhile, has the task's process end, makes times of expiry the true ones and\n"
-			"removes the task's marks. Then it prints the moment and the offsets, and the source\n"
-			"stays paused for --hold, in which you point the clients at the target.\n"
+			"Run it beside the running task, with its work directory. It waits until the\n"
+			"target is in step, pauses the writes of all source masters (CLIENT PAUSE ...\n"
+			"WRITE, reads go on), waits until everything is applied, verifies, proves that\n"
+			"nobody has written meanwhile, has the task's process end, makes times of expiry\n"
+			"the true ones and removes the task's marks. Then it prints the moment and the\n"
+			"offsets, and the source stays paused for --hold, in which you point the clients\n"
+			"at the target.\n"
 			"\n"
-			"If anything fails, on SIGINT, SIGTERM and after --timeout the source takes writes\n"
-			"again (CLIENT UNPAUSE); so it does within 10 s if keyferry itself is killed.\n"
+			"If anything fails, on SIGINT, SIGTERM and after --timeout the source takes\n"
+			"writes again (CLIENT UNPAUSE); so it does within 10 s if keyferry is killed.\n"
 			"\n"
-			"With --by-hand, and where a source master is older than Redis 6.2, you are told to\n"
-			"stop the writers; it goes on when nobody has written for three seconds.\n"
+			"With --by-hand, and where a source master is older than Redis 6.2, you are told\n"
+			"to stop the writers; it goes on when nobody has written for three seconds.\n"
 			"\n"
-			"Exit code 0: done; 1: interrupted; 3: the task is not running, or cannot be cut over;\n"
-			"4, 5: source, target, or out of time; 7: the target differs; 8: another one is under way.\n",
+			"Exit code 0: done; 1: interrupted; 3: the task is not running, or cannot be cut\n"
+			"over; 4, 5: source, target, or out of time; 7: the target differs; 8: another\n"
+			"one is under way.\n",
 		.examples =
 			"keyferry cutover orders.yaml --dry-run\n"
 			"keyferry cutover orders.yaml --verify full --timeout 5m\n"

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -231,3 +232,22 @@ def test_a_task_that_does_not_run(bench):
     running = ferry.start_cutover()
     assert running.wait()[0] == 3 and "no process is running the task" in running.log
     assert takes_writes(source)
+
+
+def test_rights(bench):
+    """Who may not pause is told so, and nobody is held up; a text for operators, and what it says is so."""
+    source, target = bench.server(), bench.server()
+    source.set_user("mover", "on >secret ~* &* +@all -client|pause")
+    fill(source, keys=100)
+    ferry = Ferry(bench, source.url_for("mover", "secret"), target).start().wait_streaming()
+    running = ferry.start_cutover()
+    assert running.wait()[0] == 4 and "writes cannot be paused" in running.log and "--by-hand" in running.log
+    assert takes_writes(source) and ferry.process.running
+    code, _ = ferry.start_cutover("--timeout", "1").wait()
+    assert code == 2
+    source.set_user("mover", "on >secret ~* &* +@all")
+    words = ferry.words_of("cutover")
+    done = subprocess.run([str(word) for word in words], capture_output=True, timeout=60, check=False, text=True)
+    assert done.returncode == 0 and "moment " in done.stdout and "marks          removed" in done.stdout, done
+    assert "secret" not in done.stdout + done.stderr
+    assert_same(source, target, as_replica=True)

@@ -149,13 +149,7 @@ class Ferry:
 
     def start_finish(self):
         """`keyferry finish` of the same task; the Process."""
-        words = list(self._argv)
-        words[1] = "finish"
-        words.remove("--no-progress")
-        if "--listen" in words:
-            at = words.index("--listen")
-            del words[at:at + 2]
-        return Process(words, self.folder, self.output)
+        return Process(self.words_of("finish"), self.folder, self.output)
 
     def finish(self, timeout=60):
         """Runs it to its end; returns the exit code."""
@@ -163,13 +157,17 @@ class Ferry:
 
     def start_cutover(self, *more):
         """Starts `keyferry cutover` of the same task, beside it; a Cutover."""
+        return Cutover([*self.words_of("cutover"), "--format", "json", *more], self.folder, next(_numbers))
+
+    def words_of(self, command):
+        """The command line of another command on the same task."""
         words = list(self._argv)
-        words[1] = "cutover"
+        words[1] = command
         words.remove("--no-progress")
         if "--listen" in words:
             at = words.index("--listen")
             del words[at:at + 2]
-        return Cutover([*words, "--format", "json", *more], self.folder, next(_numbers))
+        return words
 
     def cutover(self, *more, timeout=120):
         """The same, to its end; returns (exit code, the result as its JSON says)."""
