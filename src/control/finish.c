@@ -61,6 +61,7 @@ static bool count_cut_off(const struct work_dir *dir, uint32_t *ret, struct erro
 		if (!ok)
 			return false;
 		free((void *)state.refused);
+		free((void *)state.witnesses);
 		*ret += state.epoch[0] && !state.clean;
 	}
 	return true;

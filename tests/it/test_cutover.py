@@ -132,6 +132,7 @@ def test_dry_run_and_by_hand(bench):
         running = ferry.start_cutover().wait_log("stop everything that writes").wait_log("still written to: incr")
     code, result = running.wait()
     assert code == 0 and result["by_hand"] and result["held_until"] is None, running.log
+    assert "were left" not in running.log, running.log + ferry.log
     assert ferry.wait() == 0
     assert counters_at(target) == writer.counts
     assert takes_writes(source)
