@@ -67,6 +67,30 @@ static bool count_cut_off(const struct work_dir *dir, uint32_t *ret, struct erro
 	return true;
 }
 
+bool finish_forget_low_marks(const struct work_dir *dir, struct error *error)
+{
+	bool ok = true;
+	char *folder;
+
+	for (uint32_t i = 0; ok && (folder = work_dir_link(dir, i)); i++) {
+		char *path = memory_printf("%s/state.json", folder);
+		struct link_state state;
+
+		ok = link_state_read(path, &state, error);
+		free(folder);
+		if (ok && state.witness_count > 0) {
+			state.witness_count = 0;
+			ok = link_state_write(path, &state, error);
+		}
+		if (ok) {
+			free((void *)state.refused);
+			free((void *)state.witnesses);
+		}
+		free(path);
+	}
+	return ok;
+}
+
 static bool finish_target(struct deployment *target, const struct task_options *options, const struct work_dir *dir, const char *name, struct finishing *finishing,
 			  struct error *error)
 {
@@ -79,7 +103,8 @@ static bool finish_target(struct deployment *target, const struct task_options *
 	result->temporary_left = is_used_by_others(target, name);
 	if (!expiry_settle_all(target, options->data_dir, guard_base(options->name), !result->temporary_left, go_on, finishing, &result->counts, error))
 		return false;
-	return options->checkpoint == CHECKPOINT_LOCAL || result->cut_off_links > 0 || checkpoint_forget(target, options->name, &result->forgotten_links, error);
+	return options->checkpoint == CHECKPOINT_LOCAL || result->cut_off_links > 0 ||
+	       (finish_forget_low_marks(dir, error) && checkpoint_forget(target, options->name, &result->forgotten_links, error));
 }
 
 bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner, struct finish_result *ret,

@@ -11,6 +11,7 @@
 #define KEYFERRY_CONTROL_FINISH_H
 
 #include "control/settle.h"
+#include "control/work_dir.h"
 #include "net/loop.h"
 #include "task/options.h"
 
@@ -30,5 +31,8 @@ struct finish_events {
 /* False with an error of kind ERROR_NONE: left off. ERROR_BUSY: the task is being run. */
 bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner, struct finish_result *ret,
 		struct error *error) WARN_UNUSED;
+
+/* Before marks are removed: the next run must not take it for a loss that they are gone. No link of the work directory may run. */
+bool finish_forget_low_marks(const struct work_dir *dir, struct error *error) WARN_UNUSED;
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "control/cutover_file.h"
 #include "control/expiry_plan.h"
+#include "control/finish.h"
 #include "control/gate.h"
 #include "control/rates.h"
 #include "control/settler.h"
@@ -587,7 +588,7 @@ static void forget_marks(struct task *task)
 
 	task_status(task, &status);
 	if (status.state == TASK_FINISHED && task->target && task->options->checkpoint == CHECKPOINT_TARGET &&
-	    !checkpoint_forget(task->target, task->options->name, &links, &error))
+	    (!finish_forget_low_marks(task->dir, &error) || !checkpoint_forget(task->target, task->options->name, &links, &error)))
 		log_warning("the task is finished; its marks could not be removed from the target: %s", error.text);
 	task_status_free(&status);
 }

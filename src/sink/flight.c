@@ -203,7 +203,7 @@ static char *put_low(const struct sink *sink, const struct flight *flight, uint1
 	size_t len = mark_low_put(marker->options.epoch, flight->low_mark, value);
 
 	at += resp_put_array_header((uint8_t *)at, 4);
-	at = put_bulk(at, "HSET", 4);
+	at = put_bulk(at, "HMSET", 5);
 	if (sink->cluster)
 		at = put_bulk(at, key, (size_t)snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag(slot)));
 	else

@@ -405,12 +405,16 @@ def test_lost_connection_while_it_is_found_out(bench):
 # -- odd ones ------------------------------------------------------------------------------------------------------------------
 
 def test_expired_keys_of_the_snapshot_are_brought_and_deleted_by_the_source(bench):
-    source, target = bench.server("redis-7.0", config={"enable-debug-command": "yes"}), bench.server("redis-7.0")
+    source = bench.server("redis-7.0", config={"enable-debug-command": "yes", "repl-diskless-sync-delay": 3})
+    target = bench.server("redis-7.0")
     client = connect(source)
     client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    ferry = Ferry(bench, source, target).start()
+    # Behind the precheck, whose look at samples of keys would have the source delete them.
+    wait_for(lambda: client.info("replication").get("slave0", {}).get("state") == "wait_bgsave", what="the snapshot to be asked for")
     client.set("passed", "v", px=1)
     client.set("counter", 41, px=1)
-    ferry = Ferry(bench, source, target).start().wait_streaming()
+    ferry.wait_streaming()
     wait_settled(ferry)
     reader = connect(target)
     assert reader.exists("passed", "counter") == 2

@@ -207,7 +207,7 @@ def test_not_now(bench, reply):
 
 @pytest.mark.parametrize("reply, hint", [
     ("-NOPERM this user has no permissions to run the 'psync' command", "the source's user needs +info +psync +replconf"),
-    ("-ERR unknown command `PSYNC`, with args beginning with: `?`, `-1`, ", "the source must allow PSYNC and REPLCONF"),
+    ("-ERR unknown command `PSYNC`, with args beginning with: `?`, `-1`, ", "or set source.mode: scan"),
     ("garbage", "check the source's address"),
     ("+FULLRESYNC garbage", "check that the source's address is that of a Redis or Valkey server"),
     ("*2\r\n$1\r\na\r\n$1\r\nb", "check that the source's address is that of a Redis or Valkey server"),
@@ -216,10 +216,10 @@ def test_psync_denied_or_not_understood(bench, reply, hint):
     """Waiting does not mend it: the end, with what to do. Nothing has been written."""
     recording = Recording(MISBEHAVING)
     target = target_for(bench, recording)
-    with ReplayMaster(recording, faults=Faults(replies={"PSYNC": [reply.encode() + b"\r\n"]})) as master:
+    with ReplayMaster(recording, faults=Faults(replies={"PSYNC": [reply.encode() + b"\r\n"] * 3})) as master:
         ferry = Ferry(bench, f"redis://{master.address}", target)
         assert ferry.run() == 4
-        assert f"link {master.address}: " in ferry.log and hint in ferry.log
+        assert master.address in ferry.log and hint in ferry.log
     assert target.command("DBSIZE") == 0
 
 

@@ -48,8 +48,8 @@ def test_a_standalone_target_gets_them_as_they_are(bench):
 
 
 def test_marks_need_hashes(bench):
-    """Where the target has HSET under another name, the task says what it needs."""
-    source, target = bench.server(), bench.server(config=RENAMED)
+    """Where the target has HMSET under another name, the task says what it needs."""
+    source, target = bench.server(), bench.server(config={"rename-command": [("HMSET", "MYHMSET")]})
     ferry = Ferry(bench, source, target)
     assert ferry.run() == 5
-    assert "unknown command 'HSET'" in ferry.log and "checkpoint: local" in ferry.log
+    assert "unknown command 'HMSET'" in ferry.log and "checkpoint: local" in ferry.log
