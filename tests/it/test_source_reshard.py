@@ -1,5 +1,7 @@
 """Slots that move between masters of the source while a task runs, under commands that must not be applied twice: nothing is lost, nothing doubled."""
 
+import json
+
 import pytest
 
 from bench.compare import assert_same
@@ -42,6 +44,11 @@ def assert_in_step(ferry, source, target):
     source.wait_ok()
     ferry.wait_in_step(*source.masters())
     assert_same(source, target, as_replica=True, expiry_tolerance_ms=MOVED_MS)
+
+
+def is_kept(ferry):
+    """The state files say that all links are behind their (empty) snapshots."""
+    return all(json.loads(path.read_text())["position"] > 1000 for path in ferry.data.glob("links/*/state.json"))
 
 
 def taken(ferry):
@@ -96,6 +103,8 @@ def test_killed_in_the_middle(bench):
     source, target = bench.cluster(masters=2, replicas_per_master=0), target_of(bench, "cluster")
     ferry = Ferry(bench, source, target).start().wait_streaming()
     with load_of(source) as load:
+        more_of(load, 100)
+        wait_for(lambda: is_kept(ferry), what="positions in the stream to be kept")
         for slot in used_slots():
             more_of(load, 100)
             move = source.begin_slot_move(slot, other_master(source, slot))
