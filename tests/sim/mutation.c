@@ -22,7 +22,6 @@ const struct mutation mutations[] = {
 	{"offset-too-high", "the stream continues with the byte after the last one held", "source", LOAD_SAFE},
 	{"offset-too-low", "the stream continues with no byte that is held already", "source", LOAD_SAFE},
 	{"low-marks-unread", "what a target node has lost is sent again from where the node then was", "failover", LOAD_ALL},
-	{"floor-ignored", "a next run begins where a loss in between can be noticed", "all", LOAD_ALL},
 	{"snapshot-keeps-old", "a later snapshot replaces what an earlier one brought", "resync", LOAD_SAFE},
 };
 
@@ -71,8 +70,6 @@ struct mark __real_mark_parse(struct slice text, const char *epoch);
 struct mark __wrap_mark_parse(struct slice text, const char *epoch);
 struct mark_low __real_mark_low_parse(struct slice text, const char *epoch);
 struct mark_low __wrap_mark_low_parse(struct slice text, const char *epoch);
-void __real_sink_kept(const struct sink *sink, uint64_t *position, uint32_t *db);
-void __wrap_sink_kept(const struct sink *sink, uint64_t *position, uint32_t *db);
 int64_t __real_intake_held_offset(const struct intake *intake);
 int64_t __wrap_intake_held_offset(const struct intake *intake);
 void __real_encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options);
@@ -129,14 +126,6 @@ struct mark_low __wrap_mark_low_parse(struct slice text, const char *epoch)
 	if (is("low-marks-unread"))
 		low = (struct mark_low){.offset = INT64_MAX / 2, .known = true};
 	return low;
-}
-
-void __wrap_sink_kept(const struct sink *sink, uint64_t *position, uint32_t *db)
-{
-	if (is("floor-ignored"))
-		sink_applied(sink, position, db);
-	else
-		__real_sink_kept(sink, position, db);
 }
 
 int64_t __wrap_intake_held_offset(const struct intake *intake)
