@@ -26,14 +26,26 @@ static struct mark_low low_water(const struct sink *sink)
 	return floor_mark(sink, sink->window.position, sink->window.db);
 }
 
-void floor_touch(struct sink *sink, struct node *node)
+/* A position that the low-water position passes only when all of it is answered. */
+static uint64_t position_above(const struct unit *unit)
+{
+	const struct unit *last = unit->flags & UNIT_FLIGHT ? ((const struct flight *)unit)->members.tail : unit;
+
+	/* All parts of a transaction but the last one end where it begins. */
+	return last->end > last->start ? last->end : last->start + 1;
+}
+
+void floor_touch(struct sink *sink, struct node *node, const struct unit *unit)
 {
 	struct floor *floor = node_floor(node);
+	uint64_t above = position_above(unit);
 
 	/* Nothing was sent since its low mark: that might as well say what is true now. */
 	if (!floor->touched && !floor->out)
 		floor->acked = low_water(sink);
 	floor->touched = true;
+	if (above > floor->sent)
+		floor->sent = above;
 }
 
 struct mark_low floor_lowest(const struct sink *sink)
@@ -105,8 +117,9 @@ static void end_lost_floor(struct sink *sink)
 {
 	struct marker *marker = sink->marker;
 
+	/* While the cluster is down nobody may have a slot: it is looked at when somebody has it again. */
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
-		if (marker->stale[slot] && sink->owner_of[slot])
+		if (marker->stale[slot] && (sink->owner_of[slot] || marker->plain[slot] > 0 || marker->marks[slot].offset >= 0 || marker->lows[slot].known))
 			return;
 	marker->lost_floor.known = false;
 }
@@ -127,7 +140,8 @@ static bool send(struct sink *sink, bool now, bool stretched)
 				floor->acked = low;
 			sink_put_on_node(sink, node, &flight_make_low(sink, floor->slot, low)->carrier);
 			floor->out = true;
-			floor->touched = false;
+			/* What was answered ahead of the low-water position, or is under way, it says nothing of. */
+			floor->touched = floor->sent > sink->window.position;
 			floor->sent_us = clock_monotonic_us();
 		}
 		out |= floor->out;

@@ -23,7 +23,7 @@ struct mark_low floor_mark(const struct sink *sink, uint64_t position, uint32_t 
 uint64_t floor_position(const struct sink *sink, struct mark_low low);
 
 /* A unit goes to the node. */
-void floor_touch(struct sink *sink, struct node *node);
+void floor_touch(struct sink *sink, struct node *node, const struct unit *unit);
 /* The lowest of all nodes. */
 struct mark_low floor_lowest(const struct sink *sink);
 /* A turn is over: sends low marks where much has been applied since the last ones. */

@@ -54,7 +54,8 @@ struct node_options {
 struct floor {
 	struct mark_low acked; /* all of the link below it was executed there before its low mark, or before anything that came later */
 	struct mark_low written; /* that the node is known to have */
-	bool touched;          /* something was sent since */
+	bool touched;          /* something was sent that its low mark does not cover */
+	uint64_t sent;         /* position of the highest unit that was sent */
 	bool out;              /* a low mark is under way */
 	bool unmapped;         /* met by MOVED, and the map not read since: it may have more slots than is known */
 	uint16_t slot;         /* that has it */

@@ -55,7 +55,7 @@ void sink_put_on_node(struct sink *sink, struct node *node, struct unit *unit)
 	sink->busy_node[unit->slot] = node;
 	/* Questions change nothing, and marks alone are nothing that could be lost. */
 	if (sink->marker && !unit->question && marker_first(unit))
-		floor_touch(sink, node);
+		floor_touch(sink, node, unit);
 	node_enqueue(node, unit);
 }
 
