@@ -646,7 +646,9 @@ void client_wait(struct client *client, const bool *done)
 		if (client->dead || !atomic_load(client->stop))
 			continue;
 		error_set(&stopped, client->blame, "%s: given up, for keyferry is stopping", client->peer);
+		/* All that waits is answered with it, so nothing is left to wait for; and the client may be gone. */
 		client_die(client, &stopped);
+		return;
 	}
 }
 
