@@ -2,7 +2,7 @@
  *
  * Servers replicate asynchronously, and a master may come back as it was some time ago: a replica that lagged was promoted, or it was started from an old RDB. It is then
  * as it was at one moment of its own history: all that it had executed before that moment is there, marks too, and nothing of what came later. A slot's mark tells what of that
- * slot is there, but not that something is missing: a slot may have had nothing to do for days. So each master is given a *low mark* about once a second, in one of its slots:
+ * slot is there, but not that something is missing: a slot may have had nothing to do for days. So each master is given a *low mark* some times a second, in one of its slots:
  * the low-water position as it was when the low mark was sent. What lies below that position had been answered by then, so it was executed before the low mark. Hence:
  *
  *   found, in whatever state the master is,    all of this link for this master below the low mark is there
