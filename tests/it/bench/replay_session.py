@@ -13,6 +13,7 @@ DATABASES = 16
 REPLCONF_OPTIONS = {"listening-port", "ip-address", "capa", "ack", "getack", "rdb-only", "rdb-filter-only"}
 
 CLOSE, RESET, SILENCE = "close", "reset", "silence"
+LINGER_SECONDS = 5
 # Where in a session: the bytes of the reply to PSYNC, of the snapshot (without its "$" line), of the command stream.
 REPLY, SNAPSHOT, STREAM = "reply", "snapshot", "stream"
 
@@ -91,8 +92,10 @@ class Connection:
             # Lingering for 0 seconds makes the kernel send RST.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
-            # Wakes a thread that waits in recv() and keeps the socket open that way. SHUT_RD alone sends no FIN.
-            self._socket.shutdown(socket.SHUT_RD if action == RESET else socket.SHUT_RDWR)
+            if action != RESET:
+                self._say_end()
+            # Wakes a thread that waits in recv() and keeps the socket open that way.
+            self._socket.shutdown(socket.SHUT_RD)
         except OSError:
             pass    # the peer was faster
         self._socket.close()
@@ -100,6 +103,13 @@ class Connection:
             if self._session:
                 self._session.ended.set()
             self._master.changed.notify_all()
+
+    def _say_end(self):
+        """A FIN, and then what the peer has still sent: with that unread the kernel would send RST, and the peer lose what it has not read."""
+        self._socket.shutdown(socket.SHUT_WR)
+        self._socket.settimeout(LINGER_SECONDS)
+        while self._socket.recv(PIECE_BYTES):
+            pass
 
     def run(self):
         """Serves until the connection ends."""
