@@ -275,7 +275,7 @@ static bool open_links(struct task *task, struct error *error)
 			.handover = task->handover,
 			.dir = paths[i],
 			.incidents = task->incidents,
-		.changed = task->events->changed,
+			.changed = task->events->changed,
 			.owner = task->owner,
 		};
 

@@ -118,7 +118,7 @@ static bool stopped_by(struct fence *fence, const char *what, struct slice text)
 	}
 	error_set(&error, ERROR_TARGET, "target %s: %s: %s", node_peer(fence->node), what, copy);
 	error_hint(&error, "%s", verdict_of(copy) == VERDICT_DENIED ? "Give the target's user the rights that docs/least-rights.md lists, or set checkpoint: local"
-								    : "Marks are hashes that HSET writes and HMGET reads: see to it that the target knows both and that nobody else "
+								    : "Marks are hashes that HSET and HMSET write and HMGET reads: see to it that the target knows them and that nobody else "
 								      "uses the keys keyferry:*, or set checkpoint: local");
 	sink_fail(fence->sink, &error);
 	return true;

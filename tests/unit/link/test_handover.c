@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -282,15 +283,29 @@ static void test_third_link_waits_for_both(void **state)
 	end(&bench);
 }
 
-static void test_holders_outlive_a_restart(void **state)
+/* A new folder's file of slots, to be removed with remove_file(). */
+static char *make_file(void)
 {
 	char folder[] = "/tmp/keyferry-handover-XXXXXX";
+
+	assert_non_null(mkdtemp(folder));
+	return memory_printf("%s/slots", folder);
+}
+
+static void remove_file(char *path)
+{
+	unlink(path);
+	*strrchr(path, '/') = '\0';
+	rmdir(path);
+	free(path);
+}
+
+static void test_holders_outlive_a_restart(void **state)
+{
+	char *path = make_file();
 	struct bench bench;
-	char *path;
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
-	path = memory_printf("%s/slots", folder);
 	begin(&bench, path);
 	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	end(&bench);
@@ -302,21 +317,16 @@ static void test_holders_outlive_a_restart(void **state)
 		assert_int_equal(handover_holder(bench.handover, SLOT + 2), 0);
 		end(&bench);
 	}
-	unlink(path);
-	rmdir(folder);
-	free(path);
+	remove_file(path);
 }
 
 /* What others have come behind is not sent again by one link alone, also by the next run; a new history begins anew. */
 static void test_going_back(void **state)
 {
-	char folder[] = "/tmp/keyferry-handover-XXXXXX";
+	char *path = make_file();
 	struct bench bench;
-	char *path;
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
-	path = memory_printf("%s/slots", folder);
 	begin(&bench, path);
 	assert_true(handover_may_go_back(bench.handover, 0, 5));
 	bench.sources[0].now = 1200;
@@ -338,21 +348,16 @@ static void test_going_back(void **state)
 	handover_applied(bench.handover, 0, 2, 10);
 	assert_true(handover_may_go_back(bench.handover, 0, 5));
 	end(&bench);
-	unlink(path);
-	rmdir(folder);
-	free(path);
+	remove_file(path);
 }
 
 static void test_torn_line_says_nothing(void **state)
 {
-	char folder[] = "/tmp/keyferry-handover-XXXXXX";
+	char *path = make_file();
 	struct bench bench;
-	char *path;
 	FILE *file;
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
-	path = memory_printf("%s/slots", folder);
 	file = fopen(path, "w");
 	fputs("keyferry slots 1\n0-16383 0\nnonsense\n99999 1\n7 unknown\n93 1 0\n94 2", file);
 	fclose(file);
@@ -361,9 +366,7 @@ static void test_torn_line_says_nothing(void **state)
 	assert_int_equal(handover_holder(bench.handover, 94), 0);
 	assert_int_equal(handover_holder(bench.handover, 7), 0);
 	end(&bench);
-	unlink(path);
-	rmdir(folder);
-	free(path);
+	remove_file(path);
 }
 
 int main(void)
