@@ -107,8 +107,7 @@ enum service_action { SERVICE_START, SERVICE_PAUSE, SERVICE_RESUME, SERVICE_STOP
 const char *service_action_name(enum service_action action); /* "start" */
 enum service_result service_task_do(struct service *service, const struct service_caller *caller, const char *task, enum service_action action, json_t **ret, struct error *error) WARN_UNUSED;
 
-/* Changes that a running worker takes at once, and the next one starts with; the document has them then (its revision does not rise for the worker to be restarted).
- * 0: unlimited. */
+/* A change that a running worker takes at once; the document has it then, as a new revision. 0: unlimited. */
 enum service_result service_task_limit(struct service *service, const struct service_caller *caller, const char *task, uint64_t records_per_second, uint64_t bytes_per_second,
 				       json_t **ret, struct error *error) WARN_UNUSED;
 /* "debug", "info", "warning", "error"; of the task's worker. */
@@ -166,7 +165,7 @@ bool service_token_check(struct service *service, const char *token, enum servic
 
 /* ---- the daemon ---- */
 
-/* {"version","started": TIME,"pid","tasks": N,"running": N,"failed": N,"data","schema": 1,"healthy": bool}; healthy: the store takes writes and the main thread has turned lately. */
+/* {"version","started": TIME,"pid","tasks": N,"running": N,"failed": N,"data","healthy": bool}; healthy: the store takes writes and the main thread has turned lately. */
 json_t *service_health(struct service *service);
 
 #endif

@@ -4,7 +4,7 @@
  * answered with true is on the disk. All tables are STRICT; the schema is made by numbered migrations (store/schema.c), each in a transaction of its own with its number, so
  * that a crash leaves the one before or the one after. The file bears an application_id; a file of another program, a damaged one (PRAGMA quick_check at the start), or
  * one whose schema is newer than this keyferry is refused with what to do.
- * Logs are bounded: each append prunes what is over STORE_*_KEPT, the oldest first.
+ * Logs are bounded: each append prunes what is over STORE_*_KEPT (by some rows: not each one looks), the oldest first.
  * Secrets: columns named `secrets` hold boxes of store/vault.h only.
  * Errors: ERROR_USAGE when it cannot be opened (place, rights, damage, newer schema), ERROR_INTERNAL later (a full disk). Texts name the file.
  * Thread: one at a time; service/ has a lock around it. Text that is returned is the caller's, free(). */
@@ -16,7 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_SCHEMA 1               /* the newest that this keyferry knows */
 #define STORE_APPLICATION 0x6b667279 /* "kfry" */
 
 #define STORE_HISTORY_KEPT 500 /* changes of state, per task */
@@ -49,6 +48,8 @@ struct store_task {
 	char *wanted;        /* a word of service/: what the operator wants it to do */
 	char *state;         /* as last told: "streaming" */
 	char *error;         /* its cause, JSON; NULL: none */
+	char *log_level;     /* of its worker; NULL: the daemon's */
+	bool accept_changes; /* its next start takes options that decide what is copied as they are now */
 	int64_t since_ms, created_ms, updated_ms;
 	int64_t event_ms;    /* time of the newest event that was taken over from its worker; 0: none */
 };
@@ -82,8 +83,8 @@ struct store_entry {
 	char *text; /* may be NULL */
 };
 
-/* Entry's id is not looked at; *ret_id, unless NULL, is the new one. */
-bool store_log_add(struct store *store, enum store_log log, const struct store_entry *entry, int64_t *ret_id, struct error *error) WARN_UNUSED;
+/* `text` may be NULL. *ret_id, unless ret_id is NULL, is the new entry's. */
+bool store_log_add(struct store *store, enum store_log log, int64_t task, int64_t at_ms, const char *kind, const char *text, int64_t *ret_id, struct error *error) WARN_UNUSED;
 /* Newest first: of one task (0: of all), older than `before` (0: from the newest), of one kind (NULL: of all), at most `most`. */
 bool store_log_list(struct store *store, enum store_log log, int64_t task, const char *kind, int64_t before, uint32_t most, struct store_entry **ret, size_t *ret_count,
 		    struct error *error) WARN_UNUSED;
