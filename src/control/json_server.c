@@ -1,7 +1,6 @@
 #include "control/json_server.h"
 
 #include "base/buffer.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "net/poller.h"
 
@@ -151,7 +150,6 @@ static void *run(void *argument)
 {
 	struct json_server *server = argument;
 
-	log_set_label(server->options.name);
 	loop_run(server->loop);
 	return NULL;
 }

@@ -158,7 +158,7 @@ void supervisor_end_worker(struct entry *entry);
 void supervisor_order(struct entry *entry, json_t *request);
 /* Takes over workers that run already. Main thread. */
 void supervisor_find(struct service *service);
-/* The descriptor of the task's document, for a process; -1 + error. */
+/* The descriptor of the task's document, for a process in the work directory, which is there then; -1 + error. */
 int supervisor_document(const struct entry *entry, struct error *error) WARN_UNUSED;
 
 /* ---- job.c ---- */

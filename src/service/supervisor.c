@@ -172,7 +172,7 @@ static bool make_dir(const struct entry *entry, struct error *error)
 
 int supervisor_document(const struct entry *entry, struct error *error)
 {
-	json_t *document = entry_whole_document(entry, error);
+	json_t *document = make_dir(entry, error) ? entry_whole_document(entry, error) : NULL;
 	char *text;
 	int fd;
 
@@ -218,7 +218,7 @@ static bool spawn(struct entry *entry, struct error *error)
 	snprintf(log_size, sizeof(log_size), "%llu", (unsigned long long)config->worker_log_size);
 	make_run_id(entry->worker.run);
 	unlink(ended);
-	if (make_dir(entry, error) && (options.document = supervisor_document(entry, error)) >= 0) {
+	if ((options.document = supervisor_document(entry, error)) >= 0) {
 		pid = process_start(&options, &pidfd, error);
 		close(options.document);
 	}
