@@ -57,6 +57,11 @@ bool log_level_parse(const char *name, enum log_level *ret)
 	return false;
 }
 
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
 /* Appends JSON string content; stops where the line is full. */
 static size_t json_escape(char *out, size_t at, size_t cap, const char *text)
 {

@@ -35,5 +35,6 @@ void log_error_value(enum log_level level, const struct error *error);
 
 /* "debug", "info", "warning", "error". False: none of these. */
 bool log_level_parse(const char *name, enum log_level *ret);
+const char *log_level_name(enum log_level level);
 
 #endif

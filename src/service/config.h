@@ -10,19 +10,20 @@
 
 struct service_config {
 	char *data_dir;             /* data: by default /var/lib/keyferry for root, else $XDG_STATE_HOME/keyferry */
-	char *listen;               /* listen: of the API; 127.0.0.1:7280 */
+	char *listen;               /* listen: of the API */
 	char *key_file;             /* key_file: by default DATA/key */
-	enum log_level log_level;   /* log_level: of the daemon, and of workers that have none of their own */
-	bool log_json;              /* log_format: text or json, of both */
+	enum log_level log_level;   /* log.level: of the daemon, and of workers that have none of their own */
+	bool log_json;              /* log.format: text or json, of both */
 	uint64_t worker_memory;     /* worker.memory: RLIMIT_DATA of each worker; 0: none */
 	uint32_t worker_open_files; /* worker.open_files: RLIMIT_NOFILE; 0: as inherited */
-	uint32_t worker_nice;       /* worker.nice: 0 to 19 */
+	uint32_t worker_nice;       /* worker.nice: added to the daemon's */
 	uint64_t worker_log_size;   /* worker.log_size: bytes of a worker's log, and as many of the one before */
 	uint32_t stop_timeout_ms;   /* worker.stop_timeout: after which a worker that is to end is killed */
 };
 
 extern const struct option_table service_config_table;
 
+/* Everything at its default. */
 void service_config_init(struct service_config *config);
 void service_config_free(struct service_config *config);
 /* ERROR_USAGE with file, line and option. */

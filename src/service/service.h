@@ -34,6 +34,9 @@ enum service_result {
 	SERVICE_FAILED,    /* the machine: disk, processes: 500 */
 };
 
+/* "ok", "not-found", ... */
+const char *service_result_name(enum service_result result);
+
 /* Who calls, for the audit log: "token:ci-deploy" and "10.0.0.7"; "unix:uid 0" and "". Copied. */
 struct service_caller {
 	const char *who;
@@ -69,7 +72,7 @@ void service_close(struct service *service); /* NULL is fine */
  *  "source": {"mode","address":[...]}, "target": {...}     as the document has them; urls and paths without secrets
  *  "restarts": 2,                                           since it was started by an operator
  *  "restart_at": null | TIME,                               when the next start is tried
- *  "worker": null | {"pid","version","started": TIME,"document_revision", "adopted": bool, "answers": bool},
+ *  "worker": null | {"pid","version","started": TIME,"document_revision", "adopted": bool, "ending": bool, "answers": bool},
  *  "job": null | {"id","kind":"verify","begun": TIME},      that is under way
  *  "progress": null | 0.43,                                 of the snapshot, over all links
  *  "lag": {"seconds": null|0.2,"bytes": null|0}, "rates": {"commands_per_second","bytes_per_second"}, "links": 3, "links_connected": 3,
@@ -80,11 +83,11 @@ void service_close(struct service *service); /* NULL is fine */
 /* *ret: [summary, ...] by id. */
 enum service_result service_task_list(struct service *service, json_t **ret, struct error *error) WARN_UNUSED;
 enum service_result service_task_show(struct service *service, const char *task, json_t **ret, struct error *error) WARN_UNUSED;
-/* What status_page_json() says (docs/status.md) as the worker told it last (once a second), or, without a worker, with "links": []. state, since and error are the
- * service's; "as_of": TIME of the worker's word, null without one. */
+/* What status_page_json() says (docs/status.md) as a worker told it last: while it runs once a second, then its last word; "links": [] where none has told anything since the daemon
+ * started. state, since and error are the service's; "as_of": TIME of the worker's word, null without one. */
 enum service_result service_task_status(struct service *service, const char *task, json_t **ret, struct error *error) WARN_UNUSED;
 
-/* `document`: YAML or JSON text as `keyferry sync` takes it, with a `name`. Checked whole (options, rules, scripts, no files of passwords read). The task is `created`; *ret its tree. */
+/* `document`: YAML or JSON text as `keyferry sync` takes it, with a `name`. Checked whole, as `keyferry sync` does it before it asks any server: files of passwords and of a script have to be there. The task is `created`; *ret its tree. */
 enum service_result service_task_create(struct service *service, const struct service_caller *caller, struct slice document, json_t **ret, struct error *error) WARN_UNUSED;
 /* The whole document anew; the name stays. `revision` 0: whatever is there now. Not while it runs or a job is under way (SERVICE_STATE). `accept_changes`: options that decide
  * what is copied may change though it has copied already (as --accept-changes). Back to `created`, or `paused` where it was begun. */
@@ -136,7 +139,7 @@ enum service_log { SERVICE_HISTORY, SERVICE_EVENTS, SERVICE_RESULTS, SERVICE_AUD
 /* Newest first. *ret: {"items": [...], "next": null | ID for `before`}; most is cut to 1000. `task` NULL: of all tasks. `kind` NULL: of all kinds (results: "verify").
  *   history  {"id","task","time","state","error"}
  *   events   {"id","task","time","kind","cause","link","text","offset","cost"}           docs/events.md
- *   results  {"id","task","time","kind","begun","exit_code","error","result": {...}}     result: as the command printed it
+ *   results  {"id","task","time","kind","job","begun","exit_code","error","result": {...}}     result: as the command printed it
  *   audit    {"id","task","time","action","who","from","result","detail"} */
 enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind, int64_t before, uint32_t most, json_t **ret,
 				     struct error *error) WARN_UNUSED;
@@ -160,7 +163,7 @@ enum service_result service_token_create(struct service *service, const struct s
 /* *ret: [{"id","name","role","created","expires","used"}]. */
 enum service_result service_token_list(struct service *service, json_t **ret, struct error *error) WARN_UNUSED;
 enum service_result service_token_delete(struct service *service, const struct service_caller *caller, int64_t id, struct error *error) WARN_UNUSED;
-/* Is it one, and not expired? name: for service_caller. Costs no access to the disk. */
+/* Is it one, and not expired? name: for service_caller. Writes to the disk once a minute at most (when it was used). */
 bool service_token_check(struct service *service, const char *token, enum service_role *ret_role, char name[128]);
 
 /* ---- the daemon ---- */
