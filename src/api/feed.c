@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#define ACCESS_MS 10000
+#define ACCESS_MS 2000
 #define CURSORS 2 /* of the logs that are told: events, history */
 
 static const enum service_log logs[CURSORS] = {SERVICE_EVENTS, SERVICE_HISTORY};

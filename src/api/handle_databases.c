@@ -33,7 +33,7 @@ static json_t *keyspace_json(const struct deployment_options *side, const struct
 static bool read_source(const json_t *document, struct task_options *options, struct error *error)
 {
 	json_t *source = json_object_get(document, "source");
-	json_t *whole = json_pack("{s:s, s:O, s:{s:s}}", "name", "databases", "source", source ? source : json_null(), "target", "address", "127.0.0.1:1");
+	json_t *whole = json_pack("{s:s, s:O, s:{s:s, s:s}}", "name", "databases", "source", source ? source : json_null(), "target", "mode", "jsonl", "path", "/unused-{shard}.jsonl");
 	char *text = json_dumps(whole, JSON_COMPACT);
 	bool ok = task_options_parse(options, slice_of_string(text), "document", error) && task_options_finish(options, error);
 

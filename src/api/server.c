@@ -281,12 +281,13 @@ static enum MHD_Result handle(void *owner, struct MHD_Connection *connection, co
 			      void **request)
 {
 	struct exchange *exchange = *request;
+	enum exchange_state state = exchange->state;
 
 	(void)owner;
 	(void)connection;
 	(void)url;
 	(void)version;
-	switch (exchange->state) {
+	switch (state) {
 	case EXCHANGE_NEW: return take_request(exchange, method);
 	case EXCHANGE_BODY: return *len > 0 ? take_body(exchange, data, len) : hand_over(exchange);
 	case EXCHANGE_WORKING: return MHD_YES;
@@ -325,7 +326,7 @@ static struct MHD_Daemon *listen_on(struct server *server, const struct sockaddr
 {
 	unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME | (address->ss_family == AF_INET6 ? MHD_USE_IPv6 : 0);
 	struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)give_certificate, NULL},
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)give_certificate},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
 		{MHD_OPTION_END, 0, NULL},
 	};
