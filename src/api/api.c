@@ -2,6 +2,7 @@
 
 #include "api/access.h"
 #include "api/api_state.h"
+#include "api/console.h"
 #include "api/feed.h"
 #include "api/media.h"
 #include "api/openapi.h"
@@ -142,6 +143,8 @@ bool api_admit(struct api *api, struct call *call, struct answer *answer)
 	const struct route *route;
 	char allow[ROUTE_ALLOW_MAX];
 
+	if (!call->malformed && console_answer(call, answer))
+		return false;
 	call->uri_answer = uri_parse(&call->uri, call->target);
 	route = call->uri_answer == URI_OK ? route_find(call->method, &call->uri, call->arguments, allow) : NULL;
 	/* First of all who it is: nobody else is told anything, not even what there is not. */

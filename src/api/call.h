@@ -20,7 +20,7 @@ struct route;
 /* Of headers that must not be given twice the server takes none and sets `malformed`. NULL: not given. */
 struct call_headers {
 	const char *host, *origin, *fetch_site, *authorization, *cookie, *csrf;
-	const char *content_type, *content_length, *accept, *accept_language, *if_match, *if_none_match, *last_event_id;
+	const char *content_type, *content_length, *accept, *accept_language, *accept_encoding, *if_match, *if_none_match, *last_event_id;
 };
 
 enum principal_kind {

@@ -94,7 +94,7 @@ static struct MHD_Response *make_response(struct exchange *exchange)
 	return response;
 }
 
-/* For browsers: nothing of an answer is run, framed, kept, guessed at or given to another site. */
+/* For browsers: nothing of an answer is run, framed, kept, guessed at or given to another site. An answer of its own mind about one of them has set it itself. */
 static const char *const fixed_headers[][2] = {
 	{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"},
 	{"X-Content-Type-Options", "nosniff"},
@@ -104,6 +104,14 @@ static const char *const fixed_headers[][2] = {
 	{"Cross-Origin-Opener-Policy", "same-origin"},
 	{"Cache-Control", "no-store"},
 };
+
+static bool has_header(const struct answer *answer, const char *name)
+{
+	for (size_t i = 0; i < answer->header_count; i++)
+		if (strcmp(answer->headers[i].name, name) == 0)
+			return true;
+	return false;
+}
 
 static enum MHD_Result respond(struct exchange *exchange)
 {
@@ -115,7 +123,8 @@ static enum MHD_Result respond(struct exchange *exchange)
 	if (!response)
 		return MHD_NO;
 	for (size_t i = 0; i < sizeof(fixed_headers) / sizeof(fixed_headers[0]); i++)
-		MHD_add_response_header(response, fixed_headers[i][0], fixed_headers[i][1]);
+		if (!has_header(answer, fixed_headers[i][0]))
+			MHD_add_response_header(response, fixed_headers[i][0], fixed_headers[i][1]);
 	for (size_t i = 0; i < answer->header_count; i++)
 		MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
 	if (type)
@@ -145,6 +154,7 @@ static const struct header_place header_places[] = {
 	PLACE("Content-Length", content_length, true),
 	PLACE("Accept", accept, false),
 	PLACE("Accept-Language", accept_language, false),
+	PLACE("Accept-Encoding", accept_encoding, false),
 	PLACE("If-Match", if_match, true),
 	PLACE("If-None-Match", if_none_match, true),
 	PLACE("Last-Event-ID", last_event_id, true),

@@ -96,7 +96,7 @@ class Daemon:
 
     # -- calls
 
-    def call(self, name, **members):
+    def call(self, name, /, **members):
         """The result; Refused where it is refused."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(30)

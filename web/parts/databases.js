@@ -1,0 +1,61 @@
+// Which databases are copied, and where each goes: with the keys that the source really has.
+import {html, useEffect, useState} from '../ui.js';
+import {t} from '../words.js';
+import {post} from '../api.js';
+import {read, write} from '../document.js';
+import {number} from '../format.js';
+import {isFile} from './sides.js';
+import {Trouble} from './toast.js';
+
+// What the source holds. task: whose stored secrets the document's stand-ins mean.
+export const readKeyspace = (document, task) => post('/databases', {document: {source: document.source ?? {}}, ...(task ? {task: String(task)} : {})});
+
+function Row({entry, chosen, mapped, pick, map}) {
+  const label = t('databases.number', {number: entry.database});
+  return html`<tr>
+    <td><input type="checkbox" id=${`db-${entry.database}`} aria-label=${label} checked=${chosen} onChange=${(event) => pick(event.target.checked)} /></td>
+    <th scope="row"><label for=${`db-${entry.database}`}>${label}</label></th>
+    <td class="num" data-label=${t('databases.keys')}>${number(entry.keys)}</td>
+    <td class="num" data-label=${t('databases.expiring')}>${number(entry.expiring)}</td>
+    <td data-label=${t('databases.target')}><input class="narrow" type="number" min="0" max="1000000" aria-label=${t('databases.target_of', {number: entry.database})} placeholder=${entry.database} value=${mapped ?? ''}
+      disabled=${!chosen} onInput=${(event) => map(event.target.value)} /></td></tr>`;
+}
+
+export function Databases({document, change, task}) {
+  const [held, setHeld] = useState(null);
+  const [error, setError] = useState(null);
+  const file = isFile(document.source);
+  const ask = () => {
+    setError(null);
+    readKeyspace(document, task).then(setHeld, setError);
+  };
+  useEffect(() => {
+    if (!file) ask();
+  }, []);
+  if (file) return html`<p class="card dim">${t('databases.file')}</p>`;
+  const chosen = read(document, 'source.databases');
+  const all = chosen === undefined || chosen === 'all';
+  const picked = new Set(all ? (held?.databases ?? []).map((entry) => entry.database) : [].concat(chosen).map(Number));
+  const known = held ? [...held.databases, ...[...picked].filter((one) => !held.databases.some((entry) => entry.database === one)).map((database) => ({database, keys: 0, expiring: 0}))] : [];
+  const pick = (database, wanted) => {
+    const next = new Set(picked);
+    if (wanted) next.add(database);
+    else next.delete(database);
+    change(write(document, 'source.databases', [...next].sort((a, b) => a - b)));
+  };
+  return html`<div class="card">
+    <${Trouble} error=${error} />
+    ${!held && !error && html`<p class="waiting" role="status"><span class="spinner" aria-hidden="true"></span>${t('databases.asking')}</p>`}
+    ${error && html`<button onClick=${ask}>${t('databases.again')}</button>`}
+    ${held && html`<p id="keyspace">${t('databases.found', {mode: t(`mode.${held.mode}`), masters: held.masters.length, keys: number(held.keys)})}</p>
+      <p class="dim small">${held.masters.map((master) => `${master.address} · ${master.version} · ${t('databases.count', {count: number(master.keys)})}`).join('; ')}</p>
+      <div class="choices" role="radiogroup" aria-label=${t('step.databases')}>
+        <label><input type="radio" name="databases" checked=${all} onChange=${() => change(write(document, 'source.databases', undefined))} /> ${t('databases.all')}</label>
+        <label><input type="radio" id="databases-chosen" name="databases" checked=${!all} onChange=${() => change(write(document, 'source.databases', [...picked]))} /> ${t('databases.chosen')}</label></div>
+      ${known.length > 0 ? html`<table class="cards"><caption class="hidden">${t('step.databases')}</caption><thead><tr><th scope="col"><span class="hidden">${t('databases.pick')}</span></th><th scope="col">${t('databases.database')}</th>
+        <th scope="col" class="num">${t('databases.keys')}</th><th scope="col" class="num">${t('databases.expiring')}</th><th scope="col">${t('databases.target')}</th></tr></thead>
+        <tbody>${known.map((entry) => html`<${Row} key=${entry.database} entry=${entry} chosen=${picked.has(entry.database)} mapped=${read(document, `target.database_map.${entry.database}`)}
+          pick=${(wanted) => pick(entry.database, wanted)}
+          map=${(text) => change(write(document, `target.database_map.${entry.database}`, text === '' ? undefined : Number(text)))} />`)}</tbody></table>` : html`<p class="dim">${t('databases.empty')}</p>`}`}
+  </div>`;
+}

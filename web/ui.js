@@ -1,0 +1,36 @@
+// The libraries as the console uses them: html`...` makes what Preact renders.
+import {Component, Fragment, h, render} from './vendor/preact.js';
+import {useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState} from './vendor/hooks.js';
+import htm from './vendor/htm.js';
+
+export const html = htm.bind(h);
+export {Component, Fragment, h, render, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState};
+
+// A value that views read and are drawn again for.
+export function signal(value) {
+  const watchers = new Set();
+  return {
+    get: () => value,
+    set(next) {
+      if (next === value) return;
+      value = next;
+      for (const watcher of [...watchers]) watcher(value);
+    },
+    watch(watcher) {
+      watchers.add(watcher);
+      return () => watchers.delete(watcher);
+    },
+  };
+}
+
+export function useSignal(source) {
+  const [, draw] = useState(0);
+  useEffect(() => {
+    const seen = source.get();
+    const leave = source.watch(() => draw((n) => n + 1));
+    // It may have changed between the first drawing and now.
+    if (source.get() !== seen) draw((n) => n + 1);
+    return leave;
+  }, [source]);
+  return source.get();
+}

@@ -1,0 +1,146 @@
+// One task: how it is now, live, and what may be done with it.
+import {html, useEffect, useRef, useState} from '../ui.js';
+import {t, word} from '../words.js';
+import {get, listen, may, taskPath} from '../api.js';
+import {bytes, limit, number, percent, place, rate, seconds, time} from '../format.js';
+import {samplesOf, snapshotOf, take, timeLeft} from '../samples.js';
+import {Actions} from '../parts/actions.js';
+import {Chart} from '../parts/chart.js';
+import {Icon} from '../parts/icon.js';
+import {Limits} from '../parts/limits.js';
+import {LinkPicture, LinkTable} from '../parts/links.js';
+import {Document, Events, Log} from '../parts/logs.js';
+import {PrecheckReport} from '../parts/precheck.js';
+import {useJob} from '../parts/job.js';
+import {Outcome} from '../parts/outcome.js';
+import {Progress, State} from '../parts/state.js';
+import {Trouble, complain} from '../parts/toast.js';
+import {Verify} from '../parts/verify.js';
+
+const tabs = ['overview', 'precheck', 'verify', 'events', 'log', 'document'];
+const TASK_MS = 1500;
+
+// The task is asked for again when its state changes, and with its status at most each TASK_MS: a stream has one task's status alone.
+function useTask(id) {
+  const [task, setTask] = useState(null);
+  const [status, setStatus] = useState(null);
+  const [revision, setRevision] = useState(0);
+  const [error, setError] = useState(null);
+  const asked = useRef(0);
+  const reload = () => {
+    asked.current = Date.now();
+    return get(taskPath(id)).then((next) => {
+      setTask(next);
+      setError(null);
+    }, setError);
+  };
+  useEffect(() => {
+    let later = 0;
+    reload();
+    const leave = listen(taskPath(id, '/events'), {
+      status(next) {
+        take(id, next);
+        setStatus(next);
+        if (Date.now() - asked.current > TASK_MS) reload();
+        clearTimeout(later);
+        later = setTimeout(reload, TASK_MS);
+      },
+      state() {
+        reload();
+        setRevision((n) => n + 1);
+      },
+      incident() {
+        setRevision((n) => n + 1);
+      },
+      removed() {
+        location.hash = '#/';
+      },
+    });
+    return () => {
+      leave();
+      clearTimeout(later);
+    };
+  }, [id]);
+  return {task, status, revision, error, reload};
+}
+
+function Fault({task}) {
+  const waits = !task.error && task.restart_at;
+  const fault = task.error ?? (waits ? task.last_error : null);
+  if (!fault) return null;
+  return html`<div class="trouble" role="alert" id="fault"><p><b>${waits ? t('task.restarts_at', {time: time(task.restart_at)}) : t('task.failed')}</b> ${fault.text}</p>
+    ${fault.hint && html`<p class="hint">${t('task.mend')} ${fault.hint}</p>`}</div>`;
+}
+
+function Snapshot({status, samples}) {
+  const snapshot = snapshotOf(status);
+  if (status.state !== 'snapshot' || snapshot.share == null) return null;
+  const left = timeLeft(samples, snapshot);
+  const told = snapshot.unit === 'bytes' ? bytes : number;
+  return html`<section class="card snapshot" aria-label=${t('snapshot.title')}>
+    <div class="bar"><h2>${t('snapshot.title')}</h2><b class="num">${percent(snapshot.share)}</b></div>
+    <${Progress} share=${snapshot.share} label=${t('snapshot.title')} />
+    <p class="dim small">${t('snapshot.done', {done: told(snapshot.done), total: told(snapshot.total), keys: number(snapshot.keys)})} · ${left == null ? t('snapshot.left_unknown') : t('snapshot.left', {time: seconds(left)})}</p>
+  </section>`;
+}
+
+function Figure({label, value, sub}) {
+  return html`<div class="figure"><dt>${label}</dt><dd>${value}<span class="sub">${sub}</span></dd></div>`;
+}
+
+function Overview({task, status, reload}) {
+  const [limits, setLimits] = useState(false);
+  const samples = samplesOf(task.id);
+  const revision = samples.time.at(-1);
+  const links = status?.links ?? [];
+  const spool = links.reduce((all, link) => all + link.spool.bytes, 0);
+  return html`<dl class="figures">
+      <${Figure} label=${t('task.lag')} value=${seconds(task.lag.seconds)} sub=${task.lag.bytes == null ? '' : bytes(task.lag.bytes)} />
+      <${Figure} label=${t('task.rate')} value=${task.worker ? rate(task.rates.commands_per_second) : '–'} sub=${task.worker ? `${bytes(task.rates.bytes_per_second)}/s` : ''} />
+      <${Figure} label=${t('task.spool')} value=${links.length ? bytes(spool) : '–'} sub=${t('task.spool_text')} />
+      <${Figure} label=${t('task.limit')} value=${limit(task)} sub=${may('operator') && task.state !== 'finished' && html`<button class="link" id="limits" onClick=${() => setLimits(true)}>${t('task.change')}</button>`} />
+    </dl>
+    <${Outcome} task=${task} kind="cutover" /><${Outcome} task=${task} kind="finish" />
+    ${limits && html`<${Limits} task=${task} onClose=${() => setLimits(false)} onDone=${reload} />`}
+    ${status && html`<${Snapshot} status=${status} samples=${samples} />`}
+    ${links.length > 0 ? html`<section class="card" aria-labelledby="links-title"><h2 id="links-title">${t('links.title')}</h2>
+        <${LinkPicture} task=${task} status=${status} /><${LinkTable} status=${status} /></section>
+      <div class="charts">
+        ${status.state === 'snapshot' && html`<div class="card"><${Chart} title=${t('chart.progress')} times=${samples.time} values=${samples.progress} revision=${revision} format=${(value) => `${Math.round(value)} %`} /></div>`}
+        <div class="card"><${Chart} title=${t('chart.lag')} times=${samples.time} values=${samples.lag} revision=${revision} format=${seconds} tint="--warn" /></div>
+        <div class="card"><${Chart} title=${t('chart.commands')} times=${samples.time} values=${samples.commands} revision=${revision} format=${number} /></div>
+        <div class="card"><${Chart} title=${t('chart.bytes')} times=${samples.time} values=${samples.bytes} revision=${revision} format=${(value) => `${bytes(value)}/s`} /></div>
+        <div class="card"><${Chart} title=${t('chart.spool')} times=${samples.time} values=${samples.spool} revision=${revision} format=${bytes} tint="--good" /></div>
+      </div>` : html`<p class="card empty dim">${t('task.quiet')}</p>`}`;
+}
+
+function Precheck({task}) {
+  const job = useJob(task.id, 'precheck');
+  return html`<section class="card" aria-labelledby="precheck-title"><div class="bar"><h2 id="precheck-title">${t('precheck.title')}</h2>
+      ${may('operator') && html`<button id="precheck-start" disabled=${Boolean(task.job) || task.state === 'finished'} onClick=${() => job.start().catch(complain)}>${t('precheck.again')}</button>`}</div>
+    <p class="dim">${t('precheck.text')}</p><${PrecheckReport} view=${job.view} error=${job.error} /></section>`;
+}
+
+function Facts({task}) {
+  return html`<p class="facts dim">${place(task.source)} → ${place(task.target)} · ${t('task.since', {time: time(task.since)})}${task.restarts > 0 ? ` · ${t('task.restarts', {count: task.restarts})}` : ''}</p>`;
+}
+
+export function Task({id, tab}) {
+  const {task, status, revision, error, reload} = useTask(id);
+  if (!task) return html`<a class="back" href="#/"><${Icon} name="back" />${t('nav.tasks')}</a><${Trouble} error=${error} />`;
+  const chosen = tabs.includes(tab) ? tab : 'overview';
+  return html`<a class="back" href="#/"><${Icon} name="back" />${t('nav.tasks')}</a>
+    <div class="bar"><div class="title"><h1>${task.name}</h1><${State} state=${task.state} />
+      ${task.job && html`<span class="job">${word('job', task.job.kind)}</span>`}</div>
+      <${Actions} task=${task} onDone=${reload} /></div>
+    <${Facts} task=${task} />
+    <${Trouble} error=${error} />
+    <${Fault} task=${task} />
+    <nav class="tabs" aria-label=${t('task.tabs')}>${tabs.map((name) => html`<a key=${name} href=${`#/tasks/${id}/${name}`} aria-current=${name === chosen ? 'page' : null}>${t(`tab.${name}`)}</a>`)}</nav>
+    ${chosen === 'overview' && html`<${Overview} task=${task} status=${status} reload=${reload} />`}
+    ${chosen === 'precheck' && html`<${Precheck} task=${task} />`}
+    ${chosen === 'verify' && html`<${Verify} task=${task} />`}
+    ${chosen === 'events' && html`<${Events} id=${id} revision=${revision} />`}
+    ${chosen === 'log' && html`<${Log} task=${task} />`}
+    ${chosen === 'document' && html`<${Document} task=${task} />`}`;
+}
