@@ -364,26 +364,11 @@ static bool owns_slots(const struct sink *sink, const struct node *node)
 	return false;
 }
 
-static void take_topology(struct sink *sink, const struct topology *topology)
-{
-	if (!sink->cluster) {
-		sink_own(sink, 0, &topology->shards[0].master);
-		return;
-	}
-	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-		uint16_t shard = topology->owner[slot];
-
-		/* A slot that this node does not know an owner of keeps the one it had: MOVED or CLUSTERDOWN will tell. */
-		if (shard != SHARD_NONE)
-			sink_own(sink, (uint16_t)slot, &topology->shards[shard].master);
-	}
-}
-
-static void refresh_topology(void *owner, const struct topology *topology)
+static bool refresh_topology(void *owner, const struct topology *topology)
 {
 	struct sink *sink = owner;
+	bool fresh = sink_take_map(sink, topology);
 
-	take_topology(sink, topology);
 	slot_moves_look(sink, topology);
 	sink->map_number++;
 	for (uint32_t i = 0; i < sink->node_count; i++)
@@ -402,6 +387,7 @@ static void refresh_topology(void *owner, const struct topology *topology)
 		node_free(node);
 	}
 	idle_start(sink->turn);
+	return fresh;
 }
 
 static const struct refresh_events refresh_callbacks = {refresh_candidates, refresh_topology};
@@ -449,7 +435,10 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->turn = idle_new(options->loop, on_turn, sink);
 	sink->refresh = refresh_new(options->loop, options->target, sink->cluster, options->name, options->connect_timeout_ms,
 				    &refresh_callbacks, sink);
-	take_topology(sink, options->topology);
+	if (options->before)
+		sink_take_after(sink, options->before);
+	else
+		sink_take_map(sink, options->topology);
 	return sink;
 }
 
