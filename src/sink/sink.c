@@ -326,10 +326,8 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 	if (sink->node_count == NODES_MAX)
 		return NULL;
 	if (sink->marker) {
-		const struct marker_options *marker = &sink->marker->options;
-
 		options.guarded = true;
-		options.name = name = memory_printf("%s:%s:%s:%u-%u", sink->options.name, marker->link, marker->token, marker->life, ++sink->marker->serial);
+		options.name = name = marker_connection_name(sink);
 	}
 	node = node_new(endpoint, &options, &node_callbacks, sink);
 	free(name);
