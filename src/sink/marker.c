@@ -361,7 +361,7 @@ void marker_node_lost(struct sink *sink, struct node *node)
 			marker->stale[slot] = true;
 }
 
-struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier)
+struct unit_list marker_unwrap(struct sink *sink, struct node *node, struct unit *carrier)
 {
 	struct flight *flight = (struct flight *)carrier;
 	struct unit_list members = flight->members;
@@ -369,7 +369,7 @@ struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier)
 	if (flight->record || !sink->cluster)
 		sink->marker->recorded = -1;
 	if (flight->low)
-		floor_answered(sink, flight, false);
+		floor_answered(sink, node, flight, false);
 	if (flight == sink->marker->ahead)
 		sink->marker->ahead = NULL;
 	flight_done(sink->marker, flight);

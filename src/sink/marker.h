@@ -145,8 +145,8 @@ struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit
 bool marker_lane_ready(struct sink *sink, struct lane *lane, struct node *node);
 /* The connection is lost, or the node is. */
 void marker_node_lost(struct sink *sink, struct node *node);
-/* Takes a flight apart that did not happen; its units, in order. */
-struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier);
+/* Takes a flight apart that did not happen on the node; its units, in order. */
+struct unit_list marker_unwrap(struct sink *sink, struct node *node, struct unit *carrier);
 static inline const struct unit *marker_first(const struct unit *unit)
 {
 	return unit->flags & UNIT_FLIGHT ? ((const struct flight *)unit)->members.head : unit;

@@ -119,7 +119,7 @@ void sink_hold_all(struct sink *sink, struct unit_list list)
 }
 
 /* The first `sent` were under way on the node that is lost. */
-static void take_back(struct sink *sink, struct unit_list list, uint32_t sent, const struct endpoint *lost)
+static void take_back(struct sink *sink, struct node *node, struct unit_list list, uint32_t sent)
 {
 	struct unit *unit;
 
@@ -131,13 +131,13 @@ static void take_back(struct sink *sink, struct unit_list list, uint32_t sent, c
 			sent--;
 			for (struct unit *at = unit->flags & UNIT_FLIGHT ? ((struct flight *)unit)->members.head : unit; at;
 			     at = unit->flags & UNIT_FLIGHT ? at->next : NULL)
-				outage_take(sink, lost, at);
+				outage_take(sink, node_endpoint(node), at);
 		}
 		if (!(unit->flags & UNIT_FLIGHT)) {
 			sink_hold(sink, unit);
 			continue;
 		}
-		sink_hold_all(sink, marker_unwrap(sink, unit));
+		sink_hold_all(sink, marker_unwrap(sink, node, unit));
 		/* One without commands holds no slot, and what has gathered behind it would wait for ever. */
 		marker_more(sink, slot);
 	}
@@ -159,7 +159,7 @@ static void divert(struct sink *sink)
 		struct unit_list out = {0};
 
 		node_divert(sink->nodes[i], must_leave, sink, &out);
-		take_back(sink, out, 0, NULL);
+		take_back(sink, sink->nodes[i], out, 0);
 	}
 }
 
@@ -292,7 +292,7 @@ static void on_node_lost(void *owner, struct node *node, const struct error *err
 	if (node_was_ready(node))
 		outage_begin(sink, node, error);
 	units = node_take_units(node, &sent);
-	take_back(sink, units, sent, node_endpoint(node));
+	take_back(sink, node, units, sent);
 	/* The node that a slot migrates to may be gone for good: the old one is asked again. */
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
 		if (endpoint_equal(&sink->lanes.held[i]->ask, node_endpoint(node)))
