@@ -133,6 +133,7 @@ static bool outlet_begin(void *self, const struct link_state *state, struct erro
 		.position = state ? state->position : 0,
 		.db = state ? state->db : 0,
 		.sent_before = state && !state->clean ? sent_before(outlet, state) : 0,
+		.tally = outlet->options.tally,
 		.marker = outlet->options.marker,
 	};
 

@@ -6,6 +6,7 @@
 #include "sink/floor.h"
 #include "wire/command.h"
 #include "wire/rdb.h"
+#include "wire/tally.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -421,6 +422,7 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->owner = owner;
 	sink->cluster = options->topology->cluster;
 	sink->event_start = UINT64_MAX;
+	sink->multi = command_number(command_lookup(1, (const struct slice[]){SLICE("MULTI")}));
 	if (options->marker)
 		sink->marker = marker_new(sink, options->marker);
 	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes,
@@ -557,6 +559,7 @@ void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, ui
 	unit->pieces[0] = slice_make(memory, bytes.len);
 	unit->piece_count = 1;
 	unit->replies = replies;
+	unit->command = command_number(event->info);
 	submit(sink, unit);
 }
 
@@ -580,6 +583,7 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 	unit->pieces[0] = event->raw;
 	unit->piece_count = 1;
 	unit->replies = 1;
+	unit->command = command_number(event->info);
 	submit(sink, unit);
 }
 
@@ -588,6 +592,7 @@ void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, u
 	struct unit *unit =
 		new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
 
+	unit->command = command_number(event->info);
 	encode_patched(&sink->window, unit, event->raw, event->argv[at], argument);
 	submit(sink, unit);
 }
@@ -598,6 +603,7 @@ void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, 
 	struct unit *unit =
 		new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, command_flags(event, end) | flags);
 
+	unit->command = command_number(event->info);
 	encode_command(&sink->window, unit, argc, argv);
 	submit(sink, unit);
 }
@@ -637,6 +643,7 @@ void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t 
 	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream,
 				     (uint16_t)(UNIT_TRANSACTION | (end > start ? UNIT_COUNTED : 0) | flags));
 
+	unit->command = sink->multi;
 	set_pieces(sink, unit, pieces, piece_count, replies);
 	submit(sink, unit);
 }
@@ -672,6 +679,12 @@ void sink_set_number(struct sink *sink, uint64_t start, uint32_t number)
 {
 	sink->event_start = start;
 	sink->next_sub = number;
+}
+
+void sink_count(struct sink *sink, const struct event *event)
+{
+	if (sink->options.tally)
+		tally_add(sink->options.tally, command_number(event->info));
 }
 
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db)

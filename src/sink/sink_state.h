@@ -45,6 +45,7 @@ struct sink {
 	uint64_t waiting_since_us;
 	bool waiting_told_by_outage;         /* when it is over, for a connection was lost */
 	struct sink_counters counters;
+	uint16_t multi; /* command_number() of MULTI: what transactions are counted as */
 };
 
 /* sink.c */
