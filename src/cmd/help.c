@@ -16,6 +16,7 @@ static const struct { enum error_kind code; const char *meaning; } exit_codes[] 
 	{ERROR_SOURCE, "the source cannot be reached, refuses, or is damaged"},
 	{ERROR_TARGET, "the target cannot be reached or refuses"},
 	{ERROR_CONFLICT, "stopped by a data conflict"},
+	{ERROR_DIFFERENT, "verify or cutover found differences"},
 	{ERROR_BUSY, "another process runs this task"},
 };
 
