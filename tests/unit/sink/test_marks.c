@@ -566,6 +566,36 @@ static void test_slot_moved(void **state)
 	sink_bench_close(&bench);
 }
 
+static bool has_low(const struct fake_target *fake)
+{
+	return fake->fields && strstr(fake->fields, LINK ":low");
+}
+
+/* A slot that had moved before the sink knew, and in which the link has nothing to do: its mark is not where it is looked for at first. It is looked for again, or neither node
+ * would ever be given a low mark, and the position that is kept would stay where it was. */
+static void test_slot_moved_before(void **state)
+{
+	struct sink_bench bench;
+	uint64_t kept;
+	uint32_t db;
+
+	(void)state;
+	open_guarded(&bench, 2);
+	for (int i = 0; i < 2; i++) {
+		int slot = slot_of_key(i ? SLICE("x") : SLICE("s"));
+
+		assert_int_equal(bench.cluster.owner[slot], i);
+		bench.cluster.owner[slot] = 1 - i;
+	}
+	sink_bench_start(&bench);
+	bench_command(&bench, 0, "SET a 1");
+	bench_command(&bench, 0, "SET b 1");
+	bench_settle(&bench);
+	bench_wait(&bench, has_low(&bench.fakes[0]) && has_low(&bench.fakes[1]));
+	bench_wait(&bench, (sink_kept(bench.sink, &kept, &db), kept == bench.position));
+	sink_bench_close(&bench);
+}
+
 /* ---- others of the same name ---- */
 
 /* Whoever finds another owner stands down, and kills nobody. */
@@ -784,6 +814,7 @@ int main(void)
 		cmocka_unit_test(test_stopped_inside),
 		cmocka_unit_test(test_cluster),
 		cmocka_unit_test(test_slot_moved),
+		cmocka_unit_test(test_slot_moved_before),
 		cmocka_unit_test(test_stands_down),
 		cmocka_unit_test(test_known_from_the_start),
 		cmocka_unit_test(test_takes_over),
