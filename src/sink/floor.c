@@ -65,15 +65,11 @@ struct mark_low floor_lowest(const struct sink *sink)
 }
 
 /* Its low mark would say more than is known: slots of it have not been looked at since it was met, or lost, and it may turn out to be older than it was. */
-static bool is_unexamined(struct sink *sink, struct node *node)
+static bool is_unexamined(const struct sink *sink, struct node *node)
 {
-	for (uint32_t slot = 0; slot < sink->marker->slots; slot++) {
-		if (sink->marker->stale[slot] && sink->owner_of[slot] == node) {
-			/* One that the link has no command for would never be looked at otherwise. */
-			fence_want(sink, node);
+	for (uint32_t slot = 0; slot < sink->marker->slots; slot++)
+		if (sink->marker->stale[slot] && sink->owner_of[slot] == node)
 			return true;
-		}
-	}
 	return node_floor(node)->unmapped;
 }
 
@@ -87,7 +83,7 @@ static void examine(struct sink *sink, struct node *node)
 }
 
 /* A slot of the node in which something can be written; the one before, if possible. */
-static bool choose_slot(struct sink *sink, struct node *node, uint16_t *slot)
+static bool choose_slot(const struct sink *sink, struct node *node, uint16_t *slot)
 {
 	const struct marker *marker = sink->marker;
 
