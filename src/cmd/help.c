@@ -12,10 +12,11 @@ static const struct { enum error_kind code; const char *meaning; } exit_codes[] 
 	{ERROR_NONE, "done, or stopped as asked"},
 	{ERROR_INTERNAL, "internal error, or the machine fails"},
 	{ERROR_USAGE, "command line or task document; the work directory is not writable"},
-	{ERROR_PRECHECK, "precheck failed: nothing was written"},
+	{ERROR_PRECHECK, "precheck failed, or a cut-over cannot begin: nothing was written"},
 	{ERROR_SOURCE, "the source cannot be reached, refuses, or is damaged"},
 	{ERROR_TARGET, "the target cannot be reached or refuses"},
 	{ERROR_CONFLICT, "stopped by a data conflict"},
+	{ERROR_DIFFERENT, "differences were found (verify, cutover)"},
 	{ERROR_BUSY, "another process runs this task"},
 };
 

@@ -49,6 +49,7 @@ struct sink_options {
 	struct loop *loop;
 	struct deployment *target;       /* options and TLS; read-only, outlives the sink */
 	const struct topology *topology; /* as it was at the start */
+	struct sink *before;             /* whose place it takes: who has which slots it knows better, and what it has not told yet is told by this one; NULL: none */
 	const char *name;                /* of its connections */
 	struct spool *spool;
 	struct target_abilities abilities;
