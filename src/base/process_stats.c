@@ -1,15 +1,31 @@
 #include "base/process_stats.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STAT_MAX 1024
 
+static pthread_once_t asked = PTHREAD_ONCE_INIT;
+static double boot_time;
+
+/* Unix time at which the machine was started. Not from /proc/stat, which services do not see (ProcSubset=pid); and asked once, for two clocks that are read one
+ * after the other give another result each time. */
+static void ask_boot_time(void)
+{
+	struct timespec now, up;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	boot_time = (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) / 1e9;
+}
+
 /* The fields of /proc/self/stat behind the command's name, which may hold blanks and brackets itself. */
-static void read_stat(struct process_stats *stats, double boot_time)
+static void read_stat(struct process_stats *stats)
 {
 	unsigned long long user, system, threads, started, size;
 	long long resident;
@@ -29,25 +45,11 @@ static void read_stat(struct process_stats *stats, double boot_time)
 			    &started, &size, &resident) != 6)
 		return;
 	stats->cpu_seconds = (double)(user + system) / ticks;
-	stats->start_time_seconds = boot_time > 0 ? boot_time + (double)started / ticks : 0;
+	pthread_once(&asked, ask_boot_time);
+	stats->start_time_seconds = boot_time + (double)started / ticks;
 	stats->virtual_bytes = size;
 	stats->resident_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 	stats->threads = threads;
-}
-
-/* "btime" of /proc/stat: Unix time at which the machine was started. */
-static double read_boot_time(void)
-{
-	FILE *file = fopen("/proc/stat", "re");
-	char line[512];
-	double seconds = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "btime %lf", &seconds) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return seconds;
 }
 
 static uint64_t count_fds(void)
@@ -69,7 +71,7 @@ struct process_stats process_stats_read(void)
 	struct process_stats stats = {.open_fds = count_fds()};
 	struct rlimit most;
 
-	read_stat(&stats, read_boot_time());
+	read_stat(&stats);
 	if (getrlimit(RLIMIT_NOFILE, &most) == 0)
 		stats.max_fds = most.rlim_cur == RLIM_INFINITY ? UINT64_MAX : most.rlim_cur;
 	return stats;
