@@ -82,7 +82,8 @@ static bool choose_slot(const struct sink *sink, struct node *node, uint16_t *sl
 	for (uint32_t i = 0; i < marker->slots; i++) {
 		uint16_t at = (uint16_t)((*slot + i) % marker->slots);
 
-		if (sink->owner_of[at] != node || marker->stale[at] || lanes_find(&sink->lanes, at))
+		/* What another node has of it under way, a slot that has just moved, is awaited there first. */
+		if (sink->owner_of[at] != node || marker->stale[at] || lanes_find(&sink->lanes, at) || (sink->busy[at] > 0 && sink->busy_node[at] != node))
 			continue;
 		*slot = at;
 		return true;
@@ -170,11 +171,10 @@ void floor_turn(struct sink *sink)
 	send(sink, false, true);
 }
 
-void floor_answered(struct sink *sink, const struct flight *flight, bool done)
+void floor_answered(struct sink *sink, struct node *node, const struct flight *flight, bool done)
 {
 	struct marker *marker = sink->marker;
 	uint16_t slot = flight->carrier.slot;
-	struct node *node = sink->busy_node[slot];
 	struct floor *floor = node_floor(node);
 
 	if (flight->low)

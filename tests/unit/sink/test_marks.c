@@ -637,6 +637,79 @@ static void test_takes_over(void **state)
 	sink_bench_close(&bench);
 }
 
+static const char *count_nameless(void *owner, const struct fake_command *command)
+{
+	int *nameless = owner;
+
+	if (strncmp(command->text, "CLIENT SETNAME", 14) == 0 && !strstr(command->text, ":" LINK ":cafecafecafe:"))
+		++*nameless;
+	return NULL;
+}
+
+/* By its name a successor finds whatever may have something on its way: the connection that asks for the owner too. */
+static void test_all_are_named(void **state)
+{
+	struct sink_bench bench;
+	int nameless = 0;
+
+	(void)state;
+	open_guarded(&bench, 0);
+	bench.fakes[0].greeting = count_nameless;
+	bench.fakes[0].owner = &nameless;
+	sink_bench_start(&bench);
+	bench_command(&bench, 0, "INCR n");
+	bench_settle(&bench);
+	assert_int_equal(nameless, 0);
+	sink_bench_close(&bench);
+}
+
+static uint64_t turn_of(const struct fake_target *fake)
+{
+	char *text = fake_field(fake, TASK_KEY, LINK ":owner");
+	uint64_t turn = marker_turn(slice_of_string(text));
+
+	free(text);
+	return turn;
+}
+
+/* A process that has died had its name as owner on the way, for a turn that its successor has too; it arrives behind the successor's, which goes on. */
+static void test_late_owner(void **state)
+{
+	static const struct marker_options second = {"t", LINK, "feedfacefeedface", "beefbeefbeef", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
+	struct sink_bench bench;
+	struct sink *first;
+	char text[64];
+	uint64_t turn;
+
+	(void)state;
+	open_guarded(&bench, 0);
+	sink_bench_start(&bench);
+	bench_command(&bench, 0, "INCR n");
+	bench_settle(&bench);
+	first = bench.sink;
+	bench.options.marker = &second;
+	bench.options.position = bench.position;
+	sink_bench_start(&bench);
+	bench_wait(&bench, bench.told[INCIDENT_PREDECESSOR_FENCED] == 1);
+	sink_free(first);
+	bench_command(&bench, 0, "INCR n");
+	bench_settle(&bench);
+	turn = turn_of(&bench.fakes[0]);
+	snprintf(text, sizeof(text), "cafecafecafe:%llu", (unsigned long long)turn);
+	fake_set_field(&bench.fakes[0], TASK_KEY, LINK ":owner", text);
+	fake_hang_up(&bench.fakes[0]);
+	bench_command(&bench, 0, "INCR n");
+	bench_settle(&bench);
+	assert_int_equal(turn_of(&bench.fakes[0]), turn + 1);
+	/* One that is not known to have ended is a successor. */
+	snprintf(text, sizeof(text), "dadadadadada:%llu", (unsigned long long)turn + 1);
+	fake_set_field(&bench.fakes[0], TASK_KEY, LINK ":owner", text);
+	fake_hang_up(&bench.fakes[0]);
+	bench_wait(&bench, bench.failed);
+	assert_int_equal(bench.error.kind, ERROR_BUSY);
+	sink_bench_close(&bench);
+}
+
 /* A target that comes back older than it was: told, with the position from which everything has to be sent again. */
 static void test_fallen_back(void **state)
 {
@@ -714,6 +787,8 @@ int main(void)
 		cmocka_unit_test(test_stands_down),
 		cmocka_unit_test(test_known_from_the_start),
 		cmocka_unit_test(test_takes_over),
+		cmocka_unit_test(test_all_are_named),
+		cmocka_unit_test(test_late_owner),
 		cmocka_unit_test(test_fallen_back),
 		cmocka_unit_test(test_list_denied),
 	};
