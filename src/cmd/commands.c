@@ -90,6 +90,7 @@ static const struct argument_row rdb_rows[] = {
 
 static const struct argument_row help_rows[] = {
 	{"format", "FORMAT", "for 'help options': text (default), markdown or man", "text markdown man", false},
+	{"lang", "LANGUAGE", "of the options: en or zh; by default as LANG says", "en zh", false},
 };
 
 const struct command commands[] = {
@@ -246,7 +247,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "help",
-		.usage = "[COMMAND]\noptions [--format text|markdown|man]\nOPTION",
+		.usage = "[COMMAND]\noptions [--format text|markdown|man] [--lang en|zh]\nOPTION [--lang en|zh]",
 		.summary = "explain a command, or the options of a task document",
 		.text =
 			"Without an argument: the list of commands and exit codes. With 'options': every\n"
