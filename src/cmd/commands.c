@@ -12,7 +12,7 @@ static const struct argument_row sync_rows[] = {
 		"@option", true},
 	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
 	{"data", "DIR", "work directory: spool and state; by default made of the name", "@dir", false},
-	{"listen", "ADDR:PORT", "serve /status (JSON) and /metrics (Prometheus) while running", NULL, false},
+	{"listen", "ADDR:PORT", "serve /status (JSON), /metrics (Prometheus), /healthz and /readyz while running", NULL, false},
 	{"stop-when", "caught-up", "exit with 0 once everything that the source had written is applied", "caught-up", false},
 	{"log-format", "FORMAT", "text (default) or json", "text json", false},
 	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
@@ -118,6 +118,7 @@ static const struct argument_row rdb_rows[] = {
 
 static const struct argument_row help_rows[] = {
 	{"format", "FORMAT", "for 'help options': text (default), markdown or man", "text markdown man", false},
+	{"lang", "LANGUAGE", "of the options: en or zh; by default as LANG says", "en zh", false},
 };
 
 const struct command commands[] = {
@@ -148,7 +149,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "precheck",
-		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list",
+		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list [--format text|json|markdown]",
 		.summary = "say whether a task will work, and what must be changed first",
 		.text =
 			"Asks every node of both sides, all at once, and judges each item there is: the\n"
@@ -314,7 +315,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "help",
-		.usage = "[COMMAND]\noptions [--format text|markdown|man]\nOPTION",
+		.usage = "[COMMAND]\noptions [--format text|markdown|man] [--lang en|zh]\nOPTION [--lang en|zh]",
 		.summary = "explain a command, or the options of a task document",
 		.text =
 			"Without an argument: the list of commands and exit codes. With 'options': every\n"

@@ -41,6 +41,8 @@ static void on_state_timer(void *owner)
 	applier_save_state(applier, false);
 	applier_release_saved(applier);
 	applier_keep(applier);
+	if (applier->published.streaming)
+		lag_sample(&applier->lag, applier->published.applied_offset);
 	if (waited && !applier->save_failed)
 		idle_start(applier->again);
 }
@@ -528,7 +530,7 @@ void applier_begin(struct applier *applier, const struct link_state *state)
 	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
 	applier->sample_count = 0;
 	applier_let_held_go(applier);
-	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms);
+	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms, applier->options.delays);
 	snapshot_decoder_free(applier->snapshot);
 	applier->snapshot = NULL;
 	stream_decoder_free(applier->stream);
@@ -682,6 +684,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.spool = options->spool,
 		.lag = &applier->lag,
 		.scripts = options->scripts,
+		.tally = options->tally,
 		.marker = applier_is_marked(options) ? &applier->marker : NULL,
 	};
 	struct recorder_options recorder = {
@@ -692,6 +695,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.spool = options->spool,
 		.lag = &applier->lag,
 		.scripts = options->scripts,
+		.tally = options->tally,
 	};
 
 	applier->options = *options;
@@ -721,7 +725,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	timer_repeat(applier->publish_timer, PUBLISH_INTERVAL_MS, PUBLISH_INTERVAL_MS);
 	applier->published.applied_offset = applier->published.lag_ms = -1;
 	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier) : server_outlet_new(&server, &outlet_callbacks, applier);
-	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms);
+	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms, options->delays);
 	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation)
 		applier_begin(applier, state);
 	return applier;

@@ -240,6 +240,14 @@ bool handover_begin(struct handover *handover, const uint16_t *owners, struct er
 	return ok;
 }
 
+/* False: not known yet, or an offset of another history than the one that the link applies: its link goes over to that first. */
+static bool fence_of(const struct member *member, uint64_t us, int64_t *ret_offset)
+{
+	uint64_t generation;
+
+	return member->source.fence(member->source.owner, us, &generation, ret_offset) && generation == member->generation;
+}
+
 /* The map says that all of it is the holder's, and has said so before: what the exporter has done with it lies before its offset of now. */
 static bool has_settled(struct handover *handover, struct move *move, const uint16_t *owners)
 {
@@ -255,7 +263,7 @@ static bool has_settled(struct handover *handover, struct move *move, const uint
 		return true;
 	if (++move->readings == READINGS_TO_SETTLE)
 		move->since_us = clock_monotonic_us();
-	return move->readings >= READINGS_TO_SETTLE && exporter->source.fence(exporter->source.owner, move->since_us, &need) &&
+	return move->readings >= READINGS_TO_SETTLE && fence_of(exporter, move->since_us, &need) &&
 	       exporter->applied >= need;
 }
 
@@ -270,14 +278,14 @@ static bool has_slots(const uint16_t *owners, uint32_t link)
 /* A master that was taken out of the cluster and shut down. Returns how many have gone just now. */
 static uint32_t look_for_gone(struct handover *handover, const uint16_t *owners)
 {
-	uint64_t now = clock_monotonic_us();
+	uint64_t now = clock_monotonic_us(), generation;
 	uint32_t gone = 0;
 	int64_t offset;
 
 	for (uint32_t i = 0; i < handover->count; i++) {
 		struct member *member = handover->members[i];
 
-		if (member->source.fence(member->source.owner, member->read_us, &offset) || has_slots(owners, i))
+		if (member->source.fence(member->source.owner, member->read_us, &generation, &offset) || has_slots(owners, i))
 			member->silent = 0;
 		else
 			member->silent++;
@@ -340,7 +348,7 @@ static bool has_applied_all(struct handover *handover, uint32_t link, uint16_t o
 	if (other == link || other == HANDOVER_NOBODY)
 		return true;
 	member = handover->members[other];
-	return member->gone || (member->source.fence(member->source.owner, handover->members[link]->read_us, &need) && member->applied >= need);
+	return member->gone || (fence_of(member, handover->members[link]->read_us, &need) && member->applied >= need);
 }
 
 bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t slot)
@@ -453,7 +461,7 @@ static bool is_behind(struct handover *handover, uint32_t link, const struct han
 		}
 	}
 	if (!fence->known)
-		fence->known = member->source.fence(member->source.owner, fence->since_us, &fence->need);
+		fence->known = fence_of(member, fence->since_us, &fence->need);
 	if (!fence->known)
 		return false;
 	if (member->applied < fence->need && member->wanted < fence->need)

@@ -36,8 +36,9 @@ struct handover;
 struct handover_source {
 	/* By when it had certainly executed all up to `offset`, and the same of all up to *ret_to. False: not known. */
 	bool (*executed)(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to);
-	/* An offset behind all that it had executed by then, as low as can be told. False: ask again. */
-	bool (*fence)(void *owner, uint64_t us, int64_t *ret_offset);
+	/* An offset behind all that it had executed by then, as low as can be told. False: ask again. *ret_generation: of the link, in which that offset has a meaning; 0: in
+	 * none, for the source leads another history now than the link has received. */
+	bool (*fence)(void *owner, uint64_t us, uint64_t *ret_generation, int64_t *ret_offset);
 	void *owner;
 };
 

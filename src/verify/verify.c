@@ -412,7 +412,7 @@ static void begin(struct verify *verify)
 	verify->transform = transform_new(options->task, &target);
 	verify->judge = judge_new(&options->judge);
 	verify->portion_options =
-		(struct portion_options){&verify->source, &verify->target, verify->transform, verify->judge, options->full};
+		(struct portion_options){&verify->source, &verify->target, verify->transform, verify->judge, options->full, &verify->guesses};
 	for (uint32_t i = 0; i < PORTIONS; i++)
 		verify->portions[i] = portion_new(&verify->portion_options, on_portion, verify);
 	limit_init(&verify->rate, options->rate);

@@ -22,6 +22,7 @@ struct verify {
 	struct side source, target;
 	struct transform *transform;
 	struct judge *judge;
+	struct type_guesses guesses;
 	struct portion_options portion_options;
 	struct portion *portions[PORTIONS];
 	/* A portion is done; it is cleared behind the call. */

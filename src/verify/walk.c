@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define COUNT "4000"             /* about a millisecond of the server's time */
-#define AHEAD_BYTES (512u << 10) /* of names that wait, after which a master is not asked for more */
+#define COUNT "1000"             /* a fraction of a millisecond of the server's time */
+#define AHEAD_BYTES (64u << 10)  /* of names that wait, after which a master is not asked for more */
 #define NAMES_MAX (1u << 30)
 #define CURSOR_MAX 24
 

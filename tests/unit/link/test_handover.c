@@ -20,6 +20,7 @@
 struct source {
 	int64_t now;   /* its offset */
 	bool silent;   /* nobody answers */
+	uint64_t generation; /* of its link, to which its offsets belong */
 	bool executed; /* its samples tell that everything was executed by the beginning of time */
 };
 
@@ -38,11 +39,12 @@ static bool on_executed(void *owner, int64_t offset, uint64_t *ret_us, int64_t *
 	return source->executed;
 }
 
-static bool on_fence(void *owner, uint64_t us, int64_t *ret_offset)
+static bool on_fence(void *owner, uint64_t us, uint64_t *ret_generation, int64_t *ret_offset)
 {
 	struct source *source = owner;
 
 	(void)us;
+	*ret_generation = source->generation;
 	*ret_offset = source->now;
 	return !source->silent;
 }
@@ -58,7 +60,7 @@ static void begin(struct bench *bench, const char *path)
 	for (uint32_t i = 0; i < LINKS; i++) {
 		const struct handover_source source = {on_executed, on_fence, &bench->sources[i]};
 
-		bench->sources[i] = (struct source){.now = 1000};
+		bench->sources[i] = (struct source){.now = 1000, .generation = 1};
 		assert_int_equal(handover_join(bench->handover, names[i], &source), i);
 		handover_applied(bench->handover, i, 1, 1000);
 	}
@@ -184,9 +186,30 @@ static void test_new_history_is_asked_anew(void **state)
 	bench.sources[0].now = 1200;
 	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	bench.sources[0].now = 7;
+	bench.sources[0].generation = 2;
 	handover_applied(bench.handover, 0, 2, -1);
 	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 0, 2, 7);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	end(&bench);
+}
+
+/* A master has come back with less than it had. Until its link has gone over to that, its offsets say nothing of what the link has applied. */
+static void test_offset_of_another_history_is_no_fence(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].now = 900;
+	bench.sources[0].generation = 0;
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_wanted(bench.handover, 0), -1);
+	bench.sources[0].generation = 2; /* it receives the new history, and is in the old one's end */
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 2, -1);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 2, 900);
 	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	end(&bench);
 }
@@ -377,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_one_fence_covers_what_was_received),
 		cmocka_unit_test(test_silent_source_is_waited_for),
 		cmocka_unit_test(test_new_history_is_asked_anew),
+		cmocka_unit_test(test_offset_of_another_history_is_no_fence),
 		cmocka_unit_test(test_back_again_while_the_other_is_behind),
 		cmocka_unit_test(test_links_that_wait_for_each_other),
 		cmocka_unit_test(test_settles_when_the_map_says_so_twice),
