@@ -4,6 +4,7 @@
  *   a cut-over is done                                    finished
  *   0, and everything is applied                          finished
  *   2 usage, 6 conflict, 7, 8 another one runs it         failed: another start would end the same way
+ *   8, and a process has the work directory               at once: a worker that this daemon does not know of is taken over, or waited for
  *   3 precheck                                            failed; or precheck-failed, where nothing has been copied yet
  *   4 source, 5 target                                    precheck-failed, where nothing has been copied yet; else started again
  *   0 otherwise, 1, a signal, or not known                started again
@@ -33,6 +34,7 @@ struct ending {
 	bool known;         /* `code` is; else it was killed, crashed, or nobody saw it end */
 	int code;
 	bool finished;      /* by its own word: all is applied */
+	bool held;          /* a process has its work directory, now */
 	bool begun;         /* something has been copied before: its work directory has links */
 };
 

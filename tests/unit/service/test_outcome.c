@@ -43,6 +43,7 @@ static const struct row {
 	{"target away", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_TARGET, .begun = true}, OUTCOME_AGAIN},
 	{"conflict", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_CONFLICT, .begun = true}, OUTCOME_FAILED},
 	{"different", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_DIFFERENT, .begun = true}, OUTCOME_FAILED},
+	{"run by one that is not known", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_BUSY, .held = true, .begun = true}, OUTCOME_AGAIN_NOW},
 	{"run by another", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_BUSY, .begun = true}, OUTCOME_FAILED},
 };
 
