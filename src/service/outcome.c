@@ -29,7 +29,7 @@ enum outcome outcome_of(const struct ending *ending)
 		return OUTCOME_PAUSED;
 	if (ending->wanted == WANTED_IDLE)
 		return OUTCOME_READY;
-	if (ending->asked)
+	if (ending->asked || (ending->cutting && ending->known && ending->code == ERROR_NONE))
 		return OUTCOME_AGAIN_NOW;
 	if (!ending->known)
 		return OUTCOME_AGAIN;

@@ -127,6 +127,9 @@ static void on_wake(void *owner)
 	pthread_mutex_lock(&service->lock);
 	supervisor_turn(service);
 	empty = atomic_load(&service->end) == SERVICE_LEAVE_WORKERS ? supervisor_has_no_jobs(service) : supervisor_is_empty(service);
+	/* Whoever waits for a change is not to hold up the end. */
+	if (stopping)
+		pthread_cond_broadcast(&service->changed);
 	pthread_mutex_unlock(&service->lock);
 	if (stopping && empty)
 		loop_stop(service->loop);

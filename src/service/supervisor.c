@@ -347,12 +347,14 @@ static void worker_ended(struct entry *entry)
 	uint64_t ran_ms = (clock_monotonic_us() - worker->started_us) / 1000;
 	json_t *ended = take_ended(entry, worker->run);
 	char moment[CUTOVER_MOMENT_MAX], holder[32];
+	enum cutover_stage stage = cutover_file_read(entry->dir, moment);
 	int status = 0;
 	bool reaped = process_reap(worker->pid, &status);
 	struct ending ending = {
 		.asked = worker->ending,
 		.wanted = entry->wanted,
-		.cut_over = cutover_file_read(entry->dir, moment) == CUTOVER_DONE,
+		.cut_over = stage == CUTOVER_DONE,
+		.cutting = stage == CUTOVER_ENDING,
 		/* Its record counts only where it did not die behind it. */
 		.known = ended && !(reaped && WIFSIGNALED(status)),
 		.code = (int)json_integer_value(json_object_get(ended, "exit_code")),

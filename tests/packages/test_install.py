@@ -12,6 +12,7 @@ from conftest import ROOT, run
 
 PREFIX = "usr/local"
 UNIT = f"{PREFIX}/lib/systemd/system/keyferry@.service"
+DAEMON_UNIT = f"{PREFIX}/lib/systemd/system/keyferry.service"
 # systemd-analyze security, tenths of its points; what is left is the network, and code that regular expressions are compiled to.
 EXPOSURE_MAX = 12
 
@@ -35,7 +36,7 @@ def commands(program):
 def test_everything_is_installed(installed):
     share = f"{PREFIX}/share"
     pages = {page.stem for page in (ROOT / "man").glob("*.scd")}
-    expected = {f"{PREFIX}/bin/keyferry", UNIT, f"{PREFIX}/lib/sysusers.d/keyferry.conf", f"{PREFIX}/lib/tmpfiles.d/keyferry.conf",
+    expected = {f"{PREFIX}/bin/keyferry", UNIT, DAEMON_UNIT, f"{PREFIX}/lib/sysusers.d/keyferry.conf", f"{PREFIX}/lib/tmpfiles.d/keyferry.conf",
                 f"{share}/bash-completion/completions/keyferry.bash", f"{share}/zsh/site-functions/_keyferry",
                 f"{share}/fish/vendor_completions.d/keyferry.fish",
                 *(f"{share}/doc/keyferry/examples/{name}" for name in ("task.yaml", "keyferry.yaml", "keyferry.rules.yml", "keyferry.json")),
@@ -111,6 +112,14 @@ def test_unit_is_sound(unit):
 
 def test_unit_is_confined(unit):
     run("systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={EXPOSURE_MAX}", unit)
+
+
+def test_unit_of_the_daemon(installed, program, tmp_path):
+    path = tmp_path / "keyferry.service"
+    path.write_text((installed / DAEMON_UNIT).read_text().replace(f"/{PREFIX}/bin/keyferry", str(program)))
+    assert run("systemd-analyze", "verify", "--man=no", path).stderr == ""
+    run("systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={EXPOSURE_MAX}", path)
+    assert "serve" in commands(program)
 
 
 def test_unit_starts_what_is_installed(installed, program):
