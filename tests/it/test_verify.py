@@ -126,6 +126,33 @@ def test_other_versions(bench, old, new):
     assert_all_found(planter, *ferry.verify("--tolerance", "3s"))
 
 
+@pytest.mark.parametrize("new, old, running", [("redis-8", "redis-6", False), ("redis-8", "valkey", True)])
+def test_repair_where_restore_is_refused(bench, new, old, running):
+    """The target does not take the source's serialised values: they are written as commands, large ones by way of a temporary key."""
+    source, target = bench.server(new), bench.server(old)
+    fill(source, keys=2000, features=features_of(source, target))
+    client = source.client()
+    for begin in range(0, 200000, 20000):
+        client.rpush("d:large", *(f"element {number} of a list that is rather long" for number in range(begin, begin + 20000)))
+    ferry = Ferry(bench, source, target).start().wait_streaming().wait_in_step(source)
+    if not running:
+        assert ferry.stop() == 0
+    with planting(target) as planter:
+        planter.plant(0, [key for key in keys_at(target, 0) if key != b"d:large"], 300)
+    target.client_for_commands().lset("d:large", 777, "another one")
+    planter.planted[(0, b"d:large")] = "value"
+    target.command("CONFIG", "RESETSTAT")
+    code, differences, summary = ferry.verify("--tolerance", "3s", "--repair")
+    assert found(differences) == planter.planted
+    assert target.client().info("commandstats")["cmdstat_rename"]["calls"] == 1
+    assert (code, summary["repaired"]) == (0, 301), [one for one in differences if not one["repaired"]][:3]
+    assert ferry.verify("--tolerance", "3s")[:2] == (0, [])
+    assert not [key for key in target.client().scan_iter(match="keyferry:tmp:*", count=5000)]
+    if running:
+        assert ferry.stop() == 0
+    assert_same(source, target, as_replica=True, expiry_tolerance_ms=3000)
+
+
 def test_rules_of_the_task(bench):
     """Selection, mapping, new names: what is not the task's is none of its business, on either side."""
     source, target = bench.server(), bench.server()
