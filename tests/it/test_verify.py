@@ -15,6 +15,7 @@ from bench.ferry import Ferry, binary, unused_address
 from bench.load import Load
 from bench.planting import Planter, found
 from bench.scenario import masters_of
+from bench.verify_load import verify_under_load
 
 DIFFERENCES = 1000
 
@@ -205,6 +206,16 @@ def test_while_both_sides_change(bench):
     assert ferry.stop() == 0
     assert ferry.finish() == 0
     assert_same(source, target, as_replica=True)
+
+
+def test_a_thousand_differences_under_load(bench):
+    """All of them and no others, at 20,000 writes a second where the machine has time for it; `tools/bench-verify --load` insists on the rate."""
+    results, planter = verify_under_load(bench, rate=20000, keys=20000)
+    assert len(planter.planted) == DIFFERENCES
+    for name, one in results.items():
+        assert one.summary["live"] and one.rate > 1000
+        assert one.found == (planter.planted if name in ("planted", "repair") else {})
+    assert (results["repair"].code, results["repair"].summary["repaired"]) == (0, DIFFERENCES)
 
 
 @pytest.mark.parametrize("clusters", [False, True])
