@@ -128,16 +128,21 @@ static struct client *connect_to(struct fence *fence, const struct endpoint *end
 {
 	const struct sink_options *options = &fence->sink->options;
 	const struct deployment_options *target = deployment_options(options->target);
+	char *name = marker_connection_name(fence->sink);
+	struct client *client;
 
-	return client_new(options->loop, &(struct client_options){
+	/* A successor has to find it: it may have the owner on its way. */
+	client = client_new(options->loop, &(struct client_options){
 						 .endpoint = *endpoint,
 						 .credentials = &target->credentials,
 						 .tls = deployment_tls(options->target),
 						 .tls_name = target->tls.server_name,
-						 .name = options->name,
+						 .name = name,
 						 .timeout_ms = options->connect_timeout_ms,
 						 .blame = ERROR_TARGET,
 					 });
+	free(name);
+	return client;
 }
 
 /* ---- the owner ---- */
@@ -186,6 +191,15 @@ static void on_owner_written(void *owner, const struct client_reply *reply, cons
 	step_done(fence);
 }
 
+/* One whose connections this process has ended: it wrote itself down before that, or what it had on its way came before. */
+static bool is_ended(const struct marker *marker, struct slice text)
+{
+	for (uint32_t i = 0; i < marker->ended_count; i++)
+		if (slice_starts_with(text, slice_of_string(marker->ended[i])))
+			return true;
+	return false;
+}
+
 /* Did the process that wrote it begin after this one? */
 static bool comes_after(const struct marker *marker, struct slice text)
 {
@@ -217,8 +231,12 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 		return;
 	}
 	if (!takes && comes_after(marker, text)) {
-		stand_down(fence);
-		return;
+		/* Both have read the same owner before them. Should it live after all, it has to give way, or the two would take the link from each other for ever. */
+		if (marker_turn(text) != marker_turn(slice_of_string(marker->owner)) || !is_ended(marker, text)) {
+			stand_down(fence);
+			return;
+		}
+		marker_take_turn(marker, marker_turn(text) + 1);
 	}
 	/* An earlier owner, or none. A link that has no record yet gets one as well, in the snapshot: a process with an empty work directory knows a link by the source
 	 * that its record names, and would else begin another one beside this, which neither of the two would hear of. */
@@ -289,6 +307,24 @@ static bool is_older(const struct fence *fence, struct slice name)
 	return !contains(name, process) || slice_starts_with(name, slice_make(mine, node_len));
 }
 
+static void note_ended(struct fence *fence, struct slice name)
+{
+	struct marker *marker = fence->sink->marker;
+	char link[MARK_ID_LEN + 3];
+	const uint8_t *token;
+
+	snprintf(link, sizeof(link), ":%s:", marker->options.link);
+	token = memmem(name.data, name.len, link, strlen(link));
+	if (!token || (size_t)(name.data + name.len - token) < strlen(link) + MARK_ID_LEN)
+		return;
+	token += strlen(link);
+	if (is_ended(marker, slice_make(token, MARK_ID_LEN)))
+		return;
+	marker->ended = memory_realloc_array(marker->ended, marker->ended_count + 1, sizeof(marker->ended[0]));
+	memcpy(marker->ended[marker->ended_count], token, MARK_ID_LEN);
+	marker->ended[marker->ended_count++][MARK_ID_LEN] = '\0';
+}
+
 /* False: our own name is not among them. */
 static bool take_list(struct fence *fence, struct slice text)
 {
@@ -306,7 +342,10 @@ static bool take_list(struct fence *fence, struct slice text)
 		named |= slice_equal(field_of(line, "name="), slice_of_string(node_connection_name(fence->node)));
 		if (!is_older(fence, field_of(line, "name=")) || (id.len == 0 && address.len == 0))
 			continue;
-		fence->predecessors += !contains(field_of(line, "name="), own);
+		if (!contains(field_of(line, "name="), own)) {
+			fence->predecessors++;
+			note_ended(fence, field_of(line, "name="));
+		}
 		fence->kills = memory_realloc_array(fence->kills, fence->kill_count + 1, sizeof(fence->kills[0]));
 		fence->kills[fence->kill_count++] = id.len ? memory_strndup((const char *)id.data, id.len)
 							   : memory_strndup((const char *)address.data, address.len);

@@ -79,6 +79,7 @@ void marker_free(struct marker *marker)
 	for (uint32_t i = 0; marker->selects && i < DATABASES_MAX; i++)
 		free(marker->selects[i]);
 	timer_free(marker->record_timer);
+	free(marker->ended);
 	free(marker->selects);
 	free(marker->refused);
 	free(marker->task_key);
@@ -110,6 +111,13 @@ void marker_take_turn(struct marker *marker, uint64_t turn)
 	if (marker->options.turn)
 		*marker->options.turn = turn;
 	snprintf(marker->owner, sizeof(marker->owner), "%s:%llu", marker->options.token, (unsigned long long)turn);
+}
+
+char *marker_connection_name(struct sink *sink)
+{
+	const struct marker_options *options = &sink->marker->options;
+
+	return memory_printf("%s:%s:%s:%u-%u", sink->options.name, options->link, options->token, options->life, ++sink->marker->serial);
 }
 
 static bool is_refused(const struct marker *marker, const struct unit *unit, uint32_t *at)

@@ -97,6 +97,8 @@ struct marker {
 	char owner[MARK_OWNER_MAX];  /* as it stands in the target: "<token>:<turn>" */
 	uint32_t serial;             /* of node names */
 	struct fence *fences;
+	char (*ended)[MARK_ID_LEN + 1]; /* tokens of the processes whose connections were ended: what of theirs is found as owner came before that */
+	uint32_t ended_count;
 	struct mark *refused;        /* commands below their slot's mark that were refused for good; ascending */
 	uint32_t refused_count;
 };
@@ -107,6 +109,8 @@ void marker_free(struct marker *marker);
 /* Owners are counted, so that one that the target has forgotten can be told from a successor. Of what is no owner: 0. */
 uint64_t marker_turn(struct slice owner);
 void marker_take_turn(struct marker *marker, uint64_t turn);
+/* A name for a connection, by which a successor finds it (fence.h): another one each time; to be freed. */
+char *marker_connection_name(struct sink *sink);
 /* The text of the link's record (mark.h); returns its length. */
 size_t marker_put_record(const struct sink *sink, struct mark mark, int64_t offset, uint32_t db, char out[MARK_RECORD_MAX]);
 

@@ -6,6 +6,7 @@
 #include "sink/verdict.h"
 #include "wire/command.h"
 #include "wire/rdb.h"
+#include "wire/tally.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,10 +24,13 @@ static void unit_done(struct sink *sink, struct unit *unit, bool in_flight)
 		if (!in_flight && unit->end > sink->marker->plain[unit->slot])
 			sink->marker->plain[unit->slot] = unit->end;
 	}
-	if (unit->flags & UNIT_KEY)
+	if (unit->flags & UNIT_KEY) {
 		sink->counters.keys++;
-	else if (unit->flags & UNIT_COUNTED)
+	} else if (unit->flags & UNIT_COUNTED) {
 		sink->counters.commands++;
+		if (sink->options.tally)
+			tally_add(sink->options.tally, unit->command);
+	}
 	if (unit->flags & UNIT_UNSURE)
 		outage_resolve(sink, unit, false);
 	window_done(&sink->window, unit);
