@@ -109,6 +109,7 @@ static const struct verify_events callbacks = {on_go_on, on_difference, on_note}
 static void on_wake(void *owner)
 {
 	(void)owner;
+	task_signals_tell();
 }
 
 static int run(const struct verify_options *options, struct verify_report *report, struct error *error)
