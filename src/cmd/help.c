@@ -115,9 +115,10 @@ static int refuse_topic(const char *topic)
 int cmd_help(int argc, char **argv)
 {
 	enum reference_format format = REFERENCE_TEXT;
+	enum language language = language_of_environment();
 	struct arguments arguments;
 	struct error error;
-	const char *topic;
+	const char *topic, *lang;
 	int code = command_arguments("help", argc, argv, &arguments);
 
 	if (code != COMMAND_GO_ON)
@@ -127,15 +128,20 @@ int cmd_help(int argc, char **argv)
 		error_set(&error, ERROR_USAGE, "--format takes text, markdown or man");
 		return command_fail("help", &error);
 	}
+	lang = arguments_value(&arguments, "lang");
+	if (lang && !language_parse(lang, &language)) {
+		error_set(&error, ERROR_USAGE, "--lang %s: it is en or zh", lang);
+		return command_fail("help", &error);
+	}
 	if (arguments_given(&arguments, "format") && (!topic || strcmp(topic, "options") != 0)) {
 		error_set(&error, ERROR_USAGE, "--format goes with 'help options' only");
 		return command_fail("help", &error);
 	}
 	if (topic && strcmp(topic, "options") == 0)
-		reference_print(stdout, format);
+		reference_print(stdout, format, language);
 	else if (!topic || command_find(topic))
 		help_print(topic);
-	else if (!reference_print_topic(stdout, topic))
+	else if (!reference_print_topic(stdout, topic, language))
 		return refuse_topic(topic);
 	return ERROR_NONE;
 }

@@ -38,7 +38,7 @@ def test_everything_is_installed(installed):
     expected = {f"{PREFIX}/bin/keyferry", UNIT, f"{PREFIX}/lib/sysusers.d/keyferry.conf", f"{PREFIX}/lib/tmpfiles.d/keyferry.conf",
                 f"{share}/bash-completion/completions/keyferry.bash", f"{share}/zsh/site-functions/_keyferry",
                 f"{share}/fish/vendor_completions.d/keyferry.fish",
-                f"{share}/doc/keyferry/examples/task.yaml", f"{share}/doc/keyferry/examples/keyferry.yaml",
+                *(f"{share}/doc/keyferry/examples/{name}" for name in ("task.yaml", "keyferry.yaml", "keyferry.rules.yml", "keyferry.json")),
                 *(f"{share}/doc/keyferry/{name}" for name in ("README.md", "README.zh.md", "CHANGELOG.md")),
                 *(f"{share}/man/man{page[-1]}/{page}" for page in pages),
                 *(f"{share}/doc/keyferry/{path.relative_to(ROOT)}" for path in (ROOT / "docs").rglob("*.md"))}

@@ -186,6 +186,26 @@ static void test_forgotten(void **state)
 	sink_bench_close(&bench);
 }
 
+/* A slot whose mark could not be read when its node was opened (it was on its way), and for which the link has no command: its node's low mark waits for it, and
+ * with that the spool. */
+static void test_idle_slot_is_looked_at(void **state)
+{
+	struct sink_bench bench;
+	uint16_t slot = 0;
+
+	(void)state;
+	open_cluster(&bench);
+	set(&bench, 0);
+	wait_low_marks(&bench);
+	while (bench.cluster.owner[slot] != 0 || slot == slot_of_key(slice_of_string(key_of(&bench, 0))))
+		slot++;
+	bench.sink->marker->stale[slot] = true;
+	set(&bench, 0);
+	wait_low_marks(&bench);
+	assert_false(bench.sink->marker->stale[slot]);
+	sink_bench_close(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_quiet_master_holds_nobody_back),
 		cmocka_unit_test(test_low_mark_is_looked_for),
 		cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_idle_slot_is_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
