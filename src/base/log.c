@@ -103,6 +103,11 @@ void log_look_for_journal(void)
 	to_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &file) == 0 && file.st_dev == device && file.st_ino == inode;
 }
 
+bool log_is_journal(void)
+{
+	return to_journal;
+}
+
 /* ---- JSON ---- */
 
 /* Bytes of the character at text; 1 where it is none, or is cut off. */

@@ -206,9 +206,12 @@ def test_a_task_as_a_service(system, package, older):
     shutil.copy(package, system.path("/srv/newer.deb"))
     told, log = boot(system, "service_script")
     assert told == {
+        "daemon": "active keyferry",
+        "daemon reloads": "yes",
+        "daemon after a crash": "active",
         "copied": "yes",
         "user": "keyferry",
-        "priorities": "4 6",          # the log's levels, as the journal has them
+        "priorities": "3",            # of the line that says why a task has ended, in the journal
         "after a crash": "active",
         "crashes": "1",
         "after an upgrade": "active",
@@ -217,6 +220,7 @@ def test_a_task_as_a_service(system, package, older):
         "document": "failed 2 0",     # state, exit code, how often it was started again
         "source away": "again 4",
         "removed": "inactive",
+        "daemon removed": "inactive",
     }, log
 
 
