@@ -257,3 +257,13 @@ def test_signal_before_the_start(bench):
     target.resume()
     ferry.wait_streaming()
     assert ferry.stop() == 0
+
+
+def test_delays_without_heartbeat(bench):
+    """The sampled offsets tell them."""
+    source, target = bench.server(), bench.server()
+    ferry = Ferry(bench, source, target, {"heartbeat": "false"}).start().wait_streaming()
+    source.client().set("a", 1)
+    wait_for(lambda: value_of(ferry.get("/metrics"), "keyferry_link_delay_seconds_count") >= 2, what="samples")
+    assert ferry.stop() == 0
+    assert_same(source, target, as_replica=True)
