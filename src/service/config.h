@@ -9,7 +9,7 @@
 #include "base/option.h"
 
 struct service_config {
-	char *data_dir;             /* data: by default /var/lib/keyferry for root, else $XDG_STATE_HOME/keyferry */
+	char *data_dir;             /* data: by default /var/lib/keyferry/serve for root and the service's user, else $XDG_STATE_HOME/keyferry/serve */
 	char *listen;               /* listen: of the API */
 	char *key_file;             /* key_file: by default DATA/key */
 	enum log_level log_level;   /* log.level: of the daemon, and of workers that have none of their own */

@@ -311,6 +311,7 @@ def test_jobs(bench):
     assert result["exit_code"] == 0 and result["result"]["done"]
     tree = daemon.wait_state("orders", "finished")
     assert tree["worker"] is None and tree["error"] is None
+    assert "failed" not in [item["state"] for item in daemon.call("history", task="orders")["items"]]
     assert_same(source, target, as_replica=True)
     with pytest.raises(Refused, match="state"):
         daemon.call("task.start", task="orders")
