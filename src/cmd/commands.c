@@ -20,6 +20,26 @@ static const struct argument_row sync_rows[] = {
 	{"no-progress", NULL, "log lines instead of progress bars, also on a terminal", NULL, false},
 };
 
+static const struct argument_row serve_rows[] = {
+	{"config", "FILE", "configuration; without it /etc/keyferry/serve.yaml, if it is there", "@file", false},
+	{"data", "DIR", "data directory: tasks, their work directories, the key", "@dir", false},
+	{"listen", "ADDR:PORT", "where the API listens (default 127.0.0.1:7280)", NULL, false},
+	{"log-format", "FORMAT", "text (default) or json", "text json", false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+};
+
+/* What the daemon starts; no command for people. */
+static const struct argument_row worker_rows[] = {
+	{"data", "DIR", "work directory", NULL, false},
+	{"name", "NAME", "of the task", NULL, false},
+	{"run", "TEXT", "the number of this start, told at the control socket", NULL, false},
+	{"revision", "N", "of the document, likewise", NULL, false},
+	{"log-size", "BYTES", "of the log, from which on it is turned", NULL, false},
+	{"log-format", "FORMAT", "text (default) or json", NULL, false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", NULL, false},
+	{"accept-changes", NULL, "as for sync", NULL, false},
+};
+
 static const struct argument_row verify_rows[] = {
 	{"mode", "MODE", "full (default): values; outline: that keys are there, their types, expiries and lengths", "full outline", false},
 	{"repair", NULL, "copy the keys that differ from the source, and remove those it has not", NULL, false},
@@ -220,6 +240,26 @@ const struct command commands[] = {
 		ROWS(finish_rows), .max_words = 1, .words = "@file", .run = cmd_finish,
 	},
 	{
+		.name = "serve",
+		.usage = "[--config FILE] [--data DIR] [--listen ADDR:PORT]",
+		.summary = "run many tasks, each in a process of its own",
+		.text =
+			"The daemon. It keeps tasks in its data directory, runs each in a worker process of\n"
+			"its own, starts those again that have ended by themselves, and answers the API.\n"
+			"Whatever ends it, tasks that were running run again after the next start.\n"
+			"\n"
+			"SIGTERM and SIGINT stop all workers cleanly, each at its position, and what is\n"
+			"wanted of each task stays. SIGUSR2 starts the program anew in the same process,\n"
+			"with workers going on meanwhile (an upgrade). SIGHUP reads the configuration\n"
+			"again.\n"
+			"\n"
+			"Exit code 2: configuration, data directory; 8: another daemon has that directory.\n",
+		.examples =
+			"keyferry serve\n"
+			"keyferry serve --data /srv/keyferry --listen 127.0.0.1:7280\n",
+		ROWS(serve_rows), .max_words = 0, .words = NULL, .run = cmd_serve,
+	},
+	{
 		.name = "rdb",
 		.usage = "FILE [--format summary|keys|jsonl]",
 		.summary = "show what an RDB file holds",
@@ -285,8 +325,19 @@ const struct command commands[] = {
 
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
+static const struct command worker = {
+	.name = "worker",
+	.usage = "DOCUMENT --data DIR",
+	.summary = "",
+	.text = "What 'keyferry serve' starts for each task. 'keyferry sync' is the command for people.\n",
+	.examples = "",
+	ROWS(worker_rows), .max_words = 1, .words = NULL, .run = cmd_worker,
+};
+
 const struct command *command_find(const char *name)
 {
+	if (strcmp(name, worker.name) == 0)
+		return &worker;
 	for (size_t i = 0; i < command_count; i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];

@@ -201,6 +201,17 @@ static void check_stuck(struct applier *applier)
 	applier_fail(applier, STUCK, &error);
 }
 
+/* Another limit begins with nothing spent. */
+static void take_limits(struct applier *applier)
+{
+	uint64_t records = atomic_load_explicit(&applier->records_wanted, memory_order_relaxed), bytes = atomic_load_explicit(&applier->bytes_wanted, memory_order_relaxed);
+
+	if (records != applier->records.per_second)
+		limit_init(&applier->records, records);
+	if (bytes != applier->bytes.per_second)
+		limit_init(&applier->bytes, bytes);
+}
+
 static bool may_go_on(struct applier *applier)
 {
 	uint64_t now, wait = 0;
@@ -284,6 +295,7 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 	const uint8_t *data;
 	uint32_t events = 0;
 
+	take_limits(applier);
 	if (len > have)
 		len = have;
 	if (have == 0 || have < applier->need)
@@ -704,8 +716,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.source = options->source_name,
 	};
 	pthread_mutex_init(&applier->lock, NULL);
-	limit_init(&applier->records, options->task->limit_records_per_second);
-	limit_init(&applier->bytes, options->task->limit_bytes_per_second);
+	applier_limit(applier, options->task->limit_records_per_second, options->task->limit_bytes_per_second);
 	applier->limit_timer = timer_new(options->loop, on_again, applier);
 	applier->state_timer = timer_new(options->loop, on_state_timer, applier);
 	applier->publish_timer = timer_new(options->loop, on_publish_timer, applier);
@@ -721,6 +732,12 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation)
 		applier_begin(applier, state);
 	return applier;
+}
+
+void applier_limit(struct applier *applier, uint64_t records_per_second, uint64_t bytes_per_second)
+{
+	atomic_store_explicit(&applier->records_wanted, records_per_second, memory_order_relaxed);
+	atomic_store_explicit(&applier->bytes_wanted, bytes_per_second, memory_order_relaxed);
 }
 
 void applier_free(struct applier *applier)

@@ -66,6 +66,9 @@ void applier_park(struct applier *applier);
 /* Awaits what is in flight, but no longer than deadline_ms; and no longer than a second without progress, where the next run finds out what came of it. */
 void applier_drain(struct applier *applier, uint32_t deadline_ms);
 
+/* From its next portion on, which applier_wake() brings about; 0: unlimited. (any) */
+void applier_limit(struct applier *applier, uint64_t records_per_second, uint64_t bytes_per_second);
+
 /* What it publishes. */
 struct applier_status {
 	uint64_t generation;      /* of the spool, that all this is about */

@@ -634,6 +634,12 @@ bool link_start(struct link *link, struct error *error)
 	return true;
 }
 
+void link_limit(struct link *link, uint64_t records_per_second, uint64_t bytes_per_second)
+{
+	applier_limit(link->applier, records_per_second, bytes_per_second);
+	wake_send(link->data_wake);
+}
+
 void link_stop(struct link *link, uint32_t deadline_ms)
 {
 	if (!link->started)

@@ -90,6 +90,8 @@ bool link_connected(const struct link *link);
 void link_move(struct link *link, const struct endpoint *master, const struct endpoint *receive_from, uint16_t slot);
 /* The slots that the source shard owns now; until it is told, none. (any) */
 void link_take_slots(struct link *link, const struct topology *source, uint32_t shard);
+/* Records and bytes per second from now on; 0: unlimited. (any) */
+void link_limit(struct link *link, uint64_t records_per_second, uint64_t bytes_per_second);
 /* Where it reads from, as last told. (any) */
 void link_endpoints(struct link *link, struct endpoint *ret_master, struct endpoint *ret_receive_from);
 

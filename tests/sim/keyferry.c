@@ -99,7 +99,7 @@ static bool on_interrupted(void *owner)
 	return false;
 }
 
-static const struct task_events callbacks = {on_changed, on_interrupted};
+static const struct task_events callbacks = {.changed = on_changed, .interrupted = on_interrupted};
 
 static void set(struct task_options *options, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
