@@ -142,7 +142,10 @@ uint32_t handover_join(struct handover *handover, const char *name, const struct
 
 	member->name = memory_strdup(name);
 	member->source = *source;
-	member->applied = member->snapshot = member->wanted = member->relied = -1;
+	member->applied = -1;
+	member->snapshot = -1;
+	member->wanted = -1;
+	member->relied = -1;
 	member->fences = memory_alloc_zero(HANDOVER_LINKS_MAX, sizeof(member->fences[0]));
 	pthread_mutex_lock(&handover->lock);
 	link = handover->count;
@@ -406,12 +409,15 @@ static void enter_generation(struct handover *handover, struct member *member, u
 	if (member->generation == generation)
 		return;
 	pthread_mutex_lock(&handover->lock);
-	member->applied = member->snapshot = member->wanted = -1;
+	member->applied = -1;
+	member->snapshot = -1;
+	member->wanted = -1;
 	if (member->generation > 0) /* else the file's is of this history */
 		member->relied = -1;
 	member->generation = generation;
 	/* The one that is under way may have begun before. */
-	member->map_due = handover->map_due = handover->readings + 2;
+	member->map_due = handover->readings + 2;
+	handover->map_due = member->map_due;
 	memset(member->fences, 0, HANDOVER_LINKS_MAX * sizeof(member->fences[0]));
 	stop_waiting(member);
 	pthread_mutex_unlock(&handover->lock);
