@@ -145,6 +145,9 @@ static void on_wake(void *owner)
 		loop_stop(run->loop);
 		return;
 	}
+	/* While a task is opened the loop turns already. */
+	if (!run->task)
+		return;
 	task_status(run->task, &status);
 	if (status.error.kind != ERROR_NONE) {
 		run->failed = true;
