@@ -79,7 +79,8 @@ void incident_add_cost(struct incident *incident, const char *name, double value
 void incident_log(const struct incident *incident, const char *link)
 {
 	struct log_field fields[INCIDENT_COSTS_MAX + 2];
-	struct log_line line = {.level = incident_kind_level(incident->kind), .link = link, .kind = incident_kind_name(incident->kind), .fields = fields};
+	/* Each is a line of its own (docs/events.md); those who tell them gather what belongs together. */
+	struct log_line line = {.level = incident_kind_level(incident->kind), .link = link, .kind = incident_kind_name(incident->kind), .fields = fields, .unlimited = true};
 
 	if (incident->cause)
 		fields[line.field_count++] = (struct log_field){.name = "cause", .text = incident->cause};

@@ -103,6 +103,11 @@ void log_look_for_journal(void)
 	to_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &file) == 0 && file.st_dev == device && file.st_ino == inode;
 }
 
+bool log_is_journal(void)
+{
+	return to_journal;
+}
+
 /* ---- JSON ---- */
 
 /* Bytes of the character at text; 1 where it is none, or is cut off. */
@@ -219,7 +224,7 @@ static void tell_due(bool end)
 
 	while (limited && log_limit_due(&limit, clock_monotonic_us(), end, &due)) {
 		struct log_field count = {.name = "count", .number = (double)due.count};
-		struct log_line line = {.level = (enum log_level)due.level, .kind = due.kind, .fields = &count, .field_count = 1};
+		struct log_line line = {.level = (enum log_level)due.level, .link = due.link[0] ? due.link : NULL, .kind = due.kind, .fields = &count, .field_count = 1};
 
 		put_line(&line, due.label, due.text);
 	}
@@ -234,7 +239,7 @@ static void PRINTF_LIKE(2, 0) write_line(const struct log_line *line, const char
 	vsnprintf(message, sizeof(message), format, args);
 	pthread_mutex_lock(&screen_lock);
 	tell_due(false);
-	if (!limited || line->unlimited || log_limit_pass(&limit, (unsigned)line->level, thread_label, message, clock_monotonic_us()))
+	if (!limited || line->unlimited || log_limit_pass(&limit, (unsigned)line->level, thread_label, line->link ? line->link : "", message, clock_monotonic_us()))
 		put_line(line, thread_label, message);
 	pthread_mutex_unlock(&screen_lock);
 }

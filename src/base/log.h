@@ -29,6 +29,7 @@ void log_set_json(bool json);
 bool log_is_json(void);
 /* Finds out whether standard error is the journal's; until then it is not. */
 void log_look_for_journal(void);
+bool log_is_journal(void);
 /* The task that the process runs, for JSON; copied. */
 void log_set_task(const char *name);
 /* Lines that repeat, or come too fast, are counted from now on. */

@@ -22,9 +22,9 @@ void log_limit_init(struct log_limit *limit, uint64_t now_us)
 /* ---- repeats ---- */
 
 /* Counts it where it is known. Else remembers it, if there is a place: of one that is due nobody may forget the count. */
-static bool is_repeat(struct log_limit *limit, unsigned level, const char *label, const char *text, uint64_t now_us)
+static bool is_repeat(struct log_limit *limit, unsigned level, const char *label, const char *link, const char *text, uint64_t now_us)
 {
-	uint64_t hash = hash_more(hash_more(0xcbf29ce484222325u + level, label), text);
+	uint64_t hash = hash_more(hash_more(hash_more(0xcbf29ce484222325u + level, label), link), text);
 	struct log_repeat *place = NULL;
 
 	for (unsigned i = 0; i < LOG_REPEATS; i++) {
@@ -42,6 +42,7 @@ static bool is_repeat(struct log_limit *limit, unsigned level, const char *label
 		return false;
 	*place = (struct log_repeat){.hash = hash, .begun_us = now_us, .level = level, .used = true};
 	snprintf(place->label, sizeof(place->label), "%s", label);
+	snprintf(place->link, sizeof(place->link), "%s", link);
 	snprintf(place->text, sizeof(place->text), "%s", text);
 	return false;
 }
@@ -60,9 +61,9 @@ static bool take(struct log_bucket *bucket, uint64_t now_us)
 	return true;
 }
 
-bool log_limit_pass(struct log_limit *limit, unsigned level, const char *label, const char *text, uint64_t now_us)
+bool log_limit_pass(struct log_limit *limit, unsigned level, const char *label, const char *link, const char *text, uint64_t now_us)
 {
-	if (is_repeat(limit, level, label, text, now_us)) {
+	if (is_repeat(limit, level, label, link, text, now_us)) {
 		limit->left_out++;
 		return false;
 	}
@@ -79,7 +80,7 @@ static void tell_repeat(struct log_repeat *repeat, uint64_t now_us, struct log_d
 {
 	uint64_t seconds = (now_us - repeat->begun_us) / MICRO;
 
-	*ret = (struct log_due){.level = repeat->level, .kind = "log_repeated", .label = repeat->label, .count = repeat->count};
+	*ret = (struct log_due){.level = repeat->level, .kind = "log_repeated", .label = repeat->label, .link = repeat->link, .count = repeat->count};
 	snprintf(ret->text, sizeof(ret->text), "%s (%llu time%s more in %llu s)", repeat->text, (unsigned long long)repeat->count, repeat->count == 1 ? "" : "s",
 		 (unsigned long long)seconds);
 	repeat->begun_us = now_us;
@@ -101,7 +102,7 @@ bool log_limit_due(struct log_limit *limit, uint64_t now_us, bool all, struct lo
 
 		if (bucket->suppressed == 0 || !(take(bucket, now_us) || all))
 			continue;
-		*ret = (struct log_due){.level = level, .kind = "log_suppressed", .label = "", .count = bucket->suppressed};
+		*ret = (struct log_due){.level = level, .kind = "log_suppressed", .label = "", .link = "", .count = bucket->suppressed};
 		snprintf(ret->text, sizeof(ret->text), "%llu lines of this level were left out: they came faster than %u a second", (unsigned long long)bucket->suppressed,
 			 (unsigned)LOG_PER_SECOND);
 		bucket->suppressed = 0;

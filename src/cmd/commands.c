@@ -57,6 +57,7 @@ static const struct argument_row verify_rows[] = {
 	{"tolerance", "DURATION", "by which times of expiry may differ (default 1s)", NULL, false},
 	{"wait", "DURATION", "the longest that a running link may take to catch up, in each round (default 1m)", NULL, false},
 	{"rounds", "N", "how often a key that changes all the time is looked at before it is told as undecided (default 10)", NULL, false},
+	{"restart", NULL, "begin anew, also where an earlier run was cut off and could be gone on with", NULL, false},
 	{"strict", NULL, "compare also what a replica of another moment has otherwise, as when a consumer was seen last", NULL, false},
 	{"source", "URL", "as at the start of the task, instead of a task document", NULL, false},
 	{"target", "URL", "likewise", NULL, false},
@@ -187,6 +188,9 @@ const struct command commands[] = {
 			"'value' (with the first element that differs), 'expiry'. --repair makes the target's\n"
 			"keys what they are at the source; it takes no command of a running task away and does\n"
 			"none twice. Only then is anything written, to the target.\n"
+			"\n"
+			"Cut off by a signal, a crash or a server that went away, it goes on where it was when\n"
+			"started again within a day (--restart: it begins anew).\n"
 			"\n"
 			"Exit code 0: no differences, or all of them are repaired; 7: there are differences.\n",
 		.examples =

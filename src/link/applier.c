@@ -13,7 +13,7 @@
 #define VIEW_STEP (4u << 20)      /* how much of the spool is looked at at once; more where one event is larger */
 #define STATE_INTERVAL_MS 1000
 #define PUBLISH_INTERVAL_MS 50
-#define DRAIN_PATIENCE_US 1000000ULL
+#define DRAIN_PATIENCE_TICKS (1000 / PUBLISH_INTERVAL_MS)
 #define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
 
 static void run(struct applier *applier);
@@ -603,25 +603,28 @@ static void check_quiet(struct applier *applier)
 	if (applier->begun && ((applier->run_state == DRAINING && !finish_event(applier)) || !applier->outlet.ops->idle(applier->outlet.self)))
 		return;
 	/* What another machine would go on from. */
-	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self))
+	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self)) {
+		applier->drain_ticks = 0;
 		return;
+	}
 	applier_quiet(applier);
 }
 
 /* A target that is away, or says nothing, is not waited for to the deadline: what it was sent is found out about by the next run. But for an event that is applied in
- * part, and for answers that nobody could find out later. */
+ * part, and for answers that nobody could find out later. Counted are ticks of the timer, between each two of which answers were looked for: by the clock, a process that the
+ * machine did not let run for a while would take answers that are there for missing. */
 static void check_patience(struct applier *applier)
 {
-	uint64_t position, now = clock_monotonic_us();
+	uint64_t position;
 	uint32_t db;
 
 	if (applier->run_state != DRAINING)
 		return;
 	applier_low_water(applier, &position, &db);
 	if (position != applier->drain_position || half_done(applier) || (applier->outlet.ops->unsure && applier->outlet.ops->unsure(applier->outlet.self)))
-		applier->drain_moved_us = now;
+		applier->drain_ticks = 0;
 	applier->drain_position = position;
-	if (now - applier->drain_moved_us >= DRAIN_PATIENCE_US)
+	if (applier->drain_ticks++ >= DRAIN_PATIENCE_TICKS)
 		applier_quiet(applier);
 }
 
@@ -651,7 +654,7 @@ void applier_drain(struct applier *applier, uint32_t deadline_ms)
 		return;
 	}
 	applier->run_state = DRAINING;
-	applier->drain_moved_us = clock_monotonic_us();
+	applier->drain_ticks = 0;
 	timer_start(applier->deadline, deadline_ms);
 	check_quiet(applier);
 }

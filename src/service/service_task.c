@@ -101,6 +101,9 @@ static bool check_options(struct slice text, char **ret_name, struct error *erro
 		error_hint(error, "for example name: orders-%s", options.name);
 		ok = false;
 	}
+	/* It gets its own folder; the default one may not be there for the daemon's user. */
+	if (ok)
+		options.data_dir = memory_strdup(".");
 	ok = ok && task_options_finish(&options, error) && transform_check(&options, error);
 	if (ok)
 		*ret_name = memory_strdup(options.name);

@@ -16,7 +16,7 @@
 #define MARKS_AT_ONCE 1024
 #define HISTORY_ID_MAX 64
 
-enum fence_step { FENCE_OWNER, FENCE_LIST, FENCE_KILL, FENCE_HISTORY, FENCE_MARKS, FENCE_DONE };
+enum fence_step { FENCE_OWNER, FENCE_LIST, FENCE_KILL, FENCE_HISTORY, FENCE_LOWS, FENCE_MARKS, FENCE_DONE };
 
 struct fence {
 	struct fence *next;
@@ -30,6 +30,7 @@ struct fence {
 	struct client *central; /* to the node of the record, where that is another one */
 	struct timer *timer;
 	bool again;             /* this attempt has failed; the timer begins another */
+	bool lower;             /* a low mark is lower than it was */
 	bool takes;             /* it is the one that makes this process the owner */
 	char **kills;           /* id, or address with a colon, of each connection to end */
 	uint32_t kill_count;
@@ -476,14 +477,48 @@ static void on_info(void *owner, const struct client_reply *reply, const struct 
 
 /* ---- the marks ---- */
 
+/* A slot that is known to have had a low mark, which has not been found yet. */
+static bool is_missed(const struct marker *marker, uint32_t slot)
+{
+	return marker->stale[slot] && marker->lows[slot].known && !marker->low_found[slot];
+}
+
+/* A slot may have come from a master that had lost something before, and nothing in the slot itself need tell: what it had of the snapshot was lost without a trace. The low mark
+ * of that master does tell, wherever its slot is by now. So no slot is made use of before all low marks have been found. False: they have. */
+static bool awaits_lows(struct fence *fence)
+{
+	struct sink *sink = fence->sink;
+	bool waits = false;
+
+	if (fence->lower || fence->whole || !sink->cluster)
+		return false;
+	for (uint32_t slot = 0; slot < sink->marker->slots; slot++) {
+		struct node *node = sink->owner_of[slot];
+
+		if (!is_missed(sink->marker, slot))
+			continue;
+		waits = true;
+		if (node == fence->node)
+			fence->step = FENCE_LOWS;
+		else if (node && node_ready(node))
+			fence_want(sink, node);
+		else
+			refresh_want(sink->refresh);
+		if (node && !node_ready(node) && node != fence->node)
+			sink_remember_cause(sink, node_peer(node), "not connected yet, and what it still has must be known before anything goes on");
+	}
+	return waits;
+}
+
 static void find_slots(struct fence *fence)
 {
 	const struct marker *marker = fence->sink->marker;
 
+	drop_lists(fence);
 	fence->slots = memory_alloc_zero(marker->slots, sizeof(fence->slots[0]));
 	fence->found = memory_alloc_zero(marker->slots, sizeof(fence->found[0]));
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
-		if ((marker->stale[slot] || fence->whole) && fence->sink->owner_of[slot] == fence->node)
+		if ((fence->step == FENCE_LOWS ? is_missed(marker, slot) : marker->stale[slot] || fence->whole) && fence->sink->owner_of[slot] == fence->node)
 			fence->slots[fence->slot_count++] = (uint16_t)slot;
 }
 
@@ -505,6 +540,20 @@ static void parse(const struct fence *fence, const struct resp_node *reply, stru
 		if (record.offset >= 0)
 			*ret_low = (struct mark_low){record.offset, record.db, true};
 	}
+}
+
+static void take_low(struct fence *fence, uint32_t at, const struct resp_node *reply)
+{
+	struct marker *marker = fence->sink->marker;
+	uint16_t slot = fence->slots[at];
+	struct mark_low low;
+	struct mark mark;
+
+	parse(fence, reply, &mark, &low);
+	if (!low.known || mark_low_before(low, marker->lows[slot]))
+		fence->lower = true;
+	else
+		marker->low_found[slot] = true;
 }
 
 /* What was lost stays as it was known, and stale, until all slots of the node have been read: should that not come to its end, it is found again. */
@@ -555,7 +604,7 @@ static void on_mark(void *owner, const struct client_reply *reply, const struct 
 			return;
 		fence->missed++;
 	} else {
-		take_mark(fence, at, &reply->nodes[0]);
+		(fence->step == FENCE_LOWS ? take_low : take_mark)(fence, at, &reply->nodes[0]);
 	}
 	if (fence->answered < fence->outstanding || fence->again)
 		return;
@@ -612,6 +661,7 @@ static void fall(struct fence *fence)
 static void clear_findings(struct fence *fence)
 {
 	fence->missed = fence->fallen_back = fence->doubtful = 0;
+	fence->lower = false;
 	fence->best.known = false;
 }
 
@@ -660,6 +710,12 @@ static void go_on(struct fence *fence)
 	case FENCE_KILL: kill_them(fence); break;
 	case FENCE_HISTORY: client_send_strings(fence->client, on_info, fence, "INFO", NULL); break;
 	case FENCE_MARKS:
+		if (awaits_lows(fence)) {
+			timer_start(fence->timer, RETRY_MS);
+			return;
+		}
+		/* fall through */
+	case FENCE_LOWS:
 		find_slots(fence);
 		ask_marks(fence);
 		break;

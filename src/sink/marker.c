@@ -34,6 +34,7 @@ struct marker *marker_new(struct sink *sink, const struct marker_options *option
 	marker->record_slot = sink->cluster ? slot_of_key(slice_of_string(marker->task_key)) : 0;
 	marker->marks = memory_alloc_zero(marker->slots, sizeof(marker->marks[0]));
 	marker->stale = memory_alloc_zero(marker->slots, sizeof(marker->stale[0]));
+	marker->low_found = memory_alloc_zero(marker->slots, sizeof(marker->low_found[0]));
 	marker->gathering = memory_alloc_zero(marker->slots, sizeof(marker->gathering[0]));
 	marker->pending = memory_alloc_zero(marker->slots, sizeof(marker->pending[0]));
 	marker->is_pending = memory_alloc_zero(marker->slots, sizeof(marker->is_pending[0]));
@@ -85,6 +86,7 @@ void marker_free(struct marker *marker)
 	free(marker->task_key);
 	free(marker->marks);
 	free(marker->stale);
+	free(marker->low_found);
 	free(marker->lows);
 	free(marker->plain);
 	for (uint32_t i = 0; i < marker->history_count; i++)
@@ -358,7 +360,7 @@ void marker_node_lost(struct sink *sink, struct node *node)
 	floor_node_lost(sink, node);
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
 		if (sink->owner_of[slot] == node || (sink->busy[slot] > 0 && sink->busy_node[slot] == node))
-			marker->stale[slot] = true;
+			marker_doubt(marker, (uint16_t)slot);
 }
 
 struct unit_list marker_unwrap(struct sink *sink, struct node *node, struct unit *carrier)

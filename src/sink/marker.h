@@ -72,6 +72,7 @@ struct marker {
 	char *task_key;
 	struct mark *marks;          /* as far as known */
 	bool *stale;
+	bool *low_found;             /* of a stale slot that is known to have had a low mark: it was read, and is no lower */
 	struct mark_low *lows;       /* of each slot, as far as it is known to have one */
 	uint64_t *plain;             /* end of the last unit that was applied without a mark */
 	struct mark_low lost_floor;  /* floor of nodes that were lost, as long as slots of theirs are stale */
@@ -143,6 +144,12 @@ void marker_executed(struct sink *sink, const struct flight *flight);
 struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit);
 /* May the lane's slot be tried? Drops what is applied; asks for the mark where it is not known. */
 bool marker_lane_ready(struct sink *sink, struct lane *lane, struct node *node);
+/* The slot's mark is not known any more. */
+static inline void marker_doubt(struct marker *marker, uint16_t slot)
+{
+	marker->stale[slot] = true;
+	marker->low_found[slot] = false;
+}
 /* The connection is lost, or the node is. */
 void marker_node_lost(struct sink *sink, struct node *node);
 /* Takes a flight apart that did not happen on the node; its units, in order. */

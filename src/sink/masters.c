@@ -18,7 +18,7 @@ static void own(struct sink *sink, uint16_t slot, const struct endpoint *master)
 	slot_moves_note(sink, slot, node_endpoint(before), master);
 	/* It may be a replica that was promoted, while its old master still answers. A node that has slots already is no replica of anybody. */
 	if (sink->marker && now && !node_ready(now))
-		sink->marker->stale[slot] = true;
+		marker_doubt(sink->marker, slot);
 }
 
 /* A failover or a move gives the slot's new owner an epoch above that of all others, so a claim of a lower one is what the slot's past looks like to a

@@ -5,7 +5,6 @@
 
 #include <xxhash.h>
 
-#define FOOTER_LEN 10 /* of a DUMP payload: RDB version, two bytes, little-endian, and the CRC-64 */
 #define VALKEY_RDB 80 /* versions of Valkey's own begin here (wire/rdb.h) */
 
 enum part { PART_EXISTS, PART_TYPE, PART_TIME, PART_PTTL, PART_EXPIRETIME, PART_LENGTH, PART_DUMP };
@@ -227,11 +226,11 @@ bool reading_value(struct reading *reading, struct value_form *ret)
 {
 	struct slice bytes;
 
-	if (!payload(reading, &bytes) || bytes.len < 1 + FOOTER_LEN)
+	if (!payload(reading, &bytes) || bytes.len < 1 + READING_FOOTER_LEN)
 		return false;
 	ret->type = bytes.data[0];
-	ret->valkey = rdb_little_endian(bytes.data + bytes.len - FOOTER_LEN, 2) >= VALKEY_RDB;
-	ret->value = slice_make(bytes.data + 1, bytes.len - 1 - FOOTER_LEN);
+	ret->valkey = rdb_little_endian(bytes.data + bytes.len - READING_FOOTER_LEN, 2) >= VALKEY_RDB;
+	ret->value = slice_make(bytes.data + 1, bytes.len - 1 - READING_FOOTER_LEN);
 	return true;
 }
 

@@ -24,6 +24,7 @@ enum reading_state {
 };
 
 #define READING_NO_EXPIRY (-1)
+#define READING_FOOTER_LEN 10 /* of a DUMP payload: RDB version, two bytes, little-endian, and the CRC-64 */
 
 /* Where the bytes of readings are kept, and who waits for them. */
 struct reading_place {

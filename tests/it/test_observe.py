@@ -243,3 +243,27 @@ def test_log_floods(bench):
     assert 0 < len(warnings) < 700
     told = sum(int(number) for number in re.findall(r"(\d+) lines of this level were left out", ferry.log))
     assert told + len(warnings) >= 10000
+
+
+def test_signal_before_the_start(bench):
+    """The level may be changed while the servers are still being asked."""
+    source, target = bench.server(), bench.server()
+    target.pause()
+    ferry = Ferry(bench, source, target).start()
+    wait_for(lambda: (ferry.data / "lock").exists(), what="the work directory")
+    for number in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGUSR1):
+        ferry.process.signal(number)
+    ferry.wait_log("as SIGUSR1 asked for")
+    target.resume()
+    ferry.wait_streaming()
+    assert ferry.stop() == 0
+
+
+def test_delays_without_heartbeat(bench):
+    """The sampled offsets tell them."""
+    source, target = bench.server(), bench.server()
+    ferry = Ferry(bench, source, target, {"heartbeat": "false"}).start().wait_streaming()
+    source.client().set("a", 1)
+    wait_for(lambda: value_of(ferry.get("/metrics"), "keyferry_link_delay_seconds_count") >= 2, what="samples")
+    assert ferry.stop() == 0
+    assert_same(source, target, as_replica=True)

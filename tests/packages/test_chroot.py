@@ -59,10 +59,10 @@ def make_chroot(folder, release, packages):
 
 @pytest.fixture(name="base", scope="module")
 def base_fixture(tmp_path_factory):
-    """A small system with systemd's tools and the libraries that the package wants."""
+    """A small system with systemd, the libraries that the package wants, and servers to try it on."""
     wanted = run("dpkg-deb", "-f", build(tmp_path_factory.mktemp("first")), "Depends").stdout
     packages = [word.strip().split()[0] for word in wanted.split(",")]
-    return make_chroot(tmp_path_factory.mktemp("base") / "root", RELEASE, ["systemd", *packages])
+    return make_chroot(tmp_path_factory.mktemp("base") / "root", RELEASE, ["systemd-sysv", "dbus", "redis-server", *packages])
 
 
 @pytest.fixture(name="system")
@@ -181,6 +181,47 @@ def test_install_in_place_of_a_users_folders(system, package):
     system.run("dpkg", "-i", system.take(package))
     assert [(system.path(name) / "mine").read_text() for name in ("/etc/keyferry", "/var/lib/keyferry")] == ["x", "x"]
     assert oct(system.path("/etc/keyferry").stat().st_mode) == "0o40750"
+
+
+# -- under systemd -------------------------------------------------------------------------------------------------------
+
+def boot(system, script):
+    """The system, booted in a container without a network but loopback; it runs the script and ends. Returns {name: value} of what the script has told."""
+    shutil.copy(ROOT / "tests/packages" / script, system.path("/srv/script"))
+    system.path("/etc/systemd/system/script.service").write_text("[Unit]\nAfter=dbus.service\n[Service]\nType=oneshot\nExecStart=/srv/script\n"
+                                                                 "ExecStopPost=/bin/systemctl poweroff --no-block\n")
+    system.path("/etc/systemd/system/multi-user.target.wants/script.service").symlink_to("/etc/systemd/system/script.service")
+    done = run("unshare", "--mount", "systemd-nspawn", "--register=no", "--keep-unit", "--private-network", "--boot", "-D", system.root, check=False, timeout=600)
+    told = system.path("/srv/told")
+    if not told.exists():
+        pytest.skip(f"systemd does not boot in a container here: {(done.stdout + done.stderr)[-300:]}")
+    return dict(line.split("=", 1) for line in told.read_text().splitlines()), system.path("/srv/log").read_text()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="no systemd-nspawn here")
+def test_a_task_as_a_service(system, package, older):
+    """Confined as the unit says it copies, is started again after a crash and after an upgrade, and not after what starting again does not mend."""
+    system.run("dpkg", "-i", system.take(older))
+    shutil.copy(package, system.path("/srv/newer.deb"))
+    told, log = boot(system, "service_script")
+    assert told == {
+        "daemon": "active keyferry",
+        "daemon reloads": "yes",
+        "daemon after a crash": "active",
+        "copied": "yes",
+        "user": "keyferry",
+        "priorities": "3",            # of the line that says why a task has ended, in the journal
+        "after a crash": "active",
+        "crashes": "1",
+        "after an upgrade": "active",
+        "another process": "yes",
+        "verified": "0",
+        "document": "failed 2 0",     # state, exit code, how often it was started again
+        "source away": "again 4",
+        "removed": "inactive",
+        "daemon removed": "inactive",
+    }, log
 
 
 # -- the next Debian -----------------------------------------------------------------------------------------------------

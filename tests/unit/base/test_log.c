@@ -139,12 +139,14 @@ static void test_journal(void **state)
 	setenv("JOURNAL_STREAM", stream, 1);
 	log_set_label("link h:1");
 	log_look_for_journal();
+	assert_true(log_is_journal());
 	log_warning("away");
 	log_set_json(true);
 	log_failure("gone");
 	assert_string_equal(end(), "<4>link h:1: away\n<3>{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"error\",\"link\":\"h:1\",\"message\":\"gone\"}\n");
 	unsetenv("JOURNAL_STREAM");
 	log_look_for_journal();
+	assert_false(log_is_journal());
 }
 
 int main(void)

@@ -15,7 +15,7 @@ static struct log_limit limit;
 
 static bool pass(const char *text, uint64_t now)
 {
-	return log_limit_pass(&limit, 1, "link a:1", text, now);
+	return log_limit_pass(&limit, 1, "source", "a:1", text, now);
 }
 
 static void test_repeats(void **state)
@@ -27,14 +27,16 @@ static void test_repeats(void **state)
 	assert_true(pass("lost", 0));
 	assert_false(pass("lost", SECOND));
 	assert_false(pass("lost", 2 * SECOND));
-	/* Another part, another level, another text: not the same line. */
-	assert_true(log_limit_pass(&limit, 1, "link b:1", "lost", 2 * SECOND));
-	assert_true(log_limit_pass(&limit, 2, "link a:1", "lost", 2 * SECOND));
+	/* Another link, part, level, or text: not the same line. */
+	assert_true(log_limit_pass(&limit, 1, "source", "b:1", "lost", 2 * SECOND));
+	assert_true(log_limit_pass(&limit, 1, "verify", "a:1", "lost", 2 * SECOND));
+	assert_true(log_limit_pass(&limit, 2, "source", "a:1", "lost", 2 * SECOND));
 	assert_true(pass("found", 2 * SECOND));
 	assert_false(log_limit_due(&limit, 29 * SECOND, false, &due));
 	assert_true(log_limit_due(&limit, 31 * SECOND, false, &due));
 	assert_string_equal(due.text, "lost (2 times more in 31 s)");
-	assert_string_equal(due.label, "link a:1");
+	assert_string_equal(due.label, "source");
+	assert_string_equal(due.link, "a:1");
 	assert_string_equal(due.kind, "log_repeated");
 	assert_int_equal(due.count, 2);
 	assert_false(log_limit_due(&limit, 31 * SECOND, false, &due));
@@ -94,7 +96,7 @@ static void test_rate(void **state)
 	}
 	assert_int_equal(written, LOG_BURST);
 	/* A flood of one level does not hide another one. */
-	assert_true(log_limit_pass(&limit, 3, "", "error", 0));
+	assert_true(log_limit_pass(&limit, 3, "", "", "error", 0));
 	assert_false(log_limit_due(&limit, 0, false, &due));
 	assert_true(log_limit_due(&limit, SECOND, false, &due));
 	assert_int_equal(due.count, 9 * LOG_BURST);
