@@ -10,7 +10,6 @@
 #define ANSWER_JSON "application/json"
 #define ANSWER_YAML "application/yaml"
 #define ANSWER_EVENTS "text/event-stream"
-#define ANSWER_METRICS "text/plain; version=0.0.4; charset=utf-8"
 #define ANSWER_TEXT "text/plain; charset=utf-8"
 
 struct mailbox;

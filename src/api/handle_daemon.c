@@ -1,10 +1,13 @@
 /* What the daemon tells of itself. */
+#include "api/all_metrics.h"
 #include "api/api_state.h"
 #include "api/handlers.h"
-#include "api/metrics_page.h"
 #include "api/option_page.h"
 #include "api/parameter.h"
 #include "base/memory.h"
+#include "control/exposition.h"
+
+#include <string.h>
 
 void handle_openapi(struct api *api, const struct call *call, struct answer *answer)
 {
@@ -56,9 +59,9 @@ void handle_metrics(struct api *api, const struct call *call, struct answer *ans
 	char *text;
 
 	error_clear(&error);
-	text = metrics_page(api->service, api->options.version, &error);
+	text = all_metrics_text(api->service, api->options.version, strcmp(call->type, EXPOSITION_OPEN_METRICS) == 0, &error);
 	if (text)
-		answer_text(answer, 200, ANSWER_METRICS, text);
+		answer_text(answer, 200, call->type, text);
 	else
 		answer_refusal(answer, call, SERVICE_FAILED, &error);
 }

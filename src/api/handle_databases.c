@@ -29,7 +29,7 @@ static json_t *keyspace_json(const struct deployment_options *side, const struct
 			 databases, "keys", keys);
 }
 
-/* Of the document only the source counts; the rest may still be missing. */
+/* Of the document only the source counts; the rest may still be missing. It has the secrets: nothing of it is told. */
 static bool read_source(const json_t *document, struct task_options *options, struct error *error)
 {
 	json_t *source = json_object_get(document, "source");
@@ -48,11 +48,15 @@ void handle_databases(struct api *api, const struct call *call, struct answer *a
 	struct task_options options;
 	struct keyspace keyspace;
 	struct error error;
+	json_t *document = json_deep_copy(json_object_get(call->json, "document"));
+	enum service_result result;
 
-	(void)api;
 	error_clear(&error);
 	task_options_init(&options);
-	if (!read_source(json_object_get(call->json, "document"), &options, &error)) {
+	result = service_document_open(api->service, json_string_value(json_object_get(call->json, "task")), document, &error);
+	if (result != SERVICE_OK) {
+		answer_refusal(answer, call, result, &error);
+	} else if (!read_source(document, &options, &error)) {
 		answer_refusal(answer, call, SERVICE_INVALID, &error);
 	} else if (deployment_options_are_files(&options.source)) {
 		answer_problem(answer, call, PROBLEM_DOCUMENT_INVALID, NULL, "the source is files, which only a precheck looks through");
@@ -63,4 +67,5 @@ void handle_databases(struct api *api, const struct call *call, struct answer *a
 		answer_problem(answer, call, PROBLEM_SOURCE, error.hint, "%s", error.text);
 	}
 	task_options_free(&options);
+	json_decref(document);
 }

@@ -1,7 +1,7 @@
 #include "api/option_page.h"
 
-#include "task/option_words.h"
 #include "task/options_table.h"
+#include "task/options_zh.h"
 
 #include <string.h>
 
@@ -41,6 +41,7 @@ static json_t *row_json(const struct option_row *row, const char *prefix, const 
 	const char *dot = strchr(row->path, '.');
 	char takes[256], path[OPTION_PATH_MAX];
 	json_t *object = json_object();
+	bool zh = strcmp(language, "zh") == 0;
 
 	snprintf(path, sizeof(path), "%s%s", prefix, row->path);
 	json_object_set_new(object, "path", json_string(path));
@@ -50,7 +51,7 @@ static json_t *row_json(const struct option_row *row, const char *prefix, const 
 	json_object_set_new(object, "values", values_of(row));
 	json_object_set_new(object, "default", text_or_null(row->fallback));
 	json_object_set_new(object, "example", json_string(row->example));
-	json_object_set_new(object, "sentence", json_string(option_words(path, row, language)));
+	json_object_set_new(object, "sentence", json_string(zh && option_sentence_zh(path) ? option_sentence_zh(path) : row->sentence));
 	json_object_set_new(object, "lasting", json_boolean(row->lasting));
 	json_object_set_new(object, "structured", json_boolean(row->structured || row->type == OPTION_OBJECTS));
 	json_object_set_new(object, "minimum", row->max ? json_integer((json_int_t)row->min) : json_null());

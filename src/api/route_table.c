@@ -1,5 +1,6 @@
 #include "api/handlers.h"
 #include "api/route.h"
+#include "control/exposition.h"
 
 #define TASK "/api/v1/tasks/{task}"
 #define JSON ANSWER_JSON, NULL
@@ -102,7 +103,7 @@ const struct route route_table[] = {
 	 .tag = "daemon", .id = "probeLife", .summary = "200 while the daemon answers"},
 	{.method = "GET", .path = "/readyz", .role = READ, .handle = handle_readyz, .success = 200, .types = {ANSWER_TEXT, NULL},
 	 .tag = "daemon", .id = "probeReadiness", .summary = "200 while the daemon can do its work, else 503"},
-	{.method = "GET", .path = "/metrics", .role = READ, .handle = handle_metrics, .success = 200, .types = {ANSWER_METRICS, NULL},
+	{.method = "GET", .path = "/metrics", .role = READ, .handle = handle_metrics, .success = 200, .types = {EXPOSITION_TEXT, EXPOSITION_OPEN_METRICS, NULL},
 	 .tag = "daemon", .id = "readMetrics", .summary = "Prometheus metrics of the daemon and all tasks"},
 };
 

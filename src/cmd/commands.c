@@ -12,7 +12,7 @@ static const struct argument_row sync_rows[] = {
 		"@option", true},
 	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
 	{"data", "DIR", "work directory: spool and state; by default made of the name", "@dir", false},
-	{"listen", "ADDR:PORT", "serve /status (JSON) and /metrics (Prometheus) while running", NULL, false},
+	{"listen", "ADDR:PORT", "serve /status (JSON), /metrics (Prometheus), /healthz and /readyz while running", NULL, false},
 	{"stop-when", "caught-up", "exit with 0 once everything that the source had written is applied", "caught-up", false},
 	{"log-format", "FORMAT", "text (default) or json", "text json", false},
 	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
@@ -57,6 +57,7 @@ static const struct argument_row verify_rows[] = {
 	{"tolerance", "DURATION", "by which times of expiry may differ (default 1s)", NULL, false},
 	{"wait", "DURATION", "the longest that a running link may take to catch up, in each round (default 1m)", NULL, false},
 	{"rounds", "N", "how often a key that changes all the time is looked at before it is told as undecided (default 10)", NULL, false},
+	{"restart", NULL, "begin anew, also where an earlier run was cut off and could be gone on with", NULL, false},
 	{"strict", NULL, "compare also what a replica of another moment has otherwise, as when a consumer was seen last", NULL, false},
 	{"source", "URL", "as at the start of the task, instead of a task document", NULL, false},
 	{"target", "URL", "likewise", NULL, false},
@@ -118,6 +119,7 @@ static const struct argument_row rdb_rows[] = {
 
 static const struct argument_row help_rows[] = {
 	{"format", "FORMAT", "for 'help options': text (default), markdown or man", "text markdown man", false},
+	{"lang", "LANGUAGE", "of the options: en or zh; by default as LANG says", "en zh", false},
 };
 
 const struct command commands[] = {
@@ -148,7 +150,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "precheck",
-		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list",
+		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list [--format text|json|markdown]",
 		.summary = "say whether a task will work, and what must be changed first",
 		.text =
 			"Asks every node of both sides, all at once, and judges each item there is: the\n"
@@ -186,6 +188,9 @@ const struct command commands[] = {
 			"'value' (with the first element that differs), 'expiry'. --repair makes the target's\n"
 			"keys what they are at the source; it takes no command of a running task away and does\n"
 			"none twice. Only then is anything written, to the target.\n"
+			"\n"
+			"Cut off by a signal, a crash or a server that went away, it goes on where it was when\n"
+			"started again within a day (--restart: it begins anew).\n"
 			"\n"
 			"Exit code 0: no differences, or all of them are repaired; 7: there are differences.\n",
 		.examples =
@@ -314,7 +319,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "help",
-		.usage = "[COMMAND]\noptions [--format text|markdown|man]\nOPTION",
+		.usage = "[COMMAND]\noptions [--format text|markdown|man] [--lang en|zh]\nOPTION [--lang en|zh]",
 		.summary = "explain a command, or the options of a task document",
 		.text =
 			"Without an argument: the list of commands and exit codes. With 'options': every\n"

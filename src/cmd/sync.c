@@ -9,6 +9,7 @@
 #include "cmd/task_arguments.h"
 #include "control/control_socket.h"
 #include "control/http.h"
+#include "control/metrics_page.h"
 #include "control/status_page.h"
 #include "control/task.h"
 
@@ -36,6 +37,7 @@ struct run {
 	atomic_bool limited;              /* by others, as follows */
 	atomic_uint_fast64_t records, bytes;
 	int64_t begun_ms;
+	struct health health;
 	unsigned polls;
 	bool was_streaming;
 	bool caught_up;
@@ -90,6 +92,9 @@ static void on_limit(void *owner, uint64_t records, uint64_t bytes)
 	struct run *run = owner;
 	struct task *task;
 
+	/* A daemon that takes the worker over tells it again. */
+	if (atomic_load(&run->limited) && atomic_load(&run->records) == records && atomic_load(&run->bytes) == bytes)
+		return;
 	atomic_store(&run->records, records);
 	atomic_store(&run->bytes, bytes);
 	atomic_store(&run->limited, true);
@@ -135,10 +140,14 @@ static void on_wake(void *owner)
 	struct run *run = owner;
 	struct task_status status;
 
+	task_signals_tell();
 	if (task_signal_seen()) {
 		loop_stop(run->loop);
 		return;
 	}
+	/* While a task is opened the loop turns already. */
+	if (!run->task)
+		return;
 	task_status(run->task, &status);
 	if (status.error.kind != ERROR_NONE) {
 		run->failed = true;
@@ -152,8 +161,11 @@ static void on_poll(void *owner)
 	struct run *run = owner;
 	struct task_status status;
 
-	if (run->polls++ % SAMPLE_EVERY == 0)
+	health_turn(&run->health);
+	if (run->polls++ % SAMPLE_EVERY == 0) {
 		task_sample(run->task);
+		log_tick(false);
+	}
 	task_status(run->task, &status);
 	if (run->worker)
 		log_file_turn(run->options->data_dir, run->worker->log_size);
@@ -182,24 +194,36 @@ static char *serve_status(void *owner)
 	struct task_status status;
 	char *text;
 
-	task_status(owner, &status);
+	task_status(((struct run *)owner)->task, &status);
 	text = status_page_json(&status);
 	task_status_free(&status);
 	return text;
 }
 
-static char *serve_metrics(void *owner)
+static char *serve_metrics(void *owner, bool open_metrics)
 {
 	struct task_status status;
 	char *text;
 
-	task_status(owner, &status);
-	text = status_page_metrics(&status);
+	task_status(((struct run *)owner)->task, &status);
+	text = metrics_page_text(&status, open_metrics);
 	task_status_free(&status);
 	return text;
 }
 
-static const struct http_routes routes = {serve_status, serve_metrics};
+static char *serve_health(void *owner, enum health_probe probe, bool *ret_ok)
+{
+	const struct run *run = owner;
+	struct task_status status;
+	char *text;
+
+	task_status(run->task, &status);
+	text = health_answer(&run->health, &status, probe, ret_ok);
+	task_status_free(&status);
+	return text;
+}
+
+static const struct http_routes routes = {serve_status, serve_metrics, serve_health};
 
 /* What an operator wants to know at the end: where each link stands. */
 static enum error_kind tell_end(struct run *run, struct error *ret_error)
@@ -212,25 +236,27 @@ static enum error_kind tell_end(struct run *run, struct error *ret_error)
 	*ret_error = status.error;
 	for (uint32_t i = 0; i < status.link_count; i++) {
 		const struct link_status *link = &status.links[i];
+		const struct log_line line = {.level = LOG_INFO, .link = link->source, .kind = "position", .unlimited = true};
+		const struct log_line failure = {.level = LOG_ERROR, .link = link->source, .kind = "failed", .unlimited = true};
 
 		if (link->error.kind != ERROR_NONE)
-			log_failure("link %s: %s%s%s", link->source, link->error.text, link->error.hint[0] ? ". " : "", link->error.hint);
+			log_line_write(&failure, "link %s: %s%s%s", link->source, link->error.text, link->error.hint[0] ? ". " : "", link->error.hint);
 		if (link->phase == LINK_FINISHED)
-			log_info("link %s: everything is applied (in this run %llu keys of the snapshot and %llu commands)", link->source,
+			log_line_write(&line, "link %s: everything is applied (in this run %llu keys of the snapshot and %llu commands)", link->source,
 				 (unsigned long long)link->applier.sink.keys,
 				 (unsigned long long)link->applier.sink.commands);
 		else if (link->files)
-			log_info("link %s: position kept: byte %llu of %llu", link->source, (unsigned long long)link->applier.position,
+			log_line_write(&line, "link %s: position kept: byte %llu of %llu", link->source, (unsigned long long)link->applier.position,
 				 (unsigned long long)link->snapshot_bytes_total);
 		else if (link->applier.applied_offset >= 0)
-			log_info("link %s: position kept: %s, offset %lld (%llu keys of the snapshot and %llu commands applied)", link->source,
+			log_line_write(&line, "link %s: position kept: %s, offset %lld (%llu keys of the snapshot and %llu commands applied)", link->source,
 				 link->origin.replid, (long long)link->applier.applied_offset, (unsigned long long)link->applier.sink.keys,
 				 (unsigned long long)link->applier.sink.commands);
 		else if (link->origin.generation > 0 && link->snapshot_bytes_total > 0 && link->received_offset >= 0)
-			log_info("link %s: position kept: in the snapshot, byte %llu of %llu; it goes on there", link->source,
+			log_line_write(&line, "link %s: position kept: in the snapshot, byte %llu of %llu; it goes on there", link->source,
 				 (unsigned long long)link->applier.position, (unsigned long long)link->snapshot_bytes_total);
 		else
-			log_info("link %s: the snapshot was not received whole; it is taken again at the next start", link->source);
+			log_line_write(&line, "link %s: the snapshot was not received whole; it is taken again at the next start", link->source);
 	}
 	task_status_free(&status);
 	if (kind == ERROR_NONE)
@@ -255,7 +281,8 @@ static int run_task(struct run *run, bool bars, struct error *error)
 	if (!run->task)
 		return -1;
 	if (run->options->listen) {
-		http = http_start(run->options->listen, &routes, run->task, error);
+		health_turn(&run->health);
+		http = http_start(run->options->listen, &routes, run, error);
 		if (!http)
 			return -1;
 		log_info("status at http://%s/status, metrics at http://%s/metrics", http_address(http), http_address(http));
@@ -273,6 +300,7 @@ static int run_task(struct run *run, bool bars, struct error *error)
 	timer_repeat(run->poll, POLL_MS, POLL_MS);
 	loop_run(run->loop);
 	timer_stop(run->poll);
+	health_end(&run->health);
 	if (!run->worker)
 		progress_end();
 	if (task_signal_seen())
@@ -301,12 +329,16 @@ int sync_task(struct task_options *options, bool bars, const struct sync_worker 
 	run.wake = wake_new(run.loop, on_wake, &run);
 	run.poll = timer_new(run.loop, on_poll, &run);
 	task_signals_take(run.wake);
+	log_set_task(options->name);
+	log_set_limited(true);
 	code = run_task(&run, bars, &ret->error);
 	if (code < 0)
 		code = command_fail(worker ? "worker" : "sync", &ret->error);
 	ret->finished = run.finished;
 	if (atomic_load(&run.shown))
 		ret->status = on_status_asked(&run);
+	log_tick(true);
+	log_set_limited(false);
 	control_socket_stop(run.socket);
 	task_signals_take(NULL);
 	task_free(run.task);

@@ -518,7 +518,7 @@ static bool on_calm_asked(void *owner)
 {
 	struct task *task = owner;
 
-	if (task->handover && handover_moving(task->handover) > 0)
+	if (task->handover && handover_wants_map(task->handover))
 		return false;
 	for (uint32_t i = 0; i < task->link_count; i++)
 		if (!link_connected(task->links[i]))

@@ -12,7 +12,7 @@
 
 struct task;
 
-enum task_state { TASK_CREATED, TASK_PRECHECKING, TASK_PRECHECK_FAILED, TASK_READY, TASK_SNAPSHOT, TASK_STREAMING, TASK_PAUSED, TASK_FAILED, TASK_FINISHED };
+enum task_state { TASK_CREATED, TASK_PRECHECKING, TASK_PRECHECK_FAILED, TASK_READY, TASK_SNAPSHOT, TASK_STREAMING, TASK_PAUSED, TASK_FAILED, TASK_FINISHED, TASK_STATES };
 
 /* "created", "snapshot", "streaming", ...: the names of states everywhere. */
 const char *task_state_name(enum task_state state);

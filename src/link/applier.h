@@ -53,6 +53,8 @@ struct applier_options {
 	struct handover *handover;    /* of the slots of the source's masters; NULL: there is one master, or no stream */
 	uint32_t member;              /* its number there */
 	struct heartbeat *heartbeat;  /* tells what the source's offset was when; NULL: the source is files */
+	struct tally *tally;          /* of the commands that are applied, and of how long they took; both outlive it. NULL: nobody wants to know */
+	struct delays *delays;
 };
 
 struct applier *applier_new(const struct applier_options *options, const struct link_state *state, const struct applier_events *events,

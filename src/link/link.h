@@ -9,8 +9,10 @@
 #define KEYFERRY_LINK_LINK_H
 
 #include "link/applier.h"
+#include "link/delays.h"
 #include "sink/checkpoint.h"
 #include "source/input.h"
+#include "wire/tally.h"
 
 struct link;
 
@@ -63,8 +65,11 @@ struct link_status {
 	uint64_t snapshot_keys_total;  /* about: what the source held at the start */
 	uint64_t spool_bytes;        /* received, not applied yet */
 	uint64_t spool_disk_bytes;
+	uint64_t spool_max_bytes;    /* that it may hold */
 	bool resumed;
 	uint64_t incidents[INCIDENT_KINDS]; /* how many of each kind since the start */
+	const struct tally *applied;  /* commands since the start, the link's; NULL: none are counted */
+	const struct delays *delays;  /* likewise */
 	double commands_per_second;  /* records applied, of snapshot and stream, over the last seconds */
 	double bytes_per_second;     /* spool bytes applied */
 };

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MACHINE_STATE "/var/lib/keyferry"
 #define FIELD(member) .offset = offsetof(struct service_config, member), .width = sizeof(((struct service_config *)0)->member)
 
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
@@ -35,7 +36,7 @@ static bool parse_format(const struct option_row *row, void *object, const struc
 }
 
 static const struct option_row rows[] = {
-	{"data", OPTION_STRING, "folder", NULL, .example = "/var/lib/keyferry", FIELD(data_dir), .sentence = "Data directory: tasks, their work directories, the key of stored passwords."},
+	{"data", OPTION_STRING, "folder", NULL, .example = "/var/lib/keyferry/serve", FIELD(data_dir), .sentence = "Data directory: tasks, their work directories, the key of stored passwords."},
 	{"listen", OPTION_STRING, "address with port", "127.0.0.1:7280", .example = "127.0.0.1:7280", FIELD(listen), .sentence = "Where the API listens."},
 	{"require_token", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(require_token),
 		.sentence = "Ask for a token on a loopback address too. On any other address one is always asked for."},
@@ -154,11 +155,12 @@ static char *default_data_dir(void)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
-	if (geteuid() == 0)
-		return memory_strdup("/var/lib/keyferry");
+	/* As the work directories of single tasks (task/options_finish.c), beside which it lies. */
+	if (geteuid() == 0 || euidaccess(MACHINE_STATE, W_OK | X_OK) == 0)
+		return memory_strdup(MACHINE_STATE "/serve");
 	if (state && state[0] == '/')
-		return memory_printf("%s/keyferry", state);
-	return home && home[0] == '/' ? memory_printf("%s/.local/state/keyferry", home) : NULL;
+		return memory_printf("%s/keyferry/serve", state);
+	return home && home[0] == '/' ? memory_printf("%s/.local/state/keyferry/serve", home) : NULL;
 }
 
 bool service_config_finish(struct service_config *config, struct error *error)

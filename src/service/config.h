@@ -9,7 +9,7 @@
 #include "base/option.h"
 
 struct service_config {
-	char *data_dir;             /* data: by default /var/lib/keyferry for root, else $XDG_STATE_HOME/keyferry */
+	char *data_dir;             /* data: by default /var/lib/keyferry/serve for root and the service's user, else $XDG_STATE_HOME/keyferry/serve */
 	char *listen;               /* listen: of the API */
 	bool require_token;         /* require_token: on a loopback address too */
 	char *tls_certificate;      /* tls.certificate, tls.key: PEM files; NULL: plain HTTP */

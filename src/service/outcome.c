@@ -29,7 +29,7 @@ enum outcome outcome_of(const struct ending *ending)
 		return OUTCOME_PAUSED;
 	if (ending->wanted == WANTED_IDLE)
 		return OUTCOME_READY;
-	if (ending->asked)
+	if (ending->asked || (ending->cutting && ending->known && ending->code == ERROR_NONE))
 		return OUTCOME_AGAIN_NOW;
 	if (!ending->known)
 		return OUTCOME_AGAIN;
@@ -39,10 +39,10 @@ enum outcome outcome_of(const struct ending *ending)
 	case ERROR_SOURCE:
 	case ERROR_TARGET: return ending->begun ? OUTCOME_AGAIN : OUTCOME_PRECHECK_FAILED;
 	case ERROR_PRECHECK: return ending->begun ? OUTCOME_FAILED : OUTCOME_PRECHECK_FAILED;
+	case ERROR_BUSY: return ending->held ? OUTCOME_AGAIN_NOW : OUTCOME_FAILED;
 	case ERROR_USAGE:
 	case ERROR_CONFLICT:
-	case ERROR_DIFFERENT:
-	case ERROR_BUSY: return OUTCOME_FAILED;
+	case ERROR_DIFFERENT: return OUTCOME_FAILED;
 	}
 	/* 127: the program could not be started; a sanitizer's own code; ... */
 	return OUTCOME_AGAIN;

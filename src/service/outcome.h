@@ -3,7 +3,9 @@
  *   it was asked to end, by PAUSE, STOP or RESTART        as the operator wants
  *   a cut-over is done                                    finished
  *   0, and everything is applied                          finished
+ *   0, for a cut-over under way asks for it               at once, when that is over and was rolled back
  *   2 usage, 6 conflict, 7, 8 another one runs it         failed: another start would end the same way
+ *   8, and a process has the work directory               at once: a worker that this daemon does not know of is taken over, or waited for
  *   3 precheck                                            failed; or precheck-failed, where nothing has been copied yet
  *   4 source, 5 target                                    precheck-failed, where nothing has been copied yet; else started again
  *   0 otherwise, 1, a signal, or not known                started again
@@ -30,9 +32,11 @@ struct ending {
 	bool asked;         /* it was told to end by the service */
 	enum wanted wanted; /* of the task, now */
 	bool cut_over;      /* the work directory says so */
+	bool cutting;       /* a cut-over is under way, and has asked it to end */
 	bool known;         /* `code` is; else it was killed, crashed, or nobody saw it end */
 	int code;
 	bool finished;      /* by its own word: all is applied */
+	bool held;          /* a process has its work directory, now */
 	bool begun;         /* something has been copied before: its work directory has links */
 };
 

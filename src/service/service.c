@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #define TICK_MS 250
+#define LOCK_TRIES 40
+#define LOCK_PAUSE_US 50000
 #define ALIVE_US 10000000 /* a main thread that has not turned for so long is not well */
 
 const char *service_result_name(enum service_result result)
@@ -50,13 +52,17 @@ static bool make_folder(const char *path, struct error *error)
 static bool lock_folder(struct service *service, struct error *error)
 {
 	char *path = memory_printf("%s/lock", service->config->data_dir), holder[32] = "";
+	bool locked = false;
 	ssize_t got;
 
 	service->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	/* A daemon that was killed while it started a process has left it the lock until that has begun its program. */
+	for (int i = 0; service->lock_file >= 0 && i < LOCK_TRIES && !(locked = flock(service->lock_file, LOCK_EX | LOCK_NB) == 0); i++)
+		usleep(LOCK_PAUSE_US);
 	if (service->lock_file < 0) {
 		error_set_errno(error, ERROR_USAGE, errno, "%s cannot be opened", path);
 		error_hint(error, "Run the daemon as the user that owns its data directory");
-	} else if (flock(service->lock_file, LOCK_EX | LOCK_NB) < 0) {
+	} else if (!locked) {
 		got = pread(service->lock_file, holder, sizeof(holder) - 1, 0);
 		holder[got > 0 ? got : 0] = '\0';
 		holder[strcspn(holder, "\n")] = '\0';
@@ -121,6 +127,9 @@ static void on_wake(void *owner)
 	pthread_mutex_lock(&service->lock);
 	supervisor_turn(service);
 	empty = atomic_load(&service->end) == SERVICE_LEAVE_WORKERS ? supervisor_has_no_jobs(service) : supervisor_is_empty(service);
+	/* Whoever waits for a change is not to hold up the end. */
+	if (stopping)
+		pthread_cond_broadcast(&service->changed);
 	pthread_mutex_unlock(&service->lock);
 	if (stopping && empty)
 		loop_stop(service->loop);
@@ -217,8 +226,10 @@ void service_configure(struct service *service, const struct service_config *con
 {
 	pthread_mutex_lock(&service->lock);
 	service->config = config;
-	pthread_mutex_unlock(&service->lock);
 	log_set_level(config->log_level);
+	for (size_t i = 0; i < service->count; i++)
+		supervisor_tell_level(service->entries[i]);
+	pthread_mutex_unlock(&service->lock);
 }
 
 /* ---- changes ---- */

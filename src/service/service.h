@@ -97,6 +97,8 @@ enum service_result service_task_update(struct service *service, const struct se
 enum service_result service_task_delete(struct service *service, const struct service_caller *caller, const char *task, struct error *error) WARN_UNUSED;
 /* Reads a document as creation does and stores nothing: *ret the document as JSON. `task`: whose stored secrets SERVICE_SECRET stands for; NULL: of none. */
 enum service_result service_document_check(struct service *service, const char *task, struct slice document, json_t **ret, struct error *error) WARN_UNUSED;
+/* Puts the stored secrets of `task` (NULL: of none) where SERVICE_SECRET stands in a document, which need not be whole: for asking its servers. It goes into no answer then. */
+enum service_result service_document_open(struct service *service, const char *task, json_t *document, struct error *error) WARN_UNUSED;
 
 /* What an operator asks of a task. Each answers at once, with *ret the task's tree; what becomes of it is told by state and history.
  *   from                                       does                                                          ends in

@@ -101,6 +101,9 @@ static bool check_options(struct slice text, char **ret_name, struct error *erro
 		error_hint(error, "for example name: orders-%s", options.name);
 		ok = false;
 	}
+	/* It gets its own folder; the default one may not be there for the daemon's user. */
+	if (ok)
+		options.data_dir = memory_strdup(".");
 	ok = ok && task_options_finish(&options, error) && transform_check(&options, error);
 	if (ok)
 		*ret_name = memory_strdup(options.name);
@@ -108,27 +111,33 @@ static bool check_options(struct slice text, char **ret_name, struct error *erro
 	return ok;
 }
 
+/* Puts secrets where SERVICE_SECRET stands. `old`: whose; NULL: nobody's. */
+static bool put_secrets(json_t *document, const struct entry *old, struct error *error)
+{
+	json_t *old_whole = old ? entry_whole_document(old, error) : NULL, *secrets = NULL;
+	bool ok;
+
+	if (old_whole)
+		secrets = stored_take_secrets(old_whole);
+	else if (old)
+		/* Lost with the key: the new document has to bring all of them. */
+		log_error_value(LOG_WARNING, error);
+	json_decref(old_whole);
+	ok = stored_put_secrets(document, secrets, error);
+	json_decref(secrets);
+	return ok;
+}
+
 /* `old`: whose secrets SERVICE_SECRET stands for; NULL: nobody's. */
 static bool draft_read(struct slice text, const struct entry *old, struct draft *ret, struct error *error)
 {
-	json_t *whole = stored_parse(text, "document", error), *old_whole = NULL, *old_secrets = NULL;
+	json_t *whole = stored_parse(text, "document", error);
 	char *whole_text;
 	bool ok;
 
 	if (!whole)
 		return false;
-	if (old) {
-		old_whole = entry_whole_document(old, error);
-		if (!old_whole) {
-			/* Lost with the key: the new document has to bring all of them. */
-			log_error_value(LOG_WARNING, error);
-		} else {
-			old_secrets = stored_take_secrets(old_whole);
-			json_decref(old_whole);
-		}
-	}
-	ok = stored_put_secrets(whole, old_secrets, error);
-	json_decref(old_secrets);
+	ok = put_secrets(whole, old, error);
 	/* First as it was written, so that a mistake is told with its line; then with the secrets. */
 	if (ok) {
 		char *name = NULL;
@@ -174,6 +183,21 @@ enum service_result service_document_check(struct service *service, const char *
 		draft_free(&draft);
 		result = SERVICE_OK;
 	}
+	pthread_mutex_unlock(&service->lock);
+	return result;
+}
+
+enum service_result service_document_open(struct service *service, const char *task, json_t *document, struct error *error)
+{
+	enum service_result result;
+	struct entry *old;
+
+	pthread_mutex_lock(&service->lock);
+	old = task ? service_find(service, task) : NULL;
+	if (task && !old)
+		result = service_no_task(task, error);
+	else
+		result = put_secrets(document, old, error) ? SERVICE_OK : SERVICE_INVALID;
 	pthread_mutex_unlock(&service->lock);
 	return result;
 }

@@ -30,6 +30,13 @@ bool entry_has_worker(const struct entry *entry)
 
 /* ---- what a worker says ---- */
 
+/* The daemon before may have been killed when it had stored a change and not yet told it. */
+static void tell_settings(struct entry *entry)
+{
+	supervisor_order(entry, json_pack("{s:s, s:I, s:I}", "do", "limit", "records_per_second", (json_int_t)entry->limit_records, "bytes_per_second", (json_int_t)entry->limit_bytes));
+	supervisor_tell_level(entry);
+}
+
 static void on_hello(struct entry *entry, const json_t *answer)
 {
 	struct worker *worker = &entry->worker;
@@ -38,6 +45,8 @@ static void on_hello(struct entry *entry, const json_t *answer)
 	snprintf(worker->run, sizeof(worker->run), "%s", run ? run : "");
 	snprintf(worker->version, sizeof(worker->version), "%s", version ? version : "");
 	worker->revision = json_integer_value(json_object_get(answer, "revision"));
+	if (worker->adopted)
+		tell_settings(entry);
 }
 
 /* Only what it does by itself: how it ends is told when it has. */
@@ -185,6 +194,35 @@ int supervisor_document(const struct entry *entry, struct error *error)
 	return fd;
 }
 
+/* What it has left in its work directory; NULL: it was killed or has crashed, or that is another one's. Taken away, for it counts once. `run` "": whosever. */
+static json_t *take_ended(const struct entry *entry, const char *run)
+{
+	char *path = memory_printf("%s/ended", entry->dir);
+	struct stat file;
+	json_t *ended = stat(path, &file) == 0 && file.st_size <= (off_t)ENDED_MAX ? json_load_file(path, 0, NULL) : NULL;
+
+	unlink(path);
+	free(path);
+	if (ended && run[0] && strcmp(json_string_value(json_object_get(ended, "run")) ? json_string_value(json_object_get(ended, "run")) : "", run) != 0) {
+		json_decref(ended);
+		ended = NULL;
+	}
+	return ended;
+}
+
+/* The worker's last word, with events that nobody has asked it for. */
+static void take_last_status(struct entry *entry, const json_t *ended)
+{
+	json_t *last = json_object_get(ended, "status");
+
+	if (!json_is_object(last))
+		return;
+	json_decref(entry->status);
+	entry->status = json_incref(last);
+	entry->status_ms = clock_wall_ms();
+	entry_take_events(entry, last, INT64_MAX);
+}
+
 /* Told in logs, so that what a worker says can be told from what another one says. */
 static void make_run_id(char out[RUN_ID_LEN + 1])
 {
@@ -199,7 +237,8 @@ static void make_run_id(char out[RUN_ID_LEN + 1])
 static bool spawn(struct entry *entry, struct error *error)
 {
 	const struct service_config *config = entry->service->config;
-	char revision[32], log_size[32], *log = memory_printf("%s/log", entry->dir), *ended = memory_printf("%s/ended", entry->dir);
+	char revision[32], log_size[32], *log = memory_printf("%s/log", entry->dir);
+	json_t *ended = take_ended(entry, "");
 	const char *argv[24] = {"keyferry", "worker", PROCESS_DOCUMENT, "--data", entry->dir, "--name", entry->row.name, "--run", entry->worker.run, "--revision", revision,
 				"--log-size", log_size, "--log-format", config->log_json ? "json" : "text", "--log-level",
 				entry->row.log_level ? entry->row.log_level : log_level_name(config->log_level), entry->row.accept_changes ? "--accept-changes" : NULL};
@@ -217,13 +256,14 @@ static bool spawn(struct entry *entry, struct error *error)
 	snprintf(revision, sizeof(revision), "%lld", (long long)entry->row.revision);
 	snprintf(log_size, sizeof(log_size), "%llu", (unsigned long long)config->worker_log_size);
 	make_run_id(entry->worker.run);
-	unlink(ended);
+	/* Of one that has ended while no daemon ran. */
+	take_last_status(entry, ended);
+	json_decref(ended);
 	if ((options.document = supervisor_document(entry, error)) >= 0) {
 		pid = process_start(&options, &pidfd, error);
 		close(options.document);
 	}
 	free(log);
-	free(ended);
 	if (pid < 0)
 		return false;
 	watch_worker(entry, pid, pidfd);
@@ -234,18 +274,6 @@ static bool spawn(struct entry *entry, struct error *error)
 }
 
 /* ---- a worker's end ---- */
-
-/* What it has left in its work directory; NULL: it was killed or has crashed. Taken away, for it counts once. */
-static json_t *take_ended(const struct entry *entry)
-{
-	char *path = memory_printf("%s/ended", entry->dir);
-	struct stat file;
-	json_t *ended = stat(path, &file) == 0 && file.st_size <= (off_t)ENDED_MAX ? json_load_file(path, 0, NULL) : NULL;
-
-	unlink(path);
-	free(path);
-	return ended;
-}
 
 static json_t *cause_of(const json_t *ended, int code)
 {
@@ -326,18 +354,21 @@ static void worker_ended(struct entry *entry)
 {
 	struct worker *worker = &entry->worker;
 	uint64_t ran_ms = (clock_monotonic_us() - worker->started_us) / 1000;
-	json_t *ended = take_ended(entry), *last = json_object_get(ended, "status");
-	char moment[CUTOVER_MOMENT_MAX];
+	json_t *ended = take_ended(entry, worker->run);
+	char moment[CUTOVER_MOMENT_MAX], holder[32];
+	enum cutover_stage stage = cutover_file_read(entry->dir, moment);
 	int status = 0;
 	bool reaped = process_reap(worker->pid, &status);
 	struct ending ending = {
 		.asked = worker->ending,
 		.wanted = entry->wanted,
-		.cut_over = cutover_file_read(entry->dir, moment) == CUTOVER_DONE,
+		.cut_over = stage == CUTOVER_DONE,
+		.cutting = stage == CUTOVER_ENDING,
 		/* Its record counts only where it did not die behind it. */
 		.known = ended && !(reaped && WIFSIGNALED(status)),
 		.code = (int)json_integer_value(json_object_get(ended, "exit_code")),
 		.finished = json_is_true(json_object_get(ended, "finished")),
+		.held = work_dir_is_held(entry->dir, holder),
 		.begun = work_dir_would_resume(entry->dir),
 	};
 	json_t *cause = ending.known ? cause_of(ended, ending.code) : crash_cause(entry, reaped, status);
@@ -347,12 +378,7 @@ static void worker_ended(struct entry *entry)
 		cause = json_pack("{s:s, s:s, s:s, s:i}", "kind", "internal", "text", "the worker was stopped by somebody else (SIGTERM)", "hint",
 				  "Pause or stop the task instead: it is started again by itself", "exit_code", 0);
 	}
-	if (json_is_object(last)) {
-		json_decref(entry->status);
-		entry->status = json_incref(last);
-		entry->status_ms = clock_wall_ms();
-		entry_take_events(entry, last, INT64_MAX);
-	}
+	take_last_status(entry, ended);
 	json_decref(ended);
 	/* It has been taken into account that other options were accepted. */
 	if (entry->row.accept_changes && ending.begun && ending.code != ERROR_PRECHECK) {
@@ -409,6 +435,13 @@ void supervisor_order(struct entry *entry, json_t *request)
 	}
 	json_array_append_new(worker->orders, request);
 	wake_send(entry->service->wake);
+}
+
+void supervisor_tell_level(struct entry *entry)
+{
+	const char *level = entry->row.log_level ? entry->row.log_level : log_level_name(entry->service->config->log_level);
+
+	supervisor_order(entry, json_pack("{s:s, s:s}", "do", "log_level", "level", level));
 }
 
 static void send_orders(struct worker *worker)

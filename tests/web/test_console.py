@@ -88,7 +88,7 @@ def test_guide(bench, daemon, browser, axe):
     browser.find("#verdict|预检查通过")
     check(browser, axe)
     document = daemon.show("orders-to-new-idc")["document"]
-    assert document["source"]["databases"] == ["0"] and document["limit"] == {"records_per_second": 5000} and document["filter"] == {"block": [{"prefix": "tmp:"}]}
+    assert document["source"]["databases"] == ["0"] and document["limit"] == {"records_per_second": "5000"} and document["filter"] == {"block": [{"prefix": "tmp:"}]}
     assert document["heartbeat"] == {"interval": "1s"} and document["source"]["password"] == "********"
     with Load(source, rate=300):
         browser.click("#start")

@@ -10,9 +10,12 @@ export function Dialog({title, wide, onClose, children}) {
   const id = useRef(`dialog-${++titles}`);
   useEffect(() => {
     const shown = box.current;
+    const before = document.activeElement;
     shown.showModal();
-    // Gives the focus back.
-    return () => shown.close();
+    return () => {
+      shown.close();
+      before?.focus?.();
+    };
   }, []);
   return html`<dialog ref=${box} class=${wide ? 'wide-dialog' : ''} aria-labelledby=${id.current} onCancel=${(event) => {
     event.preventDefault();

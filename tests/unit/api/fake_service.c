@@ -241,6 +241,14 @@ enum service_result service_document_check(struct service *service, const char *
 	return *ret ? SERVICE_OK : SERVICE_INVALID;
 }
 
+enum service_result service_document_open(struct service *service, const char *task, json_t *document, struct error *error)
+{
+	size_t at;
+
+	(void)document;
+	return !task || find(service, task, &at) ? SERVICE_OK : not_found(error);
+}
+
 const char *service_action_name(enum service_action action)
 {
 	static const char *const names[] = {"start", "pause", "resume", "stop", "restart"};

@@ -3,7 +3,6 @@
 #include "api/etag.h"
 #include "api/option_page.h"
 #include "control/keyspace.h"
-#include "task/option_words.h"
 #include "task/options.h"
 
 #include <setjmp.h>
@@ -77,7 +76,7 @@ static void check_language(const json_t *rows)
 		for (const char *at = sentence; *at; at++)
 			chinese |= (*at & 0x80) != 0;
 		if (!chinese)
-			fail_msg("option %s has no Chinese sentence in option_words.c", json_string_value(json_object_get(row, "path")));
+			fail_msg("option %s has no Chinese sentence in options_zh.c", json_string_value(json_object_get(row, "path")));
 		check_language(json_object_get(row, "items"));
 	}
 }

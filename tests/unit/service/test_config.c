@@ -49,8 +49,8 @@ static void test_defaults(void **state)
 	setenv("XDG_STATE_HOME", "/state", 1);
 	assert_true(service_config_finish(&config, &error));
 	assert_string_equal(config.listen, "127.0.0.1:7280");
-	assert_string_equal(config.data_dir, geteuid() == 0 ? "/var/lib/keyferry" : "/state/keyferry");
-	assert_non_null(strstr(config.key_file, "/keyferry/key"));
+	assert_string_equal(config.data_dir, geteuid() == 0 ? "/var/lib/keyferry/serve" : "/state/keyferry/serve");
+	assert_non_null(strstr(config.key_file, "/keyferry/serve/key"));
 	assert_int_equal(config.log_level, LOG_INFO);
 	assert_int_equal(config.worker_memory, 0);
 	assert_int_equal(config.stop_timeout_ms, 30000);

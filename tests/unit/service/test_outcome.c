@@ -25,6 +25,8 @@ static const struct row {
 	{"files are through", {.wanted = WANTED_RUNNING, .known = true, .finished = true, .begun = true}, OUTCOME_FINISHED},
 	{"files are through, while it was paused", {.asked = true, .wanted = WANTED_PAUSED, .known = true, .finished = true, .begun = true}, OUTCOME_FINISHED},
 	{"cut over", {.wanted = WANTED_RUNNING, .cut_over = true, .known = true, .begun = true}, OUTCOME_FINISHED},
+	{"a cut-over is under way", {.wanted = WANTED_RUNNING, .cutting = true, .known = true, .begun = true}, OUTCOME_AGAIN_NOW},
+	{"a cut-over is under way, and it failed", {.wanted = WANTED_RUNNING, .cutting = true, .known = true, .code = ERROR_CONFLICT, .begun = true}, OUTCOME_FAILED},
 	{"cut over, and killed", {.wanted = WANTED_RUNNING, .cut_over = true, .begun = true}, OUTCOME_FINISHED},
 	{"cut over, as the job has told", {.wanted = WANTED_FINISHED, .known = true, .begun = true}, OUTCOME_FINISHED},
 	/* by itself */
@@ -43,6 +45,7 @@ static const struct row {
 	{"target away", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_TARGET, .begun = true}, OUTCOME_AGAIN},
 	{"conflict", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_CONFLICT, .begun = true}, OUTCOME_FAILED},
 	{"different", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_DIFFERENT, .begun = true}, OUTCOME_FAILED},
+	{"run by one that is not known", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_BUSY, .held = true, .begun = true}, OUTCOME_AGAIN_NOW},
 	{"run by another", {.wanted = WANTED_RUNNING, .known = true, .code = ERROR_BUSY, .begun = true}, OUTCOME_FAILED},
 };
 

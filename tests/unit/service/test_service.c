@@ -146,7 +146,7 @@ static void test_dotted_secret(void **state)
 
 static void test_update(void **state)
 {
-	json_t *tree = create(DOCUMENT), *document;
+	json_t *tree = create(DOCUMENT), *document, *part;
 	char *dumped;
 
 	(void)state;
@@ -164,6 +164,13 @@ static void test_update(void **state)
 	json_decref(tree);
 	assert_int_equal(service_document_check(service, NULL, slice_of_string(dumped), &tree, &error), SERVICE_INVALID);
 	free(dumped);
+	/* A part of a document, too, for whoever asks its servers. */
+	part = json_pack("{s:{s:s}}", "source", "password", SERVICE_SECRET);
+	assert_int_equal(service_document_open(service, NULL, part, &error), SERVICE_INVALID);
+	assert_int_equal(service_document_open(service, "nobody", part, &error), SERVICE_NOT_FOUND);
+	assert_int_equal(service_document_open(service, "orders", part, &error), SERVICE_OK);
+	assert_string_not_equal(json_string_value(json_object_get(json_object_get(part, "source"), "password")), SERVICE_SECRET);
+	json_decref(part);
 	json_object_set_new(document, "name", json_string("other"));
 	dumped = json_dumps(document, 0);
 	assert_int_equal(service_task_update(service, &caller, "orders", 0, false, slice_of_string(dumped), &tree, &error), SERVICE_INVALID);
