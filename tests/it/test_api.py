@@ -112,7 +112,7 @@ def test_who_may_do_what(bench):
     daemon = Daemon(bench, ASKING).start()
     admin, viewer, operator = (Api(daemon, make_token(daemon, role, role)) for role in ("admin", "viewer", "operator"))
     nobody = Api(daemon, document=admin.document)
-    for path in "/", "/api/v1/tasks", "/metrics", "/healthz", "/nothing", "/%zz":
+    for path in "/console", "/api/v1/tasks", "/metrics", "/healthz", "/nothing", "/%zz":
         for method in "GET", "POST", "OPTIONS":
             assert nobody.raw(method, path).status == 401
     assert viewer.call("POST", "/api/v1/tasks", {"name": "a"}, 403).problem == "forbidden"

@@ -166,12 +166,18 @@ class Browser:
         return self.js(f"Boolean(window.__find({json.dumps(selector)}))")
 
     def click(self, selector):
-        """With the mouse, in its middle; waits until it may be clicked."""
-        self.wait(f"(() => {{ const e = window.__find({json.dumps(selector)}); return e && !e.disabled; }})()", f"{selector} that can be clicked")
-        self.js(f"window.__find({json.dumps(selector)}).scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        x, y = self.js(f"(() => {{ const r = window.__find({json.dumps(selector)}).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; }})()")
-        for kind in "mousePressed", "mouseReleased":
-            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        """Waits until it may be clicked: it is enabled and nothing lies over it. In one step, for the page may move under a mouse."""
+        self.wait(f"""(() => {{
+          const element = window.__find({json.dumps(selector)});
+          if (!element || element.disabled) return false;
+          element.scrollIntoView({{block: 'center', behavior: 'instant'}});
+          const box = element.getBoundingClientRect();
+          const there = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+          if (!element.contains(there)) return false;
+          element.focus();
+          element.click();
+          return true;
+        }})()""", f"{selector} that can be clicked")
 
     def fill(self, selector, text):
         """As somebody types: the field has the text, and has been left."""

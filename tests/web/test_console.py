@@ -328,7 +328,7 @@ def test_keyboard(bench, daemon, browser):
         assert browser.js("document.activeElement === document.body || Boolean(document.activeElement.closest('dialog'))")
     browser.key("Escape", 27)
     wait_for(lambda: not browser.has("dialog"), what="the dialog's end")
-    assert browser.js("document.activeElement.id") == "do-delete"
+    browser.wait("document.activeElement.id === 'do-delete'")
     assert daemon.show("orders")["state"] == "created"
 
 
