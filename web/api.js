@@ -83,9 +83,10 @@ export const may = (role) => roles.indexOf(session.get()?.role) >= roles.indexOf
 // Is the daemon's stream of events there? null: nobody listens. For the mark in the page's head.
 export const live = signal(null);
 
-// Listens to server-sent events until the function that it returns is called. handlers: {event: function of its data}. A tab that nobody sees does not listen: a browser
+// Listens to server-sent events until the function that it returns is called. handlers: {event: function of its data}; opened: called each time that the stream (again) is there,
+// for what has happened meanwhile is told in part only. A tab that nobody sees does not listen: a browser
 // has few connections for one server. Where the stream ends for good, it is begun anew after a while, unless we have been logged out.
-export function listen(path, handlers) {
+export function listen(path, handlers, opened = () => null) {
   let source = null;
   let timer = null;
   let left = false;
@@ -100,7 +101,10 @@ export function listen(path, handlers) {
     if (left || document.hidden) return;
     source = new EventSource(`/api/v1${path}`);
     live.set(false);
-    source.onopen = () => live.set(true);
+    source.onopen = () => {
+      live.set(true);
+      opened();
+    };
     source.onerror = () => {
       live.set(false);
       if (source?.readyState !== EventSource.CLOSED) return;

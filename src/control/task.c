@@ -709,6 +709,7 @@ void task_status(struct task *task, struct task_status *ret)
 		if (status.error.kind == ERROR_NONE && status.links[i].error.kind != ERROR_NONE)
 			status.error = status.links[i].error;
 	}
+	status.target = task->target ? deployment_topology(task->target) : NULL;
 	settler_status(task->settler, &status.expiry);
 	status.verifies = task->verifier != NULL;
 	if (status.verifies)

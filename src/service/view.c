@@ -137,7 +137,7 @@ json_t *view_task(const struct entry *entry, bool with_document)
 
 json_t *view_status(const struct entry *entry)
 {
-	json_t *tree = entry->status ? json_deep_copy(entry->status) : json_pack("{s:n, s:n, s:[], s:[]}", "expiry", "verify", "links", "events");
+	json_t *tree = entry->status ? json_deep_copy(entry->status) : json_pack("{s:n, s:n, s:[], s:[], s:[]}", "expiry", "verify", "targets", "links", "events");
 
 	json_object_set_new(tree, "task", json_string(entry->row.name));
 	json_object_set_new(tree, "state", json_string(entry->row.state));

@@ -95,6 +95,8 @@ def test_guide(bench, daemon, browser, axe):
         browser.find(".title .state|同步中")
         browser.find("svg .flow.good.flows")
         assert browser.js("document.querySelectorAll('svg .flow').length") == 2
+        # Every master of the target, though the document names one.
+        assert browser.js("[...document.querySelectorAll('svg .node .node-text')].filter((node) => node.textContent === '目标端').length") == 3
         browser.wait("document.querySelectorAll('.u-wrap canvas').length === 4")
         browser.wait_text("ms", ".figure|延迟")
         check(browser, axe)
@@ -166,6 +168,25 @@ def test_source_dies(bench, daemon, browser):
     check(browser)
 
 
+def test_daemon_restarts(bench, daemon, browser):
+    """The page says that it is not connected, and is up to date when the daemon is back."""
+    source, target = bench.server(), bench.server()
+    for name in "stays", "goes":
+        daemon.create(name, source, target)
+    open_console(browser, daemon)
+    browser.find(".live.on")
+    browser.find("tr|goes")
+    assert daemon.stop() == 0
+    browser.find(".live:not(.on)")
+    daemon.start()
+    daemon.call("task.delete", task="goes")
+    daemon.create("comes", source, target)
+    browser.find(".live.on")
+    browser.find("tr|comes")
+    browser.wait("!window.__find('tr|goes')")
+    assert browser.has("tr|stays")
+
+
 def test_operations(bench, daemon, browser, axe):
     """Limits, pause, resume, verification with repair, cut-over, deletion; each asks first."""
     source, target = bench.server(), bench.server()
@@ -196,7 +217,7 @@ def test_operations(bench, daemon, browser, axe):
     target.command("SET", "too-much", "1")
     browser.click(".tabs a|Verification")
     browser.click("#verify-start")
-    browser.find("#verify-verdict|1 differences")
+    browser.find("#verify-verdict|Differences: 1")
     assert browser.text("tbody tr").split()[:2] == ["too-much", "extra"]
     check(browser, axe)
     browser.click("#repair")

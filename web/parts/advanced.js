@@ -6,6 +6,9 @@ import {parse, read, show, write} from '../document.js';
 import {Choice, Field, idOf} from './field.js';
 import {Trouble} from './toast.js';
 
+// `...` of the table's sentences is code.
+const marked = (sentence) => sentence.split('`').map((part, at) => (at % 2 ? html`<code>${part}</code>` : part));
+
 // What other steps show.
 const elsewhere = /^(name|snapshot|heartbeat|filter\..*|limit\..*|target\.(existing|database_map)|source\.databases|(source|target)\.(mode|address|username|password|path|master|tls|tls\.ca|tls\.insecure|sentinel\.password|sentinel\.tls))$/;
 
@@ -30,10 +33,10 @@ function Option({option, document, change}) {
   const label = html`<code>${option.path}</code>${option.lasting && html` <span class="tag" title=${t('option.lasting')}>${t('option.lasting_tag')}</span>`}`;
   if (option.type === 'boolean' || (option.type === 'enum' && option.values)) {
     const choices = option.type === 'boolean' ? ['true', 'false'] : option.values;
-    return html`<${Choice} path=${option.path} label=${label} hint=${option.sentence} value=${value === undefined ? '' : String(value)}
+    return html`<${Choice} path=${option.path} label=${label} hint=${marked(option.sentence)} value=${value === undefined ? '' : String(value)}
       change=${(text) => set(text === '' ? undefined : option.type === 'boolean' ? text === 'true' : text)} choices=${[['', fallback], ...choices.map((one) => [one, one])]} />`;
   }
-  return html`<${Field} path=${option.path} label=${label} hint=${option.sentence} wide=${option.structured}><${Input} option=${option} value=${value} change=${set} /><//>`;
+  return html`<${Field} path=${option.path} label=${label} hint=${marked(option.sentence)} wide=${option.structured}><${Input} option=${option} value=${value} change=${set} /><//>`;
 }
 
 export function Advanced({document, change}) {

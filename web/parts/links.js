@@ -31,9 +31,9 @@ const shareOf = (link) => {
 
 const detail = (link) => (link.state === 'snapshot' ? percent(shareOf(link)) : `${t('link.lag')} ${seconds(link.lag.seconds)}`);
 
-// The nodes that a link writes to, as far as it has told; else what the document says.
+// The target's masters, or files; before the task has told, what the document says.
 function targetsOf(task, status) {
-  const told = [...new Set(status.links.flatMap((link) => link.targets ?? (link.target_file ? [link.target_file.path] : [])))].sort();
+  const told = [...new Set([...(status.targets ?? []), ...status.links.flatMap((link) => (link.target_file ? [link.target_file.path] : []))])].sort();
   return told.length ? told : [].concat(task.target.address ?? task.target.path ?? []);
 }
 

@@ -269,6 +269,7 @@ export const zh = {
   'wizard.start_when': '预检查通过后才能启动任务。',
   'wizard.store': '仅保存',
   'wizard.accept': '允许修改同步内容（即使任务已经同步过数据）',
+  'wizard.anew': '重新开始',
   'wizard.lacks_name': '请填写任务名称：字母、数字、“.”、“_”、“-”，最多 100 个字符。',
   'wizard.lacks_source': '请填写源端地址或文件路径。',
   'wizard.lacks_target': '请填写目标端地址或文件路径。',

@@ -55,6 +55,9 @@ function useTask(id) {
       removed() {
         location.hash = '#/';
       },
+    }, () => {
+      reload();
+      setRevision((n) => n + 1);
     });
     return () => {
       leave();

@@ -51,10 +51,13 @@ function useTasks() {
     const soon = () => {
       if (!due) due = requestAnimationFrame(draw);
     };
-    get('/tasks').then((list) => {
-      for (const task of list.items) if (!all.has(task.id)) all.set(task.id, task);
+    const read = () => get('/tasks').then((list) => {
+      all.clear();
+      for (const task of list.items) all.set(task.id, task);
+      setError(null);
       soon();
     }, setError);
+    read();
     const leave = listen('/events', {
       task(task) {
         all.set(task.id, task);
@@ -64,7 +67,7 @@ function useTasks() {
         all.delete(id);
         soon();
       },
-    });
+    }, read);
     return () => {
       leave();
       cancelAnimationFrame(due);

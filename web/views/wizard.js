@@ -1,7 +1,7 @@
 // A task is made, or its document changed, step by step as the guide goes: both sides, databases, speed and filters, advanced settings, precheck and start.
 import {html, useEffect, useRef, useState} from '../ui.js';
 import {t} from '../words.js';
-import {call, get, post, taskPath} from '../api.js';
+import {call, get, post, session, taskPath} from '../api.js';
 import {write, yaml} from '../document.js';
 import {place} from '../format.js';
 import {Advanced} from '../parts/advanced.js';
@@ -20,6 +20,10 @@ const steps = ['sides', 'databases', 'filters', 'advanced', 'precheck'];
 // What was begun stays while one looks elsewhere in the page, or changes its language. saved: the document as it was last stored, as text.
 const fresh = () => ({document: {}, step: 0, id: null, revision: 0, saved: null});
 let kept = fresh();
+// With what somebody typed, secrets too, it ends with his session.
+session.watch((me) => {
+  if (!me) kept = fresh();
+});
 
 // save: an async function of the YAML text. The document goes to the daemon as it is: what comes back from there has no secrets.
 function Import({save, onClose}) {
@@ -169,7 +173,8 @@ export function Wizard({id}) {
   };
   return html`<a class="back" href=${id ? `#/tasks/${id}` : '#/'}><${Icon} name="back" />${id ? document.name : t('nav.tasks')}</a>
     <div class="bar"><h1>${id ? t('wizard.edit', {name: document.name}) : t('wizard.title')}</h1>
-      <div class="buttons"><button id="import" onClick=${() => setImporting(true)}>${t('import.action')}</button>
+      <div class="buttons">${!id && (work.id || Object.keys(document).length > 0) && html`<button id="anew" onClick=${() => change(fresh())}>${t('wizard.anew')}</button>`}
+        <button id="import" onClick=${() => setImporting(true)}>${t('import.action')}</button>
         <button id="export" onClick=${() => download(`${document.name || 'task'}.yaml`, yaml(tidied(document)), 'application/yaml')}>${t('document.export')}</button></div></div>
     <ol class="steps" aria-label=${t('wizard.steps')}>${steps.map((name, number) => html`<li key=${name}><button aria-current=${number === step ? 'step' : null} class=${number < step ? 'done' : ''} disabled=${number > step && Boolean(lacks(0, document))}
       onClick=${() => go(number)}><span class="step-number">${number + 1}</span>${t(`step.${name}`)}</button></li>`)}</ol>
