@@ -92,6 +92,9 @@ static void on_limit(void *owner, uint64_t records, uint64_t bytes)
 	struct run *run = owner;
 	struct task *task;
 
+	/* A daemon that takes the worker over tells it again. */
+	if (atomic_load(&run->limited) && atomic_load(&run->records) == records && atomic_load(&run->bytes) == bytes)
+		return;
 	atomic_store(&run->records, records);
 	atomic_store(&run->bytes, bytes);
 	atomic_store(&run->limited, true);

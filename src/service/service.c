@@ -226,8 +226,10 @@ void service_configure(struct service *service, const struct service_config *con
 {
 	pthread_mutex_lock(&service->lock);
 	service->config = config;
-	pthread_mutex_unlock(&service->lock);
 	log_set_level(config->log_level);
+	for (size_t i = 0; i < service->count; i++)
+		supervisor_tell_level(service->entries[i]);
+	pthread_mutex_unlock(&service->lock);
 }
 
 /* ---- changes ---- */

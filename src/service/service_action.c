@@ -204,7 +204,7 @@ static enum service_result set_level(struct entry *entry, const char *level, str
 	}
 	free(entry->row.log_level);
 	entry->row = row;
-	supervisor_order(entry, json_pack("{s:s, s:s}", "do", "log_level", "level", row.log_level));
+	supervisor_tell_level(entry);
 	service_touch(entry->service);
 	return SERVICE_OK;
 }

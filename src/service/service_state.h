@@ -156,6 +156,8 @@ bool entry_has_worker(const struct entry *entry);
 void supervisor_end_worker(struct entry *entry);
 /* Has a request sent to the worker, in the place of one of the same kind that has not gone off yet; nothing where there is no worker. The tree is taken over. Any thread. */
 void supervisor_order(struct entry *entry, json_t *request);
+/* Tells it the level of the log that it is to have. Any thread. */
+void supervisor_tell_level(struct entry *entry);
 /* Takes over workers that run already. Main thread. */
 void supervisor_find(struct service *service);
 /* The descriptor of the task's document, for a process in the work directory, which is there then; -1 + error. */

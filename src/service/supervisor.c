@@ -30,6 +30,13 @@ bool entry_has_worker(const struct entry *entry)
 
 /* ---- what a worker says ---- */
 
+/* The daemon before may have been killed when it had stored a change and not yet told it. */
+static void tell_settings(struct entry *entry)
+{
+	supervisor_order(entry, json_pack("{s:s, s:I, s:I}", "do", "limit", "records_per_second", (json_int_t)entry->limit_records, "bytes_per_second", (json_int_t)entry->limit_bytes));
+	supervisor_tell_level(entry);
+}
+
 static void on_hello(struct entry *entry, const json_t *answer)
 {
 	struct worker *worker = &entry->worker;
@@ -38,6 +45,8 @@ static void on_hello(struct entry *entry, const json_t *answer)
 	snprintf(worker->run, sizeof(worker->run), "%s", run ? run : "");
 	snprintf(worker->version, sizeof(worker->version), "%s", version ? version : "");
 	worker->revision = json_integer_value(json_object_get(answer, "revision"));
+	if (worker->adopted)
+		tell_settings(entry);
 }
 
 /* Only what it does by itself: how it ends is told when it has. */
@@ -426,6 +435,13 @@ void supervisor_order(struct entry *entry, json_t *request)
 	}
 	json_array_append_new(worker->orders, request);
 	wake_send(entry->service->wake);
+}
+
+void supervisor_tell_level(struct entry *entry)
+{
+	const char *level = entry->row.log_level ? entry->row.log_level : log_level_name(entry->service->config->log_level);
+
+	supervisor_order(entry, json_pack("{s:s, s:s}", "do", "log_level", "level", level));
 }
 
 static void send_orders(struct worker *worker)
