@@ -42,6 +42,8 @@ int cmd_precheck(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_cutover(int argc, char **argv);
 int cmd_finish(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
 int cmd_rdb(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);

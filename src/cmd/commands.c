@@ -12,12 +12,32 @@ static const struct argument_row sync_rows[] = {
 		"@option", true},
 	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
 	{"data", "DIR", "work directory: spool and state; by default made of the name", "@dir", false},
-	{"listen", "ADDR:PORT", "serve /status (JSON) and /metrics (Prometheus) while running", NULL, false},
+	{"listen", "ADDR:PORT", "serve /status (JSON), /metrics (Prometheus), /healthz and /readyz while running", NULL, false},
 	{"stop-when", "caught-up", "exit with 0 once everything that the source had written is applied", "caught-up", false},
 	{"log-format", "FORMAT", "text (default) or json", "text json", false},
 	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
 	{"accept-changes", NULL, "go on with a task that was begun with other filters, renames, databases or script", NULL, false},
 	{"no-progress", NULL, "log lines instead of progress bars, also on a terminal", NULL, false},
+};
+
+static const struct argument_row serve_rows[] = {
+	{"config", "FILE", "configuration; without it /etc/keyferry/serve.yaml, if it is there", "@file", false},
+	{"data", "DIR", "data directory: tasks, their work directories, the key", "@dir", false},
+	{"listen", "ADDR:PORT", "where the API listens (default 127.0.0.1:7280)", NULL, false},
+	{"log-format", "FORMAT", "text (default) or json", "text json", false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+};
+
+/* What the daemon starts; no command for people. */
+static const struct argument_row worker_rows[] = {
+	{"data", "DIR", "work directory", NULL, false},
+	{"name", "NAME", "of the task", NULL, false},
+	{"run", "TEXT", "the number of this start, told at the control socket", NULL, false},
+	{"revision", "N", "of the document, likewise", NULL, false},
+	{"log-size", "BYTES", "of the log, from which on it is turned", NULL, false},
+	{"log-format", "FORMAT", "text (default) or json", NULL, false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", NULL, false},
+	{"accept-changes", NULL, "as for sync", NULL, false},
 };
 
 static const struct argument_row verify_rows[] = {
@@ -91,6 +111,7 @@ static const struct argument_row rdb_rows[] = {
 
 static const struct argument_row help_rows[] = {
 	{"format", "FORMAT", "for 'help options': text (default), markdown or man", "text markdown man", false},
+	{"lang", "LANGUAGE", "of the options: en or zh; by default as LANG says", "en zh", false},
 };
 
 const struct command commands[] = {
@@ -121,7 +142,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "precheck",
-		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list",
+		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list [--format text|json|markdown]",
 		.summary = "say whether a task will work, and what must be changed first",
 		.text =
 			"Asks every node of both sides, all at once, and judges each item there is: the\n"
@@ -219,6 +240,26 @@ const struct command commands[] = {
 		ROWS(finish_rows), .max_words = 1, .words = "@file", .run = cmd_finish,
 	},
 	{
+		.name = "serve",
+		.usage = "[--config FILE] [--data DIR] [--listen ADDR:PORT]",
+		.summary = "run many tasks, each in a process of its own",
+		.text =
+			"The daemon. It keeps tasks in its data directory, runs each in a worker process of\n"
+			"its own, starts those again that have ended by themselves, and answers the API.\n"
+			"Whatever ends it, tasks that were running run again after the next start.\n"
+			"\n"
+			"SIGTERM and SIGINT stop all workers cleanly, each at its position, and what is\n"
+			"wanted of each task stays. SIGUSR2 starts the program anew in the same process,\n"
+			"with workers going on meanwhile (an upgrade). SIGHUP reads the configuration\n"
+			"again.\n"
+			"\n"
+			"Exit code 2: configuration, data directory; 8: another daemon has that directory.\n",
+		.examples =
+			"keyferry serve\n"
+			"keyferry serve --data /srv/keyferry --listen 127.0.0.1:7280\n",
+		ROWS(serve_rows), .max_words = 0, .words = NULL, .run = cmd_serve,
+	},
+	{
 		.name = "rdb",
 		.usage = "FILE [--format summary|keys|jsonl]",
 		.summary = "show what an RDB file holds",
@@ -250,7 +291,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "help",
-		.usage = "[COMMAND]\noptions [--format text|markdown|man]\nOPTION",
+		.usage = "[COMMAND]\noptions [--format text|markdown|man] [--lang en|zh]\nOPTION [--lang en|zh]",
 		.summary = "explain a command, or the options of a task document",
 		.text =
 			"Without an argument: the list of commands and exit codes. With 'options': every\n"
@@ -284,8 +325,19 @@ const struct command commands[] = {
 
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
+static const struct command worker = {
+	.name = "worker",
+	.usage = "DOCUMENT --data DIR",
+	.summary = "",
+	.text = "What 'keyferry serve' starts for each task. 'keyferry sync' is the command for people.\n",
+	.examples = "",
+	ROWS(worker_rows), .max_words = 1, .words = NULL, .run = cmd_worker,
+};
+
 const struct command *command_find(const char *name)
 {
+	if (strcmp(name, worker.name) == 0)
+		return &worker;
 	for (size_t i = 0; i < command_count; i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];

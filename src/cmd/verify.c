@@ -111,6 +111,7 @@ static const struct verify_events callbacks = {on_go_on, on_difference, on_note}
 static void on_wake(void *owner)
 {
 	(void)owner;
+	task_signals_tell();
 }
 
 /* Who may not write there, or where there is no such folder, verifies all the same. */

@@ -1,6 +1,7 @@
 #include "control/http.h"
 
 #include "base/memory.h"
+#include "control/exposition.h"
 #include "net/endpoint.h"
 
 #include <arpa/inet.h>
@@ -15,6 +16,7 @@
 #define TOKEN_MIN 16
 #define CONNECTIONS_MAX 64
 #define IDLE_SECONDS 30
+#define PLAIN "text/plain; charset=utf-8"
 
 struct http {
 	struct MHD_Daemon *daemon;
@@ -55,6 +57,23 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned code, c
 	return result;
 }
 
+/* Who names OpenMetrics accepts it; the text format is there for all others, people too. */
+static enum MHD_Result answer_metrics(const struct http *http, struct MHD_Connection *connection)
+{
+	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+	bool open_metrics = accept && strstr(accept, "application/openmetrics-text");
+
+	return reply(connection, MHD_HTTP_OK, open_metrics ? EXPOSITION_OPEN_METRICS : EXPOSITION_TEXT, http->routes->metrics(http->owner, open_metrics));
+}
+
+static enum MHD_Result answer_probe(const struct http *http, struct MHD_Connection *connection, enum health_probe probe)
+{
+	bool ok;
+	char *text = http->routes->health(http->owner, probe, &ok);
+
+	return reply(connection, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, PLAIN, text);
+}
+
 static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
 			      const char *upload, size_t *upload_size, void **request)
 {
@@ -65,14 +84,18 @@ static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, co
 	(void)upload_size;
 	(void)request;
 	if (!may_read(http, connection))
-		return reply(connection, MHD_HTTP_UNAUTHORIZED, "text/plain; charset=utf-8", memory_strdup("a token is needed\n"));
+		return reply(connection, MHD_HTTP_UNAUTHORIZED, PLAIN, memory_strdup("a token is needed\n"));
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", memory_strdup("only GET\n"));
+		return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, PLAIN, memory_strdup("only GET\n"));
 	if (strcmp(url, "/status") == 0)
 		return reply(connection, MHD_HTTP_OK, "application/json", http->routes->status(http->owner));
 	if (strcmp(url, "/metrics") == 0)
-		return reply(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", http->routes->metrics(http->owner));
-	return reply(connection, MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", memory_strdup("here are /status and /metrics\n"));
+		return answer_metrics(http, connection);
+	if (strcmp(url, "/healthz") == 0)
+		return answer_probe(http, connection, HEALTH_LIVE);
+	if (strcmp(url, "/readyz") == 0)
+		return answer_probe(http, connection, HEALTH_READY);
+	return reply(connection, MHD_HTTP_NOT_FOUND, PLAIN, memory_strdup("here are /status, /metrics, /healthz and /readyz\n"));
 }
 
 /* Only numbers: a name could resolve to something else tomorrow. */

@@ -451,7 +451,8 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
 	task->incidents = incidents_new(INCIDENTS_MAX);
-	ok = transform_check(options, error) && check_cutover(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) && plan_expiry(task, error) &&
+	ok = transform_check(options, error) && check_cutover(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && (!events->locked || events->locked(owner, error)) &&
+	     open_sides(task, loop, name, error) && plan_expiry(task, error) &&
 	     (task->source ? open_links(task, error) : open_file_link(task, error));
 	free(name);
 	if (!ok) {
@@ -517,7 +518,7 @@ static bool on_calm_asked(void *owner)
 {
 	struct task *task = owner;
 
-	if (task->handover && handover_moving(task->handover) > 0)
+	if (task->handover && handover_wants_map(task->handover))
 		return false;
 	for (uint32_t i = 0; i < task->link_count; i++)
 		if (!link_connected(task->links[i]))
@@ -627,6 +628,12 @@ bool task_settle_end(struct task *task, struct error *error)
 	log_info("task %s: times of expiry are the true ones, and keys whose time has passed are gone (%llu times put right)", task->options->name,
 		 (unsigned long long)counts.changed);
 	return true;
+}
+
+void task_limit(struct task *task, uint64_t records_per_second, uint64_t bytes_per_second)
+{
+	for (uint32_t i = 0; i < task->link_count; i++)
+		link_limit(task->links[i], records_per_second, bytes_per_second);
 }
 
 void task_free(struct task *task)

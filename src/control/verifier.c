@@ -37,7 +37,7 @@ struct verifier {
 
 static void tell(struct verifier *verifier, const struct incident *incident)
 {
-	log_write(incident_kind_level(incident->kind), "%s", incident->text);
+	incident_log(incident, NULL);
 	incidents_add(verifier->incidents, "", incident);
 }
 

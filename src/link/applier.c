@@ -41,6 +41,8 @@ static void on_state_timer(void *owner)
 	applier_save_state(applier, false);
 	applier_release_saved(applier);
 	applier_keep(applier);
+	if (applier->published.streaming)
+		lag_sample(&applier->lag, applier->published.applied_offset);
 	if (waited && !applier->save_failed)
 		idle_start(applier->again);
 }
@@ -199,6 +201,17 @@ static void check_stuck(struct applier *applier)
 	applier_fail(applier, STUCK, &error);
 }
 
+/* Another limit begins with nothing spent. */
+static void take_limits(struct applier *applier)
+{
+	uint64_t records = atomic_load_explicit(&applier->records_wanted, memory_order_relaxed), bytes = atomic_load_explicit(&applier->bytes_wanted, memory_order_relaxed);
+
+	if (records != applier->records.per_second)
+		limit_init(&applier->records, records);
+	if (bytes != applier->bytes.per_second)
+		limit_init(&applier->bytes, bytes);
+}
+
 static bool may_go_on(struct applier *applier)
 {
 	uint64_t now, wait = 0;
@@ -282,6 +295,7 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 	const uint8_t *data;
 	uint32_t events = 0;
 
+	take_limits(applier);
 	if (len > have)
 		len = have;
 	if (have == 0 || have < applier->need)
@@ -516,7 +530,7 @@ void applier_begin(struct applier *applier, const struct link_state *state)
 	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
 	applier->sample_count = 0;
 	applier_let_held_go(applier);
-	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms);
+	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms, applier->options.delays);
 	snapshot_decoder_free(applier->snapshot);
 	applier->snapshot = NULL;
 	stream_decoder_free(applier->stream);
@@ -673,6 +687,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.spool = options->spool,
 		.lag = &applier->lag,
 		.scripts = options->scripts,
+		.tally = options->tally,
 		.marker = applier_is_marked(options) ? &applier->marker : NULL,
 	};
 	struct recorder_options recorder = {
@@ -683,6 +698,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.spool = options->spool,
 		.lag = &applier->lag,
 		.scripts = options->scripts,
+		.tally = options->tally,
 	};
 
 	applier->options = *options;
@@ -700,8 +716,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.source = options->source_name,
 	};
 	pthread_mutex_init(&applier->lock, NULL);
-	limit_init(&applier->records, options->task->limit_records_per_second);
-	limit_init(&applier->bytes, options->task->limit_bytes_per_second);
+	applier_limit(applier, options->task->limit_records_per_second, options->task->limit_bytes_per_second);
 	applier->limit_timer = timer_new(options->loop, on_again, applier);
 	applier->state_timer = timer_new(options->loop, on_state_timer, applier);
 	applier->publish_timer = timer_new(options->loop, on_publish_timer, applier);
@@ -713,10 +728,16 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	timer_repeat(applier->publish_timer, PUBLISH_INTERVAL_MS, PUBLISH_INTERVAL_MS);
 	applier->published.applied_offset = applier->published.lag_ms = -1;
 	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier) : server_outlet_new(&server, &outlet_callbacks, applier);
-	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms);
+	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms, options->delays);
 	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation)
 		applier_begin(applier, state);
 	return applier;
+}
+
+void applier_limit(struct applier *applier, uint64_t records_per_second, uint64_t bytes_per_second)
+{
+	atomic_store_explicit(&applier->records_wanted, records_per_second, memory_order_relaxed);
+	atomic_store_explicit(&applier->bytes_wanted, bytes_per_second, memory_order_relaxed);
 }
 
 void applier_free(struct applier *applier)

@@ -10,6 +10,7 @@
 #include "sink/marker.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define KEEP_SAMPLES 64
 
@@ -40,6 +41,7 @@ struct applier {
 	uint64_t position;                 /* next event to decode */
 	uint64_t need;                     /* bytes from `position` that make decoding worth it */
 	struct limit records, bytes;
+	atomic_uint_fast64_t records_wanted, bytes_wanted; /* what they are to be, by applier_limit() */
 	struct timer *limit_timer, *state_timer, *publish_timer, *deadline;
 	struct idle *again;
 	uint64_t released, unloaded;
