@@ -43,6 +43,7 @@ int cmd_verify(int argc, char **argv);
 int cmd_cutover(int argc, char **argv);
 int cmd_finish(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_token(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
 int cmd_rdb(int argc, char **argv);
 int cmd_help(int argc, char **argv);

@@ -28,6 +28,14 @@ static const struct argument_row serve_rows[] = {
 	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
 };
 
+static const struct argument_row token_rows[] = {
+	{"role", "ROLE", "of create: viewer reads; operator runs tasks too; admin also makes tokens", "viewer operator admin", false},
+	{"expires", "DURATION", "of create: after how many days it ends (90d); without it never", NULL, false},
+	{"data", "DIR", "data directory of the daemon", "@dir", false},
+	{"config", "FILE", "configuration of the daemon; without it /etc/keyferry/serve.yaml, if it is there", "@file", false},
+	{"format", "FORMAT", "text (default) or json", "text json", false},
+};
+
 /* What the daemon starts; no command for people. */
 static const struct argument_row worker_rows[] = {
 	{"data", "DIR", "work directory", NULL, false},
@@ -258,6 +266,26 @@ const struct command commands[] = {
 			"keyferry serve\n"
 			"keyferry serve --data /srv/keyferry --listen 127.0.0.1:7280\n",
 		ROWS(serve_rows), .max_words = 0, .words = NULL, .run = cmd_serve,
+	},
+	{
+		.name = "token",
+		.usage = "create NAME --role viewer|operator|admin [--expires 90d]\nlist\nrevoke ID|NAME",
+		.summary = "make, list and revoke the tokens of the daemon's API",
+		.text =
+			"Who calls the API of 'keyferry serve' shows a token: 'Authorization: Bearer kf_...'.\n"
+			"The first one is made by this command, by the user of the daemon or root: whether\n"
+			"the daemon runs or not, it goes by the data directory. 'create' prints the token\n"
+			"once; stored is only its hash. A revoked one ends at once, with the sessions and\n"
+			"streams that were begun with it.\n"
+			"\n"
+			"A viewer reads. An operator also makes, changes and runs tasks: their documents name\n"
+			"files that the daemon reads and writes with its own rights, so an operator can do\n"
+			"what the daemon's user can. An admin also makes tokens and reads the audit log.\n",
+		.examples =
+			"keyferry token create ops --role admin > ~/.keyferry-token\n"
+			"keyferry token create grafana --role viewer --expires 365d\n"
+			"keyferry token revoke grafana\n",
+		ROWS(token_rows), .max_words = 2, .words = "create list revoke", .run = cmd_token,
 	},
 	{
 		.name = "rdb",

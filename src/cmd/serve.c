@@ -1,3 +1,4 @@
+#include "api/server.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cmd/command.h"
@@ -22,6 +23,7 @@ struct serving {
 	const char *config_file;        /* NULL: there is none */
 	struct service_config config;
 	struct service *service;
+	struct server *server;          /* of the API */
 };
 
 /* ---- configuration ---- */
@@ -53,6 +55,26 @@ static bool read_config(const struct serving *serving, struct service_config *re
 	return false;
 }
 
+static bool differs(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) != 0 : a != b;
+}
+
+static bool server_differs(const struct service_config *a, const struct service_config *b)
+{
+	return differs(a->listen, b->listen) || differs(a->tls_certificate, b->tls_certificate) || differs(a->tls_key, b->tls_key) || a->require_token != b->require_token;
+}
+
+/* Those that a running daemon does not take. */
+static void free_start_texts(struct service_config *config)
+{
+	free(config->data_dir);
+	free(config->listen);
+	free(config->key_file);
+	free(config->tls_certificate);
+	free(config->tls_key);
+}
+
 /* What cannot change while it runs (data, listen, key_file) waits for the next start. */
 static void on_reload(void *owner)
 {
@@ -61,24 +83,29 @@ static void on_reload(void *owner)
 	struct error error;
 
 	notify("RELOADING=1");
+	if (!server_reload(serving->server, &error)) {
+		log_error_value(LOG_ERROR, &error);
+		log_failure("the certificate is not taken: it stays what it was");
+	}
 	if (!read_config(serving, &config, &error)) {
 		log_error_value(LOG_ERROR, &error);
 		log_failure("the configuration is not taken: it stays what it was");
 	} else {
 		struct service_config old = serving->config;
-		char *data_dir = config.data_dir, *listen = config.listen, *key_file = config.key_file;
 
-		if (strcmp(data_dir, old.data_dir) != 0 || strcmp(listen, old.listen) != 0 || strcmp(key_file, old.key_file) != 0)
-			log_warning("data, listen and key_file are taken at the next start");
-		/* The service goes on pointing at these. */
+		if (strcmp(config.data_dir, old.data_dir) != 0 || strcmp(config.key_file, old.key_file) != 0 || server_differs(&config, &old))
+			log_warning("data, listen, require_token, tls and key_file are taken at the next start");
+		/* The service and the server go on pointing at these. */
+		serving->config = config;
 		config.data_dir = old.data_dir;
 		config.listen = old.listen;
 		config.key_file = old.key_file;
+		config.require_token = old.require_token;
+		config.tls_certificate = old.tls_certificate;
+		config.tls_key = old.tls_key;
+		free_start_texts(&serving->config);
 		serving->config = config;
 		service_configure(serving->service, &serving->config);
-		free(data_dir);
-		free(listen);
-		free(key_file);
 		log_info("the configuration is read again; limits of workers hold from their next start on");
 	}
 	notify("READY=1");
@@ -127,18 +154,29 @@ static json_t *on_call(void *owner, const json_t *request, unsigned uid)
 static bool serve(struct serving *serving, struct error *error)
 {
 	const struct json_server_options options = {.folder = serving->config.data_dir, .name = "control", .request_max = CALL_REQUEST_MAX, .answer = on_call, .owner = serving};
-	struct json_server *socket = json_server_start(&options, error);
+	const struct server_options http = {.listen = serving->config.listen, .require_token = serving->config.require_token, .certificate_file = serving->config.tls_certificate,
+					    .key_file = serving->config.tls_key, .version = KEYFERRY_VERSION};
+	struct json_server *socket;
 	bool ok;
 
-	if (!socket)
+	serving->server = server_start(serving->service, &http, error);
+	if (!serving->server)
 		return false;
+	/* Behind the other one: whoever is answered there may call the API. */
+	socket = json_server_start(&options, error);
+	if (!socket) {
+		server_stop(serving->server);
+		return false;
+	}
 	take_signals(serving->service);
 	service_reload_set(serving->service, on_reload, serving);
-	log_info("keyferry %s serves from %s", KEYFERRY_VERSION, serving->config.data_dir);
+	log_info("keyferry %s serves %s from %s", KEYFERRY_VERSION, server_url(serving->server), serving->config.data_dir);
 	notify("READY=1\nSTATUS=tasks are served");
 	ok = service_run(serving->service, error);
 	notify("STOPPING=1");
 	take_signals(NULL);
+	server_stop(serving->server);
+	serving->server = NULL;
 	json_server_stop(socket);
 	return ok;
 }

@@ -4,10 +4,8 @@
 #include "control/exposition.h"
 #include "net/endpoint.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,30 +96,6 @@ static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, co
 	return reply(connection, MHD_HTTP_NOT_FOUND, PLAIN, memory_strdup("here are /status, /metrics, /healthz and /readyz\n"));
 }
 
-/* Only numbers: a name could resolve to something else tomorrow. */
-static bool parse_address(const struct endpoint *endpoint, struct sockaddr_storage *ret, socklen_t *len, bool *loopback)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
-
-	memset(ret, 0, sizeof(*ret));
-	if (inet_pton(AF_INET, endpoint->host, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(endpoint->port);
-		*len = sizeof(*v4);
-		*loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-		return true;
-	}
-	if (inet_pton(AF_INET6, endpoint->host, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(endpoint->port);
-		*len = sizeof(*v6);
-		*loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-		return true;
-	}
-	return false;
-}
-
 static bool take_token(struct http *http, const char *listen, struct error *error)
 {
 	const char *token = getenv("KEYFERRY_TOKEN");
@@ -141,13 +115,12 @@ struct http *http_start(const char *listen, const struct http_routes *routes, vo
 	struct http *http = memory_alloc_zero(1, sizeof(*http));
 	struct endpoint endpoint;
 	struct sockaddr_storage address;
-	socklen_t len;
 	bool loopback;
 	const union MHD_DaemonInfo *info;
 
 	http->routes = routes;
 	http->owner = owner;
-	if (!endpoint_parse(slice_of_string(listen), 0, &endpoint) || !parse_address(&endpoint, &address, &len, &loopback)) {
+	if (!endpoint_parse(slice_of_string(listen), 0, &endpoint) || !endpoint_numeric(&endpoint, &address, &loopback)) {
 		error_set(error, ERROR_USAGE, "--listen %s is no address and port", listen);
 		error_hint(error, "Write it like 127.0.0.1:9121 or [::1]:9121");
 		http_stop(http);

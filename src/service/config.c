@@ -16,6 +16,7 @@
 #define FIELD(member) .offset = offsetof(struct service_config, member), .width = sizeof(((struct service_config *)0)->member)
 
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
+static const char *const booleans[] = {"true", "false", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 
 /* "json" or "text" into a bool. */
@@ -37,6 +38,11 @@ static bool parse_format(const struct option_row *row, void *object, const struc
 static const struct option_row rows[] = {
 	{"data", OPTION_STRING, "folder", NULL, .example = "/var/lib/keyferry/serve", FIELD(data_dir), .sentence = "Data directory: tasks, their work directories, the key of stored passwords."},
 	{"listen", OPTION_STRING, "address with port", "127.0.0.1:7280", .example = "127.0.0.1:7280", FIELD(listen), .sentence = "Where the API listens."},
+	{"require_token", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(require_token),
+		.sentence = "Ask for a token on a loopback address too. On any other address one is always asked for."},
+	{"tls.certificate", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/api.pem", FIELD(tls_certificate),
+		.sentence = "Certificate of the API (PEM), followed by those that it depends on; read again at a reload. Needs `tls.key`."},
+	{"tls.key", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/api.key", FIELD(tls_key), .sentence = "Private key of the certificate (PEM), without a password."},
 	{"key_file", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/key", FIELD(key_file),
 		.sentence = "Key of stored passwords, 32 bytes, made at the first start; by default `key` in the data directory."},
 	{"log.level", OPTION_ENUM, NULL, "info", levels, .example = "debug", FIELD(log_level), .sentence = "Least level of what is logged, by the daemon and by workers."},

@@ -44,6 +44,7 @@ class Daemon:
         self.config = self.folder / "serve.yaml"
         self.config.write_text(config or "# nothing\n")
         self._port = ports.reserve()
+        self.port = self._port.number  # of the API
         self._argv = [binary(), "serve", "--config", self.config, "--data", self.data, "--listen", f"127.0.0.1:{self._port.number}", *arguments]
         self.process = None
         bench.servers.append(self)  # ends with the test, and its log is in the report of a failure
