@@ -3,6 +3,7 @@
 #include "api/handlers.h"
 #include "base/memory.h"
 #include "control/keyspace.h"
+#include "task/stored.h"
 
 #include <stdlib.h>
 
@@ -35,7 +36,8 @@ static bool read_source(const json_t *document, struct task_options *options, st
 	json_t *source = json_object_get(document, "source");
 	json_t *whole = json_pack("{s:s, s:O, s:{s:s, s:s}}", "name", "databases", "source", source ? source : json_null(), "target", "mode", "jsonl", "path", "/unused-{shard}.jsonl");
 	char *text = json_dumps(whole, JSON_COMPACT);
-	bool ok = task_options_parse(options, slice_of_string(text), "document", error) && task_options_finish(options, error);
+	/* A secret that only a stored task has is no password. */
+	bool ok = stored_put_secrets(whole, NULL, error) && task_options_parse(options, slice_of_string(text), "document", error) && task_options_finish(options, error);
 
 	memory_wipe(text, strlen(text));
 	free(text);

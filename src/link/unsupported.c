@@ -76,22 +76,29 @@ static bool take_number(struct slice *in, uint64_t *ret)
 bool unsupported_value(struct unsupported *unsupported, const struct event *event, struct error *error)
 {
 	char key[160], module[RDB_MODULE_NAME_LEN + 1], place[EVENT_PLACE_MAX], text[600];
+	const struct target_abilities *target = unsupported->options.target;
 	struct slice in = event->value;
 	uint64_t id = 0;
+	bool lossy;
 
 	if (take_number(&in, &id))
 		rdb_module_name(id, module);
 	else
 		snprintf(module, sizeof(module), "?");
-	if (!unsupported->options.target->skip_unsupported) {
-		error_set(error, ERROR_CONFLICT, "key %s (database %u, %s), a value of module type %s of %zu bytes, is longer than one argument may be at the target, %s",
-			  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place), module, event->value.len, unsupported->options.target->name);
-		error_hint(error, "Raise proto-max-bulk-len there, or set target.unsupported: skip to leave such values out");
+	/* Vector sets are a module's values in form alone: their commands go by the policy of those that the target has not got. */
+	lossy = target->lossy && strcmp(module, "vectorset") == 0;
+	if (!target->skip_unsupported && !lossy) {
+		error_set(error, ERROR_CONFLICT, "key %s (database %u, %s), a value of module type %s of %zu bytes, %s, %s", slice_quote(event->key, key, sizeof(key)), event->db,
+			  event_place(event, place), module, event->value.len,
+			  target->ends_at_modules ? "would end the target, which has no modules" : "is longer than one argument may be at the target", target->name);
+		error_hint(error, "%s, or set target.unsupported: skip to leave such values out",
+			   target->ends_at_modules ? "Load that module there" : "Raise proto-max-bulk-len there");
 		return false;
 	}
 	unsupported->counters.keys++;
-	snprintf(text, sizeof(text), "left out as target.unsupported: skip says: key %s (database %u, %s), a value of module type %s of %zu bytes, more than the target takes in one argument",
-		 slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place), module, event->value.len);
+	snprintf(text, sizeof(text), "left out as target.%s says: key %s (database %u, %s), a value of module type %s of %zu bytes, %s", lossy ? "downgrade: lossy" : "unsupported: skip",
+		 slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place), module, event->value.len,
+		 target->ends_at_modules ? "which would end the target, for it has no modules" : "more than the target takes in one argument");
 	unsupported->options.note(unsupported->options.owner, LOG_WARNING, text);
 	return true;
 }

@@ -1,5 +1,5 @@
 /* What only a module knows that the target has not loaded, by the policy target.unsupported: commands of the stream, and data that modules keep beside the keys of the
- * snapshot (MODULE_AUX), for which there is no command at all. Values are tried with RESTORE; the sink meets the refusal.
+ * snapshot (MODULE_AUX), for which there is no command at all. Values are tried with RESTORE, unless that ends the target; the sink meets the refusal.
  *
  * stop: the link stops there. skip: they are left out; each kind is told once, commands are counted.
  * Thread: the link's applier. */
@@ -27,7 +27,7 @@ void unsupported_free(struct unsupported *unsupported);
 bool unsupported_command(struct unsupported *unsupported, const struct event *event, struct error *error) WARN_UNUSED;
 /* Is it one of those already, so that the target need not be asked again? */
 bool unsupported_is_known(const struct unsupported *unsupported, struct slice name);
-/* A module's value that is longer than one argument may be at the target. False: as above. */
+/* A module's value that the target must not be asked about: longer than one argument may be, or it would exit (ends_at_modules). False: as above. */
 bool unsupported_value(struct unsupported *unsupported, const struct event *event, struct error *error) WARN_UNUSED;
 /* EVENT_PROGRESS of RDB_OPCODE_MODULE_AUX. One without data is nothing. False: as above. */
 bool unsupported_aux(struct unsupported *unsupported, const struct event *event, struct error *error) WARN_UNUSED;

@@ -19,6 +19,8 @@ struct target_abilities abilities_of_server(const struct server_info *info)
 		.consumers = valkey || info->version >= VERSION(6, 2, 0),
 		.stream_counters = valkey || info->version >= VERSION(7, 0, 0),
 		.field_expiry = info->version >= (valkey ? VERSION(9, 0, 0) : VERSION(7, 4, 0)),
+		/* Those before do not tell their modules in INFO, so nobody knows. */
+		.ends_at_modules = !valkey && info->version >= VERSION(6, 0, 0) && info->version < VERSION(6, 2, 0) && info->modules[0] == '\0',
 		.valkey_rdb = info->rdb_version >= VALKEY_RDB,
 		.rdb_version = info->rdb_version,
 		.bulk_max = ABILITIES_BULK_MAX_DEFAULT,
@@ -44,6 +46,7 @@ void abilities_meet(struct target_abilities *all, const struct target_abilities 
 	all->stream_counters &= one->stream_counters;
 	all->field_expiry &= one->field_expiry;
 	all->valkey_rdb &= one->valkey_rdb;
+	all->ends_at_modules |= one->ends_at_modules;
 	if (one->rdb_version < all->rdb_version)
 		all->rdb_version = one->rdb_version;
 	if (one->bulk_max < all->bulk_max)

@@ -214,7 +214,7 @@ bool encode_possible(const struct event *event, const struct target_abilities *t
 	uint8_t digits[24];
 	struct slice text;
 
-	if (event->value.len + BULK_SLACK > target->bulk_max)
+	if (event->value.len + BULK_SLACK > target->bulk_max || (target->ends_at_modules && event->type == RDB_TYPE_MODULE_2))
 		return false;
 	return set_text(event, target, digits, &text) || takes_payload(target, event->type, source_valkey);
 }

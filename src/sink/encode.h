@@ -28,6 +28,7 @@ struct target_abilities {
 	bool lossy;                  /* what it has no command for is left out and told, instead of being refused (target.downgrade) */
 	bool skip_unsupported;       /* values of modules it has not loaded are left out and told, instead of being refused (target.unsupported) */
 	bool keep_idle;              /* RESTORE ... IDLETIME, FREQ is wanted (target.keep_idle) and known: Redis 5.0 */
+	bool ends_at_modules;        /* has no module, and exits where RESTORE brings a value of one: Redis 6.0 (rdb.c, "The RDB file contains module data I can't load") */
 	int rdb_version;             /* highest version of a RESTORE payload's footer */
 	bool valkey_rdb;             /* takes VALKEY080 (80) and Redis versions up to 11 */
 	uint64_t bulk_max;           /* proto-max-bulk-len: a longer argument would be refused */

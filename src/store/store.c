@@ -24,20 +24,20 @@ bool store_fail(struct store *store, struct error *error)
 	return false;
 }
 
-static bool bind(sqlite3_stmt *statement, const char *types, va_list args)
+static bool bind(sqlite3_stmt *statement, const char *types, va_list *args)
 {
 	for (int i = 1; *types; types++, i++) {
 		int result = SQLITE_MISUSE;
 
 		if (*types == 'i') {
-			result = sqlite3_bind_int64(statement, i, va_arg(args, int64_t));
+			result = sqlite3_bind_int64(statement, i, va_arg(*args, int64_t));
 		} else if (*types == 't') {
-			const char *text = va_arg(args, const char *);
+			const char *text = va_arg(*args, const char *);
 
 			result = text ? sqlite3_bind_text(statement, i, text, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(statement, i);
 		} else if (*types == 'b') {
-			const void *data = va_arg(args, const void *);
-			size_t len = va_arg(args, size_t);
+			const void *data = va_arg(*args, const void *);
+			size_t len = va_arg(*args, size_t);
 
 			result = data ? sqlite3_bind_blob64(statement, i, data, len, SQLITE_TRANSIENT) : sqlite3_bind_null(statement, i);
 		}
@@ -47,7 +47,7 @@ static bool bind(sqlite3_stmt *statement, const char *types, va_list args)
 	return true;
 }
 
-static sqlite3_stmt *prepare(struct store *store, struct error *error, const char *sql, const char *types, va_list args)
+static sqlite3_stmt *prepare(struct store *store, struct error *error, const char *sql, const char *types, va_list *args)
 {
 	sqlite3_stmt *statement = NULL;
 
@@ -64,7 +64,7 @@ sqlite3_stmt *store_prepare(struct store *store, struct error *error, const char
 	va_list args;
 
 	va_start(args, types);
-	statement = prepare(store, error, sql, types, args);
+	statement = prepare(store, error, sql, types, &args);
 	va_end(args);
 	return statement;
 }
@@ -91,7 +91,7 @@ bool store_run(struct store *store, struct error *error, const char *sql, const 
 	va_list args;
 
 	va_start(args, types);
-	statement = prepare(store, error, sql, types, args);
+	statement = prepare(store, error, sql, types, &args);
 	va_end(args);
 	if (!statement)
 		return false;

@@ -64,6 +64,8 @@ bool remake_is_needed(const struct remake *remake, struct slice payload)
 {
 	if (payload.len <= READING_FOOTER_LEN)
 		return false;
+	if (remake->abilities.ends_at_modules && payload.data[0] == RDB_TYPE_MODULE_2)
+		return true;
 	return !abilities_take_version(&remake->abilities, (int)rdb_little_endian(payload.data + payload.len - READING_FOOTER_LEN, 2));
 }
 

@@ -21,7 +21,7 @@ void remake_free(struct remake *remake);
 /* What the target's masters take, as they are now. */
 void remake_ask(struct remake *remake, const struct side *target);
 
-/* Would RESTORE take a payload of this version? */
+/* Would RESTORE not take a payload of this version, or end the target? */
 bool remake_is_needed(const struct remake *remake, struct slice payload);
 /* An answer to RESTORE: it does not take this payload, whatever its version says. */
 bool remake_is_refusal(struct slice answer);

@@ -354,14 +354,20 @@ static bool begin_remaking(struct repair *repair, struct lane *lane, uint32_t ke
 	struct error error;
 
 	error_set(&error, ERROR_CONFLICT, "its serialised form cannot be read");
-	if (reading_value(&pair->source, &remade.form) && remake_begin(repair->remake, &remade, large, &error)) {
-		if (remake_losses(repair->remake)[0])
-			say(repair->verify->suspects.items[pair->number], "repaired without ", remake_losses(repair->remake));
+	if (reading_value(&pair->source, &remade.form) && remake_begin(repair->remake, &remade, large, &error))
 		return true;
-	}
 	lane->failed[key] = true;
 	snprintf(lane->failures[key], sizeof(lane->failures[key]), "%.150s", error.text);
 	return false;
+}
+
+/* Of the key that was gone through last. */
+static void tell_losses(struct repair *repair, const struct lane *lane, uint32_t key)
+{
+	const char *losses = remake_losses(repair->remake);
+
+	if (losses[0])
+		say(repair->verify->suspects.items[repair->portion->pairs[lane->keys[key]].number], "written without ", losses);
 }
 
 static void put_remade(struct repair *repair, struct lane *lane, uint32_t key)
@@ -374,6 +380,7 @@ static void put_remade(struct repair *repair, struct lane *lane, uint32_t key)
 		return;
 	while (remake_next(repair->remake, &argc, &argv, &error) == REWRITE_COMMAND)
 		put_command(repair, lane, key, argc, argv);
+	tell_losses(repair, lane, key);
 }
 
 static bool put_value(struct repair *repair, struct lane *lane, uint32_t key, struct error *error)
@@ -481,6 +488,7 @@ static bool write_large(struct repair *repair, struct lane *lane, struct error *
 		return true;
 	if (!fill_temporary(repair, lane, &argc, &argv, error))
 		return false;
+	tell_losses(repair, lane, 0);
 	if (!lane->refused) {
 		SEND(repair, lane, on_simple, SLICE("MULTI"));
 		put_command(repair, lane, 0, argc, argv);

@@ -12,7 +12,7 @@ from bench.api import Api, Events
 from bench.compare import assert_same
 from bench.daemon import Daemon
 from bench.data import fill
-from bench.ferry import binary
+from bench.ferry import binary, unused_address
 from bench.load import Load
 from bench.tls import Authority
 from bench.waiting import wait_for
@@ -40,6 +40,10 @@ def test_way_of_a_task(bench):
     told = api.post("/api/v1/databases", {"document": {"source": {"address": source.address}}})
     assert told["mode"] == "standalone" and {each["database"] for each in told["databases"]} >= {0, 3}
     assert told["keys"] == sum(source.client(db=each["database"]).dbsize() for each in told["databases"])
+
+    masked = {"document": {"source": {"address": source.address, "password": "********"}}}
+    assert api.call("POST", "/api/v1/databases", masked, 422).problem == "document-invalid"
+    assert api.call("POST", "/api/v1/databases", {"document": {"source": {"address": unused_address()}}}, 502).problem == "source"
 
     wanted = document("orders", source, target)
     assert api.post("/api/v1/documents/check", wanted)["document"]["name"] == "orders"

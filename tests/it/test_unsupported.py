@@ -74,6 +74,20 @@ def status_of_stream(bench, target, commands, options):
     return ferry, status["links"][0]["counters"]
 
 
+@pytest.mark.parametrize("options, code", [(SKIP, 0), ({"target.downgrade": "lossy"}, 0), ({"precheck.waive": "[types, versions, modules]"}, 6)])
+def test_a_target_that_such_values_would_end(bench, options, code):
+    """Redis 6.0 exits where RESTORE brings a value of a module that it has not loaded: it is not even tried."""
+    path = fixtures_folder() / "redis-8.0.6/dump-vectorset.rdb"
+    target = bench.server("redis-6.0")
+    run = target.client().info("server")["run_id"]
+    ferry = sync_file(bench, path, target, code=code, options=options)
+    assert target.client().info("server")["run_id"] == run
+    if code == 0:
+        assert ferry.log.count("a value of module type vectorset") > 3 and "which would end the target" in ferry.log
+    else:
+        assert "would end the target" in ferry.log
+
+
 @pytest.mark.parametrize("topology", ["standalone", "cluster"])
 def test_commands_of_modules(bench, topology):
     """Left out, alone, also of a transaction; without the option the link stops there."""

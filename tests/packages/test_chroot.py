@@ -158,7 +158,8 @@ def test_install_upgrade_remove_purge(system, package, older, version):
 
     system.run("dpkg", "-r", "keyferry")
     left = set(system.files()) - set(before)
-    assert {name for name in left if not name.startswith(("etc/keyferry", "var/lib/keyferry"))} == {"etc/systemd/system/multi-user.target.wants/keyferry@small.service"}
+    wants = "etc/systemd/system/multi-user.target.wants"
+    assert {name for name in left if not name.startswith(("etc/keyferry", "var/lib/keyferry"))} == {f"{wants}/keyferry.service", f"{wants}/keyferry@small.service"}
     assert {"etc/keyferry/small.yaml", "var/lib/keyferry/small/task.json"} <= left
 
     system.run("dpkg", "-P", "keyferry")
