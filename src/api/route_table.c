@@ -26,7 +26,7 @@ const struct route route_table[] = {
 	{.method = "POST", .path = "/api/v1/documents/check", .role = RUN, .handle = handle_document_check, .body = BODY_DOCUMENT, .success = 200, .answer_schema = "DocumentCheck",
 	 .types = {JSON}, .parameters = "secrets_of", .problems = "404 422", .tag = "tasks", .id = "checkDocument", .summary = "Read a document as creation does, and store nothing"},
 	{.method = "POST", .path = "/api/v1/databases", .slow = true, .role = RUN, .handle = handle_databases, .body = BODY_JSON, .schema = "DatabasesWish", .success = 200,
-	 .answer_schema = "Databases", .types = {JSON}, .problems = "422 502", .tag = "tasks", .id = "readDatabases",
+	 .answer_schema = "Databases", .types = {JSON}, .problems = "404 422 502", .tag = "tasks", .id = "readDatabases",
 	 .summary = "Ask the source of a document for its databases and how many keys each has"},
 
 	{.method = "GET", .path = TASK "/status", .role = READ, .handle = handle_task_status, .success = 200, .answer_schema = "Status", .types = {JSON},

@@ -43,6 +43,7 @@ def test_way_of_a_task(bench):
 
     masked = {"document": {"source": {"address": source.address, "password": "********"}}}
     assert api.call("POST", "/api/v1/databases", masked, 422).problem == "document-invalid"
+    assert api.call("POST", "/api/v1/databases", masked | {"task": "nobody"}, 404).problem == "task-not-found"
     assert api.call("POST", "/api/v1/databases", {"document": {"source": {"address": unused_address()}}}, 502).problem == "source"
 
     wanted = document("orders", source, target)

@@ -214,16 +214,20 @@ def test_operations(bench, daemon, browser, axe):
     browser.click("#do-resume")
     browser.click("#confirm")
     browser.find(".title .state|Streaming")
-    target.command("SET", "too-much", "1")
+    # Names that are markup or no text at all are shown as what they are.
+    markup, binary = "<img src=x onerror=document.title='run'>", b"\xff\x00"
+    target.command("SET", markup, "1")
+    target.command("SET", binary, "1")
     browser.click(".tabs a|Verification")
     browser.click("#verify-start")
-    browser.find("#verify-verdict|Differences: 1")
-    assert browser.text("tbody tr").split()[:2] == ["too-much", "extra"]
+    browser.find("#verify-verdict|Differences: 2")
+    assert sorted(browser.js("[...document.querySelectorAll('tbody code')].map((code) => code.textContent)")) == [markup, "base64:/wA="]
+    assert "run" not in browser.js("document.title")
     check(browser, axe)
     browser.click("#repair")
     browser.click("#confirm")
     browser.find("#verify-verdict|repaired")
-    assert target.command("EXISTS", "too-much") == 0
+    assert target.command("EXISTS", markup, binary) == 0
     daemon.wait_in_step("orders", source)
     browser.click(".tabs a|Overview")
     browser.click("#do-cutover")
@@ -307,7 +311,8 @@ def test_login(bench, browser, axe):
 
 def test_choices_are_remembered(bench, daemon, browser, axe):
     """Language and colours; and what is begun stays while they change."""
-    daemon.create("orders", bench.server(), bench.server())
+    name = "orders-" + "x" * 93
+    daemon.create(name, bench.server(), bench.server())
     open_console(browser, daemon, "#/new")
     browser.fill("#f-name", "half-done")
     browser.click("#language")
@@ -322,8 +327,11 @@ def test_choices_are_remembered(bench, daemon, browser, axe):
     check(browser, axe)
     browser.size(390, 800, mobile=True)
     browser.find("tr|orders")
-    assert browser.js("document.documentElement.scrollWidth <= innerWidth")
-    check(browser, axe)
+    for place in "", "tasks/1", "tasks/1/events", "new", "access":
+        browser.js(f"location.hash = '#/{place}'")
+        browser.wait("document.querySelector('main h1') && !document.querySelector('main .waiting')")
+        assert browser.js("document.documentElement.scrollWidth <= innerWidth"), place
+        check(browser, axe)
 
 
 def test_keyboard(bench, daemon, browser):
