@@ -6,8 +6,9 @@
 #include <strings.h>
 
 /* Styles are set by scripts through the object model only, which style-src does not mean. */
-#define POLICY \
-	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+#define POLICY                                                                                                          \
+	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "           \
+	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 static const struct web_file *find(const char *target)
 {
