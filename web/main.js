@@ -4,12 +4,15 @@ import {choose, language, t} from './words.js';
 import {live, logOut, session, whoAmI} from './api.js';
 import {settings} from './settings.js';
 import {Icon} from './parts/icon.js';
-import {Toasts} from './parts/toast.js';
+import {Toasts, Trouble} from './parts/toast.js';
 import {Login} from './views/login.js';
 import {Tasks} from './views/tasks.js';
 import {Task} from './views/task.js';
 import {Wizard} from './views/wizard.js';
 import {Access} from './views/access.js';
+
+// Why the daemon does not even say who we are: it is away, or does not take this page's address.
+const refusal = signal(null);
 
 const place = signal(location.hash);
 addEventListener('hashchange', () => place.set(location.hash));
@@ -59,6 +62,7 @@ function Head() {
 function App() {
   const me = useSignal(session);
   const where = useSignal(place);
+  const refused = useSignal(refusal);
   const chosen = useSignal(language);
   useEffect(() => {
     document.documentElement.lang = chosen === 'zh' ? 'zh-CN' : 'en';
@@ -69,7 +73,7 @@ function App() {
   }}>${t('nav.skip')}</a>
     <${Head} />
     <main id="main" tabindex="-1" key=${chosen}>
-      ${me === undefined ? null : me === null ? html`<${Login} />` : html`<${View} where=${where} />`}
+      ${me === undefined ? html`<${Trouble} error=${refused} />` : me === null ? html`<${Login} />` : html`<${View} where=${where} />`}
     </main>
     <${Toasts} />`;
 }
@@ -81,7 +85,8 @@ async function begin() {
     try {
       await whoAmI();
       return;
-    } catch {
+    } catch (problem) {
+      refusal.set(problem);
       await new Promise((resolve) => setTimeout(resolve, 2000));
     }
   }

@@ -54,7 +54,7 @@ class Browser:
         home = pathlib.Path(folder) / "browser"
         self._process = subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
             [program(), "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--lang=en-GB",
-             "--disable-background-networking", f"--user-data-dir={home}", "about:blank"],
+             "--disable-background-networking", "--host-resolver-rules=MAP elsewhere.test 127.0.0.1", f"--user-data-dir={home}", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, preexec_fn=place, pass_fds=(3, 4), env=os.environ | {"HOME": str(folder), "LANG": "C.UTF-8"})
         os.close(to_browser)
         os.close(from_browser)

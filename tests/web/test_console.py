@@ -280,6 +280,34 @@ def test_import_and_edit(bench, daemon, browser):
     check(browser)
 
 
+def test_export(bench, daemon, browser):
+    """What the page writes as YAML is read by the daemon as what it was."""
+    document = {
+        "name": "odd", "snapshot": False, "source": {"address": ["127.0.0.1:1", "[::1]:2"], "password": "12: #'\"\\ on", "username": "yes", "databases": [0, 2]},
+        "target": {"address": "127.0.0.1:3", "database_map": {"0": 5, "*": 1}, "tls": {"insecure": True}, "password": "0123"},
+        "filter": {"allow": [{"prefix": ["user:", "- a"]}, {"key": "中文 \u00e9"}], "block": [{"regex": "^a: b$"}]}, "lua": {"script": "return function(event)\n\treturn true\nend\n"},
+    }
+    open_console(browser, daemon)
+    browser.find("h2|No tasks yet")
+    module = browser.js("new URL('document.js', document.querySelector('script[src]').src).href")
+    text = browser.js(f"import({json.dumps(module)}).then((module) => module.yaml({json.dumps(document)}))")
+    assert not text.startswith("{")
+    for notation in text, json.dumps(document):
+        daemon.call("task.create", document=notation)
+        made = daemon.show("odd")["document"]
+        assert made["source"]["databases"] == ["0", "2"] and made["lua"] == document["lua"] and made["filter"]["allow"] == document["filter"]["allow"]
+        daemon.call("task.delete", task="odd")
+    checked = [daemon.call("document.check", document=notation) for notation in (text, json.dumps(document))]
+    assert checked[0] == checked[1]
+    check(browser)
+
+
+def test_foreign_address(bench, daemon, browser):
+    """Without tokens the daemon is spoken to as localhost only; the page says so."""
+    browser.open(f"http://elsewhere.test:{daemon.port}/")
+    browser.find("[role=alert]|loopback address")
+
+
 def test_login(bench, browser, axe):
     """With tokens asked for: nothing without one; a viewer sees and does not touch."""
     daemon = Daemon(bench, config="require_token: true\n").start()
