@@ -13,6 +13,8 @@
 /* Two readings of the map that agree: the old owner has heard of it too. */
 #define READINGS_TO_SETTLE 2
 #define READINGS_TO_GO 10
+/* A node that has heard late of a master's first slot must not end its link. */
+#define READINGS_TO_LEAVE 5
 
 /* Keys of one slot, 16 bytes each; those beyond are fenced each time. */
 #define KEYS_MAX (8u << 20)
@@ -35,8 +37,11 @@ struct member {
 	_Atomic int64_t applied;
 	_Atomic uint64_t generation;
 	_Atomic int64_t wanted;
-	bool gone;        /* it has no slots, and nobody answers: what it has not sent will not come */
+	bool gone;        /* it has no slots, and nobody answers: what it has not sent will not come, and what it has is applied */
+	bool left;        /* its link has ended */
 	uint32_t silent;  /* readings in a row */
+	uint32_t empty;   /* readings in a row that say that it has no slots ... */
+	uint64_t empty_us; /* ... and when that was certain */
 	uint64_t read_us; /* when the map was read last */
 	bool waiting;
 	struct handover_event event; /* that it waits with */
@@ -64,6 +69,7 @@ struct handover {
 	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
 	_Atomic uint32_t move_count;
 	_Atomic uint64_t rounds;
+	uint16_t map[SLOT_COUNT]; /* who has each slot at the source, as read last */
 	uint64_t waits;
 	struct handover_file *file;
 };
@@ -171,10 +177,18 @@ static void add_move(struct handover *handover, uint16_t slot)
 	handover->move_count++;
 }
 
+static void end_move(struct handover *handover, struct move *move)
+{
+	hash_set_free(&move->keys);
+	handover->move_count--;
+	*move = handover->moves[handover->move_count];
+	handover->move_of[move->slot] = (uint16_t)(move - handover->moves);
+}
+
 static uint16_t member_named(const struct handover *handover, const char *name)
 {
 	for (uint32_t i = 0; i < handover->count; i++)
-		if (strcmp(handover->members[i]->name, name) == 0)
+		if (!handover->members[i]->left && strcmp(handover->members[i]->name, name) == 0)
 			return (uint16_t)i;
 	return HANDOVER_NOBODY;
 }
@@ -240,6 +254,21 @@ bool handover_begin(struct handover *handover, const uint16_t *owners, struct er
 	return ok;
 }
 
+/* An offset behind all that its source had executed by then. Who has no slots, and is a replica now, has an end. */
+static bool fence_of(const struct member *member, uint64_t us, int64_t *ret_offset)
+{
+	return member->source.fence(member->source.owner, us, ret_offset) ||
+	       (member->empty >= READINGS_TO_SETTLE && member->source.ended(member->source.owner, ret_offset));
+}
+
+static void stop_waiting(struct member *member)
+{
+	if (!member->waiting)
+		return;
+	member->waiting = false;
+	member->counters.waited_us += clock_monotonic_us() - member->waiting_since_us;
+}
+
 /* The map says that all of it is the holder's, and has said so before: what the exporter has done with it lies before its offset of now. */
 static bool has_settled(struct handover *handover, struct move *move, const uint16_t *owners)
 {
@@ -255,7 +284,7 @@ static bool has_settled(struct handover *handover, struct move *move, const uint
 		return true;
 	if (++move->readings == READINGS_TO_SETTLE)
 		move->since_us = clock_monotonic_us();
-	return move->readings >= READINGS_TO_SETTLE && exporter->source.fence(exporter->source.owner, move->since_us, &need) &&
+	return move->readings >= READINGS_TO_SETTLE && fence_of(exporter, move->since_us, &need) &&
 	       exporter->applied >= need;
 }
 
@@ -276,16 +305,100 @@ static uint32_t look_for_gone(struct handover *handover, const uint16_t *owners)
 
 	for (uint32_t i = 0; i < handover->count; i++) {
 		struct member *member = handover->members[i];
+		bool was_gone = member->gone;
 
-		if (member->source.fence(member->source.owner, member->read_us, &offset) || has_slots(owners, i))
+		if (member->left)
+			continue;
+		if (has_slots(owners, i))
+			member->empty = 0;
+		else if (++member->empty == READINGS_TO_LEAVE)
+			member->empty_us = now;
+		if (member->empty == 0 || member->source.fence(member->source.owner, member->read_us, &offset))
 			member->silent = 0;
 		else
 			member->silent++;
-		gone += member->silent == READINGS_TO_GO;
-		member->gone = member->silent >= READINGS_TO_GO;
+		/* What lies in its spool still comes before what others do. */
+		member->gone = member->silent >= READINGS_TO_GO && member->applied >= member->source.received(member->source.owner);
+		gone += member->gone && !was_gone;
 		member->read_us = now;
 	}
 	return gone;
+}
+
+/* It has met a slot that is on its way to it, and not there yet. */
+static bool is_importing(const struct handover *handover, uint32_t link)
+{
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		uint32_t owner = handover->owners[slot];
+
+		if (holder_of(owner) == link && exporter_of(owner) != HANDOVER_NOBODY && exporter_of(owner) == handover->map[slot])
+			return true;
+	}
+	return false;
+}
+
+static enum handover_stay stay_of(struct handover *handover, uint32_t link)
+{
+	struct member *member = handover->members[link];
+	int64_t need;
+
+	if (member->left || member->empty == 0)
+		return HANDOVER_STAYS;
+	if (member->empty < READINGS_TO_LEAVE)
+		return HANDOVER_LEAVES;
+	if (fence_of(member, member->empty_us, &need) && member->applied >= need)
+		return is_importing(handover, link) ? HANDOVER_LEAVES : HANDOVER_HAS_LEFT;
+	return member->gone ? HANDOVER_WAS_CUT_OFF : HANDOVER_LEAVES;
+}
+
+enum handover_stay handover_stay(struct handover *handover, uint32_t link)
+{
+	enum handover_stay stay;
+
+	pthread_mutex_lock(&handover->lock);
+	stay = stay_of(handover, link);
+	pthread_mutex_unlock(&handover->lock);
+	return stay;
+}
+
+/* Keys that the holder has begun with mean nothing to the next one. */
+static void give_slot(struct handover *handover, uint16_t slot, uint16_t holder, uint16_t exporter)
+{
+	struct move *move = find_move(handover, slot);
+
+	if (move)
+		end_move(handover, move);
+	handover->owners[slot] = pack(holder, exporter);
+	if (exporter != HANDOVER_NOBODY)
+		add_move(handover, slot);
+}
+
+bool handover_leave(struct handover *handover, uint32_t link)
+{
+	struct member *member = handover->members[link];
+	struct error error;
+
+	pthread_mutex_lock(&handover->lock);
+	if (stay_of(handover, link) == HANDOVER_LEAVES) {
+		pthread_mutex_unlock(&handover->lock);
+		return false;
+	}
+	stop_waiting(member);
+	member->left = member->gone = true;
+	member->relied = -1;
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		uint16_t holder = holder_of(handover->owners[slot]), exporter = exporter_of(handover->owners[slot]);
+
+		if (holder == link)
+			give_slot(handover, (uint16_t)slot, handover->map[slot], exporter == handover->map[slot] ? HANDOVER_NOBODY : exporter);
+		else if (exporter == link)
+			give_slot(handover, (uint16_t)slot, holder, HANDOVER_NOBODY);
+	}
+	/* A file that still names it does no harm: nobody has that name at the next start, and then the map says who has the slot. */
+	if (handover->file && !handover_file_write(handover->file, tell_kept, tell_relied, handover, &error))
+		error_clear(&error);
+	pthread_mutex_unlock(&handover->lock);
+	return true;
 }
 
 struct handover_news handover_map(struct handover *handover, const uint16_t *owners)
@@ -294,6 +407,7 @@ struct handover_news handover_map(struct handover *handover, const uint16_t *own
 	struct error error;
 
 	pthread_mutex_lock(&handover->lock);
+	memcpy(handover->map, owners, sizeof(handover->map));
 	news.gone = look_for_gone(handover, owners);
 	for (uint32_t i = handover->move_count; i-- > 0;) {
 		struct move *move = &handover->moves[i];
@@ -310,10 +424,7 @@ struct handover_news handover_map(struct handover *handover, const uint16_t *own
 		    !handover_file_add(handover->file, slot, name_of(handover, holder_of(handover->owners[slot])), NULL, false,
 				       &error))
 			error_clear(&error);
-		hash_set_free(&move->keys);
-		*move = handover->moves[handover->move_count - 1];
-		handover->move_of[move->slot] = (uint16_t)i;
-		handover->move_count--;
+		end_move(handover, move);
 		news.settled++;
 	}
 	pthread_mutex_unlock(&handover->lock);
@@ -340,7 +451,7 @@ static bool has_applied_all(struct handover *handover, uint32_t link, uint16_t o
 	if (other == link || other == HANDOVER_NOBODY)
 		return true;
 	member = handover->members[other];
-	return member->gone || (member->source.fence(member->source.owner, handover->members[link]->read_us, &need) && member->applied >= need);
+	return member->gone || (fence_of(member, handover->members[link]->read_us, &need) && member->applied >= need);
 }
 
 bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t slot)
@@ -359,14 +470,6 @@ bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t sl
 uint16_t handover_holder(const struct handover *handover, uint16_t slot)
 {
 	return holder_of(handover->owners[slot]);
-}
-
-static void stop_waiting(struct member *member)
-{
-	if (!member->waiting)
-		return;
-	member->waiting = false;
-	member->counters.waited_us += clock_monotonic_us() - member->waiting_since_us;
 }
 
 void handover_applied(struct handover *handover, uint32_t link, uint64_t generation, int64_t offset)
@@ -429,6 +532,9 @@ static bool goes_first(const struct handover *handover, uint32_t link, const str
 	if (!member->waiting || member->event.slot != event->slot || member->applied < member->event.start || !fence->known ||
 	    event->end > fence->need)
 		return false;
+	/* It goes on by itself: the slot has been taken from it since, and what it waits with is older. */
+	if (handover_is_free(handover, other, event->slot, member->event.imports))
+		return false;
 	if (continues(handover, link, event))
 		return true;
 	if (continues(handover, other, &member->event))
@@ -453,7 +559,7 @@ static bool is_behind(struct handover *handover, uint32_t link, const struct han
 		}
 	}
 	if (!fence->known)
-		fence->known = member->source.fence(member->source.owner, fence->since_us, &fence->need);
+		fence->known = fence_of(member, fence->since_us, &fence->need);
 	if (!fence->known)
 		return false;
 	if (member->applied < fence->need && member->wanted < fence->need)
@@ -541,7 +647,9 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 
 	*ret_from = HANDOVER_NOBODY;
 	pthread_mutex_lock(&handover->lock);
-	if (handover_is_free(handover, link, event->slot, event->imports) || is_begun(handover, link, event)) {
+	if (member->left) {
+		answer = HANDOVER_WAIT; /* until it is stopped */
+	} else if (handover_is_free(handover, link, event->slot, event->imports) || is_begun(handover, link, event)) {
 		answer = HANDOVER_GO;
 	} else if (may_go(handover, link, event)) {
 		rely(handover, link, event);

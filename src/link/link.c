@@ -40,7 +40,7 @@ struct link {
 	pthread_t receiver_thread, applier_thread;
 	bool adopted; /* its position is what the target knew */
 	bool started;
-	atomic_bool stop_receiver, move, park, drain;
+	atomic_bool stop_receiver, move, rename, park, drain;
 	atomic_uint drain_deadline_ms;
 	uint32_t member; /* of the handover */
 	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
@@ -189,6 +189,12 @@ static void on_receiver_wake(void *owner)
 		heartbeat_move(link->heartbeat, &master, slot);
 		if (link->scanner)
 			scanner_move(link->scanner, &receive_from, reads_replica(link, &master, &receive_from));
+	}
+	if (atomic_exchange(&link->rename, false)) {
+		pthread_mutex_lock(&link->lock);
+		slot = link->options.slot;
+		pthread_mutex_unlock(&link->lock);
+		heartbeat_rename(link->heartbeat, slot);
 	}
 	if (!atomic_load(&link->stop_receiver))
 		return;
@@ -449,6 +455,27 @@ static bool owns_slot(void *owner, uint16_t slot)
 	       (!link->options.handover || handover_is_done_with(link->options.handover, link->member, slot));
 }
 
+/* The heartbeat's slot has gone to another shard: it gets another one. */
+static void name_heartbeat(struct link *link, const struct topology *source, uint32_t shard)
+{
+	uint32_t first = 0;
+	bool renames;
+
+	while (first < SLOT_COUNT && source->owner[first] != shard)
+		first++;
+	if (!link->options.cluster || first == SLOT_COUNT)
+		return;
+	pthread_mutex_lock(&link->lock);
+	renames = source->owner[link->options.slot] != shard;
+	if (renames)
+		link->options.slot = (uint16_t)first;
+	pthread_mutex_unlock(&link->lock);
+	if (!renames)
+		return;
+	atomic_store(&link->rename, true);
+	wake_send(link->receiver_wake);
+}
+
 void link_take_slots(struct link *link, const struct topology *source, uint32_t shard)
 {
 	for (uint32_t word = 0; word < SLOT_COUNT / 64; word++) {
@@ -458,6 +485,7 @@ void link_take_slots(struct link *link, const struct topology *source, uint32_t 
 			bits |= (uint64_t)(source->owner[64 * word + bit] == shard) << bit;
 		atomic_store(&link->slots[word], bits);
 	}
+	name_heartbeat(link, source, shard);
 }
 
 static bool source_executed(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
@@ -475,10 +503,25 @@ static bool source_fence(void *owner, uint64_t us, int64_t *ret_offset)
 	return false;
 }
 
+static int64_t source_received(void *owner)
+{
+	struct spool *spool = ((struct link *)owner)->spool;
+
+	return spool_origin(spool).generation > 0 && spool_snapshot_end(spool) != SPOOL_UNKNOWN ? spool_offset_before(spool, spool_end(spool)) : -1;
+}
+
+static bool source_ended(void *owner, int64_t *ret_offset)
+{
+	struct link *link = owner;
+	struct spool_origin origin = spool_origin(link->spool);
+
+	return origin.generation > 0 && heartbeat_ended(link->heartbeat, origin.replid, ret_offset);
+}
+
 /* By the name of its folder, which stays with the shard. */
 static uint32_t join(struct link *link)
 {
-	const struct handover_source source = {source_executed, source_fence, link};
+	const struct handover_source source = {source_executed, source_fence, source_received, source_ended, link};
 	const char *slash = strrchr(link->options.dir, '/');
 
 	return handover_join(link->options.handover, slash ? slash + 1 : link->options.dir, &source);
@@ -743,6 +786,16 @@ void link_move(struct link *link, const struct endpoint *master, const struct en
 		receiver_move(link->receiver, receive_from);
 	atomic_store(&link->move, true);
 	wake_send(link->receiver_wake);
+}
+
+uint32_t link_member(const struct link *link)
+{
+	return link->member;
+}
+
+const char *link_id(const struct link *link)
+{
+	return link->state.link;
 }
 
 void link_endpoints(struct link *link, struct endpoint *ret_master, struct endpoint *ret_receive_from)

@@ -20,6 +20,8 @@
 struct source {
 	int64_t now;   /* its offset */
 	bool silent;   /* nobody answers */
+	int64_t received;
+	bool ended;    /* as a master, at `now` */
 	bool executed; /* its samples tell that everything was executed by the beginning of time */
 };
 
@@ -47,6 +49,19 @@ static bool on_fence(void *owner, uint64_t us, int64_t *ret_offset)
 	return !source->silent;
 }
 
+static int64_t on_received(void *owner)
+{
+	return ((struct source *)owner)->received;
+}
+
+static bool on_ended(void *owner, int64_t *ret_offset)
+{
+	struct source *source = owner;
+
+	*ret_offset = source->now;
+	return source->ended;
+}
+
 static void begin(struct bench *bench, const char *path)
 {
 	static const char *const names[LINKS] = {"0", "1", "2"};
@@ -56,7 +71,7 @@ static void begin(struct bench *bench, const char *path)
 	bench->handover = handover_open(path, &error);
 	assert_non_null(bench->handover);
 	for (uint32_t i = 0; i < LINKS; i++) {
-		const struct handover_source source = {on_executed, on_fence, &bench->sources[i]};
+		const struct handover_source source = {on_executed, on_fence, on_received, on_ended, &bench->sources[i]};
 
 		bench->sources[i] = (struct source){.now = 1000};
 		assert_int_equal(handover_join(bench->handover, names[i], &source), i);
@@ -245,6 +260,27 @@ static void test_links_that_wait_for_each_other(void **state)
 	end(&bench);
 }
 
+/* The slot has left the first link for the second and comes back; what the second one waited with, as its holder, is older than what comes back. */
+static void test_taken_from_one_that_waits(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	assert_int_equal(ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_GO);
+	handover_applied(bench.handover, 1, 1, 2000);
+	bench.sources[0].now = 5000;
+	assert_int_equal(ask(&bench, 1, SLOT, 2005, "n", false), HANDOVER_WAIT); /* its fence lies at 5000 */
+	bench.sources[1].now = 2000;
+	assert_int_equal(ask(&bench, 0, SLOT, 1500, "k", true), HANDOVER_GO); /* takes it back */
+	bench.sources[1].now = 3000;
+	assert_int_equal(ask(&bench, 0, SLOT, 1600, "n", true), HANDOVER_WAIT);
+	assert_int_equal(ask(&bench, 1, SLOT, 2005, "n", false), HANDOVER_GO);
+	handover_applied(bench.handover, 1, 1, 3000);
+	assert_int_equal(ask(&bench, 0, SLOT, 1600, "n", true), HANDOVER_GO);
+	end(&bench);
+}
+
 static void test_settles_when_the_map_says_so_twice(void **state)
 {
 	uint16_t owners[SLOT_COUNT] = {0};
@@ -379,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_new_history_is_asked_anew),
 		cmocka_unit_test(test_back_again_while_the_other_is_behind),
 		cmocka_unit_test(test_links_that_wait_for_each_other),
+		cmocka_unit_test(test_taken_from_one_that_waits),
 		cmocka_unit_test(test_settles_when_the_map_says_so_twice),
 		cmocka_unit_test(test_third_link_waits_for_both),
 		cmocka_unit_test(test_holders_outlive_a_restart),
