@@ -17,7 +17,7 @@ struct place {
 struct links {
 	pthread_rwlock_t lock; /* held for reading while a link of the set is looked at by other threads, for writing while one is taken out */
 	_Atomic uint32_t count;
-	struct place *places[LINKS_MAX];
+	struct place *places[LINK_PLACES_MAX];
 };
 
 struct links *links_new(void)

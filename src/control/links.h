@@ -8,7 +8,7 @@
 #include "link/link.h"
 
 /* Over the life of a process. */
-#define LINKS_MAX HANDOVER_LINKS_MAX
+#define LINK_PLACES_MAX HANDOVER_LINKS_MAX
 
 struct links;
 
@@ -17,7 +17,7 @@ void links_free(struct links *links); /* and all links in it; NULL is fine */
 
 /* Places, empty ones too. (any) */
 uint32_t links_count(const struct links *links);
-/* Its place is what links_count() was; there are fewer than LINKS_MAX. */
+/* Its place is what links_count() was; there are fewer than LINK_PLACES_MAX. */
 void links_add(struct links *links, struct link *link);
 /* Out of the set: nobody looks at it when this returns, and it is the caller's. */
 struct link *links_take(struct links *links, uint32_t place);

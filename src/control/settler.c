@@ -298,7 +298,7 @@ bool settler_start(struct settler *settler, struct links *links, struct error *e
 	if (settler->options.plan.form == GUARD_OFF)
 		return true;
 	settler->links = links;
-	settler->applied = memory_alloc_zero(LINKS_MAX, sizeof(settler->applied[0]));
+	settler->applied = memory_alloc_zero(LINK_PLACES_MAX, sizeof(settler->applied[0]));
 	settler->loop = loop_new();
 	settler->wake = wake_new(settler->loop, on_wake, settler);
 	failed = pthread_create(&settler->thread, NULL, settler_main, settler);

@@ -95,7 +95,7 @@ static bool open_left(struct task *task, uint32_t *ret, struct error *error)
 	const char *dir;
 
 	*ret = 0;
-	while (task->handover && links_count(task->links) < LINKS_MAX && (dir = work_dir_next_left(task->dir, &master))) {
+	while (task->handover && links_count(task->links) < LINK_PLACES_MAX && (dir = work_dir_next_left(task->dir, &master))) {
 		struct link_options options = common_options(task, dir);
 		struct link *link;
 
@@ -236,8 +236,8 @@ static bool on_came(void *owner, struct deployment *source, uint32_t shard)
 	if (!task->handover || !info)
 		return false;
 	endpoint_format(&topology->shards[shard].master, address);
-	if (links_count(task->links) == LINKS_MAX) {
-		error_set(&error, ERROR_INTERNAL, "a task has %u links at most between two starts", LINKS_MAX);
+	if (links_count(task->links) == LINK_PLACES_MAX) {
+		error_set(&error, ERROR_INTERNAL, "a task has %u links at most between two starts", LINK_PLACES_MAX);
 		error_hint(&error, "Start it again");
 		return refuse(task, address, &error);
 	}

@@ -1,15 +1,11 @@
-#include "link/link.h"
+#include "link/link_inside.h"
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "source/feeder.h"
-#include "source/receiver.h"
-#include "source/scanner.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,38 +13,6 @@
 
 #define HANDOVER_SAMPLE_MS 20
 #define HANDOVER_HURRY_MS 5   /* while slots move */
-
-struct link {
-	struct link_options options;
-	char *name;            /* of its connections: keyferry:<task>:<master> */
-	char *state_path;
-	char *names_path;      /* NULL: the source is files */
-	char label[ENDPOINT_TEXT_MAX + 8];
-	char source_name[ENDPOINT_TEXT_MAX];
-	char token[MARK_ID_LEN + 1]; /* of this run */
-	struct spool *spool;
-	struct link_state state;
-	struct names *names; /* of a scanner, until it is made; else NULL */
-	struct scripts *scripts;
-	struct source source;
-	struct receiver *receiver;   /* the source, or NULL */
-	struct scanner *scanner;     /* likewise */
-	struct heartbeat *heartbeat; /* NULL: the source is files */
-	struct applier *applier;
-	struct loop *receiver_loop, *applier_loop;
-	struct wake *receiver_wake, *data_wake, *request_wake;
-	pthread_t receiver_thread, applier_thread;
-	bool adopted; /* its position is what the target knew */
-	bool started;
-	atomic_bool stop_receiver, move, rename, park, drain;
-	atomic_uint drain_deadline_ms;
-	uint32_t member; /* of the handover */
-	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
-	atomic_bool stopped;
-	_Atomic uint64_t incidents[INCIDENT_KINDS];
-	pthread_mutex_t lock; /* of `error`, and of master, receive_from and slot of the options */
-	struct error error;
-};
 
 /* ---- what the threads tell ---- */
 
@@ -446,87 +410,6 @@ static void make_receiver(struct link *link)
 	make_heartbeat(link, false);
 }
 
-static bool owns_slot(void *owner, uint16_t slot)
-{
-	struct link *link = owner;
-
-	/* What another link has still to do there may need the keys, whatever the map says already. */
-	return (atomic_load(&link->slots[slot / 64]) >> (slot % 64) & 1) &&
-	       (!link->options.handover || handover_is_done_with(link->options.handover, link->member, slot));
-}
-
-/* The heartbeat's slot has gone to another shard: it gets another one. */
-static void name_heartbeat(struct link *link, const struct topology *source, uint32_t shard)
-{
-	uint32_t first = 0;
-	bool renames;
-
-	while (first < SLOT_COUNT && source->owner[first] != shard)
-		first++;
-	if (!link->options.cluster || first == SLOT_COUNT)
-		return;
-	pthread_mutex_lock(&link->lock);
-	renames = source->owner[link->options.slot] != shard;
-	if (renames)
-		link->options.slot = (uint16_t)first;
-	pthread_mutex_unlock(&link->lock);
-	if (!renames)
-		return;
-	atomic_store(&link->rename, true);
-	wake_send(link->receiver_wake);
-}
-
-void link_take_slots(struct link *link, const struct topology *source, uint32_t shard)
-{
-	for (uint32_t word = 0; word < SLOT_COUNT / 64; word++) {
-		uint64_t bits = 0;
-
-		for (uint32_t bit = 0; bit < 64; bit++)
-			bits |= (uint64_t)(source->owner[64 * word + bit] == shard) << bit;
-		atomic_store(&link->slots[word], bits);
-	}
-	name_heartbeat(link, source, shard);
-}
-
-static bool source_executed(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
-{
-	return heartbeat_executed(((struct link *)owner)->heartbeat, offset, ret_us, ret_to);
-}
-
-static bool source_fence(void *owner, uint64_t us, int64_t *ret_offset)
-{
-	struct heartbeat *heartbeat = ((struct link *)owner)->heartbeat;
-
-	if (heartbeat_fence(heartbeat, us, ret_offset))
-		return true;
-	heartbeat_ticket(heartbeat); /* for its sample; asking again is asking for the same one */
-	return false;
-}
-
-static int64_t source_received(void *owner)
-{
-	struct spool *spool = ((struct link *)owner)->spool;
-
-	return spool_origin(spool).generation > 0 && spool_snapshot_end(spool) != SPOOL_UNKNOWN ? spool_offset_before(spool, spool_end(spool)) : -1;
-}
-
-static bool source_ended(void *owner, int64_t *ret_offset)
-{
-	struct link *link = owner;
-	struct spool_origin origin = spool_origin(link->spool);
-
-	return origin.generation > 0 && heartbeat_ended(link->heartbeat, origin.replid, ret_offset);
-}
-
-/* By the name of its folder, which stays with the shard. */
-static uint32_t join(struct link *link)
-{
-	const struct handover_source source = {source_executed, source_fence, source_received, source_ended, link};
-	const char *slash = strrchr(link->options.dir, '/');
-
-	return handover_join(link->options.handover, slash ? slash + 1 : link->options.dir, &source);
-}
-
 static void make_parts(struct link *link)
 {
 	const struct link_options *options = &link->options;
@@ -539,7 +422,7 @@ static void make_parts(struct link *link)
 		.brought_before = options->known != NULL && link->state.generation == 0,
 		.file = options->file,
 		.only_link = options->only_link,
-		.owns = owns_slot,
+		.owns = link_owns_slot,
 		.owns_owner = link,
 		.expiry = options->expiry,
 		.name = link->name,
@@ -567,7 +450,7 @@ static void make_parts(struct link *link)
 	applier.heartbeat = link->heartbeat;
 	applier.handover = options->handover;
 	if (options->handover)
-		applier.member = link->member = join(link);
+		applier.member = link->member = link_join(link);
 	link->applier = applier_new(&applier, &link->state, &applier_callbacks, link);
 }
 
@@ -786,11 +669,6 @@ void link_move(struct link *link, const struct endpoint *master, const struct en
 		receiver_move(link->receiver, receive_from);
 	atomic_store(&link->move, true);
 	wake_send(link->receiver_wake);
-}
-
-uint32_t link_member(const struct link *link)
-{
-	return link->member;
 }
 
 const char *link_id(const struct link *link)
