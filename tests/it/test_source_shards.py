@@ -179,6 +179,8 @@ def test_keyferry_ends_in_the_middle(bench, how):
         if how == "kill":
             ferry.kill()
         else:
+            # Not before it takes signals.
+            wait_for(ferry.status, what="its status")
             assert ferry.stop() == 0
         more_of(load, 100)
         ferry.start()
