@@ -12,7 +12,7 @@ FAULTS ?= each
 LOAD ?= both
 
 .DEFAULT_GOAL := keyferry
-.PHONY: keyferry deps check lint tidy demo bench soak fuzz format install clean help
+.PHONY: keyferry deps check lint tidy demo bench soak fuzz format install deb check-packages clean help
 
 ## keyferry       builds build/keyferry (default)
 keyferry: $(BUILD)/build.ninja
@@ -76,9 +76,19 @@ install: keyferry
 	meson configure $(BUILD) -Dprefix=$(PREFIX)
 	DESTDIR="$(DESTDIR)" meson install -C $(BUILD)
 
+## deb            the Debian package, build-deb/keyferry_VERSION_ARCHITECTURE.deb
+deb:
+	@tools/install-deps deb
+	@tools/build-deb
+
+## check-packages what is installed, and the package: lintian, built twice the same, installed, upgraded and removed in chroots, built on the next Debian
+check-packages: keyferry
+	@tools/install-deps packages
+	@tools/check packages chroots
+
 ## clean          removes everything that was built
 clean:
-	rm -rf $(BUILD) build-check build-fuzz build-soak
+	rm -rf $(BUILD) build-check build-deb build-fuzz build-soak
 
 ## help           this list
 help:

@@ -72,6 +72,8 @@ struct incident incident_make(enum incident_kind kind, int64_t offset, const cha
 /* More of the sentence. */
 void incident_add_text(struct incident *incident, const char *format, ...) PRINTF_LIKE(2, 3);
 void incident_add_cost(struct incident *incident, const char *name, double value);
+/* As a line of the log; cause, offset and costs are its fields. `link`: as status names it; NULL: the whole task's. */
+void incident_log(const struct incident *incident, const char *link);
 
 /* ---- the list ---- */
 

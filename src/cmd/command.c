@@ -7,8 +7,8 @@
 
 int command_fail(const char *name, const struct error *error)
 {
-	/* Whoever asked for JSON reads the last line as JSON, too. */
-	if (log_is_json())
+	/* Whoever asked for JSON reads the last line as JSON, too; and the journal wants to know that it is an error. */
+	if (log_is_json() || log_is_journal())
 		log_error_value(LOG_ERROR, error);
 	else
 		fprintf(stderr, "keyferry %s: %s\n%s%s%s", name, error->text, error->hint[0] ? "  " : "", error->hint,

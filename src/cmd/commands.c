@@ -12,12 +12,40 @@ static const struct argument_row sync_rows[] = {
 		"@option", true},
 	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
 	{"data", "DIR", "work directory: spool and state; by default made of the name", "@dir", false},
-	{"listen", "ADDR:PORT", "serve /status (JSON) and /metrics (Prometheus) while running", NULL, false},
+	{"listen", "ADDR:PORT", "serve /status (JSON), /metrics (Prometheus), /healthz and /readyz while running", NULL, false},
 	{"stop-when", "caught-up", "exit with 0 once everything that the source had written is applied", "caught-up", false},
 	{"log-format", "FORMAT", "text (default) or json", "text json", false},
 	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
 	{"accept-changes", NULL, "go on with a task that was begun with other filters, renames, databases or script", NULL, false},
 	{"no-progress", NULL, "log lines instead of progress bars, also on a terminal", NULL, false},
+};
+
+static const struct argument_row serve_rows[] = {
+	{"config", "FILE", "configuration; without it /etc/keyferry/serve.yaml, if it is there", "@file", false},
+	{"data", "DIR", "data directory: tasks, their work directories, the key", "@dir", false},
+	{"listen", "ADDR:PORT", "where the API listens (default 127.0.0.1:7280)", NULL, false},
+	{"log-format", "FORMAT", "text (default) or json", "text json", false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+};
+
+static const struct argument_row token_rows[] = {
+	{"role", "ROLE", "of create: viewer reads; operator runs tasks too; admin also makes tokens", "viewer operator admin", false},
+	{"expires", "DURATION", "of create: after how many days it ends (90d); without it never", NULL, false},
+	{"data", "DIR", "data directory of the daemon", "@dir", false},
+	{"config", "FILE", "configuration of the daemon; without it /etc/keyferry/serve.yaml, if it is there", "@file", false},
+	{"format", "FORMAT", "text (default) or json", "text json", false},
+};
+
+/* What the daemon starts; no command for people. */
+static const struct argument_row worker_rows[] = {
+	{"data", "DIR", "work directory", NULL, false},
+	{"name", "NAME", "of the task", NULL, false},
+	{"run", "TEXT", "the number of this start, told at the control socket", NULL, false},
+	{"revision", "N", "of the document, likewise", NULL, false},
+	{"log-size", "BYTES", "of the log, from which on it is turned", NULL, false},
+	{"log-format", "FORMAT", "text (default) or json", NULL, false},
+	{"log-level", "LEVEL", "debug, info (default), warning or error", NULL, false},
+	{"accept-changes", NULL, "as for sync", NULL, false},
 };
 
 static const struct argument_row verify_rows[] = {
@@ -29,6 +57,7 @@ static const struct argument_row verify_rows[] = {
 	{"tolerance", "DURATION", "by which times of expiry may differ (default 1s)", NULL, false},
 	{"wait", "DURATION", "the longest that a running link may take to catch up, in each round (default 1m)", NULL, false},
 	{"rounds", "N", "how often a key that changes all the time is looked at before it is told as undecided (default 10)", NULL, false},
+	{"restart", NULL, "begin anew, also where an earlier run was cut off and could be gone on with", NULL, false},
 	{"strict", NULL, "compare also what a replica of another moment has otherwise, as when a consumer was seen last", NULL, false},
 	{"source", "URL", "as at the start of the task, instead of a task document", NULL, false},
 	{"target", "URL", "likewise", NULL, false},
@@ -90,6 +119,7 @@ static const struct argument_row rdb_rows[] = {
 
 static const struct argument_row help_rows[] = {
 	{"format", "FORMAT", "for 'help options': text (default), markdown or man", "text markdown man", false},
+	{"lang", "LANGUAGE", "of the options: en or zh; by default as LANG says", "en zh", false},
 };
 
 const struct command commands[] = {
@@ -120,7 +150,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "precheck",
-		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list",
+		.usage = "TASK.yaml [--format text|json] [--lang en|zh]\n--source URL --target URL [--set OPTION=VALUE ...]\n--list [--format text|json|markdown]",
 		.summary = "say whether a task will work, and what must be changed first",
 		.text =
 			"Asks every node of both sides, all at once, and judges each item there is: the\n"
@@ -158,6 +188,9 @@ const struct command commands[] = {
 			"'value' (with the first element that differs), 'expiry'. --repair makes the target's\n"
 			"keys what they are at the source; it takes no command of a running task away and does\n"
 			"none twice. Only then is anything written, to the target.\n"
+			"\n"
+			"Cut off by a signal, a crash or a server that went away, it goes on where it was when\n"
+			"started again within a day (--restart: it begins anew).\n"
 			"\n"
 			"Exit code 0: no differences, or all of them are repaired; 7: there are differences.\n",
 		.examples =
@@ -215,6 +248,46 @@ const struct command commands[] = {
 		ROWS(finish_rows), .max_words = 1, .words = "@file", .run = cmd_finish,
 	},
 	{
+		.name = "serve",
+		.usage = "[--config FILE] [--data DIR] [--listen ADDR:PORT]",
+		.summary = "run many tasks, each in a process of its own",
+		.text =
+			"The daemon. It keeps tasks in its data directory, runs each in a worker process of\n"
+			"its own, starts those again that have ended by themselves, and answers the API.\n"
+			"Whatever ends it, tasks that were running run again after the next start.\n"
+			"\n"
+			"SIGTERM and SIGINT stop all workers cleanly, each at its position, and what is\n"
+			"wanted of each task stays. SIGUSR2 starts the program anew in the same process,\n"
+			"with workers going on meanwhile (an upgrade). SIGHUP reads the configuration\n"
+			"again.\n"
+			"\n"
+			"Exit code 2: configuration, data directory; 8: another daemon has that directory.\n",
+		.examples =
+			"keyferry serve\n"
+			"keyferry serve --data /srv/keyferry --listen 127.0.0.1:7280\n",
+		ROWS(serve_rows), .max_words = 0, .words = NULL, .run = cmd_serve,
+	},
+	{
+		.name = "token",
+		.usage = "create NAME --role viewer|operator|admin [--expires 90d]\nlist\nrevoke ID|NAME",
+		.summary = "make, list and revoke the tokens of the daemon's API",
+		.text =
+			"Who calls the API of 'keyferry serve' shows a token: 'Authorization: Bearer kf_...'.\n"
+			"The first one is made by this command, by the user of the daemon or root: whether\n"
+			"the daemon runs or not, it goes by the data directory. 'create' prints the token\n"
+			"once; stored is only its hash. A revoked one ends at once, with the sessions and\n"
+			"streams that were begun with it.\n"
+			"\n"
+			"A viewer reads. An operator also makes, changes and runs tasks: their documents name\n"
+			"files that the daemon reads and writes with its own rights, so an operator can do\n"
+			"what the daemon's user can. An admin also makes tokens and reads the audit log.\n",
+		.examples =
+			"keyferry token create ops --role admin > ~/.keyferry-token\n"
+			"keyferry token create grafana --role viewer --expires 365d\n"
+			"keyferry token revoke grafana\n",
+		ROWS(token_rows), .max_words = 2, .words = "create list revoke", .run = cmd_token,
+	},
+	{
 		.name = "rdb",
 		.usage = "FILE [--format summary|keys|jsonl]",
 		.summary = "show what an RDB file holds",
@@ -246,7 +319,7 @@ const struct command commands[] = {
 	},
 	{
 		.name = "help",
-		.usage = "[COMMAND]\noptions [--format text|markdown|man]\nOPTION",
+		.usage = "[COMMAND]\noptions [--format text|markdown|man] [--lang en|zh]\nOPTION [--lang en|zh]",
 		.summary = "explain a command, or the options of a task document",
 		.text =
 			"Without an argument: the list of commands and exit codes. With 'options': every\n"
@@ -280,8 +353,19 @@ const struct command commands[] = {
 
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
+static const struct command worker = {
+	.name = "worker",
+	.usage = "DOCUMENT --data DIR",
+	.summary = "",
+	.text = "What 'keyferry serve' starts for each task. 'keyferry sync' is the command for people.\n",
+	.examples = "",
+	ROWS(worker_rows), .max_words = 1, .words = NULL, .run = cmd_worker,
+};
+
 const struct command *command_find(const char *name)
 {
+	if (strcmp(name, worker.name) == 0)
+		return &worker;
 	for (size_t i = 0; i < command_count; i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];

@@ -106,6 +106,7 @@ static const struct cutover_events callbacks = {on_go_on, on_note, on_difference
 static void on_wake(void *owner)
 {
 	(void)owner;
+	task_signals_tell();
 }
 
 /* ---- the result ---- */

@@ -40,6 +40,7 @@ static void tell(const struct task_options *options, const struct finish_result 
 static void on_wake(void *owner)
 {
 	(void)owner;
+	task_signals_tell();
 }
 
 int cmd_finish(int argc, char **argv)

@@ -12,10 +12,11 @@ static const struct { enum error_kind code; const char *meaning; } exit_codes[] 
 	{ERROR_NONE, "done, or stopped as asked"},
 	{ERROR_INTERNAL, "internal error, or the machine fails"},
 	{ERROR_USAGE, "command line or task document; the work directory is not writable"},
-	{ERROR_PRECHECK, "precheck failed: nothing was written"},
+	{ERROR_PRECHECK, "precheck failed, or a cut-over cannot begin: nothing was written"},
 	{ERROR_SOURCE, "the source cannot be reached, refuses, or is damaged"},
 	{ERROR_TARGET, "the target cannot be reached or refuses"},
 	{ERROR_CONFLICT, "stopped by a data conflict"},
+	{ERROR_DIFFERENT, "differences were found (verify, cutover)"},
 	{ERROR_BUSY, "another process runs this task"},
 };
 
@@ -114,9 +115,10 @@ static int refuse_topic(const char *topic)
 int cmd_help(int argc, char **argv)
 {
 	enum reference_format format = REFERENCE_TEXT;
+	enum language language = language_of_environment();
 	struct arguments arguments;
 	struct error error;
-	const char *topic;
+	const char *topic, *lang;
 	int code = command_arguments("help", argc, argv, &arguments);
 
 	if (code != COMMAND_GO_ON)
@@ -126,15 +128,20 @@ int cmd_help(int argc, char **argv)
 		error_set(&error, ERROR_USAGE, "--format takes text, markdown or man");
 		return command_fail("help", &error);
 	}
+	lang = arguments_value(&arguments, "lang");
+	if (lang && !language_parse(lang, &language)) {
+		error_set(&error, ERROR_USAGE, "--lang %s: it is en or zh", lang);
+		return command_fail("help", &error);
+	}
 	if (arguments_given(&arguments, "format") && (!topic || strcmp(topic, "options") != 0)) {
 		error_set(&error, ERROR_USAGE, "--format goes with 'help options' only");
 		return command_fail("help", &error);
 	}
 	if (topic && strcmp(topic, "options") == 0)
-		reference_print(stdout, format);
+		reference_print(stdout, format, language);
 	else if (!topic || command_find(topic))
 		help_print(topic);
-	else if (!reference_print_topic(stdout, topic))
+	else if (!reference_print_topic(stdout, topic, language))
 		return refuse_topic(topic);
 	return ERROR_NONE;
 }

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/suggest.h"
 #include "cmd/command.h"
@@ -67,6 +68,7 @@ int main(int argc, char **argv)
 
 	/* A peer that closes its connection is an error of that write, not the end of the process. */
 	signal(SIGPIPE, SIG_IGN);
+	log_look_for_journal();
 	if (argc < 2) {
 		fprintf(stderr, "keyferry: a command is needed\n  'keyferry help' lists the commands\n");
 		return ERROR_USAGE;

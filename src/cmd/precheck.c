@@ -51,6 +51,7 @@ static bool on_asked(void *owner)
 static void on_wake(void *owner)
 {
 	(void)owner;
+	task_signals_tell();
 }
 
 static int run(struct task_options *options, const struct wishes *wishes)

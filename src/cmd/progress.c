@@ -171,8 +171,20 @@ static void show_lines(const struct task_status *status)
 		return;
 	display.last_line_us = now;
 	for (uint32_t i = 0; i < status->link_count; i++) {
-		describe(&status->links[i], text, sizeof(text));
-		log_info("link %s: %s", status->links[i].source, text);
+		const struct link_status *link = &status->links[i];
+		const struct log_field fields[] = {
+			{.name = "state", .text = status_page_phase(link->phase)},
+			{.name = "commands_per_second", .number = link->commands_per_second},
+			{.name = "bytes_per_second", .number = link->bytes_per_second},
+			{.name = "spool_bytes", .number = (double)link->spool_bytes},
+			{.name = "snapshot_keys", .number = (double)link->applier.sink.keys},
+			{.name = "lag_seconds", .number = (double)link->applier.lag_ms / 1000}, /* the last: left out where it is not known */
+		};
+		uint32_t count = sizeof(fields) / sizeof(fields[0]) - (link->applier.lag_ms < 0);
+		const struct log_line line = {.level = LOG_INFO, .link = link->source, .kind = "progress", .fields = fields, .field_count = count, .unlimited = true};
+
+		describe(link, text, sizeof(text));
+		log_line_write(&line, "link %s: %s", link->source, text);
 	}
 }
 

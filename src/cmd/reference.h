@@ -3,14 +3,15 @@
 #ifndef KEYFERRY_CMD_REFERENCE_H
 #define KEYFERRY_CMD_REFERENCE_H
 
-#include <stdbool.h>
+#include "base/language.h"
+
 #include <stdio.h>
 
 enum reference_format { REFERENCE_TEXT, REFERENCE_MARKDOWN, REFERENCE_MAN };
 
 /* All options. MAN is the source of a manual page's section, for scdoc. */
-void reference_print(FILE *out, enum reference_format format);
+void reference_print(FILE *out, enum reference_format format, enum language language);
 /* The option `topic` and those below it, as text. False: there are none; nothing was printed. */
-bool reference_print_topic(FILE *out, const char *topic);
+bool reference_print_topic(FILE *out, const char *topic, enum language language);
 
 #endif

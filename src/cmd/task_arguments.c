@@ -12,6 +12,8 @@
 /* Signal handlers have no argument. */
 static struct wake *signal_wake;
 static volatile sig_atomic_t signal_seen;
+static enum log_level level_at_start = LOG_INFO;
+static volatile sig_atomic_t level_signal; /* not told yet */
 
 static void on_signal(int number)
 {
@@ -20,9 +22,32 @@ static void on_signal(int number)
 		wake_send(signal_wake);
 }
 
+/* Two signals with a fixed meaning each: who sends one twice, or to a process whose level he does not know, gets what he asked for. */
+static void on_level_signal(int number)
+{
+	log_set_level(number == SIGUSR1 ? LOG_DEBUG : level_at_start);
+	level_signal = number;
+	if (signal_wake)
+		wake_send(signal_wake);
+}
+
+void task_signals_tell(void)
+{
+	int number = level_signal;
+
+	if (!number)
+		return;
+	level_signal = 0;
+	if (number == SIGUSR1)
+		log_info("the log says everything from now on, as SIGUSR1 asked for (--log-level debug); SIGUSR2 puts it back to %s", log_level_name(level_at_start));
+	else
+		log_info("the log is at level %s again, as SIGUSR2 asked for", log_level_name(level_at_start));
+}
+
 void task_signals_take(struct wake *wake)
 {
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction level = {.sa_handler = on_level_signal, .sa_flags = SA_RESTART};
 
 	/* The second one of a kind ends the process at once. */
 	signal_wake = wake;
@@ -30,6 +55,8 @@ void task_signals_take(struct wake *wake)
 		return;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGUSR1, &level, NULL);
+	sigaction(SIGUSR2, &level, NULL);
 	/* A file that may not grow on is told by the write that fails. */
 	signal(SIGXFSZ, SIG_IGN);
 }
@@ -102,6 +129,7 @@ bool task_arguments_log(const struct arguments *arguments, struct error *error)
 			return false;
 		}
 		log_set_level(lowest);
+		level_at_start = lowest;
 	}
 	return true;
 }

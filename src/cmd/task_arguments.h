@@ -12,8 +12,11 @@ bool task_arguments_read(const struct arguments *arguments, struct task_options 
 /* --log-format and --log-level. ERROR_USAGE. */
 bool task_arguments_log(const struct arguments *arguments, struct error *error) WARN_UNUSED;
 
-/* SIGINT and SIGTERM wake from now on; the second one of a kind ends the process at once. NULL: nobody is to be woken any more. */
+/* SIGINT and SIGTERM wake from now on; the second one of a kind ends the process at once. SIGUSR1 sets the log's level to debug, SIGUSR2 puts it back, both wake.
+ * NULL: nobody is to be woken any more. */
 void task_signals_take(struct wake *wake);
+/* Says in the log what a signal has done to its level, if one has. */
+void task_signals_tell(void);
 bool task_signal_seen(void);
 
 #endif

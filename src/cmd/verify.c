@@ -5,6 +5,7 @@
 #include "cmd/task_arguments.h"
 #include "cmd/verify_report.h"
 #include "control/verification.h"
+#include "verify/resume.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -66,6 +67,7 @@ static bool take_arguments(const struct arguments *arguments, struct verify_opti
 	options->judge.strict = arguments_given(arguments, "strict");
 	options->wait_ms = (uint32_t)wait;
 	options->rounds = (uint32_t)rounds;
+	options->restart = arguments_given(arguments, "restart");
 	return true;
 }
 
@@ -109,6 +111,18 @@ static const struct verify_events callbacks = {on_go_on, on_difference, on_note}
 static void on_wake(void *owner)
 {
 	(void)owner;
+	task_signals_tell();
+}
+
+/* Who may not write there, or where there is no such folder, verifies all the same. */
+static char *find_state(const struct task_options *task)
+{
+	struct error error;
+	char *stem = verification_state_stem(task, false, &error);
+
+	if (!stem)
+		log_info("this verification cannot be gone on with if it is cut off: %s", error.text);
+	return stem;
 }
 
 static int run(const struct verify_options *options, struct verify_report *report, struct error *error)
@@ -127,7 +141,8 @@ static int run(const struct verify_options *options, struct verify_report *repor
 	if (ok)
 		code = verify_differences(&counts) > counts.repaired ? ERROR_DIFFERENT : ERROR_NONE;
 	else if (error->kind == ERROR_NONE)
-		log_warning("task %s: cut off before everything was compared", options->task->name);
+		log_warning("task %s: cut off before everything was compared%s", options->task->name,
+			    options->state_stem && resume_exists(options->state_stem) ? "; started again the same way, it goes on" : "");
 	task_signals_take(NULL);
 	wake_free(wake);
 	loop_free(loop);
@@ -152,8 +167,13 @@ int cmd_verify(int argc, char **argv)
 	    !task_arguments_read(&arguments, &task, &error) || !check_task(&task, &error) ||
 	    !verification_take_guard(&task, &options.judge, &error))
 		code = command_fail("verify", &error);
-	else
+	else {
+		char *stem = find_state(&task);
+
+		options.state_stem = stem;
 		code = run(&options, &report, &error);
+		free(stem);
+	}
 	task_options_free(&task);
 	return code;
 }

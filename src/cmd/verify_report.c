@@ -52,11 +52,11 @@ void verify_report_begin(struct verify_report *report)
 
 void verify_report_progress(struct verify_report *report, const struct verify_counts *counts)
 {
-	uint64_t now = clock_monotonic_us(), done = counts->source_keys + counts->target_keys;
+	uint64_t now = clock_monotonic_us(), done = counts->source_keys + counts->target_keys, here = done - counts->resumed_keys;
 	char text[300];
 
 	snprintf(text, sizeof(text), "%s: %llu of about %llu keys, %.0f keys/s, %llu differences", stage_name(counts->stage),
-		 (unsigned long long)done, (unsigned long long)counts->keys_total, (double)done / seconds_of(report),
+		 (unsigned long long)done, (unsigned long long)counts->keys_total, (double)here / seconds_of(report),
 		 (unsigned long long)verify_differences(counts));
 	if (report->bars) {
 		fprintf(stderr, "\r\033[K%.110s", text);
@@ -128,10 +128,10 @@ static void print_summary(const struct verify_report *report, const struct verif
 {
 	printf("{\"summary\":{\"source_keys\":%llu,\"target_keys\":%llu,\"compared\":%llu,\"left_out\":%llu,\"others\":%llu,"
 	       "\"incomparable\":%llu,"
-	       "\"suspects\":%llu,\"differences\":{",
+	       "\"resumed_keys\":%llu,\"suspects\":%llu,\"differences\":{",
 	       (unsigned long long)counts->source_keys, (unsigned long long)counts->target_keys,
 	       (unsigned long long)counts->compared, (unsigned long long)counts->left_out, (unsigned long long)counts->others,
-	       (unsigned long long)counts->incomparable, (unsigned long long)counts->suspects);
+	       (unsigned long long)counts->incomparable, (unsigned long long)counts->resumed_keys, (unsigned long long)counts->suspects);
 	for (enum difference_kind kind = 0; kind < DIFFERENCE_KINDS; kind++)
 		printf("%s\"%s\":%llu", kind ? "," : "", difference_kind_name(kind),
 		       (unsigned long long)counts->differences[kind]);
@@ -142,7 +142,7 @@ static void print_summary(const struct verify_report *report, const struct verif
 
 void verify_report_end(struct verify_report *report, const struct verify_counts *counts, const char *task)
 {
-	uint64_t differences = verify_differences(counts), keys = counts->source_keys + counts->target_keys;
+	uint64_t differences = verify_differences(counts), keys = counts->source_keys + counts->target_keys - counts->resumed_keys;
 
 	wipe(report);
 	log_set_screen(NULL, NULL);

@@ -52,7 +52,7 @@ enum import_answer expiry_ask_import(struct deployment *target)
 	return answer;
 }
 
-/* `why`: times cannot be guarded here, for this; "": they can. False: a connection was lost before that was known. */
+/* `why`: times cannot be guarded here, for this; "": they can. False: a connection was lost before that was known, or a server has put it off (LOADING). */
 static bool find_hindrance(struct deployment *target, char why[600], struct error *error)
 {
 	enum settle_may may;

@@ -1,12 +1,11 @@
 #include "control/http.h"
 
 #include "base/memory.h"
+#include "control/exposition.h"
 #include "net/endpoint.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #define TOKEN_MIN 16
 #define CONNECTIONS_MAX 64
 #define IDLE_SECONDS 30
+#define PLAIN "text/plain; charset=utf-8"
 
 struct http {
 	struct MHD_Daemon *daemon;
@@ -55,6 +55,23 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned code, c
 	return result;
 }
 
+/* Who names OpenMetrics accepts it; the text format is there for all others, people too. */
+static enum MHD_Result answer_metrics(const struct http *http, struct MHD_Connection *connection)
+{
+	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+	bool open_metrics = accept && strstr(accept, "application/openmetrics-text");
+
+	return reply(connection, MHD_HTTP_OK, open_metrics ? EXPOSITION_OPEN_METRICS : EXPOSITION_TEXT, http->routes->metrics(http->owner, open_metrics));
+}
+
+static enum MHD_Result answer_probe(const struct http *http, struct MHD_Connection *connection, enum health_probe probe)
+{
+	bool ok;
+	char *text = http->routes->health(http->owner, probe, &ok);
+
+	return reply(connection, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, PLAIN, text);
+}
+
 static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
 			      const char *upload, size_t *upload_size, void **request)
 {
@@ -65,38 +82,18 @@ static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, co
 	(void)upload_size;
 	(void)request;
 	if (!may_read(http, connection))
-		return reply(connection, MHD_HTTP_UNAUTHORIZED, "text/plain; charset=utf-8", memory_strdup("a token is needed\n"));
+		return reply(connection, MHD_HTTP_UNAUTHORIZED, PLAIN, memory_strdup("a token is needed\n"));
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", memory_strdup("only GET\n"));
+		return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, PLAIN, memory_strdup("only GET\n"));
 	if (strcmp(url, "/status") == 0)
 		return reply(connection, MHD_HTTP_OK, "application/json", http->routes->status(http->owner));
 	if (strcmp(url, "/metrics") == 0)
-		return reply(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", http->routes->metrics(http->owner));
-	return reply(connection, MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", memory_strdup("here are /status and /metrics\n"));
-}
-
-/* Only numbers: a name could resolve to something else tomorrow. */
-static bool parse_address(const struct endpoint *endpoint, struct sockaddr_storage *ret, socklen_t *len, bool *loopback)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
-
-	memset(ret, 0, sizeof(*ret));
-	if (inet_pton(AF_INET, endpoint->host, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(endpoint->port);
-		*len = sizeof(*v4);
-		*loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-		return true;
-	}
-	if (inet_pton(AF_INET6, endpoint->host, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(endpoint->port);
-		*len = sizeof(*v6);
-		*loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-		return true;
-	}
-	return false;
+		return answer_metrics(http, connection);
+	if (strcmp(url, "/healthz") == 0)
+		return answer_probe(http, connection, HEALTH_LIVE);
+	if (strcmp(url, "/readyz") == 0)
+		return answer_probe(http, connection, HEALTH_READY);
+	return reply(connection, MHD_HTTP_NOT_FOUND, PLAIN, memory_strdup("here are /status, /metrics, /healthz and /readyz\n"));
 }
 
 static bool take_token(struct http *http, const char *listen, struct error *error)
@@ -118,13 +115,12 @@ struct http *http_start(const char *listen, const struct http_routes *routes, vo
 	struct http *http = memory_alloc_zero(1, sizeof(*http));
 	struct endpoint endpoint;
 	struct sockaddr_storage address;
-	socklen_t len;
 	bool loopback;
 	const union MHD_DaemonInfo *info;
 
 	http->routes = routes;
 	http->owner = owner;
-	if (!endpoint_parse(slice_of_string(listen), 0, &endpoint) || !parse_address(&endpoint, &address, &len, &loopback)) {
+	if (!endpoint_parse(slice_of_string(listen), 0, &endpoint) || !endpoint_numeric(&endpoint, &address, &loopback)) {
 		error_set(error, ERROR_USAGE, "--listen %s is no address and port", listen);
 		error_hint(error, "Write it like 127.0.0.1:9121 or [::1]:9121");
 		http_stop(http);

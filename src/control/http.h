@@ -1,4 +1,5 @@
-/* The status server of a foreground task: GET /status (JSON) and GET /metrics (Prometheus text), over libmicrohttpd.
+/* The status server of a foreground task, over libmicrohttpd: GET /status (JSON), /metrics (Prometheus text, or OpenMetrics for who accepts that), and for probes /healthz
+ * and /readyz, which answer 200 or 503 with a line that says why.
  *
  * On a loopback address it answers everybody; on any other only requests that carry "Authorization: Bearer <token>", the token being taken
  * from the environment variable KEYFERRY_TOKEN (at least 16 characters), without which it does not start.
@@ -7,13 +8,15 @@
 #define KEYFERRY_CONTROL_HTTP_H
 
 #include "base/error.h"
+#include "control/health.h"
 
 struct http;
 
 struct http_routes {
 	/* NUL-terminated text to be freed; called on the server's thread. */
 	char *(*status)(void *owner);
-	char *(*metrics)(void *owner);
+	char *(*metrics)(void *owner, bool open_metrics);
+	char *(*health)(void *owner, enum health_probe probe, bool *ret_ok);
 };
 
 /* "127.0.0.1:9121", "[::1]:9121"; port 0 takes a free one. ERROR_USAGE when it cannot listen there. */

@@ -15,8 +15,10 @@ struct place {
 };
 
 struct links {
-	pthread_rwlock_t lock; /* held for reading while a link of the set is looked at by other threads, for writing while one is taken out */
+	pthread_rwlock_t lock; /* held for reading while a link of the set is looked at by other threads, for writing while one is taken out or the limits are changed */
 	_Atomic uint32_t count;
+	bool limited;          /* by other limits than those of the task's options */
+	uint64_t records_per_second, bytes_per_second;
 	struct place *places[LINK_PLACES_MAX];
 };
 
@@ -52,8 +54,12 @@ void links_add(struct links *links, struct link *link)
 
 	pthread_mutex_init(&place->lock, NULL);
 	place->link = link;
+	pthread_rwlock_wrlock(&links->lock);
+	if (links->limited)
+		link_limit(link, links->records_per_second, links->bytes_per_second);
 	links->places[links->count] = place;
 	links->count++;
+	pthread_rwlock_unlock(&links->lock);
 }
 
 struct link *links_take(struct links *links, uint32_t place)
@@ -88,6 +94,18 @@ bool links_status(struct links *links, uint32_t place, struct link_status *ret)
 	}
 	pthread_rwlock_unlock(&links->lock);
 	return there;
+}
+
+void links_limit(struct links *links, uint64_t records_per_second, uint64_t bytes_per_second)
+{
+	pthread_rwlock_wrlock(&links->lock);
+	links->limited = true;
+	links->records_per_second = records_per_second;
+	links->bytes_per_second = bytes_per_second;
+	for (uint32_t i = 0; i < links->count; i++)
+		if (links->places[i]->link)
+			link_limit(links->places[i]->link, records_per_second, bytes_per_second);
+	pthread_rwlock_unlock(&links->lock);
 }
 
 void links_sample(struct links *links)

@@ -26,6 +26,8 @@ struct link *links_at(const struct links *links, uint32_t place);
 
 /* False: the place is empty. (any) */
 bool links_status(struct links *links, uint32_t place, struct link_status *ret);
+/* Records and bytes per second of each link from now on, those that come later too; 0: unlimited. (any) */
+void links_limit(struct links *links, uint64_t records_per_second, uint64_t bytes_per_second);
 /* Takes a reading for the rates. (any) */
 void links_sample(struct links *links);
 

@@ -531,6 +531,17 @@ static bool probe_master(struct settle *settle, uint32_t shard, struct error *er
 	return await(settle, error);
 }
 
+/* A refusal that says nothing of what the server lets the task do. */
+static bool is_passing(const struct error *error)
+{
+	static const char *const words[] = {"LOADING ", "CLUSTERDOWN ", "MASTERDOWN ", "READONLY ", "MOVED ", "BUSY "};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(error->text, words[i]))
+			return true;
+	return false;
+}
+
 enum settle_may settle_probe(struct deployment *target, struct error *error)
 {
 	const struct settle_options options = {.target = target, .pass = SETTLE_FREE, .base = GUARD_KEY_BASE};
@@ -541,7 +552,7 @@ enum settle_may settle_probe(struct deployment *target, struct error *error)
 	begin(&settle, &options, &counts);
 	for (uint32_t i = 0; i < deployment_topology(target)->shard_count && may == SETTLE_MAY; i++)
 		if (!probe_master(&settle, i, error))
-			may = settle.client && !client_is_dead(settle.client) ? SETTLE_MAY_NOT : SETTLE_MAY_UNKNOWN;
+			may = settle.client && !client_is_dead(settle.client) && !is_passing(error) ? SETTLE_MAY_NOT : SETTLE_MAY_UNKNOWN;
 	end(&settle);
 	return may;
 }

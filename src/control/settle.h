@@ -43,8 +43,8 @@ enum settle_outcome { SETTLE_DONE, SETTLE_LEFT_OFF, SETTLE_FAILED };
 /* *counts are kept up to date while it runs. */
 enum settle_outcome settle_run(const struct settle_options *options, struct settle_counts *counts, struct error *error);
 
-/* May a pass be made on every master? Tries SCAN and the script, on a key that does not exist. NOT: why, in `error`; UNKNOWN: a master is not to be reached, or its
- * connection was lost. */
+/* May a pass be made on every master? Tries SCAN and the script, on a key that does not exist. NOT: why, in `error`; UNKNOWN: a master is not to be reached, its
+ * connection was lost, or it has put it off (LOADING). */
 enum settle_may { SETTLE_MAY, SETTLE_MAY_NOT, SETTLE_MAY_UNKNOWN };
 enum settle_may settle_probe(struct deployment *target, struct error *error);
 

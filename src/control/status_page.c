@@ -1,6 +1,5 @@
 #include "control/status_page.h"
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -9,16 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PAGE_MAX (16u << 20)
-
 const char *status_page_phase(enum link_phase phase)
 {
 	static const char *const names[] = {"connecting", "snapshot", "streaming", "stopped", "failed", "finished"};
 
 	return names[phase];
 }
-
-/* ---- JSON ---- */
 
 /* Servers' texts may hold any bytes (an error that quotes an argument), and a text may be cut within a character: what is no UTF-8 becomes '?'. */
 static json_t *text_json(const char *text)
@@ -50,7 +45,7 @@ static json_t *number_or_null(int64_t number)
 	return number < 0 ? json_null() : json_integer(number);
 }
 
-static int64_t lag_bytes(const struct link_status *link)
+int64_t status_page_lag_bytes(const struct link_status *link)
 {
 	int64_t source = link->source_offset > link->received_offset ? link->source_offset : link->received_offset;
 
@@ -82,7 +77,7 @@ static json_t *link_json(const struct link_status *link)
 				      "applied", number_or_null(applier->applied_offset), "generation", (json_int_t)link->origin.generation));
 	json_object_set_new(root, "lag",
 			    json_pack("{s:o, s:o}", "seconds", applier->lag_ms < 0 ? json_null() : json_real((double)applier->lag_ms / 1000), "bytes",
-				      number_or_null(lag_bytes(link))));
+				      number_or_null(status_page_lag_bytes(link))));
 	json_object_set_new(root, "rates",
 			    json_pack("{s:f, s:f}", "commands_per_second", link->commands_per_second, "bytes_per_second", link->bytes_per_second));
 	json_object_set_new(root, "spool",
@@ -198,185 +193,4 @@ char *status_page_json(const struct task_status *status)
 	text = json_dumps(root, JSON_INDENT(1));
 	json_decref(root);
 	return text;
-}
-
-/* ---- metrics ---- */
-
-struct metric {
-	const char *name;
-	const char *type;
-	const char *help;
-	double (*value)(const struct link_status *link); /* negative: not known, no line */
-};
-
-static double lag_seconds(const struct link_status *link)
-{
-	return link->applier.lag_ms < 0 ? -1 : (double)link->applier.lag_ms / 1000;
-}
-
-static double lag_in_bytes(const struct link_status *link)
-{
-	return (double)lag_bytes(link);
-}
-
-static double applied_commands(const struct link_status *link)
-{
-	return (double)link->applier.sink.commands;
-}
-
-static double received_bytes(const struct link_status *link)
-{
-	return (double)link->receiver.bytes_received;
-}
-
-static double snapshot_keys(const struct link_status *link)
-{
-	return (double)link->applier.sink.keys;
-}
-
-static double spool_bytes(const struct link_status *link)
-{
-	return (double)link->spool_bytes;
-}
-
-static double spool_disk(const struct link_status *link)
-{
-	return (double)link->spool_disk_bytes;
-}
-
-static double resyncs(const struct link_status *link)
-{
-	return (double)link->receiver.resyncs;
-}
-
-static double rollbacks(const struct link_status *link)
-{
-	return (double)link->applier.rollbacks;
-}
-
-static double rollback_bytes(const struct link_status *link)
-{
-	return (double)link->applier.rollback_bytes;
-}
-
-static double conflicts(const struct link_status *link)
-{
-	return (double)link->applier.sink.conflicts;
-}
-
-static double across_slots(const struct link_status *link)
-{
-	return (double)link->applier.dispatch.crossings.commands;
-}
-
-static double up(const struct link_status *link)
-{
-	return link->connected;
-}
-
-static double held(const struct link_status *link)
-{
-	return link->applier.expiry_form == GUARD_HELD;
-}
-
-static double in_flight(const struct link_status *link)
-{
-	return (double)link->applier.sink.in_flight_bytes;
-}
-
-static const struct metric metrics[] = {
-	{"keyferry_link_up", "gauge", "1 while the link receives from its source", up},
-	{"keyferry_link_lag_seconds", "gauge", "Seconds between a write at the source and its being applied", lag_seconds},
-	{"keyferry_link_lag_bytes", "gauge", "Bytes of the source's stream that are not applied yet", lag_in_bytes},
-	{"keyferry_link_applied_commands_total", "counter", "Commands of the stream applied to the target", applied_commands},
-	{"keyferry_link_received_bytes_total", "counter", "Bytes received from the source", received_bytes},
-	{"keyferry_link_snapshot_keys_total", "counter", "Keys of the snapshot applied to the target", snapshot_keys},
-	{"keyferry_link_spool_bytes", "gauge", "Bytes received and not applied yet", spool_bytes},
-	{"keyferry_link_spool_disk_bytes", "gauge", "Bytes that the spool takes on disk", spool_disk},
-	{"keyferry_link_in_flight_bytes", "gauge", "Bytes sent to the target and not answered yet", in_flight},
-	{"keyferry_link_expiry_held", "gauge", "1 while times of expiry are written far away, for the link is behind", held},
-	{"keyferry_link_resyncs_total", "counter", "Full resyncs after the first", resyncs},
-	{"keyferry_link_commands_across_slots_total", "counter", "Commands done by keyferry because their keys lie in several slots of the target", across_slots},
-	{"keyferry_link_rollbacks_total", "counter", "Times that a target node had lost, or might have lost, what it had acknowledged", rollbacks},
-	{"keyferry_link_rollback_bytes_total", "counter", "Bytes of the stream gone through again for that", rollback_bytes},
-	{"keyferry_link_conflicts_total", "counter", "Commands that the target refused for good and that were skipped", conflicts},
-};
-
-/* Label values: backslash, quote and newline are escaped (Prometheus text format 0.0.4). */
-static const char *label(const char *text, char out[512])
-{
-	size_t at = 0;
-
-	for (; *text && at < 500; text++) {
-		if (*text == '\\' || *text == '"')
-			out[at++] = '\\';
-		out[at++] = *text == '\n' ? ' ' : *text;
-	}
-	out[at] = '\0';
-	return out;
-}
-
-static bool put_verify(struct buffer *page, const struct task_status *status, const char *task)
-{
-	const struct verifier_status *verifier = &status->verifier;
-	bool ok = true;
-
-	if (!status->verifies)
-		return true;
-	ok &= buffer_printf(page, "# HELP keyferry_verify_runs_total Verifications of the running task\n# TYPE keyferry_verify_runs_total counter\n"
-				  "keyferry_verify_runs_total{task=\"%s\",result=\"done\"} %llu\nkeyferry_verify_runs_total{task=\"%s\",result=\"failed\"} %llu\n",
-			    task, (unsigned long long)verifier->runs, task, (unsigned long long)verifier->failures);
-	if (verifier->runs == 0)
-		return ok;
-	ok &= buffer_printf(page, "# HELP keyferry_verify_last_seconds Unix time at which the last whole verification ended\n# TYPE keyferry_verify_last_seconds gauge\n"
-				  "keyferry_verify_last_seconds{task=\"%s\"} %.3f\n"
-				  "# HELP keyferry_verify_differences Keys that differed in it\n# TYPE keyferry_verify_differences gauge\n",
-			    task, (double)verifier->ended_ms / 1000);
-	for (enum difference_kind kind = 0; kind < DIFFERENCE_KINDS; kind++)
-		ok &= buffer_printf(page, "keyferry_verify_differences{task=\"%s\",kind=\"%s\"} %llu\n", task, difference_kind_name(kind),
-				    (unsigned long long)verifier->counts.differences[kind]);
-	return ok;
-}
-
-char *status_page_metrics(const struct task_status *status)
-{
-	struct buffer page;
-	char task[512], link[512];
-	bool ok = true;
-
-	buffer_init(&page, PAGE_MAX);
-	label(status->name, task);
-	for (size_t m = 0; m < sizeof(metrics) / sizeof(metrics[0]); m++) {
-		ok &= buffer_printf(&page, "# HELP %s %s\n# TYPE %s %s\n", metrics[m].name, metrics[m].help, metrics[m].name, metrics[m].type);
-		for (uint32_t i = 0; i < status->link_count; i++) {
-			double value = metrics[m].value(&status->links[i]);
-
-			if (value >= 0)
-				ok &= buffer_printf(&page, "%s{task=\"%s\",link=\"%s\"} %.17g\n", metrics[m].name, task,
-						    label(status->links[i].source, link), value);
-		}
-	}
-	ok &= buffer_printf(&page, "# HELP keyferry_link_reconnects_total Connections lost and made again\n"
-				   "# TYPE keyferry_link_reconnects_total counter\n");
-	for (uint32_t i = 0; i < status->link_count; i++) {
-		label(status->links[i].source, link);
-		ok &= buffer_printf(&page, "keyferry_link_reconnects_total{task=\"%s\",link=\"%s\",side=\"source\"} %llu\n", task, link,
-				    (unsigned long long)status->links[i].receiver.reconnects);
-		ok &= buffer_printf(&page, "keyferry_link_reconnects_total{task=\"%s\",link=\"%s\",side=\"target\"} %llu\n", task, link,
-				    (unsigned long long)status->links[i].applier.sink.reconnects);
-	}
-	ok &= put_verify(&page, status, task);
-	ok &= buffer_printf(&page, "# HELP keyferry_link_events_total Events by kind, as the status document lists them\n"
-				   "# TYPE keyferry_link_events_total counter\n");
-	for (uint32_t i = 0; i < status->link_count; i++)
-		for (int kind = 0; kind < INCIDENT_KINDS; kind++)
-			ok &= buffer_printf(&page, "keyferry_link_events_total{task=\"%s\",link=\"%s\",kind=\"%s\"} %llu\n", task,
-					    label(status->links[i].source, link), incident_kind_name((enum incident_kind)kind),
-					    (unsigned long long)status->links[i].incidents[kind]);
-	ok &= buffer_append(&page, "", 1);
-	if (!ok) {
-		buffer_free(&page);
-		return memory_strdup("");
-	}
-	return (char *)page.data;
 }

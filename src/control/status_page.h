@@ -7,8 +7,9 @@
 
 /* NUL-terminated text; free(). */
 char *status_page_json(const struct task_status *status);
-char *status_page_metrics(const struct task_status *status);
 
+/* Of the source's stream, not applied yet; -1: not known. */
+int64_t status_page_lag_bytes(const struct link_status *link);
 /* Names of phases: "connecting", "snapshot", "streaming", "stopped", "failed". */
 const char *status_page_phase(enum link_phase phase);
 

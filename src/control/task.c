@@ -339,7 +339,8 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	pthread_mutex_init(&task->lock, NULL);
 	task->incidents = incidents_new(INCIDENTS_MAX);
 	task->links = links_new();
-	ok = transform_check(options, error) && check_cutover(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && open_sides(task, loop, name, error) && plan_expiry(task, error) &&
+	ok = transform_check(options, error) && check_cutover(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && (!events->locked || events->locked(owner, error)) &&
+	     open_sides(task, loop, name, error) && plan_expiry(task, error) &&
 	     (task->source ? task_links_open(task, error) : open_file_link(task, error));
 	free(name);
 	if (!ok) {
@@ -446,6 +447,11 @@ bool task_settle_end(struct task *task, struct error *error)
 	log_info("task %s: times of expiry are the true ones, and keys whose time has passed are gone (%llu times put right)", task->options->name,
 		 (unsigned long long)counts.changed);
 	return true;
+}
+
+void task_limit(struct task *task, uint64_t records_per_second, uint64_t bytes_per_second)
+{
+	links_limit(task->links, records_per_second, bytes_per_second);
 }
 
 void task_free(struct task *task)

@@ -12,7 +12,7 @@
 
 struct task;
 
-enum task_state { TASK_CREATED, TASK_PRECHECKING, TASK_PRECHECK_FAILED, TASK_READY, TASK_SNAPSHOT, TASK_STREAMING, TASK_PAUSED, TASK_FAILED, TASK_FINISHED };
+enum task_state { TASK_CREATED, TASK_PRECHECKING, TASK_PRECHECK_FAILED, TASK_READY, TASK_SNAPSHOT, TASK_STREAMING, TASK_PAUSED, TASK_FAILED, TASK_FINISHED, TASK_STATES };
 
 /* "created", "snapshot", "streaming", ...: the names of states everywhere. */
 const char *task_state_name(enum task_state state);
@@ -36,6 +36,8 @@ struct task_events {
 	void (*changed)(void *owner);
 	/* Asked while files are looked through, which may take minutes: give up? */
 	bool (*interrupted)(void *owner);
+	/* In task_open(): the work directory is this process's from now on. False ends it, with the error. NULL: nobody asks. */
+	bool (*locked)(void *owner, struct error *error);
 };
 
 /* `options` outlives the task. NULL with an error of kind ERROR_NONE: interrupted. */
@@ -49,6 +51,8 @@ bool task_end_asked(const struct task *task);
 /* A source that has come to its end: times of expiry that were guarded until then become the true ones, and keys whose time has passed go. After task_stop(), and
  * again where it was cut off. False with an error of kind ERROR_NONE: interrupted. */
 bool task_settle_end(struct task *task, struct error *error) WARN_UNUSED;
+/* Of each link, from now on; 0: unlimited. Once started. (any) */
+void task_limit(struct task *task, uint64_t records_per_second, uint64_t bytes_per_second);
 void task_free(struct task *task);
 
 /* Takes a reading for the rates; twice a second is enough. */

@@ -359,7 +359,7 @@ static bool on_calm_asked(void *owner)
 {
 	struct task *task = owner;
 
-	if (task->leaving || (task->handover && handover_moving(task->handover) > 0))
+	if (task->leaving || (task->handover && handover_wants_map(task->handover)))
 		return false;
 	for (uint32_t i = 0; i < links_count(task->links); i++)
 		if (links_at(task->links, i) && !link_connected(links_at(task->links, i)))

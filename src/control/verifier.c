@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "control/verification.h"
+#include "verify/resume.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +23,7 @@ struct verifier {
 	pthread_t thread;
 	bool started;
 	atomic_bool stop;
+	char *state_stem; /* of what is kept of a run; NULL: nothing can be */
 	/* the thread's own */
 	bool stopping; /* `stop`, as the loop sees it */
 	uint64_t listed;
@@ -34,7 +36,7 @@ struct verifier {
 
 static void tell(struct verifier *verifier, const struct incident *incident)
 {
-	log_write(incident_kind_level(incident->kind), "%s", incident->text);
+	incident_log(incident, NULL);
 	incidents_add(verifier->incidents, "", incident);
 }
 
@@ -103,6 +105,7 @@ static bool verify_once(struct verifier *verifier, struct error *error)
 		.rounds = VERIFICATION_ROUNDS,
 		.wait_ms = VERIFICATION_WAIT_MS,
 		.rate = task->verify_rate,
+		.state_stem = verifier->state_stem,
 		.stop = &verifier->stop,
 	};
 
@@ -176,7 +179,8 @@ static bool all_stream(const struct verifier *verifier)
 static void *verifier_main(void *argument)
 {
 	struct verifier *verifier = argument;
-	uint64_t every_us = verifier->task->verify_every_ms * 1000ULL, next_us = clock_monotonic_us() + every_us;
+	bool cut_off = verifier->state_stem && resume_exists(verifier->state_stem);
+	uint64_t every_us = verifier->task->verify_every_ms * 1000ULL, next_us = clock_monotonic_us() + (cut_off ? 0 : every_us);
 
 	log_set_label("verify");
 	while (!atomic_load(&verifier->stop)) {
@@ -197,10 +201,14 @@ static void *verifier_main(void *argument)
 struct verifier *verifier_new(const struct task_options *task, struct incidents *incidents)
 {
 	struct verifier *verifier = memory_alloc_zero(1, sizeof(*verifier));
+	struct error error;
 
 	verifier->task = task;
 	verifier->incidents = incidents;
 	verifier->status.next_ms = clock_wall_ms() + task->verify_every_ms;
+	verifier->state_stem = verification_state_stem(task, true, &error);
+	if (!verifier->state_stem)
+		log_warning("scheduled verifications cannot be gone on with if they are cut off: %s", error.text);
 	pthread_mutex_init(&verifier->lock, NULL);
 	return verifier;
 }
@@ -239,6 +247,7 @@ void verifier_free(struct verifier *verifier)
 		loop_free(verifier->loop);
 	}
 	pthread_mutex_destroy(&verifier->lock);
+	free(verifier->state_stem);
 	free(verifier);
 }
 

@@ -2,7 +2,8 @@
  *
  *   asleep until the time -> all links stream? else asleep for a second -> a verification, with connections of its own -> told -> asleep
  *
- * The first one comes one interval after the start, the next ones an interval after the one before began, or at once where that took longer.
+ * The first one comes one interval after the start, the next ones an interval after the one before began, or at once where that took longer. One that the end of the task's process
+ * has cut off goes on when the task runs again, as soon as all links stream.
  * Thread: new, start, stop and free are called by the control thread; it has a loop of its own. verifier_status(): any. */
 #ifndef KEYFERRY_CONTROL_VERIFIER_H
 #define KEYFERRY_CONTROL_VERIFIER_H

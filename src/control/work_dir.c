@@ -29,7 +29,7 @@ struct work_dir {
 	uint32_t folder_count;
 };
 
-static bool make_folder(const char *path, struct error *error)
+bool work_dir_make(const char *path, struct error *error)
 {
 	char partial[PATH_MAX];
 
@@ -148,7 +148,7 @@ struct work_dir *work_dir_open(const char *path, struct error *error)
 
 	dir->lock = -1;
 	dir->path = memory_strdup(path);
-	if (make_folder(path, error) && take_lock(dir, error) && read_links(dir, error))
+	if (work_dir_make(path, error) && take_lock(dir, error) && read_links(dir, error))
 		return dir;
 	work_dir_close(dir);
 	return NULL;
@@ -335,7 +335,7 @@ bool work_dir_assign(struct work_dir *dir, const struct topology *source, const 
 		set_members(dir, links[i], shard);
 		dir->folders[i] = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(folder));
 		paths[i] = dir->folders[i];
-		ok = make_folder(dir->folders[i], error);
+		ok = work_dir_make(dir->folders[i], error);
 	}
 	*ret_gone = 0;
 	for (size_t i = 0; i < json_array_size(dir->links); i++)
@@ -390,7 +390,7 @@ const char *work_dir_add(struct work_dir *dir, const struct shard *shard, struct
 		link = new_link(dir);
 	set_members(dir, link, shard);
 	path = hand_out(dir, link);
-	if (make_folder(path, error) && write_links(dir, error))
+	if (work_dir_make(path, error) && write_links(dir, error))
 		return path;
 	work_dir_take_back(dir);
 	return NULL;
@@ -475,5 +475,5 @@ const char *work_dir_assign_files(struct work_dir *dir, struct error *error)
 	dir->folders = memory_alloc_zero(1, sizeof(dir->folders[0]));
 	dir->folder_count = 1;
 	dir->folders[0] = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder")));
-	return make_folder(dir->folders[0], error) && write_links(dir, error) ? dir->folders[0] : NULL;
+	return work_dir_make(dir->folders[0], error) && write_links(dir, error) ? dir->folders[0] : NULL;
 }

@@ -4,6 +4,7 @@
  *   DIR/task.json       what the task was begun with (control/task_record.h)
  *   DIR/slots           which link has each slot of the source (link/handover_file.h)
  *   DIR/links.json      which folder belongs to which shard of the source
+ *   DIR/verify*         of verifications that were cut off (control/verification.h)
  *   DIR/links/N/        state.json and spool/ of link N
  *
  * Folders are handed out one after the other, and named by their number from then on: of the shards that are there at the start, of links that an earlier run has left behind,
@@ -19,6 +20,8 @@
 
 struct work_dir;
 
+/* Makes the folder where it is missing, and those above it. ERROR_USAGE: it cannot be made, or not be written to. */
+bool work_dir_make(const char *path, struct error *error) WARN_UNUSED;
 /* Makes it where it is missing and locks it. ERROR_BUSY: another process holds it, the text says which; ERROR_USAGE: not writable. */
 struct work_dir *work_dir_open(const char *path, struct error *error) WARN_UNUSED;
 void work_dir_close(struct work_dir *dir);

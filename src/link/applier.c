@@ -13,7 +13,7 @@
 #define VIEW_STEP (4u << 20)      /* how much of the spool is looked at at once; more where one event is larger */
 #define STATE_INTERVAL_MS 1000
 #define PUBLISH_INTERVAL_MS 50
-#define DRAIN_PATIENCE_US 1000000ULL
+#define DRAIN_PATIENCE_TICKS (1000 / PUBLISH_INTERVAL_MS)
 #define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
 
 static void run(struct applier *applier);
@@ -41,6 +41,8 @@ static void on_state_timer(void *owner)
 	applier_save_state(applier, false);
 	applier_release_saved(applier);
 	applier_keep(applier);
+	if (applier->published.streaming)
+		lag_sample(&applier->lag, applier->published.applied_offset);
 	if (waited && !applier->save_failed)
 		idle_start(applier->again);
 }
@@ -199,6 +201,17 @@ static void check_stuck(struct applier *applier)
 	applier_fail(applier, STUCK, &error);
 }
 
+/* Another limit begins with nothing spent. */
+static void take_limits(struct applier *applier)
+{
+	uint64_t records = atomic_load_explicit(&applier->records_wanted, memory_order_relaxed), bytes = atomic_load_explicit(&applier->bytes_wanted, memory_order_relaxed);
+
+	if (records != applier->records.per_second)
+		limit_init(&applier->records, records);
+	if (bytes != applier->bytes.per_second)
+		limit_init(&applier->bytes, bytes);
+}
+
 static bool may_go_on(struct applier *applier)
 {
 	uint64_t now, wait = 0;
@@ -282,6 +295,7 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 	const uint8_t *data;
 	uint32_t events = 0;
 
+	take_limits(applier);
 	if (len > have)
 		len = have;
 	if (have == 0 || have < applier->need)
@@ -516,7 +530,7 @@ void applier_begin(struct applier *applier, const struct link_state *state)
 	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
 	applier->sample_count = 0;
 	applier_let_held_go(applier);
-	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms);
+	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms, applier->options.delays);
 	snapshot_decoder_free(applier->snapshot);
 	applier->snapshot = NULL;
 	stream_decoder_free(applier->stream);
@@ -589,25 +603,28 @@ static void check_quiet(struct applier *applier)
 	if (applier->begun && ((applier->run_state == DRAINING && !finish_event(applier)) || !applier->outlet.ops->idle(applier->outlet.self)))
 		return;
 	/* What another machine would go on from. */
-	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self))
+	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self)) {
+		applier->drain_ticks = 0;
 		return;
+	}
 	applier_quiet(applier);
 }
 
 /* A target that is away, or says nothing, is not waited for to the deadline: what it was sent is found out about by the next run. But for an event that is applied in
- * part, and for answers that nobody could find out later. */
+ * part, and for answers that nobody could find out later. Counted are ticks of the timer, between each two of which answers were looked for: by the clock, a process that the
+ * machine did not let run for a while would take answers that are there for missing. */
 static void check_patience(struct applier *applier)
 {
-	uint64_t position, now = clock_monotonic_us();
+	uint64_t position;
 	uint32_t db;
 
 	if (applier->run_state != DRAINING)
 		return;
 	applier_low_water(applier, &position, &db);
 	if (position != applier->drain_position || half_done(applier) || (applier->outlet.ops->unsure && applier->outlet.ops->unsure(applier->outlet.self)))
-		applier->drain_moved_us = now;
+		applier->drain_ticks = 0;
 	applier->drain_position = position;
-	if (now - applier->drain_moved_us >= DRAIN_PATIENCE_US)
+	if (applier->drain_ticks++ >= DRAIN_PATIENCE_TICKS)
 		applier_quiet(applier);
 }
 
@@ -637,7 +654,7 @@ void applier_drain(struct applier *applier, uint32_t deadline_ms)
 		return;
 	}
 	applier->run_state = DRAINING;
-	applier->drain_moved_us = clock_monotonic_us();
+	applier->drain_ticks = 0;
 	timer_start(applier->deadline, deadline_ms);
 	check_quiet(applier);
 }
@@ -670,6 +687,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.spool = options->spool,
 		.lag = &applier->lag,
 		.scripts = options->scripts,
+		.tally = options->tally,
 		.marker = applier_is_marked(options) ? &applier->marker : NULL,
 	};
 	struct recorder_options recorder = {
@@ -680,6 +698,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.spool = options->spool,
 		.lag = &applier->lag,
 		.scripts = options->scripts,
+		.tally = options->tally,
 	};
 
 	applier->options = *options;
@@ -697,8 +716,7 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 		.source = options->source_name,
 	};
 	pthread_mutex_init(&applier->lock, NULL);
-	limit_init(&applier->records, options->task->limit_records_per_second);
-	limit_init(&applier->bytes, options->task->limit_bytes_per_second);
+	applier_limit(applier, options->task->limit_records_per_second, options->task->limit_bytes_per_second);
 	applier->limit_timer = timer_new(options->loop, on_again, applier);
 	applier->state_timer = timer_new(options->loop, on_state_timer, applier);
 	applier->publish_timer = timer_new(options->loop, on_publish_timer, applier);
@@ -710,10 +728,16 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	timer_repeat(applier->publish_timer, PUBLISH_INTERVAL_MS, PUBLISH_INTERVAL_MS);
 	applier->published.applied_offset = applier->published.lag_ms = -1;
 	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier) : server_outlet_new(&server, &outlet_callbacks, applier);
-	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms);
+	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms, options->delays);
 	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation)
 		applier_begin(applier, state);
 	return applier;
+}
+
+void applier_limit(struct applier *applier, uint64_t records_per_second, uint64_t bytes_per_second)
+{
+	atomic_store_explicit(&applier->records_wanted, records_per_second, memory_order_relaxed);
+	atomic_store_explicit(&applier->bytes_wanted, bytes_per_second, memory_order_relaxed);
 }
 
 void applier_free(struct applier *applier)

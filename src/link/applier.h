@@ -53,6 +53,8 @@ struct applier_options {
 	struct handover *handover;    /* of the slots of the source's masters; NULL: there is one master, or no stream */
 	uint32_t member;              /* its number there */
 	struct heartbeat *heartbeat;  /* tells what the source's offset was when; NULL: the source is files */
+	struct tally *tally;          /* of the commands that are applied, and of how long they took; both outlive it. NULL: nobody wants to know */
+	struct delays *delays;
 };
 
 struct applier *applier_new(const struct applier_options *options, const struct link_state *state, const struct applier_events *events,
@@ -63,6 +65,9 @@ void applier_wake(struct applier *applier);
 void applier_park(struct applier *applier);
 /* Awaits what is in flight, but no longer than deadline_ms; and no longer than a second without progress, where the next run finds out what came of it. */
 void applier_drain(struct applier *applier, uint32_t deadline_ms);
+
+/* From its next portion on, which applier_wake() brings about; 0: unlimited. (any) */
+void applier_limit(struct applier *applier, uint64_t records_per_second, uint64_t bytes_per_second);
 
 /* What it publishes. */
 struct applier_status {

@@ -12,6 +12,7 @@
 #define STATUS_AFTER_US 1000000
 #define TOLD_AGAIN_US 60000000 /* that slots move here */
 #define LOOK_AHEAD_MAX (64u << 20)
+#define SNAPSHOT_END_US 10000000 /* how long others are waited for at the end of a snapshot */
 
 /* ---- what is asked ---- */
 
@@ -64,6 +65,24 @@ static void describe(const struct applier *applier, const struct event *event, s
 	ret->key_count = hash_keys(event, ret->keys);
 }
 
+/* At its end what an earlier snapshot has left is removed, in slots that no other link has anything left to do with (transform's `owns`). Where a slot has just come here, the other one is
+ * waited for. Not for ever: it may be away, or wait for this one. */
+static bool may_end_snapshot(struct applier *applier)
+{
+	struct handover *handover = applier->options.handover;
+
+	if ((applier->generation == 1 && !applier->options.brought_before) ||
+	    handover_ask_end(handover, applier->options.member, spool_origin(applier->options.spool).offset) == HANDOVER_GO)
+		return true;
+	if (!applier->is_held || clock_monotonic_us() - applier->held_since_us < SNAPSHOT_END_US)
+		return false;
+	applier_note(applier, LOG_WARNING,
+		     "the links of masters that had slots of this one before are behind, and not waited for any longer: of these slots, keys that the source has deleted "
+		     "since its last snapshot may stay in the target; keyferry verify --repair removes them");
+	handover_forget(handover, applier->options.member);
+	return true;
+}
+
 static bool ask(struct applier *applier, const struct event *event)
 {
 	struct handover *handover = applier->options.handover;
@@ -72,6 +91,8 @@ static bool ask(struct applier *applier, const struct event *event)
 	uint64_t now;
 	uint16_t from;
 
+	if (event->kind == EVENT_SNAPSHOT_END)
+		return may_end_snapshot(applier);
 	describe(applier, event, &asked);
 	switch (handover_ask(handover, applier->options.member, &asked, &from, &error)) {
 	case HANDOVER_GO: break;
@@ -100,11 +121,13 @@ bool applier_may_apply(struct applier *applier, const struct event *event)
 
 	if (event->kind == EVENT_COMMAND && event->edge == TRANSACTION_BEGIN)
 		applier->transaction_start = event->start;
-	if ((event->kind != EVENT_COMMAND && event->kind != EVENT_KEY) || !event->key.data)
-		return true;
-	imports = event->kind == EVENT_COMMAND && event->info == applier->restore_asking;
-	if (handover_is_free(handover, applier->options.member, slot_of_key(event->key), imports) || lag_is_beat(event))
-		return true;
+	if (event->kind != EVENT_SNAPSHOT_END) {
+		if ((event->kind != EVENT_COMMAND && event->kind != EVENT_KEY) || !event->key.data)
+			return true;
+		imports = event->kind == EVENT_COMMAND && event->info == applier->restore_asking;
+		if (handover_is_free(handover, applier->options.member, slot_of_key(event->key), imports) || lag_is_beat(event))
+			return true;
+	}
 	applier->held_told = false;
 	if (ask(applier, event))
 		return true;
@@ -156,14 +179,19 @@ static void settle_wanted(struct applier *applier)
 
 void applier_tell_handover(struct applier *applier)
 {
+	struct handover *handover = applier->options.handover;
+	int64_t offset;
 	uint32_t db;
 
-	if (!applier->options.handover || applier->run_state == PARKED)
+	if (!handover || applier->run_state == PARKED)
 		return;
 	if (!counts_at_once(applier))
 		settle_wanted(applier);
-	handover_applied(applier->options.handover, applier->options.member, applier->generation,
-			 offset_before(applier, settled_position(applier, &db)));
+	offset = offset_before(applier, settled_position(applier, &db));
+	if (offset < 0)
+		handover_in_snapshot(handover, applier->options.member, applier->generation, spool_origin(applier->options.spool).offset);
+	else
+		handover_applied(handover, applier->options.member, applier->generation, offset);
 }
 
 bool applier_is_atomic_move(const struct event *event, int64_t offset, struct error *error)
@@ -202,6 +230,8 @@ static bool is_asked_for(struct ahead *ahead, const struct event *event)
 		return true; /* nobody knows its keys */
 	if (!event->key.data)
 		return event->info->flags & COMMAND_ALL_NODES;
+	if (question->ends)
+		return question->slots[slot_of_key(event->key) / 64] >> (slot_of_key(event->key) % 64) & 1;
 	if (slot_of_key(event->key) != question->slot)
 		return false;
 	count = hash_keys(event, keys);
@@ -230,14 +260,19 @@ static enum handover_found look_ahead(struct applier *applier, const struct hand
 		.unlink = command_lookup(1, (const struct slice[]){SLICE("UNLINK")}),
 	};
 	struct stream_decoder *decoder;
-	uint64_t position, end, at = 0, need;
+	uint64_t position, snapshot_end = spool_snapshot_end(spool), end, at = 0, need;
 	const uint8_t *data;
 	struct error error;
 	uint32_t db;
 
 	position = settled_position(applier, &db);
-	if (applier_in_snapshot(applier, position))
-		return HANDOVER_SOME;
+	if (applier_in_snapshot(applier, position)) {
+		/* Of a key with which nothing is done from there on the snapshot has nothing: it would still be this master's. */
+		if (snapshot_end == SPOOL_UNKNOWN)
+			return HANDOVER_LATER;
+		position = snapshot_end;
+		db = 0;
+	}
 	end = position + (uint64_t)(question->until - spool_offset_before(spool, position));
 	if (end > spool_end(spool))
 		return HANDOVER_LATER;
@@ -278,17 +313,15 @@ bool applier_may_go_on(struct applier *applier)
 		applier_tell_handover(applier);
 		answer(applier);
 		if (waited > TOLD_AFTER_US && !applier->held_told) {
-			applier_note(
-				applier, LOG_INFO,
-				"slot %u has moved here from another master of the source, whose link is behind: waiting for it",
-				slot_of_key(applier->held.key));
+			char text[128];
+
+			applier_note(applier, LOG_INFO, "waiting for %s", applier_fence_text(applier, text));
 			applier->held_told = true;
 		}
 		return false;
 	}
 	if (applier->held_told)
-		applier_note(applier, LOG_INFO, "going on with slot %u after %.1f s", slot_of_key(applier->held.key),
-			     (double)waited / 1e6);
+		applier_note(applier, LOG_INFO, "going on after %.1f s", (double)waited / 1e6);
 	applier->is_held = false;
 	timer_stop(applier->fence_timer);
 	return true;
@@ -306,7 +339,11 @@ void applier_let_held_go(struct applier *applier)
 const char *applier_fence_text(const struct applier *applier, char out[128])
 {
 	out[0] = '\0';
-	if (applier->is_held && clock_monotonic_us() - applier->held_since_us > STATUS_AFTER_US)
+	if (!applier->is_held || clock_monotonic_us() - applier->held_since_us <= STATUS_AFTER_US)
+		return out;
+	if (applier->held.kind == EVENT_SNAPSHOT_END)
+		snprintf(out, 128, "links of masters that had slots of this one before: they are behind");
+	else
 		snprintf(out, 128, "slot %u, which has moved here from another master of the source: its link is behind",
 			 slot_of_key(applier->held.key));
 	return out;

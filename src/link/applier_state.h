@@ -10,6 +10,7 @@
 #include "sink/marker.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define KEEP_SAMPLES 64
 
@@ -40,6 +41,7 @@ struct applier {
 	uint64_t position;                 /* next event to decode */
 	uint64_t need;                     /* bytes from `position` that make decoding worth it */
 	struct limit records, bytes;
+	atomic_uint_fast64_t records_wanted, bytes_wanted; /* what they are to be, by applier_limit() */
 	struct timer *limit_timer, *state_timer, *publish_timer, *deadline;
 	struct idle *again;
 	uint64_t released, unloaded;
@@ -67,7 +69,8 @@ struct applier {
 	struct timer *fence_timer;
 	bool snapshot_due;                 /* that it is applied is to be told */
 	uint64_t snapshot_since_us, leftover_passes;
-	uint64_t drain_position, drain_moved_us; /* draining: the low-water position, and when it last moved */
+	uint64_t drain_position;           /* draining: the low-water position */
+	uint32_t drain_ticks;              /* of the publish timer since it last moved */
 	bool running;                      /* within run(): callbacks of the sink do not enter it again */
 	pthread_mutex_t lock;              /* of `published` */
 	struct applier_status published;

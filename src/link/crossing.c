@@ -513,6 +513,7 @@ static void begin_writing(struct crossing *crossing)
 static enum crossing_state done(struct crossing *crossing)
 {
 	crossing->counters.commands++;
+	sink_count(crossing->sink, crossing_event(crossing));
 	end(crossing);
 	return CROSSING_DONE;
 }

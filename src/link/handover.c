@@ -34,7 +34,8 @@ struct fence {
 struct member {
 	char *name;
 	struct handover_source source;
-	_Atomic int64_t applied;
+	_Atomic int64_t applied;  /* -1: in a snapshot ... */
+	_Atomic int64_t snapshot; /* ... of that offset; -1: of none */
 	_Atomic uint64_t generation;
 	_Atomic int64_t wanted;
 	bool gone;        /* it has no slots, and nobody answers: what it has not sent will not come, and what it has is applied */
@@ -43,7 +44,10 @@ struct member {
 	uint32_t empty;   /* readings in a row that say that it has no slots ... */
 	uint64_t empty_us; /* ... and when that was certain */
 	uint64_t read_us; /* when the map was read last */
+	uint64_t map_due; /* number of the reading that has certainly begun after its snapshot */
 	bool waiting;
+	bool ends; /* it waits with its snapshot's end, */
+	uint64_t end_reading; /* by that reading of the map */
 	struct handover_event event; /* that it waits with */
 	uint64_t wait_number;
 	uint64_t waiting_since_us;
@@ -67,9 +71,12 @@ struct handover {
 	struct move *moves;
 	uint32_t move_room;
 	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
+	uint16_t mapped[SLOT_COUNT]; /* whose the latest map says that they are */
+	uint16_t done_for[SLOT_COUNT]; /* the link that has been told that the others are done with the slot; HANDOVER_NOBODY: none has */
 	_Atomic uint32_t move_count;
 	_Atomic uint64_t rounds;
-	uint16_t map[SLOT_COUNT]; /* who has each slot at the source, as read last */
+	_Atomic uint64_t readings; /* of the map */
+	_Atomic uint64_t map_due;  /* the latest of the members */
 	uint64_t waits;
 	struct handover_file *file;
 };
@@ -104,6 +111,7 @@ struct handover *handover_open(const char *path, struct error *error)
 	handover->members = memory_alloc_zero(HANDOVER_LINKS_MAX, sizeof(struct member *));
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		handover->owners[slot] = pack(HANDOVER_NOBODY, HANDOVER_NOBODY);
+	memset(handover->done_for, 0xff, sizeof(handover->done_for));
 	if (path) {
 		handover->file = handover_file_open(path, error);
 		if (!handover->file) {
@@ -139,7 +147,10 @@ uint32_t handover_join(struct handover *handover, const char *name, const struct
 
 	member->name = memory_strdup(name);
 	member->source = *source;
-	member->applied = member->wanted = member->relied = -1;
+	member->applied = -1;
+	member->snapshot = -1;
+	member->wanted = -1;
+	member->relied = -1;
 	member->fences = memory_alloc_zero(HANDOVER_LINKS_MAX, sizeof(member->fences[0]));
 	pthread_mutex_lock(&handover->lock);
 	link = handover->count;
@@ -242,6 +253,7 @@ bool handover_begin(struct handover *handover, const uint16_t *owners, struct er
 	pthread_mutex_lock(&handover->lock);
 	if (handover->file)
 		handover_file_read(handover->file, on_kept, on_relied, handover);
+	memcpy(handover->mapped, owners, sizeof(handover->mapped));
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
 		if (holder_of(handover->owners[slot]) == HANDOVER_NOBODY)
 			handover->owners[slot] = pack(owners[slot], HANDOVER_NOBODY);
@@ -254,10 +266,13 @@ bool handover_begin(struct handover *handover, const uint16_t *owners, struct er
 	return ok;
 }
 
-/* An offset behind all that its source had executed by then. Who has no slots, and is a replica now, has an end. */
+/* An offset behind all that its source had executed by then. Who has no slots, and is a replica now, has an end.
+ * False: not known yet, or an offset of another history than the one that the link applies: its link goes over to that first. */
 static bool fence_of(const struct member *member, uint64_t us, int64_t *ret_offset)
 {
-	return member->source.fence(member->source.owner, us, ret_offset) ||
+	uint64_t generation;
+
+	return (member->source.fence(member->source.owner, us, &generation, ret_offset) && generation == member->generation) ||
 	       (member->empty >= READINGS_TO_SETTLE && member->source.ended(member->source.owner, ret_offset));
 }
 
@@ -265,8 +280,13 @@ static void stop_waiting(struct member *member)
 {
 	if (!member->waiting)
 		return;
-	member->waiting = false;
+	member->waiting = member->ends = false;
 	member->counters.waited_us += clock_monotonic_us() - member->waiting_since_us;
+}
+
+static bool has_reached(const struct member *member, int64_t need)
+{
+	return member->applied >= need || (member->applied < 0 && member->snapshot >= need);
 }
 
 /* The map says that all of it is the holder's, and has said so before: what the exporter has done with it lies before its offset of now. */
@@ -285,7 +305,7 @@ static bool has_settled(struct handover *handover, struct move *move, const uint
 	if (++move->readings == READINGS_TO_SETTLE)
 		move->since_us = clock_monotonic_us();
 	return move->readings >= READINGS_TO_SETTLE && fence_of(exporter, move->since_us, &need) &&
-	       exporter->applied >= need;
+	       has_reached(exporter, need);
 }
 
 static bool has_slots(const uint16_t *owners, uint32_t link)
@@ -299,7 +319,7 @@ static bool has_slots(const uint16_t *owners, uint32_t link)
 /* A master that was taken out of the cluster and shut down. Returns how many have gone just now. */
 static uint32_t look_for_gone(struct handover *handover, const uint16_t *owners)
 {
-	uint64_t now = clock_monotonic_us();
+	uint64_t now = clock_monotonic_us(), generation;
 	uint32_t gone = 0;
 	int64_t offset;
 
@@ -313,7 +333,7 @@ static uint32_t look_for_gone(struct handover *handover, const uint16_t *owners)
 			member->empty = 0;
 		else if (++member->empty == READINGS_TO_LEAVE)
 			member->empty_us = now;
-		if (member->empty == 0 || member->source.fence(member->source.owner, member->read_us, &offset))
+		if (member->empty == 0 || member->source.fence(member->source.owner, member->read_us, &generation, &offset))
 			member->silent = 0;
 		else
 			member->silent++;
@@ -331,7 +351,7 @@ static bool is_importing(const struct handover *handover, uint32_t link)
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
 		uint32_t owner = handover->owners[slot];
 
-		if (holder_of(owner) == link && exporter_of(owner) != HANDOVER_NOBODY && exporter_of(owner) == handover->map[slot])
+		if (holder_of(owner) == link && exporter_of(owner) != HANDOVER_NOBODY && exporter_of(owner) == handover->mapped[slot])
 			return true;
 	}
 	return false;
@@ -390,7 +410,7 @@ bool handover_leave(struct handover *handover, uint32_t link)
 		uint16_t holder = holder_of(handover->owners[slot]), exporter = exporter_of(handover->owners[slot]);
 
 		if (holder == link)
-			give_slot(handover, (uint16_t)slot, handover->map[slot], exporter == handover->map[slot] ? HANDOVER_NOBODY : exporter);
+			give_slot(handover, (uint16_t)slot, handover->mapped[slot], exporter == handover->mapped[slot] ? HANDOVER_NOBODY : exporter);
 		else if (exporter == link)
 			give_slot(handover, (uint16_t)slot, holder, HANDOVER_NOBODY);
 	}
@@ -407,7 +427,8 @@ struct handover_news handover_map(struct handover *handover, const uint16_t *own
 	struct error error;
 
 	pthread_mutex_lock(&handover->lock);
-	memcpy(handover->map, owners, sizeof(handover->map));
+	memcpy(handover->mapped, owners, sizeof(handover->mapped));
+	handover->readings++;
 	news.gone = look_for_gone(handover, owners);
 	for (uint32_t i = handover->move_count; i-- > 0;) {
 		struct move *move = &handover->moves[i];
@@ -436,6 +457,11 @@ uint32_t handover_moving(const struct handover *handover)
 	return handover->move_count;
 }
 
+bool handover_wants_map(const struct handover *handover)
+{
+	return handover->move_count > 0 || handover->readings < handover->map_due;
+}
+
 bool handover_is_free(const struct handover *handover, uint32_t link, uint16_t slot, bool imports)
 {
 	uint32_t owner = handover->owners[slot];
@@ -451,7 +477,7 @@ static bool has_applied_all(struct handover *handover, uint32_t link, uint16_t o
 	if (other == link || other == HANDOVER_NOBODY)
 		return true;
 	member = handover->members[other];
-	return member->gone || (fence_of(member, handover->members[link]->read_us, &need) && member->applied >= need);
+	return member->gone || (fence_of(member, handover->members[link]->read_us, &need) && has_reached(member, need));
 }
 
 bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t slot)
@@ -462,7 +488,8 @@ bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t sl
 	if (owner == pack((uint16_t)link, HANDOVER_NOBODY))
 		return true;
 	pthread_mutex_lock(&handover->lock);
-	done = has_applied_all(handover, link, holder_of(owner)) && has_applied_all(handover, link, exporter_of(owner));
+	done = handover->done_for[slot] == link ||
+	       (has_applied_all(handover, link, holder_of(owner)) && has_applied_all(handover, link, exporter_of(owner)));
 	pthread_mutex_unlock(&handover->lock);
 	return done;
 }
@@ -472,22 +499,41 @@ uint16_t handover_holder(const struct handover *handover, uint16_t slot)
 	return holder_of(handover->owners[slot]);
 }
 
+/* Neither its offsets nor its spool's positions are those of before. */
+static void enter_generation(struct handover *handover, struct member *member, uint64_t generation)
+{
+	if (member->generation == generation)
+		return;
+	pthread_mutex_lock(&handover->lock);
+	member->applied = -1;
+	member->snapshot = -1;
+	member->wanted = -1;
+	if (member->generation > 0) /* else the file's is of this history */
+		member->relied = -1;
+	member->generation = generation;
+	/* The one that is under way may have begun before. */
+	member->map_due = handover->readings + 2;
+	handover->map_due = member->map_due;
+	memset(member->fences, 0, HANDOVER_LINKS_MAX * sizeof(member->fences[0]));
+	stop_waiting(member);
+	pthread_mutex_unlock(&handover->lock);
+}
+
 void handover_applied(struct handover *handover, uint32_t link, uint64_t generation, int64_t offset)
 {
 	struct member *member = handover->members[link];
 
-	if (member->generation != generation) {
-		/* Neither its offsets nor its spool's positions are those of before. */
-		pthread_mutex_lock(&handover->lock);
-		member->applied = member->wanted = -1;
-		if (member->generation > 0) /* else the file's is of this history */
-			member->relied = -1;
-		member->generation = generation;
-		memset(member->fences, 0, HANDOVER_LINKS_MAX * sizeof(member->fences[0]));
-		stop_waiting(member);
-		pthread_mutex_unlock(&handover->lock);
-	}
+	enter_generation(handover, member, generation);
 	member->applied = offset;
+}
+
+void handover_in_snapshot(struct handover *handover, uint32_t link, uint64_t generation, int64_t offset)
+{
+	struct member *member = handover->members[link];
+
+	enter_generation(handover, member, generation);
+	member->snapshot = offset;
+	member->applied = -1;
 }
 
 bool handover_may_go_back(struct handover *handover, uint32_t link, int64_t offset)
@@ -529,7 +575,7 @@ static bool goes_first(const struct handover *handover, uint32_t link, const str
 	const struct member *member = handover->members[other];
 	const struct fence *fence = &member->fences[link];
 
-	if (!member->waiting || member->event.slot != event->slot || member->applied < member->event.start || !fence->known ||
+	if (!member->waiting || member->ends || handover->members[link]->ends || member->event.slot != event->slot || member->applied < member->event.start || !fence->known ||
 	    event->end > fence->need)
 		return false;
 	/* It goes on by itself: the slot has been taken from it since, and what it waits with is older. */
@@ -553,7 +599,10 @@ static bool is_behind(struct handover *handover, uint32_t link, const struct han
 		return true;
 	if (!fence->asked || event->end > fence->covers || fence->generation != member->generation) {
 		*fence = (struct fence){.asked = true, .generation = member->generation, .looked_at = -1};
-		if (!waiter->source.executed(waiter->source.owner, event->end, &fence->since_us, &fence->covers)) {
+		if (waiter->ends) {
+			fence->covers = event->end;
+			fence->since_us = waiter->read_us;
+		} else if (!waiter->source.executed(waiter->source.owner, event->end, &fence->since_us, &fence->covers)) {
 			fence->covers = event->received;
 			fence->since_us = clock_monotonic_us();
 		}
@@ -564,7 +613,7 @@ static bool is_behind(struct handover *handover, uint32_t link, const struct han
 		return false;
 	if (member->applied < fence->need && member->wanted < fence->need)
 		member->wanted = fence->need;
-	return member->applied >= fence->need || (waiter->waiting && fence->cleared == waiter->wait_number) ||
+	return has_reached(member, fence->need) || (waiter->waiting && fence->cleared == waiter->wait_number) ||
 	       goes_first(handover, link, event, other);
 }
 
@@ -632,11 +681,21 @@ static bool take(struct handover *handover, uint32_t link, uint16_t slot, uint16
 	    !handover_file_add(handover->file, slot, handover->members[link]->name, name_of(handover, from), true, error))
 		return false;
 	handover->owners[slot] = pack((uint16_t)link, from);
+	handover->done_for[slot] = HANDOVER_NOBODY;
 	if (from != HANDOVER_NOBODY)
 		add_move(handover, slot);
 	handover->members[link]->counters.slots++;
 	*ret_from = from;
 	return true;
+}
+
+static void start_waiting(struct handover *handover, struct member *member, const struct handover_event *event)
+{
+	member->waiting = true;
+	member->event = *event;
+	member->wait_number = ++handover->waits;
+	member->waiting_since_us = clock_monotonic_us();
+	member->counters.waits++;
 }
 
 enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event,
@@ -657,14 +716,66 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 		if (answer == HANDOVER_GO)
 			begin_keys(handover, event);
 	} else if (!member->waiting) {
-		member->waiting = true;
-		member->event = *event;
-		member->wait_number = ++handover->waits;
-		member->waiting_since_us = clock_monotonic_us();
-		member->counters.waits++;
+		start_waiting(handover, member, event);
 	}
 	if (answer == HANDOVER_GO)
 		stop_waiting(member);
+	pthread_mutex_unlock(&handover->lock);
+	return answer;
+}
+
+/* The link's by the map, and others have not been seen to be done with it. */
+static bool is_awaited(const struct handover *handover, uint32_t link, uint16_t slot)
+{
+	return handover->mapped[slot] == link && handover->owners[slot] != pack((uint16_t)link, HANDOVER_NOBODY) && handover->done_for[slot] != link;
+}
+
+/* Are all behind the offsets that they had when the map was read? */
+static bool may_end(struct handover *handover, uint32_t link, const struct handover_event *event)
+{
+	bool has[HANDOVER_LINKS_MAX] = {false}, ok = true;
+
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		uint16_t holder = holder_of(handover->owners[slot]), exporter = exporter_of(handover->owners[slot]);
+
+		if (!is_awaited(handover, link, (uint16_t)slot))
+			continue;
+		if (holder != HANDOVER_NOBODY)
+			has[holder] = true;
+		if (exporter != HANDOVER_NOBODY)
+			has[exporter] = true;
+	}
+	/* All are asked at once, so that no answer waits for another. */
+	for (uint32_t other = 0; other < handover->count; other++)
+		ok = (!has[other] || other == link || is_behind(handover, link, event, other)) && ok;
+	return ok;
+}
+
+enum handover_answer handover_ask_end(struct handover *handover, uint32_t link, int64_t offset)
+{
+	const struct handover_event event = {.start = offset, .end = offset, .received = offset};
+	struct member *member = handover->members[link];
+	enum handover_answer answer = HANDOVER_WAIT;
+
+	pthread_mutex_lock(&handover->lock);
+	if (handover->readings >= member->map_due) {
+		if (!member->ends || member->end_reading != handover->readings) {
+			/* Those of the snapshot's keys, or of an earlier reading, may be from before the slots moved. */
+			memset(member->fences, 0, HANDOVER_LINKS_MAX * sizeof(member->fences[0]));
+			stop_waiting(member);
+			start_waiting(handover, member, &event);
+			member->ends = true;
+			member->end_reading = handover->readings;
+		}
+		if (may_end(handover, link, &event)) {
+			answer = HANDOVER_GO;
+			rely(handover, link, &event);
+			for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+				if (handover->mapped[slot] == link)
+					handover->done_for[slot] = (uint16_t)link;
+			stop_waiting(member);
+		}
+	}
 	pthread_mutex_unlock(&handover->lock);
 	return answer;
 }
@@ -689,7 +800,7 @@ bool handover_question(struct handover *handover, uint32_t link, struct handover
 		struct fence *fence = &member->fences[link];
 
 		if (i == link || !member->waiting || !fence->known || fence->generation != asked->generation ||
-		    asked->applied < 0 || asked->applied >= fence->need || fence->covers < member->event.end ||
+		    asked->applied >= fence->need || fence->covers < member->event.end ||
 		    (fence->looked == member->wait_number && fence->looked_at == asked->applied))
 			continue;
 		found = true;
@@ -700,10 +811,13 @@ bool handover_question(struct handover *handover, uint32_t link, struct handover
 			.number = member->wait_number,
 			.slot = member->event.slot,
 			.imports = member->event.imports,
+			.ends = member->ends,
 			.until = fence->need,
 			.key_count = member->event.key_count,
 		};
 		memcpy(ret->keys, member->event.keys, sizeof(ret->keys));
+		for (uint32_t slot = 0; slot < SLOT_COUNT && member->ends; slot++)
+			ret->slots[slot / 64] |= (uint64_t)is_awaited(handover, i, (uint16_t)slot) << (slot % 64);
 	}
 	pthread_mutex_unlock(&handover->lock);
 	return found;

@@ -38,8 +38,9 @@ struct handover;
 struct handover_source {
 	/* By when it had certainly executed all up to `offset`, and the same of all up to *ret_to. False: not known. */
 	bool (*executed)(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to);
-	/* An offset behind all that it had executed by then, as low as can be told. False: ask again. */
-	bool (*fence)(void *owner, uint64_t us, int64_t *ret_offset);
+	/* An offset behind all that it had executed by then, as low as can be told. False: ask again. *ret_generation: of the link, in which that offset has a meaning; 0: in
+	 * none, for the source leads another history now than the link has received. */
+	bool (*fence)(void *owner, uint64_t us, uint64_t *ret_generation, int64_t *ret_offset);
 	/* Up to where it has received, for a link whose source has gone; -1: nothing of a stream. */
 	int64_t (*received)(void *owner);
 	/* Where it ended, if it is known to write nothing more of the history that the link receives. Asked of a source without slots alone. */
@@ -86,6 +87,8 @@ enum handover_stay handover_stay(struct handover *handover, uint32_t link);
 bool handover_leave(struct handover *handover, uint32_t link);
 /* Slots that are moving. */
 uint32_t handover_moving(const struct handover *handover);
+/* The map is waited for: slots move, or a link has begun a snapshot and is to know whose slots were whose by then. */
+bool handover_wants_map(const struct handover *handover);
 
 /* Settled, and this link's; or moving, and it is the exporter. */
 bool handover_is_free(const struct handover *handover, uint32_t link, uint16_t slot, bool imports);
@@ -93,8 +96,11 @@ bool handover_is_free(const struct handover *handover, uint32_t link, uint16_t s
 bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t slot);
 uint16_t handover_holder(const struct handover *handover, uint16_t slot);
 
-/* All up to that offset of that generation is applied, and will not be applied again whatever happens; -1: in the snapshot. */
+/* All up to that offset of that generation is applied, and will not be applied again whatever happens. */
 void handover_applied(struct handover *handover, uint32_t link, uint64_t generation, int64_t offset);
+/* A snapshot of that offset is being applied. Who waits for the link up to that offset or a lower one need not: of the key in question the source's master had nothing any
+ * more when the snapshot was taken. */
+void handover_in_snapshot(struct handover *handover, uint32_t link, uint64_t generation, int64_t offset);
 
 /* The target has lost something, and the link is to send again what lies behind that offset. False: others have gone on behind a later one, so what it sent again would come
  * behind what came after it at the source; every link of the task has to take a new snapshot then (handover_rounds()). */
@@ -113,6 +119,9 @@ enum handover_answer {
 /* May the link apply it? *ret_from: HANDOVER_NOBODY, or the link that the slot was taken from just now. */
 enum handover_answer handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event,
 				  uint16_t *ret_from, struct error *error) WARN_UNUSED;
+/* May the link end its snapshot of that offset, and remove what an earlier one has left? The map has been read since it was begun, and others are done with all slots that are the
+ * link's by that; so they stay, until they move again. GO or WAIT. */
+enum handover_answer handover_ask_end(struct handover *handover, uint32_t link, int64_t offset);
 /* It waits no more, for another reason than an answer. */
 void handover_forget(struct handover *handover, uint32_t link);
 
@@ -124,6 +133,8 @@ struct handover_question {
 	uint64_t number;
 	uint16_t slot;
 	bool imports;
+	bool ends;                        /* handover_ask_end(): any key of these slots */
+	uint64_t slots[SLOT_COUNT / 64];
 	int64_t until;
 	uint32_t key_count;
 	uint64_t keys[HANDOVER_KEYS_MAX];

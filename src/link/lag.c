@@ -10,9 +10,9 @@
 /* Offsets are sampled this often (source/heartbeat.h). */
 #define SAMPLE_INTERVAL_MS 1000
 
-void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms)
+void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms, struct delays *delays)
 {
-	*lag = (struct lag){.heartbeat = heartbeat, .interval_ms = interval_ms, .goal = -1};
+	*lag = (struct lag){.heartbeat = heartbeat, .delays = delays, .interval_ms = interval_ms, .goal = -1};
 }
 
 bool lag_is_beat(const struct event *event)
@@ -55,6 +55,8 @@ static void take_beats(struct lag *lag, uint64_t position)
 
 		lag->last_beat_ms = lag->beats[done].sent_ms;
 		lag->last_lag_ms = ms > 0 ? ms : 0;
+		if (lag->delays)
+			delays_add(lag->delays, lag->last_lag_ms);
 		done++;
 	}
 	lag->beat_count -= done;
@@ -106,4 +108,12 @@ int64_t lag_ms(const struct lag *lag, int64_t applied_offset)
 		return 0;
 	then = heartbeat_time_of_offset(lag->heartbeat, applied_offset);
 	return then > 0 ? now - then : -1;
+}
+
+void lag_sample(struct lag *lag, int64_t applied_offset)
+{
+	int64_t ms = lag->delays && lag->met_ms == 0 ? lag_ms(lag, applied_offset) : -1;
+
+	if (ms >= 0)
+		delays_add(lag->delays, ms);
 }

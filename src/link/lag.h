@@ -8,12 +8,14 @@
 #define KEYFERRY_LINK_LAG_H
 
 #include "decode/event.h"
+#include "link/delays.h"
 #include "source/heartbeat.h"
 
 #define LAG_BEATS_MAX 32 /* heartbeats on their way at once; more are not needed to know the lag */
 
 struct lag {
 	struct heartbeat *heartbeat; /* NULL: the source is files, which have no lag and are never caught up with */
+	struct delays *delays;       /* gets what each heartbeat was on its way; NULL: nobody wants to know */
 	int64_t interval_ms; /* of the heartbeat */
 	/* met in the stream, not applied yet */
 	struct {
@@ -30,7 +32,7 @@ struct lag {
 };
 
 /* Also at the beginning of each generation. */
-void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms);
+void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms, struct delays *delays);
 /* Is it about a heartbeat (source/heartbeat.h), and about nothing else? A MIGRATE of the source deletes all keys that it has moved by one command, a heartbeat among them. */
 bool lag_is_beat(const struct event *event);
 /* A heartbeat came by in the stream. */
@@ -44,6 +46,8 @@ void lag_applied(struct lag *lag, uint64_t position, int64_t applied_offset);
 /* How long ago the source was as the target is now, at least: since the newest beat or sampled offset that is applied. It grows while the source cannot be asked.
  * -1: not known. */
 int64_t lag_behind_ms(const struct lag *lag, int64_t applied_offset);
+/* Once a second: where no heartbeat is written, the delays get what the sampled offsets tell. */
+void lag_sample(struct lag *lag, int64_t applied_offset);
 /* -1: not known. */
 int64_t lag_ms(const struct lag *lag, int64_t applied_offset);
 

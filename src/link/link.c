@@ -30,10 +30,21 @@ static const char *describe_source(const struct link *link, char out[ENDPOINT_TE
 	return out;
 }
 
+/* As it is called now: another server may have become the master. Returns out. */
+static const char *name_source(struct link *link, char out[ENDPOINT_TEXT_MAX])
+{
+	pthread_mutex_lock(&link->lock);
+	describe_source(link, out);
+	pthread_mutex_unlock(&link->lock);
+	return out;
+}
+
 static void on_note(void *owner, int log_level, const char *text)
 {
-	(void)owner;
-	log_write((enum log_level)log_level, "%s", text);
+	char source[ENDPOINT_TEXT_MAX];
+	struct log_line line = {.level = (enum log_level)log_level, .link = name_source(owner, source)};
+
+	log_line_write(&line, "%s", text);
 }
 
 /* Counted, and kept for the status. */
@@ -42,15 +53,14 @@ static void keep_incident(struct link *link, const struct incident *incident)
 	char source[ENDPOINT_TEXT_MAX];
 
 	atomic_fetch_add(&link->incidents[incident->kind], 1);
-	pthread_mutex_lock(&link->lock);
-	describe_source(link, source);
-	pthread_mutex_unlock(&link->lock);
-	incidents_add(link->options.incidents, source, incident);
+	incidents_add(link->options.incidents, name_source(link, source), incident);
 }
 
 static void on_tell(void *owner, const struct incident *incident)
 {
-	log_write(incident_kind_level(incident->kind), "%s", incident->text);
+	char source[ENDPOINT_TEXT_MAX];
+
+	incident_log(incident, name_source(owner, source));
 	keep_incident(owner, incident);
 }
 
@@ -431,6 +441,8 @@ static void make_parts(struct link *link)
 		.spool = link->spool,
 		.token = link->token,
 		.source_name = link->source_name,
+		.tally = &link->applied,
+		.delays = &link->delays,
 	};
 
 	link->receiver_loop = loop_new();
@@ -540,6 +552,12 @@ bool link_start(struct link *link, struct error *error)
 	return true;
 }
 
+void link_limit(struct link *link, uint64_t records_per_second, uint64_t bytes_per_second)
+{
+	applier_limit(link->applier, records_per_second, bytes_per_second);
+	wake_send(link->data_wake);
+}
+
 void link_stop(struct link *link, uint32_t deadline_ms)
 {
 	if (!link->started)
@@ -602,7 +620,7 @@ static void settle_file_status(const struct link *link, struct link_status *stat
 
 void link_status(struct link *link, struct link_status *ret)
 {
-	struct link_status status = {.received_offset = -1, .source_offset = -1};
+	struct link_status status = {.received_offset = -1, .source_offset = -1, .applied = &link->applied, .delays = &link->delays};
 	uint64_t end = spool_end(link->spool);
 	uint64_t sampled_us;
 
@@ -633,6 +651,7 @@ void link_status(struct link *link, struct link_status *ret)
 	status.spool_bytes = end > status.applier.position ? end - status.applier.position : 0;
 	status.snapshot_keys_total = link->options.source_keys;
 	status.spool_disk_bytes = spool_disk_bytes(link->spool);
+	status.spool_max_bytes = link->options.task->spool_max_size;
 	if (status.error.kind != ERROR_NONE)
 		status.phase = LINK_FAILED;
 	else if (status.applier.finished)

@@ -9,8 +9,10 @@
 #define KEYFERRY_LINK_LINK_H
 
 #include "link/applier.h"
+#include "link/delays.h"
 #include "sink/checkpoint.h"
 #include "source/input.h"
+#include "wire/tally.h"
 
 struct link;
 
@@ -63,8 +65,11 @@ struct link_status {
 	uint64_t snapshot_keys_total;  /* about: what the source held at the start */
 	uint64_t spool_bytes;        /* received, not applied yet */
 	uint64_t spool_disk_bytes;
+	uint64_t spool_max_bytes;    /* that it may hold */
 	bool resumed;
 	uint64_t incidents[INCIDENT_KINDS]; /* how many of each kind since the start */
+	const struct tally *applied;  /* commands since the start, the link's; NULL: none are counted */
+	const struct delays *delays;  /* likewise */
 	double commands_per_second;  /* records applied, of snapshot and stream, over the last seconds */
 	double bytes_per_second;     /* spool bytes applied */
 };
@@ -88,6 +93,8 @@ void link_take_slots(struct link *link, const struct topology *source, uint32_t 
 /* Its number in the handover that it was given, and its id in the target's marks. (any) */
 uint32_t link_member(const struct link *link);
 const char *link_id(const struct link *link);
+/* Records and bytes per second from now on; 0: unlimited. (any) */
+void link_limit(struct link *link, uint64_t records_per_second, uint64_t bytes_per_second);
 /* Where it reads from, as last told. (any) */
 void link_endpoints(struct link *link, struct endpoint *ret_master, struct endpoint *ret_receive_from);
 

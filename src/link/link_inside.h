@@ -37,6 +37,8 @@ struct link {
 	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
 	atomic_bool stopped;
 	_Atomic uint64_t incidents[INCIDENT_KINDS];
+	struct tally applied;
+	struct delays delays;
 	pthread_mutex_t lock; /* of `error`, and of master, receive_from and slot of the options */
 	struct error error;
 };

@@ -47,17 +47,23 @@ void link_take_slots(struct link *link, const struct topology *source, uint32_t 
 
 static bool source_executed(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
 {
-	return heartbeat_executed(((struct link *)owner)->heartbeat, offset, ret_us, ret_to);
+	const struct link *link = owner;
+
+	return heartbeat_executed(link->heartbeat, spool_origin(link->spool).replid, offset, ret_us, ret_to);
 }
 
-static bool source_fence(void *owner, uint64_t us, int64_t *ret_offset)
+static bool source_fence(void *owner, uint64_t us, uint64_t *ret_generation, int64_t *ret_offset)
 {
-	struct heartbeat *heartbeat = ((struct link *)owner)->heartbeat;
+	const struct link *link = owner;
+	struct spool_origin origin = spool_origin(link->spool);
+	bool same;
 
-	if (heartbeat_fence(heartbeat, us, ret_offset))
-		return true;
-	heartbeat_ticket(heartbeat); /* for its sample; asking again is asking for the same one */
-	return false;
+	if (!heartbeat_fence(link->heartbeat, origin.replid, us, ret_offset, &same)) {
+		heartbeat_ticket(link->heartbeat); /* for its sample; asking again is asking for the same one */
+		return false;
+	}
+	*ret_generation = same ? origin.generation : 0;
+	return true;
 }
 
 static int64_t source_received(void *owner)

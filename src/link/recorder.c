@@ -9,6 +9,7 @@
 #include "source/heartbeat.h"
 #include "spool/spool.h"
 #include "transform/transform.h"
+#include "wire/tally.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -271,7 +272,11 @@ static bool put_command(struct recorder *recorder, const struct event *event, st
 static void count(struct recorder *recorder, const struct event *event)
 {
 	recorder->keys += event->kind == EVENT_KEY;
-	recorder->commands += event->kind == EVENT_COMMAND && event->edge != TRANSACTION_END;
+	if (event->kind != EVENT_COMMAND || event->edge == TRANSACTION_END)
+		return;
+	recorder->commands++;
+	if (recorder->options.tally)
+		tally_add(recorder->options.tally, command_number(event->info));
 }
 
 /* Puts what is pending. */

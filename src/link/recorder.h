@@ -33,6 +33,7 @@ struct recorder_options {
 	struct spool *spool;
 	struct lag *lag;
 	struct scripts *scripts; /* NULL: none are remembered */
+	struct tally *tally;     /* of the commands that are written; outlives it. NULL: nobody wants to know */
 };
 
 struct outlet recorder_new(const struct recorder_options *options, const struct outlet_events *events, void *owner);

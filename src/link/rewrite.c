@@ -48,7 +48,7 @@ struct rewrite {
 	bool valkey;
 	enum rewrite_form form;
 	enum phase phase;
-	char tmp_name[64];
+	char tmp_name[96], whose[48];
 	struct slice tmp; /* what is written to: the temporary key, or in the direct form the key itself */
 	/* the command being made: its bytes, and where each argument begins */
 	struct buffer bytes;
@@ -574,6 +574,16 @@ void rewrite_set_times(struct rewrite *rewrite, const struct guard_times *times)
 	rewrite->times = *times;
 }
 
+void rewrite_name_temporary(struct rewrite *rewrite, const char *whose)
+{
+	snprintf(rewrite->whose, sizeof(rewrite->whose), "%s", whose);
+}
+
+struct slice rewrite_temporary(const struct rewrite *rewrite)
+{
+	return slice_of_string(rewrite->tmp_name);
+}
+
 bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t slot, bool valkey, const struct target_abilities *target,
 		   enum rewrite_form form, struct error *error)
 {
@@ -590,7 +600,7 @@ bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t 
 	rewrite->mending = MENDING_DELETE;
 	rewrite->mended = 0;
 	rewrite->lost_field_expiries = rewrite->lost_consumers = 0;
-	snprintf(rewrite->tmp_name, sizeof(rewrite->tmp_name), "keyferry:tmp:{%s}", slot_tag(slot));
+	snprintf(rewrite->tmp_name, sizeof(rewrite->tmp_name), "keyferry:tmp:%s%s{%s}", rewrite->whose, rewrite->whose[0] ? ":" : "", slot_tag(slot));
 	rewrite->tmp = form == REWRITE_DIRECT ? event->key : slice_of_string(rewrite->tmp_name);
 	if (!value_reader_begin(rewrite->reader, event->type, valkey, event->value)) {
 		refuse(rewrite, error, rdb_type_refusal(event->type, valkey), "Use a target of the source's version");

@@ -8,7 +8,7 @@
  * leaves behind is gone when the key is written again.
  * What the target has no command for is refused, or with `lossy` left out and told: expiries of hash fields before Redis 7.4 and Valkey 9. Without being refused:
  * consumers without pending entries before 6.2 (told); the counters of streams and groups, which targets before 7.0 have not got.
- * Thread: the link's applier. */
+ * Thread: belongs to one caller. */
 #ifndef KEYFERRY_LINK_REWRITE_H
 #define KEYFERRY_LINK_REWRITE_H
 
@@ -26,6 +26,12 @@ void rewrite_free(struct rewrite *rewrite);
 
 /* How times are written from now on; at the beginning GUARD_OFF. */
 void rewrite_set_times(struct rewrite *rewrite, const struct guard_times *times);
+
+/* `whose` is part of the temporary keys' names from now on, so that nobody else writes to them: "keyferry:tmp:<whose>:{...}". */
+void rewrite_name_temporary(struct rewrite *rewrite, const char *whose);
+
+/* The temporary key of the key under way, for whoever gives up. Valid until the next rewrite_begin(). */
+struct slice rewrite_temporary(const struct rewrite *rewrite);
 
 /* Begins with a key, whose time is the true one; its value has to stay readable until rewrite_next() has answered END. `slot`: the key's, also where the target is no cluster: it keeps the temporary keys of
  * several links apart. False: the

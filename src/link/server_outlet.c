@@ -119,6 +119,7 @@ static bool outlet_begin(void *self, const struct link_state *state, struct erro
 		.loop = outlet->options.loop,
 		.target = outlet->options.target,
 		.topology = outlet->options.topology,
+		.before = outlet->sink,
 		.name = outlet->options.name,
 		.spool = outlet->options.spool,
 		.abilities = outlet->options.abilities,
@@ -132,6 +133,7 @@ static bool outlet_begin(void *self, const struct link_state *state, struct erro
 		.position = state ? state->position : 0,
 		.db = state ? state->db : 0,
 		.sent_before = state && !state->clean ? sent_before(outlet, state) : 0,
+		.tally = outlet->options.tally,
 		.marker = outlet->options.marker,
 	};
 
@@ -141,8 +143,8 @@ static bool outlet_begin(void *self, const struct link_state *state, struct erro
 		outlet->sent_until = state && !state->clean ? spool_end(outlet->options.spool) : options.position;
 		outlet->replay_until = 0;
 	}
-	sink_free(outlet->sink);
 	outlet->sink = sink_new(&options, &sink_callbacks, outlet);
+	sink_free(options.before);
 	dispatch_begin(outlet->dispatch, outlet->sink,
 		       &(struct dispatch_start){.own_data = state || generation > 1,
 						.generation = generation,

@@ -20,6 +20,7 @@ struct server_outlet_options {
 	struct spool *spool;
 	struct lag *lag;
 	struct scripts *scripts; /* NULL: none are remembered */
+	struct tally *tally;     /* as the sink's */
 	const struct marker_options *marker; /* as of each begin(); NULL: the target keeps no marks */
 };
 

@@ -1,5 +1,7 @@
 #include "net/endpoint.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 
 static const uint8_t *find_last(struct slice text, uint8_t byte)
@@ -96,6 +98,27 @@ const char *endpoint_format(const struct endpoint *endpoint, char out[ENDPOINT_T
 	else
 		snprintf(out, ENDPOINT_TEXT_MAX, "%s:%u", endpoint->host, endpoint->port);
 	return out;
+}
+
+bool endpoint_numeric(const struct endpoint *endpoint, struct sockaddr_storage *ret, bool *ret_loopback)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	if (inet_pton(AF_INET, endpoint->host, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(endpoint->port);
+		*ret_loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+		return true;
+	}
+	if (inet_pton(AF_INET6, endpoint->host, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(endpoint->port);
+		*ret_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+		return true;
+	}
+	return false;
 }
 
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)

@@ -7,6 +7,8 @@
 
 #define ENDPOINT_TEXT_MAX 320
 
+struct sockaddr_storage;
+
 struct endpoint {
 	char host[256]; /* name or address, IPv6 without brackets; or the absolute path of a unix socket */
 	uint16_t port;  /* 0 for a unix socket */
@@ -21,6 +23,8 @@ static inline bool endpoint_is_unix(const struct endpoint *endpoint)
 bool endpoint_parse(struct slice text, uint16_t default_port, struct endpoint *ret);
 /* "10.0.0.1:6379", "[::1]:6379", "/run/redis.sock". Returns out. */
 const char *endpoint_format(const struct endpoint *endpoint, char out[ENDPOINT_TEXT_MAX]);
+/* As an address to listen on. Numbers alone: a name could mean something else tomorrow. *ret_loopback: reachable from this machine alone. False: it is none. */
+bool endpoint_numeric(const struct endpoint *endpoint, struct sockaddr_storage *ret, bool *ret_loopback);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 
 #endif

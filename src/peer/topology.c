@@ -356,6 +356,7 @@ struct node_line {
 	struct slice address;
 	struct slice flags;
 	struct slice master;
+	struct slice epoch;
 	struct slice slots;
 };
 
@@ -368,7 +369,7 @@ static bool node_line_parse(struct slice line, struct node_line *ret)
 		line.len--;
 	ok = part_next(&line, ' ', &ret->id) && part_next(&line, ' ', &ret->address) && part_next(&line, ' ', &ret->flags) &&
 	     part_next(&line, ' ', &ret->master) && part_next(&line, ' ', &ignored) && part_next(&line, ' ', &ignored) &&
-	     part_next(&line, ' ', &ignored) && part_next(&line, ' ', &ignored);
+	     part_next(&line, ' ', &ret->epoch) && part_next(&line, ' ', &ignored);
 	ret->slots = line;
 	return ok && ret->id.len > 0 && ret->id.len < sizeof(((struct shard *)0)->node_id);
 }
@@ -465,4 +466,20 @@ bool topology_from_nodes(struct slice text, const struct endpoint *asked, bool t
 	topology_sort(&topology);
 	*ret = topology;
 	return true;
+}
+
+void topology_take_epochs(struct topology *topology, struct slice nodes)
+{
+	struct node_line node;
+	struct slice line;
+	struct shard *shard;
+	uint64_t epoch;
+
+	while (part_next(&nodes, '\n', &line)) {
+		if (!node_line_parse(line, &node) || !slice_to_uint64(node.epoch, &epoch))
+			continue;
+		shard = shard_find(topology, NULL, node.id);
+		if (shard)
+			shard->epoch = epoch;
+	}
 }

@@ -20,6 +20,7 @@ struct shard {
 	struct endpoint *replicas; /* healthy ones */
 	uint32_t replica_count;
 	uint32_t slots;            /* how many it owns */
+	uint64_t epoch;            /* of the master's claim to its slots: of two claims to one slot the higher one counts; 0: not known */
 };
 
 struct topology {
@@ -40,6 +41,8 @@ void topology_of_one(const struct endpoint *master, struct topology *ret);
 bool topology_from_shards(const struct client_reply *reply, const struct endpoint *asked, bool tls, struct topology *ret);
 bool topology_from_slots(const struct client_reply *reply, const struct endpoint *asked, struct topology *ret);
 bool topology_from_nodes(struct slice text, const struct endpoint *asked, bool tls, struct topology *ret);
+/* The reply of CLUSTER NODES, of the same node, fills in the masters' epochs, which the other two do not tell. Lines that cannot be read are passed over. */
+void topology_take_epochs(struct topology *topology, struct slice nodes);
 
 /* ---- discovery, straight-line on a loop of its own ---- */
 

@@ -7,11 +7,9 @@
 #ifndef KEYFERRY_PRECHECK_TEXT_H
 #define KEYFERRY_PRECHECK_TEXT_H
 
-#include "base/error.h"
+#include "base/language.h"
 
 #include <stddef.h>
-
-enum language { LANGUAGE_EN, LANGUAGE_ZH, LANGUAGES };
 
 enum text {
 	TEXT_NONE,
@@ -117,10 +115,5 @@ struct text_places {
 
 /* `sentence` with its places filled; to be freed. */
 char *text_fill(const char *sentence, const struct text_places *places);
-
-/* "zh", "en": *ret; false: another. */
-bool language_parse(const char *name, enum language *ret) WARN_UNUSED;
-/* As LC_ALL, LC_MESSAGES and LANG say; English where they do not name Chinese. */
-enum language language_of_environment(void);
 
 #endif

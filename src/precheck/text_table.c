@@ -58,9 +58,10 @@ const struct text_row text_table[TEXTS] = {
 	[TEXT_LOOP_TASK] = {{"the keyferry task '{0}' copies from target {node} to the source: every write would go round for ever",
 			     "keyferry 任务 '{0}' 正从目标端 {node} 复制到源端：每次写入都会无休止地循环"},
 			    {"Stop the task '{0}' first", "先停止任务 '{0}'"}},
-	[TEXT_OTHER_TASK] = {{"another keyferry task writes to target {node}: {0}. Where both bring the same keys, the one that comes last wins",
-			      "另有 keyferry 任务在写目标端 {node}：{0}。两者复制同样的键时，后写入的生效"},
-			     {"Stop it, or give each task keys of its own (source.databases, filter.allow, rename)", "停止它，或让各任务的键互不相同（source.databases、filter.allow、rename）"}},
+	[TEXT_OTHER_TASK] = {{"another keyferry task writes to target {node}: {0}. Where both bring the same keys, the one that comes last wins; a full resync of one removes what the other has brought to its databases",
+			      "另有 keyferry 任务在写目标端 {node}：{0}。两者复制同样的键时，后写入的生效；其中一个全量重新同步时，会删除另一个写入其数据库的键"},
+			     {"Stop it, or give each task keys of its own (source.databases, filter.allow, rename), or set target.resync: add for both",
+			      "停止它，或让各任务的键互不相同（source.databases、filter.allow、rename），或为两者都设置 target.resync: add"}},
 	[TEXT_CLIENTS_NOT_TOLD] = {{"{side} {node} does not tell who is connected to it ({0})", "{side} {node} 不透露有哪些连接（{0}）"},
 				   {"Give its user +client|list", "为其用户授予 +client|list"}},
 

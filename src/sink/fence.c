@@ -16,7 +16,7 @@
 #define MARKS_AT_ONCE 1024
 #define HISTORY_ID_MAX 64
 
-enum fence_step { FENCE_OWNER, FENCE_LIST, FENCE_KILL, FENCE_HISTORY, FENCE_MARKS, FENCE_DONE };
+enum fence_step { FENCE_OWNER, FENCE_LIST, FENCE_KILL, FENCE_HISTORY, FENCE_LOWS, FENCE_MARKS, FENCE_DONE };
 
 struct fence {
 	struct fence *next;
@@ -30,6 +30,7 @@ struct fence {
 	struct client *central; /* to the node of the record, where that is another one */
 	struct timer *timer;
 	bool again;             /* this attempt has failed; the timer begins another */
+	bool lower;             /* a low mark is lower than it was */
 	bool takes;             /* it is the one that makes this process the owner */
 	char **kills;           /* id, or address with a colon, of each connection to end */
 	uint32_t kill_count;
@@ -128,16 +129,21 @@ static struct client *connect_to(struct fence *fence, const struct endpoint *end
 {
 	const struct sink_options *options = &fence->sink->options;
 	const struct deployment_options *target = deployment_options(options->target);
+	char *name = marker_connection_name(fence->sink);
+	struct client *client;
 
-	return client_new(options->loop, &(struct client_options){
+	/* A successor has to find it: it may have the owner on its way. */
+	client = client_new(options->loop, &(struct client_options){
 						 .endpoint = *endpoint,
 						 .credentials = &target->credentials,
 						 .tls = deployment_tls(options->target),
 						 .tls_name = target->tls.server_name,
-						 .name = options->name,
+						 .name = name,
 						 .timeout_ms = options->connect_timeout_ms,
 						 .blame = ERROR_TARGET,
 					 });
+	free(name);
+	return client;
 }
 
 /* ---- the owner ---- */
@@ -186,6 +192,15 @@ static void on_owner_written(void *owner, const struct client_reply *reply, cons
 	step_done(fence);
 }
 
+/* One whose connections this process has ended: it wrote itself down before that, or what it had on its way came before. */
+static bool is_ended(const struct marker *marker, struct slice text)
+{
+	for (uint32_t i = 0; i < marker->ended_count; i++)
+		if (slice_starts_with(text, slice_of_string(marker->ended[i])))
+			return true;
+	return false;
+}
+
 /* Did the process that wrote it begin after this one? */
 static bool comes_after(const struct marker *marker, struct slice text)
 {
@@ -217,8 +232,12 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 		return;
 	}
 	if (!takes && comes_after(marker, text)) {
-		stand_down(fence);
-		return;
+		/* Both have read the same owner before them. Should it live after all, it has to give way, or the two would take the link from each other for ever. */
+		if (marker_turn(text) != marker_turn(slice_of_string(marker->owner)) || !is_ended(marker, text)) {
+			stand_down(fence);
+			return;
+		}
+		marker_take_turn(marker, marker_turn(text) + 1);
 	}
 	/* An earlier owner, or none. A link that has no record yet gets one as well, in the snapshot: a process with an empty work directory knows a link by the source
 	 * that its record names, and would else begin another one beside this, which neither of the two would hear of. */
@@ -289,6 +308,24 @@ static bool is_older(const struct fence *fence, struct slice name)
 	return !contains(name, process) || slice_starts_with(name, slice_make(mine, node_len));
 }
 
+static void note_ended(struct fence *fence, struct slice name)
+{
+	struct marker *marker = fence->sink->marker;
+	char link[MARK_ID_LEN + 3];
+	const uint8_t *token;
+
+	snprintf(link, sizeof(link), ":%s:", marker->options.link);
+	token = memmem(name.data, name.len, link, strlen(link));
+	if (!token || (size_t)(name.data + name.len - token) < strlen(link) + MARK_ID_LEN)
+		return;
+	token += strlen(link);
+	if (is_ended(marker, slice_make(token, MARK_ID_LEN)))
+		return;
+	marker->ended = memory_realloc_array(marker->ended, marker->ended_count + 1, sizeof(marker->ended[0]));
+	memcpy(marker->ended[marker->ended_count], token, MARK_ID_LEN);
+	marker->ended[marker->ended_count++][MARK_ID_LEN] = '\0';
+}
+
 /* False: our own name is not among them. */
 static bool take_list(struct fence *fence, struct slice text)
 {
@@ -306,7 +343,10 @@ static bool take_list(struct fence *fence, struct slice text)
 		named |= slice_equal(field_of(line, "name="), slice_of_string(node_connection_name(fence->node)));
 		if (!is_older(fence, field_of(line, "name=")) || (id.len == 0 && address.len == 0))
 			continue;
-		fence->predecessors += !contains(field_of(line, "name="), own);
+		if (!contains(field_of(line, "name="), own)) {
+			fence->predecessors++;
+			note_ended(fence, field_of(line, "name="));
+		}
 		fence->kills = memory_realloc_array(fence->kills, fence->kill_count + 1, sizeof(fence->kills[0]));
 		fence->kills[fence->kill_count++] = id.len ? memory_strndup((const char *)id.data, id.len)
 							   : memory_strndup((const char *)address.data, address.len);
@@ -437,14 +477,48 @@ static void on_info(void *owner, const struct client_reply *reply, const struct 
 
 /* ---- the marks ---- */
 
+/* A slot that is known to have had a low mark, which has not been found yet. */
+static bool is_missed(const struct marker *marker, uint32_t slot)
+{
+	return marker->stale[slot] && marker->lows[slot].known && !marker->low_found[slot];
+}
+
+/* A slot may have come from a master that had lost something before, and nothing in the slot itself need tell: what it had of the snapshot was lost without a trace. The low mark
+ * of that master does tell, wherever its slot is by now. So no slot is made use of before all low marks have been found. False: they have. */
+static bool awaits_lows(struct fence *fence)
+{
+	struct sink *sink = fence->sink;
+	bool waits = false;
+
+	if (fence->lower || fence->whole || !sink->cluster)
+		return false;
+	for (uint32_t slot = 0; slot < sink->marker->slots; slot++) {
+		struct node *node = sink->owner_of[slot];
+
+		if (!is_missed(sink->marker, slot))
+			continue;
+		waits = true;
+		if (node == fence->node)
+			fence->step = FENCE_LOWS;
+		else if (node && node_ready(node))
+			fence_want(sink, node);
+		else
+			refresh_want(sink->refresh);
+		if (node && !node_ready(node) && node != fence->node)
+			sink_remember_cause(sink, node_peer(node), "not connected yet, and what it still has must be known before anything goes on");
+	}
+	return waits;
+}
+
 static void find_slots(struct fence *fence)
 {
 	const struct marker *marker = fence->sink->marker;
 
+	drop_lists(fence);
 	fence->slots = memory_alloc_zero(marker->slots, sizeof(fence->slots[0]));
 	fence->found = memory_alloc_zero(marker->slots, sizeof(fence->found[0]));
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
-		if ((marker->stale[slot] || fence->whole) && fence->sink->owner_of[slot] == fence->node)
+		if ((fence->step == FENCE_LOWS ? is_missed(marker, slot) : marker->stale[slot] || fence->whole) && fence->sink->owner_of[slot] == fence->node)
 			fence->slots[fence->slot_count++] = (uint16_t)slot;
 }
 
@@ -466,6 +540,20 @@ static void parse(const struct fence *fence, const struct resp_node *reply, stru
 		if (record.offset >= 0)
 			*ret_low = (struct mark_low){record.offset, record.db, true};
 	}
+}
+
+static void take_low(struct fence *fence, uint32_t at, const struct resp_node *reply)
+{
+	struct marker *marker = fence->sink->marker;
+	uint16_t slot = fence->slots[at];
+	struct mark_low low;
+	struct mark mark;
+
+	parse(fence, reply, &mark, &low);
+	if (!low.known || mark_low_before(low, marker->lows[slot]))
+		fence->lower = true;
+	else
+		marker->low_found[slot] = true;
 }
 
 /* What was lost stays as it was known, and stale, until all slots of the node have been read: should that not come to its end, it is found again. */
@@ -516,7 +604,7 @@ static void on_mark(void *owner, const struct client_reply *reply, const struct 
 			return;
 		fence->missed++;
 	} else {
-		take_mark(fence, at, &reply->nodes[0]);
+		(fence->step == FENCE_LOWS ? take_low : take_mark)(fence, at, &reply->nodes[0]);
 	}
 	if (fence->answered < fence->outstanding || fence->again)
 		return;
@@ -573,6 +661,7 @@ static void fall(struct fence *fence)
 static void clear_findings(struct fence *fence)
 {
 	fence->missed = fence->fallen_back = fence->doubtful = 0;
+	fence->lower = false;
 	fence->best.known = false;
 }
 
@@ -621,6 +710,12 @@ static void go_on(struct fence *fence)
 	case FENCE_KILL: kill_them(fence); break;
 	case FENCE_HISTORY: client_send_strings(fence->client, on_info, fence, "INFO", NULL); break;
 	case FENCE_MARKS:
+		if (awaits_lows(fence)) {
+			timer_start(fence->timer, RETRY_MS);
+			return;
+		}
+		/* fall through */
+	case FENCE_LOWS:
 		find_slots(fence);
 		ask_marks(fence);
 		break;

@@ -8,7 +8,8 @@
  *
  * Why that is enough: a connection gets its name before the owner is read. A successor writes the owner before it looks for names. So of two processes either the
  * older one reads the younger one's token, or the younger one finds the older one's connection and ends it.
- * It asks over a connection of its own. Whatever fails is tried again until the node is lost.
+ * It asks over a connection of its own, which has such a name too: a process that dies may leave the writing of the owner on its way, and what has waited in the
+ * network until its successor is at work must not make that one stand down. Whatever fails is tried again until the node is lost.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_SINK_FENCE_H
 #define KEYFERRY_SINK_FENCE_H

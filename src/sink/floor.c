@@ -1,6 +1,7 @@
 #include "sink/floor.h"
 
 #include "base/clock.h"
+#include "sink/fence.h"
 #include "sink/sink_state.h"
 
 #define BUSY_US 1000000ULL /* between two low marks of a node that was sent something */
@@ -72,17 +73,25 @@ static bool is_unexamined(const struct sink *sink, struct node *node)
 	return node_floor(node)->unmapped;
 }
 
+/* A slot that moved while its mark was read was not found. Nobody else asks for it again where the link has nothing to do there. */
+static void examine(struct sink *sink, struct node *node)
+{
+	if (node_floor(node)->unmapped)
+		refresh_want(sink->refresh);
+	else
+		fence_want(sink, node);
+}
+
 /* A slot of the node in which something can be written; the one before, if possible. */
 static bool choose_slot(const struct sink *sink, struct node *node, uint16_t *slot)
 {
 	const struct marker *marker = sink->marker;
 
-	if (is_unexamined(sink, node))
-		return false;
 	for (uint32_t i = 0; i < marker->slots; i++) {
 		uint16_t at = (uint16_t)((*slot + i) % marker->slots);
 
-		if (sink->owner_of[at] != node || marker->stale[at] || lanes_find(&sink->lanes, at))
+		/* What another node has of it under way, a slot that has just moved, is awaited there first. */
+		if (sink->owner_of[at] != node || marker->stale[at] || lanes_find(&sink->lanes, at) || (sink->busy[at] > 0 && sink->busy_node[at] != node))
 			continue;
 		*slot = at;
 		return true;
@@ -124,6 +133,19 @@ static void end_lost_floor(struct sink *sink)
 	marker->lost_floor.known = false;
 }
 
+static void send_low(struct sink *sink, struct node *node, struct mark_low low)
+{
+	struct floor *floor = node_floor(node);
+
+	if (!floor->touched)
+		floor->acked = low;
+	sink_put_on_node(sink, node, &flight_make_low(sink, floor->slot, low)->carrier);
+	floor->out = true;
+	/* What was answered ahead of the low-water position, or is under way, it says nothing of. */
+	floor->touched = floor->sent > sink->window.position;
+	floor->sent_us = clock_monotonic_us();
+}
+
 static bool send(struct sink *sink, bool now, bool stretched)
 {
 	struct mark_low low = low_water(sink);
@@ -133,18 +155,14 @@ static bool send(struct sink *sink, bool now, bool stretched)
 		end_lost_floor(sink);
 	for (uint32_t i = 0; i < sink->node_count; i++) {
 		struct node *node = sink->nodes[i];
-		struct floor *floor = node_floor(node);
 
-		if (is_due(sink, node, low, now, stretched) && choose_slot(sink, node, &floor->slot)) {
-			if (!floor->touched)
-				floor->acked = low;
-			sink_put_on_node(sink, node, &flight_make_low(sink, floor->slot, low)->carrier);
-			floor->out = true;
-			/* What was answered ahead of the low-water position, or is under way, it says nothing of. */
-			floor->touched = floor->sent > sink->window.position;
-			floor->sent_us = clock_monotonic_us();
+		if (is_due(sink, node, low, now, stretched)) {
+			if (is_unexamined(sink, node))
+				examine(sink, node);
+			else if (choose_slot(sink, node, &node_floor(node)->slot))
+				send_low(sink, node, low);
 		}
-		out |= floor->out;
+		out |= node_floor(node)->out;
 	}
 	return out;
 }
@@ -170,11 +188,10 @@ void floor_turn(struct sink *sink)
 	send(sink, false, true);
 }
 
-void floor_answered(struct sink *sink, const struct flight *flight, bool done)
+void floor_answered(struct sink *sink, struct node *node, const struct flight *flight, bool done)
 {
 	struct marker *marker = sink->marker;
 	uint16_t slot = flight->carrier.slot;
-	struct node *node = sink->busy_node[slot];
 	struct floor *floor = node_floor(node);
 
 	if (flight->low)

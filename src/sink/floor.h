@@ -30,8 +30,8 @@ struct mark_low floor_lowest(const struct sink *sink);
 void floor_turn(struct sink *sink);
 /* Sends low marks where they are due; `now`: wherever they would change anything. True: some are under way. */
 bool floor_send(struct sink *sink, bool now);
-/* A flight with a low mark, or with a standalone target's record. `done`: it was executed. */
-void floor_answered(struct sink *sink, const struct flight *flight, bool done);
+/* A flight with a low mark, or with a standalone target's record, that had gone to the node. `done`: it was executed. */
+void floor_answered(struct sink *sink, struct node *node, const struct flight *flight, bool done);
 void floor_node_lost(struct sink *sink, struct node *node);
 /* All marks of the target are about to go (FLUSHALL): their absence means nothing. */
 void floor_forget(struct sink *sink);

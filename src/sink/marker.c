@@ -34,6 +34,7 @@ struct marker *marker_new(struct sink *sink, const struct marker_options *option
 	marker->record_slot = sink->cluster ? slot_of_key(slice_of_string(marker->task_key)) : 0;
 	marker->marks = memory_alloc_zero(marker->slots, sizeof(marker->marks[0]));
 	marker->stale = memory_alloc_zero(marker->slots, sizeof(marker->stale[0]));
+	marker->low_found = memory_alloc_zero(marker->slots, sizeof(marker->low_found[0]));
 	marker->gathering = memory_alloc_zero(marker->slots, sizeof(marker->gathering[0]));
 	marker->pending = memory_alloc_zero(marker->slots, sizeof(marker->pending[0]));
 	marker->is_pending = memory_alloc_zero(marker->slots, sizeof(marker->is_pending[0]));
@@ -79,11 +80,13 @@ void marker_free(struct marker *marker)
 	for (uint32_t i = 0; marker->selects && i < DATABASES_MAX; i++)
 		free(marker->selects[i]);
 	timer_free(marker->record_timer);
+	free(marker->ended);
 	free(marker->selects);
 	free(marker->refused);
 	free(marker->task_key);
 	free(marker->marks);
 	free(marker->stale);
+	free(marker->low_found);
 	free(marker->lows);
 	free(marker->plain);
 	for (uint32_t i = 0; i < marker->history_count; i++)
@@ -110,6 +113,13 @@ void marker_take_turn(struct marker *marker, uint64_t turn)
 	if (marker->options.turn)
 		*marker->options.turn = turn;
 	snprintf(marker->owner, sizeof(marker->owner), "%s:%llu", marker->options.token, (unsigned long long)turn);
+}
+
+char *marker_connection_name(struct sink *sink)
+{
+	const struct marker_options *options = &sink->marker->options;
+
+	return memory_printf("%s:%s:%s:%u-%u", sink->options.name, options->link, options->token, options->life, ++sink->marker->serial);
 }
 
 static bool is_refused(const struct marker *marker, const struct unit *unit, uint32_t *at)
@@ -350,10 +360,10 @@ void marker_node_lost(struct sink *sink, struct node *node)
 	floor_node_lost(sink, node);
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
 		if (sink->owner_of[slot] == node || (sink->busy[slot] > 0 && sink->busy_node[slot] == node))
-			marker->stale[slot] = true;
+			marker_doubt(marker, (uint16_t)slot);
 }
 
-struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier)
+struct unit_list marker_unwrap(struct sink *sink, struct node *node, struct unit *carrier)
 {
 	struct flight *flight = (struct flight *)carrier;
 	struct unit_list members = flight->members;
@@ -361,7 +371,7 @@ struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier)
 	if (flight->record || !sink->cluster)
 		sink->marker->recorded = -1;
 	if (flight->low)
-		floor_answered(sink, flight, false);
+		floor_answered(sink, node, flight, false);
 	if (flight == sink->marker->ahead)
 		sink->marker->ahead = NULL;
 	flight_done(sink->marker, flight);

@@ -72,6 +72,7 @@ struct marker {
 	char *task_key;
 	struct mark *marks;          /* as far as known */
 	bool *stale;
+	bool *low_found;             /* of a stale slot that is known to have had a low mark: it was read, and is no lower */
 	struct mark_low *lows;       /* of each slot, as far as it is known to have one */
 	uint64_t *plain;             /* end of the last unit that was applied without a mark */
 	struct mark_low lost_floor;  /* floor of nodes that were lost, as long as slots of theirs are stale */
@@ -97,6 +98,8 @@ struct marker {
 	char owner[MARK_OWNER_MAX];  /* as it stands in the target: "<token>:<turn>" */
 	uint32_t serial;             /* of node names */
 	struct fence *fences;
+	char (*ended)[MARK_ID_LEN + 1]; /* tokens of the processes whose connections were ended: what of theirs is found as owner came before that */
+	uint32_t ended_count;
 	struct mark *refused;        /* commands below their slot's mark that were refused for good; ascending */
 	uint32_t refused_count;
 };
@@ -107,6 +110,8 @@ void marker_free(struct marker *marker);
 /* Owners are counted, so that one that the target has forgotten can be told from a successor. Of what is no owner: 0. */
 uint64_t marker_turn(struct slice owner);
 void marker_take_turn(struct marker *marker, uint64_t turn);
+/* A name for a connection, by which a successor finds it (fence.h): another one each time; to be freed. */
+char *marker_connection_name(struct sink *sink);
 /* The text of the link's record (mark.h); returns its length. */
 size_t marker_put_record(const struct sink *sink, struct mark mark, int64_t offset, uint32_t db, char out[MARK_RECORD_MAX]);
 
@@ -139,10 +144,16 @@ void marker_executed(struct sink *sink, const struct flight *flight);
 struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit);
 /* May the lane's slot be tried? Drops what is applied; asks for the mark where it is not known. */
 bool marker_lane_ready(struct sink *sink, struct lane *lane, struct node *node);
+/* The slot's mark is not known any more. */
+static inline void marker_doubt(struct marker *marker, uint16_t slot)
+{
+	marker->stale[slot] = true;
+	marker->low_found[slot] = false;
+}
 /* The connection is lost, or the node is. */
 void marker_node_lost(struct sink *sink, struct node *node);
-/* Takes a flight apart that did not happen; its units, in order. */
-struct unit_list marker_unwrap(struct sink *sink, struct unit *carrier);
+/* Takes a flight apart that did not happen on the node; its units, in order. */
+struct unit_list marker_unwrap(struct sink *sink, struct node *node, struct unit *carrier);
 static inline const struct unit *marker_first(const struct unit *unit)
 {
 	return unit->flags & UNIT_FLIGHT ? ((const struct flight *)unit)->members.head : unit;

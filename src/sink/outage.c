@@ -18,6 +18,14 @@ void outages_free(struct outages *outages)
 	}
 }
 
+void outages_take_over(struct outages *outages, struct outages *before)
+{
+	outages->first = before->first;
+	before->first = NULL;
+	for (struct outage *outage = outages->first; outage; outage = outage->next)
+		outage->again = outage->in_flight - outage->found;
+}
+
 static struct outage *find(const struct outages *outages, const struct endpoint *endpoint)
 {
 	for (struct outage *outage = outages->first; outage; outage = outage->next)

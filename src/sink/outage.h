@@ -29,6 +29,8 @@ struct outages {
 };
 
 void outages_free(struct outages *outages);
+/* From the sink before. What was unsure there is handed in again. */
+void outages_take_over(struct outages *outages, struct outages *before);
 bool outage_exists(const struct outages *outages, const struct endpoint *endpoint);
 /* The node's connection, which was ready, is lost. */
 void outage_begin(struct sink *sink, const struct node *node, const struct error *error);

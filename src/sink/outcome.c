@@ -6,6 +6,7 @@
 #include "sink/verdict.h"
 #include "wire/command.h"
 #include "wire/rdb.h"
+#include "wire/tally.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,10 +24,13 @@ static void unit_done(struct sink *sink, struct unit *unit, bool in_flight)
 		if (!in_flight && unit->end > sink->marker->plain[unit->slot])
 			sink->marker->plain[unit->slot] = unit->end;
 	}
-	if (unit->flags & UNIT_KEY)
+	if (unit->flags & UNIT_KEY) {
 		sink->counters.keys++;
-	else if (unit->flags & UNIT_COUNTED)
+	} else if (unit->flags & UNIT_COUNTED) {
 		sink->counters.commands++;
+		if (sink->options.tally)
+			tally_add(sink->options.tally, unit->command);
+	}
 	if (unit->flags & UNIT_UNSURE)
 		outage_resolve(sink, unit, false);
 	window_done(&sink->window, unit);
@@ -290,7 +294,7 @@ void sink_member_error(void *owner, struct node *node, struct unit *carrier, uin
 		marker_refuse(sink, unit);
 }
 
-static void executed_flight(struct sink *sink, struct flight *flight)
+static void executed_flight(struct sink *sink, struct node *node, struct flight *flight)
 {
 	struct marker *marker = sink->marker;
 	uint16_t slot = flight->carrier.slot;
@@ -300,7 +304,7 @@ static void executed_flight(struct sink *sink, struct flight *flight)
 	if (!flight->record)
 		marker->marks[slot] = flight->mark;
 	if (!sink->cluster)
-		floor_answered(sink, flight, true);
+		floor_answered(sink, node, flight, true);
 	marker_executed(sink, flight);
 	flight_done(marker, flight);
 	while ((unit = unit_list_take(&members))) {
@@ -352,7 +356,7 @@ static void record_answered(struct sink *sink, struct node *node, struct flight 
 	bool low = flight->low;
 
 	if (low || !sink->cluster)
-		floor_answered(sink, flight, !answer->error);
+		floor_answered(sink, node, flight, !answer->error);
 	flight_done(sink->marker, flight);
 	if (!answer->error || sink->failed)
 		return;
@@ -394,7 +398,7 @@ static struct unit *flight_answered(struct sink *sink, struct node *node, struct
 		return NULL;
 	}
 	if (!answer->error || answer->inside_exec) {
-		executed_flight(sink, flight);
+		executed_flight(sink, node, flight);
 		return NULL;
 	}
 	if (!sink->cluster)

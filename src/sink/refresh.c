@@ -1,5 +1,6 @@
 #include "sink/refresh.h"
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -9,6 +10,7 @@
 #define CANDIDATES_MAX 64
 #define INTERVAL_MS 1000
 #define SOON_MS 20
+#define NODES_TEXT_MAX (1u << 20) /* of CLUSTER NODES: some thousands of nodes */
 
 struct refresh {
 	struct loop *loop;
@@ -21,6 +23,8 @@ struct refresh {
 	struct timer *timer;
 	struct client *client; /* of the question under way */
 	struct endpoint asked;
+	struct buffer nodes;   /* its reply to CLUSTER NODES, asked first: epochs are not newer than the claims that they are put to */
+	bool nodes_denied;     /* it is not asked again: each refusal is an entry in the server's ACL LOG */
 	bool answered;         /* the client has served; it is freed on the timer's next turn */
 	bool wanted;
 	uint32_t turn;         /* which candidate comes next; 0 after a success */
@@ -49,20 +53,32 @@ static void finish(struct refresh *refresh, bool good)
 	timer_start(refresh->timer, good ? 0 : SOON_MS);
 }
 
+static void on_cluster_nodes(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct refresh *refresh = owner;
+
+	/* Without it, and where it is too long, the map counts as it is told. */
+	if (error || reply->nodes[0].type != RESP_BULK || !buffer_append_slice(&refresh->nodes, reply->nodes[0].text))
+		buffer_clear(&refresh->nodes);
+	if (!error && reply->nodes[0].type == RESP_ERROR)
+		refresh->nodes_denied = true;
+}
+
 static void on_cluster_slots(void *owner, const struct client_reply *reply, const struct error *error)
 {
 	struct refresh *refresh = owner;
 	struct topology topology;
+	bool good;
 
 	/* A node that is cut off knows an old map or an empty one: the next is asked. */
 	if (error || !topology_from_slots(reply, &refresh->asked, &topology)) {
 		finish(refresh, false);
 		return;
 	}
-	if (topology.shard_count > 0)
-		refresh->events->topology(refresh->owner, &topology);
-	finish(refresh, topology.shard_count > 0 && topology.uncovered == 0);
+	topology_take_epochs(&topology, buffer_readable(&refresh->nodes));
+	good = topology.shard_count > 0 && refresh->events->topology(refresh->owner, &topology) && topology.uncovered == 0;
 	topology_free(&topology);
+	finish(refresh, good);
 }
 
 static void on_sentinel(void *owner, const struct client_reply *reply, const struct error *error)
@@ -81,8 +97,7 @@ static void on_sentinel(void *owner, const struct client_reply *reply, const str
 	}
 	memcpy(shard.master.host, host->text.data, host->text.len);
 	shard.master.port = (uint16_t)number;
-	refresh->events->topology(refresh->owner, &topology);
-	finish(refresh, true);
+	finish(refresh, refresh->events->topology(refresh->owner, &topology));
 }
 
 static void ask(struct refresh *refresh)
@@ -111,10 +126,14 @@ static void ask(struct refresh *refresh)
 	refresh->last_us = clock_monotonic_us();
 	refresh->answered = false;
 	refresh->client = client_new(refresh->loop, &client);
-	if (sentinel)
+	if (sentinel) {
 		client_send_strings(refresh->client, on_sentinel, refresh, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", options->master, NULL);
-	else
-		client_send_strings(refresh->client, on_cluster_slots, refresh, "CLUSTER", "SLOTS", NULL);
+		return;
+	}
+	buffer_clear(&refresh->nodes);
+	if (!refresh->nodes_denied)
+		client_send_strings(refresh->client, on_cluster_nodes, refresh, "CLUSTER", "NODES", NULL);
+	client_send_strings(refresh->client, on_cluster_slots, refresh, "CLUSTER", "SLOTS", NULL);
 }
 
 static void on_timer(void *owner)
@@ -146,6 +165,7 @@ struct refresh *refresh_new(struct loop *loop, struct deployment *target, bool c
 	refresh->timeout_ms = timeout_ms;
 	refresh->events = events;
 	refresh->owner = owner;
+	buffer_init(&refresh->nodes, NODES_TEXT_MAX);
 	refresh->timer = timer_new(loop, on_timer, refresh);
 	return refresh;
 }
@@ -156,6 +176,7 @@ void refresh_free(struct refresh *refresh)
 		return;
 	client_free(refresh->client);
 	timer_free(refresh->timer);
+	buffer_free(&refresh->nodes);
 	free(refresh->name);
 	free(refresh);
 }

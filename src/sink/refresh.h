@@ -13,8 +13,8 @@ struct refresh;
 struct refresh_events {
 	/* Fills up to max endpoints worth asking, best first; returns their number. Called when a question is due. */
 	uint32_t (*candidates)(void *owner, struct endpoint *out, uint32_t max);
-	/* A new map of the target; the callee may keep nothing of it. */
-	void (*topology)(void *owner, const struct topology *topology);
+	/* A new map of the target; the callee may keep nothing of it. False: it is older than what is known already, in part at least: another node is asked. */
+	bool (*topology)(void *owner, const struct topology *topology);
 };
 
 /* `target` tells mode, credentials and the addresses of the task document. A standalone target has nothing to ask: no question is made. */

@@ -6,6 +6,7 @@
 #include "sink/floor.h"
 #include "wire/command.h"
 #include "wire/rdb.h"
+#include "wire/tally.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -119,7 +120,7 @@ void sink_hold_all(struct sink *sink, struct unit_list list)
 }
 
 /* The first `sent` were under way on the node that is lost. */
-static void take_back(struct sink *sink, struct unit_list list, uint32_t sent, const struct endpoint *lost)
+static void take_back(struct sink *sink, struct node *node, struct unit_list list, uint32_t sent)
 {
 	struct unit *unit;
 
@@ -131,13 +132,13 @@ static void take_back(struct sink *sink, struct unit_list list, uint32_t sent, c
 			sent--;
 			for (struct unit *at = unit->flags & UNIT_FLIGHT ? ((struct flight *)unit)->members.head : unit; at;
 			     at = unit->flags & UNIT_FLIGHT ? at->next : NULL)
-				outage_take(sink, lost, at);
+				outage_take(sink, node_endpoint(node), at);
 		}
 		if (!(unit->flags & UNIT_FLIGHT)) {
 			sink_hold(sink, unit);
 			continue;
 		}
-		sink_hold_all(sink, marker_unwrap(sink, unit));
+		sink_hold_all(sink, marker_unwrap(sink, node, unit));
 		/* One without commands holds no slot, and what has gathered behind it would wait for ever. */
 		marker_more(sink, slot);
 	}
@@ -159,7 +160,7 @@ static void divert(struct sink *sink)
 		struct unit_list out = {0};
 
 		node_divert(sink->nodes[i], must_leave, sink, &out);
-		take_back(sink, out, 0, NULL);
+		take_back(sink, sink->nodes[i], out, 0);
 	}
 }
 
@@ -292,7 +293,7 @@ static void on_node_lost(void *owner, struct node *node, const struct error *err
 	if (node_was_ready(node))
 		outage_begin(sink, node, error);
 	units = node_take_units(node, &sent);
-	take_back(sink, units, sent, node_endpoint(node));
+	take_back(sink, node, units, sent);
 	/* The node that a slot migrates to may be gone for good: the old one is asked again. */
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
 		if (endpoint_equal(&sink->lanes.held[i]->ask, node_endpoint(node)))
@@ -326,10 +327,8 @@ struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint)
 	if (sink->node_count == NODES_MAX)
 		return NULL;
 	if (sink->marker) {
-		const struct marker_options *marker = &sink->marker->options;
-
 		options.guarded = true;
-		options.name = name = memory_printf("%s:%s:%s:%u-%u", sink->options.name, marker->link, marker->token, marker->life, ++sink->marker->serial);
+		options.name = name = marker_connection_name(sink);
 	}
 	node = node_new(endpoint, &options, &node_callbacks, sink);
 	free(name);
@@ -364,26 +363,11 @@ static bool owns_slots(const struct sink *sink, const struct node *node)
 	return false;
 }
 
-static void take_topology(struct sink *sink, const struct topology *topology)
-{
-	if (!sink->cluster) {
-		sink_own(sink, 0, &topology->shards[0].master);
-		return;
-	}
-	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-		uint16_t shard = topology->owner[slot];
-
-		/* A slot that this node does not know an owner of keeps the one it had: MOVED or CLUSTERDOWN will tell. */
-		if (shard != SHARD_NONE)
-			sink_own(sink, (uint16_t)slot, &topology->shards[shard].master);
-	}
-}
-
-static void refresh_topology(void *owner, const struct topology *topology)
+static bool refresh_topology(void *owner, const struct topology *topology)
 {
 	struct sink *sink = owner;
+	bool fresh = sink_take_map(sink, topology);
 
-	take_topology(sink, topology);
 	slot_moves_look(sink, topology);
 	sink->map_number++;
 	for (uint32_t i = 0; i < sink->node_count; i++)
@@ -402,6 +386,7 @@ static void refresh_topology(void *owner, const struct topology *topology)
 		node_free(node);
 	}
 	idle_start(sink->turn);
+	return fresh;
 }
 
 static const struct refresh_events refresh_callbacks = {refresh_candidates, refresh_topology};
@@ -437,6 +422,7 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->owner = owner;
 	sink->cluster = options->topology->cluster;
 	sink->event_start = UINT64_MAX;
+	sink->multi = command_number(command_lookup(1, (const struct slice[]){SLICE("MULTI")}));
 	if (options->marker)
 		sink->marker = marker_new(sink, options->marker);
 	window_init(&sink->window, options->in_flight_commands, sink->cluster ? SLOT_COUNT : 1, options->in_flight_bytes,
@@ -449,7 +435,10 @@ struct sink *sink_new(const struct sink_options *options, const struct sink_even
 	sink->turn = idle_new(options->loop, on_turn, sink);
 	sink->refresh = refresh_new(options->loop, options->target, sink->cluster, options->name, options->connect_timeout_ms,
 				    &refresh_callbacks, sink);
-	take_topology(sink, options->topology);
+	if (options->before)
+		sink_take_after(sink, options->before);
+	else
+		sink_take_map(sink, options->topology);
 	return sink;
 }
 
@@ -570,6 +559,7 @@ void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, ui
 	unit->pieces[0] = slice_make(memory, bytes.len);
 	unit->piece_count = 1;
 	unit->replies = replies;
+	unit->command = command_number(event->info);
 	submit(sink, unit);
 }
 
@@ -593,6 +583,7 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 	unit->pieces[0] = event->raw;
 	unit->piece_count = 1;
 	unit->replies = 1;
+	unit->command = command_number(event->info);
 	submit(sink, unit);
 }
 
@@ -601,6 +592,7 @@ void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, u
 	struct unit *unit =
 		new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
 
+	unit->command = command_number(event->info);
 	encode_patched(&sink->window, unit, event->raw, event->argv[at], argument);
 	submit(sink, unit);
 }
@@ -611,6 +603,7 @@ void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, 
 	struct unit *unit =
 		new_unit(sink, event->start, end, slot, event->db, event->db, db_stream, command_flags(event, end) | flags);
 
+	unit->command = command_number(event->info);
 	encode_command(&sink->window, unit, argc, argv);
 	submit(sink, unit);
 }
@@ -650,6 +643,7 @@ void sink_transaction(struct sink *sink, uint64_t start, uint64_t end, uint16_t 
 	struct unit *unit = new_unit(sink, start, end, slot, db, db_after, db_stream,
 				     (uint16_t)(UNIT_TRANSACTION | (end > start ? UNIT_COUNTED : 0) | flags));
 
+	unit->command = sink->multi;
 	set_pieces(sink, unit, pieces, piece_count, replies);
 	submit(sink, unit);
 }
@@ -685,6 +679,12 @@ void sink_set_number(struct sink *sink, uint64_t start, uint32_t number)
 {
 	sink->event_start = start;
 	sink->next_sub = number;
+}
+
+void sink_count(struct sink *sink, const struct event *event)
+{
+	if (sink->options.tally)
+		tally_add(sink->options.tally, command_number(event->info));
 }
 
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db)

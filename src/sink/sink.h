@@ -24,6 +24,7 @@ struct sink;
 struct marker_options; /* sink/marker.h */
 struct mark;           /* sink/mark.h */
 struct mark_witness;
+struct tally; /* wire/tally.h */
 
 struct sink_fall {
 	const char *peer;  /* valid within the call */
@@ -48,6 +49,7 @@ struct sink_options {
 	struct loop *loop;
 	struct deployment *target;       /* options and TLS; read-only, outlives the sink */
 	const struct topology *topology; /* as it was at the start */
+	struct sink *before;             /* whose place it takes: who has which slots it knows better, and what it has not told yet is told by this one; NULL: none */
 	const char *name;                /* of its connections */
 	struct spool *spool;
 	struct target_abilities abilities;
@@ -60,6 +62,7 @@ struct sink_options {
 	uint64_t position;           /* where applying begins, and the database selected there */
 	uint32_t db;
 	uint64_t sent_before; /* what begins below it may have been applied by an earlier run already */
+	struct tally *tally; /* of the commands that are applied; outlives the sink. NULL: nobody wants to know */
 	const struct marker_options *marker; /* the target keeps marks, and each command of the stream is applied once (marker.h); NULL: at least once */
 };
 
@@ -132,6 +135,8 @@ bool sink_may_have_sent(const struct sink *sink, uint64_t position);
  * across slots), its numbers are set, so that each thing has the same one whenever the event is applied. The number of what is handed in next; and what it is to be. */
 uint32_t sink_number(const struct sink *sink, uint64_t start);
 void sink_set_number(struct sink *sink, uint64_t start, uint32_t number);
+/* A command was applied by other things than a unit of its own (a command across slots): for the tally. */
+void sink_count(struct sink *sink, const struct event *event);
 /* Nothing to apply up to `position`. */
 void sink_progress(struct sink *sink, uint64_t position, uint32_t db);
 

@@ -24,6 +24,8 @@ struct sink {
 	struct node *owner_of[SLOT_COUNT];   /* by the map; standalone: [0] alone */
 	uint32_t busy[SLOT_COUNT];           /* units of the slot on a node */
 	struct node *busy_node[SLOT_COUNT];  /* that node */
+	uint64_t owner_epoch[SLOT_COUNT];    /* of the claim that made it so; 0: not known */
+	uint64_t old_claims_since_us;        /* every map since then had claims that were too old; 0: the last one had none */
 	uint64_t map_number;                 /* how often the map was read anew */
 	struct lanes lanes;
 	struct marker *marker;                 /* NULL: checkpoint: local */
@@ -43,6 +45,7 @@ struct sink {
 	uint64_t waiting_since_us;
 	bool waiting_told_by_outage;         /* when it is over, for a connection was lost */
 	struct sink_counters counters;
+	uint16_t multi; /* command_number() of MULTI: what transactions are counted as */
 };
 
 /* sink.c */
@@ -57,9 +60,11 @@ struct lane *sink_hold(struct sink *sink, struct unit *unit);
 void sink_hold_all(struct sink *sink, struct unit_list list);
 /* The slot is as it should be: what waited follows at once. */
 void sink_release_rest(struct sink *sink, struct lane *lane);
-/* masters.c: the slot is that master's. */
-void sink_own(struct sink *sink, uint16_t slot, const struct endpoint *master);
-/* The same, as MOVED says. */
+/* masters.c: a map was read. False: claims in it are older than what is known, and were not taken. */
+bool sink_take_map(struct sink *sink, const struct topology *topology);
+/* What the sink before it, which is about to be freed, knew last. */
+void sink_take_after(struct sink *sink, struct sink *before);
+/* The slot is that master's, as MOVED says. */
 void sink_met(struct sink *sink, uint16_t slot, const struct endpoint *master);
 /* The node there, made if it is not known; NULL: there are too many. */
 struct node *sink_node_at(struct sink *sink, const struct endpoint *endpoint);

@@ -58,6 +58,7 @@ struct unit {
 	struct question *question; /* somebody wants to know its replies; NULL: nobody does */
 	uint16_t slot;
 	uint16_t flags;
+	uint16_t command;      /* its command_number(); 0 in the snapshot */
 	struct slice inline_pieces[UNIT_INLINE_PIECES];
 };
 

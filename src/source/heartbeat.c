@@ -77,19 +77,47 @@ static const struct resp_node *reply_error(const struct client_reply *reply)
 
 /* ---- sampling ---- */
 
-/* The number behind "master_repl_offset:" in INFO replication. */
-static bool info_repl_offset(struct slice text, int64_t *ret)
+/* What stands behind a name ("\nmaster_replid:") in INFO replication; empty: it is not there. */
+static struct slice info_value(struct slice text, const char *name)
 {
-	static const char name[] = "\nmaster_repl_offset:";
-	const uint8_t *found = memmem(text.data, text.len, name, sizeof(name) - 1);
+	const uint8_t *found = memmem(text.data, text.len, name, strlen(name));
 	const uint8_t *end = text.data + text.len, *stop;
 
 	if (found == NULL)
-		return false;
-	found += sizeof(name) - 1;
+		return SLICE("");
+	found += strlen(name);
 	for (stop = found; stop < end && *stop != '\r' && *stop != '\n';)
 		stop++;
-	return slice_to_int64(slice_make(found, (size_t)(stop - found)), ret) && *ret >= 0;
+	return slice_make(found, (size_t)(stop - found));
+}
+
+static bool info_offset(struct slice text, const char *name, int64_t *ret)
+{
+	return slice_to_int64(info_value(text, name), ret) && *ret >= 0;
+}
+
+static void info_id(struct slice text, const char *name, char out[SAMPLES_HISTORY_MAX + 1])
+{
+	struct slice id = info_value(text, name);
+
+	snprintf(out, SAMPLES_HISTORY_MAX + 1, "%.*s", (int)(id.len <= SAMPLES_HISTORY_MAX ? id.len : 0), (const char *)id.data);
+}
+
+static void add_sample(struct heartbeat *heartbeat, struct slice info, const struct sample *sample)
+{
+	char history[SAMPLES_HISTORY_MAX + 1], before[SAMPLES_HISTORY_MAX + 1];
+	int64_t second;
+
+	info_id(info, "\nmaster_replid:", history);
+	info_id(info, "\nmaster_replid2:", before);
+	/* The first offset that is not of both. */
+	if (!info_offset(info, "\nsecond_repl_offset:", &second))
+		second = 0;
+	pthread_mutex_lock(&heartbeat->lock);
+	samples_enter(&heartbeat->samples, history, before, second - 1);
+	samples_add(&heartbeat->samples, sample);
+	heartbeat->ended_replid[0] = '\0';
+	pthread_mutex_unlock(&heartbeat->lock);
 }
 
 static bool is_replica(struct slice text)
@@ -107,7 +135,7 @@ static void note_end(struct heartbeat *heartbeat, struct slice info)
 	const size_t len = sizeof(heartbeat->ended_replid) - 1;
 	int64_t offset;
 
-	if (!found || (size_t)(info.data + info.len - found) < sizeof(name) - 1 + len || !info_repl_offset(info, &offset))
+	if (!found || (size_t)(info.data + info.len - found) < sizeof(name) - 1 + len || !info_offset(info, "\nmaster_repl_offset:", &offset))
 		return;
 	pthread_mutex_lock(&heartbeat->lock);
 	/* The first time: later it has the history of another master, and passes that on. */
@@ -146,12 +174,9 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 	} else if (reply->count > 0 && heartbeat->options.cluster && is_replica(reply->nodes[0].text)) {
 		heartbeat->sample_refused = false; /* of another shard perhaps, whose offsets are others; who is the master now is found out elsewhere */
 		note_end(heartbeat, reply->nodes[0].text);
-	} else if (reply->count > 0 && info_repl_offset(reply->nodes[0].text, &sample.offset)) {
+	} else if (reply->count > 0 && info_offset(reply->nodes[0].text, "\nmaster_repl_offset:", &sample.offset)) {
 		heartbeat->sample_refused = false;
-		pthread_mutex_lock(&heartbeat->lock);
-		samples_add(&heartbeat->samples, &sample);
-		heartbeat->ended_replid[0] = '\0';
-		pthread_mutex_unlock(&heartbeat->lock);
+		add_sample(heartbeat, reply->nodes[0].text, &sample);
 	}
 	if (heartbeat->again)
 		heartbeat_sample(heartbeat);
@@ -371,9 +396,9 @@ bool heartbeat_is_key(struct slice key)
 	       (key.len >= name + 4 && memcmp(key.data + name, ":{", 2) == 0 && key.data[key.len - 1] == '}');
 }
 
-static bool heartbeat_copy_sample(const struct heartbeat *heartbeat,
-				  const struct sample *(*find)(const struct samples *, uint64_t), uint64_t argument,
-				  struct sample *ret)
+/* `history`: NULL: any; *ret_same: whether the samples are of that one. */
+static bool copy_sample_of(const struct heartbeat *heartbeat, const char *history, const struct sample *(*find)(const struct samples *, uint64_t),
+			   uint64_t argument, struct sample *ret, bool *ret_same)
 {
 	pthread_mutex_t *lock = (pthread_mutex_t *)&heartbeat->lock; /* no part of what the caller sees as constant */
 	const struct sample *found;
@@ -382,8 +407,18 @@ static bool heartbeat_copy_sample(const struct heartbeat *heartbeat,
 	found = find(&heartbeat->samples, argument);
 	if (found != NULL)
 		*ret = *found;
+	*ret_same = history == NULL || heartbeat->samples.history[0] == '\0' || strcmp(heartbeat->samples.history, history) == 0;
 	pthread_mutex_unlock(lock);
 	return found != NULL;
+}
+
+static bool heartbeat_copy_sample(const struct heartbeat *heartbeat,
+				  const struct sample *(*find)(const struct samples *, uint64_t), uint64_t argument,
+				  struct sample *ret)
+{
+	bool same;
+
+	return copy_sample_of(heartbeat, NULL, find, argument, ret, &same);
 }
 
 static const struct sample *find_last(const struct samples *samples, uint64_t argument)
@@ -431,22 +466,23 @@ static const struct sample *find_reaching(const struct samples *samples, uint64_
 	return samples_reaching(samples, (int64_t)offset);
 }
 
-bool heartbeat_executed(const struct heartbeat *heartbeat, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
+bool heartbeat_executed(const struct heartbeat *heartbeat, const char *history, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
 {
 	struct sample sample;
+	bool same;
 
-	if (!heartbeat_copy_sample(heartbeat, find_reaching, (uint64_t)offset, &sample))
+	if (!copy_sample_of(heartbeat, history, find_reaching, (uint64_t)offset, &sample, &same) || !same)
 		return false;
 	*ret_us = sample.answered_us;
 	*ret_to = sample.offset;
 	return true;
 }
 
-bool heartbeat_fence(const struct heartbeat *heartbeat, uint64_t us, int64_t *ret_offset)
+bool heartbeat_fence(const struct heartbeat *heartbeat, const char *history, uint64_t us, int64_t *ret_offset, bool *ret_same)
 {
 	struct sample sample;
 
-	if (!heartbeat_copy_sample(heartbeat, samples_since, us, &sample))
+	if (!copy_sample_of(heartbeat, history, samples_since, us, &sample, ret_same))
 		return false;
 	*ret_offset = sample.offset;
 	return true;

@@ -52,10 +52,12 @@ bool heartbeat_source_offset(const struct heartbeat *heartbeat, int64_t *ret_off
 /* (any) A sample taken after the call will be awaited: returns a ticket; heartbeat_sampled_since() gives the offset sampled after it. */
 uint64_t heartbeat_ticket(struct heartbeat *heartbeat);
 bool heartbeat_sampled_since(const struct heartbeat *heartbeat, uint64_t ticket, int64_t *ret_offset);
-/* (any) When had the source certainly executed all up to `offset`, by clock_monotonic_us()? *ret_to: the same is true up to there. False: not known. */
-bool heartbeat_executed(const struct heartbeat *heartbeat, int64_t offset, uint64_t *ret_us, int64_t *ret_to);
-/* (any) An offset behind all that the source had executed by that time, the lowest that is known. False: none is known; heartbeat_ticket() brings one. */
-bool heartbeat_fence(const struct heartbeat *heartbeat, uint64_t us, int64_t *ret_offset);
+/* (any) When had the source certainly executed all up to `offset` of the history of that replication id, by clock_monotonic_us()? *ret_to: the same is true up to there.
+ * False: not known. */
+bool heartbeat_executed(const struct heartbeat *heartbeat, const char *history, int64_t offset, uint64_t *ret_us, int64_t *ret_to);
+/* (any) An offset behind all that the source had executed by that time, the lowest that is known. False: none is known; heartbeat_ticket() brings one.
+ * *ret_same: it is of the history of that replication id; or the server does not tell. */
+bool heartbeat_fence(const struct heartbeat *heartbeat, const char *history, uint64_t us, int64_t *ret_offset, bool *ret_same);
 /* (any) Asked of a source that has no slots any more: as a replica of another master, but before it has taken over that one's history, it still tells where its own has
  * ended. False: it was not seen so with the history `replid`. */
 bool heartbeat_ended(const struct heartbeat *heartbeat, const char *replid, int64_t *ret_offset);

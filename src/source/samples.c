@@ -1,5 +1,8 @@
 #include "source/samples.h"
 
+#include <stdio.h>
+#include <string.h>
+
 void samples_clear(struct samples *samples)
 {
 	samples->count = 0;
@@ -13,6 +16,17 @@ static void samples_thin_out(struct samples *samples)
 		if (i >= SAMPLES_MAX / 2 || i % 2 == 0)
 			samples->samples[kept++] = samples->samples[i];
 	samples->count = kept;
+}
+
+void samples_enter(struct samples *samples, const char *history, const char *before, int64_t shared)
+{
+	const struct sample *last;
+
+	if (strcmp(samples->history, history) == 0)
+		return;
+	last = samples->history[0] && strcmp(samples->history, before) == 0 ? samples_at_offset(samples, shared) : NULL;
+	samples->count = last ? (size_t)(last - samples->samples) + 1 : 0;
+	snprintf(samples->history, sizeof(samples->history), "%s", history);
 }
 
 void samples_add(struct samples *samples, const struct sample *sample)

@@ -20,12 +20,18 @@ struct sample {
 	uint64_t answered_us; /* when the first answer with this offset had come */
 };
 
+#define SAMPLES_HISTORY_MAX 40
+
 struct samples {
+	char history[SAMPLES_HISTORY_MAX + 1]; /* replication id of what was added last; empty: not told */
 	size_t count;
 	struct sample samples[SAMPLES_MAX]; /* offsets rise strictly, numbers too */
 };
 
 void samples_clear(struct samples *samples);
+/* What is added from now on is of the history of that id (empty: not told, as of servers before Redis 4.0). Another one than before goes on from the one called `before`
+ * behind the offset `shared`: what is not of both is forgotten, or it would tell of offsets that were reached earlier than they are the new one's. */
+void samples_enter(struct samples *samples, const char *history, const char *before, int64_t shared);
 /* Adds the newest. An offset lower than the last belongs to another history: all before is forgotten. */
 void samples_add(struct samples *samples, const struct sample *sample);
 /* The newest; NULL: none. */

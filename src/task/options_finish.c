@@ -15,6 +15,7 @@
 #define PATH_NAME_MAX 40 /* of a path's last part, in the name of a task */
 #define REDIS_PORT 6379
 #define SENTINEL_PORT 26379
+#define MACHINE_STATE "/var/lib/keyferry"
 
 static bool fail(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -361,6 +362,12 @@ static bool finish_name(struct task_options *options, struct error *error)
 	return true;
 }
 
+/* Of root, and of the user that the service runs as, so that both mean the same folder of a task. */
+static bool state_is_of_the_machine(void)
+{
+	return geteuid() == 0 || euidaccess(MACHINE_STATE, W_OK | X_OK) == 0;
+}
+
 static bool finish_data_dir(struct task_options *options, struct error *error)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
@@ -371,8 +378,8 @@ static bool finish_data_dir(struct task_options *options, struct error *error)
 		return fail(error, "the work directory (--data) is empty");
 	}
 	/* The XDG base directory specification has relative paths ignored. */
-	if (geteuid() == 0) {
-		options->data_dir = memory_printf("/var/lib/keyferry/%s", options->name);
+	if (state_is_of_the_machine()) {
+		options->data_dir = memory_printf(MACHINE_STATE "/%s", options->name);
 	} else if (state && state[0] == '/') {
 		options->data_dir = memory_printf("%s/keyferry/%s", state, options->name);
 	} else if (home && home[0] == '/') {

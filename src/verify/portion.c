@@ -140,7 +140,8 @@ static void ask_source(struct portion *portion, enum reading_form form)
 	for (uint32_t i = 0; i < portion->count; i++) {
 		struct pair *pair = &portion->pairs[i];
 
-		reading_ask(&pair->source, form, portion->options->source, &portion->place, pair->source_db, pair->source_key);
+		reading_ask(&pair->source, form, portion->options->source, &portion->place, pair->source_db, pair->source_key,
+			    form == READING_OUTLINE ? type_guess(portion->options->guesses, pair->source_key) : (struct slice){0});
 	}
 }
 
@@ -151,7 +152,7 @@ static void ask_target(struct portion *portion)
 
 		if (pair->fate == FATE_SAME)
 			reading_ask(&pair->target, form_of(portion), portion->options->target, &portion->place, pair->target_db,
-				    pair->target_key);
+				    pair->target_key, pair->source.type);
 	}
 }
 
@@ -176,8 +177,13 @@ static void judge_all(struct portion *portion)
 
 static void take_all_sources(struct portion *portion)
 {
-	for (uint32_t i = 0; i < portion->count; i++)
+	for (uint32_t i = 0; i < portion->count; i++) {
+		const struct reading *source = &portion->pairs[i].source;
+
+		if (source->form == READING_OUTLINE && source->state == READING_THERE)
+			type_guess_learn(portion->options->guesses, portion->pairs[i].source_key, source->type);
 		take_source(portion, &portion->pairs[i]);
+	}
 }
 
 static void ask_for_all(struct portion *portion)

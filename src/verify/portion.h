@@ -13,6 +13,7 @@
 
 #include "transform/transform.h"
 #include "verify/judge.h"
+#include "verify/type_guess.h"
 
 #define PORTION_KEYS 256
 #define PORTION_BYTES (1u << 20)
@@ -44,6 +45,7 @@ struct portion_options {
 	struct transform *transform;
 	struct judge *judge;
 	bool full;
+	struct type_guesses *guesses; /* for outlines */
 };
 
 struct portion {

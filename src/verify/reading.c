@@ -1,10 +1,10 @@
 #include "verify/reading.h"
 
+#include "verify/type_guess.h"
 #include "wire/rdb.h"
 
 #include <xxhash.h>
 
-#define FOOTER_LEN 10 /* of a DUMP payload: RDB version, two bytes, little-endian, and the CRC-64 */
 #define VALKEY_RDB 80 /* versions of Valkey's own begin here (wire/rdb.h) */
 
 enum part { PART_EXISTS, PART_TYPE, PART_TIME, PART_PTTL, PART_EXPIRETIME, PART_LENGTH, PART_DUMP };
@@ -26,23 +26,9 @@ static void ask_of_key(struct reading *reading, enum part part, struct slice com
 
 /* ---- answers ---- */
 
-/* What tells the length of a value of that type; empty: nothing does. */
-static struct slice length_command(struct slice type)
-{
-	static const struct {
-		const char *type, *command;
-	} commands[] = {{"string", "STRLEN"}, {"list", "LLEN"}, {"set", "SCARD"},
-			{"zset", "ZCARD"},    {"hash", "HLEN"}, {"stream", "XLEN"}};
-
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (slice_equal(type, slice_of_string(commands[i].type)))
-			return slice_of_string(commands[i].command);
-	return (struct slice){0};
-}
-
 static void take_type(struct reading *reading, struct slice type)
 {
-	struct slice command = length_command(type);
+	struct slice command = type_length_command(type);
 
 	if (slice_equal(type, SLICE("none"))) {
 		reading->gone++;
@@ -51,6 +37,25 @@ static void take_type(struct reading *reading, struct slice type)
 	reading->type = arena_copy(reading->place->arena, type);
 	if (reading->form == READING_OUTLINE && command.len > 0)
 		ask_of_key(reading, PART_LENGTH, command);
+}
+
+/* It is of another type than expected, or empty, which tells nothing: a key that is not there is empty, too. */
+static void expect_no_more(struct reading *reading)
+{
+	reading->expected = false;
+	reading->type = (struct slice){0};
+	if (reading->gone == 0)
+		ask_of_key(reading, PART_TYPE, SLICE("TYPE"));
+}
+
+static void take_length(struct reading *reading, int64_t length)
+{
+	if (reading->expected && length == 0) {
+		expect_no_more(reading);
+		return;
+	}
+	reading->has_length = true;
+	reading->length = (uint64_t)length;
 }
 
 static void take_time(struct reading *reading, const struct resp_node *array)
@@ -84,6 +89,10 @@ static void take_dump(struct reading *reading, const struct resp_node *node)
 
 static void take_whole(struct reading *reading, enum part part, const struct resp_node *node)
 {
+	if (node->type == RESP_ERROR && part == PART_LENGTH && reading->expected && slice_starts_with(node->text, SLICE("WRONGTYPE"))) {
+		expect_no_more(reading);
+		return;
+	}
 	if (node->type == RESP_ERROR) {
 		side_may_pass(reading->side, asker_peer(side_asker(reading->side, reading->key)), node->text);
 		reading->failed = true;
@@ -99,10 +108,7 @@ static void take_whole(struct reading *reading, enum part part, const struct res
 		if (node->integer >= 0)
 			reading->expire_at_ms = node->integer + (part == PART_PTTL ? reading->clock_ms : 0);
 		break;
-	case PART_LENGTH:
-		reading->has_length = true;
-		reading->length = (uint64_t)node->integer;
-		break;
+	case PART_LENGTH: take_length(reading, node->integer); break;
 	case PART_DUMP: take_dump(reading, node); break;
 	}
 }
@@ -149,8 +155,20 @@ static void ask_expiry(struct reading *reading)
 	ask_of_key(reading, PART_PTTL, SLICE("PTTL"));
 }
 
+/* The expiry first: of a key that is not there it says so, and its length need not be explained. */
+static void ask_outline(struct reading *reading, struct slice type)
+{
+	struct slice command = type_length_command(type);
+
+	ask_expiry(reading);
+	reading->expected = command.len > 0;
+	if (reading->expected)
+		reading->type = type;
+	ask_of_key(reading, reading->expected ? PART_LENGTH : PART_TYPE, reading->expected ? command : SLICE("TYPE"));
+}
+
 void reading_ask(struct reading *reading, enum reading_form form, struct side *side, struct reading_place *place, uint32_t db,
-		 struct slice key)
+		 struct slice key, struct slice type)
 {
 	*reading = (struct reading){
 		.form = form, .side = side, .place = place, .db = db, .key = key, .expire_at_ms = READING_NO_EXPIRY};
@@ -158,10 +176,7 @@ void reading_ask(struct reading *reading, enum reading_form form, struct side *s
 	switch (form) {
 	case READING_EXISTS: ask_of_key(reading, PART_EXISTS, SLICE("EXISTS")); break;
 	case READING_TYPE: ask_of_key(reading, PART_TYPE, SLICE("TYPE")); break;
-	case READING_OUTLINE:
-		ask_of_key(reading, PART_TYPE, SLICE("TYPE"));
-		ask_expiry(reading);
-		break;
+	case READING_OUTLINE: ask_outline(reading, type); break;
 	case READING_FULL:
 		ask_expiry(reading);
 		ask_of_key(reading, PART_DUMP, SLICE("DUMP"));
@@ -211,11 +226,11 @@ bool reading_value(struct reading *reading, struct value_form *ret)
 {
 	struct slice bytes;
 
-	if (!payload(reading, &bytes) || bytes.len < 1 + FOOTER_LEN)
+	if (!payload(reading, &bytes) || bytes.len < 1 + READING_FOOTER_LEN)
 		return false;
 	ret->type = bytes.data[0];
-	ret->valkey = rdb_little_endian(bytes.data + bytes.len - FOOTER_LEN, 2) >= VALKEY_RDB;
-	ret->value = slice_make(bytes.data + 1, bytes.len - 1 - FOOTER_LEN);
+	ret->valkey = rdb_little_endian(bytes.data + bytes.len - READING_FOOTER_LEN, 2) >= VALKEY_RDB;
+	ret->value = slice_make(bytes.data + 1, bytes.len - 1 - READING_FOOTER_LEN);
 	return true;
 }
 

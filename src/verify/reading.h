@@ -2,7 +2,7 @@
  *
  *   EXISTS    is it there?
  *   TYPE      and what is it?
- *   OUTLINE   type, expiry, length
+ *   OUTLINE   type, expiry, length; where the type is expected, the length alone proves it (type_guess.h)
  *   FULL      expiry and value, as DUMP gives it
  *
  * The commands of one reading are asked one right behind the other, not in a transaction: where others write meanwhile its parts may be of different moments, which is
@@ -24,6 +24,7 @@ enum reading_state {
 };
 
 #define READING_NO_EXPIRY (-1)
+#define READING_FOOTER_LEN 10 /* of a DUMP payload: RDB version, two bytes, little-endian, and the CRC-64 */
 
 /* Where the bytes of readings are kept, and who waits for them. */
 struct reading_place {
@@ -41,6 +42,7 @@ struct reading {
 	bool failed;          /* a part was not answered */
 	uint8_t parts;        /* still to be answered */
 	uint8_t gone;         /* parts that say that it is not there */
+	bool expected;        /* `type` is what was expected, and nothing has shown yet whether that is so */
 	int64_t clock_ms;     /* the server's, where it had to be asked */
 	int64_t expire_at_ms; /* Unix ms, or READING_NO_EXPIRY */
 	struct slice type;    /* TYPE, OUTLINE: as the server says it */
@@ -53,9 +55,10 @@ struct reading {
 	struct slice key; /* lives as long as the reading */
 };
 
-/* Asks. `place->done` is called once all readings that were begun are answered, perhaps never from within this call. */
+/* Asks. `place->done` is called once all readings that were begun are answered, perhaps never from within this call. `type`, for an outline: what is expected, and lives as long as
+ * the reading; empty: nothing is. */
 void reading_ask(struct reading *reading, enum reading_form form, struct side *side, struct reading_place *place, uint32_t db,
-		 struct slice key);
+		 struct slice key, struct slice type);
 
 /* Are all of these keys of one database there? A question for the usual case, in which they are: *ret stays false where they are not, or nobody knows. Not of a cluster,
  * and where side->exists_many. */

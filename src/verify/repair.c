@@ -9,8 +9,11 @@
  * was read had been applied before WATCH, and whatever stands behind it (it was written after the DUMP, so after WATCH) has not been applied yet: it will be, to the
  * very value that it was written for. So no command is lost and none is done twice, though the link knows nothing of all this.
  *
+ * Where the target does not take the serialised form (it is older than the source, or of the other family), the last step writes the value as ordinary commands (remake.h).
+ *
  * A cluster takes in one transaction the keys of one slot only. So several connections (lanes) go through these steps side by side, and wait once. */
 #include "verify/field_times.h"
+#include "verify/remake.h"
 #include "verify/verify_state.h"
 
 #include "base/clock.h"
@@ -24,6 +27,7 @@
 #define LANE_KEYS 64
 #define LANE_BYTES (8u << 20) /* of values; a larger one goes alone */
 #define TRIES_MAX 30
+#define AHEAD_BYTES (4u << 20) /* of a large key's commands, before their answers are waited for */
 
 struct lane {
 	struct client *client;
@@ -38,7 +42,7 @@ struct lane {
 	uint32_t *of_command;            /* key that each of them belongs to */
 	bool executed;                      /* EXEC did not answer nil */
 	bool failed[LANE_KEYS];
-	char failures[LANE_KEYS][96];
+	char failures[LANE_KEYS][160];
 };
 
 struct repair {
@@ -55,6 +59,8 @@ struct repair {
 	uint8_t *tries; /* of each suspect */
 	bool live;
 	struct field_times *fields;
+	struct remake *remake;
+	bool *refused; /* of each suspect: the target has refused to RESTORE it */
 };
 
 /* ---- questions to the target ---- */
@@ -101,7 +107,7 @@ static void take_results(struct lane *lane, const struct resp_node *array)
 		if (!one || one->type != RESP_ERROR)
 			continue;
 		lane->failed[key] = true;
-		snprintf(lane->failures[key], sizeof(lane->failures[key]), "%.*s", (int)(one->text.len > 90 ? 90 : one->text.len),
+		snprintf(lane->failures[key], sizeof(lane->failures[key]), "%.*s", (int)(one->text.len > 150 ? 150 : one->text.len),
 			 (const char *)one->text.data);
 	}
 }
@@ -309,22 +315,76 @@ static void put_field_times(struct repair *repair, struct lane *lane, uint32_t k
 		field_times_each(repair->fields, &form, put_field_time, &writing);
 }
 
-static bool put_value(struct repair *repair, struct lane *lane, uint32_t key, struct error *error)
+static bool restore(struct repair *repair, struct lane *lane, uint32_t key, struct slice payload)
 {
 	struct pair *pair = &repair->portion->pairs[lane->keys[key]];
 	bool expires = pair->expire_at_ms != READING_NO_EXPIRY, absolute = expires && repair->verify->target.absolute_ttl;
 	struct guard_times times = times_to_write(repair);
 	uint8_t digits[24];
 	struct slice at = slice_make(digits, resp_put_int64(digits, expires ? guard_key_time(&times, pair->expire_at_ms, clock_wall_ms()) : 0));
-	struct slice argv[6] = {SLICE("RESTORE"), pair->target_key, absolute ? at : SLICE("0"), {0},
-				SLICE("REPLACE"), SLICE("ABSTTL")};
+	struct slice argv[6] = {SLICE("RESTORE"), pair->target_key, absolute ? at : SLICE("0"), payload, SLICE("REPLACE"), SLICE("ABSTTL")};
 
-	if (!stash_get(repair->portion->stash, &pair->source.payload, &argv[3], error))
-		return false;
 	put_command(repair, lane, key, absolute ? 6 : 5, argv);
 	if (expires && !absolute)
 		put_command(repair, lane, key, 3, (struct slice[]){SLICE("PEXPIREAT"), pair->target_key, at});
 	put_field_times(repair, lane, key, pair->target_key);
+	return true;
+}
+
+/* ---- as ordinary commands ---- */
+
+static bool is_remade(struct repair *repair, const struct lane *lane, uint32_t key, struct slice payload)
+{
+	return repair->refused[repair->portion->pairs[lane->keys[key]].number] || remake_is_needed(repair->remake, payload);
+}
+
+static void say(struct suspect *suspect, const char *what, const char *why)
+{
+	size_t used = strlen(suspect->text);
+
+	if (!strstr(suspect->text, why))
+		snprintf(suspect->text + used, sizeof(suspect->text) - used, "%s%s%s", used ? "; " : "", what, why);
+}
+
+/* False: it cannot be, which is told as the key's outcome. */
+static bool begin_remaking(struct repair *repair, struct lane *lane, uint32_t key, bool large)
+{
+	struct pair *pair = &repair->portion->pairs[lane->keys[key]];
+	struct remake_key remade = {pair->target_db, pair->target_key, {0}, pair->expire_at_ms, times_to_write(repair)};
+	struct error error;
+
+	error_set(&error, ERROR_CONFLICT, "its serialised form cannot be read");
+	if (reading_value(&pair->source, &remade.form) && remake_begin(repair->remake, &remade, large, &error)) {
+		if (remake_losses(repair->remake)[0])
+			say(repair->verify->suspects.items[pair->number], "repaired without ", remake_losses(repair->remake));
+		return true;
+	}
+	lane->failed[key] = true;
+	snprintf(lane->failures[key], sizeof(lane->failures[key]), "%.150s", error.text);
+	return false;
+}
+
+static void put_remade(struct repair *repair, struct lane *lane, uint32_t key)
+{
+	struct slice *argv;
+	struct error error;
+	uint32_t argc;
+
+	if (!begin_remaking(repair, lane, key, false))
+		return;
+	while (remake_next(repair->remake, &argc, &argv, &error) == REWRITE_COMMAND)
+		put_command(repair, lane, key, argc, argv);
+}
+
+static bool put_value(struct repair *repair, struct lane *lane, uint32_t key, struct error *error)
+{
+	struct slice payload;
+
+	if (!stash_get(repair->portion->stash, &repair->portion->pairs[lane->keys[key]].source.payload, &payload, error))
+		return false;
+	if (!is_remade(repair, lane, key, payload))
+		return restore(repair, lane, key, payload);
+	put_remade(repair, lane, key);
 	return true;
 }
 
@@ -354,13 +414,14 @@ static void note_outcome(struct repair *repair, struct lane *lane)
 		const struct pair *pair = &repair->portion->pairs[lane->keys[i]];
 		struct suspect *suspect = repair->verify->suspects.items[pair->number];
 		const char *why = lane->refused ? lane->reason : lane->failed[i] ? lane->failures[i] : NULL;
-		size_t used = strlen(suspect->text);
 
 		repair->tries[pair->number]++;
 		if (lane->later)
 			continue;
-		if (why) {
-			snprintf(suspect->text + used, sizeof(suspect->text) - used, "%snot repaired: %s", used ? "; " : "", why);
+		if (why && !repair->refused[pair->number] && remake_is_refusal(slice_of_string(why))) {
+			repair->refused[pair->number] = true; /* otherwise, the next time */
+		} else if (why) {
+			say(suspect, "not repaired: ", why);
 			repair->tries[pair->number] = TRIES_MAX;
 		} else if (lane->executed && pair->fate == FATE_SAME && pair->source.state != READING_UNREAD) {
 			suspect->repaired = true;
@@ -368,20 +429,92 @@ static void note_outcome(struct repair *repair, struct lane *lane)
 	}
 }
 
-static bool write_lane(struct repair *repair, struct lane *lane, struct error *error)
+/* Is one of its keys to be written into a temporary key first? Then it has to be alone. */
+static bool is_large(struct repair *repair, const struct lane *lane, bool *ret, struct error *error)
 {
-	/* Too much at once: each alone, the next time. */
-	if (!lane->refused && (lane->count == 1 || bytes_of(repair, lane) <= LANE_BYTES)) {
+	*ret = false;
+	for (uint32_t i = 0; i < lane->count; i++) {
+		const struct pair *pair = &repair->portion->pairs[lane->keys[i]];
+		struct slice payload;
+
+		if (pair->source.state != READING_THERE || pair->source.payload.filled <= REMAKE_LARGE)
+			continue;
+		if (!stash_get(repair->portion->stash, &pair->source.payload, &payload, error))
+			return false;
+		*ret = *ret || is_remade(repair, lane, i, payload);
+	}
+	return true;
+}
+
+static size_t bytes_in(uint32_t argc, const struct slice *argv)
+{
+	size_t sum = 0;
+
+	for (uint32_t i = 0; i < argc; i++)
+		sum += argv[i].len;
+	return sum;
+}
+
+/* The commands up to the one that puts it in its place, which is left in argc and argv. */
+static bool fill_temporary(struct repair *repair, struct lane *lane, uint32_t *ret_argc, struct slice **ret_argv, struct error *error)
+{
+	size_t bytes = 0;
+
+	while (remake_next(repair->remake, ret_argc, ret_argv, error) == REWRITE_COMMAND) {
+		bytes += bytes_in(*ret_argc, *ret_argv);
+		send(repair, lane, on_simple, *ret_argc, *ret_argv);
+		if (bytes <= AHEAD_BYTES)
+			continue;
+		bytes = 0;
+		if (!await_answers(repair, error))
+			return false;
+	}
+	return await_answers(repair, error);
+}
+
+static bool write_large(struct repair *repair, struct lane *lane, struct error *error)
+{
+	struct slice *argv;
+	uint32_t argc;
+
+	if (!begin_remaking(repair, lane, 0, true))
+		return true;
+	if (!fill_temporary(repair, lane, &argc, &argv, error))
+		return false;
+	if (!lane->refused) {
 		SEND(repair, lane, on_simple, SLICE("MULTI"));
-		for (uint32_t i = 0; i < lane->count; i++)
-			if (!put_key(repair, lane, i, error))
-				return false;
+		put_command(repair, lane, 0, argc, argv);
 		SEND(repair, lane, on_exec, SLICE("EXEC"));
 		if (!await_answers(repair, error))
 			return false;
 	}
-	note_outcome(repair, lane);
-	return true;
+	if (!lane->executed || lane->failed[0])
+		SEND(repair, lane, on_simple, SLICE("DEL"), remake_temporary(repair->remake));
+	return await_answers(repair, error);
+}
+
+static bool write_small(struct repair *repair, struct lane *lane, struct error *error)
+{
+	SEND(repair, lane, on_simple, SLICE("MULTI"));
+	for (uint32_t i = 0; i < lane->count; i++)
+		if (!put_key(repair, lane, i, error))
+			return false;
+	SEND(repair, lane, on_exec, SLICE("EXEC"));
+	return await_answers(repair, error);
+}
+
+static bool write_lane(struct repair *repair, struct lane *lane, struct error *error)
+{
+	bool large, ok = true;
+
+	if (!is_large(repair, lane, &large, error))
+		return false;
+	/* Too much at once: each alone, the next time. */
+	if (!lane->refused && (lane->count == 1 || (!large && bytes_of(repair, lane) <= LANE_BYTES)))
+		ok = large ? write_large(repair, lane, error) : write_small(repair, lane, error);
+	if (ok)
+		note_outcome(repair, lane);
+	return ok;
 }
 
 /* ---- all of them ---- */
@@ -390,6 +523,7 @@ static bool sweep(struct repair *repair, struct error *error)
 {
 	struct verify *verify = repair->verify;
 
+	remake_ask(repair->remake, &verify->target);
 	for (uint32_t i = 0; i < repair->lane_count; i++)
 		open_lane(repair, &repair->lanes[i]);
 	if (!await_answers(repair, error) || !catch_up_find(&verify->catch_up, &repair->live, error) ||
@@ -409,6 +543,8 @@ bool repair_run(struct verify *verify, struct error *error)
 	repair.portion_options.full = true;
 	repair.portion = portion_new(&repair.portion_options, on_read, &repair);
 	repair.fields = field_times_new();
+	repair.remake = remake_new(verify->options->task);
+	repair.refused = memory_alloc_zero(verify->suspects.count + 1, sizeof(*repair.refused));
 	repair.tries = memory_alloc_zero(verify->suspects.count + 1, sizeof(*repair.tries));
 	while (ok && (!verify->target.moved || (ok = side_refresh(&verify->target, error))) && choose(&repair)) {
 		ok = sweep(&repair, error);
@@ -418,6 +554,8 @@ bool repair_run(struct verify *verify, struct error *error)
 	close_lanes(&repair);
 	portion_free(repair.portion);
 	field_times_free(repair.fields);
+	remake_free(repair.remake);
+	free(repair.refused);
 	free(repair.tries);
 	return ok;
 }

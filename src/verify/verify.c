@@ -147,7 +147,7 @@ static bool repair(struct verify *verify, struct error *error)
 	return ok;
 }
 
-static bool decide(struct verify *verify, struct error *error)
+bool verify_decide(struct verify *verify, struct error *error)
 {
 	enum verify_stage stage = verify->counts->stage;
 	bool ok;
@@ -163,6 +163,12 @@ static bool decide(struct verify *verify, struct error *error)
 	suspects_free(&verify->suspects);
 	verify->counts->stage = stage;
 	return ok;
+}
+
+static void suspect(struct verify *verify, const struct pair *pair)
+{
+	suspects_add(&verify->suspects, pair->source_db, pair->source_key, pair->target_db, pair->target_key);
+	resumption_note(verify, pair);
 }
 
 /* ---- keys of the source ---- */
@@ -187,7 +193,7 @@ static void take_source(struct verify *verify, struct portion *portion)
 		case FATE_DIFFERENT:
 		case FATE_UNREAD:
 			verify->counts->compared++; /* if not now, then in the rounds */
-			suspects_add(&verify->suspects, pair->source_db, pair->source_key, pair->target_db, pair->target_key);
+			suspect(verify, pair);
 			break;
 		}
 	}
@@ -288,7 +294,7 @@ static void take_target(struct verify *verify, struct portion *portion)
 		for (next = i; next < portion->count && portion->pairs[next].number == first->number; next++)
 			there = there || portion->pairs[next].source.state == READING_THERE;
 		if (!there)
-			suspects_add(&verify->suspects, first->source_db, first->source_key, first->target_db, first->target_key);
+			suspect(verify, first);
 	}
 }
 
@@ -326,9 +332,24 @@ static bool decide_between(struct verify *verify, struct walk *walk, struct erro
 	ok = verify_drain(verify, error);
 	while (ok && !walk_quiet(walk))
 		ok = verify_await(verify, error);
-	ok = ok && decide(verify, error);
+	ok = ok && verify_decide(verify, error);
 	walk_hold(walk, false);
 	return ok;
+}
+
+/* How far it is, once in a while. The walk is held until its names are used up, and then everything is of one moment. */
+static bool keep_between(struct verify *verify, struct walk *walk, struct error *error)
+{
+	if (!resumption_is_due(verify))
+		return true;
+	walk_hold(walk, true);
+	if (!walk_empty(walk))
+		return true;
+	if (!verify_drain(verify, error))
+		return false;
+	resumption_keep(verify, walk);
+	walk_hold(walk, false);
+	return true;
 }
 
 static bool go_through(struct verify *verify, struct walk *walk, const struct direction *direction, struct error *error)
@@ -336,21 +357,47 @@ static bool go_through(struct verify *verify, struct walk *walk, const struct di
 	while (!walk_over(walk)) {
 		verify->take = direction->take;
 		feed(verify, walk, direction);
-		if (!verify_await(verify, error) || (suspects_full(&verify->suspects) && !decide_between(verify, walk, error)))
+		if (!verify_await(verify, error) || (suspects_full(&verify->suspects) && !decide_between(verify, walk, error)) ||
+		    !keep_between(verify, walk, error))
 			return false;
 	}
-	return verify_drain(verify, error) && decide(verify, error);
+	return verify_drain(verify, error) && keep_between(verify, walk, error) && verify_decide(verify, error);
 }
 
-static void warn_of_moves(struct verify *verify, const struct walk *walk, const struct direction *direction, uint32_t map_number)
+static const char *direction_name(const struct direction *direction)
+{
+	return direction->stage == VERIFY_SOURCE ? "source" : "target";
+}
+
+static void tell_of_moves(struct verify *verify, const struct walk *walk, const struct direction *direction, uint32_t map_number)
 {
 	char text[300];
 
+	if (walk_restarted(walk) > 0) {
+		snprintf(text, sizeof(text), "%u times a master of the %s was gone through anew, for it had been restarted meanwhile", walk_restarted(walk), direction_name(direction));
+		verify->events->note(verify->owner, LOG_INFO, text);
+	}
 	if (walk_lost(walk) == 0 && direction->side->map_number == map_number && !direction->side->moved)
 		return;
 	snprintf(text, sizeof(text), "slots of the %s moved while its keys were gone through, which may have hidden some: verify again when they stand still",
-		 direction->stage == VERIFY_SOURCE ? "source" : "target");
+		 direction_name(direction));
 	verify->events->note(verify->owner, LOG_WARNING, text);
+}
+
+static struct walk *open_walk(struct verify *verify, const struct direction *direction, struct error *error)
+{
+	struct walk *walk = verify->going_on;
+
+	verify->going_on = NULL;
+	if (walk)
+		return walk;
+	walk = walk_new(direction->side, direction->wants, verify, error);
+	if (!walk)
+		return NULL;
+	verify->counts->keys_total += walk_keys(walk);
+	if (direction->stage == VERIFY_SOURCE)
+		verify->highest_source_db = walk_highest_db(walk);
+	return walk;
 }
 
 static bool walk_side(struct verify *verify, const struct direction *direction, struct error *error)
@@ -360,15 +407,12 @@ static bool walk_side(struct verify *verify, const struct direction *direction, 
 	bool ok;
 
 	verify->counts->stage = direction->stage;
-	walk = walk_new(direction->side, direction->wants, verify, error);
+	walk = open_walk(verify, direction, error);
 	if (!walk)
 		return false;
-	verify->counts->keys_total += walk_keys(walk);
-	if (direction->stage == VERIFY_SOURCE)
-		verify->highest_source_db = walk_highest_db(walk);
 	ok = go_through(verify, walk, direction, error);
 	if (ok)
-		warn_of_moves(verify, walk, direction, map_number);
+		tell_of_moves(verify, walk, direction, map_number);
 	walk_free(walk);
 	return ok;
 }
@@ -384,7 +428,8 @@ static bool compare_both(struct verify *verify, struct error *error)
 				  : transform_clears_not(verify->transform);
 	char text[600];
 
-	if (!catch_up_find(&verify->catch_up, &verify->counts->live, error) || !walk_side(verify, &from_source, error))
+	if (!resumption_begin(verify, error) || !catch_up_find(&verify->catch_up, &verify->counts->live, error) ||
+	    (verify->counts->stage == VERIFY_SOURCE && !walk_side(verify, &from_source, error)))
 		return false;
 	if (!why)
 		return walk_side(verify, &from_target, error);
@@ -412,7 +457,7 @@ static void begin(struct verify *verify)
 	verify->transform = transform_new(options->task, &target);
 	verify->judge = judge_new(&options->judge);
 	verify->portion_options =
-		(struct portion_options){&verify->source, &verify->target, verify->transform, verify->judge, options->full};
+		(struct portion_options){&verify->source, &verify->target, verify->transform, verify->judge, options->full, &verify->guesses};
 	for (uint32_t i = 0; i < PORTIONS; i++)
 		verify->portions[i] = portion_new(&verify->portion_options, on_portion, verify);
 	limit_init(&verify->rate, options->rate);
@@ -451,6 +496,7 @@ bool verify_run(struct loop *loop, const struct verify_options *options, const s
 		begin(&verify);
 		ok = compare_both(&verify, error);
 	}
+	resumption_end(&verify, ok);
 	end(&verify);
 	return ok;
 }

@@ -7,6 +7,8 @@
  * did not touch it and the target was known to have everything that the source had written before. What changes too often for that is told as undecided.
  * Where no link is running, the target is taken for standing still, and what differs twice is different.
  *
+ * Cut off, it leaves files from which another run goes on (resume.h), as long as it is the same verification of the same servers.
+ *
  * keyferry's own keys and heartbeats are no part of it. Memory is bounded, whatever the number of keys or the size of values (portion.h, suspects.h, stash.h).
  * Thread: the loop's, straight-line; it runs the loop. */
 #ifndef KEYFERRY_VERIFY_VERIFY_H
@@ -24,6 +26,8 @@ struct verify_options {
 	uint32_t rounds;  /* the most, for what both sides change */
 	uint32_t wait_ms; /* the most that the target is waited for, in each */
 	uint64_t rate;    /* keys a second; 0: unlimited */
+	const char *state_stem;  /* "DIR/verify": files beginning so say how far it has come (resume.h); NULL: none, and it cannot be gone on with */
+	bool restart;            /* what an earlier run has left there is forgotten */
 	const atomic_bool *stop; /* true: whatever is waited for, it ends soon; NULL: never */
 };
 
@@ -33,6 +37,7 @@ struct verify_counts {
 	enum verify_stage stage;
 	bool live;            /* a link of the task was running */
 	uint64_t keys_total;  /* of both sides, as they said at the beginning of each walk */
+	uint64_t resumed_keys; /* of those that follow, gone through by earlier runs that were cut off */
 	uint64_t source_keys; /* gone through so far */
 	uint64_t target_keys;
 	uint64_t compared; /* of the source, those that the task copies */

@@ -1,4 +1,4 @@
-/* Inside the verification: its state, and what its files call of each other. For verify.c, rounds.c and repair.c alone.
+/* Inside the verification: its state, and what its files call of each other. For verify.c, resumption.c, rounds.c and repair.c alone.
  * Thread: the loop's. */
 #ifndef KEYFERRY_VERIFY_VERIFY_STATE_H
 #define KEYFERRY_VERIFY_VERIFY_STATE_H
@@ -6,6 +6,7 @@
 #include "link/limit.h"
 #include "verify/catch_up.h"
 #include "verify/portion.h"
+#include "verify/resume.h"
 #include "verify/suspects.h"
 #include "verify/verify.h"
 #include "verify/walk.h"
@@ -22,6 +23,7 @@ struct verify {
 	struct side source, target;
 	struct transform *transform;
 	struct judge *judge;
+	struct type_guesses guesses;
 	struct portion_options portion_options;
 	struct portion *portions[PORTIONS];
 	/* A portion is done; it is cleared behind the call. */
@@ -33,6 +35,11 @@ struct verify {
 	struct catch_up_options catch_up;
 	struct suspects suspects;
 	uint32_t highest_source_db;
+	struct resume *resume; /* NULL: nothing is kept */
+	json_t *identity;      /* of what is kept */
+	int64_t begun_ms;      /* by the first run */
+	uint64_t keep_due_us;
+	struct walk *going_on; /* not taken up yet; NULL: there is none */
 };
 
 /* verify.c */
@@ -45,6 +52,19 @@ bool verify_drain(struct verify *verify, struct error *error);
 bool verify_go_on(void *verify);
 /* No rules of the task say that this key of the target, of such a type, is another's. */
 bool verify_is_ours(struct verify *verify, uint32_t target_db, struct slice key, uint32_t types);
+
+/* Decides about the suspects, repairs, tells; none is left. */
+bool verify_decide(struct verify *verify, struct error *error) WARN_UNUSED;
+
+/* resumption.c: takes up what an earlier run has left, which may be the walk (going_on) and the stage to begin with. */
+bool resumption_begin(struct verify *verify, struct error *error) WARN_UNUSED;
+/* A suspect was found. */
+void resumption_note(struct verify *verify, const struct pair *pair);
+/* Should it be kept how far it is? Then once the walk is empty and no portion busy, so that counts, suspects and walk are of one moment. */
+bool resumption_is_due(const struct verify *verify);
+void resumption_keep(struct verify *verify, const struct walk *walk);
+/* `done`: nothing is to be gone on with. */
+void resumption_end(struct verify *verify, bool done);
 
 /* rounds.c: decides about the suspects; afterwards those that are proven or undecided are left. */
 bool rounds_run(struct verify *verify, struct error *error) WARN_UNUSED;

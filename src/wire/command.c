@@ -12,6 +12,19 @@ struct place {
 
 #include "wire/command_table.inc"
 
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+_Static_assert(ROWS < COMMAND_NUMBERS, "COMMAND_NUMBERS has to grow");
+
+uint16_t command_number(const struct command_info *info)
+{
+	return info >= rows && info < rows + ROWS ? (uint16_t)(info - rows + 1) : 0;
+}
+
+const char *command_number_name(uint16_t number)
+{
+	return number == 0 ? "other" : number <= ROWS ? rows[number - 1].name : NULL;
+}
+
 #define HASH_BEGIN 0x811c9dc5u
 /* Between name and sub-command in the hash, where the row's name has a blank: so one word with a blank in it is not found. */
 #define BAR SLICE("|")

@@ -88,6 +88,12 @@ struct command_info {
 /* Looks up argv[0], and argv[1] for containers ("XGROUP CREATE"). NULL: not in the table, or a sub-command that is not. */
 const struct command_info *command_lookup(uint32_t argc, const struct slice *argv);
 
+/* Numbers for counting: one for each row of the built-in table, from 1; 0 stands for all others, NULL too. */
+#define COMMAND_NUMBERS 1024
+uint16_t command_number(const struct command_info *info);
+/* "set", "xgroup create"; "other" for 0; NULL: there is none of that number. */
+const char *command_number_name(uint16_t number);
+
 /* Calls visit(owner, index) for each argument that is a key, the target of a *STORE included, in the order of the arguments;
  * movable keys are understood for every command of the table. `visit` may be NULL. Returns the number of keys, or -1 (nothing was
  * visited) when the arguments make no sense (too few, numkeys not a number): the command would fail at the server too. */

@@ -64,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				 : topology_from_slots(&reply, &asked, &topology);
 	}
 	if (ok) {
+		topology_take_epochs(&topology, rest);
 		check(&topology);
 		topology_free(&topology);
 	}

@@ -1,6 +1,9 @@
-"""Fixtures of the scenario tests: `bench` makes real servers and ends them, `wait_for` waits for conditions."""
+"""Fixtures of the scenario tests: `bench` makes real servers and ends them, `wait_for` waits for conditions.
+
+KEYFERRY_KEEP   a folder: of each test that fails, the folders of its servers and of keyferry are copied there, with the last /status"""
 
 import functools
+import os
 import shutil
 import tempfile
 
@@ -51,3 +54,5 @@ def pytest_runtest_makereport(item):
     made = getattr(item, "bench", None)
     if report.failed and made is not None and made.servers:
         report.sections.append(("server logs", made.logs()))
+        if os.environ.get("KEYFERRY_KEEP"):
+            made.keep(os.path.join(os.environ["KEYFERRY_KEEP"], item.name.replace("/", "_")))

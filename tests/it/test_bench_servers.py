@@ -14,6 +14,7 @@ from bench import ports, slots
 from bench.cluster import SHARD_ID
 from bench.process import Process
 from bench.servers import StartFailed
+from bench.waiting import wait_for
 
 NEWEST = ["redis", "valkey"]
 
@@ -250,6 +251,22 @@ def test_sentinel_failover(bench, family):
     new = group.failover()
     assert new is not old and group.replicas == [old]
     assert new.command("GET", "key") == b"value"
+
+
+def test_sentinel_failover_that_is_given_up(bench):
+    """The replica is silent when it is told to be a master: the Sentinel gives up, and is asked again."""
+    group = bench.sentinel()
+    old, replica, sentinel = group.master, group.replicas[0], group.sentinels[0]
+    sentinel.command("SENTINEL", "SET", group.master_name, "failover-timeout", 2000)
+    replica.pause()
+    failover = threading.Thread(target=group.failover)
+    failover.start()
+    try:
+        wait_for(lambda: "-failover-abort" in sentinel.log_path.read_text(), what="the failover to be given up")
+    finally:
+        replica.resume()
+        failover.join()
+    assert group.master is replica and group.replicas == [old]
 
 
 def test_sentinel_replaces_a_killed_master(bench):

@@ -1,8 +1,7 @@
 """Chaos, bounded: `make soak` goes on for longer, with other seeds. See chaos/run.py.
 
 KEYFERRY_CHAOS_SEEDS   how many seeds (default 1)        KEYFERRY_CHAOS_FAULTS   how many faults each (default 10), or which: "16-20"
-KEYFERRY_CHAOS_FIRST   the first seed (default 1)        KEYFERRY_CHAOS_ONLY     names of faults, separated by commas (default all)
-KEYFERRY_CHAOS_ALL     set: also those that are left out as yet (chaos/faults.py)"""
+KEYFERRY_CHAOS_FIRST   the first seed (default 1)        KEYFERRY_CHAOS_ONLY     names of faults, separated by commas (default all)"""
 
 import os
 

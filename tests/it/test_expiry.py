@@ -402,6 +402,21 @@ def test_lost_connection_while_it_is_found_out(bench):
     assert ferry.stop() == 0
 
 
+def test_target_that_loads_while_it_is_found_out(bench):
+    """Nor is a server that was restarted just then."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=100)
+    proxy = Proxy(bench, target)
+    proxy.answer_when_sent(b"$4\r\nLOAD\r\n", b"-LOADING Redis is loading the dataset in memory\r\n")
+    ferry = Ferry(bench, source, proxy)
+    assert ferry.run() == 5
+    assert "LOADING" in ferry.log
+    ferry.start().wait_streaming()
+    assert ferry.status()["expiry"]["mode"] == "guard"
+    assert "cannot be guarded" not in ferry.log
+    assert ferry.stop() == 0
+
+
 # -- odd ones ------------------------------------------------------------------------------------------------------------------
 
 def test_expired_keys_of_the_snapshot_are_brought_and_deleted_by_the_source(bench):

@@ -261,7 +261,7 @@ spool: {{max_size: 64MiB, segment_size: 1MiB}}
 
 # -- what it shows ------------------------------------------------------------------------------------------------------
 
-SAMPLE = re.compile(r'(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\{(?P<labels>[^{}]*)\} (?P<value>[-+0-9.eE]+|NaN|\+Inf|-Inf)')
+SAMPLE = re.compile(r'(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>[^{}]*)\})? (?P<value>[-+0-9.eE]+|NaN|\+Inf|-Inf)')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
 
 
@@ -281,9 +281,10 @@ def read_metrics(text):
             current, types[words[2]] = words[2], words[3]
         else:
             found = SAMPLE.fullmatch(line)
-            assert found and found["name"] == current, line
-            labels = dict(LABEL.findall(found["labels"]))
-            assert LABEL.sub("", found["labels"]) == "", line
+            suffix = "(?:_bucket|_sum|_count)" if types[current] == "histogram" else ""
+            assert found and re.fullmatch(current + suffix, found["name"]), line
+            labels = dict(LABEL.findall(found["labels"] or ""))
+            assert LABEL.sub("", found["labels"] or "") == "", line
             samples[current].append((labels, float(found["value"])))
     assert types.keys() == helps.keys()
     return types, samples
@@ -309,8 +310,11 @@ def test_metrics(running):
     types, samples = read_metrics(ferry.get("/metrics"))
     for name, kind in types.items():
         assert (kind == "counter") == name.endswith("_total"), name
-        assert all(labels["task"] == "a-name" for labels, _ in samples[name])
-        assert {labels["link"] for labels, _ in samples[name]} == {server.address for server in source.masters()}
+        if name.startswith("keyferry_link_"):
+            # What is not known yet (the size of a snapshot that is sent from memory) has no sample.
+            assert {labels["link"] for labels, _ in samples[name]} in ({server.address for server in source.masters()}, set())
+        if name.startswith(("keyferry_link_", "keyferry_task_")):
+            assert all(labels["task"] == "a-name" for labels, _ in samples[name])
     for name in ("keyferry_link_lag_seconds", "keyferry_link_lag_bytes", "keyferry_link_applied_commands_total",
                  "keyferry_link_received_bytes_total", "keyferry_link_snapshot_keys_total", "keyferry_link_spool_bytes",
                  "keyferry_link_reconnects_total", "keyferry_link_resyncs_total", "keyferry_link_conflicts_total"):

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.sanitize
 
 TAGS = 10                # of the writer's keys; all of them lie in these slots
 TARGETS = ("standalone", "cluster")
+# Nothing that was acknowledged is lost by a kill -9.
+LOG = {"appendonly": "yes", "appendfsync": "always"}
 # MIGRATE passes the time that is left to a key, so each move of its slot puts its expiry off by the time on the way.
 MOVED_MS = 60_000
 # However long a busy machine takes between two starts of keyferry: a full resync while slots move both ways is another matter.
@@ -27,6 +29,11 @@ def target_of(bench, kind):
 
 def used_slots():
     return [key_slot(b"w:{%d}" % tag) for tag in range(TAGS)]
+
+
+def ways_to(cluster):
+    """What the links are called by that reach it through proxies."""
+    return [master.way for master in cluster.masters()]
 
 
 def other_master(cluster, slot):
@@ -123,6 +130,58 @@ def test_killed_in_the_middle(bench):
         more_of(load, 200)
     assert not load.errors
     assert_in_step(ferry, source, target)
+    assert ferry.stop() == 0
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_new_snapshots_after_moves_both_ways(bench, kind):
+    """Keyferry is away right after slots have moved in both directions, until it can have new snapshots only. Each link has keys in its own that it waits for the other one with."""
+    source = bench.cluster(masters=2, replicas_per_master=0, config={"repl-backlog-size": "16kb"})
+    target = target_of(bench, kind)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with load_of(source) as load:
+        more_of(load, 500)
+        for slot in used_slots():
+            source.move_slot(slot, other_master(source, slot))
+        wait_for(lambda: taken(ferry) >= 2, what="slots to be taken over")
+        ferry.kill()
+        more_of(load, 2000)
+        ferry.start().wait_streaming(timeout=60)
+        more_of(load, 300)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
+    assert ferry.stop() == 0
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_new_snapshot_right_after_a_move(bench, kind):
+    """The slot's new owner comes back under a new history. What it had deleted before is removed from the target, though the slot has just come there: once the link of its
+    former owner, of which nothing comes just then, is known to be done with it."""
+    source, target = bench.cluster(masters=2, replicas_per_master=0, config=LOG, ways=True), target_of(bench, kind)
+    ferry = Ferry(bench, source.masters()[0].way, target).start().wait_streaming()
+    slot, deleted = key_slot(b"{gone}"), [f"{{gone}}:{number}" for number in range(30)]
+    giver, receiver = source.owner(slot), other_master(source, slot)
+    with load_of(source) as load:
+        for key in deleted:
+            source.run("SET", key, "x")
+        more_of(load, 300)
+        move = source.begin_slot_move(slot, receiver).migrate_all()
+        ferry.wait_in_step(*ways_to(source))
+        for node in (giver, receiver):
+            node.way.stall()
+        move.finish()
+        source.run("DEL", *deleted)
+        receiver.restart(kill=True)
+        receiver.way.resume()
+        ferry.wait_status(lambda status: any("had slots of this one before" in (link["waiting_for"] or "") for link in status["links"]),
+                          what="a link at the end of its snapshot to wait for the other one")
+        giver.way.resume()
+        more_of(load, 300)
+    assert not load.errors
+    source.wait_ok()
+    ferry.wait_in_step(*ways_to(source))
+    assert_same(source, target, as_replica=True, expiry_tolerance_ms=MOVED_MS)
+    assert "not waited for any longer" not in ferry.log
     assert ferry.stop() == 0
 
 

@@ -1,6 +1,7 @@
 """`keyferry verify`: every planted difference is found, nothing else is, also while both sides change; and what is repaired is equal."""
 
 import contextlib
+import json
 import pathlib
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from bench.ferry import Ferry, binary, unused_address
 from bench.load import Load
 from bench.planting import Planter, found
 from bench.scenario import masters_of
+from bench.verify_load import verify_under_load
 
 DIFFERENCES = 1000
 
@@ -125,6 +127,33 @@ def test_other_versions(bench, old, new):
     assert_all_found(planter, *ferry.verify("--tolerance", "3s"))
 
 
+@pytest.mark.parametrize("new, old, running", [("redis-8", "redis-6", False), ("redis-8", "valkey", True)])
+def test_repair_where_restore_is_refused(bench, new, old, running):
+    """The target does not take the source's serialised values: they are written as commands, large ones by way of a temporary key."""
+    source, target = bench.server(new), bench.server(old)
+    fill(source, keys=2000, features=features_of(source, target))
+    client = source.client()
+    for begin in range(0, 200000, 20000):
+        client.rpush("d:large", *(f"element {number} of a list that is rather long" for number in range(begin, begin + 20000)))
+    ferry = Ferry(bench, source, target).start().wait_streaming().wait_in_step(source)
+    if not running:
+        assert ferry.stop() == 0
+    with planting(target) as planter:
+        planter.plant(0, [key for key in keys_at(target, 0) if key != b"d:large"], 300)
+    target.client_for_commands().lset("d:large", 777, "another one")
+    planter.planted[(0, b"d:large")] = "value"
+    target.command("CONFIG", "RESETSTAT")
+    code, differences, summary = ferry.verify("--tolerance", "3s", "--repair")
+    assert found(differences) == planter.planted
+    assert target.client().info("commandstats")["cmdstat_rename"]["calls"] == 1
+    assert (code, summary["repaired"]) == (0, 301), [one for one in differences if not one["repaired"]][:3]
+    assert ferry.verify("--tolerance", "3s")[:2] == (0, [])
+    assert not [key for key in target.client().scan_iter(match="keyferry:tmp:*", count=5000)]
+    if running:
+        assert ferry.stop() == 0
+    assert_same(source, target, as_replica=True, expiry_tolerance_ms=3000)
+
+
 def test_rules_of_the_task(bench):
     """Selection, mapping, new names: what is not the task's is none of its business, on either side."""
     source, target = bench.server(), bench.server()
@@ -179,6 +208,16 @@ def test_while_both_sides_change(bench):
     assert_same(source, target, as_replica=True)
 
 
+def test_a_thousand_differences_under_load(bench):
+    """All of them and no others, at 20,000 writes a second where the machine has time for it; `tools/bench-verify --load` insists on the rate."""
+    results, planter = verify_under_load(bench, rate=20000, keys=20000)
+    assert len(planter.planted) == DIFFERENCES
+    for name, one in results.items():
+        assert one.summary["live"] and one.rate > 1000
+        assert one.found == (planter.planted if name in ("planted", "repair") else {})
+    assert (results["repair"].code, results["repair"].summary["repaired"]) == (0, DIFFERENCES)
+
+
 @pytest.mark.parametrize("clusters", [False, True])
 def test_repair_of_what_is_written_to(bench, clusters):
     """Counters and lists that the source goes on writing to while they are repaired: exact in the end."""
@@ -217,7 +256,8 @@ def test_connections_lost(bench, wait_for):
     fill(source, keys=6000)
     ferry = Ferry(bench, source, target).run_until_caught_up()
     target.command("SET", "extra", "1")
-    running = ferry.start_verify("--rate", "4000")
+    # Slow enough for six losses on a machine that is busy with other things.
+    running = ferry.start_verify("--rate", "600")
     for server in (source, target) * 3:
         wait_for(lambda server=server: b":verify" in server.command("CLIENT", "LIST"), what="verify's connection")
         server.command("CLIENT", "KILL", "TYPE", "normal")
@@ -400,3 +440,126 @@ def test_a_running_task_verifies_itself(bench):
     assert ferry.stop(timeout=25) == 0
     target.resume()
     assert_same(source, target, as_replica=True)
+
+
+class CutOff:
+    """A task of many small keys with differences, whose verification is cut off."""
+
+    KEYS = 16000
+
+    def __init__(self, bench, wait_for):
+        self.source, self.target = bench.server(), bench.server()
+        self._wait_for = wait_for
+        with self.source.client_for_commands().pipeline(transaction=False) as pipeline:
+            for number in range(self.KEYS):
+                pipeline.set(f"key:{number}", number)
+            pipeline.execute()
+        self.ferry = Ferry(bench, self.source, self.target).run_until_caught_up()
+        self.state = pathlib.Path(self.ferry.data) / "verify.json"
+        self.planted = {}
+        client = self.target.client_for_commands()
+        for number in range(0, self.KEYS, 100):
+            client.set(f"key:{number}", "other")
+            self.planted[(0, f"key:{number}".encode())] = "value"
+        for number in range(200):
+            client.set(f"extra:{number}", 1)
+            self.planted[(0, f"extra:{number}".encode())] = "extra"
+
+    def kept(self):
+        return json.loads(self.state.read_text()) if self.state.exists() else None
+
+    def cut_off(self, kill, stage="source"):
+        """Once there is a state of this stage; returns the one that is left."""
+        assert not self.state.exists()
+        running = self.ferry.start_verify("--rate", "3000")
+        self._wait_for(lambda: (self.kept() or {"counts": {"stage": None}})["counts"]["stage"] == stage, what="a state to go on from", timeout=60)
+        assert (running.process.kill if kill else running.process.stop)() == (-9 if kill else 1)
+        return self.kept()
+
+    def dumps(self):
+        """How many values the source was asked for."""
+        return self.source.client().info("commandstats").get("cmdstat_dump", {"calls": 0})["calls"]
+
+    def assert_whole(self, code, differences, summary):
+        """All of it, by however many runs."""
+        assert code == 7 and found(differences) == self.planted and len(differences) == len(self.planted)
+        assert summary["compared"] == self.KEYS and summary["target_keys"] - summary["others"] == self.KEYS + 200
+        assert not self.state.exists() and not self.state.with_suffix(".found").exists()
+
+
+def test_goes_on_where_it_was_cut_off(bench, wait_for):
+    """Stopped or killed, in either walk, and started again: what was compared is not read again, and all differences are told all the same."""
+    task = CutOff(bench, wait_for)
+    state = task.cut_off(False)
+    assert 0 < state["counts"]["compared"] < task.KEYS
+    assert "it goes on" in task.ferry.log
+    before = task.dumps()
+    code, differences, summary = task.ferry.verify()
+    task.assert_whole(code, differences, summary)
+    assert summary["resumed_keys"] == state["counts"]["source_keys"]
+    # Those that had differed are read once more in each look.
+    assert task.dumps() - before <= task.KEYS - state["counts"]["compared"] + 4 * len(task.planted)
+    state = task.cut_off(True, "target")
+    before = task.dumps()
+    code, differences, summary = task.ferry.verify()
+    task.assert_whole(code, differences, summary)
+    assert task.dumps() - before <= 4 * len(task.planted)
+
+
+def test_begins_anew_where_it_cannot_go_on(bench, wait_for):
+    """What another verification has left is no beginning of this one."""
+    task = CutOff(bench, wait_for)
+    task.cut_off(True)
+    summary = task.ferry.verify("--mode", "outline")[2]
+    assert summary["resumed_keys"] == 0 and summary["compared"] == task.KEYS and "another --mode" in task.ferry.log
+    task.cut_off(True)
+    code, differences, summary = task.ferry.verify("--restart")
+    assert summary["resumed_keys"] == 0
+    task.assert_whole(code, differences, summary)
+    task.cut_off(False)
+    task.target.restart()
+    summary = task.ferry.verify()[2]
+    assert summary["resumed_keys"] == 0 and "the target's servers" in task.ferry.log
+    # Damaged, it is no beginning either, and no obstacle.
+    task.state.write_text('{"format": 1')
+    task.state.with_suffix(".found").write_bytes(b"x")
+    assert task.ferry.verify()[2]["resumed_keys"] == 0
+    # The other one's state is the other one's.
+    running = task.ferry.start_verify("--rate", "5000")
+    wait_for(task.state.exists, what="a state to go on from", timeout=60)
+    assert task.ferry.verify()[2]["resumed_keys"] == 0
+    assert "another verification of the task is under way" in task.ferry.log
+    assert task.state.exists()
+    assert running()[2]["compared"] == task.KEYS
+
+
+def test_a_running_tasks_own_goes_on(bench, wait_for):
+    """Its process killed, the verification under way goes on when it runs again, not one interval later."""
+    task = CutOff(bench, wait_for)
+    state = pathlib.Path(task.ferry.data) / "verify-scheduled.json"
+    ferry = Ferry(bench, task.source, task.target, {"verify.every": "1s", "verify.rate": "3000"}, data=task.ferry.data).start()
+    wait_for(state.exists, what="a state to go on from", timeout=60)
+    ferry.process.kill()
+    ferry = Ferry(bench, task.source, task.target, {"verify.every": "1h"}, data=task.ferry.data).start()
+    ferry.wait_status(lambda status: status["verify"]["runs"] == 1, what="the verification")
+    assert "going on with the verification begun" in ferry.log
+    status = ferry.status()
+    assert sum(status["verify"]["differences"].values()) == len(task.planted) and status["verify"]["compared"] == task.KEYS
+    assert not state.exists()
+    assert ferry.stop() == 0
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_server_restarted_under_way(bench, wait_for, side):
+    """Its cursors count for one process: another one's keys are gone through from the beginning, and none is missed."""
+    task = CutOff(bench, wait_for)
+    running = task.ferry.start_verify("--rate", "3000")
+    server = task.source if side == "source" else task.target
+
+    def scans():
+        return server.client().info("commandstats").get("cmdstat_scan", {"calls": 0})["calls"]
+    wait_for(lambda: scans() > 3, what="the walk to be under way", timeout=60)
+    server.restart()
+    code, differences, _ = running()
+    assert code == 7 and {place: kind for place, kind in task.planted.items() if found(differences).get(place) != kind} == {}
+    assert "gone through anew" in task.ferry.log

@@ -282,7 +282,7 @@ static void cluster_nodes(struct session *session)
 					      server->host.endpoint.host, server->host.endpoint.port,
 					      server->host.endpoint.port + 10000, server == session->node ? "myself," : "",
 					      k == master ? "master" : "slave",
-					      k == master ? "-" : site->shards[i].nodes[master].id, i + 1);
+					      k == master ? "-" : site->shards[i].nodes[master].id, session->node->view_epoch[i]);
 			for (unsigned slot = 0, end; k == master && slot < SLOT_COUNT; slot = end) {
 				for (end = slot + 1; end < SLOT_COUNT && session->node->view[end] == session->node->view[slot];
 				     end++)

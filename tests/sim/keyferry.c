@@ -32,17 +32,34 @@ struct keyferry {
 
 /* ---- the log goes into the trace (linked with --wrap) ---- */
 
+static void trace_log(enum log_level level, const char *format, va_list args)
+{
+	char text[900];
+
+	vsnprintf(text, sizeof(text), format, args);
+	trace("log %s%s", level >= LOG_ERROR ? "error: " : level >= LOG_WARNING ? "warning: " : "", text);
+}
+
 void __wrap_log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void __wrap_log_write(enum log_level level, const char *format, ...)
 {
-	char text[900];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	trace_log(level, format, args);
 	va_end(args);
-	trace("log %s%s", level >= LOG_ERROR ? "error: " : level >= LOG_WARNING ? "warning: " : "", text);
+}
+
+void __wrap_log_line_write(const struct log_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void __wrap_log_line_write(const struct log_line *line, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	trace_log(line->level, format, args);
+	va_end(args);
 }
 
 /* Delays are spread by the address of an object in memory, which no seed decides. */
@@ -82,7 +99,7 @@ static bool on_interrupted(void *owner)
 	return false;
 }
 
-static const struct task_events callbacks = {on_changed, on_interrupted};
+static const struct task_events callbacks = {.changed = on_changed, .interrupted = on_interrupted};
 
 static void set(struct task_options *options, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -40,8 +40,10 @@ static void learn(struct server *node)
 	struct site *site = node->shard->site;
 
 	memcpy(node->view, site->owner, sizeof(node->view));
-	for (unsigned i = 0; i < site->shard_count; i++)
+	for (unsigned i = 0; i < site->shard_count; i++) {
 		node->view_master[i] = (uint8_t)site->shards[i].master;
+		node->view_epoch[i] = site->shards[i].epoch;
+	}
 }
 
 static void on_gossip(void *owner)
@@ -116,6 +118,7 @@ void site_init(struct site *site, const char *name, bool cluster, unsigned shard
 		struct group *shard = &site->shards[i];
 
 		shard->site = site;
+		shard->epoch = ++site->epoch;
 		shard->stream_db = NO_DB;
 		shard->backlog = 1u << 20;
 		shard->acknowledged = -1;
@@ -238,6 +241,7 @@ void site_fail_over(struct group *shard, uint64_t down_us)
 	}
 	take_over(shard, new->applied);
 	shard->master = (unsigned)(new - shard->nodes);
+	shard->epoch = ++shard->site->epoch;
 	replica_copy(old);
 	spread_news(shard->site, shard, shard);
 	server_go_down(old, down_us);
@@ -323,6 +327,8 @@ static void on_move_step(void *owner)
 	}
 	moving->active = false;
 	site->owner[moving->slot] = moving->to;
+	if (to->epoch < site->epoch)
+		to->epoch = ++site->epoch;
 	site->moves++;
 	trace("slot %u is moved to %s", moving->slot, place(group_master(to)));
 	spread_news(site, from, to);

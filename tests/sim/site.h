@@ -72,6 +72,7 @@ struct server {
 	/* What it believes of the cluster. */
 	uint8_t view[SLOT_COUNT];
 	uint8_t view_master[SITE_SHARDS_MAX];
+	unsigned view_epoch[SITE_SHARDS_MAX];
 	struct occasion gossip;
 	struct occasion recover; /* from loading, from being frozen, from being down */
 };
@@ -80,6 +81,7 @@ struct group {
 	struct site *site;
 	struct server nodes[SITE_NODES];
 	unsigned master;
+	unsigned epoch; /* of its claim to its slots */
 	struct buffer stream; /* all of it; its first byte has offset `base` + 1 */
 	int64_t base;
 	uint64_t backlog; /* bytes of the stream that a replica may still ask for */
@@ -103,6 +105,7 @@ struct site {
 	struct group shards[SITE_SHARDS_MAX];
 	unsigned shard_count;
 	uint8_t owner[SLOT_COUNT];
+	unsigned epoch; /* the highest one that a shard has */
 	struct moving_slot moving;
 	int64_t ids;        /* of sessions */
 	bool kills_refused; /* a mutation: CLIENT KILL says that it was done, and kills nobody */

@@ -226,21 +226,30 @@ class Cluster:
     def _states_ok(self):
         return all(_cluster_info(node)["cluster_state"] == "ok" for node in self._running())
 
-    def _replicas_in_sync(self):
+    def _replicas_behind(self):
+        """[(replica, what it says of its replication, its master's offset)]"""
+        behind = []
         for view in self._any_view():
             if "slave" in view.flags and not view.failed:
                 # The master is asked first: under load it is always ahead of what its replica said before.
                 written = self.by_id(view.master).info("replication")["master_repl_offset"]
-                state = self.by_id(view.id).info("replication")
+                replica = self.by_id(view.id)
+                state = replica.info("replication")
                 if state["role"] != "slave" or state["master_link_status"] != "up" or state["slave_repl_offset"] < written:
-                    return False
-        return True
+                    behind.append((replica, {name: value for name, value in state.items() if name.startswith(("role", "master_", "slave_"))}, written))
+        return behind
 
     def wait_ok(self, timeout=FORM_SECONDS):
         """Waits until all running nodes agree, report cluster_state ok, and the replicas are in sync."""
-        wait_for(lambda: self._agreed() and self._states_ok() and self._replicas_in_sync(), timeout,
-                 "the cluster to be ok and agreed, with its replicas in sync")
+        wait_for(self._is_whole, timeout, "the cluster to be ok and agreed, with its replicas in sync")
         return self
+
+    def _is_whole(self):
+        """What is missing is told by the report of a wait in vain."""
+        assert self._agreed(), "\n".join(f"{node!r} says:\n{node.command('CLUSTER', 'NODES').decode()}" for node in self._running())
+        assert self._states_ok(), ", ".join(f"{node!r} is {_cluster_info(node)['cluster_state']}" for node in self._running())
+        assert not (behind := self._replicas_behind()), f"behind their masters: {behind}"
+        return True
 
     # -- commands ---------------------------------------------------------------------------------------------------
 

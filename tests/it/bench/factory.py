@@ -3,6 +3,7 @@
 import functools
 import itertools
 import pathlib
+import shutil
 
 from . import versions
 from .cluster import Cluster, NODE_TIMEOUT_MS, Node
@@ -79,6 +80,17 @@ class Bench:
     def logs(self):
         """The end of every server's log, for the report of a failed test."""
         return "\n".join(server.log_tail() for server in self.servers)
+
+    def keep(self, folder):
+        """Copies what the servers and keyferry have on the disk, as it is now, with the status of those that have one."""
+        for server in self.servers:
+            if hasattr(server, "keep_status"):
+                server.keep_status()
+        try:
+            shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        except shutil.Error as error:
+            # Sockets, and what a server that still runs has removed meanwhile: the rest is there.
+            print(f"not kept: {error}")
 
     def close(self):
         """Ends every server, also when ending one of them fails."""

@@ -188,6 +188,12 @@ class Ferry:
     def log_tail(self):
         return f"--- keyferry in {self.folder}\n" + "\n".join(self.log.splitlines()[-60:])
 
+    def keep_status(self):
+        try:
+            (self.folder / "status.json").write_text(self.get("/status"))
+        except OSError:
+            pass  # it does not run
+
     def close(self):
         if self.process and self.process.running:
             self.process.kill()

@@ -91,7 +91,7 @@ class Proxy:
         self.bytes_down = 0        # from the server to all clients
         self._plan = collections.deque()
         self._done = []
-        self._word = None
+        self._word = self._word_answer = None
         self._stalled = False
         self._refusing = False
         self._delay = 0.0
@@ -144,6 +144,12 @@ class Proxy:
     def cut_when_sent(self, word):
         """The next connection on which a client sends this is cut instead."""
         self._order(lambda: setattr(self, "_word", word))
+
+    def answer_when_sent(self, word, answer):
+        """What a client sends next with this in it is answered so instead, and does not arrive; it has to be one command, of a client that waits for its answer."""
+        def order():
+            self._word, self._word_answer = word, answer
+        self._order(order)
 
     def cut_one_end(self, end):
         """Resets that end of all connections, "client" or "server", and the other one does not hear of it. What a client has sent before
@@ -311,8 +317,11 @@ class Proxy:
                 way.ended = True
                 return
             if way is pair.up and self._word and self._word in data:
-                self._word = None
-                raise ConnectionResetError
+                self._word, answer, self._word_answer = None, self._word_answer, None
+                if answer is None:
+                    raise ConnectionResetError
+                pair.down.hold(answer, now)
+                continue
             if way is pair.up and b"PSYNC" in data:
                 pair.psync = True
             if way is pair.down and pair.psync and pair.session is None:

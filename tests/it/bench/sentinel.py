@@ -9,6 +9,7 @@ MASTER_NAME = "main"
 DOWN_AFTER_MS = 1500
 FAILOVER_TIMEOUT_MS = 10000
 FORM_SECONDS = 60
+FAILOVER_SECONDS = 6 * FAILOVER_TIMEOUT_MS / 1000      # several that are given up
 
 
 class Sentinel(Server):
@@ -126,19 +127,29 @@ class SentinelGroup:
         return [server for server in self.servers if server.running and server is not master]
 
     def failover(self):
-        """SENTINEL FAILOVER; waits until all follow the new master, which is returned."""
-        old = self.master
+        """SENTINEL FAILOVER; waits until all follow the new master, which is returned.
 
-        def accepted():
-            try:
-                return self._running()[0].command("SENTINEL", "FAILOVER", self.master_name)
-            except redis.exceptions.ResponseError as error:
-                # NOGOODSLAVE and INPROG pass by themselves.
-                if "NOGOODSLAVE" in str(error) or "INPROG" in str(error):
-                    return None
-                raise
-        wait_for(accepted, FORM_SECONDS, "a replica fit to take over")
+        A Sentinel gives a failover up ("-failover-abort-...") when its replica is not a master in time; it is asked for again then."""
+        old, sentinel = self.master, self._running()[0]
+
+        def taken_over():
+            state = sentinel.master_state()
+            if int(state["port"]) != old.port:
+                return True
+            # While one is under way nothing is asked: it may end just now, and another one would undo it.
+            if "failover_in_progress" not in state["flags"]:
+                self._ask_for_failover(sentinel)
+            return False
+        wait_for(taken_over, FAILOVER_SECONDS, f"a replica of {old.name} to take over")
         return self.wait_failover(old)
+
+    def _ask_for_failover(self, sentinel):
+        try:
+            sentinel.command("SENTINEL", "FAILOVER", self.master_name)
+        except redis.exceptions.ResponseError as error:
+            # These pass by themselves: no replica fit to take over at the moment; another failover under way.
+            if "NOGOODSLAVE" not in str(error) and "INPROG" not in str(error):
+                raise
 
     def wait_failover(self, old_master, timeout=60):
         """Waits until another server than `old_master` is master and all that run follow it; returns it."""

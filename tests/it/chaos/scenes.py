@@ -12,6 +12,8 @@ from .supervised import Supervised
 LOG = {"appendonly": "yes", "appendfsync": "always"}
 # The backlog is soon too short for who was away, and a replica that does not read is soon dropped.
 SOURCE = {"repl-backlog-size": "1mb", "client-output-buffer-limit": ("replica", "4mb", "0", "0")}
+# A replica whose way to its master was cut silently notices soon.
+CLUSTER = {"repl-timeout": "8", "repl-ping-replica-period": "2"}
 # A frozen server, or one whose connection was cut silently, is noticed soon; a disk that is full soon has no room for the next segment.
 OPTIONS = {"name": "chaos", "timeouts.replication": "5s", "timeouts.connect": "5s", "heartbeat.interval": "1s", "spool.segment_size": "1MiB"}
 # Longer than any fault takes that is not to make the target's cluster choose another master: what that loses is not given back.
@@ -79,9 +81,9 @@ def standalone(bench, rng, options):
 def clusters(bench, rng, options):
     """Two clusters of other layouts, with a replica for each master and a proxy in front of each node."""
     log = rng.random() < 0.5
-    source = bench.cluster(masters=3, replicas_per_master=1, config=SOURCE | (LOG if log else {}), ways=True)
+    source = bench.cluster(masters=3, replicas_per_master=1, config=SOURCE | CLUSTER | (LOG if log else {}), ways=True)
     layout = [[(0, 2999)], [(3000, 9999), (16000, 16383)], [(10000, 15999)]]
-    target = bench.cluster(layout=layout, replicas_per_master=1, config=LOG, node_timeout=TARGET_NODE_TIMEOUT_MS, ways=True)
+    target = bench.cluster(layout=layout, replicas_per_master=1, config=LOG | CLUSTER, node_timeout=TARGET_NODE_TIMEOUT_MS, ways=True)
     scene_ways = {node: node.way for node in source.nodes + target.nodes}
     return Scene(bench, source, target, scene_ways, log, options)
 

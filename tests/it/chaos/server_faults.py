@@ -78,7 +78,7 @@ def source_failover_by_sentinels(chaos):
     chaos.scene.source.failover()
 
 
-@fault("clusters", needs="handover")
+@fault("clusters")
 def source_slots_moved(chaos):
     slots_moved(chaos, chaos.scene.source)
 
@@ -137,17 +137,17 @@ def target_failover(chaos):
     target.failover(target.replicas(chaos.rng.choice(target.masters()))[0])
 
 
-@fault("clusters", needs="rollback")
+@fault("clusters")
 def target_failover_forced(chaos):
     forced_failover(chaos, chaos.scene.target)
 
 
-@fault("clusters", "sentinels", needs="rollback")
+@fault("clusters", "sentinels")
 def target_killed_for_good(chaos):
     killed_for_good(chaos, chaos.scene.target, chaos.scene.target_masters())
 
 
-@fault("sentinels", needs="rollback")
+@fault("sentinels")
 def target_failover_by_sentinels(chaos):
     chaos.scene.target.wait_ok()
     chaos.scene.target.failover()

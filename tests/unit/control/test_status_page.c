@@ -1,4 +1,5 @@
 /* The status document and the metrics page of a made-up task. */
+#include "control/metrics_page.h"
 #include "control/status_page.h"
 
 #include <jansson.h>
@@ -109,7 +110,7 @@ static void test_events(void **state)
 	assert_int_equal(json_object_size(at(second, "cost", NULL)), 0);
 	json_decref(root);
 	link.incidents[INCIDENT_FULL_RESYNC] = 3;
-	page = status_page_metrics(&status);
+	page = metrics_page_text(&status, false);
 	assert_non_null(strstr(page, "keyferry_link_events_total{task=\"copy\",link=\"h:1\",kind=\"full_resync\"} 3\n"));
 	assert_non_null(strstr(page, "kind=\"disk_full\"} 0\n"));
 	free(page);
@@ -131,7 +132,7 @@ static void test_unknowns(void **state)
 	assert_true(json_is_null(at(shown, "lag", "bytes")));
 	assert_true(json_is_null(at(shown, "position", "applied")));
 	json_decref(root);
-	page = status_page_metrics(&status);
+	page = metrics_page_text(&status, false);
 	assert_null(strstr(page, "keyferry_link_lag_seconds{"));
 	assert_non_null(strstr(page, "# TYPE keyferry_link_lag_seconds gauge\n"));
 	free(page);
@@ -165,11 +166,11 @@ static void test_metrics(void **state)
 {
 	struct link_status links[2] = {link_at("10.0.0.1:6379"), link_at("[::1]:\"6380\\")};
 	struct task_status status = {.name = "two\nlines", .state = TASK_STREAMING, .link_count = 2, .links = links};
-	char *page = status_page_metrics(&status), *rest = page, *line;
+	char *page = metrics_page_text(&status, false), *rest = page, *line;
 	unsigned samples = 0;
 
 	(void)state;
-	assert_non_null(strstr(page, "keyferry_link_applied_commands_total{task=\"two lines\",link=\"10.0.0.1:6379\"} 20\n"));
+	assert_non_null(strstr(page, "keyferry_link_received_bytes_total{task=\"two lines\",link=\"10.0.0.1:6379\"} 0\n"));
 	assert_non_null(strstr(page, "link=\"[::1]:\\\"6380\\\\\"}"));
 	assert_non_null(
 		strstr(page, "keyferry_link_reconnects_total{task=\"two lines\",link=\"10.0.0.1:6379\",side=\"target\"} 3\n"));
@@ -177,8 +178,8 @@ static void test_metrics(void **state)
 	while ((line = strsep(&rest, "\n")) && *line) {
 		if (strncmp(line, "# HELP ", 7) == 0 || strncmp(line, "# TYPE ", 7) == 0)
 			continue;
-		assert_int_equal(strncmp(line, "keyferry_", 9), 0);
-		assert_non_null(strstr(line, "} "));
+		assert_true(strncmp(line, "keyferry_", 9) == 0 || strncmp(line, "process_", 8) == 0);
+		assert_non_null(strchr(line, ' '));
 		samples++;
 	}
 	assert_null(rest); /* ends in exactly one newline */
@@ -186,11 +187,69 @@ static void test_metrics(void **state)
 	free(page);
 }
 
+/* Of commands those that came, and "other"; the histogram's buckets add up. */
+static void test_counted(void **state)
+{
+	static struct tally tally;
+	static struct delays delays;
+	struct link_status link = link_at("h:1");
+	struct task_status status = {.name = "t", .state = TASK_STREAMING, .link_count = 1, .links = &link};
+	struct slice set = SLICE("SET"), group[] = {SLICE("xgroup"), SLICE("CREATE")};
+	char *page;
+
+	(void)state;
+	tally_add(&tally, command_number(command_lookup(1, &set)));
+	tally_add(&tally, command_number(command_lookup(1, &set)));
+	tally_add(&tally, command_number(command_lookup(2, group)));
+	tally_add(&tally, command_number(NULL));
+	delays_add(&delays, 1);
+	delays_add(&delays, 40);
+	delays_add(&delays, -5);
+	delays_add(&delays, 100000000);
+	link.applied = &tally;
+	link.delays = &delays;
+	link.receiver.resyncs = 2;
+	link.incidents[INCIDENT_SOURCE_RECONNECTED] = 3;
+	link.incidents[INCIDENT_SOURCE_FAILOVER] = 1;
+	page = metrics_page_text(&status, false);
+	assert_non_null(strstr(page, "# TYPE keyferry_link_applied_commands_total counter\n"
+				     "keyferry_link_applied_commands_total{task=\"t\",link=\"h:1\",command=\"other\"} 1\n"
+				     "keyferry_link_applied_commands_total{task=\"t\",link=\"h:1\",command=\"set\"} 2\n"
+				     "keyferry_link_applied_commands_total{task=\"t\",link=\"h:1\",command=\"xgroup create\"} 1\n#"));
+	assert_non_null(strstr(page, "keyferry_link_delay_seconds_bucket{task=\"t\",link=\"h:1\",le=\"0.001\"} 2\n"));
+	assert_non_null(strstr(page, "keyferry_link_delay_seconds_bucket{task=\"t\",link=\"h:1\",le=\"0.05\"} 3\n"));
+	assert_non_null(strstr(page, "keyferry_link_delay_seconds_bucket{task=\"t\",link=\"h:1\",le=\"7200.0\"} 3\n"));
+	assert_non_null(strstr(page, "keyferry_link_delay_seconds_bucket{task=\"t\",link=\"h:1\",le=\"+Inf\"} 4\n"));
+	assert_non_null(strstr(page, "keyferry_link_delay_seconds_count{task=\"t\",link=\"h:1\"} 4\n"));
+	assert_non_null(strstr(page, "keyferry_link_delay_seconds_sum{task=\"t\",link=\"h:1\"} 100000.041"));
+	assert_non_null(strstr(page, "keyferry_link_resyncs_total{task=\"t\",link=\"h:1\",kind=\"full\"} 2\n"));
+	assert_non_null(strstr(page, "keyferry_link_resyncs_total{task=\"t\",link=\"h:1\",kind=\"partial\"} 4\n"));
+	assert_non_null(strstr(page, "keyferry_task_state{task=\"t\",state=\"streaming\"} 1\n"));
+	assert_non_null(strstr(page, "keyferry_task_state{task=\"t\",state=\"failed\"} 0\n"));
+	assert_non_null(strstr(page, "# TYPE keyferry_build_info gauge\nkeyferry_build_info{version="));
+	free(page);
+}
+
+/* In OpenMetrics a counter's family has no _total, and the page has an end. */
+static void test_open_metrics(void **state)
+{
+	struct link_status link = link_at("h:\xff");
+	struct task_status status = {.name = "t", .state = TASK_STREAMING, .link_count = 1, .links = &link};
+	char *page = metrics_page_text(&status, true);
+
+	(void)state;
+	assert_non_null(strstr(page, "# TYPE keyferry_link_received_bytes counter\nkeyferry_link_received_bytes_total{task=\"t\",link=\"h:?\"} 0\n"));
+	assert_non_null(strstr(page, "# TYPE keyferry_build info\nkeyferry_build_info{version="));
+	assert_string_equal(page + strlen(page) - 6, "# EOF\n");
+	assert_null(strstr(page, "# TYPE keyferry_link_received_bytes_total"));
+	free(page);
+}
+
 static void test_no_links(void **state)
 {
 	struct task_status status = {.name = "none", .state = TASK_CREATED};
 	json_t *root = document(&status);
-	char *page = status_page_metrics(&status);
+	char *page = metrics_page_text(&status, false);
 
 	(void)state;
 	assert_int_equal(json_array_size(json_object_get(root, "links")), 0);
@@ -203,7 +262,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_document), cmocka_unit_test(test_events), cmocka_unit_test(test_unknowns), cmocka_unit_test(test_texts_of_any_bytes),
-		cmocka_unit_test(test_metrics),  cmocka_unit_test(test_no_links),
+		cmocka_unit_test(test_metrics),  cmocka_unit_test(test_no_links), cmocka_unit_test(test_counted), cmocka_unit_test(test_open_metrics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

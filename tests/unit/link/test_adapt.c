@@ -52,7 +52,7 @@ static int set_up(void **state)
 		.bulk_max = 1000,
 		.name = "Redis 7.0.0",
 	};
-	lag_init(&bench->lag, NULL, 0);
+	lag_init(&bench->lag, NULL, 0, NULL);
 	bench->scripts = scripts_open(NULL, SCRIPTS_BYTES_MAX, &cut, &bench->error);
 	*state = bench;
 	return 0;

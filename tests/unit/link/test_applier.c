@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -118,6 +119,8 @@ static void start(struct bench *bench, const struct link_state *state)
 		.abilities = bench->target.options.abilities,
 		.only_link = true,
 		.name = "keyferry:test",
+		.token = "token",
+		.source_name = "127.0.0.1:1",
 		.state_path = bench->state_path,
 		.spool = bench->spool,
 		.source = no_source,
@@ -167,6 +170,11 @@ static struct link_state state_of(const struct bench *bench)
 	struct error error;
 
 	assert_true(link_state_read(bench->state_path, &state, &error));
+	/* Nobody looks at these. */
+	free((void *)state.refused);
+	free((void *)state.witnesses);
+	state.refused = NULL;
+	state.witnesses = NULL;
 	return state;
 }
 
@@ -376,6 +384,49 @@ static void test_failure_while_draining(void **state)
 	close_bench(&bench);
 }
 
+static uint64_t ahead_us;
+
+static uint64_t clock_ahead_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 + ahead_us;
+}
+
+static int64_t wall_ms(void)
+{
+	return 1700000000000;
+}
+
+/* The machine lets the process not run for a while: answers that are there are no target that says nothing. */
+static void test_draining_while_starved(void **state)
+{
+	const struct clock_source source = {clock_ahead_us, wall_ms};
+	struct bench bench;
+
+	(void)state;
+	clock_use(&source);
+	open_bench(&bench);
+	bench.task.checkpoint = CHECKPOINT_TARGET; /* else it is patient: nobody could find out later */
+	start(&bench, NULL);
+	new_generation(&bench, 1);
+	append_command(&bench, "SET a 1");
+	wait_for(&bench, bench.target.fakes[0].executed_count == 1);
+	fake_freeze(&bench.target.fakes[0], true);
+	append_command(&bench, "SET b 1");
+	applier_drain(bench.applier, 60000);
+	bench_pass(&bench.target, 150); /* it has begun to wait */
+	fake_freeze(&bench.target.fakes[0], false);
+	ahead_us = 5000000;
+	usleep(100000); /* so that its timers are due before it looks at its connections */
+	wait_for(&bench, bench.drained == 1);
+	assert_int_equal(bench.target.fakes[0].executed_count, 2);
+	assert_true(state_of(&bench).clean);
+	close_bench(&bench);
+	clock_use(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_command_larger_than_spool),
 		cmocka_unit_test(test_transaction_larger_than_spool),
 		cmocka_unit_test(test_failure_while_draining),
+		cmocka_unit_test(test_draining_while_starved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ struct source {
 	bool silent;   /* nobody answers */
 	int64_t received;
 	bool ended;    /* as a master, at `now` */
+	uint64_t generation; /* of its link, to which its offsets belong */
 	bool executed; /* its samples tell that everything was executed by the beginning of time */
 };
 
@@ -40,11 +41,12 @@ static bool on_executed(void *owner, int64_t offset, uint64_t *ret_us, int64_t *
 	return source->executed;
 }
 
-static bool on_fence(void *owner, uint64_t us, int64_t *ret_offset)
+static bool on_fence(void *owner, uint64_t us, uint64_t *ret_generation, int64_t *ret_offset)
 {
 	struct source *source = owner;
 
 	(void)us;
+	*ret_generation = source->generation;
 	*ret_offset = source->now;
 	return !source->silent;
 }
@@ -73,7 +75,7 @@ static void begin(struct bench *bench, const char *path)
 	for (uint32_t i = 0; i < LINKS; i++) {
 		const struct handover_source source = {on_executed, on_fence, on_received, on_ended, &bench->sources[i]};
 
-		bench->sources[i] = (struct source){.now = 1000};
+		bench->sources[i] = (struct source){.now = 1000, .generation = 1};
 		assert_int_equal(handover_join(bench->handover, names[i], &source), i);
 		handover_applied(bench->handover, i, 1, 1000);
 	}
@@ -285,10 +287,132 @@ static void test_new_history_is_asked_anew(void **state)
 	bench.sources[0].now = 1200;
 	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	bench.sources[0].now = 7;
-	handover_applied(bench.handover, 0, 2, -1);
+	bench.sources[0].generation = 2;
+	handover_in_snapshot(bench.handover, 0, 2, 6);
 	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 0, 2, 7);
 	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	end(&bench);
+}
+
+/* A master has come back with less than it had. Until its link has gone over to that, its offsets say nothing of what the link has applied. */
+static void test_offset_of_another_history_is_no_fence(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].now = 900;
+	bench.sources[0].generation = 0;
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_wanted(bench.handover, 0), -1);
+	bench.sources[0].generation = 2; /* it receives the new history, and is in the old one's end */
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	handover_in_snapshot(bench.handover, 0, 2, 850);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 2, 900);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	end(&bench);
+}
+
+/* Of what had gone to another master when its snapshot was taken it has nothing, however long that takes. */
+static void test_snapshot_behind_the_fence(void **state)
+{
+	struct handover_question question;
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0] = (struct source){.now = 500, .generation = 2};
+	handover_in_snapshot(bench.handover, 0, 2, 499);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	/* It may look ahead, behind its snapshot. */
+	assert_true(handover_question(bench.handover, 0, &question));
+	assert_int_equal(question.until, 500);
+	handover_answer(bench.handover, 0, &question, HANDOVER_LATER);
+	assert_true(handover_question(bench.handover, 0, &question));
+	handover_answer(bench.handover, 0, &question, HANDOVER_SOME);
+	assert_false(handover_question(bench.handover, 0, &question));
+	handover_in_snapshot(bench.handover, 0, 2, 500);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	end(&bench);
+}
+
+/* What an earlier snapshot has left in a slot may be removed once the others are done with it; then for good, though their masters go on. */
+static void test_others_are_awaited(void **state)
+{
+	uint16_t owners[SLOT_COUNT] = {0};
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	owners[OTHER_SLOT] = 1;
+	for (int i = 0; i < 2; i++) {
+		assert_true(handover_wants_map(bench.handover));
+		assert_int_equal(handover_ask_end(bench.handover, 1, 40), HANDOVER_WAIT);
+		handover_map(bench.handover, owners);
+	}
+	assert_false(handover_wants_map(bench.handover));
+	assert_int_equal(handover_ask_end(bench.handover, 1, 40), HANDOVER_GO);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_ask_end(bench.handover, 1, 40), HANDOVER_GO); /* by the map it is another one's still */
+	owners[SLOT] = 1;
+	bench.sources[0].now = 1100;
+	handover_map(bench.handover, owners);
+	assert_int_equal(handover_ask_end(bench.handover, 1, 40), HANDOVER_WAIT);
+	assert_false(handover_is_done_with(bench.handover, 1, SLOT));
+	handover_applied(bench.handover, 0, 1, 1100);
+	assert_int_equal(handover_ask_end(bench.handover, 1, 40), HANDOVER_GO);
+	bench.sources[0].now = 1200;
+	assert_true(handover_is_done_with(bench.handover, 1, SLOT));
+	/* It goes back: what was done with is begun anew. */
+	owners[SLOT] = 0;
+	handover_map(bench.handover, owners);
+	bench.sources[1].now = 1300;
+	handover_applied(bench.handover, 0, 1, 1200);
+	handover_applied(bench.handover, 1, 1, 1300);
+	assert_int_equal(ask(&bench, 0, SLOT, 1250, "k", true), HANDOVER_GO);
+	bench.sources[1].now = 1400;
+	assert_int_equal(handover_ask_end(bench.handover, 1, 40), HANDOVER_GO);
+	assert_int_equal(handover_ask_end(bench.handover, 0, 40), HANDOVER_WAIT);
+	end(&bench);
+}
+
+/* Both are at the end of snapshots that were taken when the slots had moved: neither's stream has anything of the slots that the other one awaits. */
+static void test_ends_that_wait_for_each_other(void **state)
+{
+	struct handover_question question;
+	uint16_t owners[SLOT_COUNT] = {0};
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	owners[SLOT] = 1;
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(ask(&bench, 0, OTHER_SLOT, 50, "k", true), HANDOVER_GO);
+	for (uint32_t link = 0; link < 2; link++) {
+		bench.sources[link] = (struct source){.now = 1200, .generation = 2};
+		handover_in_snapshot(bench.handover, link, 2, 1100);
+	}
+	handover_map(bench.handover, owners);
+	handover_map(bench.handover, owners);
+	for (uint32_t link = 0; link < 2; link++)
+		assert_int_equal(handover_ask_end(bench.handover, link, 1100), HANDOVER_WAIT);
+	for (uint32_t link = 0; link < 2; link++) {
+		uint16_t slot = link ? OTHER_SLOT : SLOT; /* the asker's */
+
+		assert_true(handover_question(bench.handover, link, &question));
+		assert_true(question.ends);
+		assert_int_equal(question.until, 1200);
+		assert_true(question.slots[slot / 64] >> (slot % 64) & 1);
+		question.slots[slot / 64] &= ~(1ULL << (slot % 64));
+		for (uint32_t i = 0; i < SLOT_COUNT / 64; i++)
+			assert_int_equal(question.slots[i], 0);
+		handover_answer(bench.handover, link, &question, HANDOVER_NONE);
+	}
+	for (uint32_t link = 0; link < 2; link++)
+		assert_int_equal(handover_ask_end(bench.handover, link, 1100), HANDOVER_GO);
+	assert_true(handover_is_done_with(bench.handover, 1, SLOT));
 	end(&bench);
 }
 
@@ -482,6 +606,10 @@ int main(void)
 		cmocka_unit_test(test_one_fence_covers_what_was_received),
 		cmocka_unit_test(test_silent_source_is_waited_for),
 		cmocka_unit_test(test_new_history_is_asked_anew),
+		cmocka_unit_test(test_offset_of_another_history_is_no_fence),
+		cmocka_unit_test(test_snapshot_behind_the_fence),
+		cmocka_unit_test(test_others_are_awaited),
+		cmocka_unit_test(test_ends_that_wait_for_each_other),
 		cmocka_unit_test(test_back_again_while_the_other_is_behind),
 		cmocka_unit_test(test_links_that_wait_for_each_other),
 		cmocka_unit_test(test_gone_with_something_to_apply),

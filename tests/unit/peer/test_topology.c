@@ -374,6 +374,25 @@ static void test_nodes_refused(void **state)
 	}
 }
 
+/* By the master's id; a node that the map does not name and a line that is none change nothing. */
+static void test_epochs(void **state)
+{
+	struct shard shards[] = {{.node_id = "m1", .epoch = 9}, {.node_id = "m2"}, {.node_id = "m3"}};
+	struct topology topology = {.shards = shards, .shard_count = 3};
+
+	(void)state;
+	topology_take_epochs(&topology, slice_of_string("m2 10.0.0.2:7001@17001,name master - 0 1 18446744073709551615 connected 5-6\n"
+							"r1 10.0.0.4:7003@17003 slave m1 0 1 77 connected\n"
+							"\n"
+							"m3 10.0.0.3:7002@17002 master - 0 1 many connected 7\r\n"
+							"m1 10.0.0.1:7000@17000 myself,master - 0 0 12 connected 0-4"));
+	assert_int_equal(shards[0].epoch, 12);
+	assert_true(shards[1].epoch == UINT64_MAX);
+	assert_int_equal(shards[2].epoch, 0);
+	topology_take_epochs(&topology, (struct slice){NULL, 0});
+	assert_int_equal(shards[0].epoch, 12);
+}
+
 static void test_one(void **state)
 {
 	struct topology topology;
@@ -405,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_slots),          cmocka_unit_test(test_slots_refused),
 		cmocka_unit_test(test_nodes),          cmocka_unit_test(test_nodes_refused),
 		cmocka_unit_test(test_one),            cmocka_unit_test(test_asked_by_unix_socket),
+		cmocka_unit_test(test_epochs),
 		cmocka_unit_test(test_too_many_shards),
 	};
 

@@ -84,6 +84,34 @@ static void test_another_history(void **state)
 	free(samples);
 }
 
+/* A source that comes back with less than it had, and is beyond it when it is sampled next. */
+static void test_history_told_by_its_id(void **state)
+{
+	struct samples *samples = memory_alloc_zero(1, sizeof(*samples));
+
+	(void)state;
+	samples_enter(samples, "one", "", -1);
+	add(samples, 1, 100);
+	add(samples, 2, 200);
+	samples_enter(samples, "two", "one", 150);
+	add(samples, 4, 250);
+	assert_int_equal(samples_reaching(samples, 100)->number, 1);
+	assert_int_equal(samples_reaching(samples, 101)->number, 4); /* 200 was another one's */
+	samples_enter(samples, "two", "one", 150);
+	assert_int_equal(samples_reaching(samples, 250)->number, 4);
+	samples_enter(samples, "three", "nobody", 300);
+	assert_null(samples_last(samples));
+	add(samples, 5, 260);
+	assert_int_equal(samples_reaching(samples, 1)->number, 5);
+	/* All of it is shared. */
+	samples_enter(samples, "four", "three", 260);
+	assert_int_equal(samples_last(samples)->number, 5);
+	/* Nothing of it. */
+	samples_enter(samples, "five", "four", 259);
+	assert_null(samples_last(samples));
+	free(samples);
+}
+
 /* Days of samples: the recent ones are all there, and no moment is farther from a sample than a small part of its age. */
 static void test_bounded(void **state)
 {
@@ -109,6 +137,7 @@ int main(void)
 		cmocka_unit_test(test_look_up),
 		cmocka_unit_test(test_fences),
 		cmocka_unit_test(test_another_history),
+		cmocka_unit_test(test_history_told_by_its_id),
 		cmocka_unit_test(test_bounded),
 	};
 

@@ -152,6 +152,42 @@ static void test_keep(void **state)
 	remove_dir(dir);
 }
 
+/* What was released is read again, and released again; what nobody wants any more goes before its time. */
+static void test_rewind(void **state)
+{
+	char *dir = make_dir();
+	struct spool_options options = small_options(dir);
+	struct spool *spool;
+	uint64_t cut;
+
+	(void)state;
+	options.keep_size = 2 * MIB;
+	spool = open_spool(&options, &cut);
+	start_spool(spool, 1, false);
+	append_bytes(spool, 6 * MIB);
+	check_bytes(spool, 4 * MIB, MIB);
+	spool_release(spool, 5 * MIB + 1);
+	assert_false(spool_rewind(spool, 3 * MIB - 1)); /* not held any more */
+	assert_false(spool_rewind(spool, 6 * MIB + 1)); /* not there yet */
+	assert_true(spool_rewind(spool, 3 * MIB + 100));
+	check_bytes(spool, 3 * MIB + 100, 2 * MIB);
+	/* What is not released is not forgotten. */
+	spool_forget(spool, 6 * MIB);
+	assert_int_equal(spool_begin_position(spool), 3 * MIB);
+	spool_release(spool, 4 * MIB + 1);
+	assert_int_equal(spool_begin_position(spool), 3 * MIB);
+	spool_forget(spool, 4 * MIB);
+	assert_int_equal(spool_begin_position(spool), 4 * MIB);
+	assert_false(spool_rewind(spool, 3 * MIB + 100));
+	spool_forget(spool, 3 * MIB);
+	assert_int_equal(spool_begin_position(spool), 4 * MIB);
+	append_bytes(spool, 3 * MIB);
+	check_bytes(spool, 4 * MIB + 1, 5 * MIB - 1);
+	assert_true(spool_rewind(spool, 9 * MIB)); /* its end */
+	spool_close(spool);
+	remove_dir(dir);
+}
+
 static void test_generations(void **state)
 {
 	char *dir = make_dir();
@@ -279,7 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_append_and_view), cmocka_unit_test(test_ring_wraps),
-		cmocka_unit_test(test_bound),           cmocka_unit_test(test_keep),
+		cmocka_unit_test(test_bound),           cmocka_unit_test(test_keep), cmocka_unit_test(test_rewind),
 		cmocka_unit_test(test_generations),     cmocka_unit_test(test_unload_bounds_memory),
 		cmocka_unit_test(test_bad_options),
 	};

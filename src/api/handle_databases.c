@@ -1,0 +1,66 @@
+/* What a source holds, before there is a task. */
+#include "api/api_state.h"
+#include "api/handlers.h"
+#include "base/memory.h"
+#include "control/keyspace.h"
+
+#include <stdlib.h>
+
+#define TIMEOUT_MS 5000
+
+static json_t *keyspace_json(const struct deployment_options *side, const struct keyspace *keyspace)
+{
+	json_t *masters = json_array(), *databases = json_array();
+	json_int_t keys = 0;
+
+	for (uint32_t i = 0; i < keyspace->master_count; i++) {
+		const struct keyspace_master *master = &keyspace->masters[i];
+
+		json_array_append_new(masters, json_pack("{s:s, s:s, s:I}", "address", master->address, "version", master->server, "keys", (json_int_t)master->keys));
+	}
+	for (uint32_t i = 0; i < keyspace->database_count; i++) {
+		const struct keyspace_database *database = &keyspace->databases[i];
+
+		json_array_append_new(databases, json_pack("{s:i, s:I, s:I}", "database", (int)database->number, "keys", (json_int_t)database->keys, "expiring",
+							   (json_int_t)database->expiring));
+		keys += (json_int_t)database->keys;
+	}
+	return json_pack("{s:s, s:o, s:o, s:I}", "mode", side->mode == MODE_SENTINEL ? "sentinel" : keyspace->cluster ? "cluster" : "standalone", "masters", masters, "databases",
+			 databases, "keys", keys);
+}
+
+/* Of the document only the source counts; the rest may still be missing. */
+static bool read_source(const json_t *document, struct task_options *options, struct error *error)
+{
+	json_t *source = json_object_get(document, "source");
+	json_t *whole = json_pack("{s:s, s:O, s:{s:s, s:s}}", "name", "databases", "source", source ? source : json_null(), "target", "mode", "jsonl", "path", "/unused-{shard}.jsonl");
+	char *text = json_dumps(whole, JSON_COMPACT);
+	bool ok = task_options_parse(options, slice_of_string(text), "document", error) && task_options_finish(options, error);
+
+	memory_wipe(text, strlen(text));
+	free(text);
+	json_decref(whole);
+	return ok;
+}
+
+void handle_databases(struct api *api, const struct call *call, struct answer *answer)
+{
+	struct task_options options;
+	struct keyspace keyspace;
+	struct error error;
+
+	(void)api;
+	error_clear(&error);
+	task_options_init(&options);
+	if (!read_source(json_object_get(call->json, "document"), &options, &error)) {
+		answer_refusal(answer, call, SERVICE_INVALID, &error);
+	} else if (deployment_options_are_files(&options.source)) {
+		answer_problem(answer, call, PROBLEM_DOCUMENT_INVALID, NULL, "the source is files, which only a precheck looks through");
+	} else if (keyspace_read(&options.source, TIMEOUT_MS, ERROR_SOURCE, &keyspace, &error)) {
+		answer_json(answer, 200, keyspace_json(&options.source, &keyspace));
+		keyspace_free(&keyspace);
+	} else {
+		answer_problem(answer, call, PROBLEM_SOURCE, error.hint, "%s", error.text);
+	}
+	task_options_free(&options);
+}

@@ -1,0 +1,88 @@
+/* What was: lists, and the streams of what is happening. */
+#include "api/api_state.h"
+#include "api/feed.h"
+#include "api/handlers.h"
+#include "api/parameter.h"
+
+#include <string.h>
+
+static void list(struct api *api, const struct call *call, struct answer *answer, enum service_log log, const char *task)
+{
+	json_t *page = NULL;
+	struct error error;
+	enum service_result result = service_log_list(api->service, log, task, uri_parameter(&call->uri, "kind"), parameter_number(call, "before", 0),
+						      (uint32_t)parameter_number(call, "limit", 100), &page, &error);
+
+	if (result == SERVICE_OK)
+		answer_json(answer, 200, page);
+	else
+		answer_refusal(answer, call, result, &error);
+}
+
+static void stream(struct api *api, const struct call *call, struct answer *answer, int64_t task)
+{
+	answer->status = 200;
+	answer->type = ANSWER_EVENTS;
+	/* A proxy that gathers what it passes on would keep events back. */
+	answer_header(answer, "X-Accel-Buffering", "no");
+	if (strcmp(call->method, "HEAD") == 0)
+		return;
+	answer->mailbox = feed_listen(api->feed, call, task);
+	if (answer->mailbox)
+		return;
+	answer_header(answer, "Retry-After", "5");
+	answer_problem(answer, call, PROBLEM_BUSY, NULL, "%u clients listen already", api->options.streams_max);
+}
+
+void handle_all_events(struct api *api, const struct call *call, struct answer *answer)
+{
+	if (strcmp(call->type, ANSWER_EVENTS) == 0)
+		stream(api, call, answer, 0);
+	else
+		list(api, call, answer, SERVICE_EVENTS, NULL);
+}
+
+void handle_events(struct api *api, const struct call *call, struct answer *answer)
+{
+	json_t *task = NULL;
+	struct error error;
+	enum service_result result;
+
+	if (strcmp(call->type, ANSWER_EVENTS) != 0) {
+		list(api, call, answer, SERVICE_EVENTS, call->arguments[0]);
+		return;
+	}
+	result = service_task_show(api->service, call->arguments[0], &task, &error);
+	if (result == SERVICE_OK)
+		stream(api, call, answer, json_integer_value(json_object_get(task, "id")));
+	else
+		answer_refusal(answer, call, result, &error);
+	json_decref(task);
+}
+
+void handle_history(struct api *api, const struct call *call, struct answer *answer)
+{
+	list(api, call, answer, SERVICE_HISTORY, call->arguments[0]);
+}
+
+void handle_results(struct api *api, const struct call *call, struct answer *answer)
+{
+	list(api, call, answer, SERVICE_RESULTS, call->arguments[0]);
+}
+
+void handle_audit(struct api *api, const struct call *call, struct answer *answer)
+{
+	list(api, call, answer, SERVICE_AUDIT, NULL);
+}
+
+void handle_log(struct api *api, const struct call *call, struct answer *answer)
+{
+	json_t *lines = NULL;
+	struct error error;
+	enum service_result result = service_task_log(api->service, call->arguments[0], (uint32_t)parameter_number(call, "lines", 200), &lines, &error);
+
+	if (result == SERVICE_OK)
+		answer_json(answer, 200, lines);
+	else
+		answer_refusal(answer, call, result, &error);
+}

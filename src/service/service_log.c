@@ -1,0 +1,166 @@
+/* Calls about what was: history, events, results, the audit log, and workers' logs. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "service/service_state.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ENTRIES_MAX 1000
+#define LINES_MAX 10000
+#define LINE_BYTES 256 /* about what a line has; the tail that is read grows from there */
+
+/* ---- the store's logs ---- */
+
+static const char *task_name(struct service *service, int64_t id)
+{
+	for (size_t i = 0; i < service->count; i++)
+		if (service->entries[i]->row.id == id)
+			return service->entries[i]->row.name;
+	return NULL;
+}
+
+/* What its text says, with what the row says over it. */
+static json_t *item_of(struct service *service, enum service_log log, const struct store_entry *entry)
+{
+	json_t *item = entry->text && log != SERVICE_HISTORY ? json_loads(entry->text, 0, NULL) : NULL;
+	const char *name = task_name(service, entry->task);
+
+	if (!json_is_object(item)) {
+		json_decref(item);
+		item = json_object();
+	}
+	json_object_set_new(item, "id", json_integer(entry->id));
+	json_object_set_new(item, "task", entry->task ? json_integer(entry->task) : json_null());
+	/* Of a deleted task the audit log remembers the name. */
+	if (name)
+		json_object_set_new(item, "name", json_string(name));
+	json_object_set_new(item, "time", view_time(entry->at_ms));
+	if (log == SERVICE_HISTORY) {
+		json_t *cause = entry->text ? json_loads(entry->text, 0, NULL) : NULL;
+
+		json_object_set_new(item, "state", json_string(entry->kind));
+		json_object_set_new(item, "error", cause ? cause : json_null());
+	} else {
+		json_object_set_new(item, log == SERVICE_AUDIT ? "action" : "kind", json_string(entry->kind));
+	}
+	return item;
+}
+
+static enum service_result list(struct service *service, enum service_log log, int64_t task, const char *kind, int64_t before, uint32_t most, json_t **ret, struct error *error)
+{
+	static const enum store_log logs[] = {STORE_HISTORY, STORE_EVENTS, STORE_RESULTS, STORE_AUDIT};
+	json_t *items;
+	struct store_entry *entries;
+	size_t count;
+
+	most = most == 0 || most > ENTRIES_MAX ? ENTRIES_MAX : most;
+	if (!store_log_list(service->store, logs[log], task, kind, before, most, &entries, &count, error))
+		return SERVICE_FAILED;
+	items = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(items, item_of(service, log, &entries[i]));
+	*ret = json_pack("{s:o, s:o}", "items", items, "next", count == most ? json_integer(entries[count - 1].id) : json_null());
+	store_entries_free(entries, count);
+	return SERVICE_OK;
+}
+
+enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind, int64_t before, uint32_t most, json_t **ret, struct error *error)
+{
+	enum service_result result;
+	struct entry *entry;
+
+	pthread_mutex_lock(&service->lock);
+	entry = task ? service_find(service, task) : NULL;
+	result = task && !entry ? service_no_task(task, error) : list(service, log, entry ? entry->row.id : 0, kind, before, most, ret, error);
+	pthread_mutex_unlock(&service->lock);
+	return result;
+}
+
+/* ---- a worker's log ---- */
+
+/* Up to `room` bytes of the file's end; NUL-terminated. NULL: there is none. */
+static char *read_tail(const char *dir, const char *name, size_t room, size_t *ret_len)
+{
+	char *path = memory_printf("%s/%s", dir, name), *text = NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat file;
+
+	free(path);
+	*ret_len = 0;
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &file) == 0) {
+		off_t from = file.st_size > (off_t)room ? file.st_size - (off_t)room : 0;
+		ssize_t got;
+
+		text = memory_alloc(room + 1);
+		got = pread(fd, text, room, from);
+		*ret_len = got > 0 ? (size_t)got : 0;
+		text[*ret_len] = '\0';
+		if (from > 0 && *ret_len > 0) {
+			/* The first line is cut. */
+			char *end = memchr(text, '\n', *ret_len);
+			size_t skip = end ? (size_t)(end + 1 - text) : *ret_len;
+
+			*ret_len -= skip;
+			memmove(text, text + skip, *ret_len + 1);
+		}
+	}
+	close(fd);
+	return text;
+}
+
+static void add_lines(json_t *lines, char *text)
+{
+	char *next = text;
+
+	for (char *line; (line = strsep(&next, "\n"));) {
+		json_t *string;
+
+		if (!line[0])
+			continue;
+		string = json_string(line);
+		if (!string) {
+			for (char *p = line; *p; p++)
+				if ((unsigned char)*p >= 0x80)
+					*p = '?';
+			string = json_string(line);
+		}
+		json_array_append_new(lines, string);
+	}
+}
+
+enum service_result service_task_log(struct service *service, const char *task, uint32_t most, json_t **ret, struct error *error)
+{
+	static const char *const names[] = {"log.1", "log"};
+	json_t *lines;
+	struct entry *entry;
+	char *dir = NULL;
+
+	most = most == 0 || most > LINES_MAX ? LINES_MAX : most;
+	pthread_mutex_lock(&service->lock);
+	entry = service_find(service, task);
+	if (entry)
+		dir = memory_strdup(entry->dir);
+	pthread_mutex_unlock(&service->lock);
+	if (!dir)
+		return service_no_task(task, error);
+	lines = json_array();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t len;
+		char *text = read_tail(dir, names[i], (size_t)most * LINE_BYTES, &len);
+
+		if (text)
+			add_lines(lines, text);
+		free(text);
+	}
+	while (json_array_size(lines) > most)
+		json_array_remove(lines, 0);
+	free(dir);
+	*ret = json_pack("{s:o}", "lines", lines);
+	return SERVICE_OK;
+}

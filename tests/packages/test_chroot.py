@@ -1,0 +1,243 @@
+"""The Debian package in systems of its own, made of a mirror of Debian by mmdebstrap; root is needed."""
+
+import os
+import pathlib
+import shutil
+
+import pytest
+
+from conftest import ROOT, run
+
+RELEASE, NEXT_RELEASE = "bookworm", "trixie"
+MIRROR = "http://deb.debian.org/debian"
+OLDER = "0.0.9"
+# What dpkg, apt and systemd write for themselves.
+OF_THE_SYSTEM = ("var/lib/dpkg", "var/lib/apt", "var/lib/systemd", "var/cache", "var/log", "usr/share/mime", "etc/ld.so.cache")
+ACCOUNTS = {f"etc/{name}" for name in ("passwd", "group", "shadow", "gshadow")}
+
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="chroots need root"),
+              pytest.mark.skipif(not shutil.which("mmdebstrap"), reason="no mmdebstrap here")]
+
+
+class Chroot:
+    """A system in a folder; its programs have process ids and mounts of their own."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def run(self, *argv, **more):
+        inside = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", *argv)
+        return run("unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={self.root}/proc", "chroot", self.root, *inside, **more)
+
+    def path(self, name):
+        return self.root / name.lstrip("/")
+
+    def take(self, path):
+        """A file of ours, in /tmp of the system; its name there."""
+        shutil.copy(path, self.path("/tmp"))
+        return f"/tmp/{path.name}"
+
+    def files(self):
+        """{path: what it is}, without what the system writes for itself; users are compared apart."""
+        found = {}
+        for folder, folders, names in os.walk(self.root):
+            here = pathlib.Path(folder)
+            folders[:] = [name for name in folders if (here / name).relative_to(self.root).as_posix() not in (*OF_THE_SYSTEM, "proc", "sys", "dev", "tmp", "run")]
+            for name in folders + names:
+                path = here / name
+                what = path.lstat()
+                inner = path.relative_to(self.root).as_posix()
+                if inner.rstrip("-") not in ACCOUNTS and inner not in OF_THE_SYSTEM:
+                    found[inner] = (oct(what.st_mode), what.st_uid, what.st_gid, 0 if path.is_dir() else what.st_size)
+        return found
+
+
+def make_chroot(folder, release, packages):
+    run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", release, folder, MIRROR)
+    return Chroot(folder)
+
+
+@pytest.fixture(name="base", scope="module")
+def base_fixture(tmp_path_factory):
+    """A small system with systemd, the libraries that the package wants, and servers to try it on."""
+    wanted = run("dpkg-deb", "-f", build(tmp_path_factory.mktemp("first")), "Depends").stdout
+    packages = [word.strip().split()[0] for word in wanted.split(",")]
+    return make_chroot(tmp_path_factory.mktemp("base") / "root", RELEASE, ["systemd-sysv", "dbus", "redis-server", *packages])
+
+
+@pytest.fixture(name="system")
+def system_fixture(base, tmp_path):
+    copied = tmp_path / "root"
+    run("cp", "-a", base.root, copied)
+    try:
+        yield Chroot(copied)
+    finally:
+        shutil.rmtree(copied, ignore_errors=True)
+
+
+BUILT = {}
+
+
+def build(folder, **more):
+    """The package, built once in a session unless it is to be another one."""
+    if more or "package" not in BUILT:
+        run(ROOT / "tools/build-deb", folder, **more)
+        (package,) = folder.glob("keyferry_*.deb")
+        if more:
+            return package
+        BUILT["package"] = package
+    return BUILT["package"]
+
+
+@pytest.fixture(name="package", scope="module")
+def package_fixture(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(name="older", scope="module")
+def older_fixture(package, tmp_path_factory):
+    """The same with an older number."""
+    folder = tmp_path_factory.mktemp("older")
+    run("dpkg-deb", "-R", package, folder / "tree")
+    control = folder / "tree/DEBIAN/control"
+    text = control.read_text()
+    control.write_text("".join(f"Version: {OLDER}\n" if line.startswith("Version: ") else line for line in text.splitlines(keepends=True)))
+    run("dpkg-deb", "--root-owner-group", "-b", folder / "tree", folder / f"keyferry_{OLDER}.deb")
+    return folder / f"keyferry_{OLDER}.deb"
+
+
+@pytest.mark.timeout(1800)
+def test_two_builds_are_the_same(package, tmp_path):
+    """Another folder, time zone, language and umask, another time of day."""
+    second = build(tmp_path / "somewhere/else", environment={"TZ": "Asia/Shanghai", "LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, umask=0o077)
+    assert second.read_bytes() == package.read_bytes()
+
+
+# -- one system's life ---------------------------------------------------------------------------------------------------
+
+def run_a_task(system):
+    """As the service does it: as its user, with the default work directory. Files at both ends, so that no server is needed."""
+    system.path("/etc/keyferry/small.yaml").write_text("name: small\nsource: {mode: rdb, path: /tmp/dump.rdb}\n"
+                                                       "target: {mode: jsonl, path: /var/lib/keyferry/small.jsonl}\n")
+    # Version 9, "key" = "value", checksums off.
+    system.path("/tmp/dump.rdb").write_bytes(b"REDIS0009\xfe\x00\x00\x03key\x05value\xff" + bytes(8))
+    done = system.run("setpriv", "--reuid=keyferry", "--regid=keyferry", "--clear-groups", "keyferry", "sync", "/etc/keyferry/small.yaml")
+    assert '"key"' in system.path("/var/lib/keyferry/small.jsonl").read_text(), done.stderr
+    assert system.path("/var/lib/keyferry/small/task.json").exists()
+
+
+def service_user(system):
+    (line,) = [line for line in system.path("/etc/passwd").read_text().splitlines() if line.startswith("keyferry:")]
+    return line
+
+
+@pytest.mark.timeout(900)
+def test_install_upgrade_remove_purge(system, package, older, version):
+    before = system.files()
+
+    system.run("dpkg", "-i", system.take(older))
+    assert system.run("keyferry", "version").stdout.startswith(f"keyferry {version}\n")
+    user = service_user(system)
+    assert user.endswith(":/var/lib/keyferry:/usr/sbin/nologin")
+    uid, gid = (int(part) for part in user.split(":")[2:4])
+    assert [(oct(what.st_mode), what.st_uid, what.st_gid) for what in (system.path(name).stat() for name in ("/etc/keyferry", "/var/lib/keyferry"))] == [
+        ("0o40750", 0, gid), ("0o40750", uid, gid)]
+    verified = system.run("systemd-analyze", "verify", "--man=no", "keyferry@orders.service")
+    assert "keyferry" not in verified.stderr, verified.stderr
+    run_a_task(system)
+    system.run("systemctl", "enable", "keyferry@small")
+    link = system.path("/etc/systemd/system/multi-user.target.wants/keyferry@small.service")
+    assert link.is_symlink()
+
+    installed = system.files()
+    system.run("dpkg", "-i", system.take(package))
+    status = system.run("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "keyferry").stdout
+    assert status == f"installed {version}"
+    assert system.files() == installed and service_user(system) == user and link.is_symlink()
+    run_a_task(system)
+
+    system.run("dpkg", "-r", "keyferry")
+    left = set(system.files()) - set(before)
+    assert {name for name in left if not name.startswith(("etc/keyferry", "var/lib/keyferry"))} == {"etc/systemd/system/multi-user.target.wants/keyferry@small.service"}
+    assert {"etc/keyferry/small.yaml", "var/lib/keyferry/small/task.json"} <= left
+
+    system.run("dpkg", "-P", "keyferry")
+    # The operator's own stays; without it the folder goes.
+    assert set(system.files()) - set(before) == {"etc/keyferry", "etc/keyferry/small.yaml"}
+    assert service_user(system) == user
+
+    system.run("dpkg", "-i", system.take(package))
+    system.path("/etc/keyferry/small.yaml").unlink()
+    system.run("dpkg", "-P", "keyferry")
+    assert system.files() == before
+
+
+@pytest.mark.timeout(900)
+def test_install_in_place_of_a_users_folders(system, package):
+    """Folders that were there already keep what they hold."""
+    for name in ("/etc/keyferry", "/var/lib/keyferry"):
+        system.path(name).mkdir()
+        (system.path(name) / "mine").write_text("x")
+    system.run("dpkg", "-i", system.take(package))
+    assert [(system.path(name) / "mine").read_text() for name in ("/etc/keyferry", "/var/lib/keyferry")] == ["x", "x"]
+    assert oct(system.path("/etc/keyferry").stat().st_mode) == "0o40750"
+
+
+# -- under systemd -------------------------------------------------------------------------------------------------------
+
+def boot(system, script):
+    """The system, booted in a container without a network but loopback; it runs the script and ends. Returns {name: value} of what the script has told."""
+    shutil.copy(ROOT / "tests/packages" / script, system.path("/srv/script"))
+    system.path("/etc/systemd/system/script.service").write_text("[Unit]\nAfter=dbus.service\n[Service]\nType=oneshot\nExecStart=/srv/script\n"
+                                                                 "ExecStopPost=/bin/systemctl poweroff --no-block\n")
+    system.path("/etc/systemd/system/multi-user.target.wants/script.service").symlink_to("/etc/systemd/system/script.service")
+    done = run("unshare", "--mount", "systemd-nspawn", "--register=no", "--keep-unit", "--private-network", "--boot", "-D", system.root, check=False, timeout=600)
+    told = system.path("/srv/told")
+    if not told.exists():
+        pytest.skip(f"systemd does not boot in a container here: {(done.stdout + done.stderr)[-300:]}")
+    return dict(line.split("=", 1) for line in told.read_text().splitlines()), system.path("/srv/log").read_text()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="no systemd-nspawn here")
+def test_a_task_as_a_service(system, package, older):
+    """Confined as the unit says it copies, is started again after a crash and after an upgrade, and not after what starting again does not mend."""
+    system.run("dpkg", "-i", system.take(older))
+    shutil.copy(package, system.path("/srv/newer.deb"))
+    told, log = boot(system, "service_script")
+    assert told == {
+        "daemon": "active keyferry",
+        "daemon reloads": "yes",
+        "daemon after a crash": "active",
+        "copied": "yes",
+        "user": "keyferry",
+        "priorities": "3",            # of the line that says why a task has ended, in the journal
+        "after a crash": "active",
+        "crashes": "1",
+        "after an upgrade": "active",
+        "another process": "yes",
+        "verified": "0",
+        "document": "failed 2 0",     # state, exit code, how often it was started again
+        "source away": "again 4",
+        "removed": "inactive",
+        "daemon removed": "inactive",
+    }, log
+
+
+# -- the next Debian -----------------------------------------------------------------------------------------------------
+
+@pytest.mark.timeout(3600)
+def test_builds_on_the_next_release(tmp_path, version):
+    """Its compiler and debhelper are newer; nothing is to be built there but the package."""
+    wanted = run(ROOT / "tools/install-deps", "--list", "deb").stdout.split()
+    packages = [{"systemd": "systemd-dev"}.get(name, name) for name in wanted]
+    system = make_chroot(tmp_path / "root", NEXT_RELEASE, packages)
+    try:
+        shutil.copytree(ROOT, system.path("/src"), symlinks=True, ignore=shutil.ignore_patterns("build*", ".git", ".cache", "__pycache__", "fixtures", "corpus"))
+        shutil.copy(ROOT / "tools/build-deb", system.path("/src/tools/build-deb"))
+        system.run("/src/tools/build-deb", "/out")
+        system.run("sh", "-c", f"dpkg -x /out/keyferry_{version}_*.deb /unpacked")
+        assert system.run("/unpacked/usr/bin/keyferry", "version").stdout.startswith(f"keyferry {version}\n")
+        assert system.path("/unpacked/usr/lib/systemd/system/keyferry@.service").exists()
+    finally:
+        shutil.rmtree(system.root, ignore_errors=True)
