@@ -1,11 +1,8 @@
-#include "link/handover.h"
+#include "link/handover_inside.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "link/handover_file.h"
-#include "link/hash_set.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -18,83 +15,6 @@
 
 /* Keys of one slot, 16 bytes each; those beyond are fenced each time. */
 #define KEYS_MAX (8u << 20)
-
-/* What one link has asked of another. */
-struct fence {
-	bool asked, known;
-	int64_t covers;      /* of the asker's stream */
-	uint64_t since_us;   /* what it covers was executed by then */
-	uint64_t generation; /* of the other one, when it was asked */
-	int64_t need;
-	uint64_t cleared;  /* number of the wait that looking ahead has found nothing for */
-	uint64_t looked;   /* number of the wait that it was done for ... */
-	int64_t looked_at; /* ... and where the other one stood then */
-};
-
-struct member {
-	char *name;
-	struct handover_source source;
-	_Atomic int64_t applied;  /* -1: in a snapshot ... */
-	_Atomic int64_t snapshot; /* ... of that offset; -1: of none */
-	_Atomic uint64_t generation;
-	_Atomic int64_t wanted;
-	bool gone;        /* it has no slots, and nobody answers: what it has not sent will not come, and what it has is applied */
-	bool left;        /* its link has ended */
-	uint32_t silent;  /* readings in a row */
-	uint32_t empty;   /* readings in a row that say that it has no slots ... */
-	uint64_t empty_us; /* ... and when that was certain */
-	uint64_t read_us; /* when the map was read last */
-	uint64_t map_due; /* number of the reading that has certainly begun after its snapshot */
-	bool waiting;
-	bool ends; /* it waits with its snapshot's end, */
-	uint64_t end_reading; /* by that reading of the map */
-	struct handover_event event; /* that it waits with */
-	uint64_t wait_number;
-	uint64_t waiting_since_us;
-	int64_t relied; /* others have gone on behind that offset of it */
-	struct fence *fences; /* one for each member */
-	struct handover_counters counters;
-};
-
-struct move {
-	uint16_t slot;
-	uint32_t readings;
-	struct hash_set keys; /* that the holder has begun with: the exporter is done with each of them */
-	uint64_t since_us;
-};
-
-struct handover {
-	pthread_mutex_t lock;
-	struct member **members;
-	_Atomic uint32_t count;
-	_Atomic uint32_t owners[SLOT_COUNT]; /* holder, exporter << 16 */
-	struct move *moves;
-	uint32_t move_room;
-	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
-	uint16_t mapped[SLOT_COUNT]; /* whose the latest map says that they are */
-	uint16_t done_for[SLOT_COUNT]; /* the link that has been told that the others are done with the slot; HANDOVER_NOBODY: none has */
-	_Atomic uint32_t move_count;
-	_Atomic uint64_t rounds;
-	_Atomic uint64_t readings; /* of the map */
-	_Atomic uint64_t map_due;  /* the latest of the members */
-	uint64_t waits;
-	struct handover_file *file;
-};
-
-static uint32_t pack(uint16_t holder, uint16_t exporter)
-{
-	return (uint32_t)exporter << 16 | holder;
-}
-
-static uint16_t holder_of(uint32_t owner)
-{
-	return (uint16_t)owner;
-}
-
-static uint16_t exporter_of(uint32_t owner)
-{
-	return (uint16_t)(owner >> 16);
-}
 
 uint64_t handover_hash(const void *key, size_t len)
 {
@@ -724,12 +644,6 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 	return answer;
 }
 
-/* The link's by the map, and others have not been seen to be done with it. */
-static bool is_awaited(const struct handover *handover, uint32_t link, uint16_t slot)
-{
-	return handover->mapped[slot] == link && handover->owners[slot] != pack((uint16_t)link, HANDOVER_NOBODY) && handover->done_for[slot] != link;
-}
-
 /* Are all behind the offsets that they had when the map was read? */
 static bool may_end(struct handover *handover, uint32_t link, const struct handover_event *event)
 {
@@ -785,66 +699,4 @@ void handover_forget(struct handover *handover, uint32_t link)
 	pthread_mutex_lock(&handover->lock);
 	stop_waiting(handover->members[link]);
 	pthread_mutex_unlock(&handover->lock);
-}
-
-/* ---- looking ahead ---- */
-
-bool handover_question(struct handover *handover, uint32_t link, struct handover_question *ret)
-{
-	struct member *asked = handover->members[link];
-	bool found = false;
-
-	pthread_mutex_lock(&handover->lock);
-	for (uint32_t i = 0; i < handover->count && !found; i++) {
-		struct member *member = handover->members[i];
-		struct fence *fence = &member->fences[link];
-
-		if (i == link || !member->waiting || !fence->known || fence->generation != asked->generation ||
-		    asked->applied >= fence->need || fence->covers < member->event.end ||
-		    (fence->looked == member->wait_number && fence->looked_at == asked->applied))
-			continue;
-		found = true;
-		fence->looked = member->wait_number;
-		fence->looked_at = asked->applied;
-		*ret = (struct handover_question){
-			.asker = i,
-			.number = member->wait_number,
-			.slot = member->event.slot,
-			.imports = member->event.imports,
-			.ends = member->ends,
-			.until = fence->need,
-			.key_count = member->event.key_count,
-		};
-		memcpy(ret->keys, member->event.keys, sizeof(ret->keys));
-		for (uint32_t slot = 0; slot < SLOT_COUNT && member->ends; slot++)
-			ret->slots[slot / 64] |= (uint64_t)is_awaited(handover, i, (uint16_t)slot) << (slot % 64);
-	}
-	pthread_mutex_unlock(&handover->lock);
-	return found;
-}
-
-void handover_answer(struct handover *handover, uint32_t link, const struct handover_question *question,
-		     enum handover_found found)
-{
-	struct member *member = handover->members[question->asker];
-
-	pthread_mutex_lock(&handover->lock);
-	if (member->waiting && member->wait_number == question->number) {
-		if (found == HANDOVER_NONE)
-			member->fences[link].cleared = question->number;
-		else if (found == HANDOVER_LATER)
-			member->fences[link].looked = 0;
-	}
-	pthread_mutex_unlock(&handover->lock);
-}
-
-struct handover_counters handover_counters(const struct handover *handover, uint32_t link)
-{
-	pthread_mutex_t *lock = (pthread_mutex_t *)&handover->lock; /* no part of what the caller sees as constant */
-	struct handover_counters counters;
-
-	pthread_mutex_lock(lock);
-	counters = handover->members[link]->counters;
-	pthread_mutex_unlock(lock);
-	return counters;
 }
