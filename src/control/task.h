@@ -27,7 +27,7 @@ struct task_status {
 	struct verifier_status verifier;
 	struct settler_status expiry;
 	struct incidents *incidents; /* of the task's (any) */
-	uint32_t link_count;
+	uint32_t link_count;       /* links come and go with the masters of the source */
 	struct link_status *links; /* of the caller's; freed by task_status_free() */
 };
 
