@@ -18,6 +18,8 @@ static const struct {
 	[INCIDENT_SOURCE_LOST] = {"source_lost", LOG_WARNING},
 	[INCIDENT_SOURCE_RECONNECTED] = {"source_reconnected", LOG_WARNING},
 	[INCIDENT_SOURCE_FAILOVER] = {"source_failover", LOG_WARNING},
+	[INCIDENT_LINK_ADDED] = {"link_added", LOG_INFO},
+	[INCIDENT_LINK_ENDED] = {"link_ended", LOG_INFO},
 	[INCIDENT_SNAPSHOT_BEGUN] = {"snapshot_begun", LOG_INFO},
 	[INCIDENT_FULL_RESYNC] = {"full_resync", LOG_WARNING},
 	[INCIDENT_SNAPSHOT_APPLIED] = {"snapshot_applied", LOG_INFO},

@@ -26,8 +26,7 @@ struct stand {
 
 struct settler {
 	struct settler_options options;
-	struct link **links;
-	uint32_t link_count;
+	struct links *links;
 	char *name;
 	struct loop *loop;
 	struct wake *wake;
@@ -63,10 +62,11 @@ static struct stand look_at_links(const struct settler *settler)
 {
 	struct stand stand = {.ready = true};
 
-	for (uint32_t i = 0; i < settler->link_count; i++) {
+	for (uint32_t i = 0; i < links_count(settler->links); i++) {
 		struct link_status status;
 
-		link_status(settler->links[i], &status);
+		if (!links_status(settler->links, i, &status))
+			continue;
 		stand.ready &= status.applier.expiry_ready;
 		stand.switches += status.applier.expiry_switches;
 		stand.disturbances += status.applier.sink.reconnects + status.applier.sink.redirections;
@@ -82,10 +82,11 @@ static bool is_same(const struct stand *a, const struct stand *b)
 
 static void note_applied(struct settler *settler)
 {
-	for (uint32_t i = 0; i < settler->link_count; i++) {
+	for (uint32_t i = 0; i < links_count(settler->links); i++) {
 		struct link_status status;
 
-		link_status(settler->links[i], &status);
+		if (!links_status(settler->links, i, &status))
+			continue;
 		settler->applied[i] = status.applier.position;
 	}
 }
@@ -93,10 +94,11 @@ static void note_applied(struct settler *settler)
 /* Has a command that moves times come to the target since then? */
 static bool were_moves(const struct settler *settler)
 {
-	for (uint32_t i = 0; i < settler->link_count; i++) {
+	for (uint32_t i = 0; i < links_count(settler->links); i++) {
 		struct link_status status;
 
-		link_status(settler->links[i], &status);
+		if (!links_status(settler->links, i, &status))
+			continue;
 		if (status.applier.last_move > settler->applied[i])
 			return true;
 	}
@@ -289,15 +291,14 @@ const atomic_bool *settler_import_lost(const struct settler *settler)
 	return &settler->import_lost;
 }
 
-bool settler_start(struct settler *settler, struct link **links, uint32_t link_count, struct error *error)
+bool settler_start(struct settler *settler, struct links *links, struct error *error)
 {
 	int failed;
 
 	if (settler->options.plan.form == GUARD_OFF)
 		return true;
 	settler->links = links;
-	settler->link_count = link_count;
-	settler->applied = memory_alloc_zero(link_count, sizeof(settler->applied[0]));
+	settler->applied = memory_alloc_zero(LINK_PLACES_MAX, sizeof(settler->applied[0]));
 	settler->loop = loop_new();
 	settler->wake = wake_new(settler->loop, on_wake, settler);
 	failed = pthread_create(&settler->thread, NULL, settler_main, settler);

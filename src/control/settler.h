@@ -9,8 +9,8 @@
 #ifndef KEYFERRY_CONTROL_SETTLER_H
 #define KEYFERRY_CONTROL_SETTLER_H
 
+#include "control/links.h"
 #include "control/settle.h"
-#include "link/link.h"
 
 struct settler;
 
@@ -23,7 +23,7 @@ struct settler *settler_new(const struct settler_options *options);
 /* What the links' plan points to. */
 const atomic_bool *settler_import_lost(const struct settler *settler);
 /* The links outlive it. */
-bool settler_start(struct settler *settler, struct link **links, uint32_t link_count, struct error *error) WARN_UNUSED;
+bool settler_start(struct settler *settler, struct links *links, struct error *error) WARN_UNUSED;
 /* It ends soon; does not wait. */
 void settler_stop(struct settler *settler);
 void settler_free(struct settler *settler); /* waits for its end; NULL is fine */

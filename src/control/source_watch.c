@@ -12,6 +12,7 @@
 #define LOOK_MS 200         /* whether all links are connected */
 #define LOST_INTERVAL_US 1000000
 #define CALM_INTERVAL_US 10000000
+#define CLUSTER_INTERVAL_US 2000000 /* a master that gets its first slot is not followed before */
 #define TIMEOUT_MS 3000     /* for a node to answer: another is asked then */
 
 struct source_watch {
@@ -22,6 +23,7 @@ struct source_watch {
 	struct followers followers;
 	struct loop *loop;
 	struct timer *timer;
+	bool cluster;
 	uint64_t read_at_us;       /* when the map was read last */
 	bool due;
 	atomic_bool stop;
@@ -36,6 +38,11 @@ static bool has_replica(const struct shard *shard, const struct endpoint *endpoi
 		if (endpoint_equal(&shard->replicas[i], endpoint))
 			return true;
 	return false;
+}
+
+static bool has_ended(const struct followers *followers, uint32_t link)
+{
+	return followers->masters[link].host[0] == '\0';
 }
 
 /* The free shard that holds most of the link's slots. */
@@ -65,7 +72,7 @@ void followers_match(const struct followers *followers, const struct topology *t
 			const struct endpoint *master = &followers->masters[link];
 			uint32_t found = NO_SHARD;
 
-			if (shards[link] != NO_SHARD)
+			if (shards[link] != NO_SHARD || has_ended(followers, link))
 				continue;
 			for (uint32_t i = 0; i < topology->shard_count && found == NO_SHARD; i++) {
 				const struct shard *shard = &topology->shards[i];
@@ -85,6 +92,34 @@ void followers_match(const struct followers *followers, const struct topology *t
 
 /* ---- reading ---- */
 
+static bool is_followed(const uint32_t *shards, uint32_t count, uint32_t shard)
+{
+	for (uint32_t link = 0; link < count; link++)
+		if (shards[link] == shard)
+			return true;
+	return false;
+}
+
+/* Links for shards that have none. Returns shards[], with theirs. */
+static uint32_t *add_links(struct source_watch *watch, uint32_t *shards)
+{
+	const struct topology *topology = deployment_topology(watch->source);
+	struct followers *followers = &watch->followers;
+
+	for (uint32_t shard = 0; topology->cluster && shard < topology->shard_count; shard++) {
+		uint32_t link = followers->count;
+
+		if (is_followed(shards, followers->count, shard) || !watch->events->came(watch->owner, watch->source, shard))
+			continue;
+		followers->count++;
+		followers->masters = memory_realloc_array(followers->masters, followers->count, sizeof(followers->masters[0]));
+		followers->masters[link] = topology->shards[shard].master;
+		shards = memory_realloc_array(shards, followers->count, sizeof(*shards));
+		shards[link] = shard;
+	}
+	return shards;
+}
+
 static void follow(struct source_watch *watch)
 {
 	const struct topology *topology = deployment_topology(watch->source);
@@ -96,11 +131,15 @@ static void follow(struct source_watch *watch)
 		if (shards[link] != NO_SHARD && watch->events->seen(watch->owner, link, watch->source, shards[link]))
 			followers->masters[link] = topology->shards[shards[link]].master;
 	}
+	shards = add_links(watch, shards);
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		for (uint32_t link = 0; link < followers->count; link++)
 			if (topology->owner[slot] != SHARD_NONE && shards[link] == topology->owner[slot])
 				followers->link_of_slot[slot] = link;
 	watch->events->mapped(watch->owner, followers->link_of_slot);
+	for (uint32_t link = 0; link < followers->count; link++)
+		if (shards[link] == NO_SHARD && !has_ended(followers, link) && watch->events->left(watch->owner, link))
+			followers->masters[link] = (struct endpoint){0};
 	free(shards);
 }
 
@@ -131,7 +170,7 @@ static void on_timer(void *owner)
 	struct source_watch *watch = owner;
 	uint64_t since = clock_monotonic_us() - watch->read_at_us;
 
-	watch->due = since >= CALM_INTERVAL_US || (since >= LOST_INTERVAL_US && !watch->events->calm(watch->owner));
+	watch->due = since >= (watch->cluster ? CLUSTER_INTERVAL_US : CALM_INTERVAL_US) || (since >= LOST_INTERVAL_US && !watch->events->calm(watch->owner));
 	if (watch->due)
 		loop_stop(watch->loop);
 }
@@ -177,8 +216,12 @@ struct source_watch *source_watch_start(const struct source_watch_options *optio
 	watch->events = events;
 	watch->owner = owner;
 	watch->read_at_us = clock_monotonic_us();
-	followers->count = topology->shard_count;
-	followers->masters = memory_alloc_zero(topology->shard_count, sizeof(followers->masters[0]));
+	watch->options.left = NULL;
+	watch->cluster = topology->cluster;
+	followers->count = topology->shard_count + options->left_count;
+	followers->masters = memory_alloc_zero(followers->count, sizeof(followers->masters[0]));
+	for (uint32_t i = 0; i < options->left_count; i++)
+		followers->masters[topology->shard_count + i] = options->left[i];
 	for (uint32_t i = 0; i < topology->shard_count; i++)
 		followers->masters[i] = topology->shards[i].master;
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)

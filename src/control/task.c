@@ -7,12 +7,9 @@
 #include "control/expiry_plan.h"
 #include "control/finish.h"
 #include "control/gate.h"
-#include "control/rates.h"
 #include "control/settler.h"
-#include "control/source_watch.h"
+#include "control/task_links.h"
 #include "control/task_record.h"
-#include "control/verifier.h"
-#include "control/work_dir.h"
 #include "export/files.h"
 #include "link/scan_rights.h"
 #include "transform/transform.h"
@@ -26,37 +23,6 @@
 #define INSPECTION_NOTE_US 5000000
 #define PRECHECK_SAMPLE_MS 200 /* of the source's writes: a start is not to wait for long */
 #define INCIDENTS_MAX 100 /* kept for the status */
-
-struct task {
-	const struct task_options *options;
-	const struct task_events *events;
-	void *owner;
-	struct deployment *source, *target; /* source NULL: `input`; target NULL: `files` */
-	struct file_target *files;          /* one per link */
-	uint32_t file_count;
-	struct input input;
-	struct inspection inspection;
-	uint64_t inspected_us;              /* when its progress was told last */
-	struct work_dir *dir;
-	struct checkpoint checkpoint;       /* what the target knew at the start */
-	struct target_abilities abilities;
-	char target_name[64];
-	struct expiry_plan expiry;
-	struct settler *settler;
-	struct verifier *verifier; /* NULL: verify.every is 0, or a side is files */
-	struct incidents *incidents;
-	struct link **links;
-	uint32_t link_count;
-	struct handover *handover;  /* of slots that move between the source's masters; NULL: they cannot */
-	struct source_watch *watch; /* NULL: the source is files, or not started */
-	pthread_mutex_t lock; /* of what follows */
-	enum task_state state;
-	int64_t since_ms;
-	struct link_rates {
-		struct rate commands, bytes;
-	} *rates;
-	atomic_bool stopped;
-};
 
 const char *task_state_name(enum task_state state)
 {
@@ -73,22 +39,6 @@ static void warn(const char *text)
 static void tell(const char *text)
 {
 	log_info("%s", text);
-}
-
-/* The master that takes the heartbeat: a source of one server may have been given by its replica. */
-static struct endpoint write_to(const struct deployment *source, uint32_t shard)
-{
-	const struct server_info *info = deployment_server(source, shard);
-
-	return info && info->role == ROLE_REPLICA ? info->master : deployment_topology(source)->shards[shard].master;
-}
-
-static uint16_t first_slot(const struct topology *topology, uint32_t shard)
-{
-	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-		if (topology->owner[slot] == shard)
-			return (uint16_t)slot;
-	return 0;
 }
 
 /* A supervisor that starts an ended process again must not copy from the old source once more. Asked before the work directory is locked: the cut-over locks it itself. */
@@ -176,7 +126,7 @@ static bool name_file(struct task *task, uint32_t index, const char *link_dir, s
 	return files_prepare(file->path, file->parts, error);
 }
 
-static bool name_files(struct task *task, const char *const *link_dirs, uint32_t count, struct error *error)
+bool task_name_files(struct task *task, const char *const *link_dirs, uint32_t count, struct error *error)
 {
 	if (!deployment_options_are_files(&task->options->target))
 		return true;
@@ -189,11 +139,11 @@ static bool name_files(struct task *task, const char *const *link_dirs, uint32_t
 }
 
 /* What is there already belongs to this task, or may be replaced, or is nothing. */
-static bool check_file(const struct task *task, uint32_t index, struct error *error)
+bool task_check_file(const struct task *task, uint32_t index, struct error *error)
 {
 	const struct file_target *file = task->files ? &task->files[index] : NULL;
 
-	if (!file || file->replaces || link_has_history(task->links[index]) || files_free_of_others(file->path, file->parts, error))
+	if (!file || file->replaces || link_has_history(links_at(task->links, index)) || files_free_of_others(file->path, file->parts, error))
 		return true;
 	error->kind = ERROR_PRECHECK;
 	return false;
@@ -215,79 +165,16 @@ static bool open_file_link(struct task *task, struct error *error)
 		.changed = task->events->changed,
 		.owner = task->owner,
 	};
+	struct link *link;
 
-	if (!options.dir || !name_files(task, &options.dir, 1, error))
+	if (!options.dir || !task_name_files(task, &options.dir, 1, error))
 		return false;
 	options.file = task->files;
-	task->links = memory_alloc_zero(1, sizeof(task->links[0]));
-	task->rates = memory_alloc_zero(1, sizeof(task->rates[0]));
-	task->links[0] = link_open(&options, error);
-	task->link_count = task->links[0] != NULL;
-	return task->links[0] != NULL && check_file(task, 0, error);
-}
-
-/* ---- links ---- */
-
-/* One master has nobody to move slots to, files keep the shards apart, and who reads values key by key has the last one in the end. */
-static bool open_handover(struct task *task, struct error *error)
-{
-	char *path;
-
-	if (!task->target || task->options->source.mode == MODE_SCAN || !deployment_topology(task->source)->cluster)
-		return true;
-	path = memory_printf("%s/slots", work_dir_path(task->dir));
-	task->handover = handover_open(path, error);
-	free(path);
-	return task->handover != NULL;
-}
-
-static bool open_links(struct task *task, struct error *error)
-{
-	const struct topology *source = deployment_topology(task->source);
-	const char **paths = memory_alloc_zero(source->shard_count, sizeof(*paths));
-	uint32_t gone;
-	bool ok = open_handover(task, error) && work_dir_assign(task->dir, source, paths, &gone, error) && name_files(task, paths, source->shard_count, error);
-
-	if (ok && gone > 0)
-		log_warning("%u links of an earlier run have no master in the source any more; their folders are left as they are", gone);
-	task->links = memory_alloc_zero(source->shard_count, sizeof(task->links[0]));
-	task->rates = memory_alloc_zero(source->shard_count, sizeof(task->rates[0]));
-	for (uint32_t i = 0; ok && i < source->shard_count; i++) {
-		char address[ENDPOINT_TEXT_MAX];
-		struct endpoint master = write_to(task->source, i);
-		struct link_options options = {
-			.task = task->options,
-			.known = checkpoint_find(&task->checkpoint, deployment_server(task->source, i)->replid, deployment_server(task->source, i)->replid2,
-						 endpoint_format(&master, address), !source->cluster && source->shard_count == 1),
-			.source = task->source,
-			.target = task->target,
-			.file = task->files ? &task->files[i] : NULL,
-			.target_topology = task->target ? deployment_topology(task->target) : NULL,
-			.abilities = task->abilities,
-			.master = master,
-			.receive_from = scan_rights_read_from(task->options, &source->shards[i]),
-			.cluster = source->cluster,
-			.slot = first_slot(source, i),
-			.only_link = source->shard_count == 1,
-			.source_info = *deployment_server(task->source, i),
-			.expiry = task->expiry,
-			.source_keys = deployment_server(task->source, i)->keys,
-			.handover = task->handover,
-			.dir = paths[i],
-			.incidents = task->incidents,
-			.changed = task->events->changed,
-			.owner = task->owner,
-		};
-
-		task->links[i] = link_open(&options, error);
-		ok = task->links[i] != NULL;
-		task->link_count += ok;
-		ok = ok && check_file(task, i, error);
-		if (ok)
-			link_take_slots(task->links[i], source, i);
-	}
-	free(paths);
-	return ok && (!task->handover || handover_begin(task->handover, source->owner, error));
+	link = link_open(&options, error);
+	if (!link)
+		return false;
+	links_add(task->links, link);
+	return task_check_file(task, 0, error);
 }
 
 /* "target Redis 7.0.15 (cluster, 3 masters)", or the path of the files. */
@@ -451,9 +338,10 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	task->since_ms = clock_wall_ms();
 	pthread_mutex_init(&task->lock, NULL);
 	task->incidents = incidents_new(INCIDENTS_MAX);
+	task->links = links_new();
 	ok = transform_check(options, error) && check_cutover(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && (!events->locked || events->locked(owner, error)) &&
 	     open_sides(task, loop, name, error) && plan_expiry(task, error) &&
-	     (task->source ? open_links(task, error) : open_file_link(task, error));
+	     (task->source ? task_links_open(task, error) : open_file_link(task, error));
 	free(name);
 	if (!ok) {
 		task_free(task);
@@ -467,98 +355,25 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	return task;
 }
 
-/* ---- a source that fails over ---- */
-
-/* the watch's thread */
-static bool on_seen(void *owner, uint32_t index, struct deployment *source, uint32_t shard)
-{
-	struct task *task = owner;
-	const struct topology *topology = deployment_topology(source);
-	struct endpoint old_master, old_from, master = write_to(source, shard), from = topology->shards[shard].master;
-	bool connected = link_connected(task->links[index]);
-	struct error error;
-
-	link_take_slots(task->links[index], topology, shard);
-	link_endpoints(task->links[index], &old_master, &old_from);
-	/* A replica that was read and is still connected goes on being read; one that is gone is not waited for. */
-	if (connected && !endpoint_equal(&old_from, &old_master))
-		from = old_from;
-	if (endpoint_equal(&old_master, &master) && (connected || endpoint_equal(&old_from, &from)))
-		return true;
-	/* A node that has not heard of the failover yet still names the one that is gone. */
-	if (!deployment_client(source, shard, &error))
-		return false;
-	if (!work_dir_note_shard(task->dir, index, &topology->shards[shard], &error))
-		log_warning("%s; %s. After a restart the link of this shard would begin anew with a snapshot", error.text, error.hint);
-	link_move(task->links[index], &master, &from, first_slot(topology, shard));
-	return true;
-}
-
-/* the watch's thread */
-static void on_mapped(void *owner, const uint32_t *link_of_slot)
-{
-	struct task *task = owner;
-	uint16_t owners[SLOT_COUNT];
-	struct handover_news news;
-
-	if (!task->handover)
-		return;
-	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-		owners[slot] = link_of_slot[slot] == NO_SHARD ? HANDOVER_NOBODY : (uint16_t)link_of_slot[slot];
-	news = handover_map(task->handover, owners);
-	if (news.gone > 0)
-		log_warning("%u master%s of the source without slots %s not answer any more: nothing waits for what was not received from there", news.gone,
-			    news.gone == 1 ? "" : "s", news.gone == 1 ? "does" : "do");
-	if (news.settled > 0 && handover_moving(task->handover) == 0)
-		log_info("no slot of the source is on its way from one master to another any more");
-}
-
-/* the watch's thread */
-static bool on_calm_asked(void *owner)
-{
-	struct task *task = owner;
-
-	if (task->handover && handover_wants_map(task->handover))
-		return false;
-	for (uint32_t i = 0; i < task->link_count; i++)
-		if (!link_connected(task->links[i]))
-			return false;
-	return true;
-}
-
-static const struct source_watch_events watch_callbacks = {on_seen, on_mapped, on_calm_asked};
-
-static bool watch_source(struct task *task, struct error *error)
-{
-	char *name = memory_printf("keyferry:%s:watch", task->options->name);
-	const struct source_watch_options options = {
-		.source = &task->options->source,
-		.client_name = name,
-		.connect_timeout_ms = task->options->connect_timeout_ms,
-		.topology = deployment_topology(task->source),
-	};
-
-	task->watch = source_watch_start(&options, &watch_callbacks, task, error);
-	free(name);
-	return task->watch != NULL;
-}
-
 /* ---- life ---- */
 
 bool task_start(struct task *task, struct error *error)
 {
-	if (task->source && !watch_source(task, error))
-		return false;
-	for (uint32_t i = 0; i < task->link_count; i++) {
-		if (!link_start(task->links[i], error)) {
+	for (uint32_t i = 0; i < links_count(task->links); i++) {
+		if (!link_start(links_at(task->links, i), error)) {
 			task_stop(task, 0);
 			return false;
 		}
 	}
+	/* From now on the links are the watch's. */
+	if (task->source && !task_links_watch(task, error)) {
+		task_stop(task, 0);
+		return false;
+	}
 	if (task->source && task->target && task->options->verify_every_ms > 0)
 		task->verifier = verifier_new(task->options, task->incidents);
-	if (!settler_start(task->settler, task->links, task->link_count, error) ||
-	    (task->verifier && !verifier_start(task->verifier, task->links, task->link_count, error))) {
+	if (!settler_start(task->settler, task->links, error) ||
+	    (task->verifier && !verifier_start(task->verifier, task->links, error))) {
 		task_stop(task, 0);
 		return false;
 	}
@@ -596,19 +411,23 @@ static void forget_marks(struct task *task)
 
 void task_stop(struct task *task, uint32_t deadline_ms)
 {
-	struct stopping *all = memory_alloc_zero(task->link_count, sizeof(*all));
+	struct stopping *all;
+	uint32_t count;
 
 	settler_stop(task->settler);
 	verifier_stop(task->verifier);
+	atomic_store(&task->stopping, true);
 	source_watch_stop(task->watch);
 	task->watch = NULL;
-	for (uint32_t i = 0; i < task->link_count; i++) {
-		all[i] = (struct stopping){.link = task->links[i], .deadline_ms = deadline_ms};
-		all[i].threaded = pthread_create(&all[i].thread, NULL, stop_one, &all[i]) == 0;
-		if (!all[i].threaded)
+	count = links_count(task->links);
+	all = memory_alloc_zero(count, sizeof(*all));
+	for (uint32_t i = 0; i < count; i++) {
+		all[i] = (struct stopping){.link = links_at(task->links, i), .deadline_ms = deadline_ms};
+		all[i].threaded = all[i].link && pthread_create(&all[i].thread, NULL, stop_one, &all[i]) == 0;
+		if (all[i].link && !all[i].threaded)
 			stop_one(&all[i]);
 	}
-	for (uint32_t i = 0; i < task->link_count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		if (all[i].threaded)
 			pthread_join(all[i].thread, NULL);
 	free(all);
@@ -632,8 +451,7 @@ bool task_settle_end(struct task *task, struct error *error)
 
 void task_limit(struct task *task, uint64_t records_per_second, uint64_t bytes_per_second)
 {
-	for (uint32_t i = 0; i < task->link_count; i++)
-		link_limit(task->links[i], records_per_second, bytes_per_second);
+	links_limit(task->links, records_per_second, bytes_per_second);
 }
 
 void task_free(struct task *task)
@@ -643,14 +461,11 @@ void task_free(struct task *task)
 	settler_free(task->settler);
 	verifier_free(task->verifier);
 	source_watch_stop(task->watch);
-	for (uint32_t i = 0; i < task->link_count; i++)
-		link_free(task->links[i]);
+	links_free(task->links);
 	for (uint32_t i = 0; i < task->file_count; i++)
 		free(task->files[i].path);
 	free(task->files);
-	free(task->links);
 	handover_close(task->handover);
-	free(task->rates);
 	input_close(&task->input);
 	deployment_free(task->source);
 	deployment_free(task->target);
@@ -684,30 +499,25 @@ static enum task_state state_of(const struct task_status *status)
 
 void task_sample(struct task *task)
 {
-	uint64_t now = clock_monotonic_us();
-
-	for (uint32_t i = 0; i < task->link_count; i++) {
-		struct link_status status;
-
-		link_status(task->links[i], &status);
-		pthread_mutex_lock(&task->lock);
-		rate_sample(&task->rates[i].commands, status.applier.sink.keys + status.applier.sink.commands, now);
-		rate_sample(&task->rates[i].bytes, status.applier.bytes_done, now);
-		pthread_mutex_unlock(&task->lock);
-	}
+	links_sample(task->links);
 }
 
 void task_status(struct task *task, struct task_status *ret)
 {
-	struct task_status status = {.name = task->options->name, .incidents = task->incidents, .link_count = task->link_count, .caught_up = true};
+	struct task_status status = {.name = task->options->name, .incidents = task->incidents, .caught_up = true};
+	uint32_t count = links_count(task->links);
 
-	status.links = memory_alloc_zero(task->link_count, sizeof(status.links[0]));
-	for (uint32_t i = 0; i < task->link_count; i++) {
-		link_status(task->links[i], &status.links[i]);
-		if (!status.links[i].applier.caught_up)
+	status.links = memory_alloc_zero(count, sizeof(status.links[0]));
+	for (uint32_t i = 0; i < count; i++) {
+		struct link_status *link = &status.links[status.link_count];
+
+		if (!links_status(task->links, i, link))
+			continue;
+		status.link_count++;
+		if (!link->applier.caught_up)
 			status.caught_up = false;
-		if (status.error.kind == ERROR_NONE && status.links[i].error.kind != ERROR_NONE)
-			status.error = status.links[i].error;
+		if (status.error.kind == ERROR_NONE && link->error.kind != ERROR_NONE)
+			status.error = link->error;
 	}
 	status.target = task->target ? deployment_topology(task->target) : NULL;
 	settler_status(task->settler, &status.expiry);
@@ -723,10 +533,6 @@ void task_status(struct task *task, struct task_status *ret)
 		task->since_ms = clock_wall_ms();
 	}
 	status.since_ms = task->since_ms;
-	for (uint32_t i = 0; i < task->link_count; i++) {
-		status.links[i].commands_per_second = rate_per_second(&task->rates[i].commands);
-		status.links[i].bytes_per_second = rate_per_second(&task->rates[i].bytes);
-	}
 	pthread_mutex_unlock(&task->lock);
 	*ret = status;
 }

@@ -28,7 +28,7 @@ struct task_status {
 	struct settler_status expiry;
 	struct incidents *incidents; /* of the task's (any) */
 	const struct topology *target; /* as it was found at the start; of the task's. NULL: files */
-	uint32_t link_count;
+	uint32_t link_count;           /* links come and go with the masters of the source */
 	struct link_status *links; /* of the caller's; freed by task_status_free() */
 };
 

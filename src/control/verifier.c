@@ -17,8 +17,7 @@
 struct verifier {
 	const struct task_options *task;
 	struct incidents *incidents;
-	struct link **links;
-	uint32_t link_count;
+	struct links *links;
 	struct loop *loop;
 	struct wake *wake;
 	pthread_t thread;
@@ -166,10 +165,11 @@ static void on_wake(void *owner)
 
 static bool all_stream(const struct verifier *verifier)
 {
-	for (uint32_t i = 0; i < verifier->link_count; i++) {
+	for (uint32_t i = 0; i < links_count(verifier->links); i++) {
 		struct link_status status;
 
-		link_status(verifier->links[i], &status);
+		if (!links_status(verifier->links, i, &status))
+			continue;
 		if (!status.applier.streaming)
 			return false;
 	}
@@ -213,12 +213,11 @@ struct verifier *verifier_new(const struct task_options *task, struct incidents 
 	return verifier;
 }
 
-bool verifier_start(struct verifier *verifier, struct link **links, uint32_t link_count, struct error *error)
+bool verifier_start(struct verifier *verifier, struct links *links, struct error *error)
 {
 	int failed;
 
 	verifier->links = links;
-	verifier->link_count = link_count;
 	verifier->loop = loop_new();
 	verifier->wake = wake_new(verifier->loop, on_wake, verifier);
 	failed = pthread_create(&verifier->thread, NULL, verifier_main, verifier);

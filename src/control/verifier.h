@@ -9,7 +9,7 @@
 #define KEYFERRY_CONTROL_VERIFIER_H
 
 #include "base/incident.h"
-#include "link/link.h"
+#include "control/links.h"
 #include "verify/verify.h"
 
 struct verifier;
@@ -26,7 +26,7 @@ struct verifier_status {
 
 /* Both sides of the task are servers, and verify_every_ms is not 0. `incidents` outlives it. */
 struct verifier *verifier_new(const struct task_options *task, struct incidents *incidents);
-bool verifier_start(struct verifier *verifier, struct link **links, uint32_t link_count, struct error *error) WARN_UNUSED;
+bool verifier_start(struct verifier *verifier, struct links *links, struct error *error) WARN_UNUSED;
 /* It ends soon; does not wait. NULL is fine. */
 void verifier_stop(struct verifier *verifier);
 void verifier_free(struct verifier *verifier); /* waits for its end; NULL is fine */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 struct work_dir {
 	char *path;
 	int lock;
-	json_t *links;  /* array of {"folder": N, "members": ["addr", ...]} */
+	json_t *links;  /* array of {"folder": N, "members": ["addr", ...], "master": "addr"}, or of {"folder": N, "members": [], "ended": "id, or nothing"} */
 	char **folders; /* handed out, in the order of the shards */
 	size_t *shard_links; /* which of `links` each is; NULL: the source is files */
 	uint32_t folder_count;
@@ -246,6 +247,11 @@ static void set_member(struct work_dir *dir, size_t link, const struct endpoint 
 	}
 }
 
+static bool has_ended(json_t *link)
+{
+	return json_is_string(json_object_get(link, "ended"));
+}
+
 #define NO_LINK SIZE_MAX
 
 /* The first link that is not taken and has a member at any of these addresses. */
@@ -305,6 +311,9 @@ static void find_links(struct work_dir *dir, const struct topology *source, size
 
 static void set_members(struct work_dir *dir, size_t link, const struct shard *shard)
 {
+	char text[ENDPOINT_TEXT_MAX];
+
+	json_object_set_new(json_array_get(dir->links, link), "master", json_string(endpoint_format(&shard->master, text)));
 	set_member(dir, link, &shard->master);
 	for (uint32_t j = 0; j < shard->replica_count; j++)
 		set_member(dir, link, &shard->replicas[j]);
@@ -328,14 +337,124 @@ bool work_dir_assign(struct work_dir *dir, const struct topology *source, const 
 		paths[i] = dir->folders[i];
 		ok = work_dir_make(dir->folders[i], error);
 	}
-	*ret_gone = (uint32_t)json_array_size(dir->links) - source->shard_count;
+	*ret_gone = 0;
+	for (size_t i = 0; i < json_array_size(dir->links); i++)
+		*ret_gone += !has_ended(json_array_get(dir->links, i));
+	*ret_gone -= source->shard_count;
 	dir->shard_links = links;
 	return ok && write_links(dir, error);
+}
+
+static bool is_handed_out(const struct work_dir *dir, size_t link)
+{
+	for (uint32_t i = 0; i < dir->folder_count; i++)
+		if (dir->shard_links[i] == link)
+			return true;
+	return false;
+}
+
+static const char *hand_out(struct work_dir *dir, size_t link)
+{
+	uint32_t i = dir->folder_count++;
+
+	dir->folders = memory_realloc_array(dir->folders, dir->folder_count, sizeof(dir->folders[0]));
+	dir->shard_links = memory_realloc_array(dir->shard_links, dir->folder_count, sizeof(dir->shard_links[0]));
+	dir->folders[i] = work_dir_link(dir, (uint32_t)link);
+	dir->shard_links[i] = link;
+	return dir->folders[i];
+}
+
+const char *work_dir_next_left(struct work_dir *dir, struct endpoint *ret_master)
+{
+	for (size_t i = 0; i < json_array_size(dir->links); i++) {
+		json_t *link = json_array_get(dir->links, i);
+		const char *master = json_string_value(json_object_get(link, "master"));
+
+		if (!has_ended(link) && !is_handed_out(dir, i) && master && endpoint_parse(slice_of_string(master), 0, ret_master))
+			return hand_out(dir, i);
+	}
+	return NULL;
+}
+
+const char *work_dir_add(struct work_dir *dir, const struct shard *shard, struct error *error)
+{
+	bool *taken = memory_alloc_zero(json_array_size(dir->links), sizeof(*taken));
+	const char *path;
+	size_t link;
+
+	for (size_t i = 0; i < json_array_size(dir->links); i++)
+		taken[i] = is_handed_out(dir, i);
+	link = find_link(dir, &shard->master, 1, taken);
+	free(taken);
+	if (link == NO_LINK)
+		link = new_link(dir);
+	set_members(dir, link, shard);
+	path = hand_out(dir, link);
+	if (work_dir_make(path, error) && write_links(dir, error))
+		return path;
+	work_dir_take_back(dir);
+	return NULL;
+}
+
+void work_dir_take_back(struct work_dir *dir)
+{
+	free(dir->folders[--dir->folder_count]);
 }
 
 bool work_dir_note_shard(struct work_dir *dir, uint32_t i, const struct shard *shard, struct error *error)
 {
 	set_members(dir, dir->shard_links[i], shard);
+	return write_links(dir, error);
+}
+
+/* ---- links that have ended ---- */
+
+bool work_dir_end_link(struct work_dir *dir, uint32_t i, const char *id, struct error *error)
+{
+	json_t *link = json_array_get(dir->links, dir->shard_links[i]);
+
+	json_array_clear(json_object_get(link, "members"));
+	json_object_del(link, "master");
+	json_object_set_new(link, "ended", json_string(id));
+	return write_links(dir, error);
+}
+
+static json_t *find_ended(const struct work_dir *dir, const char *id)
+{
+	size_t i;
+	json_t *link;
+
+	json_array_foreach(dir->links, i, link) {
+		const char *ended = json_string_value(json_object_get(link, "ended"));
+
+		if (ended && ended[0] && (!id || strcmp(ended, id) == 0))
+			return link;
+	}
+	return NULL;
+}
+
+const char *work_dir_ended(const struct work_dir *dir)
+{
+	return json_string_value(json_object_get(find_ended(dir, NULL), "ended"));
+}
+
+static int remove_one(const char *path, const struct stat *stat, int flag, struct FTW *ftw)
+{
+	(void)stat;
+	(void)flag;
+	(void)ftw;
+	remove(path); /* what stays is looked at by nobody */
+	return 0;
+}
+
+bool work_dir_bury(struct work_dir *dir, const char *id, struct error *error)
+{
+	json_t *link = find_ended(dir, id);
+	char *path = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder")));
+
+	nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(path);
+	json_object_set_new(link, "ended", json_string(""));
 	return write_links(dir, error);
 }
 

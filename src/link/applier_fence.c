@@ -125,7 +125,7 @@ bool applier_may_apply(struct applier *applier, const struct event *event)
 		if ((event->kind != EVENT_COMMAND && event->kind != EVENT_KEY) || !event->key.data)
 			return true;
 		imports = event->kind == EVENT_COMMAND && event->info == applier->restore_asking;
-		if (handover_is_free(handover, applier->options.member, slot_of_key(event->key), imports) || heartbeat_is_key(event->key))
+		if (handover_is_free(handover, applier->options.member, slot_of_key(event->key), imports) || lag_is_beat(event))
 			return true;
 	}
 	applier->held_told = false;

@@ -453,7 +453,7 @@ static bool handle_command(struct dispatch *dispatch, const struct event *event,
 {
 	if (event->edge == TRANSACTION_BEGIN || event->edge == TRANSACTION_END)
 		return handle_edge(dispatch, event, error);
-	if (event->key.data && heartbeat_is_key(event->key)) {
+	if (lag_is_beat(event)) {
 		lag_note(dispatch->options.lag, event);
 		return leave_out(dispatch, event);
 	}
@@ -471,7 +471,7 @@ static void tell_empty(struct dispatch *dispatch, const struct event *event)
 
 static bool handle_key(struct dispatch *dispatch, const struct event *event, struct error *error)
 {
-	if (heartbeat_is_key(event->key))
+	if (lag_is_beat(event))
 		return leave_out(dispatch, event);
 	/* A key past its time is gone for every reader of the source already; its DEL follows in the stream. Where the target waits for that DEL, it is
 	 * created as a replica creates it: what made it live on may come first. */

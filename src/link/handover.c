@@ -1,11 +1,8 @@
-#include "link/handover.h"
+#include "link/handover_inside.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "link/handover_file.h"
-#include "link/hash_set.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -13,83 +10,11 @@
 /* Two readings of the map that agree: the old owner has heard of it too. */
 #define READINGS_TO_SETTLE 2
 #define READINGS_TO_GO 10
+/* A node that has heard late of a master's first slot must not end its link. */
+#define READINGS_TO_LEAVE 5
 
 /* Keys of one slot, 16 bytes each; those beyond are fenced each time. */
 #define KEYS_MAX (8u << 20)
-
-/* What one link has asked of another. */
-struct fence {
-	bool asked, known;
-	int64_t covers;      /* of the asker's stream */
-	uint64_t since_us;   /* what it covers was executed by then */
-	uint64_t generation; /* of the other one, when it was asked */
-	int64_t need;
-	uint64_t cleared;  /* number of the wait that looking ahead has found nothing for */
-	uint64_t looked;   /* number of the wait that it was done for ... */
-	int64_t looked_at; /* ... and where the other one stood then */
-};
-
-struct member {
-	char *name;
-	struct handover_source source;
-	_Atomic int64_t applied;  /* -1: in a snapshot ... */
-	_Atomic int64_t snapshot; /* ... of that offset; -1: of none */
-	_Atomic uint64_t generation;
-	_Atomic int64_t wanted;
-	bool gone;        /* it has no slots, and nobody answers: what it has not sent will not come */
-	uint32_t silent;  /* readings in a row */
-	uint64_t read_us; /* when the map was read last */
-	uint64_t map_due; /* number of the reading that has certainly begun after its snapshot */
-	bool waiting;
-	bool ends; /* it waits with its snapshot's end, */
-	uint64_t end_reading; /* by that reading of the map */
-	struct handover_event event; /* that it waits with */
-	uint64_t wait_number;
-	uint64_t waiting_since_us;
-	int64_t relied; /* others have gone on behind that offset of it */
-	struct fence *fences; /* one for each member */
-	struct handover_counters counters;
-};
-
-struct move {
-	uint16_t slot;
-	uint32_t readings;
-	struct hash_set keys; /* that the holder has begun with: the exporter is done with each of them */
-	uint64_t since_us;
-};
-
-struct handover {
-	pthread_mutex_t lock;
-	struct member **members;
-	_Atomic uint32_t count;
-	_Atomic uint32_t owners[SLOT_COUNT]; /* holder, exporter << 16 */
-	struct move *moves;
-	uint32_t move_room;
-	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
-	uint16_t mapped[SLOT_COUNT]; /* whose the latest map says that they are */
-	uint16_t done_for[SLOT_COUNT]; /* the link that has been told that the others are done with the slot; HANDOVER_NOBODY: none has */
-	_Atomic uint32_t move_count;
-	_Atomic uint64_t rounds;
-	_Atomic uint64_t readings; /* of the map */
-	_Atomic uint64_t map_due;  /* the latest of the members */
-	uint64_t waits;
-	struct handover_file *file;
-};
-
-static uint32_t pack(uint16_t holder, uint16_t exporter)
-{
-	return (uint32_t)exporter << 16 | holder;
-}
-
-static uint16_t holder_of(uint32_t owner)
-{
-	return (uint16_t)owner;
-}
-
-static uint16_t exporter_of(uint32_t owner)
-{
-	return (uint16_t)(owner >> 16);
-}
 
 uint64_t handover_hash(const void *key, size_t len)
 {
@@ -183,10 +108,18 @@ static void add_move(struct handover *handover, uint16_t slot)
 	handover->move_count++;
 }
 
+static void end_move(struct handover *handover, struct move *move)
+{
+	hash_set_free(&move->keys);
+	handover->move_count--;
+	*move = handover->moves[handover->move_count];
+	handover->move_of[move->slot] = (uint16_t)(move - handover->moves);
+}
+
 static uint16_t member_named(const struct handover *handover, const char *name)
 {
 	for (uint32_t i = 0; i < handover->count; i++)
-		if (strcmp(handover->members[i]->name, name) == 0)
+		if (!handover->members[i]->left && strcmp(handover->members[i]->name, name) == 0)
 			return (uint16_t)i;
 	return HANDOVER_NOBODY;
 }
@@ -253,12 +186,22 @@ bool handover_begin(struct handover *handover, const uint16_t *owners, struct er
 	return ok;
 }
 
-/* False: not known yet, or an offset of another history than the one that the link applies: its link goes over to that first. */
+/* An offset behind all that its source had executed by then. Who has no slots, and is a replica now, has an end.
+ * False: not known yet, or an offset of another history than the one that the link applies: its link goes over to that first. */
 static bool fence_of(const struct member *member, uint64_t us, int64_t *ret_offset)
 {
 	uint64_t generation;
 
-	return member->source.fence(member->source.owner, us, &generation, ret_offset) && generation == member->generation;
+	return (member->source.fence(member->source.owner, us, &generation, ret_offset) && generation == member->generation) ||
+	       (member->empty >= READINGS_TO_SETTLE && member->source.ended(member->source.owner, ret_offset));
+}
+
+static void stop_waiting(struct member *member)
+{
+	if (!member->waiting)
+		return;
+	member->waiting = member->ends = false;
+	member->counters.waited_us += clock_monotonic_us() - member->waiting_since_us;
 }
 
 static bool has_reached(const struct member *member, int64_t need)
@@ -302,16 +245,100 @@ static uint32_t look_for_gone(struct handover *handover, const uint16_t *owners)
 
 	for (uint32_t i = 0; i < handover->count; i++) {
 		struct member *member = handover->members[i];
+		bool was_gone = member->gone;
 
-		if (member->source.fence(member->source.owner, member->read_us, &generation, &offset) || has_slots(owners, i))
+		if (member->left)
+			continue;
+		if (has_slots(owners, i))
+			member->empty = 0;
+		else if (++member->empty == READINGS_TO_LEAVE)
+			member->empty_us = now;
+		if (member->empty == 0 || member->source.fence(member->source.owner, member->read_us, &generation, &offset))
 			member->silent = 0;
 		else
 			member->silent++;
-		gone += member->silent == READINGS_TO_GO;
-		member->gone = member->silent >= READINGS_TO_GO;
+		/* What lies in its spool still comes before what others do. */
+		member->gone = member->silent >= READINGS_TO_GO && member->applied >= member->source.received(member->source.owner);
+		gone += member->gone && !was_gone;
 		member->read_us = now;
 	}
 	return gone;
+}
+
+/* It has met a slot that is on its way to it, and not there yet. */
+static bool is_importing(const struct handover *handover, uint32_t link)
+{
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		uint32_t owner = handover->owners[slot];
+
+		if (holder_of(owner) == link && exporter_of(owner) != HANDOVER_NOBODY && exporter_of(owner) == handover->mapped[slot])
+			return true;
+	}
+	return false;
+}
+
+static enum handover_stay stay_of(struct handover *handover, uint32_t link)
+{
+	struct member *member = handover->members[link];
+	int64_t need;
+
+	if (member->left || member->empty == 0)
+		return HANDOVER_STAYS;
+	if (member->empty < READINGS_TO_LEAVE)
+		return HANDOVER_LEAVES;
+	if (fence_of(member, member->empty_us, &need) && member->applied >= need)
+		return is_importing(handover, link) ? HANDOVER_LEAVES : HANDOVER_HAS_LEFT;
+	return member->gone ? HANDOVER_WAS_CUT_OFF : HANDOVER_LEAVES;
+}
+
+enum handover_stay handover_stay(struct handover *handover, uint32_t link)
+{
+	enum handover_stay stay;
+
+	pthread_mutex_lock(&handover->lock);
+	stay = stay_of(handover, link);
+	pthread_mutex_unlock(&handover->lock);
+	return stay;
+}
+
+/* Keys that the holder has begun with mean nothing to the next one. */
+static void give_slot(struct handover *handover, uint16_t slot, uint16_t holder, uint16_t exporter)
+{
+	struct move *move = find_move(handover, slot);
+
+	if (move)
+		end_move(handover, move);
+	handover->owners[slot] = pack(holder, exporter);
+	if (exporter != HANDOVER_NOBODY)
+		add_move(handover, slot);
+}
+
+bool handover_leave(struct handover *handover, uint32_t link)
+{
+	struct member *member = handover->members[link];
+	struct error error;
+
+	pthread_mutex_lock(&handover->lock);
+	if (stay_of(handover, link) == HANDOVER_LEAVES) {
+		pthread_mutex_unlock(&handover->lock);
+		return false;
+	}
+	stop_waiting(member);
+	member->left = member->gone = true;
+	member->relied = -1;
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		uint16_t holder = holder_of(handover->owners[slot]), exporter = exporter_of(handover->owners[slot]);
+
+		if (holder == link)
+			give_slot(handover, (uint16_t)slot, handover->mapped[slot], exporter == handover->mapped[slot] ? HANDOVER_NOBODY : exporter);
+		else if (exporter == link)
+			give_slot(handover, (uint16_t)slot, holder, HANDOVER_NOBODY);
+	}
+	/* A file that still names it does no harm: nobody has that name at the next start, and then the map says who has the slot. */
+	if (handover->file && !handover_file_write(handover->file, tell_kept, tell_relied, handover, &error))
+		error_clear(&error);
+	pthread_mutex_unlock(&handover->lock);
+	return true;
 }
 
 struct handover_news handover_map(struct handover *handover, const uint16_t *owners)
@@ -338,10 +365,7 @@ struct handover_news handover_map(struct handover *handover, const uint16_t *own
 		    !handover_file_add(handover->file, slot, name_of(handover, holder_of(handover->owners[slot])), NULL, false,
 				       &error))
 			error_clear(&error);
-		hash_set_free(&move->keys);
-		*move = handover->moves[handover->move_count - 1];
-		handover->move_of[move->slot] = (uint16_t)i;
-		handover->move_count--;
+		end_move(handover, move);
 		news.settled++;
 	}
 	pthread_mutex_unlock(&handover->lock);
@@ -393,14 +417,6 @@ bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t sl
 uint16_t handover_holder(const struct handover *handover, uint16_t slot)
 {
 	return holder_of(handover->owners[slot]);
-}
-
-static void stop_waiting(struct member *member)
-{
-	if (!member->waiting)
-		return;
-	member->waiting = member->ends = false;
-	member->counters.waited_us += clock_monotonic_us() - member->waiting_since_us;
 }
 
 /* Neither its offsets nor its spool's positions are those of before. */
@@ -481,6 +497,9 @@ static bool goes_first(const struct handover *handover, uint32_t link, const str
 
 	if (!member->waiting || member->ends || handover->members[link]->ends || member->event.slot != event->slot || member->applied < member->event.start || !fence->known ||
 	    event->end > fence->need)
+		return false;
+	/* It goes on by itself: the slot has been taken from it since, and what it waits with is older. */
+	if (handover_is_free(handover, other, event->slot, member->event.imports))
 		return false;
 	if (continues(handover, link, event))
 		return true;
@@ -607,7 +626,9 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 
 	*ret_from = HANDOVER_NOBODY;
 	pthread_mutex_lock(&handover->lock);
-	if (handover_is_free(handover, link, event->slot, event->imports) || is_begun(handover, link, event)) {
+	if (member->left) {
+		answer = HANDOVER_WAIT; /* until it is stopped */
+	} else if (handover_is_free(handover, link, event->slot, event->imports) || is_begun(handover, link, event)) {
 		answer = HANDOVER_GO;
 	} else if (may_go(handover, link, event)) {
 		rely(handover, link, event);
@@ -621,12 +642,6 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 		stop_waiting(member);
 	pthread_mutex_unlock(&handover->lock);
 	return answer;
-}
-
-/* The link's by the map, and others have not been seen to be done with it. */
-static bool is_awaited(const struct handover *handover, uint32_t link, uint16_t slot)
-{
-	return handover->mapped[slot] == link && handover->owners[slot] != pack((uint16_t)link, HANDOVER_NOBODY) && handover->done_for[slot] != link;
 }
 
 /* Are all behind the offsets that they had when the map was read? */
@@ -684,66 +699,4 @@ void handover_forget(struct handover *handover, uint32_t link)
 	pthread_mutex_lock(&handover->lock);
 	stop_waiting(handover->members[link]);
 	pthread_mutex_unlock(&handover->lock);
-}
-
-/* ---- looking ahead ---- */
-
-bool handover_question(struct handover *handover, uint32_t link, struct handover_question *ret)
-{
-	struct member *asked = handover->members[link];
-	bool found = false;
-
-	pthread_mutex_lock(&handover->lock);
-	for (uint32_t i = 0; i < handover->count && !found; i++) {
-		struct member *member = handover->members[i];
-		struct fence *fence = &member->fences[link];
-
-		if (i == link || !member->waiting || !fence->known || fence->generation != asked->generation ||
-		    asked->applied >= fence->need || fence->covers < member->event.end ||
-		    (fence->looked == member->wait_number && fence->looked_at == asked->applied))
-			continue;
-		found = true;
-		fence->looked = member->wait_number;
-		fence->looked_at = asked->applied;
-		*ret = (struct handover_question){
-			.asker = i,
-			.number = member->wait_number,
-			.slot = member->event.slot,
-			.imports = member->event.imports,
-			.ends = member->ends,
-			.until = fence->need,
-			.key_count = member->event.key_count,
-		};
-		memcpy(ret->keys, member->event.keys, sizeof(ret->keys));
-		for (uint32_t slot = 0; slot < SLOT_COUNT && member->ends; slot++)
-			ret->slots[slot / 64] |= (uint64_t)is_awaited(handover, i, (uint16_t)slot) << (slot % 64);
-	}
-	pthread_mutex_unlock(&handover->lock);
-	return found;
-}
-
-void handover_answer(struct handover *handover, uint32_t link, const struct handover_question *question,
-		     enum handover_found found)
-{
-	struct member *member = handover->members[question->asker];
-
-	pthread_mutex_lock(&handover->lock);
-	if (member->waiting && member->wait_number == question->number) {
-		if (found == HANDOVER_NONE)
-			member->fences[link].cleared = question->number;
-		else if (found == HANDOVER_LATER)
-			member->fences[link].looked = 0;
-	}
-	pthread_mutex_unlock(&handover->lock);
-}
-
-struct handover_counters handover_counters(const struct handover *handover, uint32_t link)
-{
-	pthread_mutex_t *lock = (pthread_mutex_t *)&handover->lock; /* no part of what the caller sees as constant */
-	struct handover_counters counters;
-
-	pthread_mutex_lock(lock);
-	counters = handover->members[link]->counters;
-	pthread_mutex_unlock(lock);
-	return counters;
 }

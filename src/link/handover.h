@@ -15,6 +15,8 @@
  *     own spool whether one of the keys in question comes there before the fence (handover_question()). As order matters among commands of one key only, and at the
  *     source all was in one order, somebody can always go on.
  *
+ *   - A link whose master has no slots any more *leaves* once all that the master ever did with them is applied (handover_stay()): nobody waits for it from then on.
+ *
  * What is known of holders is in memory, and in a file of the work directory that is written before the new holder goes on.
  * Thread: any; one lock. handover_is_free() takes none. */
 #ifndef KEYFERRY_LINK_HANDOVER_H
@@ -39,6 +41,10 @@ struct handover_source {
 	/* An offset behind all that it had executed by then, as low as can be told. False: ask again. *ret_generation: of the link, in which that offset has a meaning; 0: in
 	 * none, for the source leads another history now than the link has received. */
 	bool (*fence)(void *owner, uint64_t us, uint64_t *ret_generation, int64_t *ret_offset);
+	/* Up to where it has received, for a link whose source has gone; -1: nothing of a stream. */
+	int64_t (*received)(void *owner);
+	/* Where it ended, if it is known to write nothing more of the history that the link receives. Asked of a source without slots alone. */
+	bool (*ended)(void *owner, int64_t *ret_offset);
 	void *owner;
 };
 
@@ -65,9 +71,20 @@ bool handover_begin(struct handover *handover, const uint16_t *owners, struct er
 struct handover_news {
 	uint32_t settled; /* slots */
 	uint32_t
-		gone; /* links whose source has no slots and does not answer, ten readings long: nobody waits for them any more, unless they come back */
+		gone; /* links whose source has no slots and does not answer, ten readings long, and that have applied what they received: nobody waits for them
+		       * any more, unless they come back */
 };
 struct handover_news handover_map(struct handover *handover, const uint16_t *owners);
+enum handover_stay {
+	HANDOVER_STAYS,
+	HANDOVER_LEAVES,     /* its source has no slots any more, as the last reading of the map says; it has something to do yet, or may have */
+	HANDOVER_HAS_LEFT,   /* ... and all that the source ever did with them is applied */
+	HANDOVER_WAS_CUT_OFF /* ... and all that was received is applied; the source does not answer, so it may have written more */
+};
+enum handover_stay handover_stay(struct handover *handover, uint32_t link);
+/* The link ends: what it had is the owner's by the map of the last reading. It is not asked anything when this returns true, applies nothing of any slot any more, and
+ * its number is nobody else's. False: meanwhile it has got something to do again. */
+bool handover_leave(struct handover *handover, uint32_t link);
 /* Slots that are moving. */
 uint32_t handover_moving(const struct handover *handover);
 /* The map is waited for: slots move, or a link has begun a snapshot and is to know whose slots were whose by then. */

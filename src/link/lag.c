@@ -1,6 +1,7 @@
 #include "link/lag.h"
 
 #include "base/clock.h"
+#include "wire/command.h"
 
 #include <string.h>
 
@@ -12,6 +13,13 @@
 void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms, struct delays *delays)
 {
 	*lag = (struct lag){.heartbeat = heartbeat, .delays = delays, .interval_ms = interval_ms, .goal = -1};
+}
+
+bool lag_is_beat(const struct event *event)
+{
+	if (!event->key.data || !heartbeat_is_key(event->key))
+		return false;
+	return event->kind == EVENT_KEY || (event->kind == EVENT_COMMAND && (!event->info || command_keys(event->info, event->argc, event->argv, NULL, NULL) <= 1));
 }
 
 void lag_note(struct lag *lag, const struct event *event)

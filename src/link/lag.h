@@ -33,6 +33,8 @@ struct lag {
 
 /* Also at the beginning of each generation. */
 void lag_init(struct lag *lag, struct heartbeat *heartbeat, uint32_t interval_ms, struct delays *delays);
+/* Is it about a heartbeat (source/heartbeat.h), and about nothing else? A MIGRATE of the source deletes all keys that it has moved by one command, a heartbeat among them. */
+bool lag_is_beat(const struct event *event);
 /* A heartbeat came by in the stream. */
 void lag_note(struct lag *lag, const struct event *event);
 /* The source's time (Unix ms) when it wrote what has this offset, as well as it is known: by the sampled offsets, else by the last heartbeat met, rather up to a

@@ -1,15 +1,11 @@
-#include "link/link.h"
+#include "link/link_inside.h"
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "source/feeder.h"
-#include "source/receiver.h"
-#include "source/scanner.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,40 +13,6 @@
 
 #define HANDOVER_SAMPLE_MS 20
 #define HANDOVER_HURRY_MS 5   /* while slots move */
-
-struct link {
-	struct link_options options;
-	char *name;            /* of its connections: keyferry:<task>:<master> */
-	char *state_path;
-	char *names_path;      /* NULL: the source is files */
-	char label[ENDPOINT_TEXT_MAX + 8];
-	char source_name[ENDPOINT_TEXT_MAX];
-	char token[MARK_ID_LEN + 1]; /* of this run */
-	struct spool *spool;
-	struct link_state state;
-	struct names *names; /* of a scanner, until it is made; else NULL */
-	struct scripts *scripts;
-	struct source source;
-	struct receiver *receiver;   /* the source, or NULL */
-	struct scanner *scanner;     /* likewise */
-	struct heartbeat *heartbeat; /* NULL: the source is files */
-	struct applier *applier;
-	struct loop *receiver_loop, *applier_loop;
-	struct wake *receiver_wake, *data_wake, *request_wake;
-	pthread_t receiver_thread, applier_thread;
-	bool adopted; /* its position is what the target knew */
-	bool started;
-	atomic_bool stop_receiver, move, park, drain;
-	atomic_uint drain_deadline_ms;
-	uint32_t member; /* of the handover */
-	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
-	atomic_bool stopped;
-	_Atomic uint64_t incidents[INCIDENT_KINDS];
-	struct tally applied;
-	struct delays delays;
-	pthread_mutex_t lock; /* of `error`, and of master, receive_from and slot of the options */
-	struct error error;
-};
 
 /* ---- what the threads tell ---- */
 
@@ -201,6 +163,12 @@ static void on_receiver_wake(void *owner)
 		heartbeat_move(link->heartbeat, &master, slot);
 		if (link->scanner)
 			scanner_move(link->scanner, &receive_from, reads_replica(link, &master, &receive_from));
+	}
+	if (atomic_exchange(&link->rename, false)) {
+		pthread_mutex_lock(&link->lock);
+		slot = link->options.slot;
+		pthread_mutex_unlock(&link->lock);
+		heartbeat_rename(link->heartbeat, slot);
 	}
 	if (!atomic_load(&link->stop_receiver))
 		return;
@@ -452,56 +420,6 @@ static void make_receiver(struct link *link)
 	make_heartbeat(link, false);
 }
 
-static bool owns_slot(void *owner, uint16_t slot)
-{
-	struct link *link = owner;
-
-	/* What another link has still to do there may need the keys, whatever the map says already. */
-	return (atomic_load(&link->slots[slot / 64]) >> (slot % 64) & 1) &&
-	       (!link->options.handover || handover_is_done_with(link->options.handover, link->member, slot));
-}
-
-void link_take_slots(struct link *link, const struct topology *source, uint32_t shard)
-{
-	for (uint32_t word = 0; word < SLOT_COUNT / 64; word++) {
-		uint64_t bits = 0;
-
-		for (uint32_t bit = 0; bit < 64; bit++)
-			bits |= (uint64_t)(source->owner[64 * word + bit] == shard) << bit;
-		atomic_store(&link->slots[word], bits);
-	}
-}
-
-static bool source_executed(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
-{
-	const struct link *link = owner;
-
-	return heartbeat_executed(link->heartbeat, spool_origin(link->spool).replid, offset, ret_us, ret_to);
-}
-
-static bool source_fence(void *owner, uint64_t us, uint64_t *ret_generation, int64_t *ret_offset)
-{
-	const struct link *link = owner;
-	struct spool_origin origin = spool_origin(link->spool);
-	bool same;
-
-	if (!heartbeat_fence(link->heartbeat, origin.replid, us, ret_offset, &same)) {
-		heartbeat_ticket(link->heartbeat); /* for its sample; asking again is asking for the same one */
-		return false;
-	}
-	*ret_generation = same ? origin.generation : 0;
-	return true;
-}
-
-/* By the name of its folder, which stays with the shard. */
-static uint32_t join(struct link *link)
-{
-	const struct handover_source source = {source_executed, source_fence, link};
-	const char *slash = strrchr(link->options.dir, '/');
-
-	return handover_join(link->options.handover, slash ? slash + 1 : link->options.dir, &source);
-}
-
 static void make_parts(struct link *link)
 {
 	const struct link_options *options = &link->options;
@@ -514,7 +432,7 @@ static void make_parts(struct link *link)
 		.brought_before = options->known != NULL && link->state.generation == 0,
 		.file = options->file,
 		.only_link = options->only_link,
-		.owns = owns_slot,
+		.owns = link_owns_slot,
 		.owns_owner = link,
 		.expiry = options->expiry,
 		.name = link->name,
@@ -544,7 +462,7 @@ static void make_parts(struct link *link)
 	applier.heartbeat = link->heartbeat;
 	applier.handover = options->handover;
 	if (options->handover)
-		applier.member = link->member = join(link);
+		applier.member = link->member = link_join(link);
 	link->applier = applier_new(&applier, &link->state, &applier_callbacks, link);
 }
 
@@ -770,6 +688,11 @@ void link_move(struct link *link, const struct endpoint *master, const struct en
 		receiver_move(link->receiver, receive_from);
 	atomic_store(&link->move, true);
 	wake_send(link->receiver_wake);
+}
+
+const char *link_id(const struct link *link)
+{
+	return link->state.link;
 }
 
 void link_endpoints(struct link *link, struct endpoint *ret_master, struct endpoint *ret_receive_from)

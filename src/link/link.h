@@ -36,9 +36,9 @@ struct link_options {
 	struct endpoint master;                /* of the source shard: heartbeat and sampling */
 	struct endpoint receive_from;          /* the same, or one of its replicas */
 	bool cluster;                          /* the source is one; then: */
-	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag */
+	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag; of a shard that has none any more: any */
 	bool only_link;
-	struct server_info source_info;        /* of the source master */
+	struct server_info source_info;        /* of the source master; all 0: it is not known, and needed for source.mode scan alone */
 	struct expiry_plan expiry;
 	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
 	const struct checkpoint_link *known;   /* what the target knows of this source's link; NULL: nothing. Used by link_open() alone */
@@ -88,8 +88,11 @@ bool link_connected(const struct link *link);
 /* The source shard has another master, or is to be read from another of its servers; `slot` is any slot of it. Not for a link of files. Not while
  * link_start() or link_stop() is under way. (any) */
 void link_move(struct link *link, const struct endpoint *master, const struct endpoint *receive_from, uint16_t slot);
-/* The slots that the source shard owns now; until it is told, none. (any) */
+/* The slots that the source shard owns now; until it is told, none. The heartbeat gets a name in one of them. (any) */
 void link_take_slots(struct link *link, const struct topology *source, uint32_t shard);
+/* Its number in the handover that it was given, and its id in the target's marks. (any) */
+uint32_t link_member(const struct link *link);
+const char *link_id(const struct link *link);
 /* Records and bytes per second from now on; 0: unlimited. (any) */
 void link_limit(struct link *link, uint64_t records_per_second, uint64_t bytes_per_second);
 /* Where it reads from, as last told. (any) */

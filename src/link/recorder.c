@@ -354,7 +354,7 @@ static bool put_transformed(struct recorder *recorder, struct error *error)
 {
 	const struct event *event = &recorder->event;
 
-	if (event->key.data && heartbeat_is_key(event->key) && (event->kind == EVENT_KEY || event->kind == EVENT_COMMAND)) {
+	if (lag_is_beat(event)) {
 		if (event->kind == EVENT_COMMAND)
 			lag_note(recorder->options.lag, event);
 		leave_out(recorder);

@@ -165,6 +165,23 @@ static bool remove_marks(struct deployment *target, const char *id, struct error
 	return true;
 }
 
+bool checkpoint_forget_link(struct deployment *target, const char *task, const char *id, struct error *error)
+{
+	char *key = memory_printf(MARK_TASK_PREFIX "%s", task);
+	char *owner = memory_printf("%s" MARK_OWNER_SUFFIX, id);
+	char *low = memory_printf("%s" MARK_LOW_SUFFIX, id); /* of a standalone target; it has one until the first command of the stream */
+	struct client *client;
+	struct client_reply reply;
+	bool ok = !deployment_topology(target)->cluster || remove_marks(target, id, error);
+
+	client = ok ? deployment_client(target, shard_of(target, slot_of_key(slice_of_string(key))), error) : NULL;
+	ok = client && client_call(client, &reply, false, error, "HDEL", key, id, owner, low, NULL);
+	free(low);
+	free(owner);
+	free(key);
+	return ok;
+}
+
 bool checkpoint_forget(struct deployment *target, const char *task, uint32_t *ret_links, struct error *error)
 {
 	char *key = memory_printf(MARK_TASK_PREFIX "%s", task);

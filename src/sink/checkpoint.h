@@ -26,6 +26,8 @@ const struct checkpoint_link *checkpoint_find(const struct checkpoint *checkpoin
 /* How many keys of all tasks' marks lie on a master (of database 0; nothing is there of others). */
 bool checkpoint_count(struct deployment *target, uint32_t shard, uint64_t *ret, struct error *error) WARN_UNUSED;
 
+/* Removes one link's marks; nobody may run it. May be cut off and done again. */
+bool checkpoint_forget_link(struct deployment *target, const char *task, const char *id, struct error *error) WARN_UNUSED;
 /* Removes the task's marks. Nobody may run it. *ret_links: how many links had any. */
 bool checkpoint_forget(struct deployment *target, const char *task, uint32_t *ret_links, struct error *error) WARN_UNUSED;
 

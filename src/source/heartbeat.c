@@ -50,8 +50,10 @@ struct heartbeat {
 	uint64_t asked_us;
 
 	_Atomic uint64_t asked;
-	pthread_mutex_t lock;   /* guards `samples` */
+	pthread_mutex_t lock;   /* of what follows */
 	struct samples samples;
+	char ended_replid[41];  /* of the history in which a master became a replica; empty: it is one still */
+	int64_t ended_offset;
 };
 
 static void heartbeat_note(struct heartbeat *heartbeat, int level, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -114,6 +116,7 @@ static void add_sample(struct heartbeat *heartbeat, struct slice info, const str
 	pthread_mutex_lock(&heartbeat->lock);
 	samples_enter(&heartbeat->samples, history, before, second - 1);
 	samples_add(&heartbeat->samples, sample);
+	heartbeat->ended_replid[0] = '\0';
 	pthread_mutex_unlock(&heartbeat->lock);
 }
 
@@ -122,6 +125,25 @@ static bool is_replica(struct slice text)
 	static const char role[] = "\nrole:slave";
 
 	return memmem(text.data, text.len, role, sizeof(role) - 1) != NULL;
+}
+
+/* What the server has written as a master, now that it is none. */
+static void note_end(struct heartbeat *heartbeat, struct slice info)
+{
+	static const char name[] = "\nmaster_replid:";
+	const uint8_t *found = memmem(info.data, info.len, name, sizeof(name) - 1);
+	const size_t len = sizeof(heartbeat->ended_replid) - 1;
+	int64_t offset;
+
+	if (!found || (size_t)(info.data + info.len - found) < sizeof(name) - 1 + len || !info_offset(info, "\nmaster_repl_offset:", &offset))
+		return;
+	pthread_mutex_lock(&heartbeat->lock);
+	/* The first time: later it has the history of another master, and passes that on. */
+	if (!heartbeat->ended_replid[0]) {
+		memcpy(heartbeat->ended_replid, found + sizeof(name) - 1, len);
+		heartbeat->ended_offset = offset;
+	}
+	pthread_mutex_unlock(&heartbeat->lock);
 }
 
 static void heartbeat_sample(struct heartbeat *heartbeat);
@@ -151,6 +173,7 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 		heartbeat->sample_refused = true;
 	} else if (reply->count > 0 && heartbeat->options.cluster && is_replica(reply->nodes[0].text)) {
 		heartbeat->sample_refused = false; /* of another shard perhaps, whose offsets are others; who is the master now is found out elsewhere */
+		note_end(heartbeat, reply->nodes[0].text);
 	} else if (reply->count > 0 && info_offset(reply->nodes[0].text, "\nmaster_repl_offset:", &sample.offset)) {
 		heartbeat->sample_refused = false;
 		add_sample(heartbeat, reply->nodes[0].text, &sample);
@@ -207,6 +230,9 @@ static void heartbeat_written(void *owner, const struct client_reply *reply, con
 		heartbeat->written = true;
 		return;
 	}
+	/* Its slot has moved to another master: another name is found with the next map. */
+	if (slice_starts_with(refusal->text, SLICE("MOVED")) || slice_starts_with(refusal->text, SLICE("ASK ")))
+		return;
 	slice_quote(refusal->text, quoted, sizeof(quoted));
 	denied = slice_starts_with(refusal->text, SLICE("NOPERM"));
 	if (denied || slice_starts_with(refusal->text, SLICE("READONLY"))) {
@@ -322,11 +348,16 @@ void heartbeat_free(struct heartbeat *heartbeat)
 	free(heartbeat);
 }
 
+void heartbeat_rename(struct heartbeat *heartbeat, uint16_t slot)
+{
+	heartbeat->options.slot = slot;
+	heartbeat_name_key(heartbeat);
+}
+
 void heartbeat_move(struct heartbeat *heartbeat, const struct endpoint *endpoint, uint16_t slot)
 {
 	heartbeat->options.client.endpoint = *endpoint;
-	heartbeat->options.slot = slot;
-	heartbeat_name_key(heartbeat);
+	heartbeat_rename(heartbeat, slot);
 	heartbeat->writing = WRITE_ON;
 	heartbeat->written = false;
 	heartbeat->sample_refused = false;
@@ -455,6 +486,18 @@ bool heartbeat_fence(const struct heartbeat *heartbeat, const char *history, uin
 		return false;
 	*ret_offset = sample.offset;
 	return true;
+}
+
+bool heartbeat_ended(const struct heartbeat *heartbeat, const char *replid, int64_t *ret_offset)
+{
+	pthread_mutex_t *lock = (pthread_mutex_t *)&heartbeat->lock; /* no part of what the caller sees as constant */
+	bool ended;
+
+	pthread_mutex_lock(lock);
+	ended = replid[0] && strcmp(heartbeat->ended_replid, replid) == 0;
+	*ret_offset = heartbeat->ended_offset;
+	pthread_mutex_unlock(lock);
+	return ended;
 }
 
 int64_t heartbeat_time_of_offset(const struct heartbeat *heartbeat, int64_t offset)

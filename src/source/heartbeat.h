@@ -32,6 +32,8 @@ struct heartbeat_options {
 struct heartbeat *heartbeat_new(struct loop *loop, const struct heartbeat_options *options,
 				void (*note)(void *owner, int log_level, const char *text), void *owner);
 void heartbeat_free(struct heartbeat *heartbeat);
+/* The shard's slots have moved: this is one of those that it has now. */
+void heartbeat_rename(struct heartbeat *heartbeat, uint16_t slot);
 void heartbeat_move(struct heartbeat *heartbeat, const struct endpoint *endpoint, uint16_t slot);
 
 /* Its last writing was answered well. */
@@ -56,6 +58,9 @@ bool heartbeat_executed(const struct heartbeat *heartbeat, const char *history, 
 /* (any) An offset behind all that the source had executed by that time, the lowest that is known. False: none is known; heartbeat_ticket() brings one.
  * *ret_same: it is of the history of that replication id; or the server does not tell. */
 bool heartbeat_fence(const struct heartbeat *heartbeat, const char *history, uint64_t us, int64_t *ret_offset, bool *ret_same);
+/* (any) Asked of a source that has no slots any more: as a replica of another master, but before it has taken over that one's history, it still tells where its own has
+ * ended. False: it was not seen so with the history `replid`. */
+bool heartbeat_ended(const struct heartbeat *heartbeat, const char *replid, int64_t *ret_offset);
 /* (any) When did the source stand at `offset`? The wall-clock ms of the latest sample at or below it; 0: unknown. */
 int64_t heartbeat_time_of_offset(const struct heartbeat *heartbeat, int64_t offset);
 

@@ -75,7 +75,7 @@ static const char *match(const char *before, const char *after)
 	followers->count = old.topology.shard_count;
 	followers->masters = endpoints;
 	for (uint32_t i = 0; i < followers->count; i++)
-		endpoints[i] = old.shards[i].master;
+		endpoints[i] = strcmp(old.shards[i].master.host, "ended") == 0 ? (struct endpoint){0} : old.shards[i].master;
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		followers->link_of_slot[slot] = old.topology.owner[slot] == SHARD_NONE ? NO_SHARD : old.topology.owner[slot];
 	followers_match(followers, &new.topology, shards);
@@ -104,6 +104,8 @@ static void test_match(void **state)
 	assert_string_equal(match("a: 0-99, b: 100-199", "b: 0-199"), "- b");
 	assert_string_equal(match("a: 0-99, b: 100-199", "b a: 0-199"), "- b");
 	assert_string_equal(match("a: 0-99, b: 100-199", "c: 500"), "- -");
+	/* a link that has ended follows nobody */
+	assert_string_equal(match("ended: 0-99, b: 100-199", "ended: 0-99, b: 100-199"), "- b");
 }
 
 int main(void)

@@ -232,6 +232,54 @@ static void test_damaged(void **state)
 	free(links);
 }
 
+/* Links come and go while the task runs: one that has ended leaves its number behind, so that no other gets its folder; one that an earlier run has left is found again. */
+static void test_come_and_go(void **state)
+{
+	struct endpoint master;
+	const char *paths[8];
+	struct error error;
+	struct work_dir *dir;
+	struct stat stat_buf;
+	char *folder = memory_printf("%s/links/2", path);
+	uint32_t gone;
+	struct map map;
+
+	(void)state;
+	dir = work_dir_open(path, &error);
+	assert_true(work_dir_assign(dir, map_of(&map, "a,b"), paths, &gone, &error));
+	assert_null(work_dir_next_left(dir, &master));
+	assert_string_equal(work_dir_add(dir, &map_of(&map, "c rc")->shards[0], &error), folder);
+	work_dir_take_back(dir);
+	assert_string_equal(work_dir_add(dir, &map_of(&map, "c rc")->shards[0], &error), folder); /* the same, not another one */
+	assert_true(work_dir_note_shard(dir, 2, &map_of(&map, "rc c")->shards[0], &error));
+	work_dir_close(dir);
+	/* The next run finds its shard gone, though another shard has its servers as replicas. */
+	dir = work_dir_open(path, &error);
+	assert_true(work_dir_assign(dir, map_of(&map, "a c rc,b"), paths, &gone, &error));
+	assert_int_equal(gone, 1);
+	assert_string_equal(work_dir_next_left(dir, &master), folder);
+	assert_string_equal(master.host, "rc");
+	assert_null(work_dir_next_left(dir, &master));
+	assert_null(work_dir_ended(dir));
+	assert_true(work_dir_end_link(dir, 2, "0123456789ab", &error));
+	work_dir_close(dir);
+	dir = work_dir_open(path, &error);
+	assert_true(work_dir_assign(dir, map_of(&map, "a,b,rc"), paths, &gone, &error));
+	assert_int_equal(gone, 0);
+	assert_non_null(strstr(paths[2], "/links/3"));
+	assert_null(work_dir_next_left(dir, &master));
+	assert_string_equal(work_dir_ended(dir), "0123456789ab");
+	assert_int_equal(stat(folder, &stat_buf), 0);
+	assert_true(work_dir_bury(dir, "0123456789ab", &error));
+	assert_int_equal(stat(folder, &stat_buf), -1);
+	assert_null(work_dir_ended(dir));
+	work_dir_close(dir);
+	dir = work_dir_open(path, &error);
+	assert_null(work_dir_ended(dir));
+	work_dir_close(dir);
+	free(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failover, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_replica_moves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_two_claim_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_come_and_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unusable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),

@@ -155,6 +155,21 @@ static void test_transaction_of_several_databases(void **state)
 	close_bench(&bench);
 }
 
+/* A heartbeat stays away; but a MIGRATE of the source deletes it by one command together with what else it has moved. */
+static void test_heartbeat_among_others(void **state)
+{
+	static const char *const commands[] = {"SET DTS_REDIS_TIMESTAMP_HEARTBEAT:{3} 1795422720000", "DEL DTS_REDIS_TIMESTAMP_HEARTBEAT:{3}",
+					       "DEL DTS_REDIS_TIMESTAMP_HEARTBEAT:{3} {3}a {3}b", NULL};
+	struct bench bench;
+
+	(void)state;
+	open_bench(&bench, 0);
+	begin(&bench);
+	expect_stream(&bench, commands, "0 DEL DTS_REDIS_TIMESTAMP_HEARTBEAT:{3} {3}a {3}b\n");
+	assert_int_equal(bench.lag.met_ms, 1795422720000);
+	close_bench(&bench);
+}
+
 /* A cluster knows no SELECT but of 0. */
 static void test_transaction_to_cluster(void **state)
 {
@@ -502,6 +517,7 @@ int main(void)
 		cmocka_unit_test(test_database_on_cluster),
 		cmocka_unit_test(test_held_times),
 		cmocka_unit_test(test_held_times_split_by_slot),
+		cmocka_unit_test(test_heartbeat_among_others),
 		cmocka_unit_test(test_passed_keys),
 	};
 

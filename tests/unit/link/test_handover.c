@@ -20,6 +20,8 @@
 struct source {
 	int64_t now;   /* its offset */
 	bool silent;   /* nobody answers */
+	int64_t received;
+	bool ended;    /* as a master, at `now` */
 	uint64_t generation; /* of its link, to which its offsets belong */
 	bool executed; /* its samples tell that everything was executed by the beginning of time */
 };
@@ -49,6 +51,19 @@ static bool on_fence(void *owner, uint64_t us, uint64_t *ret_generation, int64_t
 	return !source->silent;
 }
 
+static int64_t on_received(void *owner)
+{
+	return ((struct source *)owner)->received;
+}
+
+static bool on_ended(void *owner, int64_t *ret_offset)
+{
+	struct source *source = owner;
+
+	*ret_offset = source->now;
+	return source->ended;
+}
+
 static void begin(struct bench *bench, const char *path)
 {
 	static const char *const names[LINKS] = {"0", "1", "2"};
@@ -58,7 +73,7 @@ static void begin(struct bench *bench, const char *path)
 	bench->handover = handover_open(path, &error);
 	assert_non_null(bench->handover);
 	for (uint32_t i = 0; i < LINKS; i++) {
-		const struct handover_source source = {on_executed, on_fence, &bench->sources[i]};
+		const struct handover_source source = {on_executed, on_fence, on_received, on_ended, &bench->sources[i]};
 
 		bench->sources[i] = (struct source){.now = 1000, .generation = 1};
 		assert_int_equal(handover_join(bench->handover, names[i], &source), i);
@@ -175,6 +190,92 @@ static void test_silent_source_is_waited_for(void **state)
 	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	assert_int_equal(handover_map(bench.handover, owners).settled, 1);
 	end(&bench);
+}
+
+/* A new folder's file of slots, to be removed with remove_file(). */
+static char *make_file(void)
+{
+	char folder[] = "/tmp/keyferry-handover-XXXXXX";
+
+	assert_non_null(mkdtemp(folder));
+	return memory_printf("%s/slots", folder);
+}
+
+static void remove_file(char *path)
+{
+	unlink(path);
+	*strrchr(path, '/') = '\0';
+	rmdir(path);
+	free(path);
+}
+
+/* What lies in the spool of a master that is gone comes first. */
+static void test_gone_with_something_to_apply(void **state)
+{
+	uint16_t owners[SLOT_COUNT];
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].silent = true;
+	bench.sources[0].received = 1500;
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		owners[slot] = 1;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(handover_map(bench.handover, owners).gone, 0);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_LEAVES);
+	assert_false(handover_leave(bench.handover, 0));
+	handover_applied(bench.handover, 0, 1, 1500);
+	assert_int_equal(handover_map(bench.handover, owners).gone, 1);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_WAS_CUT_OFF);
+	end(&bench);
+}
+
+/* A master without slots leaves once all that it did is applied; nobody asks for it any more, and what it had is the others'. */
+static void test_leaves(void **state)
+{
+	uint16_t owners[SLOT_COUNT];
+	char *path = make_file();
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, path);
+	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		owners[slot] = slot == 7 ? 2 : 1;
+	bench.sources[0].now = 1800;
+	for (int i = 0; i < 4; i++) {
+		handover_map(bench.handover, owners);
+		assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_LEAVES);
+	}
+	handover_map(bench.handover, owners);
+	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_LEAVES);
+	assert_int_equal(handover_stay(bench.handover, 1), HANDOVER_STAYS);
+	/* It does not answer any more, but was seen as a replica that knows where it ended. */
+	bench.sources[0].silent = bench.sources[0].ended = true;
+	handover_applied(bench.handover, 0, 1, 1799);
+	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_LEAVES);
+	handover_applied(bench.handover, 0, 1, 1800);
+	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_HAS_LEFT);
+	/* A slot comes back to it just now. */
+	assert_int_equal(ask(&bench, 0, OTHER_SLOT, 1900, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_LEAVES);
+	assert_false(handover_leave(bench.handover, 0));
+	assert_int_equal(ask(&bench, 1, OTHER_SLOT, 950, "k", true), HANDOVER_GO);
+	assert_true(handover_leave(bench.handover, 0));
+	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_STAYS);
+	assert_int_equal(ask(&bench, 0, SLOT, 2000, "k", false), HANDOVER_WAIT); /* it applies nothing any more */
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		assert_int_equal(handover_holder(bench.handover, (uint16_t)slot), slot == SLOT || slot == OTHER_SLOT ? 1 : owners[slot]);
+	assert_int_equal(handover_moving(bench.handover), 0);
+	assert_true(handover_is_free(bench.handover, 2, 7, false));
+	end(&bench);
+	begin(&bench, path);
+	assert_int_equal(handover_holder(bench.handover, 7), 2);
+	end(&bench);
+	remove_file(path);
 }
 
 static void test_new_history_is_asked_anew(void **state)
@@ -369,6 +470,27 @@ static void test_links_that_wait_for_each_other(void **state)
 	end(&bench);
 }
 
+/* The slot has left the first link for the second and comes back; what the second one waited with, as its holder, is older than what comes back. */
+static void test_taken_from_one_that_waits(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	assert_int_equal(ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_GO);
+	handover_applied(bench.handover, 1, 1, 2000);
+	bench.sources[0].now = 5000;
+	assert_int_equal(ask(&bench, 1, SLOT, 2005, "n", false), HANDOVER_WAIT); /* its fence lies at 5000 */
+	bench.sources[1].now = 2000;
+	assert_int_equal(ask(&bench, 0, SLOT, 1500, "k", true), HANDOVER_GO); /* takes it back */
+	bench.sources[1].now = 3000;
+	assert_int_equal(ask(&bench, 0, SLOT, 1600, "n", true), HANDOVER_WAIT);
+	assert_int_equal(ask(&bench, 1, SLOT, 2005, "n", false), HANDOVER_GO);
+	handover_applied(bench.handover, 1, 1, 3000);
+	assert_int_equal(ask(&bench, 0, SLOT, 1600, "n", true), HANDOVER_GO);
+	end(&bench);
+}
+
 static void test_settles_when_the_map_says_so_twice(void **state)
 {
 	uint16_t owners[SLOT_COUNT] = {0};
@@ -405,23 +527,6 @@ static void test_third_link_waits_for_both(void **state)
 	assert_int_equal(ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_GO);
 	assert_true(handover_is_free(bench.handover, 1, SLOT, false));
 	end(&bench);
-}
-
-/* A new folder's file of slots, to be removed with remove_file(). */
-static char *make_file(void)
-{
-	char folder[] = "/tmp/keyferry-handover-XXXXXX";
-
-	assert_non_null(mkdtemp(folder));
-	return memory_printf("%s/slots", folder);
-}
-
-static void remove_file(char *path)
-{
-	unlink(path);
-	*strrchr(path, '/') = '\0';
-	rmdir(path);
-	free(path);
 }
 
 static void test_holders_outlive_a_restart(void **state)
@@ -507,6 +612,9 @@ int main(void)
 		cmocka_unit_test(test_ends_that_wait_for_each_other),
 		cmocka_unit_test(test_back_again_while_the_other_is_behind),
 		cmocka_unit_test(test_links_that_wait_for_each_other),
+		cmocka_unit_test(test_gone_with_something_to_apply),
+		cmocka_unit_test(test_leaves),
+		cmocka_unit_test(test_taken_from_one_that_waits),
 		cmocka_unit_test(test_settles_when_the_map_says_so_twice),
 		cmocka_unit_test(test_third_link_waits_for_both),
 		cmocka_unit_test(test_holders_outlive_a_restart),

@@ -1,0 +1,94 @@
+/* Inside the handover: what it is made of. For handover.c and handover_ahead.c alone. */
+#ifndef KEYFERRY_LINK_HANDOVER_INSIDE_H
+#define KEYFERRY_LINK_HANDOVER_INSIDE_H
+
+#include "link/handover.h"
+#include "link/handover_file.h"
+#include "link/hash_set.h"
+
+#include <pthread.h>
+
+/* What one link has asked of another. */
+struct fence {
+	bool asked, known;
+	int64_t covers;      /* of the asker's stream */
+	uint64_t since_us;   /* what it covers was executed by then */
+	uint64_t generation; /* of the other one, when it was asked */
+	int64_t need;
+	uint64_t cleared;  /* number of the wait that looking ahead has found nothing for */
+	uint64_t looked;   /* number of the wait that it was done for ... */
+	int64_t looked_at; /* ... and where the other one stood then */
+};
+
+struct member {
+	char *name;
+	struct handover_source source;
+	_Atomic int64_t applied;  /* -1: in a snapshot ... */
+	_Atomic int64_t snapshot; /* ... of that offset; -1: of none */
+	_Atomic uint64_t generation;
+	_Atomic int64_t wanted;
+	bool gone;        /* it has no slots, and nobody answers: what it has not sent will not come, and what it has is applied */
+	bool left;        /* its link has ended */
+	uint32_t silent;  /* readings in a row */
+	uint32_t empty;   /* readings in a row that say that it has no slots ... */
+	uint64_t empty_us; /* ... and when that was certain */
+	uint64_t read_us; /* when the map was read last */
+	uint64_t map_due; /* number of the reading that has certainly begun after its snapshot */
+	bool waiting;
+	bool ends; /* it waits with its snapshot's end, */
+	uint64_t end_reading; /* by that reading of the map */
+	struct handover_event event; /* that it waits with */
+	uint64_t wait_number;
+	uint64_t waiting_since_us;
+	int64_t relied; /* others have gone on behind that offset of it */
+	struct fence *fences; /* one for each member */
+	struct handover_counters counters;
+};
+
+struct move {
+	uint16_t slot;
+	uint32_t readings;
+	struct hash_set keys; /* that the holder has begun with: the exporter is done with each of them */
+	uint64_t since_us;
+};
+
+struct handover {
+	pthread_mutex_t lock;
+	struct member **members;
+	_Atomic uint32_t count;
+	_Atomic uint32_t owners[SLOT_COUNT]; /* holder, exporter << 16 */
+	struct move *moves;
+	uint32_t move_room;
+	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
+	uint16_t mapped[SLOT_COUNT]; /* whose the latest map says that they are */
+	uint16_t done_for[SLOT_COUNT]; /* the link that has been told that the others are done with the slot; HANDOVER_NOBODY: none has */
+	_Atomic uint32_t move_count;
+	_Atomic uint64_t rounds;
+	_Atomic uint64_t readings; /* of the map */
+	_Atomic uint64_t map_due;  /* the latest of the members */
+	uint64_t waits;
+	struct handover_file *file;
+};
+
+static inline uint32_t pack(uint16_t holder, uint16_t exporter)
+{
+	return (uint32_t)exporter << 16 | holder;
+}
+
+static inline uint16_t holder_of(uint32_t owner)
+{
+	return (uint16_t)owner;
+}
+
+static inline uint16_t exporter_of(uint32_t owner)
+{
+	return (uint16_t)(owner >> 16);
+}
+
+/* The link's by the map, and others have not been seen to be done with it. */
+static inline bool is_awaited(const struct handover *handover, uint32_t link, uint16_t slot)
+{
+	return handover->mapped[slot] == link && handover->owners[slot] != pack((uint16_t)link, HANDOVER_NOBODY) && handover->done_for[slot] != link;
+}
+
+#endif
