@@ -24,7 +24,10 @@ async function problemOf(response) {
   return new Problem(response.status, body);
 }
 
-// options: body (an object, sent as JSON), yaml (a text), accept, headers. Returns the answer's JSON, or its text.
+// What is not answered for this long is not going to be: a network that has gone away says nothing.
+const PATIENCE_MS = 60000;
+
+// options: body (an object, sent as JSON), yaml (a text), accept, headers, patience (ms). Returns the answer's JSON, or its text.
 export async function call(method, path, options = {}) {
   const headers = {Accept: options.accept ?? 'application/json', 'Accept-Language': language.get(), ...options.headers};
   let body;
@@ -39,7 +42,7 @@ export async function call(method, path, options = {}) {
   if (csrf && method !== 'GET') headers['X-CSRF-Token'] = csrf;
   let response;
   try {
-    response = await fetch(`/api/v1${path}`, {method, headers, body, credentials: 'same-origin', cache: 'no-store'});
+    response = await fetch(`/api/v1${path}`, {method, headers, body, credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(options.patience ?? PATIENCE_MS)});
   } catch {
     throw new Problem(0, null);
   }
@@ -61,7 +64,7 @@ export const taskPath = (id, rest = '') => `/tasks/${encodeURIComponent(id)}${re
 // Asks who we are. On a loopback address nobody has to log in.
 export async function whoAmI() {
   try {
-    session.set(await get('/session'));
+    session.set(await call('GET', '/session', {patience: 10000}));
   } catch (problem) {
     if (problem.status !== 401) throw problem;
     session.set(null);

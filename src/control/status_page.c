@@ -173,15 +173,12 @@ static json_t *events_json(struct incidents *incidents)
 	return events;
 }
 
-static json_t *targets_json(const struct topology *target)
+static json_t *targets_json(const struct task_status *status)
 {
 	json_t *targets = json_array();
 
-	for (uint32_t i = 0; target && i < target->shard_count; i++) {
-		char text[ENDPOINT_TEXT_MAX];
-
-		json_array_append_new(targets, text_json(endpoint_format(&target->shards[i].master, text)));
-	}
+	for (uint32_t i = 0; i < status->target_count; i++)
+		json_array_append_new(targets, text_json(status->targets[i]));
 	return targets;
 }
 
@@ -200,7 +197,7 @@ char *status_page_json(const struct task_status *status)
 	for (uint32_t i = 0; i < status->link_count; i++)
 		json_array_append_new(links, link_json(&status->links[i]));
 	json_object_set_new(root, "verify", status->verifies ? verify_json(&status->verifier) : json_null());
-	json_object_set_new(root, "targets", targets_json(status->target));
+	json_object_set_new(root, "targets", targets_json(status));
 	json_object_set_new(root, "links", links);
 	json_object_set_new(root, "events", events_json(status->incidents));
 	text = json_dumps(root, JSON_INDENT(1));

@@ -259,6 +259,17 @@ static bool pass_gate(struct task *task, struct loop *loop, struct error *error)
 }
 
 /* Both sides, checked. */
+static void note_targets(struct task *task)
+{
+	const struct topology *target = task->target ? deployment_topology(task->target) : NULL;
+
+	if (!target)
+		return;
+	task->targets = memory_alloc_zero(target->shard_count, sizeof(*task->targets));
+	for (task->target_count = 0; task->target_count < target->shard_count; task->target_count++)
+		(void)endpoint_format(&target->shards[task->target_count].master, task->targets[task->target_count]);
+}
+
 static bool open_sides(struct task *task, struct loop *loop, const char *name, struct error *error)
 {
 	const struct task_options *options = task->options;
@@ -273,10 +284,11 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 		deployment_free(task->target);
 		task->target = NULL;
 	}
-	return (files ? open_input(task, error)
-		      : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) &&
-	       (to_files || (task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))) &&
-	       check_record(task, error) && read_checkpoint(task, error) && pass_gate(task, loop, error);
+	if (!(files ? open_input(task, error) : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) ||
+	    (!to_files && !(task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))))
+		return false;
+	note_targets(task);
+	return check_record(task, error) && read_checkpoint(task, error) && pass_gate(task, loop, error);
 }
 
 static void warn_of_clearing(const struct task_options *options)
@@ -465,6 +477,7 @@ void task_free(struct task *task)
 	for (uint32_t i = 0; i < task->file_count; i++)
 		free(task->files[i].path);
 	free(task->files);
+	free(task->targets);
 	handover_close(task->handover);
 	input_close(&task->input);
 	deployment_free(task->source);
@@ -519,7 +532,8 @@ void task_status(struct task *task, struct task_status *ret)
 		if (status.error.kind == ERROR_NONE && link->error.kind != ERROR_NONE)
 			status.error = link->error;
 	}
-	status.target = task->target ? deployment_topology(task->target) : NULL;
+	status.targets = (const char(*)[ENDPOINT_TEXT_MAX])task->targets;
+	status.target_count = task->target_count;
 	settler_status(task->settler, &status.expiry);
 	status.verifies = task->verifier != NULL;
 	if (status.verifies)
