@@ -25,12 +25,12 @@ export function signal(value) {
 
 export function useSignal(source) {
   const [, draw] = useState(0);
+  const shown = source.get();
   useEffect(() => {
-    const seen = source.get();
     const leave = source.watch(() => draw((n) => n + 1));
-    // It may have changed between the first drawing and now.
-    if (source.get() !== seen) draw((n) => n + 1);
+    // It may have changed between the drawing and now, which is after the paint.
+    if (source.get() !== shown) draw((n) => n + 1);
     return leave;
   }, [source]);
-  return source.get();
+  return shown;
 }

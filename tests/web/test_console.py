@@ -308,6 +308,17 @@ def test_foreign_address(bench, daemon, browser):
     browser.find("[role=alert]|loopback address")
 
 
+def test_quick_answer(bench, daemon, browser):
+    """What the daemon says before the first paint is seen, too."""
+    browser.send("Page.addScriptToEvaluateOnNewDocument", source="""
+      const later = window.requestAnimationFrame.bind(window);
+      window.requestAnimationFrame = (run) => later(() => setTimeout(run, 1500));
+      const timer = window.setTimeout.bind(window);
+      window.setTimeout = (run, after, ...rest) => timer(run, (after ?? 0) < 1000 ? 1500 : after, ...rest);""")
+    open_console(browser, daemon)
+    browser.find("h2|No tasks yet")
+
+
 def test_login(bench, browser, axe):
     """With tokens asked for: nothing without one; a viewer sees and does not touch."""
     daemon = Daemon(bench, config="require_token: true\n").start()
