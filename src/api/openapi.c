@@ -27,10 +27,10 @@ static json_t *schema_of_type(const char *type, const char *schema)
 /* The type as answers have it; parameters of a media type do not stand in its key. */
 static void add_content(json_t *content, const char *type, const char *schema)
 {
-	char name[64];
+	char *name = memory_strndup(type, strcspn(type, ";"));
 
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(type, ";"), type);
 	json_object_set_new(content, name, json_pack("{s:o}", "schema", schema_of_type(type, schema)));
+	free(name);
 }
 
 static void add_success(json_t *responses, const struct route *route)
