@@ -22,7 +22,9 @@ def peak_memory(ferry):
 
 def assert_small(ferry):
     peak = peak_memory(ferry)
-    assert peak <= BOUND, f"{peak / MIB:.1f} MiB"
+    # AddressSanitizer needs memory of its own, for the program's and libraries' data too.
+    sanitized = "libasan" in pathlib.Path(f"/proc/{ferry.process.pid}/maps").read_text()
+    assert peak <= BOUND * (1.5 if sanitized else 1), f"{peak / MIB:.1f} MiB"
 
 
 def assert_same_values(source, target, *keys):
