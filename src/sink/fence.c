@@ -498,13 +498,15 @@ static bool awaits_lows(struct fence *fence)
 		if (!is_missed(sink->marker, slot))
 			continue;
 		waits = true;
+		if (node && node != fence->node && node_ready(node)) {
+			fence_want(sink, node);
+			continue;
+		}
+		/* Or it has moved, or this is no master any more. */
+		refresh_want(sink->refresh);
 		if (node == fence->node)
 			fence->step = FENCE_LOWS;
-		else if (node && node_ready(node))
-			fence_want(sink, node);
-		else
-			refresh_want(sink->refresh);
-		if (node && !node_ready(node) && node != fence->node)
+		else if (node)
 			sink_remember_cause(sink, node_peer(node), "not connected yet, and what it still has must be known before anything goes on");
 	}
 	return waits;

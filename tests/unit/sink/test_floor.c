@@ -250,6 +250,31 @@ static void test_all_low_marks_first(void **state)
 	sink_bench_close(&bench);
 }
 
+/* While a connection is away, the slot that has the master's low mark moves: it is looked for where it is now. */
+static void test_low_mark_has_moved(void **state)
+{
+	struct sink_bench bench;
+	char key[64], *text;
+	uint16_t slot;
+
+	(void)state;
+	open_cluster(&bench);
+	set(&bench, 0);
+	set(&bench, 1);
+	wait_low_marks(&bench);
+	slot = low_slot(&bench, 1);
+	assert_int_not_equal(slot, slot_of_key(slice_of_string(key_of(&bench, 1))));
+	low_field(slot, key);
+	text = fake_field(&bench.fakes[1], key, LINK MARK_LOW_SUFFIX);
+	fake_set_field(&bench.fakes[0], key, LINK MARK_LOW_SUFFIX, text);
+	free(text);
+	bench.cluster.owner[slot] = 0;
+	come_back(&bench, 1); /* with nothing to do, so nothing else asks for the map */
+	set(&bench, 1);
+	assert_int_equal(bench.falls, 0);
+	sink_bench_close(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +284,7 @@ int main(void)
 		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_idle_slot_is_looked_at),
 		cmocka_unit_test(test_all_low_marks_first),
+		cmocka_unit_test(test_low_mark_has_moved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
