@@ -525,6 +525,7 @@ void applier_begin(struct applier *applier, const struct link_state *state)
 	if (!state && applier->options.scripts)
 		scripts_begin(applier->options.scripts);
 	applier->generation = spool_origin(spool).generation;
+	applier->lent = false;
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
 	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
@@ -576,6 +577,7 @@ void applier_quiet(struct applier *applier)
 	applier_let_held_go(applier);
 	if (was == PARKING) {
 		applier->run_state = PARKED;
+		applier->lent = true;
 		applier->events->parked(applier->owner);
 		return;
 	}

@@ -58,6 +58,7 @@ static void ask_for_snapshot(struct applier *applier, const char *why)
 		incident_add_cost(&incident, "slots", applier->fall.slots);
 		applier->events->tell(applier->owner, &incident);
 		applier->run_state = PARKED;
+		applier->lent = true;
 		applier_publish(applier);
 		source->ops->begin_anew(source->self);
 		return;

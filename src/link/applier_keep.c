@@ -121,7 +121,8 @@ void applier_save_state(struct applier *applier, bool clean)
 {
 	struct link_state now = {.generation = applier->generation, .clean = clean};
 
-	if (applier->generation == 0 || !applier->begun)
+	/* Lent, what is saved says already where the next run begins, if that comes before the next generation does. */
+	if (applier->generation == 0 || !applier->begun || applier->lent)
 		return;
 	applier_kept(applier, &now.position, &now.db);
 	memcpy(now.epoch, applier->epoch, sizeof(now.epoch));
@@ -178,6 +179,8 @@ void applier_release(struct applier *applier, bool all)
 	uint64_t position;
 	uint32_t db;
 
+	if (applier->lent)
+		return;
 	applier_kept(applier, &position, &db);
 	if (position <= applier->released || (position - applier->released < step && !all))
 		return;

@@ -28,6 +28,7 @@ struct applier {
 	const struct applier_events *events;
 	void *owner;
 	enum run_state run_state;
+	bool lent;              /* since it parked, until it begins: the spool is the source's and may hold the next generation, in which the positions of this one mean nothing */
 	struct outlet outlet;
 	bool finished;                     /* the outlet wants no more */
 	bool begun;                        /* the outlet has, with the present generation */

@@ -80,13 +80,18 @@ static void open_spool(struct bench *bench)
 		fail_msg("%s", error.text);
 }
 
-static void new_generation(struct bench *bench, uint64_t generation)
+static void new_generation_at(struct bench *bench, uint64_t generation, int64_t offset)
 {
 	struct spool_origin origin = {
-		.generation = generation, .replid = "8cb37055bb2018703850f3ee6ef31b566d88f6ca", .offset = 100};
+		.generation = generation, .replid = "8cb37055bb2018703850f3ee6ef31b566d88f6ca", .offset = offset};
 	struct error error;
 
 	assert_true(spool_start(bench->spool, &origin, false, &error));
+}
+
+static void new_generation(struct bench *bench, uint64_t generation)
+{
+	new_generation_at(bench, generation, 100);
 }
 
 static void open_bench(struct bench *bench)
@@ -296,6 +301,32 @@ static void test_parking(void **state)
 	close_bench(&bench);
 }
 
+/* Stopped when the source has begun the next generation and it has not come here yet: what is kept is a position of the one before, and stays so. */
+static void test_stopped_while_parked(void **state)
+{
+	struct link_state before, after;
+	struct bench bench;
+
+	(void)state;
+	open_bench(&bench);
+	bench.task.name = (char[]){"t"};
+	bench.task.checkpoint = CHECKPOINT_TARGET;
+	start(&bench, NULL);
+	new_generation(&bench, 1);
+	append_command(&bench, "INCR n");
+	wait_for(&bench, bench.target.fakes[0].executed_count == 1);
+	applier_park(bench.applier);
+	wait_for(&bench, bench.parked == 1);
+	before = state_of(&bench);
+	assert_int_equal(before.generation, 1);
+	new_generation_at(&bench, 2, 1000000);
+	drain(&bench);
+	after = state_of(&bench);
+	assert_int_equal(after.generation, 1);
+	assert_int_equal(after.position, before.position);
+	close_bench(&bench);
+}
+
 /* A command, or a transaction, larger than the spool may be can never be whole: said, not waited for. */
 static void fill(struct bench *bench)
 {
@@ -434,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_spool_keeps_what_the_state_needs),
 		cmocka_unit_test(test_clean_only_until_the_start),
 		cmocka_unit_test(test_parking),
+		cmocka_unit_test(test_stopped_while_parked),
 		cmocka_unit_test(test_command_larger_than_spool),
 		cmocka_unit_test(test_transaction_larger_than_spool),
 		cmocka_unit_test(test_failure_while_draining),
