@@ -269,7 +269,7 @@ static void test_low_mark_has_moved(void **state)
 	fake_set_field(&bench.fakes[0], key, LINK MARK_LOW_SUFFIX, text);
 	free(text);
 	bench.cluster.owner[slot] = 0;
-	come_back(&bench, 1); /* with nothing to do, so nothing else asks for the map */
+	come_back(&bench, 1);
 	set(&bench, 1);
 	assert_int_equal(bench.falls, 0);
 	sink_bench_close(&bench);
