@@ -19,7 +19,7 @@ def follow(bench, recording, target, options):
     """Synchronises to the end of the recorded stream; returns the Ferry and the status at that time."""
     with ReplayMaster(recording) as master:
         ferry = Ferry(bench, f"redis://{master.address}", target, options).start()
-        ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream to be acknowledged")
+        ferry.wait_acknowledged(master)
         status = ferry.status()
         assert ferry.stop() == 0
     return ferry, status["links"][0]["counters"]

@@ -41,8 +41,7 @@ def check_acknowledgements(master):
 def follow(bench, master, target):
     """Synchronises to the end of the stream and stops; returns the Ferry."""
     ferry = Ferry(bench, f"redis://{master.address}", target, {"timeouts.replication": "2s"}).start()
-    ferry.wait_status(lambda status: master.last_ack == master.end_offset and status["expiry"]["settled"],
-                      what="the end of the stream to be acknowledged, and times of expiry put right")
+    ferry.wait_acknowledged(master)
     assert ferry.stop() == 0
     check_acknowledgements(master)
     return ferry
@@ -155,7 +154,7 @@ def test_new_history(bench):
         ferry.wait_status(lambda status: status["links"][0]["resyncs"] == 1, what="the second snapshot")
         assert f"it does not know offset {recording.start_offset + 1} of replication id {recording.replid}" in ferry.log
         master.release()
-        ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream to be acknowledged")
+        ferry.wait_acknowledged(master)
         assert ferry.stop() == 0
     check_data(recording, target)
 
@@ -175,7 +174,7 @@ def test_another_name_of_the_same_history(bench):
         master.drop_replicas()
         assert master.wait_sessions(3).replid == master.replid
         master.release()
-        ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream to be acknowledged")
+        ferry.wait_acknowledged(master)
         assert ferry.stop() == 0
         assert [session.full for session in master.sessions] == [True, False, False]
     check_data(recording, target)
@@ -190,7 +189,7 @@ def test_wrong_checksum_once(bench):
         ferry.wait_log("the snapshot's checksum is wrong")
         assert ferry.status()["state"] != "streaming"
         master.faults.bad_checksum = False
-        ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream to be acknowledged")
+        ferry.wait_acknowledged(master)
         assert ferry.stop() == 0
     check_data(recording, target)
 

@@ -186,7 +186,7 @@ def test_body_that_nobody_has_sent(bench, name):
         # What the target happens to know is not relied upon.
         ferry = Ferry(bench, f"redis://{master.address}", target,
                       {"heartbeat": "false", "on_conflict": "skip", "target.existing": "flush"}).start()
-        ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream")
+        ferry.wait_acknowledged(master)
         assert ferry.status()["links"][0]["counters"]["conflicts"] == 1
         assert ferry.stop() == 0
     assert target.command("GET", "behind") == b"v"
@@ -200,13 +200,13 @@ def test_old_masters_restart_and_continue(bench, name):
     with ReplayMaster(recording) as master:
         append(master, ("SELECT", "0"), ("EVAL", APPEND, 1, "script:list", "a"), ("MULTI",), ("EVAL", COUNT, 1, "script:n", 5), ("EXEC",))
         ferry = Ferry(bench, f"redis://{master.address}", target, {"heartbeat": "false"}).start()
-        ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream")
+        ferry.wait_acknowledged(master)
         assert ferry.stop() == 0
         target.command("SCRIPT", "FLUSH")
         append(master, ("evalsha", sha(APPEND).upper(), 1, "script:list", "b"), ("MULTI",), ("EVALSHA", sha(COUNT), 1, "script:n", 7),
                        ("EVALSHA", sha(COUNT), 1, "script:n", 9), ("EXEC",))
         ferry.start()
-        ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream")
+        ferry.wait_acknowledged(master)
         assert ferry.stop() == 0
     assert target.command("LRANGE", "script:list", 0, -1) == [b"a", b"b"]
     assert target.command("GET", "script:n") == b"21"

@@ -68,7 +68,7 @@ def status_of_stream(bench, target, commands, options):
     with ReplayMaster(Dump("redis-7.0.15", "dump-cluster.rdb")) as master:
         master.append(b"".join(wire.encode(*words) for words in commands))
         ferry = Ferry(bench, f"redis://{master.address}", target, {"heartbeat": "false"} | options).start()
-        ferry.wait_status(lambda status: master.last_ack == master.end_offset, what="the end of the stream")
+        ferry.wait_acknowledged(master)
         status = ferry.status()
         assert ferry.stop() == 0
     return ferry, status["links"][0]["counters"]

@@ -35,6 +35,10 @@ def streaming(status):
     return status["state"] == "streaming"
 
 
+def expiry_settled(status):
+    return status["expiry"]["settled"] or status["expiry"]["mode"] == "always"
+
+
 class Cutover:
     """A running `keyferry cutover`. Its log is in .log, apart from the task's."""
 
@@ -228,13 +232,19 @@ class Ferry:
         wait_for(lambda: text in self.log, timeout=timeout, what=f"{text!r} in keyferry's log")
         return self
 
+    def wait_acknowledged(self, master, timeout=120):
+        """Everything that the replay master has is applied and acknowledged, and times of expiry are put right (a stop does
+        not wait for that). Two looks: what the status says of expiry has to be newer than the acknowledgement."""
+        self.wait_status(lambda status: master.last_ack == master.end_offset, timeout, "the end of the stream to be acknowledged")
+        return self.wait_status(expiry_settled, timeout, "times of expiry put right")
+
     def wait_in_step(self, *masters, timeout=120):
         """Everything that the source masters (bench servers) have written by now is applied, and times of expiry
         are put right. No writer may be running whose commands matter: what is written later may or may not be."""
         goals = {server.address: server.info("replication")["master_repl_offset"] for server in masters}
 
         def reached(status):
-            if not status["expiry"]["settled"] and status["expiry"]["mode"] != "always":
+            if not expiry_settled(status):
                 return False
             # After a failover a link may not have moved to the new master yet.
             applied = {link["source"]: link["position"]["applied"] for link in status["links"]}
