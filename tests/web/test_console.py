@@ -130,7 +130,7 @@ def test_failures_on_the_way(bench, daemon, browser, axe):
     assert not browser.js("Boolean(document.querySelector('#start:not(:disabled)'))")
     check(browser, axe)
     target.command("DEL", "in-the-way")
-    browser.click("#check")
+    browser.click("#check-again")
     browser.find("#verdict|Precheck passed")
     browser.click("#start")
     browser.find(".title .state|Streaming")
@@ -221,6 +221,7 @@ def test_operations(bench, daemon, browser, axe):
     browser.click(".tabs a|Verification")
     browser.click("#verify-start")
     browser.find("#verify-verdict|Differences: 2")
+    browser.find("tbody code")
     assert sorted(browser.js("[...document.querySelectorAll('tbody code')].map((code) => code.textContent)")) == [markup, "base64:/wA="]
     assert "run" not in browser.js("document.title")
     check(browser, axe)

@@ -3,8 +3,9 @@ import {html, useEffect, useState} from '../ui.js';
 import {t} from '../words.js';
 import {post} from '../api.js';
 import {read, write} from '../document.js';
+import {isFile} from '../draft.js';
 import {number} from '../format.js';
-import {isFile} from './sides.js';
+import {Wrong} from './field.js';
 import {Trouble} from './toast.js';
 
 // What the source holds. task: whose stored secrets the document's stand-ins mean.
@@ -44,7 +45,7 @@ export function Databases({document, change, task}) {
     change(write(document, 'source.databases', [...next].sort((a, b) => a - b)));
   };
   return html`<div class="card">
-    <${Trouble} error=${error} />
+    <${Trouble} error=${error} /><${Wrong} path="source.databases" /><${Wrong} path="target.database_map" />
     ${!held && !error && html`<p class="waiting" role="status"><span class="spinner" aria-hidden="true"></span>${t('databases.asking')}</p>`}
     ${error && html`<button onClick=${ask}>${t('databases.again')}</button>`}
     ${held && html`<p id="keyspace">${t('databases.found', {mode: t(`mode.${held.mode}`), masters: held.masters.length, keys: number(held.keys)})}</p>
