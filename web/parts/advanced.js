@@ -1,6 +1,6 @@
 // Advanced settings: the snapshot, what becomes of a target that is not empty, and every other option, as the daemon's table tells.
 import {html, useEffect, useState} from '../ui.js';
-import {language, t} from '../words.js';
+import {language, t, word} from '../words.js';
 import {get} from '../api.js';
 import {parse, read, show, write} from '../document.js';
 import {Choice, Field, useFieldProps, wrongs} from './field.js';
@@ -62,7 +62,7 @@ export function Advanced({document, change}) {
         change=${(value) => change(write(document, 'target.existing', value === 'fail' ? undefined : value))} choices=${['fail', 'merge', 'flush'].map((one) => [one, t(`existing.${one}`)])} /></div></fieldset>
     <div class="card"><div class="bar"><h2>${t('advanced.more')}</h2><input type="search" aria-label=${t('advanced.search')} placeholder=${t('advanced.search')} value=${search} onInput=${(event) => setSearch(event.target.value)} /></div>
       <${Trouble} error=${error} />
-      ${[...groups].map(([group, list]) => html`<details key=${group} open=${Boolean(wanted) || isWrong(list)}><summary>${group || t('advanced.task')} <span class="dim small">${t('advanced.options', {count: list.length})}${isSet(list) ? ` · ${t('advanced.set', {count: isSet(list)})}` : ''}</span></summary>
+      ${[...groups].map(([group, list]) => html`<details key=${group} id=${`options-${group}`} open=${Boolean(wanted) || isWrong(list)}><summary>${group ? word('group', group) : t('advanced.task')} <span class="dim small">${t('advanced.options', {count: list.length})}${isSet(list) ? ` · ${t('advanced.set', {count: isSet(list)})}` : ''}</span></summary>
         <div class="fields">${list.map((option) => html`<${Option} key=${option.path} option=${option} document=${document} change=${change} />`)}</div></details>`)}
     </div>`;
 }

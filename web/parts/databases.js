@@ -53,7 +53,7 @@ export function Databases({document, change, task}) {
       <div class="choices" role="radiogroup" aria-label=${t('step.databases')}>
         <label><input type="radio" name="databases" checked=${all} onChange=${() => change(write(document, 'source.databases', undefined))} /> ${t('databases.all')}</label>
         <label><input type="radio" id="databases-chosen" name="databases" checked=${!all} onChange=${() => change(write(document, 'source.databases', [...picked]))} /> ${t('databases.chosen')}</label></div>
-      ${known.length > 0 ? html`<table class="cards"><caption class="hidden">${t('step.databases')}</caption><thead><tr><th scope="col"><span class="hidden">${t('databases.pick')}</span></th><th scope="col">${t('databases.database')}</th>
+      ${known.length > 0 ? html`<table class="cards"><caption class="hidden">${t('step.databases')}</caption><thead><tr><th scope="col" class="tick"><span class="hidden">${t('databases.pick')}</span></th><th scope="col">${t('databases.database')}</th>
         <th scope="col" class="num">${t('databases.keys')}</th><th scope="col" class="num">${t('databases.expiring')}</th><th scope="col">${t('databases.target')}</th></tr></thead>
         <tbody>${known.map((entry) => html`<${Row} key=${entry.database} entry=${entry} chosen=${picked.has(entry.database)} mapped=${read(document, `target.database_map.${entry.database}`)}
           pick=${(wanted) => pick(entry.database, wanted)}

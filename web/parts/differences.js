@@ -5,7 +5,7 @@ import {get, taskPath} from '../api.js';
 import {number} from '../format.js';
 import {Trouble} from './toast.js';
 
-const PAGE = 100;
+const PAGE = 50;
 
 // Keys that are no text come as base64.
 const keyText = (key) => (key == null ? '' : typeof key === 'object' ? `base64:${key.b64}` : key);

@@ -15,6 +15,7 @@ class Row extends Component {
 
   render({task}) {
     const href = `#/tasks/${task.id}`;
+    const idle = task.worker ? '' : 'idle';
     const fault = task.error ?? (task.restart_at ? task.last_error : null);
     return html`<tr>
       <th scope="row"><a href=${href}>${task.name}</a></th>
@@ -23,9 +24,9 @@ class Row extends Component {
         ${task.job && html`<span class="job">${word('job', task.job.kind)}</span>`}
         ${fault && html`<span class="fault small" title=${fault.text}>${t('fault.is', {kind: titleOf(fault)})} <span lang="en">${fault.text}</span></span>`}</td>
       <td data-label=${t('list.way')} class="way"><span>${place(task.source)}</span> <span class="arrow" aria-label=${t('list.to')}>→</span> <span>${place(task.target)}</span></td>
-      <td data-label=${t('list.links')} class="num">${task.links ? `${task.links_connected ?? task.links} / ${task.links}` : '–'}</td>
-      <td data-label=${t('list.lag')} class="num">${seconds(task.lag.seconds)}<span class="sub">${task.lag.bytes == null ? '' : bytes(task.lag.bytes)}</span></td>
-      <td data-label=${t('list.rate')} class="num">${task.worker ? rate(task.rates.commands_per_second) : '–'}<span class="sub">${task.worker ? `${bytes(task.rates.bytes_per_second)}/s` : ''}</span></td>
+      <td data-label=${t('list.links')} class=${`num ${idle}`}>${task.links ? `${task.links_connected ?? task.links} / ${task.links}` : '–'}</td>
+      <td data-label=${t('list.lag')} class=${`num ${idle}`}>${seconds(task.lag.seconds)}<span class="sub">${task.lag.bytes == null ? '' : bytes(task.lag.bytes)}</span></td>
+      <td data-label=${t('list.rate')} class=${`num ${idle}`}>${task.worker ? rate(task.rates.commands_per_second) : '–'}<span class="sub">${task.worker ? `${bytes(task.rates.bytes_per_second)}/s` : ''}</span></td>
     </tr>`;
   }
 }

@@ -60,7 +60,10 @@ export function Wizard({id}) {
   };
   const show = (to, draft) => {
     change({step: to, document: draft});
-    requestAnimationFrame(() => title.current?.focus());
+    requestAnimationFrame(() => {
+      window.document.querySelector('.steps [aria-current]')?.scrollIntoView({block: 'nearest', inline: 'center'});
+      title.current?.focus();
+    });
   };
   const go = async (to) => {
     const draft = tidied(document);
