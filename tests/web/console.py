@@ -16,7 +16,9 @@ def check(browser, axe=None):
     assert not browser.complaints
     assert all(url.startswith(("http://127.0.0.1:", "data:", "blob:", "about:")) for url in browser.requests), browser.requests
     if axe:
-        browser.js(axe)
+        # Once a page: it is large.
+        if not browser.js("Boolean(window.axe)"):
+            browser.js(axe)
         found = browser.js("axe.run(document, {resultTypes: ['violations']}).then((result) => JSON.stringify(result.violations.map((one) => "
                            "[one.id, one.help, one.nodes.map((node) => node.html.slice(0, 200) + ' ' + node.failureSummary)])))")
         assert json.loads(found) == []
@@ -51,4 +53,17 @@ def check_complaint(browser, status):
     """The browser tells of each answer that is an error; takes the ones of this status."""
     wrong = [text for text in browser.complaints if status in text]
     assert wrong and len(wrong) == len(browser.complaints), browser.complaints
+    browser.complaints.clear()
+
+
+def views(task=1):
+    """Places of all views, with something of each that is there when it is drawn."""
+    tabs = {"": "section h2", "/precheck": "#precheck-title", "/verify": "#verify-title", "/events": "#events-title", "/log": "#log-title", "/document": "#document-title"}
+    return {"": "table.tasks", **{f"tasks/{task}{tab}": element for tab, element in tabs.items()}, "new": "#f-name", "access": "#audit-title"}
+
+
+def complaints_of(browser, *statuses):
+    """As check_complaint(), of several statuses, and of a daemon that was away; each may be there or not."""
+    wrong = [text for text in browser.complaints if not any(one in text for one in (*statuses, "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET"))]
+    assert not wrong, wrong
     browser.complaints.clear()

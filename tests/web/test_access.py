@@ -4,7 +4,7 @@ import json
 
 from bench.daemon import Daemon
 from bench.waiting import wait_for
-from console import check, check_complaint, open_console
+from console import check, check_complaint, complaints_of, open_console
 
 
 def test_foreign_address(bench, daemon, browser):
@@ -32,6 +32,11 @@ def test_login(bench, browser, axe):
     browser.click("tr a|orders")
     browser.find("h1|orders")
     assert not browser.has("#do-start") and not browser.has("#create")
+    for place in "new", "tasks/1/edit", "access":
+        browser.js(f"location.hash = '#/{place}'")
+        browser.find("h1|Not allowed")
+    browser.js("location.hash = '#/tasks/1'")
+    browser.find("h1|orders")
     check(browser, axe)
     assert token not in browser.js("JSON.stringify(localStorage) + document.cookie + location.href + document.documentElement.outerHTML")
     browser.click("#logout")
@@ -40,6 +45,60 @@ def test_login(bench, browser, axe):
     open_console(browser, daemon, "#/tasks/1")
     browser.find("#token")
     assert not browser.has("h1|orders")
+
+
+def test_admin(bench, browser, axe):
+    """Tokens are made, told once and revoked at the page; who did what is told. A token that is revoked ends the page of who uses it."""
+    daemon = Daemon(bench, config="require_token: true\n").start()
+    admin = daemon.call("token.create", name="boss", role="admin")["token"]
+    open_console(browser, daemon, "#/access")
+    browser.fill("#token", admin)
+    browser.click("#login")
+    browser.fill("#token-name", "deploy")
+    browser.fill("#token-role", "operator")
+    browser.click("button|Make a token")
+    token = browser.js("new Promise((done) => { const look = () => { const code = document.querySelector('code.token'); code ? done(code.textContent) : setTimeout(look, 20); }; look(); })")
+    assert token.startswith("kf_")
+    browser.find("tr|deploy")
+    browser.find("#audit-title ~ div tr|Make a token")
+    browser.complaints.clear()
+    check(browser, axe)
+    daemon.call("token.create", name="other", role="viewer")
+    browser.js("location.hash = '#/'")
+    browser.find("h2|No tasks yet")
+    browser.js("location.hash = '#/access'")
+    browser.find("tr|other")
+    assert token not in browser.js("document.documentElement.outerHTML")
+    browser.click("#logout")
+    browser.fill("#token", token)
+    browser.click("#login")
+    browser.find("h1|Not allowed")
+    assert not browser.has("nav a|Access")
+    browser.js("location.hash = '#/new'")
+    browser.find("#f-name")
+    browser.fill("#f-name", "half-done")
+    daemon.call("token.delete", id=next(each["id"] for each in daemon.call("token.list") if each["name"] == "deploy"))
+    browser.js("location.hash = '#/'")
+    browser.find("#token")
+    browser.fill("#token", admin)
+    browser.click("#login")
+    browser.click("#create")
+    browser.find("#f-name")
+    assert browser.js("document.querySelector('#f-name').value") == ""
+    complaints_of(browser, "401")
+
+
+def test_policy(bench, daemon, browser):
+    """The browser is told to run nothing but the daemon's own scripts, and to ask nobody else."""
+    open_console(browser, daemon)
+    browser.find("h2|No tasks yet")
+    policy = browser.js("fetch('/').then((answer) => answer.headers.get('content-security-policy'))")
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy and "*" not in policy, policy
+    browser.js("(() => { const script = document.createElement('script'); script.textContent = 'window.ran = true'; document.body.append(script); })()")
+    assert not browser.js("Boolean(window.ran)")
+    assert browser.js("fetch('https://elsewhere.test/').then(() => 'came', () => 'refused')") == "refused"
+    assert len([text for text in browser.complaints if "Content Security Policy" in text]) >= 2
+    assert not any("elsewhere.test" in url for url in browser.requests)
 
 
 def test_choices_are_remembered(bench, daemon, browser, axe):

@@ -49,6 +49,26 @@ def test_many_tasks(bench, daemon, browser):
     assert sorted(took)[len(took) // 2] < 100, took
     browser.fill("#search", "task-19")
     browser.wait("document.querySelectorAll('tbody tr').length === 10")
+    browser.wait_text("10 of 200 tasks", "#shown")
+    # Sorted both ways, by state, and as it was after one has looked at a task.
+    assert browser.text("tbody tr th") == "task-190"
+    browser.click("th button|Name")
+    browser.find("th[aria-sort=descending]|Name")
+    assert browser.text("tbody tr th") == "task-199"
+    browser.click("tr a|task-195")
+    browser.find("h1|task-195")
+    browser.click("a.back")
+    browser.wait("document.querySelectorAll('tbody tr').length === 10")
+    assert browser.text("tbody tr th") == "task-199"
+    daemon.call("task.start", task="task-192")
+    browser.wait_text("task-192: Streaming", "#said")
+    browser.click("#state-streaming")
+    browser.wait("document.querySelectorAll('tbody tr').length === 1")
+    browser.click("#state-all")
+    for column in "State", "Lag", "Links":
+        browser.click(f"th button|{column}")
+        browser.find(f"th[aria-sort=descending]|{column}")
+        browser.wait("document.querySelector('tbody tr th').textContent === 'task-192'")
     # What changes is shown while one looks.
     daemon.call("task.delete", task="task-199")
     browser.wait("document.querySelectorAll('tbody tr').length === 9")
