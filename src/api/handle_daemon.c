@@ -59,7 +59,7 @@ void handle_metrics(struct api *api, const struct call *call, struct answer *ans
 	char *text;
 
 	error_clear(&error);
-	text = all_metrics_text(api->service, api->options.version, strcmp(call->type, EXPOSITION_OPEN_METRICS) == 0, &error);
+	text = all_metrics_text(api->service, strcmp(call->type, EXPOSITION_OPEN_METRICS) == 0, &error);
 	if (text)
 		answer_text(answer, 200, call->type, text);
 	else

@@ -60,8 +60,11 @@ static enum MHD_Result answer_metrics(const struct http *http, struct MHD_Connec
 {
 	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
 	bool open_metrics = accept && strstr(accept, "application/openmetrics-text");
+	char *text = http->routes->metrics(http->owner, open_metrics);
 
-	return reply(connection, MHD_HTTP_OK, open_metrics ? EXPOSITION_OPEN_METRICS : EXPOSITION_TEXT, http->routes->metrics(http->owner, open_metrics));
+	if (!text)
+		return reply(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, PLAIN, memory_printf("the page would be larger than %u bytes\n", EXPOSITION_PAGE_MAX));
+	return reply(connection, MHD_HTTP_OK, open_metrics ? EXPOSITION_OPEN_METRICS : EXPOSITION_TEXT, text);
 }
 
 static enum MHD_Result answer_probe(const struct http *http, struct MHD_Connection *connection, enum health_probe probe)

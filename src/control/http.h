@@ -15,7 +15,7 @@ struct http;
 struct http_routes {
 	/* NUL-terminated text to be freed; called on the server's thread. */
 	char *(*status)(void *owner);
-	char *(*metrics)(void *owner, bool open_metrics);
+	char *(*metrics)(void *owner, bool open_metrics); /* NULL: too many */
 	char *(*health)(void *owner, enum health_probe probe, bool *ret_ok);
 };
 

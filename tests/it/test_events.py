@@ -145,6 +145,7 @@ def test_target_failover_and_moved_slots(bench):
         target.failover(replica)
         event = wait_event(ferry, "target_failover")
         assert f"{replica.address} is the master now, in place of {second.address}" in event["text"]
+        ferry.wait_status(lambda status: set(status["targets"]) == {first.address, replica.address, third.address}, what="the new master in the status")
         more_of(load, ferry, 300)
     # Without its writes: what it had acknowledged and not passed on would be lost with it.
     ferry.wait_in_step(source)
@@ -155,6 +156,7 @@ def test_target_failover_and_moved_slots(bench):
         event = wait_event(ferry, "target_failover", 2)
         assert f"{successor.address} is the master now, in place of {third.address}" in event["text"]
         assert event["cost"]["in_flight"] == event["cost"]["found_applied"] + event["cost"]["sent_again"]
+        ferry.wait_status(lambda status: set(status["targets"]) == {first.address, replica.address, successor.address}, what="the successor in the status")
         more_of(load, ferry, 300)
     ferry.wait_in_step(source)
     assert_same(source, target, as_replica=True)

@@ -420,6 +420,29 @@ static void test_actions(void **state)
 	free(audit);
 }
 
+/* Of all tasks on one page; one that does not answer has its state. */
+static void test_metrics(void **state)
+{
+	struct call call = ask("GET", "/metrics");
+	struct answer answer;
+	char *text;
+
+	(void)state;
+	create("a");
+	create("silent");
+	create("b");
+	answer = put(&call, NULL);
+	assert_int_equal(answer.status, 200);
+	text = memory_printf("%.*s", (int)answer.len, answer.body);
+	assert_non_null(strstr(text, "keyferry_task_up{task=\"a\"} 1\nkeyferry_task_up{task=\"silent\"} 0\nkeyferry_task_up{task=\"b\"} 1\n#"));
+	assert_non_null(strstr(text, "counter\nkeyferry_link_retries_total{task=\"a\",link=\"a:1\"} 3\nkeyferry_link_retries_total{task=\"a\",link=\"b:2\"} 4\n"
+				     "keyferry_link_retries_total{task=\"b\",link=\"a:1\"} 3\nkeyferry_link_retries_total{task=\"b\",link=\"b:2\"} 4\n"));
+	assert_non_null(strstr(text, "\nprocess_threads{task=\"a\"} 7\nprocess_threads{task=\"b\"} 7\n#"));
+	assert_non_null(strstr(text, "keyferry_task_state{task=\"silent\",state=\"created\"} 1\n"));
+	free(text);
+	answer_free(&answer);
+}
+
 /* Every answer is what the OpenAPI document says that it is. */
 static void test_answers_fit_their_schemas(void **state)
 {
@@ -466,7 +489,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ASKING(test_nothing_without_token), ASKING(test_roles), ASKING(test_wrong_tokens), ASKING(test_revoked), ASKING(test_session), ASKING(test_session_ends_with_token),
 		OPEN(test_host_and_origin), OPEN(test_paths_and_methods), OPEN(test_bodies), OPEN(test_no_secret_in_answers), OPEN(test_documents), OPEN(test_actions),
-		OPEN(test_answers_fit_their_schemas),
+		OPEN(test_metrics), OPEN(test_answers_fit_their_schemas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
