@@ -37,8 +37,13 @@ export function Differences({task, result, replaced}) {
   const total = kind ? counts[kind] ?? 0 : Object.values(counts).reduce((all, count) => all + count, 0);
   const read = (starts, of = kind) => get(taskPath(task.id, `/verify/differences?limit=${PAGE}${starts.at(-1) ? `&after=${starts.at(-1)}` : ''}${of ? `&kind=${of}` : ''}`)).then((got) => {
     setError(null);
-    if (got.job !== result.job) replaced();
-    else setPage({starts, items: got.items, next: got.next});
+    if (got.job === result.job) {
+      setPage({starts, items: got.items, next: got.next});
+      return;
+    }
+    // There is a newer one; or the disk did not take them, and the result has the first ones.
+    setPage({starts: [0], items: (result.result.differences ?? []).filter((one) => !of || one.kind === of), next: null});
+    replaced();
   }, setError);
   useEffect(() => {
     setKind('');
