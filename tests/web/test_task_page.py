@@ -205,6 +205,7 @@ def test_charts(bench, daemon, browser, axe):
             browser.find(f"#span-{span}[aria-pressed=true]")
             browser.wait("[...document.querySelectorAll('figcaption')].find((one) => one.textContent.includes('Records')).textContent.includes('highest')")
     browser.click("#span-1h")
+    complaints_of(browser)
     browser.open(f"http://127.0.0.1:{daemon.port}/?chosen#/tasks/1")
     browser.find("#span-1h[aria-pressed=true]")
     check(browser, axe)
