@@ -28,7 +28,8 @@ const char *const schema_migrations[] = {
 
 	/* 3: how tasks went, minute by minute; what was not known is NULL */
 	"CREATE TABLE trend (task INTEGER NOT NULL REFERENCES task ON DELETE CASCADE, at_s INTEGER NOT NULL,"
-	" lag REAL, commands REAL, bytes REAL, spool REAL, progress REAL, PRIMARY KEY (task, at_s)) STRICT, WITHOUT ROWID;",
+	" lag REAL, commands REAL, bytes REAL, spool REAL, progress REAL,"
+	" PRIMARY KEY (task, at_s)) STRICT, WITHOUT ROWID;",
 };
 
 const size_t schema_migration_count = sizeof(schema_migrations) / sizeof(schema_migrations[0]);
