@@ -8,11 +8,11 @@ import redis
 
 from . import ports
 from .process import Process
-from .waiting import wait_for
+from .waiting import TIMEOUT_SECONDS, wait_for
 
 HOST = "127.0.0.1"
-START_SECONDS = 30
-PROBE_SECONDS = 2
+START_SECONDS = 120
+PROBE_SECONDS = 5
 BIND_ATTEMPTS = 5
 LOG_TAIL_LINES = 40
 PORT_TAKEN = re.compile(r"Address already in use|Failed listening on|Could not create server TCP listening socket")
@@ -253,7 +253,7 @@ class Server:
             shown = logged[crash:crash + lines] + ["..."] + shown
         return "\n".join([f"--- log of {self!r}", *shown])
 
-    def wait_for_log(self, pattern, timeout=60):
+    def wait_for_log(self, pattern, timeout=TIMEOUT_SECONDS):
         """Waits until a line matches the regular expression; returns the match."""
         return wait_for(lambda: re.search(pattern, self.log(), re.MULTILINE), timeout, f"/{pattern}/ in the log of {self.name}")
 
@@ -268,7 +268,7 @@ class Server:
         self.command("REPLICAOF", master.host, master.port)
         return self.wait_in_sync(master)
 
-    def wait_in_sync(self, master, timeout=60):
+    def wait_in_sync(self, master, timeout=TIMEOUT_SECONDS):
         """Waits until the link to `master` is up and all that `master` has written so far is here."""
         written = master.info("replication")["master_repl_offset"]
 
