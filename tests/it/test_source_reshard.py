@@ -146,7 +146,7 @@ def test_new_snapshots_after_moves_both_ways(bench, kind):
         wait_for(lambda: taken(ferry) >= 2, what="slots to be taken over")
         ferry.kill()
         more_of(load, 2000)
-        ferry.start().wait_streaming(timeout=60)
+        ferry.start().wait_streaming()
         more_of(load, 300)
     assert not load.errors
     assert_in_step(ferry, source, target)

@@ -58,7 +58,7 @@ def addresses(*nodes):
 
 def wait_links(ferry, nodes):
     """Until the links are those of these masters."""
-    ferry.wait_status(lambda status: {link["source"] for link in status["links"]} == addresses(*nodes), 60, f"links of {sorted(addresses(*nodes))}")
+    ferry.wait_status(lambda status: {link["source"] for link in status["links"]} == addresses(*nodes), what=f"links of {sorted(addresses(*nodes))}")
 
 
 def events(ferry, kind):
