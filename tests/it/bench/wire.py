@@ -169,6 +169,9 @@ class Connection:
     def close(self):
         self._socket.close()
 
+    def set_timeout(self, seconds):
+        self._socket.settimeout(seconds)
+
     def fileno(self):
         return self._socket.fileno()
 
