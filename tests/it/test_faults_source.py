@@ -4,6 +4,7 @@ While only the way is disturbed, the stream goes on where it stopped, so command
 Where a full resync is to be expected, no key is ever deleted: those gone between two snapshots are not looked for."""
 
 import random
+import time
 
 import pytest
 
@@ -123,15 +124,17 @@ def test_nobody_listens_for_a_while(pair):
     fill(source, keys=2000)
     ferry.start().wait_streaming()
     with Load(source) as load:
+        begun = time.monotonic()
         proxy.refuse()
         ferry.wait_log("connection refused")
         more_of(load, ferry, 1500)
         proxy.resume()
+        away = time.monotonic() - begun
         more_of(load, ferry, 500)
     assert_in_step(ferry, source, target, proxy)
     assert link_of(ferry)["resyncs"] == 0
-    # The same cause is not told again and again.
-    assert ferry.log.count("connection refused") == 1, ferry.log
+    # The same cause is not told again and again, but each half a minute.
+    assert ferry.log.count("connection refused") <= 1 + away // 30, ferry.log
 
 
 def test_source_paused(bench):

@@ -17,10 +17,6 @@ from bench.waiting import wait_for
 pytestmark = pytest.mark.sanitize
 
 
-# However long a busy machine takes to connect to the new master.
-BACKLOG = {"repl-backlog-size": "64mb"}
-
-
 def addresses_of(status):
     return {link["source"] for link in status["links"]}
 
@@ -41,7 +37,7 @@ def resyncs(ferry):
 
 
 def test_manual_failover_in_a_cluster(bench):
-    source, target = bench.cluster(masters=3, replicas_per_master=1, config=BACKLOG), bench.server()
+    source, target = bench.cluster(masters=3, replicas_per_master=1), bench.server()
     fill(source, keys=3000)
     ferry = Ferry(bench, source, target).start().wait_streaming()
     with Load(source) as load:

@@ -295,6 +295,8 @@ class Server:
         yield "save", ""
         yield "appendonly", "no"
         yield "repl-diskless-sync-delay", 0
+        # An interruption does not become another snapshot because the machine is busy; who wants that says so.
+        yield "repl-backlog-size", "64mb"
         if version.at_least(7, 0):
             yield "enable-debug-command", "yes"
         if self.unix_path:
