@@ -34,7 +34,7 @@ def repeated_when_too_slow(test):
 
 
 def connect(server, database=0):
-    return redis.Redis.from_url(server.url, db=database, socket_timeout=60)
+    return redis.Redis.from_url(server.url, db=database, socket_timeout=180)
 
 
 def has_field_times(server):

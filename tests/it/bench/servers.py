@@ -13,6 +13,7 @@ from .waiting import TIMEOUT_SECONDS, wait_for
 HOST = "127.0.0.1"
 START_SECONDS = 120
 PROBE_SECONDS = 5
+ANSWER_SECONDS = 300    # for the digest of values of hundreds of megabytes on a busy machine, too
 BIND_ATTEMPTS = 5
 LOG_TAIL_LINES = 40
 PORT_TAKEN = re.compile(r"Address already in use|Failed listening on|Could not create server TCP listening socket")
@@ -204,7 +205,7 @@ class Server:
         Without username and password it is the bench's full user. `certificate` replaces the client certificate."""
         if username is None and password is None:
             username, password = self.username, self.password
-        options = self.connection_options(certificate) | {"socket_timeout": 60} | options
+        options = self.connection_options(certificate) | {"socket_timeout": ANSWER_SECONDS} | options
         client = redis.Redis(db=db, username=username, password=password, **options)
         self._clients.append(client)
         return client

@@ -17,7 +17,7 @@ import urllib.parse
 SLOTS = 16384
 RECEIVE_BYTES = 1 << 18
 DEFAULT_PORT = 6379
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 180
 
 
 class ReplyError(Exception):
