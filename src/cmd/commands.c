@@ -13,6 +13,7 @@ static const struct argument_row sync_rows[] = {
 	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
 	{"data", "DIR", "work directory: spool and state; by default made of the name", "@dir", false},
 	{"listen", "ADDR:PORT", "serve /status (JSON), /metrics (Prometheus), /healthz and /readyz while running", NULL, false},
+	{"probes", "WHO", "token (default): /healthz and /readyz want one where /status does; open: they answer everybody, without reasons", "token open", false},
 	{"stop-when", "caught-up", "exit with 0 once everything that the source had written is applied", "caught-up", false},
 	{"log-format", "FORMAT", "text (default) or json", "text json", false},
 	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},

@@ -164,6 +164,21 @@ def test_only_with_tokens_where_others_are(bench):
     assert daemon.stop() == 0
 
 
+def test_open_probes(bench):
+    """`probes: open` is for those who ask whether the daemon lives; all else is told to nobody as before."""
+    daemon = Daemon(bench, "probes: open\n")
+    daemon._argv[daemon._argv.index("--listen") + 1] = f"0.0.0.0:{daemon.port}"
+    daemon.start()
+    nobody = Api(daemon, document={"paths": {}})
+    assert [nobody.raw("GET", path).text for path in ("/healthz", "/readyz")] == ["ok\n", "ready\n"]
+    for method, path in ("GET", "/metrics"), ("GET", "/api/v1/health"), ("GET", "/api/v1/openapi.json"), ("POST", "/healthz"), ("GET", "/healthz/more"), ("GET", "/nothing"):
+        assert nobody.raw(method, path).status == 401, path
+    api = Api(daemon, make_token(daemon, "first", "viewer"))
+    api.get("/healthz")
+    assert [{}] == [each for each in api.document["paths"]["/readyz"]["get"]["security"] if not each]
+    assert daemon.stop() == 0
+
+
 def test_tls_and_a_new_certificate(bench):
     authority = Authority(bench.folder / "authority")
     identity = authority.issue("first")

@@ -213,6 +213,28 @@ def test_probes(bench):
     assert ferry.stop() == 0
 
 
+def test_probes_without_a_token(bench):
+    """Where others reach it, nobody is told anything without the token. With `--probes open` the probes tell everybody whether, and only readers why not."""
+    source, target = bench.server(), bench.server()
+    token = "t0ken-of-the-readers"
+    reader = {"Authorization": f"Bearer {token}"}
+    ferry = Ferry(bench, source, target, environment={"KEYFERRY_TOKEN": token})
+    ferry._argv[ferry._argv.index("--listen") + 1] = f"0.0.0.0:{ferry.port}"
+    ferry.start()
+    wait_for(lambda: answer(ferry, "/readyz", **reader)[0] == 200, what="readiness")
+    assert [answer(ferry, path)[0] for path in ("/healthz", "/readyz", "/status", "/metrics")] == [401] * 4
+    assert ferry.stop() == 0
+    ferry.start("--probes", "open")
+    wait_for(lambda: answer(ferry, "/readyz") == (200, "text/plain; charset=utf-8", "ok\n"), what="readiness")
+    assert [answer(ferry, path)[0] for path in ("/healthz", "/status", "/metrics", "/", "/healthz/")] == [200] + [401] * 4
+    source.kill()
+    wait_for(lambda: answer(ferry, "/readyz") == (503, "text/plain; charset=utf-8", "not ready\n"), what="not ready")
+    assert answer(ferry, "/readyz", **reader)[2] == f"link {source.address}: the source is away\n"
+    assert answer(ferry, "/healthz", Authorization="Bearer none") == (200, "text/plain; charset=utf-8", "ok\n")
+    assert ferry.stop() == 0
+    assert token not in ferry.log
+
+
 def test_json_log(bench):
     """Every line is an object that says what it is about; the level changes while the task runs; what repeats is counted."""
     source, target = bench.server(), bench.server()
