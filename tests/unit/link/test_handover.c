@@ -73,7 +73,7 @@ static void begin(struct bench *bench, const char *path)
 	bench->handover = handover_open(path, &error);
 	assert_non_null(bench->handover);
 	for (uint32_t i = 0; i < LINKS; i++) {
-		const struct handover_source source = {on_executed, on_fence, on_received, on_ended, &bench->sources[i]};
+		const struct handover_source source = {on_executed, on_fence, on_received, on_ended, NULL, &bench->sources[i]};
 
 		bench->sources[i] = (struct source){.now = 1000, .generation = 1};
 		assert_int_equal(handover_join(bench->handover, names[i], &source), i);
