@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #define SAMPLE_MS 1000
 #define BACKOFF_FIRST_MS 500
@@ -206,12 +205,22 @@ static void heartbeat_sample(struct heartbeat *heartbeat)
 
 /* ---- who has the slots ---- */
 
+/* FNV-1a. */
+static uint32_t hash_text(const char *text)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 16777619u;
+	return hash;
+}
+
 static void take_owners(struct heartbeat *heartbeat, const struct topology *topology)
 {
 	uint32_t *hashes = memory_alloc_zero(topology->shard_count + 1, sizeof(*hashes));
 
 	for (uint32_t i = 0; i < topology->shard_count; i++)
-		hashes[i] = (uint32_t)XXH3_64bits(topology->shards[i].node_id, strlen(topology->shards[i].node_id));
+		hashes[i] = hash_text(topology->shards[i].node_id);
 	pthread_mutex_lock(&heartbeat->lock);
 	if (!heartbeat->owners)
 		heartbeat->owners = memory_alloc_zero(SLOT_COUNT, sizeof(heartbeat->owners[0]));
