@@ -106,6 +106,13 @@ void applier_join_round(struct applier *applier)
 	if (rounds == applier->rounds || applier->run_state != RUNNING || applier->running || !applier->begun)
 		return;
 	applier->rounds = rounds;
+	if (!applier->fell) {
+		/* What is under way refers to the spool: it is answered first. */
+		applier_note(applier, LOG_WARNING, "what several masters of the source have done, between which slots have moved, cannot be brought into its order from here: a new snapshot is taken");
+		applier->anew = true;
+		idle_start(applier->again);
+		return;
+	}
 	applier->fell = false;
 	snprintf(applier->fall.what, sizeof(applier->fall.what), "what several masters of the source have done cannot be brought into its order from here");
 	applier->fall.slots = 0;

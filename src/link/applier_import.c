@@ -18,7 +18,8 @@
 #define COPY_KEYS_MAX (8u << 20)
 #define REMOVALS_MAX (1u << 20)     /* bytes of removals under way */
 #define HEADER_MAX 32               /* of an array or a string in RESP */
-#define TIE_US 15000000             /* links that wait for each other so long will not come further */
+#define TIE_US 3000000              /* two links that wait for each other so long will not come further ... */
+#define RING_US 30000000            /* ... and one that waits for others that wait */
 
 /* ---- what the stream tells ---- */
 
@@ -352,9 +353,11 @@ void applier_break_tie(struct applier *applier)
 {
 	uint64_t waited = clock_monotonic_us() - applier->held_since_us;
 
-	if (!applier->arrival || waited < TIE_US || !handover_is_mutual(applier->options.handover, applier->options.member, TIE_US / 2))
+	if (!applier->arrival || waited < TIE_US ||
+	    !(handover_is_mutual(applier->options.handover, applier->options.member, TIE_US, true) ||
+	      (waited >= RING_US && handover_is_mutual(applier->options.handover, applier->options.member, RING_US, false))))
 		return;
-	applier_note(applier, LOG_WARNING, "slots have moved both ways between masters of the source so that their links wait for each other: all take new snapshots");
+	applier_note(applier, LOG_WARNING, "masters of the source have taken over slots from each other at the same time, so that their links wait for each other: all begin anew");
 	handover_begin_round(applier->options.handover);
 	applier->held_since_us = clock_monotonic_us();
 }

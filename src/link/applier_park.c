@@ -88,7 +88,7 @@ void applier_begin_anew(struct applier *applier)
 		applier_check_quiet(applier);
 		return;
 	}
-	error_set(&error, ERROR_CONFLICT, "slots have come to this master by atomic migration, and there is neither a copy of them to be had nor a new snapshot");
+	error_set(&error, ERROR_CONFLICT, "slots have moved between masters of the source, and what this link needs of them is in a new snapshot alone, which it may not take");
 	error_hint(&error, "Begin anew with an empty work directory and target.existing: flush");
 	applier_fail(applier, ENDED, &error);
 }

@@ -133,8 +133,8 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 /* May the link end its snapshot of that offset, and remove what an earlier one has left? The map has been read since it was begun, and others are done with all slots that are the
  * link's by that; so they stay, until they move again. GO or WAIT. */
 enum handover_answer handover_ask_end(struct handover *handover, uint32_t link, int64_t offset);
-/* Does it wait for slots that atomic migration has brought, and somebody that it waits for has waited for so long too? */
-bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us);
+/* Does it wait for slots that atomic migration has brought, and somebody that it waits for has waited for so long too? `direct`: for this link. */
+bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us, bool direct);
 /* All links of the task are to take a new snapshot. */
 void handover_begin_round(struct handover *handover);
 /* It waits no more, for another reason than an answer. */

@@ -56,7 +56,7 @@ void handover_answer(struct handover *handover, uint32_t link, const struct hand
 	pthread_mutex_unlock(&handover->lock);
 }
 
-bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us)
+bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us, bool direct)
 {
 	struct member *member = handover->members[link];
 	uint64_t now = clock_monotonic_us();
@@ -65,8 +65,10 @@ bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us)
 	pthread_mutex_lock(&handover->lock);
 	for (uint32_t i = 0; member->waiting && member->event.slots && i < handover->count; i++) {
 		const struct member *other = handover->members[i];
-		const struct fence *fence = &member->fences[i];
+		const struct fence *fence = &member->fences[i], *back = &other->fences[link];
 
+		if (direct && (!back->asked || (back->known && has_reached(member, back->need))))
+			continue;
 		mutual = mutual || (i != link && fence->asked && !other->gone && other->waiting && now - other->waiting_since_us >= us &&
 				    !(fence->known && has_reached(other, fence->need)));
 	}

@@ -650,7 +650,31 @@ static void test_brought_back(void **state)
 	handover_applied(bench.handover, 2, 1, 2000);
 	assert_int_equal(ask_brought(&bench, 0, 1100, 2), HANDOVER_GO);
 	assert_int_equal(handover_holder(bench.handover, SLOT), 0);
-	assert_false(handover_is_mutual(bench.handover, 0, 0));
+	assert_false(handover_is_mutual(bench.handover, 0, 0, false));
+	end(&bench);
+}
+
+/* Two masters take over slots from each other: each link's master deletes its keys behind what the link waits with. */
+static void test_brought_both_ways(void **state)
+{
+	static const uint64_t one[SLOT_COUNT / 64] = {[SLOT / 64] = 1ULL << (SLOT % 64)}, other[SLOT_COUNT / 64] = {[OTHER_SLOT / 64] = 1ULL << (OTHER_SLOT % 64)};
+	struct handover_event there = {.slot = SLOT, .imports = true, .brought = true, .slots = one, .job = 1, .start = 1000, .end = 1010, .received = 1200};
+	struct handover_event back = {.slot = OTHER_SLOT, .imports = true, .brought = true, .slots = other, .job = 2, .start = 1000, .end = 1010, .received = 1200};
+	struct bench bench;
+	struct error error;
+	uint16_t from;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].now = bench.sources[1].now = 1200;
+	assert_int_equal(handover_ask(bench.handover, 1, &there, &from, &error), HANDOVER_WAIT);
+	assert_false(handover_is_mutual(bench.handover, 1, 0, true));
+	assert_int_equal(handover_ask(bench.handover, 0, &back, &from, &error), HANDOVER_WAIT);
+	assert_true(handover_is_mutual(bench.handover, 1, 0, true));
+	assert_true(handover_is_mutual(bench.handover, 0, 0, true));
+	assert_false(handover_is_mutual(bench.handover, 0, 1000000000, true));
+	handover_begin_round(bench.handover);
+	assert_int_equal(handover_rounds(bench.handover), 1);
 	end(&bench);
 }
 
@@ -716,6 +740,7 @@ int main(void)
 		cmocka_unit_test(test_going_back),
 		cmocka_unit_test(test_brought_by_atomic_migration),
 		cmocka_unit_test(test_brought_back),
+		cmocka_unit_test(test_brought_both_ways),
 		cmocka_unit_test(test_brought_again_after_a_restart),
 		cmocka_unit_test(test_torn_line_says_nothing),
 	};
