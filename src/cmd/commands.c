@@ -22,6 +22,8 @@ static const struct argument_row sync_rows[] = {
 	TASK_ROWS,
 	{.name = "data", .value = "DIR", .sentence = "work directory: spool and state; by default made of the name", .choices = "@dir"},
 	{.name = "listen", .value = "ADDR:PORT", .sentence = "serve /status (JSON), /metrics (Prometheus), /healthz and /readyz while running"},
+	{.name = "probes", .value = "WHO", .sentence = "token (default): /healthz and /readyz want one where /status does; open: they answer everybody, without reasons",
+	 .choices = "token open"},
 	{.name = "stop-when", .value = "caught-up", .sentence = "exit with 0 once everything that the source had written is applied", .choices = "caught-up"},
 	LOG_ROWS,
 	{.name = "accept-changes", .sentence = "go on with a task that was begun with other filters, renames, databases or script"},
