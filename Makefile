@@ -81,7 +81,7 @@ deb:
 	@tools/install-deps deb
 	@tools/build-deb
 
-## check-packages what is installed, and the package: lintian, built twice the same, installed, upgraded and removed in chroots, built on the next Debian
+## check-packages what is installed, and the package: lintian, built twice the same, installed, upgraded and removed in chroots, built on the next Debian; the image
 check-packages: keyferry
 	@tools/install-deps packages
 	@tools/check packages chroots

@@ -2,14 +2,14 @@
 
 import os
 import pathlib
+import re
 import shutil
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import LINTIAN, MIRROR, RELEASE, ROOT, run
 
-RELEASE, NEXT_RELEASE = "bookworm", "trixie"
-MIRROR = "http://deb.debian.org/debian"
+NEXT_RELEASE = "trixie"
 OLDER = "0.0.9"
 ARCHITECTURE = run("dpkg", "--print-architecture").stdout.strip() if shutil.which("dpkg") else ""
 # Beside the package, for the services' script: something to copy, something to ask with.
@@ -101,6 +101,13 @@ def copy_tree(folder):
     """The sources as an export of them would be: without what tells git of them."""
     shutil.copytree(ROOT, folder, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git", ".cache", "__pycache__", "fixtures", "corpus"))
     shutil.copy(ROOT / "tools/build-deb", folder / "tools/build-deb")
+
+
+def empty_dpkg(folder):
+    """A place for dpkg to look where nothing is installed."""
+    (folder / "dpkg").mkdir()
+    (folder / "dpkg/status").touch()
+    return folder / "dpkg"
 
 
 @pytest.fixture(name="older", scope="module")
@@ -263,15 +270,21 @@ def test_services(system, package, older, version):
 # -- the next Debian -----------------------------------------------------------------------------------------------------
 
 @pytest.mark.timeout(3600)
-def test_builds_on_the_next_release(tmp_path, version):
-    """Its compiler and debhelper are newer; nothing is to be built there but the package."""
-    wanted = run(ROOT / "tools/install-deps", "--list", "deb").stdout.split()
-    packages = [{"systemd": "systemd-dev"}.get(name, name) for name in wanted]
-    system = make_chroot(tmp_path / "root", NEXT_RELEASE, packages)
+def test_source_package_builds_on_the_next_release(tmp_path, version):
+    """lintian has nothing to say of it, and there, where compiler and debhelper are newer, it builds with what its control file asks for and no more."""
+    copy_tree(tmp_path / "tree")
+    run(tmp_path / "tree/tools/build-deb", "--source", tmp_path / "made")
+    (changes,) = (tmp_path / "made").glob("*_source.changes")
+    assert run(*LINTIAN, changes, check=False).stdout == ""
+    needed = run("dpkg-checkbuilddeps", "--admindir", empty_dpkg(tmp_path), tmp_path / "tree/debian/control", check=False).stderr
+    needed = needed.split("dependencies:")[1]
+    packages = re.sub(r"\([^)]*\)", "", needed).replace("systemd-dev | systemd", "systemd-dev").replace("debhelper-compat", "debhelper").split()
+    system = make_chroot(tmp_path / "root", NEXT_RELEASE, ["fakeroot", *(name.removesuffix(":native") for name in packages if not name.startswith("dh-sequence-"))])
     try:
-        copy_tree(system.path("/src"))
-        system.run("/src/tools/build-deb", "/out")
-        system.run("sh", "-c", f"dpkg -x /out/keyferry_{version}_*.deb /unpacked")
+        for path in (tmp_path / "made").iterdir():
+            system.take(path)
+        system.run("sh", "-c", "cd /tmp && dpkg-source -x keyferry_*.dsc /tmp/source && cd /tmp/source && dpkg-buildpackage -b -us -uc")
+        system.run("sh", "-c", f"dpkg -x /tmp/keyferry_{version}_*.deb /unpacked")
         assert system.run("/unpacked/usr/bin/keyferry", "version").stdout.startswith(f"keyferry {version}\n")
         assert system.path("/unpacked/usr/lib/systemd/system/keyferry@.service").exists()
     finally:
