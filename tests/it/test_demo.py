@@ -45,7 +45,7 @@ def assert_nothing_is_left(folder):
 
 
 def test_once(demo, tmp_path):
-    code = demo("--once").wait(240)
+    code = demo("--once").wait(500)
     told = (tmp_path / "output").read_text()
     assert code == 0 and "==> EQUAL" in told, told
     assert_nothing_is_left(tmp_path)
@@ -60,12 +60,12 @@ def test_console_until_interrupted(demo, tmp_path):
 
     def told():
         return (tmp_path / "output").read_text()
-    wait_for(goes_on, timeout=240, what="the end of the comparison")
+    wait_for(goes_on, timeout=500, what="the end of the comparison")
     console = re.search(r"Open the console:  (\S+)\n", told()).group(1)
     with urllib.request.urlopen(console, timeout=30) as page:
         assert b"<title>keyferry</title>" in page.read()
     with urllib.request.urlopen(f"{console}api/v1/tasks/demo", timeout=30) as task:
         assert json.load(task)["state"] == "streaming"
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) == 130, told()
+    assert process.wait(120) == 130, told()
     assert_nothing_is_left(tmp_path)

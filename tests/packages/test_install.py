@@ -201,7 +201,10 @@ def assert_fits_together(by_kind, program, version):
     assert container["image"] == f"keyferry:{version}"
     options = [word for word in container["args"] if word.startswith("--")]
     assert all(f"  {option} " in run(program, "help", container["args"][0]).stdout for option in options)
-    ports = {port["name"] for port in container["ports"]}
+    probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+    (port,) = container["ports"]
+    assert probes == [{"path": path, "port": port["name"]} for path in ("/healthz", "/healthz", "/readyz")]
+    ports = {port["name"]}
     assert {port["targetPort"] for port in by_kind["Service"]["spec"]["ports"]} == ports
     (claim,) = spec["volumeClaimTemplates"]
     assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"] and claim["spec"]["resources"]["requests"]["storage"]
@@ -226,6 +229,8 @@ def test_kubernetes_task(installed, program, version, tmp_path):
     assert_is_a_task(program, document, tmp_path)
     container = assert_fits_together(by_kind, program, version)
     assert container["args"][:2] == ["sync", "/etc/keyferry/task.yaml"]
+    # A kubelet has no token.
+    assert "--probes open" in " ".join(container["args"])
     secret = by_kind["Secret"]["stringData"]
     assert len(secret[container["env"][0]["valueFrom"]["secretKeyRef"]["key"]]) >= 16
     for side in ("source", "target"):
@@ -241,6 +246,7 @@ def test_kubernetes_daemon(installed, program, version, tmp_path):
     text = by_kind["ConfigMap"]["data"]["serve.yaml"]
     config = yaml.safe_load(text)
     assert config["key_file"] == "/run/secrets/keyferry/key" and config["data"].startswith("/var/lib/keyferry/")
+    assert config["probes"] == "open"
     assert int(config["listen"].rsplit(":", 1)[1]) == container["ports"][0]["containerPort"]
     (tmp_path / "serve.yaml").write_text(text)
     done = run(program, "serve", "--config", tmp_path / "serve.yaml", "--data", "/proc/nowhere", check=False)
