@@ -22,6 +22,7 @@ struct server;
 struct server_options {
 	const char *listen;           /* "127.0.0.1:7280", "[::1]:7280"; port 0 takes a free one */
 	bool require_token;
+	bool open_probes;             /* but for /healthz and /readyz */
 	const char *certificate_file; /* PEM; both or none: plain HTTP */
 	const char *key_file;
 	const char *version;          /* of keyferry; lives as long as the server */

@@ -241,16 +241,23 @@ void service_touch(struct service *service)
 	wake_send(service->wake);
 }
 
-uint64_t service_wait(struct service *service, uint64_t seen, uint32_t timeout_ms)
+struct timespec service_deadline(uint32_t ms)
 {
 	struct timespec until;
-	uint64_t change;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
+	return until;
+}
+
+uint64_t service_wait(struct service *service, uint64_t seen, uint32_t timeout_ms)
+{
+	struct timespec until = service_deadline(timeout_ms);
+	uint64_t change;
+
 	pthread_mutex_lock(&service->lock);
 	while (service->change == seen && !service_stopping(service))
 		if (pthread_cond_timedwait(&service->changed, &service->lock, &until) != 0)

@@ -39,6 +39,9 @@ struct worker {
 	int64_t started_ms;
 	uint64_t started_us, ending_us, asked_us; /* monotonic; asked for its status last */
 	uint64_t answered_us;   /* 0: never */
+	json_t *metrics;        /* its last answer; NULL: none, or it knows no such request. Read by others when the lock is let go of: never changed */
+	uint64_t metrics_us, metrics_wanted_us; /* monotonic: when it came, 0: never; since when another one is wanted, 0: none is */
+	bool metrics_asked;     /* on the line, and not answered yet */
 };
 
 /* A process that does something with a task, beside or instead of its worker. */
@@ -112,6 +115,8 @@ struct service {
 
 /* Something is to be brought about, and to be shown. */
 void service_touch(struct service *service);
+/* That far from now, for waiting for `changed`. Without the lock. */
+struct timespec service_deadline(uint32_t ms);
 /* By id or name; NULL: none. */
 struct entry *service_find(struct service *service, const char *task);
 /* SERVICE_NOT_FOUND with its text. */
@@ -162,6 +167,12 @@ void supervisor_tell_level(struct entry *entry);
 void supervisor_find(struct service *service);
 /* The descriptor of the task's document, for a process in the work directory, which is there then; -1 + error. */
 int supervisor_document(const struct entry *entry, struct error *error) WARN_UNUSED;
+
+/* ---- service_metrics.c ---- */
+
+/* Sends the request, where somebody waits for it. Main thread, as the next one. */
+void worker_ask_metrics(struct worker *worker);
+void worker_take_metrics(struct entry *entry, const json_t *answer);
 
 /* ---- job.c ---- */
 

@@ -371,6 +371,7 @@ static bool refresh_topology(void *owner, const struct topology *topology)
 
 	slot_moves_look(sink, topology);
 	sink->map_number++;
+	sink->masters_number++;
 	for (uint32_t i = 0; i < sink->node_count; i++)
 		node_floor(sink->nodes[i])->unmapped = false;
 	for (uint32_t i = sink->node_count; i-- > 0;) {

@@ -182,6 +182,9 @@ def test_kubernetes_example(installed, program, version, tmp_path):
     assert container["image"] == f"keyferry:{version}"
     options = [word for word in container["args"] if word.startswith("--")]
     assert container["args"][0] == "sync" and all(f"  {option} " in run(program, "help", "sync").stdout for option in options)
+    # A kubelet has no token.
+    assert "--probes open" in " ".join(container["args"])
+    assert [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")] == [{"path": path, "port": "status"} for path in ("/healthz", "/healthz", "/readyz")]
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     offered = {volume["name"] for volume in pod["volumes"]} | {claim["metadata"]["name"] for claim in by_kind["StatefulSet"]["spec"]["volumeClaimTemplates"]}
     assert mounted == offered

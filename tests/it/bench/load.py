@@ -99,7 +99,7 @@ class Load:
         self._thread.start()
         return self
 
-    def stop(self, timeout=60):
+    def stop(self, timeout=180):
         """Ends the writing; returns the counters once every unit that was made is answered (or, in mode "all", lost with
         its connection and counted as unknown). TimeoutError when that takes too long. May be called twice."""
         self._give_up_at = time.monotonic() + timeout

@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 static const struct argument_row rows[] = {
-	{"source", "URL", "", NULL, false},
-	{"set", "OPTION=VALUE", "", NULL, true},
-	{"no-progress", NULL, "", NULL, false},
+	{.name = "source", .value = "URL", .sentence = ""},
+	{.name = "set", .value = "OPTION=VALUE", .sentence = "", .repeated = true},
+	{.name = "no-progress", .sentence = ""},
 };
 
 /* Words separated by spaces, as after "keyferry sync". */
