@@ -296,7 +296,7 @@ static int run_task(struct run *run, bool bars, struct error *error)
 		return -1;
 	if (run->options->listen) {
 		health_turn(&run->health);
-		http = http_start(run->options->listen, &routes, run, error);
+		http = http_start(run->options->listen, run->options->open_probes, &routes, run, error);
 		if (!http)
 			return -1;
 		log_info("status at http://%s/status, metrics at http://%s/metrics", http_address(http), http_address(http));

@@ -103,6 +103,13 @@ bool task_arguments_read(const struct arguments *arguments, struct task_options 
 		options->data_dir = strdup(value);
 	if ((value = arguments_value(arguments, "listen")))
 		options->listen = strdup(value);
+	if ((value = arguments_value(arguments, "probes"))) {
+		options->open_probes = strcmp(value, "open") == 0;
+		if (!options->open_probes && strcmp(value, "token") != 0) {
+			error_set(error, ERROR_USAGE, "--probes %s: there are 'token' and 'open'", value);
+			return false;
+		}
+	}
 	options->accept_changes = arguments_given(arguments, "accept-changes");
 	if ((value = arguments_value(arguments, "stop-when"))) {
 		if (strcmp(value, "caught-up") != 0) {

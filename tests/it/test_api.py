@@ -190,7 +190,7 @@ def test_who_may_do_what(bench):
     admin.delete(f"/api/v1/tokens/{tokens['operator']}")
     assert nobody.raw("GET", "/api/v1/tasks", headers=page).status == 401
     assert operator.raw("GET", "/api/v1/tasks").status == 401
-    wait_for(lambda: watching.read() is None, timeout=30, what="the end of the stream")
+    wait_for(lambda: watching.read() is None, what="the end of the stream")
     watching.close()
     done = [(entry["who"], entry["action"], entry["result"]) for entry in admin.get("/api/v1/audit")["items"]]
     assert ("token:operator", "task.create", "ok") in done and ("token:admin", "token.delete", "ok") in done
@@ -215,6 +215,21 @@ def test_only_with_tokens_where_others_are(bench):
     assert daemon.stop() == 0
 
 
+def test_open_probes(bench):
+    """`probes: open` is for those who ask whether the daemon lives; all else is told to nobody as before."""
+    daemon = Daemon(bench, "probes: open\n")
+    daemon._argv[daemon._argv.index("--listen") + 1] = f"0.0.0.0:{daemon.port}"
+    daemon.start()
+    nobody = Api(daemon, document={"paths": {}})
+    assert [nobody.raw("GET", path).text for path in ("/healthz", "/readyz")] == ["ok\n", "ready\n"]
+    for method, path in ("GET", "/metrics"), ("GET", "/api/v1/health"), ("GET", "/api/v1/openapi.json"), ("POST", "/healthz"), ("GET", "/healthz/more"), ("GET", "/nothing"):
+        assert nobody.raw(method, path).status == 401, path
+    api = Api(daemon, make_token(daemon, "first", "viewer"))
+    api.get("/healthz")
+    assert [{}] == [each for each in api.document["paths"]["/readyz"]["get"]["security"] if not each]
+    assert daemon.stop() == 0
+
+
 def test_tls_and_a_new_certificate(bench):
     authority = Authority(bench.folder / "authority")
     identity = authority.issue("first")
@@ -226,7 +241,7 @@ def test_tls_and_a_new_certificate(bench):
 
     def serial():
         context = ssl.create_default_context(cafile=authority.ca)
-        with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=180) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
             assert secure.version() in ("TLSv1.2", "TLSv1.3")
             return secure.getpeercert()["serialNumber"]
 
@@ -243,7 +258,7 @@ def test_tls_and_a_new_certificate(bench):
     assert serial() == before
     install(authority.issue("second"))
     daemon.process.signal(signal.SIGHUP)
-    wait_for(lambda: serial() != before, timeout=30, what="the new certificate")
+    wait_for(lambda: serial() != before, what="the new certificate")
     source, target = bench.server(), bench.server()
     api.post("/api/v1/tasks", document("orders", source, target), 201)
     watching.until(lambda event, data: event == "task" and data["name"] == "orders")
@@ -275,7 +290,7 @@ def test_events_go_on_after_a_crash(bench):
 
 def exchange(port, request):
     """What the server says until it closes or has nothing more to say."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=180) as connection:
         try:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)

@@ -13,7 +13,7 @@ import time
 
 PROGRAMS = ("chromium-headless-shell", "chromium")
 # What a page may take to show something: the machine may be busy.
-PATIENCE_S = 60
+PATIENCE_S = 180
 # Runs in the page: finds an element, also by the text that it shows ("button|Start"), and does something with it.
 HELPERS = """
 window.__find = (selector) => {
@@ -77,7 +77,7 @@ class Browser:
         with contextlib.suppress(OSError):
             os.close(self._out)
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

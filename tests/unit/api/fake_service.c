@@ -14,7 +14,7 @@ struct service {
 	json_t *tasks; /* trees */
 	json_t *logs[4];
 	int64_t next_task, next_entry;
-	bool revoked;
+	bool revoked, unwell;
 };
 
 struct service *fake_service_new(void)
@@ -43,6 +43,11 @@ void fake_service_revoke(struct service *service)
 	pthread_mutex_lock(&service->lock);
 	service->revoked = true;
 	pthread_mutex_unlock(&service->lock);
+}
+
+void fake_service_unwell(struct service *service)
+{
+	service->unwell = true;
 }
 
 static json_t *find(struct service *service, const char *task, size_t *ret_index)
@@ -498,7 +503,6 @@ json_t *service_metrics(struct service *service, uint32_t patience_ms)
 
 json_t *service_health(struct service *service)
 {
-	(void)service;
 	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:s, s:i, s:b}", "version", "1.2.3", "started", TIME, "pid", 1, "tasks", 0, "running", 0, "failed", 0, "data", "/nowhere", "schema",
-			 1, "healthy", 1);
+			 1, "healthy", !service->unwell);
 }

@@ -132,6 +132,38 @@ static void test_nothing_without_token(void **state)
 	}
 }
 
+/* Where probes are open they tell everybody whether, and nothing else is told. */
+static void test_open_probes(void **state)
+{
+	const struct api_options options = {.ask_for_token = true, .open_probes = true, .version = "1.2.3", .streams_max = 2};
+	struct call call = ask("GET", "/readyz"), wrong = ask("GET", "/healthz");
+	struct answer answer;
+
+	(void)state;
+	api_free(api);
+	api = api_new(service, &options);
+	answer = put(&call, NULL);
+	assert_int_equal(answer.status, 200);
+	assert_memory_equal(answer.body, "ready\n", answer.len);
+	answer_free(&answer);
+	/* A token that is none does no harm, and is not looked at. */
+	wrong.headers.authorization = "Bearer kf_wrong";
+	answer = put(&wrong, NULL);
+	assert_int_equal(answer.status, 200);
+	assert_memory_equal(answer.body, "ok\n", answer.len);
+	answer_free(&answer);
+	fake_service_unwell(service);
+	answer = put(&call, NULL);
+	assert_int_equal(answer.status, 503);
+	assert_memory_equal(answer.body, "not ready\n", answer.len);
+	answer_free(&answer);
+	call.malformed = true;
+	expect(call, NULL, 401, "unauthenticated");
+	expect(ask("POST", "/healthz"), NULL, 401, "unauthenticated");
+	expect(ask("GET", "/metrics"), NULL, 401, "unauthenticated");
+	expect(ask("GET", "/api/v1/health"), NULL, 401, "unauthenticated");
+}
+
 static void test_roles(void **state)
 {
 	static const char *const tokens[] = {"Bearer kf_viewer", "bearer kf_operator", "Bearer  kf_admin"};
@@ -487,7 +519,7 @@ int main(void)
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, set_up_open, tear_down)
 #define ASKING(test) cmocka_unit_test_setup_teardown(test, set_up_asking, tear_down)
 	const struct CMUnitTest tests[] = {
-		ASKING(test_nothing_without_token), ASKING(test_roles), ASKING(test_wrong_tokens), ASKING(test_revoked), ASKING(test_session), ASKING(test_session_ends_with_token),
+		ASKING(test_nothing_without_token), ASKING(test_open_probes), ASKING(test_roles), ASKING(test_wrong_tokens), ASKING(test_revoked), ASKING(test_session), ASKING(test_session_ends_with_token),
 		OPEN(test_host_and_origin), OPEN(test_paths_and_methods), OPEN(test_bodies), OPEN(test_no_secret_in_answers), OPEN(test_documents), OPEN(test_actions),
 		OPEN(test_metrics), OPEN(test_answers_fit_their_schemas),
 	};
