@@ -546,7 +546,7 @@ def test_json_schema(bench, pair):
     assert set(page["counts"]) == {PASSED, SKIPPED, WARNING, FAILED, "waived"} and sum(page["counts"].values()) == len(page["items"])
     known = {item["item"]: item for item in json.loads(listed("--format", "json"))}
     for row in page["items"]:
-        assert set(row) == {"item", "side", "node", "result", "waived", "measured", "cause", "remedy"}
+        assert set(row) == {"item", "side", "node", "result", "waived", "waivable", "measured", "cause", "remedy"}
         assert row["item"] in known and row["side"] in ("source", "target", "here") and row["result"] in (PASSED, SKIPPED, WARNING, FAILED)
         assert isinstance(row["waived"], bool) and (row["node"] is None or re.fullmatch(r"127\.0\.0\.1:\d+", row["node"]))
         assert (row["cause"] is None) == (row["result"] == PASSED)
