@@ -668,9 +668,9 @@ static void test_brought_has_a_fence_of_its_own(void **state)
 	before.received = more.received = 900; /* all that follows is there already */
 	bench.sources[0].now = bench.sources[1].now = 1000;
 	assert_int_equal(handover_ask(bench.handover, 2, &before, &from, &error), HANDOVER_GO);
-	bench.sources[2].map = 1;
+	bench.sources[2].map = bench.sources[1].map = 1;
 	assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_WAIT);
-	bench.sources[0].map = bench.sources[1].map = 1;
+	bench.sources[0].map = 1;
 	assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_GO);
 	bench.sources[2].map = 2;
 	assert_int_equal(handover_ask(bench.handover, 2, &more, &from, &error), HANDOVER_WAIT);
