@@ -45,6 +45,19 @@ static void on_state_timer(void *owner)
 		idle_start(applier->again);
 }
 
+static void tell_masters(struct applier *applier, uint64_t number)
+{
+	struct target_masters *masters = applier->options.masters;
+	struct endpoint *list;
+
+	if (!masters || !applier->outlet.ops->masters || number == applier->masters_told)
+		return;
+	applier->masters_told = number;
+	list = memory_alloc(TOPOLOGY_SHARDS_MAX * sizeof(list[0]));
+	target_masters_tell(masters, list, applier->outlet.ops->masters(applier->outlet.self, list, TOPOLOGY_SHARDS_MAX));
+	free(list);
+}
+
 void applier_publish(struct applier *applier)
 {
 	struct applier_status status = {0};
@@ -65,6 +78,7 @@ void applier_publish(struct applier *applier)
 	status.bytes_done = status.position - applier->applied_at_start;
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
 	applier->outlet.ops->status(applier->outlet.self, &outlet);
+	tell_masters(applier, outlet.masters_number);
 	status.dispatch = outlet.dispatch;
 	status.sink = outlet.sink;
 	status.sink.conflicts += status.dispatch.conflicts;

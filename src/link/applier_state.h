@@ -96,6 +96,7 @@ struct applier {
 	struct timer *fence_timer;
 	bool snapshot_due;                 /* that it is applied is to be told */
 	uint64_t snapshot_since_us, leftover_passes;
+	uint64_t masters_told;             /* outlet_status.masters_number of then */
 	uint64_t drain_position;           /* draining: the low-water position */
 	uint32_t drain_ticks;              /* of the publish timer since it last moved */
 	bool running;                      /* within run(): callbacks of the sink do not enter it again */

@@ -442,6 +442,7 @@ static void make_parts(struct link *link)
 		.spool = link->spool,
 		.token = link->token,
 		.source_name = link->source_name,
+		.masters = link->options.masters,
 		.tally = &link->applied,
 		.delays = &link->delays,
 	};

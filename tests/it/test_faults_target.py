@@ -100,17 +100,25 @@ def test_connections_reset(bench):
     fill(source, keys=5000)
     proxy = Proxy(bench, target)
     ferry = Ferry(bench, source, proxy).start()
+
+    def cut(reset=False):
+        """Once the connection is there again, and counted."""
+        before = ferry.status()["links"][0]["target_reconnects"]
+        proxy.cut(reset)
+        ferry.wait_status(lambda status: status["links"][0]["target_reconnects"] > before, what="a new connection")
+    # Before it writes a lost connection is the end.
+    ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 0, what="the snapshot")
     with Load(source, rate=2000) as load:
         for number in range(10):
             more_of(load, ferry, 200)
-            proxy.cut(reset=number % 2 == 0)
+            cut(number % 2 == 0)
         proxy.delay(0.05)
         more_of(load, ferry, 500)
-        proxy.cut()
+        cut()
         more_of(load, ferry, 500)
     ferry.wait_streaming()
     assert_in_step(ferry, source, target)
-    assert ferry.status()["links"][0]["target_reconnects"] >= 10
+    assert ferry.status()["links"][0]["target_reconnects"] >= 11
 
 
 def test_stalled_way(bench):
@@ -217,6 +225,8 @@ def test_failover_in_a_cluster(bench):
             more_of(load, ferry, 300)
             target.failover(target.replicas(master)[0])
             more_of(load, ferry, 300)
+            # Whichever of the links has learned of it.
+            ferry.wait_status(lambda status: set(status["targets"]) == {server.address for server in target.masters()}, what="the new masters in the status")
     assert_in_step(ferry, source, target)
 
 
@@ -241,4 +251,5 @@ def test_to_sentinel_with_failover(bench):
     new = target.failover()
     with Load(source, mode="safe", prefix=b"again:") as load:
         more_of(load, ferry, 500)
+    assert ferry.status()["targets"] == [new.address]
     assert_in_step(ferry, source, new)

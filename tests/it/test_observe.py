@@ -33,7 +33,7 @@ def program(name):
 
 
 def checked(*words, text=None):
-    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -54,11 +54,15 @@ def value_of(page, name, **labels):
     return value
 
 
+def applied_of(page):
+    return sum(value for name, _, value in samples(page) if name == "keyferry_link_applied_commands_total")
+
+
 def answer(ferry, path, **headers):
     """(code, content type, text)"""
     request = urllib.request.Request(f"http://127.0.0.1:{ferry.port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             return reply.status, reply.headers["Content-Type"], reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers["Content-Type"], error.read().decode()
@@ -93,13 +97,16 @@ def fixture_watched(bench):
 def test_metrics(watched):
     """Prometheus' own tool has nothing to complain of; commands are counted by name; documents, rules and dashboard name what there is."""
     ferry, source, target = watched
-    page = ferry.get("/metrics")
+
+    def look():
+        """A page, and the link's status of the same moment: between two pages that say the same of what is applied."""
+        before, (link,), after = ferry.get("/metrics"), ferry.status()["links"], ferry.get("/metrics")
+        return (after, link) if applied_of(before) == applied_of(after) else None
+    page, link_status = wait_for(look, what="a moment in which nothing is applied")
     link = {"task": ferry.status()["task"], "link": source.address}
     for command, count in (("set", 30), ("hset", 20), ("multi", 1), ("xgroup create", 1)):
         assert value_of(page, "keyferry_link_applied_commands_total", command=command, **link) == count
-    (link_status,) = ferry.status()["links"]
-    total = sum(value for name, _, value in samples(page) if name == "keyferry_link_applied_commands_total")
-    assert total == link_status["counters"]["commands_applied"]
+    assert applied_of(page) == link_status["counters"]["commands_applied"]
     assert value_of(page, "keyferry_task_state", state="streaming") == 1
     assert value_of(page, "keyferry_link_resyncs_total", kind="full", **link) == 0
     buckets = [value for name, _, value in samples(page) if name == "keyferry_link_delay_seconds_bucket"]
@@ -110,7 +117,9 @@ def test_metrics(watched):
     for document in ("docs/status.md", "docs/zh/status.md"):
         told = set(re.findall(r"^\| `((?:keyferry|process)_\w+)` \|", (ROOT / document).read_text(encoding="utf-8"), re.M))
         assert told == names, f"{document}: {sorted(told ^ names)}"
-    there = names | {name for name, _, _ in samples(page)} | {"up"}
+    # Rules are for the daemon too, whose own names test_all_metrics.py looks at.
+    of_daemon = set(re.findall(r"^\| `(keyferry_(?:daemon|task)_\w+)` \|", (ROOT / "docs/monitoring.md").read_text(encoding="utf-8"), re.M))
+    there = names | {name for name, _, _ in samples(page)} | of_daemon | {"up"}
     for path in (RULES, DASHBOARD):
         asked = set(re.findall(r"\b(?:keyferry|process)_[a-z_]+\b", "\n".join(expressions(path))))
         assert asked and asked <= there, f"{path.name}: {sorted(asked - there)}"
@@ -158,7 +167,7 @@ def test_scraped(bench, watched):
     base = f"http://127.0.0.1:{port.number}/api/v1"
 
     def ask(path, **query):
-        with urllib.request.urlopen(f"{base}/{path}?{urllib.parse.urlencode(query)}", timeout=10) as reply:
+        with urllib.request.urlopen(f"{base}/{path}?{urllib.parse.urlencode(query)}", timeout=60) as reply:
             return json.loads(reply.read())["data"]
 
     def scraped():
@@ -171,8 +180,8 @@ def test_scraped(bench, watched):
     process = Process([prometheus, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
                        f"--web.listen-address=127.0.0.1:{port.number}"], folder, folder / "log")
     try:
-        wait_for(scraped, timeout=60, what="a scrape")
-        wait_for(lambda: ask("query", query="keyferry_link_delay_seconds_count")["result"], timeout=60, what="its samples")
+        wait_for(scraped, what="a scrape")
+        wait_for(lambda: ask("query", query="keyferry_link_delay_seconds_count")["result"], what="its samples")
         for expression in expressions(DASHBOARD):
             if expression.startswith("label_values("):
                 continue
@@ -202,6 +211,28 @@ def test_probes(bench):
     assert answer(ferry, "/healthz")[0] == 200
     assert answer(ferry, "/nothing")[0] == 404
     assert ferry.stop() == 0
+
+
+def test_probes_without_a_token(bench):
+    """Where others reach it, nobody is told anything without the token. With `--probes open` the probes tell everybody whether, and only readers why not."""
+    source, target = bench.server(), bench.server()
+    token = "t0ken-of-the-readers"
+    reader = {"Authorization": f"Bearer {token}"}
+    ferry = Ferry(bench, source, target, environment={"KEYFERRY_TOKEN": token})
+    ferry._argv[ferry._argv.index("--listen") + 1] = f"0.0.0.0:{ferry.port}"
+    ferry.start()
+    wait_for(lambda: answer(ferry, "/readyz", **reader)[0] == 200, what="readiness")
+    assert [answer(ferry, path)[0] for path in ("/healthz", "/readyz", "/status", "/metrics")] == [401] * 4
+    assert ferry.stop() == 0
+    ferry.start("--probes", "open")
+    wait_for(lambda: answer(ferry, "/readyz") == (200, "text/plain; charset=utf-8", "ok\n"), what="readiness")
+    assert [answer(ferry, path)[0] for path in ("/healthz", "/status", "/metrics", "/", "/healthz/")] == [200] + [401] * 4
+    source.kill()
+    wait_for(lambda: answer(ferry, "/readyz") == (503, "text/plain; charset=utf-8", "not ready\n"), what="not ready")
+    assert answer(ferry, "/readyz", **reader)[2] == f"link {source.address}: the source is away\n"
+    assert answer(ferry, "/healthz", Authorization="Bearer none") == (200, "text/plain; charset=utf-8", "ok\n")
+    assert ferry.stop() == 0
+    assert token not in ferry.log
 
 
 def test_json_log(bench):
@@ -251,8 +282,11 @@ def test_signal_before_the_start(bench):
     target.pause()
     ferry = Ferry(bench, source, target).start()
     wait_for(lambda: (ferry.data / "lock").exists(), what="the work directory")
-    for number in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGUSR1):
-        ferry.process.signal(number)
+    ferry.process.signal(signal.SIGUSR2)
+    # Two of them at once may be taken by two threads, in any order.
+    ferry.wait_log("as SIGUSR2 asked for")
+    for _ in range(2):
+        ferry.process.signal(signal.SIGUSR1)
     ferry.wait_log("as SIGUSR1 asked for")
     target.resume()
     ferry.wait_streaming()
