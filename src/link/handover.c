@@ -559,8 +559,8 @@ static bool is_behind(struct handover *handover, uint32_t link, const struct han
 
 	if (member->gone)
 		return true;
-	if (!fence->asked || event->end > fence->covers || fence->generation != member->generation) {
-		*fence = (struct fence){.asked = true, .generation = member->generation, .looked_at = -1};
+	if (!fence->asked || event->end > fence->covers || fence->generation != member->generation || (event->brought && fence->brought != event->end)) {
+		*fence = (struct fence){.asked = true, .generation = member->generation, .looked_at = -1, .brought = event->brought ? event->end : 0};
 		if (waiter->ends) {
 			fence->covers = event->end;
 			fence->since_us = waiter->read_us;

@@ -12,6 +12,7 @@
 struct fence {
 	bool asked, known;
 	bool agreed;         /* of what was brought: both sources have said the same of who has it, the other one at `since_us` */
+	int64_t brought;     /* end of the event that brought it, for which alone that is so; 0: none did */
 	uint64_t own_us;     /* when the asker's source has; 0: not yet */
 	uint64_t own_digest;
 	int64_t covers;      /* of the asker's stream */

@@ -654,6 +654,29 @@ static void test_brought_back(void **state)
 	end(&bench);
 }
 
+/* A fence that was asked for before does not know of its removal, nor one that was agreed upon for other slots. */
+static void test_brought_has_a_fence_of_its_own(void **state)
+{
+	static const uint64_t other[SLOT_COUNT / 64] = {[OTHER_SLOT / 64] = 1ULL << (OTHER_SLOT % 64)};
+	struct handover_event before = event_at(SLOT, 300, "k", false), more = {.slot = OTHER_SLOT, .imports = true, .brought = true, .slots = other, .job = 8, .start = 590, .end = 600};
+	struct bench bench;
+	struct error error;
+	uint16_t from;
+
+	(void)state;
+	begin(&bench, NULL);
+	before.received = more.received = 900; /* all that follows is there already */
+	bench.sources[0].now = bench.sources[1].now = 1000;
+	assert_int_equal(handover_ask(bench.handover, 2, &before, &from, &error), HANDOVER_GO);
+	bench.sources[2].map = bench.sources[1].map = 1;
+	assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_WAIT);
+	bench.sources[0].map = 1;
+	assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_GO);
+	bench.sources[2].map = 2;
+	assert_int_equal(handover_ask(bench.handover, 2, &more, &from, &error), HANDOVER_WAIT);
+	end(&bench);
+}
+
 /* Two masters take over slots from each other: each link's master deletes its keys behind what the link waits with. */
 static void test_brought_both_ways(void **state)
 {
@@ -740,6 +763,7 @@ int main(void)
 		cmocka_unit_test(test_going_back),
 		cmocka_unit_test(test_brought_by_atomic_migration),
 		cmocka_unit_test(test_brought_back),
+		cmocka_unit_test(test_brought_has_a_fence_of_its_own),
 		cmocka_unit_test(test_brought_both_ways),
 		cmocka_unit_test(test_brought_again_after_a_restart),
 		cmocka_unit_test(test_torn_line_says_nothing),
