@@ -1,11 +1,11 @@
 /* What there is: tasks, one task, its links. */
-#include "base/clock.h"
 #include "base/memory.h"
-#include "base/units.h"
 #include "cmd/task_calls.h"
 #include "cmd/task_view.h"
 
 #include <stdlib.h>
+
+#define NAMES_MS 1000 /* somebody waits at a prompt */
 
 bool cmd_task_list(struct task_session *session, struct error *error)
 {
@@ -23,7 +23,7 @@ bool cmd_task_list(struct task_session *session, struct error *error)
 
 bool cmd_task_names(struct task_session *session, struct error *error)
 {
-	json_t *tasks = task_get(session, memory_strdup("/api/v1/tasks"), error), *task;
+	json_t *tasks = task_ask(session, &(struct api_request){.path = "/api/v1/tasks", .timeout_ms = NAMES_MS}, error), *task;
 	size_t i;
 
 	json_array_foreach(json_object_get(tasks, "items"), i, task)

@@ -244,8 +244,17 @@ static bool follow_log(struct task_session *session, const char *task, json_t *b
 	bool ok = true;
 
 	while (ok && task_flush()) {
-		json_t *page = api_client_pause(session->client, LOOK_MS) ? get_lines(session, task, LINES, error) : NULL, *lines = json_object_get(page, "lines");
-		size_t from = first_new(lines, before);
+		json_t *page, *lines;
+		size_t from;
+
+		if (!api_client_pause(session->client, LOOK_MS)) {
+			error_clear(error);
+			ok = false;
+			break;
+		}
+		page = get_lines(session, task, LINES, error);
+		lines = json_object_get(page, "lines");
+		from = first_new(lines, before);
 
 		/* More has come in a second than was asked for. */
 		if (page && from == SIZE_MAX) {

@@ -93,7 +93,9 @@ static bool act(struct task_session *session, const char *action, const char *co
 	for (size_t i = 0; i < count; i++) {
 		if (!interrupted && !act_on(session, names[i], action, states, deadline_us, error)) {
 			interrupted = error->kind == ERROR_NONE;
-			if (!interrupted)
+			if (interrupted)
+				session->code = ERROR_INTERNAL;
+			else
 				task_fail(session, error);
 		}
 		free(names[i]);

@@ -352,6 +352,9 @@ bool cmd_task_watch(struct task_session *session, struct error *error)
 	}
 	if (ok && !api_client_stream(session->client, path, NULL, &callbacks, &watch, error))
 		ok = false;
+	/* A script that waits for a state must not take an interruption for it. */
+	if (!ok && error->kind == ERROR_NONE && watch.until)
+		session->code = ERROR_INTERNAL;
 	/* A task that is deleted ends its stream. */
 	if (watch.ended) {
 		ok = watch.ok;

@@ -279,9 +279,11 @@ def test_watching_goes_on(bench):
     picture = task.on_terminal("watch", "orders", until=f"{source.address}", keys=b"\x03")
     assert "\x1b[32mstreaming\x1b[0m" in picture
     task.on_terminal("watch", until="RECORDS/S", keys=b"\x03")
-    for process in watching, following:
+    waiting = task.start("watch", "orders", "--until", "paused")
+    assert "orders" in waiting.stdout.readline()
+    for process, code in (watching, 0), (following, 0), (waiting, 1):
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(30) == code
     for thread in threads:
         thread.join()
     daemon.wait_in_step("orders", source)

@@ -39,7 +39,7 @@ class Commands:
     def __init__(self, daemon=None, token=None, server=None, **environment):
         self.server = server or f"http://127.0.0.1:{daemon.port}"
         home = daemon.folder if daemon else "/nonexistent"
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("KEYFERRY_T", "KEYFERRY_S", "XDG_", "LC_", "LANG"))}
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("KEYFERRY_T", "KEYFERRY_S", "KEYFERRY_C", "XDG_", "LC_", "LANG"))}
         self.environment |= {"HOME": str(home), "KEYFERRY_SERVER": self.server, "LC_ALL": "C.UTF-8", "TERM": "xterm", **environment}
         if token:
             self.environment["KEYFERRY_TOKEN"] = token
