@@ -33,6 +33,8 @@ void handle_all_events(struct api *api, const struct call *call, struct answer *
 void handle_events(struct api *api, const struct call *call, struct answer *answer);
 void handle_history(struct api *api, const struct call *call, struct answer *answer);
 void handle_results(struct api *api, const struct call *call, struct answer *answer);
+void handle_differences(struct api *api, const struct call *call, struct answer *answer);
+void handle_trend(struct api *api, const struct call *call, struct answer *answer);
 void handle_log(struct api *api, const struct call *call, struct answer *answer);
 void handle_audit(struct api *api, const struct call *call, struct answer *answer);
 

@@ -54,6 +54,8 @@ const struct route route_table[] = {
 	 .types = {JSON}, .problems = "409 422", .tag = "jobs", .id = "startVerify", .summary = "Compare source and target, and repair what differs if asked to"},
 	{.method = "GET", .path = TASK "/verify", .role = READ, .handle = handle_job_show, .which = SERVICE_JOB_VERIFY, .success = 200, .answer_schema = "JobView", .types = {JSON},
 	 .tag = "jobs", .id = "showVerify", .summary = "The verification that is under way, and the last result with its differences"},
+	{.method = "GET", .path = TASK "/verify/differences", .role = READ, .handle = handle_differences, .success = 200, .answer_schema = "Differences", .types = {JSON},
+	 .parameters = "kind after limit", .tag = "jobs", .id = "listDifferences", .summary = "All differences that the last verification has found, page by page"},
 	{.method = "POST", .path = TASK "/cutover", .role = RUN, .handle = handle_job_start, .which = SERVICE_JOB_CUTOVER, .body = BODY_OPTIONAL, .schema = "CutoverOptions", .success = 202,
 	 .answer_schema = "Job", .types = {JSON}, .problems = "409 422", .tag = "jobs", .id = "startCutover", .summary = "Let the target take the source's place"},
 	{.method = "GET", .path = TASK "/cutover", .role = READ, .handle = handle_job_show, .which = SERVICE_JOB_CUTOVER, .success = 200, .answer_schema = "JobView", .types = {JSON},
@@ -73,6 +75,8 @@ const struct route route_table[] = {
 	 .parameters = "kind before limit last_event_id", .tag = "watch", .id = "watchTask", .summary = "Events of a task: a list, or live as server-sent events"},
 	{.method = "GET", .path = TASK "/history", .role = READ, .handle = handle_history, .success = 200, .answer_schema = "History", .types = {JSON},
 	 .parameters = "before limit", .tag = "watch", .id = "listHistory", .summary = "Its changes of state, the newest first"},
+	{.method = "GET", .path = TASK "/trend", .role = READ, .handle = handle_trend, .success = 200, .answer_schema = "Trend", .types = {JSON},
+	 .parameters = "span", .tag = "watch", .id = "showTrend", .summary = "How it went: lag, rates, spool and snapshot over the last day, for charts"},
 	{.method = "GET", .path = TASK "/log", .role = READ, .handle = handle_log, .success = 200, .answer_schema = "LogLines", .types = {JSON},
 	 .parameters = "lines", .tag = "watch", .id = "readLog", .summary = "The last lines of its log"},
 

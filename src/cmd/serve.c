@@ -174,7 +174,8 @@ static bool serve(struct serving *serving, struct error *error)
 	log_info("keyferry %s serves %s from %s", KEYFERRY_VERSION, server_url(serving->server), serving->config.data_dir);
 	notify("READY=1\nSTATUS=tasks are served");
 	ok = service_run(serving->service, error);
-	notify("STOPPING=1");
+	/* A service manager that is told of a stop ends what goes on after it. */
+	notify(ok && service_ended(serving->service) == SERVICE_LEAVE_WORKERS ? "RELOADING=1" : "STOPPING=1");
 	take_signals(NULL);
 	server_stop(serving->server);
 	serving->server = NULL;

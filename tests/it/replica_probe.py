@@ -12,7 +12,7 @@ ACK_SECONDS = 0.1
 class ReplicaProbe:
     """One connection to a master (real or replayed). Use as a context manager."""
 
-    def __init__(self, address, password=None, timeout=20):
+    def __init__(self, address, password=None, timeout=180):
         self._timeout = timeout
         self._connection = wire.Connection(wire.Address.parse(address), timeout)
         self._buffer = bytearray()
@@ -32,6 +32,11 @@ class ReplicaProbe:
 
     def close(self):
         self._connection.close()
+
+    def bear(self, seconds):
+        """Silence for so long, from now on."""
+        self._timeout = seconds
+        self._connection.set_timeout(seconds)
 
     def handshake(self):
         for words in (("PING",), ("REPLCONF", "listening-port", 1), ("REPLCONF", "capa", "eof", "capa", "psync2")):

@@ -20,7 +20,7 @@ def the_recording():
 
 def call(master, *words):
     """One command on a connection of its own; an error reply is returned."""
-    connection = wire.Connection(wire.Address.parse(master.address), 20)
+    connection = wire.Connection(wire.Address.parse(master.address), 180)
     try:
         return connection.call(*words)
     except wire.ReplyError as error:
@@ -194,11 +194,12 @@ def test_break_in_a_continued_stream(recording):
 
 def test_silence(recording):
     with ReplayMaster(recording, faults=Faults([Break(STREAM, 10, SILENCE)])) as master:
-        with ReplicaProbe(master.address, timeout=0.3) as replica:
+        with ReplicaProbe(master.address) as replica:
             replica.handshake()
             replica.psync()
             replica.read_snapshot()
             assert replica.read_stream(10) == recording.stream[:10]
+            replica.bear(0.3)
             with pytest.raises(TimeoutError):
                 replica.read_stream(1)
             replica.acknowledge()
@@ -213,7 +214,7 @@ def test_drop_replicas(recording):
         assert replica.read_stream(10) == recording.stream[:10]
         master.drop_replicas(RESET)
         assert replica.read_to_the_end() == ("reset", b"")
-        assert master.wait_sessions(1).ended.wait(20)
+        assert master.wait_sessions(1).ended.wait(180)
 
 
 def test_bad_checksum(recording):
@@ -296,6 +297,6 @@ def test_the_program():
             assert replica.resynchronise() == Recording(NAME).snapshot
     finally:
         process.terminate()
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=180)
     assert process.returncode == 0
     assert "+FULLRESYNC" in output

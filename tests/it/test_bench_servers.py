@@ -95,7 +95,7 @@ def test_server_ends_with_the_session(tmp_path, wait_for):
                 return file.read().split()[2] == "Z"
         except FileNotFoundError:
             return True
-    wait_for(ended, 10, "the child of a killed session to end")
+    wait_for(ended, what="the child of a killed session to end")
 
 
 def test_process_is_stopped_while_paused(tmp_path):
@@ -200,7 +200,7 @@ def test_slot_move_step_by_step(bench, family):
 
 
 def test_cluster_failover_and_killed_master(bench):
-    cluster = bench.cluster(masters=3, replicas_per_master=1, node_timeout=1000)
+    cluster = bench.cluster(masters=3, replicas_per_master=1)
     first = cluster.masters()[0]
     cluster.failover(cluster.replicas(first)[0])
     assert cluster.masters()[0] is cluster.nodes[3]
@@ -258,6 +258,8 @@ def test_sentinel_failover_that_is_given_up(bench):
     group = bench.sentinel()
     old, replica, sentinel = group.master, group.replicas[0], group.sentinels[0]
     sentinel.command("SENTINEL", "SET", group.master_name, "failover-timeout", 2000)
+    # The replica is taken for one that may be promoted, also where the Sentinel comes a little later to asking.
+    sentinel.command("SENTINEL", "SET", group.master_name, "down-after-milliseconds", 60_000)
     replica.pause()
     failover = threading.Thread(target=group.failover)
     failover.start()

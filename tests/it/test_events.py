@@ -16,6 +16,10 @@ from bench.slots import slot_tag
 from bench.waiting import wait_for
 
 
+# Seconds: less than what a stop leaves a target that answers (10), and than a server that does not may take to answer.
+AT_ONCE = 8
+
+
 def events_of(ferry, kind):
     return [event for event in ferry.status()["events"] if event["kind"] == kind]
 
@@ -60,9 +64,11 @@ def test_source_and_restart(bench):
     proxy.cut()
     event = wait_event(ferry, "source_reconnected")
     assert event["cause"] == "connection" and event["cost"]["seconds"] < 60 and event["offset"] >= applied["offset"]
-    assert not events_of(ferry, "source_lost")
+    # One that does not last is told when it is over, and not before.
+    told = len(events_of(ferry, "source_lost"))
+    assert told == 0 or event["cost"]["seconds"] >= 1
     proxy.refuse()
-    wait_event(ferry, "source_lost")
+    wait_event(ferry, "source_lost", told + 1)
     proxy.resume()
     assert wait_event(ferry, "source_reconnected", 2)["cost"]["seconds"] >= 1
     ferry.wait_in_step(proxy)
@@ -79,7 +85,8 @@ def test_source_and_restart(bench):
     ferry.wait_in_step(proxy)
     assert_same(source, target)
     # The list is of this run.
-    assert {event["kind"] for event in ferry.status()["events"]} == {"resumed"}
+    kinds = {event["kind"] for event in ferry.status()["events"]}
+    assert "resumed" in kinds and not kinds & {"snapshot_begun", "snapshot_applied", "source_lost", "source_reconnected"}
 
 
 def wait_event_of_start(ferry):
@@ -151,7 +158,7 @@ def test_target_failover_and_moved_slots(bench):
     # Without its writes: what it had acknowledged and not passed on would be lost with it.
     ferry.wait_in_step(source)
     wait_for(lambda: target.replicas(third)[0].info("replication")["slave_repl_offset"] == third.info("replication")["master_repl_offset"],
-             timeout=60, what="the replica to have everything")
+             what="the replica to have everything")
     successor = target.kill_master(third)
     with Load(source, rate=500, prefix=b"again:") as load:
         event = wait_event(ferry, "target_failover", 2)
@@ -172,7 +179,7 @@ def test_wait_at_the_source_tells_the_truth(bench):
         before = source.client()
         before.set("before", 1)
         ferry = Ferry(bench, source, target, {"limit.records_per_second": "100"}).start()
-        wait_for(lambda: replica_of(source).get("state") == "online", timeout=60, what="the stream to be sent")
+        wait_for(lambda: replica_of(source).get("state") == "online", what="the stream to be sent")
         # Of the snapshot, and behind it.
         assert before.wait(1, 1500) == 0
         assert source.command("SET", "behind", 1) and source.command("WAIT", 1, 100) == 0
@@ -195,7 +202,7 @@ def replica_of(source):
 def test_stops_at_once_while_the_target_is_away(bench, away):
     """A stop does not wait for a target that answers nothing; the next start loses and doubles nothing."""
     source, target = bench.server(), bench.server()
-    ferry = Ferry(bench, source, target, {"timeouts.connect": "5s"}).start().wait_streaming()
+    ferry = Ferry(bench, source, target, {"timeouts.connect": "30s"}).start().wait_streaming()
     write(source, 100)
     ferry.wait_in_step(source)
     if away == "gone":
@@ -210,8 +217,8 @@ def test_stops_at_once_while_the_target_is_away(bench, away):
         ferry.wait_status(lambda status: status["links"][0]["spool"]["bytes"] > 0, what="something that is not applied")
     begun = time.monotonic()
     os.kill(ferry.process.pid, signal.SIGTERM)
-    assert ferry.wait(30) == 0
-    assert time.monotonic() - begun < 4, ferry.log
+    assert ferry.wait() == 0
+    assert time.monotonic() - begun < AT_ONCE, ferry.log
     if away == "gone":
         target.start()
     else:
@@ -241,8 +248,8 @@ def test_stops_at_once_while_both_sides_say_nothing(bench):
     wait_for(lambda: len(questions(masters) - before) > len(masters), what="somebody who asks for the map")
     begun = time.monotonic()
     os.kill(ferry.process.pid, signal.SIGTERM)
-    assert ferry.wait(30) == 0
-    assert time.monotonic() - begun < 4, ferry.log
+    assert ferry.wait() == 0
+    assert time.monotonic() - begun < AT_ONCE, ferry.log
     for server in (*masters, target):
         server.resume()
     ferry.start().wait_streaming().wait_in_step(*masters)

@@ -8,6 +8,7 @@ import redis
 
 from bench.ferry import Ferry
 from bench.proxy import Proxy
+from bench.scenario import TooSlow, repeated_when_too_slow
 from bench.waiting import wait_for
 
 LIFE_MS = 3000
@@ -17,7 +18,7 @@ FAR_MS = 1 << 45  # what lies behind it is a held time
 
 
 def connect(server, database=0):
-    return redis.Redis.from_url(server.url, db=database, socket_timeout=60)
+    return redis.Redis.from_url(server.url, db=database, socket_timeout=180)
 
 
 def has_field_times(server):
@@ -91,13 +92,16 @@ class Refresher(threading.Thread):
         self.join()
         assert not self._failed, self._failed
         client = connect(self.server)
-        assert client.info("stats")["expired_keys"] == 0, "this machine was too slow: keys have expired at the source"
+        if client.info("stats")["expired_keys"]:
+            raise TooSlow
         pipe = client.pipeline(transaction=False)
         for name in self.names():
             pipe.pexpire(name, life_ms)
         for name in self.hashes():
             pipe.execute_command("HPEXPIRE", name, life_ms, "FIELDS", 2, "short", "counted")
-        assert all(pipe.execute())
+        # A field that has expired was never set again.
+        if not all(answer in (True, [1, 1]) for answer in pipe.execute()):
+            raise TooSlow
 
 
 class Watcher(threading.Thread):
@@ -147,7 +151,7 @@ class Watcher(threading.Thread):
         self._end.set()
         self.join()
         assert not self._failed, self._failed
-        assert self.looks > 50 or self.import_source
+        assert self.looks > 10
         assert not self.missing, f"{len(self.missing)} gone from the target: {self.missing[:8]}"
 
 
@@ -186,8 +190,8 @@ def tolerance_of(source):
     return 0 if source.version.at_least(7, 0) else 2500
 
 
-def wait_settled(ferry, timeout=60):
-    return ferry.wait_status(lambda status: status["expiry"]["settled"], timeout=timeout, what="times of expiry put right")
+def wait_settled(ferry):
+    return ferry.wait_status(lambda status: status["expiry"]["settled"], what="times of expiry put right")
 
 
 def now_of(server):
@@ -199,7 +203,7 @@ def now_of(server):
 def wait_lives_over(server):
     """Half a life longer than the lives that the Refresher gave last: whoever had only those would have lost the keys."""
     goal = now_of(server) + 1.5 * LIFE_MS
-    wait_for(lambda: now_of(server) > goal, timeout=20, what="lives to be over")
+    wait_for(lambda: now_of(server) > goal, what="lives to be over")
 
 
 def held(server):
@@ -214,6 +218,7 @@ CASES = [pytest.param(name, mode, id=f"{name}-{mode}") for name in VERSIONS for 
 
 
 @pytest.mark.parametrize("name, mode", CASES)
+@repeated_when_too_slow
 def test_keys_refreshed_during_a_long_snapshot_are_never_missing(bench, name, mode):
     source, target = bench.server(name), bench.server(name, config={"import-mode": "yes"} if mode == "import-mode" else {})
     fill(source)
@@ -229,7 +234,7 @@ def test_keys_refreshed_during_a_long_snapshot_are_never_missing(bench, name, mo
     assert status["links"][0]["snapshot"]["keys_done"] > 2500
     wait_settled(ferry)
     rounds = refresher.rounds
-    wait_for(lambda: refresher.rounds > rounds + 3, timeout=20, what="more rounds")
+    wait_for(lambda: refresher.rounds > rounds + 3, what="more rounds")
     refresher.end()
     ferry.wait_in_step(source)
     watcher.end()
@@ -238,6 +243,7 @@ def test_keys_refreshed_during_a_long_snapshot_are_never_missing(bench, name, mo
     assert ferry.stop() == 0
 
 
+@repeated_when_too_slow
 def test_without_the_guard_they_are_missing(bench):
     """What the guard is for; and that the tests above are able to fail."""
     source, target = bench.server(), bench.server()
@@ -254,6 +260,7 @@ def test_without_the_guard_they_are_missing(bench):
 
 
 @pytest.mark.parametrize("name", ["redis-7.0", "redis-8.0-sid"])
+@repeated_when_too_slow
 def test_killed_while_held_and_while_settling(bench, name):
     source, target = bench.server(name), bench.server(name)
     fill(source, keys=60_000)
@@ -262,13 +269,15 @@ def test_killed_while_held_and_while_settling(bench, name):
     watcher = Watcher(target, refresher)
     watcher.start()
     ferry = Ferry(bench, source, target, {"limit.records_per_second": 16_000}).start()
-    ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 20_000, what="a third of the snapshot")
-    assert ferry.status()["links"][0]["expiry_times"] == "held"
+    # Of one document: the snapshot's end is not far.
+    ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 20_000 and status["links"][0]["expiry_times"] == "held", what="a third of the snapshot")
     ferry.kill()
     wait_lives_over(source)  # held times outlive it
     ferry.start()
     for _ in range(2):
-        wait_for(lambda: ferry.status()["expiry"]["settling"] and ferry.status()["expiry"]["times_changed"] > 0, timeout=60, what="times being put right")
+        # It takes a second or two. Where nobody has looked in time, the kill is one behind it.
+        ferry.wait_status(lambda status: status["expiry"]["settled"] or (status["expiry"]["settling"] and status["expiry"]["times_changed"] > 0),
+                          what="times being put right")
         ferry.kill()
         ferry.start()
     wait_settled(ferry)
@@ -282,22 +291,28 @@ def test_killed_while_held_and_while_settling(bench, name):
 # -- cluster -------------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["redis-7.0", "valkey-9.1"])
+@repeated_when_too_slow
 def test_between_clusters(bench, name):
     source, target = bench.cluster(name, masters=2, replicas_per_master=0), bench.cluster(name, masters=3, replicas_per_master=0)
     client = redis.RedisCluster.from_url(source.masters()[0].url)
     now = int(time.time() * 1000)
     for number in range(600):
         client.execute_command("SET", f"key:{number}", "v", "PXAT", now + 600_000 + number)
-    client.execute_command("SET", "short", "v", "PX", 2000)
+    client.execute_command("SET", "short", "v", "PX", LIFE_MS)
     over = client.execute_command("PEXPIRETIME", "short")
     ferry = Ferry(bench, source.masters()[0], target.masters()[0], {"limit.records_per_second": 100}).start()
-    while now_of(source.masters()[0]) < over + 400:
-        wait_for(lambda: client.execute_command("PTTL", "short") < 1700, what="a part of its life to be over")
-        assert client.execute_command("PEXPIRE", "short", 2000)
-    assert held_in_cluster(target) > 100
-    ferry.wait_streaming()
-    wait_settled(ferry)
-    client.execute_command("PEXPIREAT", "short", now + 900_000)
+    ferry.wait_status(lambda status: status["state"] == "snapshot", what="the snapshot")
+    most_held = 0
+    # It outlives its first life, and the end of the snapshot.
+    while now_of(source.masters()[0]) < over + 400 or not ferry.status()["expiry"]["settled"]:
+        wait_for(lambda: client.execute_command("PTTL", "short") < LIFE_MS - 300, what="a part of its life to be over")
+        if not client.execute_command("PEXPIRE", "short", LIFE_MS):
+            raise TooSlow
+        most_held = max(most_held, held_in_cluster(target))
+    if most_held <= 100:
+        raise TooSlow
+    if not client.execute_command("PEXPIREAT", "short", now + 900_000):
+        raise TooSlow
     ferry.wait_in_step(*source.masters())
     reader = redis.RedisCluster.from_url(target.masters()[0].url)
     assert [reader.execute_command("PEXPIRETIME", f"key:{number}") for number in range(600)] == [now + 600_000 + number for number in range(600)]
@@ -313,6 +328,7 @@ def held_in_cluster(cluster):
 
 # -- the margin ----------------------------------------------------------------------------------------------------------------
 
+@repeated_when_too_slow
 def test_the_margin_covers_a_stall_and_finish_takes_it_off(bench):
     source, target = bench.server("redis-8.0-sid"), bench.server("redis-8.0-sid")
     fill(source, keys=500)
@@ -321,14 +337,14 @@ def test_the_margin_covers_a_stall_and_finish_takes_it_off(bench):
     watcher = Watcher(target, refresher)
     watcher.start()
     ferry = Ferry(bench, source, target, {"target.expiry_margin": "60s"}).start().wait_streaming()
-    wait_settled(ferry)
-    assert ferry.status()["links"][0]["expiry_times"] == "live"
-    assert_same_times(source, target, tolerance=LIFE_MS, later=60_000)
+    ferry.wait_status(lambda status: status["expiry"]["settled"] and status["links"][0]["expiry_times"] == "live", what="times of expiry put right")
+    # Both sides change, and are read one after the other.
+    wait_for(lambda: assert_same_times(source, target, tolerance=LIFE_MS, later=60_000) or True, what="times that are one margin later")
     target.pause()
     wait_lives_over(source)
     target.resume()
     rounds = refresher.rounds
-    wait_for(lambda: refresher.rounds > rounds + 4, timeout=20, what="more rounds")
+    wait_for(lambda: refresher.rounds > rounds + 4, what="more rounds")
     refresher.end()
     ferry.wait_in_step(source)
     watcher.end()
@@ -436,7 +452,7 @@ def test_expired_keys_of_the_snapshot_are_brought_and_deleted_by_the_source(benc
     assert ferry.status()["expiry"]["times_passed"] == 2
     client.incr("counter")  # the source deletes it first, and says so
     client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", 1)
-    wait_for(lambda: not reader.exists("passed"), timeout=20, what="the source's DEL")
+    wait_for(lambda: not reader.exists("passed"), what="the source's DEL")
     ferry.wait_in_step(source)
     assert reader.get("counter") == b"1" and reader.ttl("counter") == -1
     assert ferry.stop() == 0
@@ -444,13 +460,13 @@ def test_expired_keys_of_the_snapshot_are_brought_and_deleted_by_the_source(benc
 
 def test_import_mode_that_ends_under_way(bench):
     source, target = bench.server("valkey-8.1"), bench.server("valkey-8.1", config={"import-mode": "yes"})
-    fill(source, keys=2000)
+    fill(source, keys=3000)
     ferry = Ferry(bench, source, target, {"limit.records_per_second": 200}).start()
     ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 100, what="some keys")
     assert ferry.status()["expiry"]["mode"] == "import-mode" and held(target) == 0
     connect(target).config_set("import-mode", "no")
     ferry.wait_log("is not in import mode any more")
-    wait_for(lambda: held(target) > 0, timeout=20, what="held times")
+    wait_for(lambda: held(target) > 0, what="held times")
     ferry.wait_streaming()
     wait_settled(ferry)
     assert_same_times(source, target)
@@ -462,7 +478,12 @@ def test_times_that_move_while_they_are_put_right(bench):
     source, target = bench.server(), bench.server()
     fill(source, keys=40_000)
     client = connect(source)
-    ferry = Ferry(bench, source, target).start().wait_streaming()
+    # A scan that takes its time: the way there and back for each of its steps.
+    way = Proxy(bench, target)
+    ferry = Ferry(bench, source, way).start()
+    ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 30_000, what="most of the snapshot")
+    way.delay(0.02)
+    ferry.wait_streaming()
     names = [f"filler:{number}" for number in range(1, 40_000, 2)]
     moved = 0
     while not ferry.status()["expiry"]["settled"] and moved < len(names):
@@ -472,6 +493,7 @@ def test_times_that_move_while_they_are_put_right(bench):
         pipe.execute()
         moved += 200
     assert moved > 200
+    way.delay(0)
     wait_settled(ferry)
     ferry.wait_in_step(source)
     assert_same_times(source, target)
@@ -481,7 +503,7 @@ def test_times_that_move_while_they_are_put_right(bench):
 def test_two_tasks_into_one_target_leave_each_other_alone(bench):
     one, other, target = bench.server(), bench.server(), bench.server()
     connect(one).set("one", "v", ex=600)
-    fill(other, keys=1500)
+    fill(other, keys=10_000)
     slow = Ferry(bench, other, target, {"limit.records_per_second": 100, "target.existing": "merge"}).start()
     slow.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 200, what="some keys")
     quick = Ferry(bench, one, target, {"target.existing": "merge"}).run_until_caught_up()
@@ -506,7 +528,7 @@ def test_always_holds_until_finish(bench):
     client.set("later", "v", ex=300)
     client.expire("long", 900, gt=True)
     ferry.wait_in_step(source)
-    wait_for(lambda: not connect(target).exists("short"), timeout=20, what="the source's DEL")
+    wait_for(lambda: not connect(target).exists("short"), what="the source's DEL")
     assert held(target) == 3
     assert ferry.status()["expiry"]["mode"] == "always"
     assert ferry.stop() == 0

@@ -18,6 +18,7 @@ from bench.waiting import wait_for
 pytestmark = pytest.mark.sanitize
 
 AOF = {"appendonly": "yes", "appendfsync": "always"}
+IN_SYNC = "1 of 1 replicas are in sync when shutting down"
 
 
 def link_of(ferry):
@@ -100,7 +101,7 @@ def test_connection_killed_by_the_source(bench):
 def test_slow_and_stalled_way(pair):
     source, target, proxy, ferry = pair
     fill(source, keys=2000)
-    ferry = ferry.start("--set", "timeouts.replication=2s").wait_streaming()
+    ferry = ferry.start("--set", "timeouts.replication=4s").wait_streaming()
     with Load(source, rate=1000) as load:
         proxy.delay(0.1)
         more_of(load, ferry, 500)
@@ -123,15 +124,17 @@ def test_nobody_listens_for_a_while(pair):
     fill(source, keys=2000)
     ferry.start().wait_streaming()
     with Load(source) as load:
+        begun = time.monotonic()
         proxy.refuse()
         ferry.wait_log("connection refused")
         more_of(load, ferry, 1500)
         proxy.resume()
+        away = time.monotonic() - begun
         more_of(load, ferry, 500)
     assert_in_step(ferry, source, target, proxy)
     assert link_of(ferry)["resyncs"] == 0
-    # The same cause is not told again and again.
-    assert ferry.log.count("connection refused") == 1, ferry.log
+    # The same cause is not told again and again, but each half a minute.
+    assert ferry.log.count("connection refused") <= 1 + away // 30, ferry.log
 
 
 def test_source_paused(bench):
@@ -159,10 +162,10 @@ def test_source_restarted_in_order(bench):
     for _ in range(2):
         with Load(source, prefix=b"again:") as load:
             more_of(load, ferry, 300)
-            begun = time.monotonic()
+            ends = source.log().count(IN_SYNC)
             source.shutdown(save=True)
             # From 7.0 on it waits, up to ten seconds, until its replicas say that they have everything.
-            assert time.monotonic() - begun < 5
+            assert not source.version.at_least(7, 0) or source.log().count(IN_SYNC) == ends + 1, source.log_tail()
             source.start()
             more_of(load, ferry, 300)
     assert_in_step(ferry, source, target)

@@ -100,17 +100,25 @@ def test_connections_reset(bench):
     fill(source, keys=5000)
     proxy = Proxy(bench, target)
     ferry = Ferry(bench, source, proxy).start()
+
+    def cut(reset=False):
+        """Once the connection is there again, and counted."""
+        before = ferry.status()["links"][0]["target_reconnects"]
+        proxy.cut(reset)
+        ferry.wait_status(lambda status: status["links"][0]["target_reconnects"] > before, what="a new connection")
+    # Before it writes a lost connection is the end.
+    ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 0, what="the snapshot")
     with Load(source, rate=2000) as load:
         for number in range(10):
             more_of(load, ferry, 200)
-            proxy.cut(reset=number % 2 == 0)
+            cut(number % 2 == 0)
         proxy.delay(0.05)
         more_of(load, ferry, 500)
-        proxy.cut()
+        cut()
         more_of(load, ferry, 500)
     ferry.wait_streaming()
     assert_in_step(ferry, source, target)
-    assert ferry.status()["links"][0]["target_reconnects"] >= 10
+    assert ferry.status()["links"][0]["target_reconnects"] >= 11
 
 
 def test_stalled_way(bench):

@@ -99,9 +99,14 @@ def test_status_and_a_start_after_the_end(bench):
     source, target = bench.server(), bench.server()
     fill(source, keys=20000)
     source.command("SAVE")
-    ferry = Ferry(bench, f"rdb://{source.folder}/dump.rdb", target, {"limit.records_per_second": 15000}).start()
-    ferry.wait_status(lambda status: status["links"][0]["snapshot"]["bytes_done"] > 0, what="the first bytes")
-    status = ferry.status()
+    ferry = Ferry(bench, f"rdb://{source.folder}/dump.rdb", target, {"limit.records_per_second": 6000}).start()
+    documents = []
+
+    def begun(status):
+        documents.append(status)
+        return status["links"][0]["snapshot"]["bytes_done"] > 0
+    ferry.wait_status(begun, what="the first bytes")
+    status = documents[-1]
     link = status["links"][0]
     assert status["state"] == "snapshot" == link["state"]
     assert link["source"] == str(source.folder / "dump.rdb")
@@ -118,7 +123,7 @@ def test_resumes_after_kills_and_stops(bench):
     source, target = bench.server(), bench.server()
     fill(source, keys=20000, databases=(0, 3))
     source.command("SAVE")
-    ferry = Ferry(bench, f"rdb://{source.folder}/dump.rdb", target, {"limit.records_per_second": 8000, "spool.max_size": "4MiB",
+    ferry = Ferry(bench, f"rdb://{source.folder}/dump.rdb", target, {"limit.records_per_second": 4000, "spool.max_size": "4MiB",
                                                                      "spool.segment_size": "1MiB"})
 
     def bytes_done(status):
@@ -133,7 +138,7 @@ def test_resumes_after_kills_and_stops(bench):
         else:
             assert ferry.stop() == 0
             assert "position kept: byte" in ferry.log
-    assert ferry.run() == 0
+    assert ferry.run("--set", "limit.records_per_second=unlimited") == 0
     assert int(ferry.log.rsplit("in this run ", 1)[1].split()[0]) < 25000    # of 40000
     assert_same(source, target)
 
@@ -383,12 +388,12 @@ def test_aof_into_a_cluster_resumed(bench):
         pipeline.execute()
     reader = bench.new_server("redis-7.0", config={"appendonly": "yes"})
     path = close_aof(source, reader)
-    ferry = Ferry(bench, f"aof://{path}", target, {"limit.records_per_second": 9000})
+    ferry = Ferry(bench, f"aof://{path}", target, {"limit.records_per_second": 5000})
     ferry.start().wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 3000, what="keys")
     ferry.kill()
     ferry.start().wait_status(lambda status: status["links"][0]["counters"]["commands_applied"] > 3000, what="commands")
     assert ferry.stop() == 0
-    assert ferry.run() == 0
+    assert ferry.run("--set", "limit.records_per_second=unlimited") == 0
     assert_same(reader, target)
     assert "position kept: byte" in ferry.log
 
@@ -396,7 +401,7 @@ def test_aof_into_a_cluster_resumed(bench):
 def test_a_pipe_is_no_file(bench):
     os.mkfifo(bench.folder / "pipe")
     ferry = Ferry(bench, f"rdb://{bench.folder}/pipe", bench.server())
-    assert ferry.run(timeout=20) == 4
+    assert ferry.run() == 4
     assert "is not a file" in ferry.log
 
 

@@ -136,14 +136,14 @@ def test_rdb_after_kills_in_the_snapshot(bench):
     source = bench.server()
     fill(source, keys=30000, databases=(0, 2))
     path = bench.folder / "out.rdb"
-    ferry = Ferry(bench, source, f"rdb://{path}", {"limit.records_per_second": 15000, "spool.segment_size": "1MiB", "spool.max_size": "4MiB"})
+    ferry = Ferry(bench, source, f"rdb://{path}", {"limit.records_per_second": 6000, "spool.segment_size": "1MiB", "spool.max_size": "4MiB"})
     reached = 0
     for _ in range(3):
         ferry.start().wait_status(lambda status: status["links"][0]["snapshot"]["bytes_done"] > reached + 1_500_000, what=f"more than {reached} bytes")
         reached = ferry.status()["links"][0]["snapshot"]["bytes_done"]
         ferry.kill()
         assert not path.exists() and path.with_name("out.rdb.partial").exists()
-    assert ferry.run() == 0
+    assert ferry.run("--set", "limit.records_per_second=unlimited") == 0
     check_rdb(source.version, path)
     assert_same(source, load_rdb(bench, path))
 
@@ -185,7 +185,7 @@ def test_a_partial_file_that_is_gone(bench):
     source = bench.server()
     fill(source, keys=8000)
     path = bench.folder / "out.rdb"
-    ferry = Ferry(bench, source, f"rdb://{path}", {"limit.records_per_second": 3000}).start()
+    ferry = Ferry(bench, source, f"rdb://{path}", {"limit.records_per_second": 1500}).start()
     ferry.wait_status(lambda status: status["links"][0]["snapshot"]["keys_done"] > 1000 and (ferry.data / "links/0/state.json").exists(), what="keys")
     ferry.kill()
     partial = path.with_name("out.rdb.partial")
@@ -326,7 +326,7 @@ def test_stopped_inside_a_transaction(bench):
     """The file ends with a whole transaction, also where the source's next one has come half."""
     source = bench.server()
     path = bench.folder / "aof"
-    ferry = Ferry(bench, source, f"aof://{path}", {"limit.records_per_second": 2000}).start().wait_streaming()
+    ferry = Ferry(bench, source, f"aof://{path}", {"limit.records_per_second": 600}).start().wait_streaming()
     with source.client() as client:
         pipe = client.pipeline(transaction=True)
         for number in range(6000):
@@ -337,7 +337,7 @@ def test_stopped_inside_a_transaction(bench):
     assert ferry.stop() == 0
     assert b"RPUSH" not in increment.read_bytes()
     assert load_aof(bench, path).command("LLEN", "list") == 0
-    assert ferry.run("--stop-when", "caught-up") == 0, ferry.log
+    assert ferry.run("--stop-when", "caught-up", "--set", "limit.records_per_second=unlimited") == 0, ferry.log
     assert_same(source, load_aof(bench, path))
 
 

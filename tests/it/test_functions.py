@@ -75,7 +75,7 @@ def test_target_master_that_joins_later(bench):
     # keyferry hears of the move with the next command of a slot that has moved.
     for number in range(2000):
         source.command("SET", f"key:{number}", number)
-    wait_for(lambda: libraries(newcomer) == {"snapshot": 1, "stream": 1}, timeout=60, what="the libraries at the new master")
+    wait_for(lambda: libraries(newcomer) == {"snapshot": 1, "stream": 1}, what="the libraries at the new master")
     ferry.wait_log("function libraries of the target copied to its new master")
     source.command("FUNCTION", "LOAD", library("later", 1))
     source.command("FUNCTION", "DELETE", "stream")

@@ -20,7 +20,7 @@ PAGES = sorted([ROOT / "README.md", ROOT / "README.zh.md", *(ROOT / "docs").glob
 CURL = """#!{python}
 import sys, urllib.error, urllib.request
 try:
-    sys.stdout.write(urllib.request.urlopen(sys.argv[-1], timeout=10).read().decode())
+    sys.stdout.write(urllib.request.urlopen(sys.argv[-1], timeout=60).read().decode())
 except OSError:
     sys.exit(22)
 """
@@ -87,7 +87,7 @@ def test_documents(text, tmp_path):
     for side, address in (("source", "127.0.0.1:1"), ("target", "127.0.0.1:2")):
         if not re.search(r"mode: (?:rdb|aof|jsonl)", sections.get(side, "")):
             words += ["--set", f"{side}.address={address}"]
-    done = subprocess.run([binary(), "precheck", tmp_path / "task.yaml", *words], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([binary(), "precheck", tmp_path / "task.yaml", *words], capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode not in (0, 1, 2), done.stdout + done.stderr
 
 
@@ -102,7 +102,7 @@ def test_commands():
                     seen.add((match[1], frozenset(re.findall(r" (--[a-z-]+)", match[2].split(" #")[0])), page.name))
     assert len(seen) > 20
     for command, options, page in seen:
-        told = subprocess.run([binary(), "help", command], capture_output=True, text=True, check=False, timeout=30)
+        told = subprocess.run([binary(), "help", command], capture_output=True, text=True, check=False, timeout=180)
         assert told.returncode == 0, f"{page}: keyferry {command}"
         missing = {option for option in options if not re.search(rf"{option}\b", told.stdout)}
         assert not missing, f"{page}: keyferry {command} has no {', '.join(sorted(missing))}"

@@ -36,6 +36,10 @@ def assert_in_step(ferry, source, target):
     assert_same(source, target, as_replica=True)
 
 
+def reconnects(ferry):
+    return sum(link["target_reconnects"] for link in ferry.status()["links"])
+
+
 def marks(target, pattern="keyferry:*"):
     return [key for node in masters_of(target) for key in node.command("KEYS", pattern)]
 
@@ -69,13 +73,15 @@ def test_connections_reset(bench, kind):
     with Load(source, rate=3000, keys=500) as load:
         for number in range(8):
             more_of(load, 300)
+            before = reconnects(ferry)
             if kind == "standalone":
                 way.cut(reset=number % 2 == 0)
             else:
                 for node in target.masters():
                     node.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            wait_for(lambda before=before: reconnects(ferry) > before, what="a new connection")
     assert_in_step(ferry, source, target)
-    assert sum(link["target_reconnects"] for link in ferry.status()["links"]) >= 4
+    assert reconnects(ferry) >= 8
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -33,7 +33,7 @@ def program(name):
 
 
 def checked(*words, text=None):
-    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -54,11 +54,15 @@ def value_of(page, name, **labels):
     return value
 
 
+def applied_of(page):
+    return sum(value for name, _, value in samples(page) if name == "keyferry_link_applied_commands_total")
+
+
 def answer(ferry, path, **headers):
     """(code, content type, text)"""
     request = urllib.request.Request(f"http://127.0.0.1:{ferry.port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             return reply.status, reply.headers["Content-Type"], reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers["Content-Type"], error.read().decode()
@@ -93,13 +97,16 @@ def fixture_watched(bench):
 def test_metrics(watched):
     """Prometheus' own tool has nothing to complain of; commands are counted by name; documents, rules and dashboard name what there is."""
     ferry, source, target = watched
-    page = ferry.get("/metrics")
+
+    def look():
+        """A page, and the link's status of the same moment: between two pages that say the same of what is applied."""
+        before, (link,), after = ferry.get("/metrics"), ferry.status()["links"], ferry.get("/metrics")
+        return (after, link) if applied_of(before) == applied_of(after) else None
+    page, link_status = wait_for(look, what="a moment in which nothing is applied")
     link = {"task": ferry.status()["task"], "link": source.address}
     for command, count in (("set", 30), ("hset", 20), ("multi", 1), ("xgroup create", 1)):
         assert value_of(page, "keyferry_link_applied_commands_total", command=command, **link) == count
-    (link_status,) = ferry.status()["links"]
-    total = sum(value for name, _, value in samples(page) if name == "keyferry_link_applied_commands_total")
-    assert total == link_status["counters"]["commands_applied"]
+    assert applied_of(page) == link_status["counters"]["commands_applied"]
     assert value_of(page, "keyferry_task_state", state="streaming") == 1
     assert value_of(page, "keyferry_link_resyncs_total", kind="full", **link) == 0
     buckets = [value for name, _, value in samples(page) if name == "keyferry_link_delay_seconds_bucket"]
@@ -160,7 +167,7 @@ def test_scraped(bench, watched):
     base = f"http://127.0.0.1:{port.number}/api/v1"
 
     def ask(path, **query):
-        with urllib.request.urlopen(f"{base}/{path}?{urllib.parse.urlencode(query)}", timeout=10) as reply:
+        with urllib.request.urlopen(f"{base}/{path}?{urllib.parse.urlencode(query)}", timeout=60) as reply:
             return json.loads(reply.read())["data"]
 
     def scraped():
@@ -173,8 +180,8 @@ def test_scraped(bench, watched):
     process = Process([prometheus, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
                        f"--web.listen-address=127.0.0.1:{port.number}"], folder, folder / "log")
     try:
-        wait_for(scraped, timeout=60, what="a scrape")
-        wait_for(lambda: ask("query", query="keyferry_link_delay_seconds_count")["result"], timeout=60, what="its samples")
+        wait_for(scraped, what="a scrape")
+        wait_for(lambda: ask("query", query="keyferry_link_delay_seconds_count")["result"], what="its samples")
         for expression in expressions(DASHBOARD):
             if expression.startswith("label_values("):
                 continue

@@ -102,15 +102,30 @@ def test_without_a_snapshot(bench):
 # -- limits -------------------------------------------------------------------------------------------------------------
 
 def measured(ferry, counter, least):
-    """Units a second of a counter of the status, over at least so many of them."""
-    def sample(status):
-        return time.monotonic(), counter(link_of(status))
-    first = last = sample(ferry.wait_status(lambda status: counter(link_of(status)) > 0, what="the counter to begin").status())
+    """Units a second of a counter of the status, over at least so many of them: (not less than, not more than), for a status is made at some time between the question and
+    its answer."""
+    def sample():
+        asked = time.monotonic()
+        count = counter(link_of(ferry.status()))
+        return asked, count, time.monotonic()
+    ferry.wait_status(lambda status: counter(link_of(status)) > 0, what="the counter to begin")
+    first = last = sample()
     while last[1] - first[1] < least:
         goal = last[1] + least / 10
         ferry.wait_status(lambda status: counter(link_of(status)) >= goal, what=f"{goal} units")
-        last = sample(ferry.status())
-    return (last[1] - first[1]) / (last[0] - first[0])
+        last = sample()
+    units = last[1] - first[1]
+    return units / (last[2] - first[0]), units / max(last[0] - first[2], 0.001)
+
+
+def assert_rate(ferry, counter, rate, least):
+    """Never faster than that; nor slower, where the machine has not had other things to do for a while."""
+    for attempt in range(2):
+        low, high = measured(ferry, counter, least)
+        assert low <= 1.2 * rate, f"at least {low} a second"
+        if high >= 0.8 * rate:
+            return
+    raise AssertionError(f"at most {high} a second, in two attempts")
 
 
 def records(link):
@@ -130,10 +145,10 @@ def test_records_per_second(bench, option):
     source, target = bench.server(), bench.server()
     plain_keys(source, 6000)
     ferry = Ferry(bench, source, target, {option: "1000"}).start()
-    assert 800 <= measured(ferry, records, 2500) <= 1200
+    assert_rate(ferry, records, 1000, 2500)
     ferry.wait_streaming()
     plain_keys(source, 6000, prefix="stream")
-    assert 800 <= measured(ferry, records, 2500) <= 1200
+    assert_rate(ferry, records, 1000, 2500)
     assert ferry.stop() == 0
 
 
@@ -141,7 +156,7 @@ def test_named_limit(bench):
     source = bench.server()
     plain_keys(source, 2000)
     ferry = Ferry(bench, source, bench.server(), {"limit.spec": "micro"}).start()
-    assert 160 <= measured(ferry, records, 600) <= 240
+    assert_rate(ferry, records, 200, 600)
     assert ferry.stop() == 0
 
 
@@ -150,7 +165,7 @@ def test_bytes_per_second(bench):
     plain_keys(source, 2000, 5000)
     source.command("CONFIG", "SET", "rdbcompression", "no")
     ferry = Ferry(bench, source, bench.server(), {"limit.bytes_per_second": "1MiB"}).start()
-    assert 0.8 * 2**20 <= measured(ferry, lambda link: link["snapshot"]["bytes_done"], 3 * 2**20) <= 1.2 * 2**20
+    assert_rate(ferry, lambda link: link["snapshot"]["bytes_done"], 2**20, 3 * 2**20)
     assert ferry.stop() == 0
 
 

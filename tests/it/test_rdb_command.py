@@ -16,7 +16,7 @@ SMALL = "dump-nocompress.rdb"
 
 
 def run(*words):
-    return subprocess.run([ferry.binary(), "rdb", *words], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([ferry.binary(), "rdb", *words], capture_output=True, text=True, timeout=180, check=False)
 
 
 def output(*words):
@@ -202,6 +202,6 @@ def test_usage(folder):
 def test_reader_that_stops(folder):
     """A pipe that is closed early is no crash."""
     pipe = 'set -o pipefail; "$0" rdb "$1" --format keys | head -n 1'
-    done = subprocess.run(["bash", "-c", pipe, ferry.binary(), folder / "dump.rdb"], capture_output=True, text=True, timeout=60,
+    done = subprocess.run(["bash", "-c", pipe, ferry.binary(), folder / "dump.rdb"], capture_output=True, text=True, timeout=180,
                           check=False)
     assert len(done.stdout.splitlines()) == 1 and done.returncode in (0, 1, 141)

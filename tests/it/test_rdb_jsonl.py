@@ -32,7 +32,7 @@ def read_rdb(path):
 
 
 def run(path, **how):
-    return subprocess.run([ferry.binary(), "rdb", path, "--format", "jsonl"], capture_output=True, timeout=120, check=False, **how)
+    return subprocess.run([ferry.binary(), "rdb", path, "--format", "jsonl"], capture_output=True, timeout=180, check=False, **how)
 
 
 def test_every_recorded_file(tmp_path):
@@ -114,7 +114,7 @@ def test_a_reader_that_leaves():
         assert process.stdout.readline().startswith(b'{"db":0,')
         process.stdout.close()
         process.stderr.read()
-        assert process.wait(timeout=60) in (1, -13)
+        assert process.wait(timeout=180) in (1, -13)
 
 
 def test_more_elements_than_memory(tmp_path):

@@ -221,14 +221,14 @@ def test_rights_for_published_messages(bench):
     source, target = bench.server(), bench.server()
     listener = target.client().pubsub()
     listener.subscribe("news")
-    assert listener.get_message(timeout=10)["type"] == "subscribe"
+    assert listener.get_message(timeout=120)["type"] == "subscribe"
     ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", TARGET).start().wait_streaming()
     source.command("PUBLISH", "news", "one")
     assert ferry.wait() == 5
     assert "to run the 'publish' command" in ferry.log and "docs/least-rights.md" in ferry.log
     restricted(target, f"{TARGET} {PUBLISH}")
     ferry.start().wait_in_step(source)
-    assert listener.get_message(timeout=10)["data"] == b"one"
+    assert listener.get_message(timeout=120)["data"] == b"one"
     assert ferry.stop() == 0
 
 

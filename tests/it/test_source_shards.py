@@ -15,12 +15,10 @@ from bench.waiting import wait_for
 pytestmark = pytest.mark.sanitize
 
 TAGS = 10                # of the writer's keys; all of them lie in these slots
-# However long a busy machine takes between two starts of keyferry.
-BACKLOG = {"repl-backlog-size": "64mb"}
 # An emptied master stays one.
-STAYS = BACKLOG | {"cluster-allow-replica-migration": "no"}
+STAYS = {"cluster-allow-replica-migration": "no"}
 # It becomes the replica of another one, which takes some time to send it a snapshot: 5 s by default.
-BECOMES_REPLICA = BACKLOG | {"repl-diskless-sync-delay": 1}
+BECOMES_REPLICA = {"repl-diskless-sync-delay": 1}
 # MIGRATE passes the time that is left to a key, so each move of its slot puts its expiry off by the time on the way.
 MOVED_MS = 60_000
 
@@ -58,7 +56,7 @@ def addresses(*nodes):
 
 def wait_links(ferry, nodes):
     """Until the links are those of these masters."""
-    ferry.wait_status(lambda status: {link["source"] for link in status["links"]} == addresses(*nodes), 60, f"links of {sorted(addresses(*nodes))}")
+    ferry.wait_status(lambda status: {link["source"] for link in status["links"]} == addresses(*nodes), what=f"links of {sorted(addresses(*nodes))}")
 
 
 def events(ferry, kind):

@@ -7,7 +7,7 @@ import ssl
 
 import jsonschema
 
-from .waiting import wait_for
+from .waiting import TIMEOUT_SECONDS, wait_for
 
 
 class Answer:
@@ -45,8 +45,8 @@ class Api:
 
     def _connect(self):
         if self._tls:
-            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self._tls)
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self._tls)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def raw(self, method, path, body=None, headers=None, kind="application/json"):
         """An Answer that is not looked at."""
@@ -84,7 +84,7 @@ class Api:
     def delete(self, path, status=204, **more):
         return self.call("DELETE", path, None, status, **more).body
 
-    def wait_state(self, task, *states, timeout=120):
+    def wait_state(self, task, *states, timeout=TIMEOUT_SECONDS):
         def reached():
             tree = self.get(f"/api/v1/tasks/{task}")
             return tree if tree["state"] in states else None

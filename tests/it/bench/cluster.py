@@ -7,11 +7,11 @@ import redis
 
 from . import slots
 from .servers import Server, start_all
-from .waiting import wait_for
+from .waiting import TIMEOUT_SECONDS, wait_for
 
 # Small, so that a killed master is replaced soon; large enough that a busy machine does not fail over by itself.
 NODE_TIMEOUT_MS = 3000
-FORM_SECONDS = 60
+FORM_SECONDS = TIMEOUT_SECONDS
 MIGRATE_TIMEOUT_MS = 10000
 MIGRATE_BATCH = 100
 FAILOVER_SECONDS = 10
@@ -253,7 +253,7 @@ class Cluster:
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
-    def run(self, *words, key=None, database=0, timeout=60):
+    def run(self, *words, key=None, database=0, timeout=TIMEOUT_SECONDS):
         """One command at the node that owns its key (the second word unless given), redirections followed.
 
         A cluster that is down for the moment or a key on its way is waited for."""
@@ -302,6 +302,9 @@ class Cluster:
 
         The servers give one up that is not done within five seconds, or for which too few have voted; it is asked for again then."""
         for attempt in range(FAILOVER_ATTEMPTS):
+            # The one before may have been done just behind the time that was given to it.
+            if replica.info("replication")["role"] == "master":
+                break
             replica.command("CLUSTER", "FAILOVER", *([how] if how else []))
             try:
                 wait_for(lambda: replica.info("replication")["role"] == "master", FAILOVER_SECONDS, f"{replica.name} to become master")
@@ -311,14 +314,14 @@ class Cluster:
                     raise
         return self.wait_master(replica)
 
-    def wait_master(self, node, timeout=60):
+    def wait_master(self, node, timeout=TIMEOUT_SECONDS):
         """Waits until `node` is a master that owns slots, in everybody's view, and the cluster is ok."""
         wait_for(lambda: node.info("replication")["role"] == "master" and node in self.masters(), timeout,
                  f"{node.name} to become master")
         self.wait_ok(timeout)
         return node
 
-    def wait_takeover(self, slot, old_owner, timeout=60):
+    def wait_takeover(self, slot, old_owner, timeout=TIMEOUT_SECONDS):
         """After `old_owner` was killed or paused: waits until another node owns the slot in everybody's view and the
         cluster is ok; returns that node."""
         wait_for(lambda: self.owner(slot) is not old_owner and self._agreed() and self._states_ok(), timeout,
@@ -359,19 +362,23 @@ class SlotMove:
         self.source.command("CLUSTER", "SETSLOT", self.slot, "MIGRATING", self.target.id)
         return self
 
+    def migrate(self, *keys, database=0):
+        """Moves these by MIGRATE."""
+        credentials = []
+        if self.target.username:
+            credentials = ["AUTH2", self.target.username, self.target.password]
+        elif self.target.password:
+            credentials = ["AUTH", self.target.password]
+        self.source.client_for_commands(database).execute_command("MIGRATE", self.target.host, self.target.port, "", database, MIGRATE_TIMEOUT_MS,
+                                                                  *credentials, "KEYS", *keys)
+        return self
+
     def migrate_some(self, count=MIGRATE_BATCH):
         """Moves up to `count` keys by MIGRATE; returns how many it found."""
         for database in range(self._database_count()):
-            client = self.source.client_for_commands(database)
-            keys = client.execute_command("CLUSTER", "GETKEYSINSLOT", self.slot, count)
+            keys = self.source.client_for_commands(database).execute_command("CLUSTER", "GETKEYSINSLOT", self.slot, count)
             if keys:
-                credentials = []
-                if self.target.username:
-                    credentials = ["AUTH2", self.target.username, self.target.password]
-                elif self.target.password:
-                    credentials = ["AUTH", self.target.password]
-                client.execute_command("MIGRATE", self.target.host, self.target.port, "", database, MIGRATE_TIMEOUT_MS,
-                                       *credentials, "KEYS", *keys)
+                self.migrate(*keys, database=database)
                 return len(keys)
         return 0
 

@@ -11,7 +11,7 @@ import socket
 from . import ports
 from .ferry import binary
 from .process import Process
-from .waiting import wait_for
+from .waiting import TIMEOUT_SECONDS, wait_for
 
 _numbers = itertools.count()
 RUNNING = ("prechecking", "snapshot", "streaming")
@@ -57,15 +57,16 @@ class Daemon:
 
     def wait_ready(self):
         def ready():
-            assert self.process.running, self.log
+            if not self.process.running:
+                raise RuntimeError(f"keyferry serve has ended with {self.process.exit_code}:\n{self.log}")
             try:
                 return self.call("health")
             except OSError:
                 return False
-        wait_for(ready, timeout=60, what="the daemon's answer")
+        wait_for(ready, timeout=TIMEOUT_SECONDS, what="the daemon's answer")
         return self
 
-    def stop(self, timeout=60):
+    def stop(self, timeout=TIMEOUT_SECONDS):
         """SIGTERM; returns the exit code."""
         return self.process.stop(timeout)
 
@@ -91,7 +92,7 @@ class Daemon:
         for pid in self.workers():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not self.workers(), timeout=30, what="the end of all workers")
+        wait_for(lambda: not self.workers(), what="the end of all workers")
         self._port.release()
 
     # -- calls
@@ -99,7 +100,7 @@ class Daemon:
     def call(self, name, /, **members):
         """The result; Refused where it is refused."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(30)
+            connection.settimeout(60)
             folder = os.open(self.data, os.O_RDONLY)
             try:
                 connection.connect(f"/proc/self/fd/{folder}/control")
@@ -127,15 +128,17 @@ class Daemon:
     def show(self, task):
         return self.call("task.show", task=task)
 
-    def wait(self, task, condition, what, timeout=120):
-        """condition: function of the task's tree."""
-        wait_for(lambda: condition(self.show(task)), timeout=timeout, what=what)
-        return self.show(task)
+    def wait(self, task, condition, what, timeout=TIMEOUT_SECONDS):
+        """condition: function of the task's tree. Returns the tree for which it held, not a later one."""
+        def look():
+            tree = self.show(task)
+            return tree if condition(tree) else None
+        return wait_for(look, timeout=timeout, what=what)
 
-    def wait_state(self, task, *states, timeout=120):
+    def wait_state(self, task, *states, timeout=TIMEOUT_SECONDS):
         return self.wait(task, lambda tree: tree["state"] in states, f"{task}: {' or '.join(states)}", timeout)
 
-    def wait_in_step(self, task, *masters, timeout=120):
+    def wait_in_step(self, task, *masters, timeout=TIMEOUT_SECONDS):
         """As Ferry.wait_in_step()."""
         goals = {server.address: server.info("replication")["master_repl_offset"] for server in masters}
 
@@ -147,12 +150,12 @@ class Daemon:
             return all(applied.get(name) is not None and applied[name] >= goal for name, goal in goals.items())
         wait_for(reached, timeout=timeout, what=f"{task}: offsets {goals}")
 
-    def job(self, name, task, timeout=120, **members):
+    def job(self, name, task, timeout=TIMEOUT_SECONDS, **members):
         """Runs a job to its end; its result."""
         begun = self.call(f"task.{name}", task=task, **members)
         return self.wait_job(task, begun, timeout)
 
-    def wait_job(self, task, begun, timeout=120):
+    def wait_job(self, task, begun, timeout=TIMEOUT_SECONDS):
         def ended():
             items = self.call("results", task=task)["items"]
             return next((item for item in items if item["job"] == begun["id"]), None)

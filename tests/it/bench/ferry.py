@@ -9,7 +9,7 @@ import urllib.request
 
 from . import ports
 from .process import Process
-from .waiting import wait_for
+from .waiting import TIMEOUT_SECONDS, wait_for
 
 _numbers = itertools.count()
 
@@ -23,7 +23,7 @@ def binary():
 
 
 def text_at(port, path):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -52,12 +52,12 @@ class Cutover:
     def log(self):
         return self._output.read_text(errors="replace") if self._output.exists() else ""
 
-    def wait_log(self, text, timeout=60):
+    def wait_log(self, text, timeout=TIMEOUT_SECONDS):
         wait_for(lambda: text in self.log or not self.process.running, timeout=timeout, what=f"{text!r} in cutover's log")
         assert text in self.log, self.log
         return self
 
-    def wait(self, timeout=120):
+    def wait(self, timeout=TIMEOUT_SECONDS):
         """(exit code, result; {} where it has told none)."""
         code = self.process.wait(timeout)
         text = self._result.read_text()
@@ -114,7 +114,7 @@ class Ferry:
         self.process = Process(argv, self.folder, self.output)
         return self
 
-    def run(self, *more, timeout=120):
+    def run(self, *more, timeout=TIMEOUT_SECONDS):
         """Starts it and waits for its end; returns the exit code."""
         return self.start(*more).wait(timeout)
 
@@ -123,10 +123,10 @@ class Ferry:
         assert code == 0, f"keyferry ended with {code}:\n{self.log}"
         return self
 
-    def wait(self, timeout=120):
+    def wait(self, timeout=TIMEOUT_SECONDS):
         return self.process.wait(timeout)
 
-    def start_verify(self, *more, timeout=120):
+    def start_verify(self, *more, timeout=TIMEOUT_SECONDS):
         """Starts `keyferry verify` of the same task, running or not. Returns a function that waits for its end, and returns
         (exit code, differences, summary) as its JSON lines say."""
         words = list(self._argv)
@@ -147,7 +147,7 @@ class Ferry:
         wait.process = process
         return wait
 
-    def verify(self, *more, timeout=120):
+    def verify(self, *more, timeout=TIMEOUT_SECONDS):
         """The same, to its end."""
         return self.start_verify(*more, timeout=timeout)()
 
@@ -155,7 +155,7 @@ class Ferry:
         """`keyferry finish` of the same task; the Process."""
         return Process(self.words_of("finish"), self.folder, self.output)
 
-    def finish(self, timeout=60):
+    def finish(self, timeout=TIMEOUT_SECONDS):
         """Runs it to its end; returns the exit code."""
         return self.start_finish().wait(timeout)
 
@@ -173,11 +173,11 @@ class Ferry:
             del words[at:at + 2]
         return words
 
-    def cutover(self, *more, timeout=120):
+    def cutover(self, *more, timeout=TIMEOUT_SECONDS):
         """The same, to its end; returns (exit code, the result as its JSON says)."""
         return self.start_cutover(*more).wait(timeout)
 
-    def stop(self, timeout=60):
+    def stop(self, timeout=TIMEOUT_SECONDS):
         """SIGTERM; returns the exit code."""
         return self.process.stop(timeout)
 
@@ -221,24 +221,24 @@ class Ferry:
         wait_for(look, timeout=timeout, what=what)
         return self
 
-    def wait_status(self, condition, timeout=120, what="the status asked for"):
+    def wait_status(self, condition, timeout=TIMEOUT_SECONDS, what="the status asked for"):
         """condition: function of the status document."""
         return self._wait(condition, timeout, what)
 
     def wait_streaming(self, timeout=180):
         return self._wait(streaming, timeout, "streaming")
 
-    def wait_log(self, text, timeout=60):
+    def wait_log(self, text, timeout=TIMEOUT_SECONDS):
         wait_for(lambda: text in self.log, timeout=timeout, what=f"{text!r} in keyferry's log")
         return self
 
-    def wait_acknowledged(self, master, timeout=120):
+    def wait_acknowledged(self, master, timeout=TIMEOUT_SECONDS):
         """Everything that the replay master has is applied and acknowledged, and times of expiry are put right (a stop does
         not wait for that). Two looks: what the status says of expiry has to be newer than the acknowledgement."""
         self.wait_status(lambda status: master.last_ack == master.end_offset, timeout, "the end of the stream to be acknowledged")
         return self.wait_status(expiry_settled, timeout, "times of expiry put right")
 
-    def wait_in_step(self, *masters, timeout=120):
+    def wait_in_step(self, *masters, timeout=TIMEOUT_SECONDS):
         """Everything that the source masters (bench servers) have written by now is applied, and times of expiry
         are put right. No writer may be running whose commands matter: what is written later may or may not be."""
         goals = {server.address: server.info("replication")["master_repl_offset"] for server in masters}
@@ -252,8 +252,12 @@ class Ferry:
         return self._wait(reached, timeout, f"offsets {goals}")
 
 
+_unused = []
+
+
 def unused_address():
-    """host:port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    """host:port where nobody listens, nor will before the session ends: the port is taken, by a socket that never listens."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    _unused.append(taken)
+    return f"127.0.0.1:{taken.getsockname()[1]}"

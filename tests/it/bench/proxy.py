@@ -25,6 +25,7 @@ CHUNK_BYTES = 64 * 1024
 HELD_BYTES = 256 * 1024      # read from one side and not taken by the other yet: more is left to the kernel
 REPLY_LINE_MAX = 200
 TICK_SECONDS = 0.005         # while bytes wait for their time
+ORDER_SECONDS = 120
 
 # How the master has answered PSYNC.
 FULL, CONTINUED = "+FULLRESYNC", "+CONTINUE"
@@ -194,7 +195,8 @@ class Proxy:
         done = threading.Event()
         self._orders.put((action, done))
         self._wake_there.send(b"x")
-        done.wait(10)
+        if not done.wait(ORDER_SECONDS):
+            raise RuntimeError(f"the proxy {self.address} has not done in {ORDER_SECONDS} s what it was told")
 
     def _run(self):
         while not self._closing:

@@ -32,6 +32,7 @@ if not __package__:
 # pylint: disable=wrong-import-position
 from . import wire  # noqa: E402
 from .recordings import Recording, recording_names  # noqa: E402
+from .waiting import TIMEOUT_SECONDS  # noqa: E402
 # Tests take the names of faults from here.
 from .replay_session import (CLOSE, PIECE_BYTES, REPLY, RESET, SILENCE, SNAPSHOT, STREAM,  # noqa: E402,F401
                              Break, Connection, Ended, Faults, Session)
@@ -150,12 +151,12 @@ class ReplayMaster:
         with self.changed:
             return self.sessions[-1].acks[-1] if self.sessions and self.sessions[-1].acks else None
 
-    def wait_ack(self, offset, timeout=60):
+    def wait_ack(self, offset, timeout=TIMEOUT_SECONDS):
         """Waits until the latest session has acknowledged `offset` or more."""
         self._wait(lambda: self.last_ack is not None and self.last_ack >= offset, timeout,
                    lambda: f"offset {offset} to be acknowledged; so far {self.last_ack}")
 
-    def wait_sessions(self, count, timeout=60):
+    def wait_sessions(self, count, timeout=TIMEOUT_SECONDS):
         """Waits until there have been so many PSYNCs; returns the last of them."""
         self._wait(lambda: len(self.sessions) >= count, timeout, lambda: f"{count} sessions; so far {len(self.sessions)}")
         return self.sessions[count - 1]

@@ -3,12 +3,12 @@
 import redis
 
 from .servers import HOST, Server, start_all
-from .waiting import wait_for
+from .waiting import TIMEOUT_SECONDS, wait_for
 
 MASTER_NAME = "main"
-DOWN_AFTER_MS = 1500
+DOWN_AFTER_MS = 3000    # less is soon over where a server has to wait for its turn, and nobody has asked for a failover
 FAILOVER_TIMEOUT_MS = 10000
-FORM_SECONDS = 60
+FORM_SECONDS = TIMEOUT_SECONDS
 FAILOVER_SECONDS = 6 * FAILOVER_TIMEOUT_MS / 1000      # several that are given up
 
 
@@ -151,7 +151,7 @@ class SentinelGroup:
             if "NOGOODSLAVE" not in str(error) and "INPROG" not in str(error):
                 raise
 
-    def wait_failover(self, old_master, timeout=60):
+    def wait_failover(self, old_master, timeout=TIMEOUT_SECONDS):
         """Waits until another server than `old_master` is master and all that run follow it; returns it."""
         wait_for(lambda: self.master is not old_master, timeout, f"a replica of {old_master.name} to take over")
         self.wait_ok(timeout)

@@ -8,11 +8,12 @@ import redis
 
 from . import ports
 from .process import Process
-from .waiting import wait_for
+from .waiting import TIMEOUT_SECONDS, wait_for
 
 HOST = "127.0.0.1"
-START_SECONDS = 30
-PROBE_SECONDS = 2
+START_SECONDS = 120
+PROBE_SECONDS = 5
+ANSWER_SECONDS = 300    # for the digest of values of hundreds of megabytes on a busy machine, too
 BIND_ATTEMPTS = 5
 LOG_TAIL_LINES = 40
 PORT_TAKEN = re.compile(r"Address already in use|Failed listening on|Could not create server TCP listening socket")
@@ -204,7 +205,7 @@ class Server:
         Without username and password it is the bench's full user. `certificate` replaces the client certificate."""
         if username is None and password is None:
             username, password = self.username, self.password
-        options = self.connection_options(certificate) | {"socket_timeout": 60} | options
+        options = self.connection_options(certificate) | {"socket_timeout": ANSWER_SECONDS} | options
         client = redis.Redis(db=db, username=username, password=password, **options)
         self._clients.append(client)
         return client
@@ -253,7 +254,7 @@ class Server:
             shown = logged[crash:crash + lines] + ["..."] + shown
         return "\n".join([f"--- log of {self!r}", *shown])
 
-    def wait_for_log(self, pattern, timeout=60):
+    def wait_for_log(self, pattern, timeout=TIMEOUT_SECONDS):
         """Waits until a line matches the regular expression; returns the match."""
         return wait_for(lambda: re.search(pattern, self.log(), re.MULTILINE), timeout, f"/{pattern}/ in the log of {self.name}")
 
@@ -268,7 +269,7 @@ class Server:
         self.command("REPLICAOF", master.host, master.port)
         return self.wait_in_sync(master)
 
-    def wait_in_sync(self, master, timeout=60):
+    def wait_in_sync(self, master, timeout=TIMEOUT_SECONDS):
         """Waits until the link to `master` is up and all that `master` has written so far is here."""
         written = master.info("replication")["master_repl_offset"]
 
@@ -295,6 +296,8 @@ class Server:
         yield "save", ""
         yield "appendonly", "no"
         yield "repl-diskless-sync-delay", 0
+        # An interruption does not become another snapshot because the machine is busy; who wants that says so.
+        yield "repl-backlog-size", "64mb"
         if version.at_least(7, 0):
             yield "enable-debug-command", "yes"
         if self.unix_path:

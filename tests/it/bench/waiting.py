@@ -8,11 +8,13 @@ import redis
 # state does not hold so far.
 NOT_YET = (AssertionError, OSError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
+# What is waited for comes within a second or two; a machine that is busy with other things gets all the time that it may need.
+TIMEOUT_SECONDS = 180
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.05
 
 
-def wait_for(condition, timeout=60, what="a condition"):
+def wait_for(condition, timeout=TIMEOUT_SECONDS, what="a condition"):
     """Calls `condition` until it returns something true, and returns that.
 
     A condition that raises one of NOT_YET counts as false. After `timeout` seconds TimeoutError names `what`, with

@@ -17,7 +17,7 @@ import urllib.parse
 SLOTS = 16384
 RECEIVE_BYTES = 1 << 18
 DEFAULT_PORT = 6379
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 180
 
 
 class ReplyError(Exception):
@@ -168,6 +168,9 @@ class Connection:
 
     def close(self):
         self._socket.close()
+
+    def set_timeout(self, seconds):
+        self._socket.settimeout(seconds)
 
     def fileno(self):
         return self._socket.fileno()

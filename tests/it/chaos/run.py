@@ -65,7 +65,7 @@ class Chaos:
     def write(self, units):
         """The writer goes on for so many units, whether keyferry runs or not."""
         goal = self.load.acknowledged + units
-        wait_for(lambda: self.load.acknowledged >= goal or self.load.errors, timeout=120, what=f"{units} more units of the writer; {self.load.summary()}")
+        wait_for(lambda: self.load.acknowledged >= goal or self.load.errors, what=f"{units} more units of the writer; {self.load.summary()}")
 
     def flood(self, megabytes):
         """The source gets so much at once, in large values."""
@@ -100,8 +100,8 @@ class Chaos:
         def in_history(status):
             return {link["source"]: link["position"]["replid"] for link in status["links"]} == \
                 {link.address: link.info("replication")["master_replid"] for link in self.scene.links()}
-        self.ferry.wait_status(in_history, timeout=100, what="links in the histories of their sources")
-        self.ferry.wait_in_step(*self.scene.links(), timeout=100)
+        self.ferry.wait_status(in_history, what="links in the histories of their sources")
+        self.ferry.wait_in_step(*self.scene.links())
 
     def _phase(self, numbers):
         self.phases += 1

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#define WAIT_MS 20000
+#define WAIT_MS 120000
 
 static struct service *service;
 static struct access *access_;

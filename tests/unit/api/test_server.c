@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#define WAIT_MS 20000
+#define WAIT_MS 120000
 
 static struct service *service;
 static struct server *server;

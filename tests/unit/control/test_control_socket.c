@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#define WAIT_MS 30000
+#define WAIT_MS 120000
 
 static char folder[300];
 static char base[64];

@@ -83,7 +83,7 @@ static void test_run_until_timer_due(void **state)
 	struct scene scene = {.loop = loop_new()};
 
 	(void)state;
-	alarm(20);
+	alarm(120);
 	scene.timer = timer_new(scene.loop, finish, &scene);
 	timer_start(scene.timer, 0);
 	assert_true(loop_run_until(scene.loop, &scene.done, UINT64_MAX));

@@ -151,7 +151,7 @@ static void scene_connect_to(struct scene *scene, const char *host, uint16_t por
 
 static void scene_run(struct scene *scene)
 {
-	assert_true(loop_run_until(scene->loop, &scene->done, clock_monotonic_us() + 20 * SECOND));
+	assert_true(loop_run_until(scene->loop, &scene->done, clock_monotonic_us() + 120 * SECOND));
 	scene->done = false;
 }
 

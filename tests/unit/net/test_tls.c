@@ -297,7 +297,7 @@ static void scene_play(struct scene *scene)
 	scene->loop = loop_new();
 	options.endpoint = (struct endpoint){"127.0.0.1", scene->server.port};
 	scene->stream = stream_connect(scene->loop, &options, &events, scene);
-	if (!loop_run_until(scene->loop, &scene->done, clock_monotonic_us() + 20 * SECOND))
+	if (!loop_run_until(scene->loop, &scene->done, clock_monotonic_us() + 120 * SECOND))
 		fail_msg("nothing came of it: %zu of %zu bytes sent, %zu received", scene->sent, scene->send_len,
 			 scene->received);
 	stream_free(scene->stream);

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #define CHECK_EVERY_MS 2
-#define PATIENCE_US (20 * 1000000ULL)
+#define PATIENCE_US (120 * 1000000ULL)
 
 static void bench_note(void *owner, int level, const char *text)
 {

@@ -189,7 +189,7 @@ static uint64_t run(struct bench *bench, uint64_t until, uint64_t max_size)
 	uint64_t cut, end;
 
 	bench->until = until;
-	bench->deadline_us = clock_monotonic_us() + 20 * 1000000ULL;
+	bench->deadline_us = clock_monotonic_us() + 120 * 1000000ULL;
 	bench->spool = spool_open(&options, &cut, &error);
 	assert_non_null(bench->spool);
 	bench->loop = loop_new();
