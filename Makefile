@@ -51,7 +51,7 @@ bench: demo-deps keyferry
 demo-deps:
 	@tools/install-deps demo
 
-## soak           the simulator over SEEDS (1-20000), at most SOAK_SECONDS; FAULTS=profile and LOAD=safe|all narrow it; then CHAOS_FAULTS (200) on real servers
+## soak           the simulator over SEEDS (1-20000), at most SOAK_SECONDS; FAULTS=profile and LOAD=safe|all narrow it; then CHAOS_FAULTS (200) on real servers, and the daemon: killed 50 times, 20 tasks, its API under fuzz
 soak:
 	@tools/install-deps all
 	@tools/soak "$(SEEDS)" "$(SOAK_SECONDS)" "$(FAULTS)" "$(LOAD)" "$(CHAOS_FAULTS)" "$(CHAOS_SEED)"
