@@ -27,6 +27,7 @@ struct route {
 	bool slow;                 /* asks servers on the network */
 	enum service_role role;    /* at least */
 	void (*handle)(struct api *api, const struct call *call, struct answer *answer);
+	int which;                 /* for a handler of several rows: which enum service_action or service_job */
 	enum route_body body;
 	const char *schema;        /* of the body */
 	unsigned success;          /* status */

@@ -334,6 +334,7 @@ static void tell_failure(const struct transfer *transfer, CURLcode code, struct 
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_UNSUPPORTED_PROTOCOL: /* no status line */
 		error_set(error, ERROR_INTERNAL, "%s has hung up, or speaks no HTTP: %s", client->server, why);
 		error_hint(error, "Is it the daemon's address? With tls.certificate it begins with https://");
 		break;

@@ -247,15 +247,23 @@ static bool has_document(struct task_session *session, const char *name, const j
 	return there != NULL;
 }
 
-static json_t *replace(struct task_session *session, const char *file, const char *text, const char **ret_what, struct error *error)
+/* Of a task that is there; NULL with *ret_there false: it is not. */
+static json_t *replace(struct task_session *session, const char *file, const char *text, bool *ret_there, const char **ret_what, struct error *error)
 {
 	json_t *document = stored_parse(slice_of_string(text), file, error), *task = NULL;
 	char *name = document ? memory_strdup(task_text(document, "name")) : NULL;
 	bool same = false;
 
-	if (name && has_document(session, name, document, &same, error))
-		task = same ? task_get(session, task_path(name, NULL), error) : send_text(session, "PUT", document_path(session, name), text, "*", error);
-	*ret_what = same ? "has this document already" : "replaced";
+	task = name && name[0] ? task_get(session, task_path(name, NULL), error) : NULL;
+	*ret_there = task || !document || strcmp(api_client_refusal(session->client), "task-not-found") != 0;
+	if (task && !has_document(session, name, document, &same, error)) {
+		json_decref(task);
+		task = NULL;
+	} else if (task && !same) {
+		json_decref(task);
+		task = send_text(session, "PUT", document_path(session, name), text, "*", error);
+	}
+	*ret_what = same ? "has this document already" : "document replaced";
 	free(name);
 	json_decref(document);
 	return task;
@@ -265,12 +273,14 @@ static bool import_one(struct task_session *session, const char *file, struct er
 {
 	const char *what = "created";
 	char *text = task_document_read(file, error);
-	struct error refused;
-	json_t *task = text ? send_text(session, "POST", memory_strdup("/api/v1/tasks"), text, NULL, error) : NULL;
+	bool there = false;
+	json_t *task = NULL;
 
-	if (text && !task && arguments_given(&session->arguments, "replace") && strcmp(api_client_refusal(session->client), "exists") == 0) {
-		task = replace(session, file, text, &what, &refused);
-		*error = refused;
+	if (text && arguments_given(&session->arguments, "replace"))
+		task = replace(session, file, text, &there, &what, error);
+	if (text && !there) {
+		what = "created";
+		task = send_text(session, "POST", memory_strdup("/api/v1/tasks"), text, NULL, error);
 	}
 	if (task)
 		tell(session, task, what);

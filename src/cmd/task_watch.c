@@ -28,6 +28,7 @@ struct watch {
 	char *news[NEWS];  /* the newest last */
 	char *lost;        /* why the stream is away; NULL: it is there */
 	bool stale;        /* the tree of the one is older than what its stream tells */
+	bool told;         /* anything by the stream: who asks for --until sees at least how it is */
 	bool changed;
 	uint64_t asked_us, drawn_us, line_us;
 	unsigned lines;    /* of the picture that is on the screen */
@@ -112,7 +113,7 @@ static void look_for_end(struct watch *watch)
 	const char *id;
 	json_t *task;
 
-	if (!watch->until || watch->ended)
+	if (!watch->until || watch->ended || !watch->told)
 		return;
 	json_object_foreach(watch->tasks, id, task) {
 		enum task_way way = task_way_of(task, states, &watch->error);
@@ -260,6 +261,7 @@ static bool take(void *owner, const char *name, struct slice data)
 
 	free(watch->lost);
 	watch->lost = NULL;
+	watch->told = true;
 	if (shown && watch->session->json)
 		print_event(name, data);
 	if (shown && strcmp(name, "task") == 0) {

@@ -71,9 +71,9 @@ static json_t *finding_json(const struct precheck_report *report, const struct f
 {
 	bool told = finding->text != TEXT_NONE;
 
-	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:o, s:o, s:o}", "item", finding->item->name, "side", precheck_side_name(finding->side), "node",
-			 copy_or_null(finding->node), "result", precheck_result_name(finding->result), "waived", (int)finding->waived, "measured",
-			 copy_or_null(finding->measured), "cause", string_or_null(told ? finding_cause(report, finding, language) : NULL), "remedy",
+	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o}", "item", finding->item->name, "side", precheck_side_name(finding->side), "node",
+			 copy_or_null(finding->node), "result", precheck_result_name(finding->result), "waived", (int)finding->waived, "waivable",
+			 (int)!finding->item->fixed, "measured", copy_or_null(finding->measured), "cause", string_or_null(told ? finding_cause(report, finding, language) : NULL), "remedy",
 			 string_or_null(told ? finding_remedy(report, finding, language) : NULL));
 }
 

@@ -37,6 +37,7 @@ void entry_free(struct entry *entry)
 	json_decref(entry->error);
 	json_decref(entry->last_error);
 	json_decref(entry->status);
+	trend_free(entry->trend);
 	free(entry->dir);
 	free(entry);
 }

@@ -145,6 +145,11 @@ enum service_log { SERVICE_HISTORY, SERVICE_EVENTS, SERVICE_RESULTS, SERVICE_AUD
  *   audit    {"id","task","time","action","who","from","result","detail"} */
 enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind, int64_t before, uint32_t most, json_t **ret,
 				     struct error *error) WARN_UNUSED;
+/* All differences of the last verification that has ended, page by page (service/differences.h). `kind` as in results of a verification, NULL: all; `after`: `next` of the page before, 0: the
+ * first page. *ret: {"job": its id | null, "items": [{"kind","db","key","target_db","target_key","difference","repaired"}], "next": null | NUMBER}. */
+enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most, json_t **ret, struct error *error) WARN_UNUSED;
+/* How it went, for charts; `span` "15m", "1h" or "24h". *ret: service/trend.h. */
+enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret, struct error *error) WARN_UNUSED;
 /* The last `most` lines of the worker's log (at most 10000): {"lines": [...]}, as written by it. */
 enum service_result service_task_log(struct service *service, const char *task, uint32_t most, json_t **ret, struct error *error) WARN_UNUSED;
 /* Of what service/ does not do itself: logins, refused tokens. `detail` NULL or an object without secrets; taken over. */

@@ -70,6 +70,7 @@ static void on_status(struct entry *entry, const json_t *answer, int64_t sent_ms
 	entry->status_ms = clock_wall_ms();
 	if (!entry->worker.ending)
 		take_state(entry, json_string_value(json_object_get(status, "state")));
+	trends_take(entry);
 	entry_take_events(entry, status, sent_ms);
 	service_touch(entry->service);
 }

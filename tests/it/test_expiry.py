@@ -1,6 +1,5 @@
 """Expiry: keys whose life the source extends while keyferry is behind live at the target too, and in the end all times are the true ones."""
 
-import functools
 import threading
 import time
 
@@ -9,28 +8,13 @@ import redis
 
 from bench.ferry import Ferry
 from bench.proxy import Proxy
+from bench.scenario import TooSlow, repeated_when_too_slow
 from bench.waiting import wait_for
 
 LIFE_MS = 3000
 REFRESH_SECONDS = 0.7
 VERSIONS = ["redis-6.0", "redis-7.0", "redis-8.0-sid", "valkey-8.0", "valkey-8.1", "valkey-9.1"]
 FAR_MS = 1 << 45  # what lies behind it is a held time
-
-
-class TooSlow(Exception):
-    """The machine had other things to do: keys have expired at the source itself, which nobody can follow."""
-
-
-def repeated_when_too_slow(test):
-    @functools.wraps(test)
-    def run(bench, **parameters):
-        for _ in range(4):
-            try:
-                return test(bench, **parameters)
-            except TooSlow:
-                bench.close()
-        return test(bench, **parameters)
-    return run
 
 
 def connect(server, database=0):

@@ -370,7 +370,7 @@ def test_stopped_and_started_again(bench):
     source, target = bench.server(), bench.cluster(replicas_per_master=0)
     fill(source, keys=20000)
     ferry = Ferry(bench, source, target)
-    slow = ("--set", "limit.records_per_second=10000")
+    slow = ("--set", "limit.records_per_second=2000")
     with Load(source, rate=1000, keys=1000) as load:
         for done in (1000, 4000):
             ferry.start(*slow)

