@@ -38,7 +38,7 @@ lint:
 	@tools/install-deps all
 	@tools/check lint
 
-## demo           two clusters on loopback, a writer and keyferry between them; ONCE=1 ends after the comparison
+## demo           two clusters on loopback, a writer, keyferry's daemon and its console between them; ONCE=1 ends after the comparison
 demo: demo-deps keyferry
 	@tools/demo $(if $(filter-out 0,$(ONCE)),--once)
 
@@ -81,7 +81,7 @@ deb:
 	@tools/install-deps deb
 	@tools/build-deb
 
-## check-packages what is installed, and the package: lintian, built twice the same, installed, upgraded and removed in chroots, built on the next Debian
+## check-packages what is installed, and the package: lintian, built twice the same, installed, upgraded and removed in chroots, built on the next Debian; the image
 check-packages: keyferry
 	@tools/install-deps packages
 	@tools/check packages chroots

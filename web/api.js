@@ -9,6 +9,9 @@ export class Problem extends Error {
   constructor(status, body) {
     super(body?.detail || body?.title || `HTTP ${status}`);
     this.status = status;
+    // The last word of its URN: "document-invalid".
+    this.type = body?.type?.split(':').at(-1);
+    this.told = body?.detail;
     this.hint = body?.hint;
     this.errors = body?.errors ?? [];
   }

@@ -1,7 +1,7 @@
 // The page: who we are, where we are (the address behind '#'), language and colours.
 import {html, render, signal, useEffect, useSignal} from './ui.js';
 import {choose, language, t} from './words.js';
-import {live, logOut, session, whoAmI} from './api.js';
+import {live, logOut, may, session, whoAmI} from './api.js';
 import {settings} from './settings.js';
 import {Icon} from './parts/icon.js';
 import {Toasts, Trouble} from './parts/toast.js';
@@ -25,9 +25,24 @@ function paint() {
 }
 theme.watch(paint);
 
+// An address that somebody has typed need not be one.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function Forbidden() {
+  return html`<div class="card empty"><h1>${t('forbidden.title')}</h1><p class="dim">${t('forbidden.text')}</p></div>`;
+}
+
 // #/ · #/new · #/tasks/7 · #/tasks/7/events · #/tasks/7/edit · #/access
 function View({where}) {
-  const [, first, id, rest] = where.replace(/^#/, '').split('/').map(decodeURIComponent);
+  const [, first, id, rest] = where.replace(/^#/, '').split('/').map(decoded);
+  const role = first === 'access' ? 'admin' : first === 'new' || rest === 'edit' ? 'operator' : 'viewer';
+  if (!may(role)) return html`<${Forbidden} />`;
   if (first === 'new') return html`<${Wizard} key="new" />`;
   if (first === 'tasks' && id && rest === 'edit') return html`<${Wizard} key=${`edit-${id}`} id=${id} />`;
   if (first === 'tasks' && id) return html`<${Task} key=${id} id=${id} tab=${rest || 'overview'} />`;

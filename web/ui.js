@@ -34,3 +34,10 @@ export function useSignal(source) {
   }, [source]);
   return shown;
 }
+
+// What the browser's tab and its history call the page.
+export function useTitle(text) {
+  useEffect(() => {
+    document.title = text ? `${text} – keyferry` : 'keyferry';
+  }, [text]);
+}

@@ -24,7 +24,7 @@ export function t(key, values = {}) {
 }
 
 // A word of the daemon, as far as there is a text for it: state, kind of event, ...
-export function word(group, name) {
+export function word(group, name, values) {
   const key = `${group}.${name}`;
-  return key in en ? t(key) : name;
+  return key in en ? t(key, values) : name;
 }

@@ -142,13 +142,15 @@ bool api_admit(struct api *api, struct call *call, struct answer *answer)
 {
 	const struct route *route;
 	char allow[ROUTE_ALLOW_MAX];
+	bool open;
 
 	if (!call->malformed && console_answer(call, answer))
 		return false;
 	call->uri_answer = uri_parse(&call->uri, call->target);
 	route = call->uri_answer == URI_OK ? route_find(call->method, &call->uri, call->arguments, allow) : NULL;
+	open = route && !call->malformed && (route->open || (route->probe && api->options.open_probes));
 	/* First of all who it is: nobody else is told anything, not even what there is not. */
-	if (!(route && route->open && !call->malformed) && !access_admit(api->access, call, answer))
+	if (!open && !access_admit(api->access, call, answer))
 		return false;
 	if (!admit_origin(api, call, answer))
 		return false;

@@ -2,7 +2,7 @@
  *
  * A call goes through two doors. api_admit() sees its line and headers: who calls (token, session, or nobody asked on a loopback address), whether it is addressed to us and comes
  * from our own page, which route, role, accepted types, the size of its body. api_handle() checks the body by the route's schema and answers.
- * Without a valid token every path says 401, also those that do not exist; the login and the files of the console (api/console.h) are open.
+ * Without a valid token every path says 401, also those that do not exist; the login, the files of the console (api/console.h) and, where that is wanted, probes are open.
  * No answer holds a secret; what a body says is quoted nowhere.
  * Thread: (any). */
 #ifndef KEYFERRY_API_API_H
@@ -17,6 +17,7 @@ struct api;
 
 struct api_options {
 	bool ask_for_token; /* false: nobody is asked, only Host and Origin are looked at */
+	bool open_probes;   /* but for probes nobody is asked: they say no more than whether */
 	const char *version;
 	uint32_t streams_max; /* server-sent events at the same time */
 };

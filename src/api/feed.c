@@ -23,6 +23,7 @@ struct listener {
 	struct mailbox *mailbox;
 	int64_t task;             /* 0: all */
 	int64_t cursors[CURSORS]; /* the newest entry that was told; -1: begins with what comes */
+	bool placed;              /* it knows where it begins */
 	int64_t told;             /* tasks up to this id have been told as they are; those above it are still to be told */
 	char *status;             /* of one task: as last told */
 	/* to see whether it still may */
@@ -169,6 +170,17 @@ static void tell_log(struct feed *feed, struct listener *listener, int which, co
 		if (id_of(entry) > listener->cursors[which])
 			tell_entry(listener, which, entry);
 	}
+}
+
+/* A client that has been told nothing with an id yet is to come again where it began, too. */
+static void tell_place(struct listener *listener)
+{
+	char id[48];
+
+	if (listener->placed || listener->cursors[0] < 0 || listener->cursors[1] < 0)
+		return;
+	snprintf(id, sizeof(id), "%" PRId64 "-%" PRId64, listener->cursors[0], listener->cursors[1]);
+	listener->placed = mailbox_put_id(listener->mailbox, id);
 }
 
 static void turn_log(struct feed *feed, int which)
@@ -351,6 +363,7 @@ static void turn(struct feed *feed)
 	for (int which = 0; which < CURSORS; which++)
 		turn_log(feed, which);
 	for (struct listener *listener = feed->listeners; listener; listener = listener->next) {
+		tell_place(listener);
 		if (listener->task)
 			turn_status(feed, listener);
 		look_after(feed, listener);

@@ -8,7 +8,7 @@
  *     event: removed   data: {"id": 7}; a stream of this task ends with it
  *     :                a comment each FEED_HEARTBEAT_MS
  *
- * An id is "E-H": the newest of the events and of the history up to here, so a client that comes again with Last-Event-ID is told what it has missed, up to FEED_AGAIN entries of each, also
+ * A stream begins with an id alone, which is no event to its reader. An id is "E-H": the newest of the events and of the history up to here, so a client that comes again with Last-Event-ID is told what it has missed, up to FEED_AGAIN entries of each, also
  * when the daemon was started anew meanwhile. A stream ends when its token or session does.
  * Thread: one of its own; functions (any). */
 #ifndef KEYFERRY_API_FEED_H

@@ -2,6 +2,7 @@
 #include "api/api_state.h"
 #include "api/handlers.h"
 #include "api/parameter.h"
+#include "api/route.h"
 
 #include <string.h>
 
@@ -13,39 +14,14 @@ static void answer_tree(struct answer *answer, const struct call *call, enum ser
 		answer_refusal(answer, call, result, error);
 }
 
-static void act(struct api *api, const struct call *call, struct answer *answer, enum service_action action)
+void handle_action(struct api *api, const struct call *call, struct answer *answer)
 {
 	struct service_caller caller = call_caller(call);
 	json_t *task = NULL;
 	struct error error;
-	enum service_result result = service_task_do(api->service, &caller, call->arguments[0], action, &task, &error);
+	enum service_result result = service_task_do(api->service, &caller, call->arguments[0], (enum service_action)call->route->which, &task, &error);
 
 	answer_tree(answer, call, result, task, &error);
-}
-
-void handle_start(struct api *api, const struct call *call, struct answer *answer)
-{
-	act(api, call, answer, SERVICE_START);
-}
-
-void handle_pause(struct api *api, const struct call *call, struct answer *answer)
-{
-	act(api, call, answer, SERVICE_PAUSE);
-}
-
-void handle_resume(struct api *api, const struct call *call, struct answer *answer)
-{
-	act(api, call, answer, SERVICE_RESUME);
-}
-
-void handle_stop(struct api *api, const struct call *call, struct answer *answer)
-{
-	act(api, call, answer, SERVICE_STOP);
-}
-
-void handle_restart(struct api *api, const struct call *call, struct answer *answer)
-{
-	act(api, call, answer, SERVICE_RESTART);
 }
 
 /* ---- changed while it runs ---- */
@@ -83,25 +59,25 @@ void handle_log_level(struct api *api, const struct call *call, struct answer *a
 
 /* ---- jobs ---- */
 
-static void start_job(struct api *api, const struct call *call, struct answer *answer, enum service_job job)
+void handle_job_start(struct api *api, const struct call *call, struct answer *answer)
 {
 	struct service_caller caller = call_caller(call);
 	json_t *begun = NULL;
 	struct error error;
-	enum service_result result = service_job_start(api->service, &caller, call->arguments[0], job, call->json, parameter_language(call), &begun, &error);
+	enum service_result result = service_job_start(api->service, &caller, call->arguments[0], (enum service_job)call->route->which, call->json, parameter_language(call), &begun, &error);
 
 	if (result != SERVICE_OK) {
 		answer_refusal(answer, call, result, &error);
 		return;
 	}
-	answer_header(answer, "Location", "/api/v1/tasks/%s/%s", call->arguments[0], service_job_name(job));
+	answer_header(answer, "Location", "/api/v1/tasks/%s/%s", call->arguments[0], service_job_name((enum service_job)call->route->which));
 	answer_json(answer, 202, begun);
 }
 
 /* What is under way, and the last result. */
-static void show_job(struct api *api, const struct call *call, struct answer *answer, enum service_job job)
+void handle_job_show(struct api *api, const struct call *call, struct answer *answer)
 {
-	const char *kind = service_job_name(job), *running;
+	const char *kind = service_job_name((enum service_job)call->route->which), *running;
 	json_t *task = NULL, *page = NULL, *view;
 	struct error error;
 	enum service_result result = service_task_show(api->service, call->arguments[0], &task, &error);
@@ -121,46 +97,6 @@ static void show_job(struct api *api, const struct call *call, struct answer *an
 	}
 	json_decref(task);
 	json_decref(page);
-}
-
-void handle_precheck_start(struct api *api, const struct call *call, struct answer *answer)
-{
-	start_job(api, call, answer, SERVICE_JOB_PRECHECK);
-}
-
-void handle_precheck_show(struct api *api, const struct call *call, struct answer *answer)
-{
-	show_job(api, call, answer, SERVICE_JOB_PRECHECK);
-}
-
-void handle_verify_start(struct api *api, const struct call *call, struct answer *answer)
-{
-	start_job(api, call, answer, SERVICE_JOB_VERIFY);
-}
-
-void handle_verify_show(struct api *api, const struct call *call, struct answer *answer)
-{
-	show_job(api, call, answer, SERVICE_JOB_VERIFY);
-}
-
-void handle_cutover_start(struct api *api, const struct call *call, struct answer *answer)
-{
-	start_job(api, call, answer, SERVICE_JOB_CUTOVER);
-}
-
-void handle_cutover_show(struct api *api, const struct call *call, struct answer *answer)
-{
-	show_job(api, call, answer, SERVICE_JOB_CUTOVER);
-}
-
-void handle_finish_start(struct api *api, const struct call *call, struct answer *answer)
-{
-	start_job(api, call, answer, SERVICE_JOB_FINISH);
-}
-
-void handle_finish_show(struct api *api, const struct call *call, struct answer *answer)
-{
-	show_job(api, call, answer, SERVICE_JOB_FINISH);
 }
 
 void handle_job_cancel(struct api *api, const struct call *call, struct answer *answer)

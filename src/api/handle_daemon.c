@@ -42,12 +42,15 @@ void handle_healthz(struct api *api, const struct call *call, struct answer *ans
 	answer_text(answer, 200, ANSWER_TEXT, memory_strdup("ok\n"));
 }
 
+/* Why not is for those who may know. */
 void handle_readyz(struct api *api, const struct call *call, struct answer *answer)
 {
 	json_t *health = service_health(api->service);
 
 	if (json_is_true(json_object_get(health, "healthy")) && !service_stopping(api->service))
 		answer_text(answer, 200, ANSWER_TEXT, memory_strdup("ready\n"));
+	else if (call->principal.kind == PRINCIPAL_NOBODY)
+		answer_text(answer, 503, ANSWER_TEXT, memory_strdup("not ready\n"));
 	else
 		answer_problem(answer, call, PROBLEM_BUSY, NULL, service_stopping(api->service) ? "the daemon ends" : "the store takes no writes, or the daemon hangs");
 	json_decref(health);
@@ -59,7 +62,7 @@ void handle_metrics(struct api *api, const struct call *call, struct answer *ans
 	char *text;
 
 	error_clear(&error);
-	text = all_metrics_text(api->service, api->options.version, strcmp(call->type, EXPOSITION_OPEN_METRICS) == 0, &error);
+	text = all_metrics_text(api->service, strcmp(call->type, EXPOSITION_OPEN_METRICS) == 0, &error);
 	if (text)
 		answer_text(answer, 200, call->type, text);
 	else

@@ -6,6 +6,14 @@
 
 #include <string.h>
 
+static void answer_page(struct answer *answer, const struct call *call, enum service_result result, json_t *page, const struct error *error)
+{
+	if (result == SERVICE_OK)
+		answer_json(answer, 200, page);
+	else
+		answer_refusal(answer, call, result, error);
+}
+
 static void list(struct api *api, const struct call *call, struct answer *answer, enum service_log log, const char *task)
 {
 	json_t *page = NULL;
@@ -13,10 +21,7 @@ static void list(struct api *api, const struct call *call, struct answer *answer
 	enum service_result result = service_log_list(api->service, log, task, uri_parameter(&call->uri, "kind"), parameter_number(call, "before", 0),
 						      (uint32_t)parameter_number(call, "limit", 100), &page, &error);
 
-	if (result == SERVICE_OK)
-		answer_json(answer, 200, page);
-	else
-		answer_refusal(answer, call, result, &error);
+	answer_page(answer, call, result, page, &error);
 }
 
 static void stream(struct api *api, const struct call *call, struct answer *answer, int64_t task)
@@ -75,14 +80,31 @@ void handle_audit(struct api *api, const struct call *call, struct answer *answe
 	list(api, call, answer, SERVICE_AUDIT, NULL);
 }
 
+void handle_differences(struct api *api, const struct call *call, struct answer *answer)
+{
+	json_t *page = NULL;
+	struct error error;
+	enum service_result result = service_differences(api->service, call->arguments[0], uri_parameter(&call->uri, "kind"), parameter_number(call, "after", 0),
+							 (uint32_t)parameter_number(call, "limit", 100), &page, &error);
+
+	answer_page(answer, call, result, page, &error);
+}
+
+void handle_trend(struct api *api, const struct call *call, struct answer *answer)
+{
+	const char *span = uri_parameter(&call->uri, "span");
+	json_t *trend = NULL;
+	struct error error;
+	enum service_result result = service_task_trend(api->service, call->arguments[0], span ? span : "15m", &trend, &error);
+
+	answer_page(answer, call, result, trend, &error);
+}
+
 void handle_log(struct api *api, const struct call *call, struct answer *answer)
 {
 	json_t *lines = NULL;
 	struct error error;
 	enum service_result result = service_task_log(api->service, call->arguments[0], (uint32_t)parameter_number(call, "lines", 200), &lines, &error);
 
-	if (result == SERVICE_OK)
-		answer_json(answer, 200, lines);
-	else
-		answer_refusal(answer, call, result, &error);
+	answer_page(answer, call, result, lines, &error);
 }

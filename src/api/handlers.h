@@ -20,22 +20,12 @@ void handle_document_check(struct api *api, const struct call *call, struct answ
 /* handle_databases.c */
 void handle_databases(struct api *api, const struct call *call, struct answer *answer);
 
-/* handle_actions.c */
-void handle_start(struct api *api, const struct call *call, struct answer *answer);
-void handle_pause(struct api *api, const struct call *call, struct answer *answer);
-void handle_resume(struct api *api, const struct call *call, struct answer *answer);
-void handle_stop(struct api *api, const struct call *call, struct answer *answer);
-void handle_restart(struct api *api, const struct call *call, struct answer *answer);
+/* handle_actions.c; those for several rows look at route.which */
+void handle_action(struct api *api, const struct call *call, struct answer *answer);
 void handle_limits(struct api *api, const struct call *call, struct answer *answer);
 void handle_log_level(struct api *api, const struct call *call, struct answer *answer);
-void handle_precheck_start(struct api *api, const struct call *call, struct answer *answer);
-void handle_precheck_show(struct api *api, const struct call *call, struct answer *answer);
-void handle_verify_start(struct api *api, const struct call *call, struct answer *answer);
-void handle_verify_show(struct api *api, const struct call *call, struct answer *answer);
-void handle_cutover_start(struct api *api, const struct call *call, struct answer *answer);
-void handle_cutover_show(struct api *api, const struct call *call, struct answer *answer);
-void handle_finish_start(struct api *api, const struct call *call, struct answer *answer);
-void handle_finish_show(struct api *api, const struct call *call, struct answer *answer);
+void handle_job_start(struct api *api, const struct call *call, struct answer *answer);
+void handle_job_show(struct api *api, const struct call *call, struct answer *answer);
 void handle_job_cancel(struct api *api, const struct call *call, struct answer *answer);
 
 /* handle_logs.c */
@@ -43,6 +33,8 @@ void handle_all_events(struct api *api, const struct call *call, struct answer *
 void handle_events(struct api *api, const struct call *call, struct answer *answer);
 void handle_history(struct api *api, const struct call *call, struct answer *answer);
 void handle_results(struct api *api, const struct call *call, struct answer *answer);
+void handle_differences(struct api *api, const struct call *call, struct answer *answer);
+void handle_trend(struct api *api, const struct call *call, struct answer *answer);
 void handle_log(struct api *api, const struct call *call, struct answer *answer);
 void handle_audit(struct api *api, const struct call *call, struct answer *answer);
 

@@ -69,6 +69,18 @@ bool mailbox_put_event(struct mailbox *mailbox, const char *id, const char *even
 	return false;
 }
 
+bool mailbox_put_id(struct mailbox *mailbox, const char *id)
+{
+	bool there;
+
+	pthread_mutex_lock(&mailbox->lock);
+	there = !mailbox->ended && !mailbox->closed && buffer_readable(&mailbox->queue).len < MAILBOX_MAX / 2 && buffer_printf(&mailbox->queue, "id: %s\n\n", id);
+	if (there)
+		wake(mailbox);
+	pthread_mutex_unlock(&mailbox->lock);
+	return there;
+}
+
 void mailbox_put_comment(struct mailbox *mailbox)
 {
 	pthread_mutex_lock(&mailbox->lock);

@@ -24,6 +24,8 @@ void mailbox_free(struct mailbox *mailbox);
 /* `id` NULL: none. False: no room, nothing was written. A mailbox without room for what must not be missed has ended. */
 bool mailbox_put_snapshot(struct mailbox *mailbox, const char *event, const char *data) WARN_UNUSED;
 bool mailbox_put_event(struct mailbox *mailbox, const char *id, const char *event, const char *data);
+/* An id without an event: what a client that comes again tells. */
+bool mailbox_put_id(struct mailbox *mailbox, const char *id) WARN_UNUSED;
 /* A comment, by which a dead connection is noticed. */
 void mailbox_put_comment(struct mailbox *mailbox);
 /* Nothing more is written; what waits is still read. */

@@ -131,13 +131,15 @@ static json_t *parameters_of(const struct route *route)
 
 static json_t *operation_of(const struct route *route)
 {
-	char *description = memory_printf("Takes the role %s%s.", service_role_name(route->role), route->open ? ", or none" : "");
+	char *description = memory_printf("Takes the role %s%s.", service_role_name(route->role), route->probe ? "; none where the daemon has probes: open" : "");
 	json_t *operation = json_pack("{s:[s], s:s, s:s, s:s, s:o, s:o}", "tags", route->tag, "operationId", route->id, "summary", route->summary, "description",
 				      route->open ? "Takes no token." : description, "parameters", parameters_of(route), "responses", responses_of(route));
 
 	free(description);
 	if (route->open)
 		json_object_set_new(operation, "security", json_array());
+	else if (route->probe)
+		json_object_set_new(operation, "security", json_pack("[{}, {s:[]}, {s:[]}]", "token", "session"));
 	if (route->body != BODY_NONE)
 		json_object_set_new(operation, "requestBody", body_of(route));
 	return operation;

@@ -23,9 +23,11 @@ struct route {
 	const char *method;
 	const char *path;          /* "/api/v1/tasks/{task}" */
 	bool open;                 /* for those who have no token yet */
+	bool probe;                /* likewise, where probes are to be open; it tells somebody like that nothing but whether */
 	bool slow;                 /* asks servers on the network */
 	enum service_role role;    /* at least */
 	void (*handle)(struct api *api, const struct call *call, struct answer *answer);
+	int which;                 /* for a handler of several rows: which enum service_action or service_job */
 	enum route_body body;
 	const char *schema;        /* of the body */
 	unsigned success;          /* status */

@@ -379,7 +379,7 @@ static bool parse_listen(const char *text, struct endpoint *ret)
 
 static bool start(struct server *server, struct service *service, const struct server_options *options, struct error *error)
 {
-	struct api_options api_options = {.ask_for_token = true, .version = options->version, .streams_max = SERVER_STREAMS};
+	struct api_options api_options = {.ask_for_token = true, .open_probes = options->open_probes, .version = options->version, .streams_max = SERVER_STREAMS};
 	struct endpoint endpoint;
 	struct sockaddr_storage address;
 	const union MHD_DaemonInfo *info;

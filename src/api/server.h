@@ -1,7 +1,8 @@
 /* The server of the API: HTTP/1.1, plain or over TLS, on libmicrohttpd.
  *
  * One thread reads and writes all connections; what a call asks for is done by a few workers (api/workers.h), while its connection sleeps. Bounds: SERVER_* below, api/uri.h, and
- * API_BODY_MAX. What is not HTTP is answered by libmicrohttpd with 400 or by closing.
+ * API_BODY_MAX. What is not HTTP is answered by libmicrohttpd with 400 or by closing. Hundreds of arguments in a query, or of cookies, leave its version 0.9.75 no room for an answer: that connection is
+ * closed without one, at the latest when it has idled.
  * On a loopback address nobody is asked for a token unless `require_token`; on any other one always.
  * Thread: functions main; it has threads of its own. */
 #ifndef KEYFERRY_API_SERVER_H
@@ -22,6 +23,7 @@ struct server;
 struct server_options {
 	const char *listen;           /* "127.0.0.1:7280", "[::1]:7280"; port 0 takes a free one */
 	bool require_token;
+	bool open_probes;             /* but for /healthz and /readyz */
 	const char *certificate_file; /* PEM; both or none: plain HTTP */
 	const char *key_file;
 	const char *version;          /* of keyferry; lives as long as the server */

@@ -47,3 +47,15 @@ const char *clock_format_rfc3339(int64_t wall_ms, char out[32])
 		 parts.tm_mday % 100, parts.tm_hour % 100, parts.tm_min % 100, parts.tm_sec % 100, (int)(wall_ms % 1000));
 	return out;
 }
+
+int64_t clock_parse_rfc3339(const char *text)
+{
+	struct tm when = {0};
+	int ms = 0, used = 0;
+
+	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &when.tm_year, &when.tm_mon, &when.tm_mday, &when.tm_hour, &when.tm_min, &when.tm_sec, &ms, &used) != 7 || text[used])
+		return -1;
+	when.tm_year -= 1900;
+	when.tm_mon -= 1;
+	return (int64_t)timegm(&when) * 1000 + ms;
+}

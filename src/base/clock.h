@@ -18,5 +18,7 @@ int64_t clock_wall_ms(void);
 
 /* "2026-03-01T12:34:56.789Z"; out has room for 32 bytes. Returns out. */
 const char *clock_format_rfc3339(int64_t wall_ms, char out[32]);
+/* Reads that form; -1: another one. */
+int64_t clock_parse_rfc3339(const char *text);
 
 #endif

@@ -73,3 +73,31 @@ const char *units_format_duration(uint64_t ms, char out[UNITS_TEXT_MAX])
 {
 	return format(ms, duration_units, out);
 }
+
+const char *units_show_size(double bytes, char out[UNITS_TEXT_MAX])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	unsigned unit = 0;
+
+	while (bytes >= 1024 && unit < 4) {
+		bytes /= 1024;
+		unit++;
+	}
+	snprintf(out, UNITS_TEXT_MAX, unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+	return out;
+}
+
+const char *units_show_duration(uint64_t seconds, char out[UNITS_TEXT_MAX])
+{
+	unsigned long long minutes = seconds / 60, hours = minutes / 60, days = hours / 24;
+
+	if (days > 0)
+		snprintf(out, UNITS_TEXT_MAX, "%llud %lluh", days, hours % 24);
+	else if (hours > 0)
+		snprintf(out, UNITS_TEXT_MAX, "%lluh %llum", hours, minutes % 60);
+	else if (minutes > 0)
+		snprintf(out, UNITS_TEXT_MAX, "%llum %llus", minutes, (unsigned long long)seconds % 60);
+	else
+		snprintf(out, UNITS_TEXT_MAX, "%llu s", (unsigned long long)seconds);
+	return out;
+}

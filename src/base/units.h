@@ -20,4 +20,9 @@ bool units_parse_duration(struct slice text, uint64_t *ret);
 const char *units_format_size(uint64_t bytes, char out[UNITS_TEXT_MAX]);
 const char *units_format_duration(uint64_t ms, char out[UNITS_TEXT_MAX]);
 
+/* For eyes, rounded: "512 B", "1.4 MiB", "230 GiB". Returns out. */
+const char *units_show_size(double bytes, char out[UNITS_TEXT_MAX]);
+/* Likewise "3 s", "4m 10s", "2h 5m", "3d 4h". Returns out. */
+const char *units_show_duration(uint64_t seconds, char out[UNITS_TEXT_MAX]);
+
 #endif

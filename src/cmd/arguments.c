@@ -12,6 +12,14 @@ static const struct argument_row *find(const struct argument_row *rows, size_t c
 	return NULL;
 }
 
+static const struct argument_row *find_letter(const struct argument_row *rows, size_t count, const char *word)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].letter && word[1] == rows[i].letter && word[2] == '\0')
+			return &rows[i];
+	return NULL;
+}
+
 /* Only the name is shown: what follows '=' may be a secret. */
 static bool refuse_unknown(const struct argument_row *rows, size_t count, struct slice name, struct error *error)
 {
@@ -83,6 +91,9 @@ bool arguments_parse(struct arguments *arguments, const struct argument_row *row
 			options_ended = true;
 		} else if (!options_ended && strncmp(argv[i], "--", 2) == 0) {
 			if (!add_option(arguments, rows, count, argc, argv, &i, error))
+				return false;
+		} else if (!options_ended && argv[i][0] == '-' && find_letter(rows, count, argv[i])) {
+			if (!add(arguments, find_letter(rows, count, argv[i]), NULL, error))
 				return false;
 		} else if (!options_ended && argv[i][0] == '-' && argv[i][1] != '\0') {
 			error_set(error, ERROR_USAGE, "unknown option -%c: options have long names, but for -h", argv[i][1]);

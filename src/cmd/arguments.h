@@ -1,6 +1,6 @@
 /* The command line of a subcommand: long options, their values, and the rest.
  *
- *     --name VALUE, --name=VALUE, --flag, -h, and "--" after which nothing is an option
+ *     --name VALUE, --name=VALUE, --flag, -h, a letter where a flag has one, and "--" after which nothing is an option
  *
  * Options may stand before and after the other words. One that is not marked `repeated` stands once.
  * Thread: the main one. Values point into argv. */
@@ -16,9 +16,10 @@ struct argument_row {
 	const char *value;    /* what stands for the value in the help text: "URL"; NULL: a flag */
 	const char *sentence;
 	/* Values for shell completion, separated by spaces: "text json"; or "@file", "@dir", "@option" (of a task), "@topic" (of
-	 * help); or NULL. */
+	 * help), "@task" (the daemon's), "@file-or-task"; or NULL. */
 	const char *choices;
 	bool repeated;
+	char letter; /* a flag's other name, as the -f of logs; 0: none */
 };
 
 #define ARGUMENTS_MAX 256 /* options and other words of one command line */

@@ -2,11 +2,14 @@
  *
  * Each is a row of the table in commands.c and a function cmd_NAME() in a file of its own; help, completion and the reading of
  * its arguments are made of the row. A command returns the exit code, an enum error_kind.
+ * `task` has commands of its own (task_commands.c), with both words as their name: "task list".
  * Thread: the main one. */
 #ifndef KEYFERRY_CMD_COMMAND_H
 #define KEYFERRY_CMD_COMMAND_H
 
 #include "cmd/arguments.h"
+
+struct task_session;
 
 struct command {
 	const char *name;
@@ -18,8 +21,17 @@ struct command {
 	size_t row_count;
 	size_t max_words;
 	const char *words;     /* what the other words are, as argument_row.choices */
-	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+	int (*run)(int argc, char **argv); /* argv[0] is the command's name; NULL: `call` */
+	/* Of those that ask a daemon (task_session.h). */
+	bool (*call)(struct task_session *session, struct error *error);
+	size_t min_words;
+	bool hidden;           /* for scripts of completion; no command for people */
+	const struct command *commands; /* its own; NULL: none */
+	const size_t *command_count;
 };
+
+extern const struct command task_commands[];
+extern const size_t task_command_count;
 
 extern const struct command commands[];
 extern const size_t command_count;
@@ -43,6 +55,7 @@ int cmd_verify(int argc, char **argv);
 int cmd_cutover(int argc, char **argv);
 int cmd_finish(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_task(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
 int cmd_rdb(int argc, char **argv);

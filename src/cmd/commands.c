@@ -5,121 +5,117 @@
 
 #define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
 
+/* What several commands have. */
+#define TASK_ROWS                                                                                                                                                             \
+	{.name = "set", .value = "OPTION=VALUE", .sentence = "set one option of the task, after its document; may be repeated ('keyferry help options')", .choices = "@option", \
+	 .repeated = true},                                                                                                                                                   \
+	{.name = "name", .value = "NAME", .sentence = "name of the task; by default made of both addresses"}
+#define DATA_ROW {.name = "data", .value = "DIR", .sentence = "work directory of the task; by default made of the name", .choices = "@dir"}
+#define FORMAT_ROW {.name = "format", .value = "FORMAT", .sentence = "text (default) or json", .choices = "text json"}
+#define LOG_ROWS                                                                                                                                                              \
+	{.name = "log-format", .value = "FORMAT", .sentence = "text (default) or json", .choices = "text json"},                                                              \
+	{.name = "log-level", .value = "LEVEL", .sentence = "debug, info (default), warning or error", .choices = "debug info warning error"}
+
 static const struct argument_row sync_rows[] = {
-	{"source", "URL", "where the data comes from, instead of a task document", NULL, false},
-	{"target", "URL", "where the data goes", NULL, false},
-	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
-		"@option", true},
-	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
-	{"data", "DIR", "work directory: spool and state; by default made of the name", "@dir", false},
-	{"listen", "ADDR:PORT", "serve /status (JSON), /metrics (Prometheus), /healthz and /readyz while running", NULL, false},
-	{"stop-when", "caught-up", "exit with 0 once everything that the source had written is applied", "caught-up", false},
-	{"log-format", "FORMAT", "text (default) or json", "text json", false},
-	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
-	{"accept-changes", NULL, "go on with a task that was begun with other filters, renames, databases or script", NULL, false},
-	{"no-progress", NULL, "log lines instead of progress bars, also on a terminal", NULL, false},
+	{.name = "source", .value = "URL", .sentence = "where the data comes from, instead of a task document"},
+	{.name = "target", .value = "URL", .sentence = "where the data goes"},
+	TASK_ROWS,
+	{.name = "data", .value = "DIR", .sentence = "work directory: spool and state; by default made of the name", .choices = "@dir"},
+	{.name = "listen", .value = "ADDR:PORT", .sentence = "serve /status (JSON), /metrics (Prometheus), /healthz and /readyz while running"},
+	{.name = "probes", .value = "WHO", .sentence = "token (default): /healthz and /readyz want one where /status does; open: they answer everybody, without reasons",
+	 .choices = "token open"},
+	{.name = "stop-when", .value = "caught-up", .sentence = "exit with 0 once everything that the source had written is applied", .choices = "caught-up"},
+	LOG_ROWS,
+	{.name = "accept-changes", .sentence = "go on with a task that was begun with other filters, renames, databases or script"},
+	{.name = "no-progress", .sentence = "log lines instead of progress bars, also on a terminal"},
 };
 
 static const struct argument_row serve_rows[] = {
-	{"config", "FILE", "configuration; without it /etc/keyferry/serve.yaml, if it is there", "@file", false},
-	{"data", "DIR", "data directory: tasks, their work directories, the key", "@dir", false},
-	{"listen", "ADDR:PORT", "where the API listens (default 127.0.0.1:7280)", NULL, false},
-	{"log-format", "FORMAT", "text (default) or json", "text json", false},
-	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+	{.name = "config", .value = "FILE", .sentence = "configuration; without it /etc/keyferry/serve.yaml, if it is there", .choices = "@file"},
+	{.name = "data", .value = "DIR", .sentence = "data directory: tasks, their work directories, the key", .choices = "@dir"},
+	{.name = "listen", .value = "ADDR:PORT", .sentence = "where the API listens (default 127.0.0.1:7280)"},
+	LOG_ROWS,
 };
 
 static const struct argument_row token_rows[] = {
-	{"role", "ROLE", "of create: viewer reads; operator runs tasks too; admin also makes tokens", "viewer operator admin", false},
-	{"expires", "DURATION", "of create: after how many days it ends (90d); without it never", NULL, false},
-	{"data", "DIR", "data directory of the daemon", "@dir", false},
-	{"config", "FILE", "configuration of the daemon; without it /etc/keyferry/serve.yaml, if it is there", "@file", false},
-	{"format", "FORMAT", "text (default) or json", "text json", false},
+	{.name = "role", .value = "ROLE", .sentence = "of create: viewer reads; operator runs tasks too; admin also makes tokens", .choices = "viewer operator admin"},
+	{.name = "expires", .value = "DURATION", .sentence = "of create: after how many days it ends (90d); without it never"},
+	{.name = "data", .value = "DIR", .sentence = "data directory of the daemon", .choices = "@dir"},
+	{.name = "config", .value = "FILE", .sentence = "configuration of the daemon; without it /etc/keyferry/serve.yaml, if it is there", .choices = "@file"},
+	FORMAT_ROW,
 };
 
 /* What the daemon starts; no command for people. */
 static const struct argument_row worker_rows[] = {
-	{"data", "DIR", "work directory", NULL, false},
-	{"name", "NAME", "of the task", NULL, false},
-	{"run", "TEXT", "the number of this start, told at the control socket", NULL, false},
-	{"revision", "N", "of the document, likewise", NULL, false},
-	{"log-size", "BYTES", "of the log, from which on it is turned", NULL, false},
-	{"log-format", "FORMAT", "text (default) or json", NULL, false},
-	{"log-level", "LEVEL", "debug, info (default), warning or error", NULL, false},
-	{"accept-changes", NULL, "as for sync", NULL, false},
+	{.name = "data", .value = "DIR", .sentence = "work directory"},
+	{.name = "name", .value = "NAME", .sentence = "of the task"},
+	{.name = "run", .value = "TEXT", .sentence = "the number of this start, told at the control socket"},
+	{.name = "revision", .value = "N", .sentence = "of the document, likewise"},
+	{.name = "log-size", .value = "BYTES", .sentence = "of the log, from which on it is turned"},
+	{.name = "log-format", .value = "FORMAT", .sentence = "text (default) or json"},
+	{.name = "log-level", .value = "LEVEL", .sentence = "debug, info (default), warning or error"},
+	{.name = "accept-changes", .sentence = "as for sync"},
 };
 
 static const struct argument_row verify_rows[] = {
-	{"mode", "MODE", "full (default): values; outline: that keys are there, their types, expiries and lengths", "full outline", false},
-	{"repair", NULL, "copy the keys that differ from the source, and remove those it has not", NULL, false},
-	{"dry-run", NULL, "with --repair: tell what would be repaired, and write nothing", NULL, false},
-	{"format", "FORMAT", "of the differences on standard output: table (default) or json, one object a line", "table json", false},
-	{"rate", "N", "keys a second, of both sides together; unlimited by default", NULL, false},
-	{"tolerance", "DURATION", "by which times of expiry may differ (default 1s)", NULL, false},
-	{"wait", "DURATION", "the longest that a running link may take to catch up, in each round (default 1m)", NULL, false},
-	{"rounds", "N", "how often a key that changes all the time is looked at before it is told as undecided (default 10)", NULL, false},
-	{"restart", NULL, "begin anew, also where an earlier run was cut off and could be gone on with", NULL, false},
-	{"strict", NULL, "compare also what a replica of another moment has otherwise, as when a consumer was seen last", NULL, false},
-	{"source", "URL", "as at the start of the task, instead of a task document", NULL, false},
-	{"target", "URL", "likewise", NULL, false},
-	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
-		"@option", true},
-	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
-	{"data", "DIR", "work directory of the task; by default made of the name", "@dir", false},
-	{"log-format", "FORMAT", "text (default) or json", "text json", false},
-	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
-	{"no-progress", NULL, "no line of progress, also on a terminal", NULL, false},
+	{.name = "mode", .value = "MODE", .sentence = "full (default): values; outline: that keys are there, their types, expiries and lengths", .choices = "full outline"},
+	{.name = "repair", .sentence = "copy the keys that differ from the source, and remove those it has not"},
+	{.name = "dry-run", .sentence = "with --repair: tell what would be repaired, and write nothing"},
+	{.name = "format", .value = "FORMAT", .sentence = "of the differences on standard output: table (default) or json, one object a line", .choices = "table json"},
+	{.name = "rate", .value = "N", .sentence = "keys a second, of both sides together; unlimited by default"},
+	{.name = "tolerance", .value = "DURATION", .sentence = "by which times of expiry may differ (default 1s)"},
+	{.name = "wait", .value = "DURATION", .sentence = "the longest that a running link may take to catch up, in each round (default 1m)"},
+	{.name = "rounds", .value = "N", .sentence = "how often a key that changes all the time is looked at before it is told as undecided (default 10)"},
+	{.name = "restart", .sentence = "begin anew, also where an earlier run was cut off and could be gone on with"},
+	{.name = "strict", .sentence = "compare also what a replica of another moment has otherwise, as when a consumer was seen last"},
+	{.name = "source", .value = "URL", .sentence = "as at the start of the task, instead of a task document"},
+	{.name = "target", .value = "URL", .sentence = "likewise"},
+	TASK_ROWS,
+	DATA_ROW,
+	LOG_ROWS,
+	{.name = "no-progress", .sentence = "no line of progress, also on a terminal"},
 };
 
 static const struct argument_row cutover_rows[] = {
-	{"verify", "MODE", "outline (default): keys, types, expiries, lengths; full: values too; none", "outline full none", false},
-	{"by-hand", NULL, "do not pause the source: you stop the writers, and it waits until nobody writes", NULL, false},
-	{"timeout", "DURATION", "for everything up to the end of the task's process; then it is rolled back (default 1m)", NULL, false},
-	{"hold", "DURATION", "how long the source takes no writes behind it (default 10m); 0s: it takes them at once", NULL, false},
-	{"dry-run", NULL, "all but the pause, the end of the task and the removal of its marks", NULL, false},
-	{"format", "FORMAT", "of the result on standard output: text (default) or json", "text json", false},
-	{"source", "URL", "as at the start of the task, instead of a task document", NULL, false},
-	{"target", "URL", "likewise", NULL, false},
-	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
-		"@option", true},
-	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
-	{"data", "DIR", "work directory of the running task; by default made of the name", "@dir", false},
-	{"log-format", "FORMAT", "text (default) or json", "text json", false},
-	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+	{.name = "verify", .value = "MODE", .sentence = "outline (default): keys, types, expiries, lengths; full: values too; none", .choices = "outline full none"},
+	{.name = "by-hand", .sentence = "do not pause the source: you stop the writers, and it waits until nobody writes"},
+	{.name = "timeout", .value = "DURATION", .sentence = "for everything up to the end of the task's process; then it is rolled back (default 1m)"},
+	{.name = "hold", .value = "DURATION", .sentence = "how long the source takes no writes behind it (default 10m); 0s: it takes them at once"},
+	{.name = "dry-run", .sentence = "all but the pause, the end of the task and the removal of its marks"},
+	{.name = "format", .value = "FORMAT", .sentence = "of the result on standard output: text (default) or json", .choices = "text json"},
+	{.name = "source", .value = "URL", .sentence = "as at the start of the task, instead of a task document"},
+	{.name = "target", .value = "URL", .sentence = "likewise"},
+	TASK_ROWS,
+	{.name = "data", .value = "DIR", .sentence = "work directory of the running task; by default made of the name", .choices = "@dir"},
+	LOG_ROWS,
 };
 
 static const struct argument_row finish_rows[] = {
-	{"source", "URL", "as at the start of the task, which may be named by it", NULL, false},
-	{"target", "URL", "the target, instead of a task document", NULL, false},
-	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
-		"@option", true},
-	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
-	{"data", "DIR", "work directory of the task; by default made of the name", "@dir", false},
-	{"log-format", "FORMAT", "text (default) or json", "text json", false},
-	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+	{.name = "source", .value = "URL", .sentence = "as at the start of the task, which may be named by it"},
+	{.name = "target", .value = "URL", .sentence = "the target, instead of a task document"},
+	TASK_ROWS,
+	DATA_ROW,
+	LOG_ROWS,
 };
 
 static const struct argument_row precheck_rows[] = {
-	{"source", "URL", "where the data comes from, instead of a task document", NULL, false},
-	{"target", "URL", "where the data goes", NULL, false},
-	{"set", "OPTION=VALUE", "set one option of the task, after its document; may be repeated ('keyferry help options')",
-		"@option", true},
-	{"name", "NAME", "name of the task; by default made of both addresses", NULL, false},
-	{"data", "DIR", "work directory of the task; by default made of the name", "@dir", false},
-	{"format", "FORMAT", "text (default) or json", "text json", false},
-	{"lang", "LANGUAGE", "en or zh; by default as LANG says", "en zh", false},
-	{"list", NULL, "print the items there are, and judge nothing; --format markdown too", NULL, false},
-	{"log-format", "FORMAT", "text (default) or json", "text json", false},
-	{"log-level", "LEVEL", "debug, info (default), warning or error", "debug info warning error", false},
+	{.name = "source", .value = "URL", .sentence = "where the data comes from, instead of a task document"},
+	{.name = "target", .value = "URL", .sentence = "where the data goes"},
+	TASK_ROWS,
+	DATA_ROW,
+	FORMAT_ROW,
+	{.name = "lang", .value = "LANGUAGE", .sentence = "en or zh; by default as LANG says", .choices = "en zh"},
+	{.name = "list", .sentence = "print the items there are, and judge nothing; --format markdown too"},
+	LOG_ROWS,
 };
 
 static const struct argument_row rdb_rows[] = {
-	{"format", "FORMAT", "summary (default): counts, sizes, expiries, the largest keys; keys: one line per key; jsonl: all data",
-		"summary keys jsonl", false},
+	{.name = "format", .value = "FORMAT", .sentence = "summary (default): counts, sizes, expiries, the largest keys; keys: one line per key; jsonl: all data", .choices = "summary keys jsonl"},
 };
 
 static const struct argument_row help_rows[] = {
-	{"format", "FORMAT", "for 'help options': text (default), markdown or man", "text markdown man", false},
-	{"lang", "LANGUAGE", "of the options: en or zh; by default as LANG says", "en zh", false},
+	{.name = "format", .value = "FORMAT", .sentence = "for 'help options': text (default), markdown or man", .choices = "text markdown man"},
+	{.name = "lang", .value = "LANGUAGE", .sentence = "of the options: en or zh; by default as LANG says", .choices = "en zh"},
 };
 
 const struct command commands[] = {
@@ -268,6 +264,36 @@ const struct command commands[] = {
 		ROWS(serve_rows), .max_words = 0, .words = NULL, .run = cmd_serve,
 	},
 	{
+		.name = "task",
+		.usage = "COMMAND ...",
+		.summary = "run the daemon's tasks, from here or another machine",
+		.text =
+			"Asks a daemon ('keyferry serve') by its HTTP API, as the web console does: tasks are\n"
+			"made, checked, run, watched, compared and cut over. 'keyferry help task COMMAND'\n"
+			"explains each of the commands.\n"
+			"\n"
+			"A TASK is its name or its number. The daemon is the one of --server or\n"
+			"KEYFERRY_SERVER, else that of this machine: where /etc/keyferry/serve.yaml says\n"
+			"that it listens, or http://127.0.0.1:7280. Where it asks for a token, it is read\n"
+			"from --token-file, KEYFERRY_TOKEN or ~/.config/keyferry/token ($XDG_CONFIG_HOME);\n"
+			"the last goes over TLS or to this machine alone. Over TLS the server's certificate\n"
+			"is always verified.\n"
+			"\n"
+			"--format json prints what the API answers, unchanged (docs/api.md).\n"
+			"\n"
+			"Exit code: 0 done; 1 the daemon cannot be reached or cannot do it; 2 it refuses, or\n"
+			"the command line; of a job or a task that fails, its own: 3 precheck, 4 source,\n"
+			"5 target, 6 conflict, 7 differences, 8 another process runs it.\n",
+		.examples =
+			"keyferry task create orders.yaml\n"
+			"keyferry task databases orders\n"
+			"keyferry task edit orders --set source.databases=[0,3]\n"
+			"keyferry task precheck orders\n"
+			"keyferry task start orders --wait\n"
+			"keyferry task watch orders --until streaming\n",
+		.commands = task_commands, .command_count = &task_command_count, .run = cmd_task,
+	},
+	{
 		.name = "token",
 		.usage = "create NAME --role viewer|operator|admin [--expires 90d]\nlist\nrevoke ID|NAME",
 		.summary = "make, list and revoke the tokens of the daemon's API",
@@ -319,16 +345,17 @@ const struct command commands[] = {
 	},
 	{
 		.name = "help",
-		.usage = "[COMMAND]\noptions [--format text|markdown|man] [--lang en|zh]\nOPTION [--lang en|zh]",
+		.usage = "[COMMAND [COMMAND]]\noptions [--format text|markdown|man] [--lang en|zh]\nOPTION [--lang en|zh]",
 		.summary = "explain a command, or the options of a task document",
 		.text =
 			"Without an argument: the list of commands and exit codes. With 'options': every\n"
 			"option of a task document. With the name of an option or a group of them: those.\n",
 		.examples =
 			"keyferry help sync\n"
+			"keyferry help task start\n"
 			"keyferry help options\n"
 			"keyferry help source.tls\n",
-		ROWS(help_rows), .max_words = 1, .words = "@topic", .run = cmd_help,
+		ROWS(help_rows), .max_words = 2, .words = "@topic", .run = cmd_help,
 	},
 	{
 		.name = "version",
@@ -366,8 +393,12 @@ const struct command *command_find(const char *name)
 {
 	if (strcmp(name, worker.name) == 0)
 		return &worker;
-	for (size_t i = 0; i < command_count; i++)
+	for (size_t i = 0; i < command_count; i++) {
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
+		for (size_t j = 0; commands[i].commands && j < *commands[i].command_count; j++)
+			if (strcmp(commands[i].commands[j].name, name) == 0)
+				return &commands[i].commands[j];
+	}
 	return NULL;
 }

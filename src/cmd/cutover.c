@@ -1,11 +1,10 @@
 #include "control/cutover.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "cmd/command.h"
+#include "cmd/cutover_report.h"
 #include "cmd/task_arguments.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,84 +108,6 @@ static void on_wake(void *owner)
 	task_signals_tell();
 }
 
-/* ---- the result ---- */
-
-static const char *verified_name(const struct cutover_options *options)
-{
-	return options->verify == CUTOVER_VERIFY_FULL ? "full" : options->verify == CUTOVER_VERIFY_OUTLINE ? "outline" : "none";
-}
-
-static const char *time_text(int64_t ms, char out[40])
-{
-	char text[32];
-
-	if (ms)
-		snprintf(out, 40, "\"%s\"", clock_format_rfc3339(ms, text));
-	else
-		snprintf(out, 40, "null");
-	return out;
-}
-
-static void print_json(const struct cutover_options *options, const struct cutover_result *result, enum error_kind code)
-{
-	const struct verify_counts *verified = &result->verified;
-	char moment[40], applied[40], end[40], held[40];
-
-	printf("{\"task\":\"%s\",\"done\":%s,\"dry_run\":%s,\"by_hand\":%s,\"exit_code\":%d,\"moment\":%s,\"applied\":%s,\"ended\":%s,\"held_until\":%s,\"masters\":[", options->task->name,
-	       result->done ? "true" : "false", options->dry_run ? "true" : "false", result->by_hand ? "true" : "false", (int)code,
-	       time_text(result->moment_ms, moment), time_text(result->applied_ms, applied), time_text(result->end_ms, end),
-	       time_text(result->held_until_ms, held));
-	for (uint32_t i = 0; i < result->master_count; i++)
-		printf("%s{\"address\":\"%s\",\"replid\":\"%s\",\"offset\":%lld}", i ? "," : "", result->masters[i].address, result->masters[i].replid,
-		       (long long)result->masters[i].offset);
-	printf("],\"verified\":{\"mode\":\"%s\",\"compared\":%llu,\"undecided\":%llu,\"differences\":{", verified_name(options), (unsigned long long)verified->compared,
-	       (unsigned long long)verified->undecided);
-	for (enum difference_kind kind = 0; kind < DIFFERENCE_KINDS; kind++)
-		printf("%s\"%s\":%llu", kind ? "," : "", difference_kind_name(kind), (unsigned long long)verified->differences[kind]);
-	printf("}},\"expiries_made_true\":%llu,\"temporary_removed\":%llu,\"marks_removed_of_links\":%u}\n", (unsigned long long)result->finish.counts.changed,
-	       (unsigned long long)result->finish.counts.temporary, result->finish.forgotten_links);
-}
-
-static void print_next(const struct cutover_options *options, const struct cutover_result *result)
-{
-	char held[32];
-
-	if (options->dry_run)
-		printf("next           the same without --dry-run\n");
-	else if (result->held_until_ms)
-		printf("next           point all clients at the target before %s: until then the source\n"
-		       "               takes no writes. 'CLIENT UNPAUSE' on each of its masters ends that\n",
-		       clock_format_rfc3339(result->held_until_ms, held));
-	else if (result->by_hand)
-		printf("next           start the writers again, on the target; let none write to the source\n");
-	else
-		printf("next           point all clients at the target; the source takes writes again,\n"
-		       "               and nobody copies them\n");
-}
-
-static void print_text(const struct cutover_options *options, const struct cutover_result *result)
-{
-	char text[32];
-
-	printf("task           %s: %s\n", options->task->name, options->dry_run ? "could be cut over (dry run)" : "cut over");
-	if (result->moment_ms)
-		printf("moment         %s: the source's last write was before it\n", clock_format_rfc3339(result->moment_ms, text));
-	for (uint32_t i = 0; i < result->master_count; i++)
-		printf("source         %s, offset %lld of %s\n", result->masters[i].address, (long long)result->masters[i].offset,
-		       result->masters[i].replid[0] ? result->masters[i].replid : "its history");
-	if (result->moment_ms)
-		printf("applied        %.3f s later; all done %.3f s later\n", (double)(result->applied_ms - result->moment_ms) / 1000,
-		       (double)(result->end_ms - result->moment_ms) / 1000);
-	if (options->verify == CUTOVER_VERIFY_NONE)
-		printf("verified       not at all\n");
-	else
-		printf("verified       %s: %llu keys, no differences\n", verified_name(options), (unsigned long long)result->verified.compared);
-	if (result->done)
-		printf("expiry         %llu times made true\nmarks          %s\n", (unsigned long long)result->finish.counts.changed,
-		       result->finish.cut_off_links ? "left: the task's process was cut off" : "removed");
-	print_next(options, result);
-}
-
 static int run(const struct cutover_options *options, bool json, struct error *error)
 {
 	struct loop *loop = loop_new();
@@ -194,16 +115,19 @@ static int run(const struct cutover_options *options, bool json, struct error *e
 	struct cutover_result result;
 	uint64_t listed = 0;
 	enum error_kind code;
+	json_t *report;
 	bool ok;
 
 	task_signals_take(wake);
 	error_clear(error);
 	ok = cutover_run(loop, options, &callbacks, &listed, &result, error);
 	code = ok ? ERROR_NONE : error->kind == ERROR_NONE ? ERROR_INTERNAL : error->kind;
+	report = cutover_report_tree(options, &result, code);
 	if (json)
-		print_json(options, &result, code);
+		cutover_report_print_json(report);
 	else if (ok || result.done)
-		print_text(options, &result);
+		cutover_report_print(report);
+	json_decref(report);
 	if (!ok && error->kind == ERROR_NONE)
 		log_warning("task %s: interrupted: nothing is cut over", options->task->name);
 	else if (!ok)

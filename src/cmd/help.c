@@ -46,6 +46,14 @@ static void print_lines(const char *start, const char *next, const char *text)
 	} while (*text);
 }
 
+static void print_commands(const struct command *command)
+{
+	printf("\nCommands:\n");
+	for (size_t i = 0; i < *command->command_count; i++)
+		if (!command->commands[i].hidden)
+			printf("  %-12s %s\n", command->commands[i].name + strlen(command->name) + 1, command->commands[i].summary);
+}
+
 static void print_command(const struct command *command)
 {
 	char start[64], next[64];
@@ -54,15 +62,21 @@ static void print_command(const struct command *command)
 	snprintf(next, sizeof(next), "       keyferry %s", command->name);
 	print_lines(start, next, command->usage);
 	printf("\n%s", command->text);
-	printf("\nOptions:\n");
+	if (command->commands)
+		print_commands(command);
+	else
+		printf("\nOptions:\n");
 	for (size_t i = 0; i < command->row_count; i++) {
 		const struct argument_row *row = &command->rows[i];
-		char name[64];
+		char name[64], letter[8] = "";
 
-		snprintf(name, sizeof(name), "--%s%s%s", row->name, row->value ? " " : "", row->value ? row->value : "");
+		if (row->letter)
+			snprintf(letter, sizeof(letter), ", -%c", row->letter);
+		snprintf(name, sizeof(name), "--%s%s%s%s", row->name, letter, row->value ? " " : "", row->value ? row->value : "");
 		printf("  %-22s %s\n", name, row->sentence);
 	}
-	printf("  %-22s %s\n", "-h, --help", "this text");
+	if (!command->commands)
+		printf("  %-22s %s\n", "-h, --help", "this text");
 	if (command->examples[0]) {
 		printf("\nExamples:\n");
 		print_lines("  ", "  ", command->examples);
@@ -119,11 +133,17 @@ int cmd_help(int argc, char **argv)
 	struct arguments arguments;
 	struct error error;
 	const char *topic, *lang;
+	char both[128];
 	int code = command_arguments("help", argc, argv, &arguments);
 
 	if (code != COMMAND_GO_ON)
 		return code;
 	topic = arguments_word(&arguments, 0);
+	/* "task start" */
+	if (arguments_word(&arguments, 1)) {
+		snprintf(both, sizeof(both), "%s %s", topic, arguments_word(&arguments, 1));
+		topic = both;
+	}
 	if (!parse_format(arguments_value(&arguments, "format"), &format)) {
 		error_set(&error, ERROR_USAGE, "--format takes text, markdown or man");
 		return command_fail("help", &error);

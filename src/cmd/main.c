@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static int refuse_command(const char *name)
 {
@@ -68,6 +69,8 @@ int main(int argc, char **argv)
 
 	/* A peer that closes its connection is an error of that write, not the end of the process. */
 	signal(SIGPIPE, SIG_IGN);
+	/* The daemon starts workers from /proc/self/exe, and "exe" is what ps and top would call them. */
+	prctl(PR_SET_NAME, "keyferry");
 	log_look_for_journal();
 	if (argc < 2) {
 		fprintf(stderr, "keyferry: a command is needed\n  'keyferry help' lists the commands\n");

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/units.h"
 #include "control/status_page.h"
 
 #include <pthread.h>
@@ -73,19 +74,6 @@ void progress_start(bool bars)
 		log_set_screen(before_line, after_line);
 }
 
-static const char *size_text(double bytes, char out[32])
-{
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-	unsigned unit = 0;
-
-	while (bytes >= 1024 && unit < 4) {
-		bytes /= 1024;
-		unit++;
-	}
-	snprintf(out, 32, unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
-	return out;
-}
-
 static double percent(const struct link_status *link)
 {
 	if (link->phase == LINK_STREAMING || link->phase == LINK_FINISHED)
@@ -104,7 +92,7 @@ static double percent(const struct link_status *link)
 /* What there is to say of a link, without its name. */
 static size_t describe(const struct link_status *link, char *out, size_t cap)
 {
-	char rate[32], size[32], lag[64] = "lag unknown";
+	char rate[UNITS_TEXT_MAX], size[UNITS_TEXT_MAX], lag[64] = "lag unknown";
 	double done = percent(link);
 	int len;
 
@@ -114,16 +102,16 @@ static size_t describe(const struct link_status *link, char *out, size_t cap)
 		len = snprintf(out, cap, "waiting for %s", link->applier.waiting_for);
 	else if (link->phase == LINK_STREAMING)
 		len = snprintf(out, cap, "streaming%s, %s, %.0f records/s, %s/s, %s in the spool", link->connected ? "" : " (source away)", lag,
-			       link->commands_per_second, size_text(link->bytes_per_second, rate), size_text((double)link->spool_bytes, size));
+			       link->commands_per_second, units_show_size(link->bytes_per_second, rate), units_show_size((double)link->spool_bytes, size));
 	else if (link->phase == LINK_SNAPSHOT && link->files)
 		len = snprintf(out, cap, "%.1f %% of the files, %llu keys and %llu commands, %.0f records/s, %s/s", done,
 			       (unsigned long long)link->applier.sink.keys, (unsigned long long)link->applier.sink.commands, link->commands_per_second,
-			       size_text(link->bytes_per_second, rate));
+			       units_show_size(link->bytes_per_second, rate));
 	else if (link->phase == LINK_SNAPSHOT && done >= 0)
 		len = snprintf(out, cap, "snapshot %.1f %%, %llu keys, %.0f keys/s, %s/s", done, (unsigned long long)link->applier.sink.keys,
-			       link->commands_per_second, size_text(link->bytes_per_second, rate));
+			       link->commands_per_second, units_show_size(link->bytes_per_second, rate));
 	else if (link->phase == LINK_SNAPSHOT)
-		len = snprintf(out, cap, "snapshot, %s so far, %llu keys, %.0f keys/s", size_text((double)link->applier.snapshot_bytes_done, size),
+		len = snprintf(out, cap, "snapshot, %s so far, %llu keys, %.0f keys/s", units_show_size((double)link->applier.snapshot_bytes_done, size),
 			       (unsigned long long)link->applier.sink.keys, link->commands_per_second);
 	else
 		len = snprintf(out, cap, "%s", status_page_phase(link->phase));

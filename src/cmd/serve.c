@@ -62,7 +62,7 @@ static bool differs(const char *a, const char *b)
 
 static bool server_differs(const struct service_config *a, const struct service_config *b)
 {
-	return differs(a->listen, b->listen) || differs(a->tls_certificate, b->tls_certificate) || differs(a->tls_key, b->tls_key) || a->require_token != b->require_token;
+	return differs(a->listen, b->listen) || differs(a->tls_certificate, b->tls_certificate) || differs(a->tls_key, b->tls_key) || a->require_token != b->require_token || a->open_probes != b->open_probes;
 }
 
 /* Those that a running daemon does not take. */
@@ -94,13 +94,14 @@ static void on_reload(void *owner)
 		struct service_config old = serving->config;
 
 		if (strcmp(config.data_dir, old.data_dir) != 0 || strcmp(config.key_file, old.key_file) != 0 || server_differs(&config, &old))
-			log_warning("data, listen, require_token, tls and key_file are taken at the next start");
+			log_warning("data, listen, require_token, probes, tls and key_file are taken at the next start");
 		/* The service and the server go on pointing at these. */
 		serving->config = config;
 		config.data_dir = old.data_dir;
 		config.listen = old.listen;
 		config.key_file = old.key_file;
 		config.require_token = old.require_token;
+		config.open_probes = old.open_probes;
 		config.tls_certificate = old.tls_certificate;
 		config.tls_key = old.tls_key;
 		free_start_texts(&serving->config);
@@ -154,8 +155,8 @@ static json_t *on_call(void *owner, const json_t *request, unsigned uid)
 static bool serve(struct serving *serving, struct error *error)
 {
 	const struct json_server_options options = {.folder = serving->config.data_dir, .name = "control", .request_max = CALL_REQUEST_MAX, .answer = on_call, .owner = serving};
-	const struct server_options http = {.listen = serving->config.listen, .require_token = serving->config.require_token, .certificate_file = serving->config.tls_certificate,
-					    .key_file = serving->config.tls_key, .version = KEYFERRY_VERSION};
+	const struct server_options http = {.listen = serving->config.listen, .require_token = serving->config.require_token, .open_probes = serving->config.open_probes,
+					    .certificate_file = serving->config.tls_certificate, .key_file = serving->config.tls_key, .version = KEYFERRY_VERSION};
 	struct json_server *socket;
 	bool ok;
 
@@ -173,7 +174,8 @@ static bool serve(struct serving *serving, struct error *error)
 	log_info("keyferry %s serves %s from %s", KEYFERRY_VERSION, server_url(serving->server), serving->config.data_dir);
 	notify("READY=1\nSTATUS=tasks are served");
 	ok = service_run(serving->service, error);
-	notify("STOPPING=1");
+	/* A service manager that is told of a stop ends what goes on after it. */
+	notify(ok && service_ended(serving->service) == SERVICE_LEAVE_WORKERS ? "RELOADING=1" : "STOPPING=1");
 	take_signals(NULL);
 	server_stop(serving->server);
 	serving->server = NULL;

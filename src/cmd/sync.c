@@ -64,8 +64,8 @@ static bool on_interrupted(void *owner)
 static char *first_status(const struct run *run)
 {
 	char since[32];
-	json_t *status = json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:[], s:[]}", "task", run->options->name, "state", task_state_name(TASK_PRECHECKING), "since",
-				   clock_format_rfc3339(run->begun_ms, since), "error", "expiry", "verify", "links", "events");
+	json_t *status = json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:[], s:[], s:[]}", "task", run->options->name, "state", task_state_name(TASK_PRECHECKING), "since",
+				   clock_format_rfc3339(run->begun_ms, since), "error", "expiry", "verify", "targets", "links", "events");
 	char *text = json_dumps(status, 0);
 
 	json_decref(status);
@@ -85,6 +85,20 @@ static char *on_status_asked(void *owner)
 	text = status_page_json(&status);
 	task_status_free(&status);
 	return text;
+}
+
+static json_t *on_metrics_asked(void *owner)
+{
+	struct task *task = atomic_load(&((struct run *)owner)->shown);
+	struct task_status status;
+	json_t *tree;
+
+	if (!task)
+		return json_object();
+	task_status(task, &status);
+	tree = metrics_page_tree(&status);
+	task_status_free(&status);
+	return tree;
 }
 
 static void on_limit(void *owner, uint64_t records, uint64_t bytes)
@@ -110,7 +124,7 @@ static void on_end_asked(void *owner)
 	kill(getpid(), SIGTERM);
 }
 
-static const struct control_socket_calls socket_calls = {on_status_asked, on_limit, on_end_asked};
+static const struct control_socket_calls socket_calls = {on_status_asked, on_metrics_asked, on_limit, on_end_asked};
 
 static bool on_locked(void *owner, struct error *error)
 {
@@ -282,7 +296,7 @@ static int run_task(struct run *run, bool bars, struct error *error)
 		return -1;
 	if (run->options->listen) {
 		health_turn(&run->health);
-		http = http_start(run->options->listen, &routes, run, error);
+		http = http_start(run->options->listen, run->options->open_probes, &routes, run, error);
 		if (!http)
 			return -1;
 		log_info("status at http://%s/status, metrics at http://%s/metrics", http_address(http), http_address(http));

@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 static struct wake *signal_wake;
 static volatile sig_atomic_t signal_seen;
 static enum log_level level_at_start = LOG_INFO;
-static volatile sig_atomic_t level_signal; /* not told yet */
+static atomic_int level_signal; /* not told yet */
 
 static void on_signal(int number)
 {
@@ -33,11 +34,11 @@ static void on_level_signal(int number)
 
 void task_signals_tell(void)
 {
-	int number = level_signal;
+	/* One that comes meanwhile is told the next time. */
+	int number = atomic_exchange(&level_signal, 0);
 
 	if (!number)
 		return;
-	level_signal = 0;
 	if (number == SIGUSR1)
 		log_info("the log says everything from now on, as SIGUSR1 asked for (--log-level debug); SIGUSR2 puts it back to %s", log_level_name(level_at_start));
 	else
@@ -102,6 +103,13 @@ bool task_arguments_read(const struct arguments *arguments, struct task_options 
 		options->data_dir = strdup(value);
 	if ((value = arguments_value(arguments, "listen")))
 		options->listen = strdup(value);
+	if ((value = arguments_value(arguments, "probes"))) {
+		options->open_probes = strcmp(value, "open") == 0;
+		if (!options->open_probes && strcmp(value, "token") != 0) {
+			error_set(error, ERROR_USAGE, "--probes %s: there are 'token' and 'open'", value);
+			return false;
+		}
+	}
 	options->accept_changes = arguments_given(arguments, "accept-changes");
 	if ((value = arguments_value(arguments, "stop-when"))) {
 		if (strcmp(value, "caught-up") != 0) {

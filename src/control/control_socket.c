@@ -41,6 +41,17 @@ static json_t *answer_status(const struct control_socket *socket)
 	return status ? json_pack("{s:b, s:o}", "ok", 1, "status", status) : refuse("there is no status");
 }
 
+/* A line that is too long would cost the connection. */
+static json_t *answer_metrics(const struct control_socket *socket)
+{
+	json_t *reply = json_pack("{s:b, s:o}", "ok", 1, "metrics", socket->calls->metrics(socket->owner));
+
+	if (json_dumpb(reply, NULL, 0, JSON_COMPACT) < JSON_ANSWER_MAX)
+		return reply;
+	json_decref(reply);
+	return refuse("there are more metrics than go into an answer");
+}
+
 static json_t *answer_limit(const struct control_socket *socket, const json_t *request)
 {
 	json_t *records = json_object_get(request, "records_per_second"), *bytes = json_object_get(request, "bytes_per_second");
@@ -74,6 +85,8 @@ static json_t *answer(void *owner, const json_t *request, unsigned uid)
 		return answer_hello(socket);
 	if (strcmp(what, "status") == 0)
 		return answer_status(socket);
+	if (strcmp(what, "metrics") == 0)
+		return answer_metrics(socket);
 	if (strcmp(what, "limit") == 0)
 		return answer_limit(socket, request);
 	if (strcmp(what, "log_level") == 0)

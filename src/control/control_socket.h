@@ -4,6 +4,7 @@
  *
  *   {"do": "hello"}                                                     {"ok": true, "task", "version", "pid", "started", "run", "revision"}
  *   {"do": "status"}                                                    {"ok": true, "status": {...}}          as docs/status.md has it
+ *   {"do": "metrics"}                                                   {"ok": true, "metrics": {...}}         a tree of control/exposition.h; {} before there are any
  *   {"do": "limit", "records_per_second": N, "bytes_per_second": N}     {"ok": true}                           0: unlimited
  *   {"do": "log_level", "level": "debug"}                               {"ok": true}
  *   {"do": "end"}                                                       {"ok": true}                           as SIGTERM does
@@ -15,6 +16,7 @@
 
 #include "base/error.h"
 
+#include <jansson.h>
 #include <stdint.h>
 
 #define CONTROL_REQUEST_MAX 4096
@@ -24,6 +26,7 @@ struct control_socket;
 
 struct control_socket_calls {
 	char *(*status)(void *owner); /* JSON text to be freed */
+	json_t *(*metrics)(void *owner); /* a new tree */
 	void (*limit)(void *owner, uint64_t records_per_second, uint64_t bytes_per_second);
 	void (*end)(void *owner);
 };

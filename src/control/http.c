@@ -20,6 +20,7 @@ struct http {
 	struct MHD_Daemon *daemon;
 	const struct http_routes *routes;
 	void *owner;
+	bool open_probes;
 	char *token; /* NULL: loopback, nobody is asked */
 	char address[ENDPOINT_TEXT_MAX];
 };
@@ -60,15 +61,23 @@ static enum MHD_Result answer_metrics(const struct http *http, struct MHD_Connec
 {
 	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
 	bool open_metrics = accept && strstr(accept, "application/openmetrics-text");
+	char *text = http->routes->metrics(http->owner, open_metrics);
 
-	return reply(connection, MHD_HTTP_OK, open_metrics ? EXPOSITION_OPEN_METRICS : EXPOSITION_TEXT, http->routes->metrics(http->owner, open_metrics));
+	if (!text)
+		return reply(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, PLAIN, memory_printf("the page would be larger than %u bytes\n", EXPOSITION_PAGE_MAX));
+	return reply(connection, MHD_HTTP_OK, open_metrics ? EXPOSITION_OPEN_METRICS : EXPOSITION_TEXT, text);
 }
 
-static enum MHD_Result answer_probe(const struct http *http, struct MHD_Connection *connection, enum health_probe probe)
+/* Why not names servers: that is for readers. */
+static enum MHD_Result answer_probe(const struct http *http, struct MHD_Connection *connection, enum health_probe probe, bool reader)
 {
 	bool ok;
 	char *text = http->routes->health(http->owner, probe, &ok);
 
+	if (!reader) {
+		free(text);
+		text = memory_strdup(ok ? "ok\n" : "not ready\n");
+	}
 	return reply(connection, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, PLAIN, text);
 }
 
@@ -76,12 +85,13 @@ static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, co
 			      const char *upload, size_t *upload_size, void **request)
 {
 	struct http *http = owner;
+	bool reader = may_read(http, connection), probe = strcmp(url, "/healthz") == 0 || strcmp(url, "/readyz") == 0;
 
 	(void)version;
 	(void)upload;
 	(void)upload_size;
 	(void)request;
-	if (!may_read(http, connection))
+	if (!reader && !(probe && http->open_probes))
 		return reply(connection, MHD_HTTP_UNAUTHORIZED, PLAIN, memory_strdup("a token is needed\n"));
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
 		return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, PLAIN, memory_strdup("only GET\n"));
@@ -89,10 +99,8 @@ static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, co
 		return reply(connection, MHD_HTTP_OK, "application/json", http->routes->status(http->owner));
 	if (strcmp(url, "/metrics") == 0)
 		return answer_metrics(http, connection);
-	if (strcmp(url, "/healthz") == 0)
-		return answer_probe(http, connection, HEALTH_LIVE);
-	if (strcmp(url, "/readyz") == 0)
-		return answer_probe(http, connection, HEALTH_READY);
+	if (probe)
+		return answer_probe(http, connection, strcmp(url, "/healthz") == 0 ? HEALTH_LIVE : HEALTH_READY, reader);
 	return reply(connection, MHD_HTTP_NOT_FOUND, PLAIN, memory_strdup("here are /status, /metrics, /healthz and /readyz\n"));
 }
 
@@ -110,7 +118,7 @@ static bool take_token(struct http *http, const char *listen, struct error *erro
 	return false;
 }
 
-struct http *http_start(const char *listen, const struct http_routes *routes, void *owner, struct error *error)
+struct http *http_start(const char *listen, bool open_probes, const struct http_routes *routes, void *owner, struct error *error)
 {
 	struct http *http = memory_alloc_zero(1, sizeof(*http));
 	struct endpoint endpoint;
@@ -120,6 +128,7 @@ struct http *http_start(const char *listen, const struct http_routes *routes, vo
 
 	http->routes = routes;
 	http->owner = owner;
+	http->open_probes = open_probes;
 	if (!endpoint_parse(slice_of_string(listen), 0, &endpoint) || !endpoint_numeric(&endpoint, &address, &loopback)) {
 		error_set(error, ERROR_USAGE, "--listen %s is no address and port", listen);
 		error_hint(error, "Write it like 127.0.0.1:9121 or [::1]:9121");

@@ -1,7 +1,6 @@
 #include "control/metrics_page.h"
 
-#include "base/process_stats.h"
-#include "control/exposition.h"
+#include "control/common_metrics.h"
 #include "control/status_page.h"
 
 #include <stdio.h>
@@ -270,13 +269,6 @@ static void put_events(struct exposition *page, const struct task_status *status
 
 /* ---- of the task ---- */
 
-static void put_state(struct exposition *page, const struct task_status *status)
-{
-	exposition_family(page, METRIC_GAUGE, "keyferry_task_state", "1 for the state that the task is in, 0 for the others");
-	for (int state = 0; state < TASK_STATES; state++)
-		exposition_put(page, "", state == (int)status->state, "task", status->name, "state", task_state_name((enum task_state)state), NULL);
-}
-
 static void put_verify(struct exposition *page, const struct task_status *status)
 {
 	const struct verifier_status *verifier = &status->verifier;
@@ -295,54 +287,47 @@ static void put_verify(struct exposition *page, const struct task_status *status
 		exposition_put(page, "", (double)verifier->counts.differences[kind], "task", status->name, "kind", difference_kind_name(kind), NULL);
 }
 
-/* ---- of the process ---- */
-
-static void put_number(struct exposition *page, enum metric_type type, const char *name, const char *help, double value)
+static void put_page(struct exposition *page, const struct task_status *status)
 {
-	exposition_family(page, type, name, help);
-	exposition_put(page, "", value, NULL);
-}
+	exposition_begin(page);
+	common_metrics_put_state(page, status->name, task_state_name(status->state));
+	for (size_t m = 0; m < sizeof(metrics) / sizeof(metrics[0]); m++) {
+		exposition_family(page, metrics[m].type, metrics[m].name, metrics[m].help);
+		for (uint32_t i = 0; i < status->link_count; i++) {
+			double value = metrics[m].value(&status->links[i]);
 
-/* Named as all of Prometheus' client libraries name them. */
-static void put_process(struct exposition *page)
-{
-	struct process_stats process = process_stats_read();
-
-	exposition_family(page, METRIC_INFO, "keyferry_build", "What is running");
-	exposition_put(page, "", 1, "version", KEYFERRY_VERSION, NULL);
-	put_number(page, METRIC_COUNTER, "keyferry_log_left_out_lines", "Lines of the log that were counted instead of written", (double)log_left_out());
-	put_number(page, METRIC_COUNTER, "process_cpu_seconds", "User and system CPU time in seconds", process.cpu_seconds);
-	put_number(page, METRIC_GAUGE, "process_start_time_seconds", "Unix time at which the process was started", process.start_time_seconds);
-	put_number(page, METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory; mapped segments of the spool count while they are in use",
-		   (double)process.resident_bytes);
-	put_number(page, METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory", (double)process.virtual_bytes);
-	put_number(page, METRIC_GAUGE, "process_threads", "Threads", (double)process.threads);
-	put_number(page, METRIC_GAUGE, "process_open_fds", "Open files and connections", (double)process.open_fds);
-	if (process.max_fds != UINT64_MAX)
-		put_number(page, METRIC_GAUGE, "process_max_fds", "How many of them there may be", (double)process.max_fds);
+			if (value >= 0)
+				exposition_put(page, "", value, "task", status->name, "link", status->links[i].source, NULL);
+		}
+	}
+	put_commands(page, status);
+	put_delays(page, status);
+	put_connections(page, status);
+	put_changes(page, status);
+	put_events(page, status);
+	put_verify(page, status);
+	common_metrics_put_process(page);
 }
 
 char *metrics_page_text(const struct task_status *status, bool open_metrics)
 {
 	struct exposition page;
+	char *text;
 
-	exposition_begin(&page, open_metrics);
-	put_state(&page, status);
-	for (size_t m = 0; m < sizeof(metrics) / sizeof(metrics[0]); m++) {
-		exposition_family(&page, metrics[m].type, metrics[m].name, metrics[m].help);
-		for (uint32_t i = 0; i < status->link_count; i++) {
-			double value = metrics[m].value(&status->links[i]);
+	put_page(&page, status);
+	text = exposition_text(&page, open_metrics);
+	exposition_free(&page);
+	return text;
+}
 
-			if (value >= 0)
-				exposition_put(&page, "", value, "task", status->name, "link", status->links[i].source, NULL);
-		}
-	}
-	put_commands(&page, status);
-	put_delays(&page, status);
-	put_connections(&page, status);
-	put_changes(&page, status);
-	put_events(&page, status);
-	put_verify(&page, status);
-	put_process(&page);
-	return exposition_end(&page);
+json_t *metrics_page_tree(const struct task_status *status)
+{
+	struct exposition page;
+	json_t *tree;
+
+	put_page(&page, status);
+	tree = json_incref(page.families);
+	json_object_del(tree, COMMON_METRICS_STATE);
+	exposition_free(&page);
+	return tree;
 }

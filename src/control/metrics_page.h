@@ -6,7 +6,11 @@
 
 #include "control/task.h"
 
-/* NUL-terminated text in the format of exposition.h; free(). */
+#include <jansson.h>
+
+/* NUL-terminated text in the format of exposition.h; free(). NULL: too many of them. */
 char *metrics_page_text(const struct task_status *status, bool open_metrics);
+/* The same as a tree of exposition.h, for the daemon, which tells the state of a task itself. */
+json_t *metrics_page_tree(const struct task_status *status);
 
 #endif

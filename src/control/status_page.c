@@ -176,9 +176,12 @@ static json_t *events_json(struct incidents *incidents)
 static json_t *targets_json(const struct task_status *status)
 {
 	json_t *targets = json_array();
+	uint32_t count = 0;
+	char(*list)[ENDPOINT_TEXT_MAX] = status->targets ? target_masters_copy(status->targets, &count) : NULL;
 
-	for (uint32_t i = 0; i < status->target_count; i++)
-		json_array_append_new(targets, text_json(status->targets[i]));
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(targets, text_json(list[i]));
+	free(list);
 	return targets;
 }
 

@@ -162,6 +162,7 @@ static bool open_file_link(struct task *task, struct error *error)
 		.source_keys = task->inspection.keys,
 		.dir = work_dir_assign_files(task->dir, error),
 		.incidents = task->incidents,
+		.masters = task->masters,
 		.changed = task->events->changed,
 		.owner = task->owner,
 	};
@@ -258,18 +259,22 @@ static bool pass_gate(struct task *task, struct loop *loop, struct error *error)
 	return gate_pass(&options, warn, &task->abilities, task->target_name, error);
 }
 
-/* Both sides, checked. */
-static void note_targets(struct task *task)
+static void note_masters(struct task *task)
 {
 	const struct topology *target = task->target ? deployment_topology(task->target) : NULL;
+	struct endpoint *list;
 
 	if (!target)
 		return;
-	task->targets = memory_alloc_zero(target->shard_count, sizeof(*task->targets));
-	for (task->target_count = 0; task->target_count < target->shard_count; task->target_count++)
-		(void)endpoint_format(&target->shards[task->target_count].master, task->targets[task->target_count]);
+	list = memory_alloc(target->shard_count * sizeof(list[0]));
+	for (uint32_t i = 0; i < target->shard_count; i++)
+		list[i] = target->shards[i].master;
+	task->masters = target_masters_new();
+	target_masters_tell(task->masters, list, target->shard_count);
+	free(list);
 }
 
+/* Both sides, checked. */
 static bool open_sides(struct task *task, struct loop *loop, const char *name, struct error *error)
 {
 	const struct task_options *options = task->options;
@@ -287,7 +292,7 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	if (!(files ? open_input(task, error) : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) ||
 	    (!to_files && !(task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))))
 		return false;
-	note_targets(task);
+	note_masters(task);
 	return check_record(task, error) && read_checkpoint(task, error) && pass_gate(task, loop, error);
 }
 
@@ -474,10 +479,10 @@ void task_free(struct task *task)
 	verifier_free(task->verifier);
 	source_watch_stop(task->watch);
 	links_free(task->links);
+	target_masters_free(task->masters);
 	for (uint32_t i = 0; i < task->file_count; i++)
 		free(task->files[i].path);
 	free(task->files);
-	free(task->targets);
 	handover_close(task->handover);
 	input_close(&task->input);
 	deployment_free(task->source);
@@ -532,8 +537,7 @@ void task_status(struct task *task, struct task_status *ret)
 		if (status.error.kind == ERROR_NONE && link->error.kind != ERROR_NONE)
 			status.error = link->error;
 	}
-	status.targets = (const char(*)[ENDPOINT_TEXT_MAX])task->targets;
-	status.target_count = task->target_count;
+	status.targets = task->masters;
 	settler_status(task->settler, &status.expiry);
 	status.verifies = task->verifier != NULL;
 	if (status.verifies)

@@ -27,8 +27,7 @@ struct task_status {
 	struct verifier_status verifier;
 	struct settler_status expiry;
 	struct incidents *incidents; /* of the task's (any) */
-	const char (*targets)[ENDPOINT_TEXT_MAX]; /* masters of the target, as they were found at the start; the task's */
-	uint32_t target_count;                    /* 0: files */
+	struct target_masters *targets; /* of the target, the task's (any); NULL: files */
 	uint32_t link_count;                      /* links come and go with the masters of the source */
 	struct link_status *links; /* of the caller's; freed by task_status_free() */
 };

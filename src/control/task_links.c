@@ -58,6 +58,7 @@ static struct link_options common_options(struct task *task, const char *dir)
 		.handover = task->handover,
 		.dir = dir,
 		.incidents = task->incidents,
+		.masters = task->masters,
 		.changed = task->events->changed,
 		.owner = task->owner,
 	};

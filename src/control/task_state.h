@@ -14,8 +14,7 @@ struct task {
 	const struct task_events *events;
 	void *owner;
 	struct deployment *source, *target; /* source NULL: `input`; target NULL: `files` */
-	char (*targets)[ENDPOINT_TEXT_MAX]; /* masters of `target` when it was opened: the status tells them from any thread */
-	uint32_t target_count;
+	struct target_masters *masters; /* of `target`: as they were when it was opened, then as its links learn of them */
 	struct file_target *files;          /* one per link */
 	uint32_t file_count;
 	struct input input;

@@ -36,7 +36,7 @@ struct event {
 	struct slice key;   /* EVENT_KEY; EVENT_COMMAND: the first key, or empty */
 	/* EVENT_KEY: the serialised value as in the RDB, without the type byte; for a RDB_TYPE_STRING value that is stored raw,
 	 * `string` is its plain bytes as well (else string.data is NULL: integer or LZF form). FUNCTION, SCRIPT: the body.
-	 * EVENT_PROGRESS of RDB_OPCODE_MODULE_AUX: its operands. */
+	 * EVENT_PROGRESS of RDB_OPCODE_MODULE_AUX and RDB_OPCODE_SLOT_IMPORT: its operands. */
 	struct slice value;
 	struct slice string;
 	uint8_t type;         /* EVENT_KEY: RDB value type; EVENT_PROGRESS in the snapshot: the opcode */

@@ -375,10 +375,10 @@ static enum parse finish_function(const struct call *call)
 	return answer == PARSE_OK ? finish(call, event, end) : answer;
 }
 
-/* What a module keeps beside the keys. */
-static enum parse finish_module_aux(const struct call *call)
+/* What a module keeps beside the keys; slots whose copy is under way. */
+static enum parse finish_operands(const struct call *call)
 {
-	struct event event = plain_event(EVENT_PROGRESS, RDB_OPCODE_MODULE_AUX);
+	struct event event = plain_event(EVENT_PROGRESS, call->decoder->head.byte);
 	uint64_t at = call->decoder->head.value_at;
 
 	event.value = slice_make(call->in.data + at, call->decoder->walk.at - at);
@@ -391,7 +391,8 @@ static enum parse finish_opcode(const struct call *call)
 	case RDB_OPCODE_SELECTDB: return finish_select(call);
 	case RDB_OPCODE_AUX: return finish_aux(call);
 	case RDB_OPCODE_FUNCTION2: return finish_function(call);
-	case RDB_OPCODE_MODULE_AUX: return finish_module_aux(call);
+	case RDB_OPCODE_MODULE_AUX:
+	case RDB_OPCODE_SLOT_IMPORT: return finish_operands(call);
 	default: return finish(call, plain_event(EVENT_PROGRESS, call->decoder->head.byte), call->decoder->walk.at);
 	}
 }

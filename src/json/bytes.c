@@ -1,5 +1,6 @@
 #include "json/bytes.h"
 
+#include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
@@ -59,4 +60,19 @@ void json_bytes_print(FILE *out, struct slice bytes)
 		print_text(out, bytes);
 	else
 		print_base64(out, bytes);
+}
+
+bool json_bytes_decode(const char *b64, struct buffer *out)
+{
+	size_t len = strlen(b64), padding = len > 0 && b64[len - 1] == '=' ? 1 + (len > 1 && b64[len - 2] == '=') : 0, room;
+	int got;
+
+	if (len > INT_MAX || len % 4 != 0 || !buffer_reserve(out, len / 4 * 3 + 1))
+		return false;
+	got = EVP_DecodeBlock(buffer_room(out, &room), (const unsigned char *)b64, (int)len);
+	if (got < (int)padding)
+		return false;
+	/* What fills up the last group counts as zeros. */
+	buffer_produced(out, (size_t)got - padding);
+	return true;
 }

@@ -12,8 +12,6 @@
 #define PORTION_BYTES (1u << 20)
 #define VIEW_STEP (4u << 20)      /* how much of the spool is looked at at once; more where one event is larger */
 #define STATE_INTERVAL_MS 1000
-#define PUBLISH_INTERVAL_MS 50
-#define DRAIN_PATIENCE_TICKS (1000 / PUBLISH_INTERVAL_MS)
 #define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
 
 static void run(struct applier *applier);
@@ -47,6 +45,19 @@ static void on_state_timer(void *owner)
 		idle_start(applier->again);
 }
 
+static void tell_masters(struct applier *applier, uint64_t number)
+{
+	struct target_masters *masters = applier->options.masters;
+	struct endpoint *list;
+
+	if (!masters || !applier->outlet.ops->masters || number == applier->masters_told)
+		return;
+	applier->masters_told = number;
+	list = memory_alloc(TOPOLOGY_SHARDS_MAX * sizeof(list[0]));
+	target_masters_tell(masters, list, applier->outlet.ops->masters(applier->outlet.self, list, TOPOLOGY_SHARDS_MAX));
+	free(list);
+}
+
 void applier_publish(struct applier *applier)
 {
 	struct applier_status status = {0};
@@ -67,6 +78,7 @@ void applier_publish(struct applier *applier)
 	status.bytes_done = status.position - applier->applied_at_start;
 	status.lag_ms = lag_ms(&applier->lag, status.applied_offset);
 	applier->outlet.ops->status(applier->outlet.self, &outlet);
+	tell_masters(applier, outlet.masters_number);
 	status.dispatch = outlet.dispatch;
 	status.sink = outlet.sink;
 	status.sink.conflicts += status.dispatch.conflicts;
@@ -145,8 +157,6 @@ static void tell_snapshot(struct applier *applier)
 	applier->events->tell(applier->owner, &incident);
 }
 
-static void check_patience(struct applier *applier);
-
 static void on_publish_timer(void *owner)
 {
 	keep_expiries(owner);
@@ -154,7 +164,7 @@ static void on_publish_timer(void *owner)
 	applier_join_round(owner);
 	tell_snapshot(owner);
 	applier_publish(owner);
-	check_patience(owner);
+	applier_check_patience(owner);
 }
 
 struct applier_status applier_status(struct applier *applier)
@@ -258,8 +268,10 @@ static bool handle(struct applier *applier, struct event *event, struct error *e
 	uint32_t db = applier->snapshot ? applier->place.db : stream_decoder_database(applier->stream);
 
 	event->offset = applier_offset_at(applier, event->start);
-	if (applier->options.handover && applier_is_atomic_move(event, event->offset, error))
-		return false;
+	if (applier->arrival) {
+		applier_begin_copy(applier, event);
+		return true;
+	}
 	if (event->kind == EVENT_KEY || event->kind == EVENT_COMMAND)
 		limit_spend(&applier->records, 1);
 	if (event->kind == EVENT_SNAPSHOT_END) {
@@ -328,12 +340,18 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 		applier->position = event.end;
 		limit_spend(&applier->bytes, event.end - event.start);
 		events++;
+		if (applier->options.handover && !applier_take_import(applier, &event, error)) {
+			name_damage(applier, error);
+			return PORTION_FAILED;
+		}
 		if (applier->options.handover && !applier_may_apply(applier, &event)) {
 			applier->held = event;
 			return PORTION_DONE;
 		}
 		if (!handle(applier, &event, error))
 			return PORTION_FAILED;
+		if (applier->copying.active || applier->anew)
+			return PORTION_MORE;
 		ready = ask_ready(applier, error);
 		if (ready != PORTION_MORE)
 			return ready;
@@ -349,6 +367,20 @@ static enum portion run_held(struct applier *applier, struct error *error)
 	if (!applier_may_go_on(applier))
 		return PORTION_DONE;
 	return handle(applier, &applier->held, error) ? ask_ready(applier, error) : PORTION_FAILED;
+}
+
+/* What came by atomic migration. */
+static enum portion run_copy(struct applier *applier, struct error *error)
+{
+	if (!may_go_on(applier))
+		return PORTION_DONE;
+	switch (applier_copy(applier, error)) {
+	case COPY_OVER: return PORTION_MORE;
+	case COPY_GOES_ON: idle_start(applier->again); return PORTION_DONE;
+	case COPY_WAITS: return PORTION_DONE;
+	case COPY_FAILED: break;
+	}
+	return PORTION_FAILED;
 }
 
 /* There is an event, or a transaction, that is not whole yet, and everything before it is answered. */
@@ -384,7 +416,7 @@ static void run(struct applier *applier)
 	enum portion portion;
 	struct error error;
 
-	if (applier->run_state != RUNNING || applier->running || applier->fell)
+	if (applier->run_state != RUNNING || applier->running || applier->fell || applier->anew)
 		return;
 	if (spool_origin(applier->options.spool).generation != applier->generation)
 		applier_begin(applier, NULL);
@@ -404,7 +436,9 @@ static void run(struct applier *applier)
 	portion = ask_ready(applier, &error);
 	if (portion == PORTION_MORE && applier->is_held)
 		portion = run_held(applier, &error);
-	if (portion == PORTION_MORE)
+	if (portion == PORTION_MORE && applier->copying.active)
+		portion = run_copy(applier, &error);
+	if (portion == PORTION_MORE && !applier->copying.active && !applier->anew)
 		portion = run_portion(applier, &error);
 	applier->outlet.ops->flush(applier->outlet.self);
 	/* Where nothing went to the target (PING, GETACK, what is left out), no reply tells of it: a source that shuts down waits for this. */
@@ -423,16 +457,16 @@ static void run(struct applier *applier)
 	}
 }
 
-static void check_quiet(struct applier *applier);
-
 static void on_again(void *owner)
 {
 	struct applier *applier = owner;
 
 	if (applier->fell)
 		applier_go_back(applier);
+	else if (applier->anew && applier->run_state == RUNNING)
+		applier_begin_anew(applier);
 	else if (applier->run_state == DRAINING)
-		check_quiet(applier);
+		applier_check_quiet(applier);
 	else
 		run(applier);
 }
@@ -462,8 +496,8 @@ static void on_applied(void *owner)
 	applier_save_retried(applier);
 	applier_release(applier, false);
 	if (applier->run_state == PARKING || applier->run_state == DRAINING)
-		check_quiet(applier);
-	else if (applier->outlet.ops->at_barrier(applier->outlet.self) || awaits_rest(applier))
+		applier_check_quiet(applier);
+	else if (applier->outlet.ops->at_barrier(applier->outlet.self) || awaits_rest(applier) || applier->copying.waits)
 		idle_start(applier->again);
 }
 
@@ -528,7 +562,14 @@ void applier_begin(struct applier *applier, const struct link_state *state)
 	applier->lent = false;
 	applier->position = state ? state->position : 0;
 	applier->need = 0;
-	applier->released = applier->unloaded = applier->applied_at_start = applier->position;
+	applier->unloaded = applier->applied_at_start = applier->position;
+	applier_end_copy(applier);
+	applier->anew = false;
+	if (state)
+		imports_rewind(&applier->imports, applier->position);
+	else
+		imports_free(&applier->imports);
+	applier->released = applier_keep_imports(applier, applier->position);
 	applier->sample_count = 0;
 	applier_let_held_go(applier);
 	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms, applier->options.delays);
@@ -549,8 +590,8 @@ void applier_begin(struct applier *applier, const struct link_state *state)
 		stream_decoder_resume(applier->stream, state->db);
 	}
 	/* The spool keeps whole segments: what lies before the position in the first one is done with. After a power cut it may end before. */
-	if (applier->position > spool_begin_position(spool) && applier->position <= spool_end(spool))
-		spool_release(spool, applier->position);
+	if (applier->released > spool_begin_position(spool) && applier->released <= spool_end(spool))
+		spool_release(spool, applier->released);
 	applier->begun = applier->outlet.ops->begin(applier->outlet.self, state, &applier->begin_error);
 	expiry_begin(&applier->expiry, &applier->options.expiry);
 	if (applier->outlet.ops->set_times)
@@ -562,103 +603,11 @@ void applier_begin(struct applier *applier, const struct link_state *state)
 	applier_publish(applier);
 }
 
-/* ---- parking and draining ---- */
-
-static bool half_done(const struct applier *applier)
-{
-	return applier->outlet.ops->half_done && applier->outlet.ops->half_done(applier->outlet.self);
-}
-
-void applier_quiet(struct applier *applier)
-{
-	enum run_state was = applier->run_state;
-
-	timer_stop(applier->deadline);
-	applier_let_held_go(applier);
-	if (was == PARKING) {
-		applier->run_state = PARKED;
-		applier->lent = true;
-		applier->events->parked(applier->owner);
-		return;
-	}
-	applier_save_state(applier, applier->begun && applier->outlet.ops->idle(applier->outlet.self) && !half_done(applier));
-	applier_publish(applier);
-	applier->run_state = ENDED;
-	applier->events->drained(applier->owner);
-}
-
-/* An event of which a part is applied already is applied to its end first: else the next start would apply that part again. */
-static bool finish_event(struct applier *applier)
-{
-	struct error error;
-
-	if (!half_done(applier))
-		return true;
-	if (applier->outlet.ops->ready(applier->outlet.self, &error) == OUTLET_FAILED)
-		applier_fail(applier, ENDED, &error);
-	applier->outlet.ops->flush(applier->outlet.self);
-	return !half_done(applier);
-}
-
-static void check_quiet(struct applier *applier)
-{
-	if (applier->begun && ((applier->run_state == DRAINING && !finish_event(applier)) || !applier->outlet.ops->idle(applier->outlet.self)))
-		return;
-	/* What another machine would go on from. */
-	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self)) {
-		applier->drain_ticks = 0;
-		return;
-	}
-	applier_quiet(applier);
-}
-
-/* A target that is away, or says nothing, is not waited for to the deadline: what it was sent is found out about by the next run. But for an event that is applied in
- * part, and for answers that nobody could find out later. Counted are ticks of the timer, between each two of which answers were looked for: by the clock, a process that the
- * machine did not let run for a while would take answers that are there for missing. */
-static void check_patience(struct applier *applier)
-{
-	uint64_t position;
-	uint32_t db;
-
-	if (applier->run_state != DRAINING)
-		return;
-	applier_low_water(applier, &position, &db);
-	if (position != applier->drain_position || half_done(applier) || (applier->outlet.ops->unsure && applier->outlet.ops->unsure(applier->outlet.self)))
-		applier->drain_ticks = 0;
-	applier->drain_position = position;
-	if (applier->drain_ticks++ >= DRAIN_PATIENCE_TICKS)
-		applier_quiet(applier);
-}
+/* ---- public ---- */
 
 static void on_deadline(void *owner)
 {
 	applier_quiet(owner);
-}
-
-void applier_park(struct applier *applier)
-{
-	/* Parked still: the source insisted on another full resync before anything of the last one came. */
-	if (applier->run_state == PARKED)
-		applier->events->parked(applier->owner);
-	if (applier->run_state != RUNNING)
-		return;
-	applier->run_state = PARKING;
-	applier_publish(applier); /* what is said of the history that ends is over at once */
-	check_quiet(applier);
-}
-
-void applier_drain(struct applier *applier, uint32_t deadline_ms)
-{
-	if (applier->run_state == ENDED) {
-		applier_save_state(applier, false);
-		applier_publish(applier);
-		applier->events->drained(applier->owner);
-		return;
-	}
-	applier->run_state = DRAINING;
-	applier->drain_ticks = 0;
-	timer_start(applier->deadline, deadline_ms);
-	check_quiet(applier);
 }
 
 void applier_wake(struct applier *applier)
@@ -667,8 +616,6 @@ void applier_wake(struct applier *applier)
 		applier->run_state = RUNNING;
 	run(applier);
 }
-
-/* ---- public ---- */
 
 struct applier *applier_new(const struct applier_options *options, const struct link_state *state, const struct applier_events *events,
 			    void *owner)
@@ -727,12 +674,15 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->fence_timer = timer_new(options->loop, on_again, applier);
 	applier->restore_asking = command_lookup(1, (const struct slice[]){SLICE("RESTORE-ASKING")});
 	timer_repeat(applier->state_timer, STATE_INTERVAL_MS, STATE_INTERVAL_MS);
-	timer_repeat(applier->publish_timer, PUBLISH_INTERVAL_MS, PUBLISH_INTERVAL_MS);
+	timer_repeat(applier->publish_timer, APPLIER_PUBLISH_MS, APPLIER_PUBLISH_MS);
 	applier->published.applied_offset = applier->published.lag_ms = -1;
 	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier) : server_outlet_new(&server, &outlet_callbacks, applier);
 	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms, options->delays);
-	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation)
+	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation) {
+		if (!imports_take(&applier->imports, state->imports))
+			applier_note(applier, LOG_WARNING, "what the state file says of slots that are on their way here cannot be read");
 		applier_begin(applier, state);
+	}
 	return applier;
 }
 
@@ -746,9 +696,15 @@ void applier_free(struct applier *applier)
 {
 	if (!applier)
 		return;
+	if (applier->options.handover)
+		applier_let_held_go(applier);
 	snapshot_decoder_free(applier->snapshot);
 	stream_decoder_free(applier->stream);
 	applier->outlet.ops->free(applier->outlet.self);
+	applier_end_copy(applier);
+	arena_free(&applier->copying.arena);
+	free(applier->copying.keys);
+	imports_free(&applier->imports);
 	free((void *)applier->saved.refused);
 	idle_free(applier->again);
 	timer_free(applier->limit_timer);

@@ -15,6 +15,7 @@
 #include "link/handover.h"
 #include "link/recorder.h"
 #include "link/state.h"
+#include "sink/target_masters.h"
 #include "source/heartbeat.h"
 #include "source/source.h"
 #include "task/options.h"
@@ -53,6 +54,7 @@ struct applier_options {
 	struct handover *handover;    /* of the slots of the source's masters; NULL: there is one master, or no stream */
 	uint32_t member;              /* its number there */
 	struct heartbeat *heartbeat;  /* tells what the source's offset was when; NULL: the source is files */
+	struct target_masters *masters; /* of the task: is told what is learned of them; outlives it. NULL: nobody wants to know */
 	struct tally *tally;          /* of the commands that are applied, and of how long they took; both outlive it. NULL: nobody wants to know */
 	struct delays *delays;
 };

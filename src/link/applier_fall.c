@@ -88,6 +88,17 @@ static bool is_order_kept(struct applier *applier)
 	return false;
 }
 
+/* Copies of slots that are on their way at that position are wanted with it; without them a new snapshot will be taken when they have come. */
+static bool rewind_spool(struct applier *applier)
+{
+	uint64_t needed = imports_needed(&applier->imports, applier->fall.position);
+
+	if (needed < applier->fall.position && spool_rewind(applier->options.spool, needed))
+		return true;
+	imports_lose(&applier->imports, applier->fall.position);
+	return spool_rewind(applier->options.spool, applier->fall.position);
+}
+
 void applier_join_round(struct applier *applier)
 {
 	uint64_t rounds = applier->options.handover ? handover_rounds(applier->options.handover) : 0;
@@ -95,8 +106,15 @@ void applier_join_round(struct applier *applier)
 	if (rounds == applier->rounds || applier->run_state != RUNNING || applier->running || !applier->begun)
 		return;
 	applier->rounds = rounds;
+	if (!applier->fell) {
+		/* What is under way refers to the spool: it is answered first. */
+		applier_note(applier, LOG_WARNING, "what several masters of the source have done, between which slots have moved, cannot be brought into its order from here: a new snapshot is taken");
+		applier->anew = true;
+		idle_start(applier->again);
+		return;
+	}
 	applier->fell = false;
-	snprintf(applier->fall.what, sizeof(applier->fall.what), "what the target has lost came from several masters of the source");
+	snprintf(applier->fall.what, sizeof(applier->fall.what), "what several masters of the source have done cannot be brought into its order from here");
 	applier->fall.slots = 0;
 	ask_for_snapshot(applier, "and slots have moved between them since");
 }
@@ -118,7 +136,7 @@ void applier_go_back(struct applier *applier)
 		ask_for_snapshot(applier, "that cannot be made good from what is kept of the stream");
 	else if (!may_resume_at(applier, applier->fall.position))
 		ask_for_snapshot(applier, "a part of the snapshot is among it");
-	else if (!spool_rewind(applier->options.spool, applier->fall.position))
+	else if (!rewind_spool(applier))
 		ask_for_snapshot(applier, "the spool does not hold so much any more (spool.keep_size, spool.keep_time)");
 	else
 		send_again(applier);

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define FENCE_TICK_MS 2 /* how often it is asked again */
 #define TOLD_AFTER_US 5000000
@@ -52,6 +53,7 @@ static void describe(const struct applier *applier, const struct event *event, s
 	*ret = (struct handover_event){
 		.slot = slot_of_key(event->key),
 		.imports = event->kind == EVENT_COMMAND && event->info == applier->restore_asking,
+		.brought = event->kind == EVENT_KEY,
 	};
 	if (applier->snapshot) {
 		ret->start = ret->end = ret->received = spool_origin(spool).offset;
@@ -62,7 +64,15 @@ static void describe(const struct applier *applier, const struct event *event, s
 		ret->end = spool_offset_before(spool, event->end);
 		ret->received = spool_offset_before(spool, spool_end(spool));
 	}
-	ret->key_count = hash_keys(event, ret->keys);
+	if (!applier->arrival) {
+		ret->key_count = hash_keys(event, ret->keys);
+		return;
+	}
+	ret->imports = ret->brought = true;
+	ret->slots = applier->arrival->slots;
+	ret->job = handover_hash(applier->arrival->name, strlen(applier->arrival->name));
+	for (ret->slot = 0; !imports_slot(ret->slots, ret->slot);)
+		ret->slot++;
 }
 
 /* At its end what an earlier snapshot has left is removed, in slots that no other link has anything left to do with (transform's `owns`). Where a slot has just come here, the other one is
@@ -121,7 +131,7 @@ bool applier_may_apply(struct applier *applier, const struct event *event)
 
 	if (event->kind == EVENT_COMMAND && event->edge == TRANSACTION_BEGIN)
 		applier->transaction_start = event->start;
-	if (event->kind != EVENT_SNAPSHOT_END) {
+	if (event->kind != EVENT_SNAPSHOT_END && !applier->arrival) {
 		if ((event->kind != EVENT_COMMAND && event->kind != EVENT_KEY) || !event->key.data)
 			return true;
 		imports = event->kind == EVENT_COMMAND && event->info == applier->restore_asking;
@@ -192,21 +202,6 @@ void applier_tell_handover(struct applier *applier)
 		handover_in_snapshot(handover, applier->options.member, applier->generation, spool_origin(applier->options.spool).offset);
 	else
 		handover_applied(handover, applier->options.member, applier->generation, offset);
-}
-
-bool applier_is_atomic_move(const struct event *event, int64_t offset, struct error *error)
-{
-	if (event->kind != EVENT_COMMAND || event->argc < 3 || !slice_equal_nocase(event->argv[0], SLICE("CLUSTER")) ||
-	    !slice_equal_nocase(event->argv[1], SLICE("SYNCSLOTS")))
-		return false;
-	error_set(error, ERROR_CONFLICT,
-		  "the source moves slots to this master by atomic migration (CLUSTER MIGRATESLOTS, at offset %" PRId64
-		  "), which cannot be followed",
-		  offset);
-	error_hint(error, "Let the source finish, then begin anew with an empty work directory and target.existing: flush; while "
-			  "a task runs, move slots by MIGRATE "
-			  "(redis-cli --cluster reshard)");
-	return true;
 }
 
 /* ---- what others ask of a link that waits ---- */
@@ -312,6 +307,7 @@ bool applier_may_go_on(struct applier *applier)
 	if (!ask(applier, &applier->held)) {
 		applier_tell_handover(applier);
 		answer(applier);
+		applier_break_tie(applier);
 		if (waited > TOLD_AFTER_US && !applier->held_told) {
 			char text[128];
 
@@ -343,6 +339,8 @@ const char *applier_fence_text(const struct applier *applier, char out[128])
 		return out;
 	if (applier->held.kind == EVENT_SNAPSHOT_END)
 		snprintf(out, 128, "links of masters that had slots of this one before: they are behind");
+	else if (applier->arrival)
+		snprintf(out, 128, "slots that atomic migration has brought here: the link of their former master is behind");
 	else
 		snprintf(out, 128, "slot %u, which has moved here from another master of the source: its link is behind",
 			 slot_of_key(applier->held.key));

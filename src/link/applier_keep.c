@@ -101,9 +101,12 @@ bool applier_write_state(struct applier *applier, bool clean)
 	state.refused = refused(applier, &state.refused_count);
 	state.witness_count = applier_witnesses(applier);
 	state.witnesses = applier->witnesses;
+	state.imports = imports_write(&applier->imports, state.position);
 	applier->save_failed = applier->save_failed || (scripts && !scripts_keep(scripts, &error)) ||
 			       (applier->outlet.ops->sync && !applier->outlet.ops->sync(applier->outlet.self, &error)) ||
 			       !link_state_write(applier->options.state_path, &state, &error);
+	json_decref(state.imports);
+	state.imports = NULL;
 	if (applier->save_failed) {
 		applier_note(applier, LOG_WARNING, "%s. %s; it is tried again each second", error.text, error.hint);
 		return false;
@@ -164,12 +167,17 @@ void applier_let_go(struct applier *applier)
 
 void applier_release_saved(struct applier *applier)
 {
+	uint64_t position;
+
 	/* Parked, the spool is the source's: it may hold the next generation already. */
 	if (!applier->begun || applier->run_state == PARKED || applier->saved.generation != applier->generation || applier->saved.position <= applier->released ||
 	    applier->saved.position > spool_end(applier->options.spool))
 		return;
-	spool_release(applier->options.spool, applier->saved.position);
-	applier->released = applier->saved.position;
+	position = applier_keep_imports(applier, applier->saved.position);
+	if (position <= applier->released)
+		return;
+	spool_release(applier->options.spool, position);
+	applier->released = position;
 }
 
 void applier_release(struct applier *applier, bool all)

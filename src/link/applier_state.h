@@ -1,11 +1,14 @@
-/* Inside the applier: its state, and what its files call of each other. For applier.c, applier_fence.c and applier_keep.c alone.
+/* Inside the applier: its state, and what its files call of each other. For the files of that name alone.
  * Thread: the link's applier. */
 #ifndef KEYFERRY_LINK_APPLIER_STATE_H
 #define KEYFERRY_LINK_APPLIER_STATE_H
 
+#include "base/arena.h"
 #include "base/log.h"
 #include "decode/stream.h"
 #include "link/applier.h"
+#include "link/hash_set.h"
+#include "link/imports.h"
 #include "link/limit.h"
 #include "sink/marker.h"
 
@@ -13,6 +16,7 @@
 #include <stdatomic.h>
 
 #define KEEP_SAMPLES 64
+#define APPLIER_PUBLISH_MS 50
 
 enum run_state {
 	RUNNING,
@@ -21,6 +25,24 @@ enum run_state {
 	DRAINING,
 	STUCK, /* failed at an event that could not be decoded or sent; what lies before it is still answered */
 	ENDED,
+};
+
+/* The copy that an atomic migration has brought, being applied where it ended (applier_import.c). */
+struct copying {
+	bool active;
+	struct import *import;
+	struct event finish;       /* the command that ended it: all of the copy stands for it */
+	uint32_t db;               /* selected in the stream behind it */
+	struct stream_decoder *decoder;
+	uint64_t at;               /* next event of the copy */
+	struct event event;        /* decoded, and to be applied */
+	bool has_event;
+	struct hash_set seen;      /* keys that were met, with their databases */
+	struct arena arena;        /* of the removals under way */
+	uint64_t arena_used;
+	struct slice *keys;        /* of one event */
+	uint32_t key_count, key_room;
+	bool waits;                /* for what is under way */
 };
 
 struct applier {
@@ -67,9 +89,14 @@ struct applier {
 	uint64_t transaction_start;        /* of the source's transaction under way */
 	const struct command_info *restore_asking;
 	uint64_t move_told_us;
+	struct imports imports;            /* as of the last decoded event */
+	struct import *arrival;            /* the held event says that its slots have come */
+	struct copying copying;
+	bool anew;                         /* the source is to be asked for a new snapshot */
 	struct timer *fence_timer;
 	bool snapshot_due;                 /* that it is applied is to be told */
 	uint64_t snapshot_since_us, leftover_passes;
+	uint64_t masters_told;             /* outlet_status.masters_number of then */
 	uint64_t drain_position;           /* draining: the low-water position */
 	uint32_t drain_ticks;              /* of the publish timer since it last moved */
 	bool running;                      /* within run(): callbacks of the sink do not enter it again */
@@ -80,8 +107,6 @@ struct applier {
 /* applier_fence.c */
 /* May the event be applied? False: it is held, and applier_may_go_on() tells when. */
 bool applier_may_apply(struct applier *applier, const struct event *event);
-/* Of a command that no order of the links could make right. */
-bool applier_is_atomic_move(const struct event *event, int64_t offset, struct error *error);
 /* Nothing is held, or not any more. */
 bool applier_may_go_on(struct applier *applier);
 void applier_let_held_go(struct applier *applier);
@@ -90,13 +115,35 @@ void applier_tell_handover(struct applier *applier);
 /* What it waits for, or "". */
 const char *applier_fence_text(const struct applier *applier, char out[128]);
 
+/* applier_import.c: slots that come by atomic migration */
+/* What the event says of them is noted, and what is a copy becomes progress. False: the link has to stop. */
+bool applier_take_import(struct applier *applier, struct event *event, struct error *error);
+/* Their former owner's link is behind its end: applies what has come, instead of `event`, which is the arrival. */
+void applier_begin_copy(struct applier *applier, const struct event *event);
+/* A portion of it. OVER: the event that ended it is done too. */
+enum copy_state { COPY_GOES_ON, COPY_WAITS, COPY_OVER, COPY_FAILED };
+enum copy_state applier_copy(struct applier *applier, struct error *error);
+void applier_end_copy(struct applier *applier);
+/* How far the spool may be given back, if applying were to go on at `position`. */
+uint64_t applier_keep_imports(struct applier *applier, uint64_t position);
+/* Of two links that wait for each other's slots, both may have to. */
+void applier_break_tie(struct applier *applier);
+
 /* applier.c */
 void applier_fail(struct applier *applier, enum run_state state, const struct error *error);
 void applier_publish(struct applier *applier);
 /* Begins with the spool's present generation; at `state` when it belongs to it. */
 void applier_begin(struct applier *applier, const struct link_state *state);
+
+/* applier_park.c */
 /* Parking or draining is over. */
 void applier_quiet(struct applier *applier);
+/* The same, if everything is answered. */
+void applier_check_quiet(struct applier *applier);
+/* With each tick of the publish timer. */
+void applier_check_patience(struct applier *applier);
+/* Lets go of the spool, and asks the source for a new snapshot. */
+void applier_begin_anew(struct applier *applier);
 
 /* applier_fall.c: the outlet has told of a fall. */
 void applier_go_back(struct applier *applier);

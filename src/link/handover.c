@@ -133,6 +133,11 @@ static void on_kept(void *owner, uint16_t slot, const char *holder, const char *
 		handover->owners[slot] = pack(has, from);
 }
 
+static void on_job(void *owner, uint16_t slot, uint64_t hash)
+{
+	((struct handover *)owner)->jobs[slot] = hash;
+}
+
 static void on_relied(void *owner, const char *name, int64_t offset)
 {
 	struct handover *handover = owner;
@@ -155,6 +160,11 @@ static void tell_kept(void *owner, uint16_t slot, const char **ret_holder, const
 	*ret_exporter = name_of(handover, exporter_of(handover->owners[slot]));
 }
 
+static uint64_t tell_job(void *owner, uint16_t slot)
+{
+	return ((struct handover *)owner)->jobs[slot];
+}
+
 static bool tell_relied(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset)
 {
 	struct handover *handover = owner;
@@ -172,7 +182,7 @@ bool handover_begin(struct handover *handover, const uint16_t *owners, struct er
 
 	pthread_mutex_lock(&handover->lock);
 	if (handover->file)
-		handover_file_read(handover->file, on_kept, on_relied, handover);
+		handover_file_read(handover->file, on_kept, on_job, on_relied, handover);
 	memcpy(handover->mapped, owners, sizeof(handover->mapped));
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
 		if (holder_of(handover->owners[slot]) == HANDOVER_NOBODY)
@@ -181,7 +191,7 @@ bool handover_begin(struct handover *handover, const uint16_t *owners, struct er
 			add_move(handover, (uint16_t)slot);
 	}
 	if (handover->file)
-		ok = handover_file_write(handover->file, tell_kept, tell_relied, handover, error);
+		ok = handover_file_write(handover->file, tell_kept, tell_job, tell_relied, handover, error);
 	pthread_mutex_unlock(&handover->lock);
 	return ok;
 }
@@ -202,11 +212,6 @@ static void stop_waiting(struct member *member)
 		return;
 	member->waiting = member->ends = false;
 	member->counters.waited_us += clock_monotonic_us() - member->waiting_since_us;
-}
-
-static bool has_reached(const struct member *member, int64_t need)
-{
-	return member->applied >= need || (member->applied < 0 && member->snapshot >= need);
 }
 
 /* The map says that all of it is the holder's, and has said so before: what the exporter has done with it lies before its offset of now. */
@@ -335,7 +340,7 @@ bool handover_leave(struct handover *handover, uint32_t link)
 			give_slot(handover, (uint16_t)slot, holder, HANDOVER_NOBODY);
 	}
 	/* A file that still names it does no harm: nobody has that name at the next start, and then the map says who has the slot. */
-	if (handover->file && !handover_file_write(handover->file, tell_kept, tell_relied, handover, &error))
+	if (handover->file && !handover_file_write(handover->file, tell_kept, tell_job, tell_relied, handover, &error))
 		error_clear(&error);
 	pthread_mutex_unlock(&handover->lock);
 	return true;
@@ -468,11 +473,6 @@ bool handover_may_go_back(struct handover *handover, uint32_t link, int64_t offs
 	return may;
 }
 
-uint64_t handover_rounds(const struct handover *handover)
-{
-	return handover->rounds;
-}
-
 int64_t handover_wanted(const struct handover *handover, uint32_t link)
 {
 	return handover->members[link]->wanted;
@@ -485,7 +485,25 @@ static bool continues(const struct handover *handover, uint32_t link, const stru
 {
 	uint32_t owner = handover->owners[event->slot];
 
-	return holder_of(owner) == link && !(event->imports && exporter_of(owner) == HANDOVER_NOBODY);
+	return holder_of(owner) == link && !event->slots && !(event->imports && exporter_of(owner) == HANDOVER_NOBODY);
+}
+
+static bool is_of(const struct handover_event *event, uint16_t slot)
+{
+	return event->slots ? event->slots[slot / 64] >> (slot % 64) & 1 : event->slot == slot;
+}
+
+/* The first slot that both events are of; SLOT_COUNT: there is none. */
+static uint32_t common_slot(const struct handover_event *a, const struct handover_event *b)
+{
+	if (!a->slots)
+		return is_of(b, a->slot) ? a->slot : SLOT_COUNT;
+	if (!b->slots)
+		return is_of(a, b->slot) ? b->slot : SLOT_COUNT;
+	for (uint32_t word = 0; word < SLOT_COUNT / 64; word++)
+		if (a->slots[word] & b->slots[word])
+			return 64 * word + (uint32_t)__builtin_ctzll(a->slots[word] & b->slots[word]);
+	return SLOT_COUNT;
 }
 
 /* `other` waits too, with an event of the same slot, and all before that is applied: whose turn is it? Not ours, if our event was received by the source's master after
@@ -494,19 +512,43 @@ static bool goes_first(const struct handover *handover, uint32_t link, const str
 {
 	const struct member *member = handover->members[other];
 	const struct fence *fence = &member->fences[link];
+	uint32_t slot;
 
-	if (!member->waiting || member->ends || handover->members[link]->ends || member->event.slot != event->slot || member->applied < member->event.start || !fence->known ||
-	    event->end > fence->need)
+	if (!member->waiting || member->ends || handover->members[link]->ends || member->applied < member->event.start)
+		return false;
+	slot = common_slot(event, &member->event);
+	/* Of two that have the slots brought, the fences may not be known: neither source says that they are the other's. */
+	if (slot == SLOT_COUNT || (fence->known ? event->end > fence->need : !event->slots || !member->event.slots))
 		return false;
 	/* It goes on by itself: the slot has been taken from it since, and what it waits with is older. */
-	if (handover_is_free(handover, other, event->slot, member->event.imports))
+	if (handover_is_free(handover, other, (uint16_t)slot, member->event.imports))
 		return false;
 	if (continues(handover, link, event))
 		return true;
 	if (continues(handover, other, &member->event))
 		return false;
-	return holder_of(handover->owners[event->slot]) != link &&
-	       (holder_of(handover->owners[event->slot]) == other || link < other);
+	return holder_of(handover->owners[slot]) != link && (holder_of(handover->owners[slot]) == other || link < other);
+}
+
+/* What was brought is the former owner's no more when that one's master says so itself, as the waiter's does. Until then it may have something to delete. */
+static bool agree(struct member *waiter, struct member *member, const struct handover_event *event, struct fence *fence)
+{
+	uint64_t digest, answered_us;
+
+	if (!fence->own_us && waiter->source.owners && !waiter->source.owners(waiter->source.owner, fence->since_us, event->slots, &fence->own_digest, &fence->own_us))
+		return false;
+	if (waiter->source.owners && member->source.owners) {
+		if (!member->source.owners(member->source.owner, fence->own_us, event->slots, &digest, &answered_us))
+			return false;
+		if (digest != fence->own_digest) {
+			fence->own_us = 0;
+			fence->since_us = clock_monotonic_us();
+			return false;
+		}
+		fence->since_us = answered_us;
+	}
+	fence->agreed = true;
+	return true;
 }
 
 /* Has `other` applied what the event has to come behind? */
@@ -522,15 +564,15 @@ static bool is_behind(struct handover *handover, uint32_t link, const struct han
 		if (waiter->ends) {
 			fence->covers = event->end;
 			fence->since_us = waiter->read_us;
-		} else if (!waiter->source.executed(waiter->source.owner, event->end, &fence->since_us, &fence->covers)) {
+		} else if (event->brought || !waiter->source.executed(waiter->source.owner, event->end, &fence->since_us, &fence->covers)) {
 			fence->covers = event->received;
 			fence->since_us = clock_monotonic_us();
 		}
 	}
-	if (!fence->known)
+	if (!fence->known && (!event->brought || fence->agreed || agree(waiter, member, event, fence)))
 		fence->known = fence_of(member, fence->since_us, &fence->need);
 	if (!fence->known)
-		return false;
+		return event->slots && goes_first(handover, link, event, other);
 	if (member->applied < fence->need && member->wanted < fence->need)
 		member->wanted = fence->need;
 	return has_reached(member, fence->need) || (waiter->waiting && fence->cleared == waiter->wait_number) ||
@@ -558,12 +600,36 @@ static void begin_keys(struct handover *handover, const struct handover_event *e
 		hash_set_add(&move->keys, event->keys[i], KEYS_MAX);
 }
 
+/* Slots that come together: all who have, or had, one of them. */
+static bool may_go_together(struct handover *handover, uint32_t link, const struct handover_event *event)
+{
+	bool has[HANDOVER_LINKS_MAX] = {false}, all = false, ok = true;
+
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		uint16_t holder = holder_of(handover->owners[slot]), exporter = exporter_of(handover->owners[slot]);
+
+		if (!is_of(event, (uint16_t)slot))
+			continue;
+		/* Who had it in between is not known yet. */
+		all = all || (holder == link && exporter == HANDOVER_NOBODY);
+		if (holder != HANDOVER_NOBODY)
+			has[holder] = true;
+		if (exporter != HANDOVER_NOBODY)
+			has[exporter] = true;
+	}
+	for (uint32_t other = 0; other < handover->count; other++)
+		ok = (other == link || !(all || has[other]) || is_behind(handover, link, event, other)) && ok;
+	return ok;
+}
+
 static bool may_go(struct handover *handover, uint32_t link, const struct handover_event *event)
 {
 	uint32_t owner = handover->owners[event->slot];
 	uint16_t holder = holder_of(owner), exporter = exporter_of(owner);
 	bool ok = true;
 
+	if (event->slots)
+		return may_go_together(handover, link, event);
 	/* All are asked at once, so that no answer waits for another. */
 	if (holder == link && exporter == HANDOVER_NOBODY) {
 		for (uint32_t other = 0; other < handover->count; other++)
@@ -589,7 +655,8 @@ static void rely(struct handover *handover, uint32_t link, const struct handover
 	}
 }
 
-static bool take(struct handover *handover, uint32_t link, uint16_t slot, uint16_t *ret_from, struct error *error)
+/* `sync`: it is on the disk when this returns, and what was taken before it. */
+static bool take(struct handover *handover, uint32_t link, uint16_t slot, bool sync, uint16_t *ret_from, struct error *error)
 {
 	uint16_t from = holder_of(handover->owners[slot]);
 
@@ -598,7 +665,7 @@ static bool take(struct handover *handover, uint32_t link, uint16_t slot, uint16
 	if (handover->file && from != HANDOVER_NOBODY)
 		handover_file_rely(handover->file, name_of(handover, from), handover->members[from]->relied);
 	if (handover->file &&
-	    !handover_file_add(handover->file, slot, handover->members[link]->name, name_of(handover, from), true, error))
+	    !handover_file_add(handover->file, slot, handover->members[link]->name, name_of(handover, from), sync, error))
 		return false;
 	handover->owners[slot] = pack((uint16_t)link, from);
 	handover->done_for[slot] = HANDOVER_NOBODY;
@@ -607,6 +674,36 @@ static bool take(struct handover *handover, uint32_t link, uint16_t slot, uint16
 	handover->members[link]->counters.slots++;
 	*ret_from = from;
 	return true;
+}
+
+static bool take_all(struct handover *handover, uint32_t link, const struct handover_event *event, uint16_t *ret_from, struct error *error)
+{
+	uint32_t last = SLOT_COUNT;
+
+	if (!event->slots)
+		return take(handover, link, event->slot, true, ret_from, error);
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		if (is_of(event, (uint16_t)slot) && holder_of(handover->owners[slot]) != link)
+			last = slot;
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+		if (!is_of(event, (uint16_t)slot))
+			continue;
+		if (handover->file)
+			handover_file_job(handover->file, (uint16_t)slot, event->job);
+		if (!take(handover, link, (uint16_t)slot, slot == last, ret_from, error))
+			return false;
+		handover->jobs[slot] = event->job;
+	}
+	return true;
+}
+
+/* This very job has brought the slots to it in an earlier run: who was to be waited for then has been, and may wait for this one now. */
+static bool is_repeated(const struct handover *handover, uint32_t link, const struct handover_event *event)
+{
+	for (uint32_t slot = 0; event->slots && slot < SLOT_COUNT; slot++)
+		if (is_of(event, (uint16_t)slot) && (holder_of(handover->owners[slot]) != link || handover->jobs[slot] != event->job))
+			return false;
+	return event->slots;
 }
 
 static void start_waiting(struct handover *handover, struct member *member, const struct handover_event *event)
@@ -628,11 +725,11 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 	pthread_mutex_lock(&handover->lock);
 	if (member->left) {
 		answer = HANDOVER_WAIT; /* until it is stopped */
-	} else if (handover_is_free(handover, link, event->slot, event->imports) || is_begun(handover, link, event)) {
+	} else if (handover_is_free(handover, link, event->slot, event->imports) || is_begun(handover, link, event) || is_repeated(handover, link, event)) {
 		answer = HANDOVER_GO;
 	} else if (may_go(handover, link, event)) {
 		rely(handover, link, event);
-		answer = take(handover, link, event->slot, ret_from, error) ? HANDOVER_GO : HANDOVER_FAILED;
+		answer = take_all(handover, link, event, ret_from, error) ? HANDOVER_GO : HANDOVER_FAILED;
 		if (answer == HANDOVER_GO)
 			begin_keys(handover, event);
 	} else if (!member->waiting) {

@@ -15,6 +15,9 @@
  *     own spool whether one of the keys in question comes there before the fence (handover_question()). As order matters among commands of one key only, and at the
  *     source all was in one order, somebody can always go on.
  *
+ *   - What an atomic migration has brought (link/imports.h) waits too, for all of its slots at once. The former owner deletes its keys when it hears of its loss, a moment
+ *     after the new one has begun: the fence is read when both their masters say the same of who has the slots.
+ *
  *   - A link whose master has no slots any more *leaves* once all that the master ever did with them is applied (handover_stay()): nobody waits for it from then on.
  *
  * What is known of holders is in memory, and in a file of the work directory that is written before the new holder goes on.
@@ -45,6 +48,9 @@ struct handover_source {
 	int64_t (*received)(void *owner);
 	/* Where it ended, if it is known to write nothing more of the history that the link receives. Asked of a source without slots alone. */
 	bool (*ended)(void *owner, int64_t *ret_offset);
+	/* Which master it says of each of these slots (bits; NULL: all) that it is, asked at that time or later: a digest, to be compared with another source's, and when it
+	 * was answered. False: ask again. NULL: nobody asks. */
+	bool (*owners)(void *owner, uint64_t us, const uint64_t *slots, uint64_t *ret_digest, uint64_t *ret_answered_us);
 	void *owner;
 };
 
@@ -52,6 +58,11 @@ struct handover_source {
 struct handover_event {
 	uint16_t slot;
 	bool imports; /* RESTORE-ASKING: the key was another master's before */
+	bool brought; /* by a snapshot or an atomic migration: the former owner deletes what it had of it when it hears that it has lost the slots, which may be later */
+	/* Bits, or NULL: all that an atomic migration has brought, of which `slot` is the first. They come together, with `imports`, `brought`, and no keys. Lives until
+	 * the event may be applied, or handover_forget(). */
+	const uint64_t *slots;
+	uint64_t job; /* ... which one: a hash of its name */
 	int64_t start,
 		end; /* replication offsets: before its first byte, and of its last one. Of the snapshot: the offset that it is of */
 	int64_t received;                 /* up to where the link has received by now; at least `end` */
@@ -122,6 +133,10 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 /* May the link end its snapshot of that offset, and remove what an earlier one has left? The map has been read since it was begun, and others are done with all slots that are the
  * link's by that; so they stay, until they move again. GO or WAIT. */
 enum handover_answer handover_ask_end(struct handover *handover, uint32_t link, int64_t offset);
+/* Does it wait for slots that atomic migration has brought, and somebody that it waits for has waited for so long too? `direct`: for this link. */
+bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us, bool direct);
+/* All links of the task are to take a new snapshot. */
+void handover_begin_round(struct handover *handover);
 /* It waits no more, for another reason than an answer. */
 void handover_forget(struct handover *handover, uint32_t link);
 
@@ -133,7 +148,7 @@ struct handover_question {
 	uint64_t number;
 	uint16_t slot;
 	bool imports;
-	bool ends;                        /* handover_ask_end(): any key of these slots */
+	bool ends;                        /* handover_ask_end(), or an atomic migration: any key of these slots */
 	uint64_t slots[SLOT_COUNT / 64];
 	int64_t until;
 	uint32_t key_count;

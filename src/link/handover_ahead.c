@@ -1,5 +1,7 @@
-/* What a link that waits is asked to look for ahead of what it applies, and what is counted. */
+/* What a link that waits is asked to look for ahead of what it applies, links that can only begin anew, and what is counted. */
 #include "link/handover_inside.h"
+
+#include "base/clock.h"
 
 #include <string.h>
 
@@ -25,11 +27,13 @@ bool handover_question(struct handover *handover, uint32_t link, struct handover
 			.number = member->wait_number,
 			.slot = member->event.slot,
 			.imports = member->event.imports,
-			.ends = member->ends,
+			.ends = member->ends || member->event.slots,
 			.until = fence->need,
 			.key_count = member->event.key_count,
 		};
 		memcpy(ret->keys, member->event.keys, sizeof(ret->keys));
+		if (member->event.slots)
+			memcpy(ret->slots, member->event.slots, sizeof(ret->slots));
 		for (uint32_t slot = 0; slot < SLOT_COUNT && member->ends; slot++)
 			ret->slots[slot / 64] |= (uint64_t)is_awaited(handover, i, (uint16_t)slot) << (slot % 64);
 	}
@@ -50,6 +54,36 @@ void handover_answer(struct handover *handover, uint32_t link, const struct hand
 			member->fences[link].looked = 0;
 	}
 	pthread_mutex_unlock(&handover->lock);
+}
+
+bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us, bool direct)
+{
+	struct member *member = handover->members[link];
+	uint64_t now = clock_monotonic_us();
+	bool mutual = false;
+
+	pthread_mutex_lock(&handover->lock);
+	for (uint32_t i = 0; member->waiting && member->event.slots && i < handover->count; i++) {
+		const struct member *other = handover->members[i];
+		const struct fence *fence = &member->fences[i], *back = &other->fences[link];
+
+		if (direct && (!back->asked || (back->known && has_reached(member, back->need))))
+			continue;
+		mutual = mutual || (i != link && fence->asked && !other->gone && other->waiting && now - other->waiting_since_us >= us &&
+				    !(fence->known && has_reached(other, fence->need)));
+	}
+	pthread_mutex_unlock(&handover->lock);
+	return mutual;
+}
+
+void handover_begin_round(struct handover *handover)
+{
+	handover->rounds++;
+}
+
+uint64_t handover_rounds(const struct handover *handover)
+{
+	return handover->rounds;
 }
 
 struct handover_counters handover_counters(const struct handover *handover, uint32_t link)

@@ -45,8 +45,9 @@ void handover_file_close(struct handover_file *file)
 }
 
 static void read_line(const char *line, void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter),
-		      void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
+		      void (*job)(void *owner, uint16_t slot, uint64_t hash), void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
 {
+	unsigned long long hash = 0;
 	long long offset;
 	char holder[NAME_MAX_LEN + 1] = "", exporter[NAME_MAX_LEN + 1] = "";
 	unsigned first, last;
@@ -56,12 +57,18 @@ static void read_line(const char *line, void (*each)(void *owner, uint16_t slot,
 		relied(owner, holder, offset);
 		return;
 	}
+	if (sscanf(line, "job %16llx %n", &hash, &at) == 1)
+		line += at;
 	if (sscanf(line, "%5u-%5u%n", &first, &last, &at) != 2) {
 		if (sscanf(line, "%5u%n", &first, &at) != 1)
 			return;
 		last = first;
 	}
-	if (first > last || last >= SLOT_COUNT || sscanf(line + at, " %63s %63s", holder, exporter) < 1)
+	if (first > last || last >= SLOT_COUNT)
+		return;
+	for (unsigned slot = first; hash && slot <= last; slot++)
+		job(owner, (uint16_t)slot, hash);
+	if (hash || sscanf(line + at, " %63s %63s", holder, exporter) < 1)
 		return;
 	for (unsigned slot = first; slot <= last; slot++)
 		each(owner, (uint16_t)slot, holder, exporter[0] ? exporter : NULL);
@@ -69,7 +76,7 @@ static void read_line(const char *line, void (*each)(void *owner, uint16_t slot,
 
 void handover_file_read(const struct handover_file *file,
 			void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter),
-			void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
+			void (*job)(void *owner, uint16_t slot, uint64_t hash), void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
 {
 	FILE *in = fopen(file->path, "re");
 	char line[LINE_MAX_LEN];
@@ -78,7 +85,7 @@ void handover_file_read(const struct handover_file *file,
 		return;
 	if (fgets(line, sizeof(line), in) && strcmp(line, HEAD) == 0)
 		while (fgets(line, sizeof(line), in) && strchr(line, '\n'))
-			read_line(line, each, relied, owner);
+			read_line(line, each, job, relied, owner);
 	fclose(in);
 }
 
@@ -102,6 +109,12 @@ static void put_line(FILE *out, uint32_t first, uint32_t last, const char *holde
 	fprintf(out, " %s%s%s\n", holder, exporter ? " " : "", exporter ? exporter : "");
 }
 
+static void put_job(FILE *out, uint32_t first, uint32_t last, uint64_t hash)
+{
+	if (hash)
+		fprintf(out, "job %016llx %u-%u\n", (unsigned long long)hash, first, last);
+}
+
 static void put_relied(FILE *out, const char *name, int64_t offset)
 {
 	if (offset >= 0)
@@ -115,7 +128,7 @@ static bool put_on_disk(FILE *out)
 
 bool handover_file_write(struct handover_file *file,
 			 void (*tell)(void *owner, uint16_t slot, const char **ret_holder, const char **ret_exporter),
-			 bool (*relied)(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset), void *owner, struct error *error)
+			 uint64_t (*job)(void *owner, uint16_t slot), bool (*relied)(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset), void *owner, struct error *error)
 {
 	char *beside = memory_printf("%s.new", file->path);
 	FILE *out = fopen(beside, "we");
@@ -139,6 +152,13 @@ bool handover_file_write(struct handover_file *file,
 		if (holder)
 			put_line(out, first, end - 1, holder, exporter);
 		first = end;
+	}
+	for (uint32_t slot = 0, end; ok && slot < SLOT_COUNT; slot = end) {
+		uint64_t hash = job(owner, (uint16_t)slot);
+
+		for (end = slot + 1; end < SLOT_COUNT && job(owner, (uint16_t)end) == hash;)
+			end++;
+		put_job(out, slot, end - 1, hash);
 	}
 	for (uint32_t i = 0; ok && relied(owner, i, &name, &offset); i++)
 		put_relied(out, name, offset);
@@ -168,6 +188,13 @@ bool handover_file_add(struct handover_file *file, uint16_t slot, const char *ho
 	ok = sync ? put_on_disk(file->out) : fflush(file->out) == 0;
 	file->torn = !ok;
 	return ok || fail(file, error);
+}
+
+void handover_file_job(struct handover_file *file, uint16_t slot, uint64_t hash)
+{
+	if (file->torn)
+		fputc('\n', file->out);
+	put_job(file->out, slot, slot, hash);
 }
 
 void handover_file_rely(struct handover_file *file, const char *name, int64_t offset)

@@ -11,6 +11,9 @@
 /* What one link has asked of another. */
 struct fence {
 	bool asked, known;
+	bool agreed;         /* of what was brought: both sources have said the same of who has it, the other one at `since_us` */
+	uint64_t own_us;     /* when the asker's source has; 0: not yet */
+	uint64_t own_digest;
 	int64_t covers;      /* of the asker's stream */
 	uint64_t since_us;   /* what it covers was executed by then */
 	uint64_t generation; /* of the other one, when it was asked */
@@ -57,6 +60,7 @@ struct handover {
 	struct member **members;
 	_Atomic uint32_t count;
 	_Atomic uint32_t owners[SLOT_COUNT]; /* holder, exporter << 16 */
+	uint64_t jobs[SLOT_COUNT]; /* that have brought them to the holder; 0: none has */
 	struct move *moves;
 	uint32_t move_room;
 	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
@@ -83,6 +87,11 @@ static inline uint16_t holder_of(uint32_t owner)
 static inline uint16_t exporter_of(uint32_t owner)
 {
 	return (uint16_t)(owner >> 16);
+}
+
+static inline bool has_reached(const struct member *member, int64_t need)
+{
+	return member->applied >= need || (member->applied < 0 && member->snapshot >= need);
 }
 
 /* The link's by the map, and others have not been seen to be done with it. */

@@ -233,6 +233,7 @@ static void forget_history(struct link_state *state, uint64_t generation)
 
 	free((void *)old.refused);
 	free((void *)old.witnesses);
+	json_decref(old.imports);
 	*state = (struct link_state){.generation = generation};
 	memcpy(state->link, old.link, sizeof(state->link));
 	memcpy(state->task, old.task, sizeof(state->task));
@@ -441,6 +442,7 @@ static void make_parts(struct link *link)
 		.spool = link->spool,
 		.token = link->token,
 		.source_name = link->source_name,
+		.masters = link->options.masters,
 		.tally = &link->applied,
 		.delays = &link->delays,
 	};
@@ -593,6 +595,7 @@ void link_free(struct link *link)
 	pthread_mutex_destroy(&link->lock);
 	free((void *)link->state.refused);
 	free((void *)link->state.witnesses);
+	json_decref(link->state.imports);
 	free((char *)link->options.dir);
 	free(link->name);
 	scripts_free(link->scripts);

@@ -45,6 +45,7 @@ struct link_options {
 	struct handover *handover;             /* the task's, which the link joins; outlives it. NULL: nothing is to be handed over (handover.h) */
 	const char *dir;                       /* the link's folder; exists */
 	struct incidents *incidents;           /* of the task; outlives the link */
+	struct target_masters *masters;        /* likewise; NULL: the target is a file, or nobody wants to know */
 	void (*changed)(void *owner);          /* failed, gave up: look at the status; must only wake somebody */
 	void *owner;
 };

@@ -81,9 +81,14 @@ static bool source_ended(void *owner, int64_t *ret_offset)
 	return origin.generation > 0 && heartbeat_ended(link->heartbeat, origin.replid, ret_offset);
 }
 
+static bool source_owners(void *owner, uint64_t us, const uint64_t *slots, uint64_t *ret_digest, uint64_t *ret_answered_us)
+{
+	return heartbeat_owners(((struct link *)owner)->heartbeat, us, slots, ret_digest, ret_answered_us);
+}
+
 uint32_t link_join(struct link *link)
 {
-	const struct handover_source source = {source_executed, source_fence, source_received, source_ended, link};
+	const struct handover_source source = {source_executed, source_fence, source_received, source_ended, source_owners, link};
 	const char *slash = strrchr(link->options.dir, '/');
 
 	return handover_join(link->options.handover, slash ? slash + 1 : link->options.dir, &source);

@@ -45,6 +45,7 @@ struct outlet_status {
 	struct sink_counters sink;
 	uint64_t last_move;      /* dispatch_last_move() */
 	uint64_t file_bytes;     /* of the file that is being written */
+	uint64_t masters_number; /* sink_masters_number(), which masters() goes with */
 	const char *waiting_for; /* or ""; valid until the next turn */
 };
 
@@ -53,6 +54,8 @@ struct outlet_ops {
 	/* A new generation of the spool, or its going on at `state`. What was done for an earlier one stays. Before it, of the functions below only
 	 * commands(), status() and free() may be called. */
 	bool (*begin)(void *self, const struct link_state *state, struct error *error);
+	/* sink_masters(). NULL: the target has none. */
+	uint32_t (*masters)(const void *self, struct endpoint *out, uint32_t max);
 	/* For the stream decoder. */
 	const struct command_table *(*commands)(const void *self);
 	/* How times of expiry are written from now on. NULL: always as they are. */

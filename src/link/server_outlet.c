@@ -238,10 +238,16 @@ static void outlet_status(const void *self, struct outlet_status *ret)
 	};
 	if (!outlet->sink)
 		return;
+	ret->masters_number = sink_masters_number(outlet->sink);
 	ret->sink = sink_counters(outlet->sink);
 	ret->sink.script_errors += ret->dispatch.crossings.script_errors;
 	ret->sink.commands += ret->dispatch.crossings.commands;
 	ret->waiting_for = sink_waiting_for(outlet->sink);
+}
+
+static uint32_t outlet_masters(const void *self, struct endpoint *out, uint32_t max)
+{
+	return sink_masters(((const struct server_outlet *)self)->sink, out, max);
 }
 
 static bool outlet_sync(void *self, struct error *error)
@@ -303,6 +309,7 @@ static const struct outlet_ops ops = {
 	.refused = outlet_refused,
 	.settle = outlet_settle,
 	.status = outlet_status,
+	.masters = outlet_masters,
 };
 
 struct outlet server_outlet_new(const struct server_outlet_options *options, const struct outlet_events *events, void *owner)

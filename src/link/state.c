@@ -133,7 +133,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	json_int_t format, generation, position, db, version, place_db;
 	const char *link = "", *epoch = "", *task = "";
 	int valkey, clean;
-	json_t *root, *file, *refused = NULL, *witnesses = NULL;
+	json_t *root, *file, *refused = NULL, *witnesses = NULL, *imports = NULL;
 
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
 		*ret = state;
@@ -141,10 +141,10 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	}
 	root = json_load_file(path, 0, &fault);
 	if (!root ||
-	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?s, s?o, s?o}", "format", &format, "generation",
+	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?s, s?o, s?o, s?o}", "format", &format, "generation",
 			   &generation, "position", &position, "database", &db, "clean", &clean, "snapshot", "rdb_version", &version, "valkey", &valkey,
 			   "database", &place_db, "link", &link, "task", &task, "epoch", &epoch, "refused", &refused, "low marks",
-			   &witnesses) < 0 ||
+			   &witnesses, "imports", &imports) < 0 ||
 	    ((file = json_object_get(root, "file")) && !file_read(file, &state.file, &fault)) || !take_refused(refused, &state) ||
 	    !take_witnesses(witnesses, &state)) {
 		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path,
@@ -154,6 +154,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 		json_decref(root);
 		return false;
 	}
+	state.imports = json_incref(imports);
 	snprintf(state.link, sizeof(state.link), "%s", link);
 	snprintf(state.task, sizeof(state.task), "%s", task);
 	snprintf(state.epoch, sizeof(state.epoch), "%s", epoch);
@@ -164,6 +165,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 		error_hint(error, "Continue with the version that wrote it, or begin anew with an empty work directory");
 		free((void *)state.refused);
 		free((void *)state.witnesses);
+		json_decref(state.imports);
 		return false;
 	}
 	state.generation = (uint64_t)generation;
@@ -214,6 +216,8 @@ bool link_state_write(const char *path, const struct link_state *state, struct e
 
 	if (state->file.phase != FILE_NONE)
 		json_object_set_new(root, "file", file_json(&state->file));
+	if (json_array_size(state->imports) > 0)
+		json_object_set(root, "imports", state->imports);
 	text = json_dumps(root, JSON_INDENT(1));
 	json_decref(root);
 	snprintf(beside, sizeof(beside), "%s.new", path);
@@ -255,5 +259,6 @@ struct link_state link_state_copy(const struct link_state *state)
 	copy.refused = refused;
 	copy.witnesses = NULL;
 	copy.witness_count = 0;
+	copy.imports = NULL;
 	return copy;
 }

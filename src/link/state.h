@@ -11,6 +11,8 @@
 #include "decode/snapshot.h"
 #include "sink/mark.h"
 
+#include <jansson.h>
+
 /* Where the target is a file: how far that is (link/recorder.h). */
 enum file_phase {
 	FILE_NONE,     /* the target is no file; or nothing of this generation is written */
@@ -43,10 +45,11 @@ struct link_state {
 	uint32_t refused_count;
 	const struct mark_witness *witnesses; /* low marks that the target has had (sink/floor.h) */
 	uint32_t witness_count;
+	json_t *imports; /* of slots, open at the position (link/imports.h); NULL: none */
 	struct file_state file;
 };
 
-/* A missing file is an empty state. `refused` and `witnesses` of what is read: free(). */
+/* A missing file is an empty state. `refused` and `witnesses` of what is read: free(); `imports`: json_decref(). */
 bool link_state_read(const char *path, struct link_state *ret, struct error *error) WARN_UNUSED;
 /* True: it outlives a power cut. */
 bool link_state_write(const char *path, const struct link_state *state, struct error *error) WARN_UNUSED;

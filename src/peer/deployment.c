@@ -527,6 +527,11 @@ struct client *deployment_client(struct deployment *deployment, uint32_t shard, 
 	return NULL;
 }
 
+struct client *deployment_client_at(struct deployment *deployment, const struct endpoint *endpoint)
+{
+	return node_client(deployment, endpoint);
+}
+
 struct tls_context *deployment_tls(const struct deployment *deployment)
 {
 	return deployment->tls;

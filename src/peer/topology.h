@@ -68,6 +68,8 @@ const struct topology *deployment_topology(const struct deployment *deployment);
 const struct server_info *deployment_server(const struct deployment *deployment, uint32_t shard);
 /* A client connected to the master of shard i; owned by the deployment. NULL + error: not reachable. */
 struct client *deployment_client(struct deployment *deployment, uint32_t shard, struct error *error) WARN_UNUSED;
+/* One to any of its nodes, whether the topology knows it or not; the caller's to free. */
+struct client *deployment_client_at(struct deployment *deployment, const struct endpoint *endpoint);
 /* What a connection of one's own to a node of this deployment needs (shared, read-only, lives as long as the deployment). */
 struct tls_context *deployment_tls(const struct deployment *deployment);
 struct tls_context *deployment_sentinel_tls(const struct deployment *deployment); /* of connections to the Sentinels */

@@ -1,6 +1,8 @@
 #include "base/buffer.h"
+#include "base/columns.h"
 #include "base/memory.h"
 #include "precheck/item.h"
+#include "precheck/page.h"
 #include "precheck/precheck.h"
 
 #include <jansson.h>
@@ -20,17 +22,6 @@ static char *text_of(struct buffer *out)
 
 /* ---- the table ---- */
 
-/* Columns that a terminal gives a text: Chinese characters, and all from U+1100 on that these texts have, take two. */
-static size_t columns_of(const char *text)
-{
-	size_t columns = 0;
-
-	for (const unsigned char *at = (const unsigned char *)text; *at; at++)
-		if ((*at & 0xc0) != 0x80)
-			columns += *at >= 0xe1 ? 2 : 1;
-	return columns;
-}
-
 static void put(struct buffer *out, const char *text)
 {
 	if (!buffer_append(out, text, strlen(text)))
@@ -45,34 +36,6 @@ static void put_cell(struct buffer *out, const char *text, size_t width)
 	put(out, "  ");
 }
 
-static const struct {
-	const char *waived, *heading[5], *summary;
-} words[LANGUAGES] = {
-	[LANGUAGE_EN] = {"waived", {"RESULT", "ITEM", "SIDE", "NODE", "MEASURED"}, "%u passed, %u skipped, %u warnings, %u failed, %u waived\n"},
-	[LANGUAGE_ZH] = {"已豁免", {"结果", "检查项", "端", "节点", "测得"}, "通过 %u，跳过 %u，警告 %u，失败 %u，豁免 %u\n"},
-};
-
-static const char *cell_of(const struct finding *finding, enum language language, unsigned column)
-{
-	switch (column) {
-	case 0: return finding->waived ? words[language].waived : precheck_result_word(finding->result, language);
-	case 1: return finding->item->name;
-	case 2: return precheck_side_word(finding->side, language);
-	case 3: return finding->node[0] ? finding->node : "-";
-	default: return finding->measured ? finding->measured : "-";
-	}
-}
-
-static void put_sentence(struct buffer *out, const char *indent, char *text)
-{
-	if (text) {
-		put(out, indent);
-		put(out, text);
-		put(out, "\n");
-	}
-	free(text);
-}
-
 static uint32_t count_waived(const struct precheck_report *report)
 {
 	uint32_t count = 0;
@@ -80,42 +43,6 @@ static uint32_t count_waived(const struct precheck_report *report)
 	for (uint32_t i = 0; i < report->count; i++)
 		count += report->findings[i].waived;
 	return count;
-}
-
-char *precheck_report_text(const struct precheck_report *report, enum language language)
-{
-	size_t widths[5] = {0};
-	struct buffer out;
-
-	buffer_init(&out, PAGE_MAX);
-	for (unsigned column = 0; column < 4; column++) {
-		widths[column] = columns_of(words[language].heading[column]);
-		for (uint32_t i = 0; i < report->count; i++) {
-			size_t width = columns_of(cell_of(&report->findings[i], language, column));
-
-			widths[column] = width > widths[column] ? width : widths[column];
-		}
-	}
-	for (unsigned column = 0; column < 4; column++)
-		put_cell(&out, words[language].heading[column], widths[column]);
-	put(&out, words[language].heading[4]);
-	put(&out, "\n");
-	for (uint32_t i = 0; i < report->count; i++) {
-		const struct finding *finding = &report->findings[i];
-
-		for (unsigned column = 0; column < 4; column++)
-			put_cell(&out, cell_of(finding, language, column), widths[column]);
-		put(&out, cell_of(finding, language, 4));
-		put(&out, "\n");
-		if (finding->text == TEXT_NONE)
-			continue;
-		put_sentence(&out, "    ", finding_cause(report, finding, language));
-		put_sentence(&out, "    -> ", finding_remedy(report, finding, language));
-	}
-	if (!buffer_printf(&out, words[language].summary, precheck_report_count(report, PRECHECK_PASSED), precheck_report_count(report, PRECHECK_SKIPPED),
-			   precheck_report_count(report, PRECHECK_WARNING), precheck_report_count(report, PRECHECK_FAILED), count_waived(report)))
-		put(&out, "\n");
-	return text_of(&out);
 }
 
 /* ---- JSON ---- */
@@ -144,9 +71,9 @@ static json_t *finding_json(const struct precheck_report *report, const struct f
 {
 	bool told = finding->text != TEXT_NONE;
 
-	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:o, s:o, s:o}", "item", finding->item->name, "side", precheck_side_name(finding->side), "node",
-			 copy_or_null(finding->node), "result", precheck_result_name(finding->result), "waived", (int)finding->waived, "measured",
-			 copy_or_null(finding->measured), "cause", string_or_null(told ? finding_cause(report, finding, language) : NULL), "remedy",
+	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o}", "item", finding->item->name, "side", precheck_side_name(finding->side), "node",
+			 copy_or_null(finding->node), "result", precheck_result_name(finding->result), "waived", (int)finding->waived, "waivable",
+			 (int)!finding->item->fixed, "measured", copy_or_null(finding->measured), "cause", string_or_null(told ? finding_cause(report, finding, language) : NULL), "remedy",
 			 string_or_null(told ? finding_remedy(report, finding, language) : NULL));
 }
 
@@ -160,17 +87,31 @@ static char *dump(json_t *page)
 	return line;
 }
 
-char *precheck_report_json(const struct precheck_report *report, enum language language)
+static json_t *tree_of(const struct precheck_report *report, enum language language)
 {
 	enum error_kind verdict = precheck_verdict(report, NULL);
 	json_t *items = json_array();
 
 	for (uint32_t i = 0; i < report->count; i++)
 		json_array_append_new(items, finding_json(report, &report->findings[i], language));
-	return dump(json_pack("{s:s, s:b, s:i, s:{s:i, s:i, s:i, s:i, s:i}, s:o}", "task", report->task, "passed", (int)(verdict == ERROR_NONE), "exit_code", (int)verdict,
+	return json_pack("{s:s, s:b, s:i, s:{s:i, s:i, s:i, s:i, s:i}, s:o}", "task", report->task, "passed", (int)(verdict == ERROR_NONE), "exit_code", (int)verdict,
 			      "counts", "passed", (int)precheck_report_count(report, PRECHECK_PASSED), "skipped", (int)precheck_report_count(report, PRECHECK_SKIPPED), "warning",
 			      (int)precheck_report_count(report, PRECHECK_WARNING), "failed", (int)precheck_report_count(report, PRECHECK_FAILED), "waived",
-			      (int)count_waived(report), "items", items));
+			      (int)count_waived(report), "items", items);
+}
+
+char *precheck_report_json(const struct precheck_report *report, enum language language)
+{
+	return dump(tree_of(report, language));
+}
+
+char *precheck_report_text(const struct precheck_report *report, enum language language)
+{
+	json_t *tree = tree_of(report, language);
+	char *text = precheck_page_text(tree, language);
+
+	json_decref(tree);
+	return text;
 }
 
 /* ---- the list of items ---- */

@@ -185,6 +185,20 @@ static enum service_result task_log(const struct call *call, json_t **ret)
 	return task ? service_task_log(call->service, task, (uint32_t)number_of(call, "most"), ret, call->error) : SERVICE_INVALID;
 }
 
+static enum service_result task_differences(const struct call *call, json_t **ret)
+{
+	const char *task = need(call, "task");
+
+	return task ? service_differences(call->service, task, text_of(call, "kind"), number_of(call, "after"), (uint32_t)number_of(call, "most"), ret, call->error) : SERVICE_INVALID;
+}
+
+static enum service_result task_trend(const struct call *call, json_t **ret)
+{
+	const char *task = need(call, "task"), *span = task ? need(call, "span") : NULL;
+
+	return span ? service_task_trend(call->service, task, span, ret, call->error) : SERVICE_INVALID;
+}
+
 static enum service_result logged(const struct call *call, enum service_log log, json_t **ret)
 {
 	return service_log_list(call->service, log, text_of(call, "task"), text_of(call, "kind"), number_of(call, "before"), (uint32_t)number_of(call, "most"), ret, call->error);
@@ -259,6 +273,8 @@ static const struct row {
 	{"task.finish", task_finish},
 	{"task.cancel", task_cancel},
 	{"task.log", task_log},
+	{"task.differences", task_differences},
+	{"task.trend", task_trend},
 	{"history", history},
 	{"events", events},
 	{"results", results},

@@ -18,21 +18,31 @@
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const booleans[] = {"true", "false", NULL};
 static const char *const formats[] = {"text", "json", NULL};
+static const char *const probes[] = {"token", "open", NULL};
+
+/* The second of the row's two words is true. */
+static bool parse_either(const struct option_row *row, bool *ret, const struct option_value *value, struct error *error)
+{
+	for (int i = 0; value->form == OPTION_SCALAR && i < 2; i++) {
+		if (slice_equal(value->items[0], slice_of_string(row->values[i]))) {
+			*ret = i == 1;
+			return true;
+		}
+	}
+	error_set(error, ERROR_USAGE, "it takes %s or %s", row->values[0], row->values[1]);
+	return false;
+}
 
 /* "json" or "text" into a bool. */
 static bool parse_format(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
 {
-	struct service_config *config = object;
+	return parse_either(row, &((struct service_config *)object)->log_json, value, error);
+}
 
-	if (value->form == OPTION_SCALAR && slice_equal(value->items[0], SLICE("json"))) {
-		config->log_json = true;
-	} else if (value->form == OPTION_SCALAR && slice_equal(value->items[0], SLICE("text"))) {
-		config->log_json = false;
-	} else {
-		error_set(error, ERROR_USAGE, "it takes %s or %s", row->values[0], row->values[1]);
-		return false;
-	}
-	return true;
+/* "open" or "token" into a bool. */
+static bool parse_probes(const struct option_row *row, void *object, const struct option_value *value, struct error *error)
+{
+	return parse_either(row, &((struct service_config *)object)->open_probes, value, error);
 }
 
 static const struct option_row rows[] = {
@@ -40,6 +50,8 @@ static const struct option_row rows[] = {
 	{"listen", OPTION_STRING, "address with port", "127.0.0.1:7280", .example = "127.0.0.1:7280", FIELD(listen), .sentence = "Where the API listens."},
 	{"require_token", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(require_token),
 		.sentence = "Ask for a token on a loopback address too. On any other address one is always asked for."},
+	{"probes", OPTION_OTHER, NULL, "token", probes, .example = "open", .parse = parse_probes,
+		.sentence = "Whether /healthz and /readyz ask for a token where everything else does; `open`: they answer everybody, with `ok`, `ready` or `not ready` and nothing more."},
 	{"tls.certificate", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/api.pem", FIELD(tls_certificate),
 		.sentence = "Certificate of the API (PEM), followed by those that it depends on; read again at a reload. Needs `tls.key`."},
 	{"tls.key", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/api.key", FIELD(tls_key), .sentence = "Private key of the certificate (PEM), without a password."},

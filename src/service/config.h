@@ -12,6 +12,7 @@ struct service_config {
 	char *data_dir;             /* data: by default /var/lib/keyferry/serve for root and the service's user, else $XDG_STATE_HOME/keyferry/serve */
 	char *listen;               /* listen: of the API */
 	bool require_token;         /* require_token: on a loopback address too */
+	bool open_probes;           /* probes: open: /healthz and /readyz want no token */
 	char *tls_certificate;      /* tls.certificate, tls.key: PEM files; NULL: plain HTTP */
 	char *tls_key;
 	char *key_file;             /* key_file: by default DATA/key */

@@ -37,6 +37,7 @@ void entry_free(struct entry *entry)
 	json_decref(entry->error);
 	json_decref(entry->last_error);
 	json_decref(entry->status);
+	trend_free(entry->trend);
 	free(entry->dir);
 	free(entry);
 }
@@ -204,19 +205,6 @@ bool entry_set_wanted(struct entry *entry, enum wanted wanted, struct error *err
 
 /* ---- events ---- */
 
-/* "2026-03-01T12:34:56.789Z" as clock_format_rfc3339() writes it; -1: another form. */
-static int64_t parse_time(const char *text)
-{
-	struct tm when = {0};
-	int ms = 0, used = 0;
-
-	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &when.tm_year, &when.tm_mon, &when.tm_mday, &when.tm_hour, &when.tm_min, &when.tm_sec, &ms, &used) != 7 || text[used])
-		return -1;
-	when.tm_year -= 1900;
-	when.tm_mon -= 1;
-	return (int64_t)timegm(&when) * 1000 + ms;
-}
-
 static bool add_event(struct entry *entry, const json_t *event, int64_t at_ms, struct error *error)
 {
 	const char *kind = json_string_value(json_object_get(event, "kind"));
@@ -237,7 +225,7 @@ void entry_take_events(struct entry *entry, const json_t *status, int64_t before
 	size_t i;
 
 	json_array_foreach(json_object_get(status, "events"), i, event) {
-		int64_t at_ms = parse_time(json_string_value(json_object_get(event, "time")));
+		int64_t at_ms = clock_parse_rfc3339(json_string_value(json_object_get(event, "time")));
 
 		if (!ok || at_ms <= was || at_ms >= before_ms)
 			continue;

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DIFFERENCES_MAX 1000 /* kept; all are counted */
+#define DIFFERENCES_MAX 1000 /* in the result; more are in the file of service/differences.h, and all are counted */
 #define LOG_TAIL (64u << 10)
 #define READ_STEP (64u << 10)
 #define WORDS_MAX 32
@@ -58,6 +58,7 @@ void job_free(struct job *job)
 	json_decref(job->differences);
 	json_decref(job->summary);
 	json_decref(job->error_before);
+	differences_drop(job->found);
 	buffer_free(&job->text);
 	free(job);
 }
@@ -70,6 +71,14 @@ void job_end(struct job *job)
 }
 
 /* ---- what it prints ---- */
+
+static void take_difference(struct job *job, json_t *difference, struct slice line)
+{
+	if (job->difference_count++ < DIFFERENCES_MAX)
+		json_array_append(job->differences, difference);
+	if (job->found)
+		differences_add(job->found, line);
+}
 
 /* A verification prints a line per difference, of which there may be millions, and a summary. */
 static void take_lines(struct job *job)
@@ -87,8 +96,8 @@ static void take_lines(struct job *job)
 		if (summary) {
 			json_decref(job->summary);
 			job->summary = json_incref(summary);
-		} else if (line && job->difference_count++ < DIFFERENCES_MAX) {
-			json_array_append(job->differences, line);
+		} else if (line) {
+			take_difference(job, line, (struct slice){have.data, len});
 		}
 		json_decref(line);
 		buffer_consumed(&job->text, len + 1);
@@ -286,6 +295,8 @@ static void end(struct entry *entry, int code, json_t *cause, json_t *result)
 		log_warning("task %s: %s ended with %d: %s", entry->row.name, service_job_name(job->kind), code, text ? text : "");
 	else
 		log_info("task %s: %s is done", entry->row.name, service_job_name(job->kind));
+	differences_end(job->found);
+	job->found = NULL;
 	store_result(entry, code, cause, result);
 	act(entry, code, cause);
 	entry->job = NULL;
@@ -373,6 +384,9 @@ static bool spawn(struct entry *entry, struct error *error)
 	poller_start(job->exit, POLLER_READ);
 	job->reader = poller_new(entry->service->loop, job->output, on_output, entry);
 	poller_start(job->reader, POLLER_READ);
+	/* Without the file the result has the first ones. */
+	if (job->kind == SERVICE_JOB_VERIFY && !(job->found = differences_begin(entry->dir, job->id, error)))
+		log_error_value(LOG_WARNING, error);
 	log_info("task %s: %s begun (process %d)", entry->row.name, service_job_name(job->kind), (int)pid);
 	return true;
 }

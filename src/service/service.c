@@ -92,6 +92,11 @@ static bool load_tasks(struct service *service, struct error *error)
 	for (size_t i = 0; i < count; i++)
 		service->entries[service->count++] = entry_new(service, &rows[i]);
 	free(rows);
+	if (!store_trend_prune(service->store, 0, clock_wall_ms() / 1000 - TREND_DAY_S, error))
+		return false;
+	for (size_t i = 0; i < service->count; i++)
+		if (!trends_load(service->entries[i], error))
+			return false;
 	return store_token_list(service->store, &service->tokens, &service->token_count, error);
 }
 
@@ -126,6 +131,7 @@ static void on_wake(void *owner)
 		service->reload(service->reload_owner);
 	pthread_mutex_lock(&service->lock);
 	supervisor_turn(service);
+	trends_save(service, false);
 	empty = atomic_load(&service->end) == SERVICE_LEAVE_WORKERS ? supervisor_has_no_jobs(service) : supervisor_is_empty(service);
 	/* Whoever waits for a change is not to hold up the end. */
 	if (stopping)
@@ -172,6 +178,8 @@ void service_close(struct service *service)
 	if (!service)
 		return;
 	supervisor_leave(service);
+	if (service->store)
+		trends_save(service, true);
 	for (size_t i = 0; i < service->count; i++)
 		entry_free(service->entries[i]);
 	free(service->entries);
@@ -241,16 +249,23 @@ void service_touch(struct service *service)
 	wake_send(service->wake);
 }
 
-uint64_t service_wait(struct service *service, uint64_t seen, uint32_t timeout_ms)
+struct timespec service_deadline(uint32_t ms)
 {
 	struct timespec until;
-	uint64_t change;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
+	return until;
+}
+
+uint64_t service_wait(struct service *service, uint64_t seen, uint32_t timeout_ms)
+{
+	struct timespec until = service_deadline(timeout_ms);
+	uint64_t change;
+
 	pthread_mutex_lock(&service->lock);
 	while (service->change == seen && !service_stopping(service))
 		if (pthread_cond_timedwait(&service->changed, &service->lock, &until) != 0)

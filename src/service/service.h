@@ -7,7 +7,7 @@
  * is set stands SERVICE_SECRET, and a document that comes with that in the same place keeps the secret which is stored.
  *
  * Thread: service_open(), service_run() and service_close() main; service_stop(), service_reload() also from signal handlers; all others any thread, while service_run() runs
- * or before it. A call takes one lock for a moment and never waits for a worker, a server or another call's job.
+ * or before it. A call takes one lock for a moment and never waits for a worker, a server or another call's job; service_wait() and service_metrics() wait as long as they are told.
  * Every call that changes something writes the audit log by itself, also when it is refused, in the name of its caller. */
 #ifndef KEYFERRY_SERVICE_SERVICE_H
 #define KEYFERRY_SERVICE_SERVICE_H
@@ -145,6 +145,11 @@ enum service_log { SERVICE_HISTORY, SERVICE_EVENTS, SERVICE_RESULTS, SERVICE_AUD
  *   audit    {"id","task","time","action","who","from","result","detail"} */
 enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind, int64_t before, uint32_t most, json_t **ret,
 				     struct error *error) WARN_UNUSED;
+/* All differences of the last verification that has ended, page by page (service/differences.h). `kind` as in results of a verification, NULL: all; `after`: `next` of the page before, 0: the
+ * first page. *ret: {"job": its id | null, "items": [{"kind","db","key","target_db","target_key","difference","repaired"}], "next": null | NUMBER}. */
+enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most, json_t **ret, struct error *error) WARN_UNUSED;
+/* How it went, for charts; `span` "15m", "1h" or "24h". *ret: service/trend.h. */
+enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret, struct error *error) WARN_UNUSED;
 /* The last `most` lines of the worker's log (at most 10000): {"lines": [...]}, as written by it. */
 enum service_result service_task_log(struct service *service, const char *task, uint32_t most, json_t **ret, struct error *error) WARN_UNUSED;
 /* Of what service/ does not do itself: logins, refused tokens. `detail` NULL or an object without secrets; taken over. */
@@ -169,6 +174,10 @@ enum service_result service_token_delete(struct service *service, const struct s
 bool service_token_check(struct service *service, const char *token, enum service_role *ret_role, char name[128]);
 
 /* ---- the daemon ---- */
+
+/* What the running workers tell of themselves, each asked now: {"orders": a tree of control/exposition.h, ...} of all tasks that have a worker or should have one; null: it did not answer
+ * within patience_ms, or is of a version that does not know the question. Who has once let that time pass is not waited for again before it answers. */
+json_t *service_metrics(struct service *service, uint32_t patience_ms);
 
 /* {"version","started": TIME,"pid","tasks": N,"running": N,"failed": N,"data","healthy": bool}; healthy: the store takes writes and the main thread has turned lately. */
 json_t *service_health(struct service *service);

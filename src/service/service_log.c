@@ -1,4 +1,4 @@
-/* Calls about what was: history, events, results, the audit log, and workers' logs. */
+/* Calls about what was: history, events, results, the audit log, differences, trends, and workers' logs. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "service/service_state.h"
@@ -80,6 +80,50 @@ enum service_result service_log_list(struct service *service, enum service_log l
 	return result;
 }
 
+/* Files of a work directory are read without the lock: they may be large. NULL: there is no such task. */
+static char *dir_of(struct service *service, const char *task)
+{
+	struct entry *entry;
+	char *dir;
+
+	pthread_mutex_lock(&service->lock);
+	entry = service_find(service, task);
+	dir = entry ? memory_strdup(entry->dir) : NULL;
+	pthread_mutex_unlock(&service->lock);
+	return dir;
+}
+
+enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most, json_t **ret, struct error *error)
+{
+	char *dir = dir_of(service, task);
+	bool ok;
+
+	if (!dir)
+		return service_no_task(task, error);
+	ok = differences_read(dir, kind, after, most == 0 || most > ENTRIES_MAX ? ENTRIES_MAX : most, ret, error);
+	free(dir);
+	return ok ? SERVICE_OK : SERVICE_FAILED;
+}
+
+enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret, struct error *error)
+{
+	enum service_result result = SERVICE_OK;
+	struct entry *entry;
+
+	if (!trend_is_span(span)) {
+		error_set(error, ERROR_USAGE, "a trend is told of 15m, 1h or 24h");
+		return SERVICE_INVALID;
+	}
+	pthread_mutex_lock(&service->lock);
+	entry = service_find(service, task);
+	if (entry)
+		*ret = trend_tree(entry->trend, span, clock_wall_ms());
+	else
+		result = service_no_task(task, error);
+	pthread_mutex_unlock(&service->lock);
+	return result;
+}
+
 /* ---- a worker's log ---- */
 
 /* Up to `room` bytes of the file's end; NUL-terminated. NULL: there is none. */
@@ -137,16 +181,10 @@ static void add_lines(json_t *lines, char *text)
 enum service_result service_task_log(struct service *service, const char *task, uint32_t most, json_t **ret, struct error *error)
 {
 	static const char *const names[] = {"log.1", "log"};
+	char *dir = dir_of(service, task);
 	json_t *lines;
-	struct entry *entry;
-	char *dir = NULL;
 
 	most = most == 0 || most > LINES_MAX ? LINES_MAX : most;
-	pthread_mutex_lock(&service->lock);
-	entry = service_find(service, task);
-	if (entry)
-		dir = memory_strdup(entry->dir);
-	pthread_mutex_unlock(&service->lock);
 	if (!dir)
 		return service_no_task(task, error);
 	lines = json_array();

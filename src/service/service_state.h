@@ -10,8 +10,10 @@
 #include "control/task.h"
 #include "net/poller.h"
 #include "service/worker_line.h"
+#include "service/differences.h"
 #include "service/outcome.h"
 #include "service/service.h"
+#include "service/trend.h"
 #include "store/store.h"
 #include "store/vault.h"
 
@@ -39,6 +41,9 @@ struct worker {
 	int64_t started_ms;
 	uint64_t started_us, ending_us, asked_us; /* monotonic; asked for its status last */
 	uint64_t answered_us;   /* 0: never */
+	json_t *metrics;        /* its last answer; NULL: none, or it knows no such request. Read by others when the lock is let go of: never changed */
+	uint64_t metrics_us, metrics_wanted_us; /* monotonic: when it came, 0: never; since when another one is wanted, 0: none is */
+	bool metrics_asked;     /* on the line, and not answered yet */
 };
 
 /* A process that does something with a task, beside or instead of its worker. */
@@ -56,7 +61,8 @@ struct job {
 	enum task_state state_before;
 	json_t *error_before;   /* likewise; NULL */
 	struct buffer text;     /* what it has printed; of a verification, what is no line yet */
-	json_t *summary, *differences; /* of a verification */
+	json_t *summary, *differences; /* of a verification; of the differences the first ones */
+	struct differences_writer *found; /* all of them; NULL: it cannot be written */
 	uint64_t difference_count;
 };
 
@@ -79,6 +85,7 @@ struct entry {
 	json_t *last_error;     /* with "at"; NULL */
 	json_t *status;         /* the worker's last word; NULL */
 	int64_t status_ms;
+	struct trend *trend;    /* NULL: it has not run for a day */
 	struct job *job;        /* NULL: none */
 };
 
@@ -105,6 +112,7 @@ struct service {
 	bool store_failed;          /* at the last write */
 	int64_t last_job;           /* from the time of the start on, so that no number comes again */
 	uint64_t ending_us;         /* monotonic, since when it ends; 0: it does not */
+	uint64_t trends_us;         /* monotonic, when minutes of trends were stored last */
 	atomic_uint_fast64_t turned_us; /* the main thread, last */
 };
 
@@ -112,6 +120,8 @@ struct service {
 
 /* Something is to be brought about, and to be shown. */
 void service_touch(struct service *service);
+/* That far from now, for waiting for `changed`. Without the lock. */
+struct timespec service_deadline(uint32_t ms);
 /* By id or name; NULL: none. */
 struct entry *service_find(struct service *service, const char *task);
 /* SERVICE_NOT_FOUND with its text. */
@@ -163,6 +173,12 @@ void supervisor_find(struct service *service);
 /* The descriptor of the task's document, for a process in the work directory, which is there then; -1 + error. */
 int supervisor_document(const struct entry *entry, struct error *error) WARN_UNUSED;
 
+/* ---- service_metrics.c ---- */
+
+/* Sends the request, where somebody waits for it. Main thread, as the next one. */
+void worker_ask_metrics(struct worker *worker);
+void worker_take_metrics(struct entry *entry, const json_t *answer);
+
 /* ---- job.c ---- */
 
 struct job *job_new(enum service_job kind, const json_t *options, const char *language, bool while_running);
@@ -178,5 +194,16 @@ json_t *view_task(const struct entry *entry, bool with_document);
 json_t *view_status(const struct entry *entry);
 json_t *view_job(const struct job *job);
 json_t *view_time(int64_t ms); /* 0: null */
+/* Of the worker's last word, for its trend. False: it has no links. */
+bool view_values(const struct entry *entry, double ret[TREND_VALUES]);
+
+/* ---- trends.c: trends of all tasks, and the store ---- */
+
+/* Puts back what the store has of a task. */
+bool trends_load(struct entry *entry, struct error *error) WARN_UNUSED;
+/* The worker has told its status. */
+void trends_take(struct entry *entry);
+/* Stores minutes that are over, now and then; `all`: also those that are not, for the daemon ends. Best effort: a minute that the store does not take is missing after a restart. */
+void trends_save(struct service *service, bool all);
 
 #endif

@@ -30,7 +30,7 @@ enum service_result service_task_list(struct service *service, json_t **ret, str
 	return SERVICE_OK;
 }
 
-enum service_result service_task_show(struct service *service, const char *task, json_t **ret, struct error *error)
+static enum service_result show(struct service *service, const char *task, json_t *(*view)(const struct entry *entry), json_t **ret, struct error *error)
 {
 	enum service_result result = SERVICE_OK;
 	struct entry *entry;
@@ -38,26 +38,26 @@ enum service_result service_task_show(struct service *service, const char *task,
 	pthread_mutex_lock(&service->lock);
 	entry = service_find(service, task);
 	if (entry)
-		*ret = view_task(entry, true);
+		*ret = view(entry);
 	else
 		result = service_no_task(task, error);
 	pthread_mutex_unlock(&service->lock);
 	return result;
 }
 
+static json_t *view_whole(const struct entry *entry)
+{
+	return view_task(entry, true);
+}
+
+enum service_result service_task_show(struct service *service, const char *task, json_t **ret, struct error *error)
+{
+	return show(service, task, view_whole, ret, error);
+}
+
 enum service_result service_task_status(struct service *service, const char *task, json_t **ret, struct error *error)
 {
-	enum service_result result = SERVICE_OK;
-	struct entry *entry;
-
-	pthread_mutex_lock(&service->lock);
-	entry = service_find(service, task);
-	if (entry)
-		*ret = view_status(entry);
-	else
-		result = service_no_task(task, error);
-	pthread_mutex_unlock(&service->lock);
-	return result;
+	return show(service, task, view_status, ret, error);
 }
 
 /* ---- documents ---- */

@@ -70,6 +70,7 @@ static void on_status(struct entry *entry, const json_t *answer, int64_t sent_ms
 	entry->status_ms = clock_wall_ms();
 	if (!entry->worker.ending)
 		take_state(entry, json_string_value(json_object_get(status, "state")));
+	trends_take(entry);
 	entry_take_events(entry, status, sent_ms);
 	service_touch(entry->service);
 }
@@ -84,6 +85,8 @@ static void on_answered(void *owner, enum worker_request request, const json_t *
 		on_hello(entry, answer);
 	else if (request == WORKER_STATUS)
 		on_status(entry, answer, sent_ms);
+	else if (request == WORKER_METRICS)
+		worker_take_metrics(entry, answer);
 	pthread_mutex_unlock(&entry->service->lock);
 }
 
@@ -347,6 +350,7 @@ static void forget_worker(struct entry *entry)
 	if (worker->pidfd >= 0)
 		close(worker->pidfd);
 	json_decref(worker->orders);
+	json_decref(worker->metrics);
 	*worker = (struct worker){.pidfd = -1};
 }
 
@@ -511,7 +515,7 @@ static void tend(struct entry *entry, int end)
 	if (worker->line_closed) {
 		worker_line_free(worker->line);
 		worker->line = NULL;
-		worker->line_closed = false;
+		worker->line_closed = worker->metrics_asked = false;
 	}
 	if (worker->exited)
 		worker_ended(entry);
@@ -526,6 +530,8 @@ static void tend(struct entry *entry, int end)
 			worker->asked_us = now;
 			worker_line_ask(worker->line, WORKER_STATUS, json_pack("{s:s}", "do", "status"));
 		}
+		if (worker->line)
+			worker_ask_metrics(worker);
 	} else if (end < 0 && entry->wanted == WANTED_RUNNING && now >= entry->start_at_us) {
 		start(entry);
 	}

@@ -4,6 +4,7 @@
 #include "task/options.h"
 #include "task/stored.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +56,7 @@ static json_t *view_worker(const struct entry *entry)
 struct sums {
 	uint32_t links, connected;
 	double bytes_done, bytes_total, keys_done, keys_total;
-	double commands, bytes, lag_seconds, lag_bytes;
+	double commands, bytes, lag_seconds, lag_bytes, spool_bytes;
 	bool lag_known, lag_bytes_known;
 };
 
@@ -82,6 +83,7 @@ static struct sums add_links(const json_t *status)
 		sums.keys_total += number(snapshot, "keys_total");
 		sums.commands += number(rates, "commands_per_second");
 		sums.bytes += number(rates, "bytes_per_second");
+		sums.spool_bytes += number(json_object_get(link, "spool"), "bytes");
 		sums.lag_known = sums.lag_known && json_is_number(json_object_get(lag, "seconds"));
 		sums.lag_bytes_known = sums.lag_bytes_known && json_is_number(json_object_get(lag, "bytes"));
 		sums.lag_seconds = number(lag, "seconds") > sums.lag_seconds ? number(lag, "seconds") : sums.lag_seconds;
@@ -91,13 +93,30 @@ static struct sums add_links(const json_t *status)
 }
 
 /* By bytes; where a diskless source tells no size, by its count of keys. */
-static json_t *progress_of(const struct sums *sums)
+static double progress_of(const struct sums *sums)
 {
 	double total = sums->bytes_total > 0 ? sums->bytes_total : sums->keys_total, done = sums->bytes_total > 0 ? sums->bytes_done : sums->keys_done;
 
 	if (total <= 0)
-		return json_null();
-	return json_real(done >= total ? 1 : done / total);
+		return (double)NAN;
+	return done >= total ? 1 : done / total;
+}
+
+static json_t *number_or_null(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+bool view_values(const struct entry *entry, double ret[TREND_VALUES])
+{
+	struct sums sums = add_links(entry->status);
+
+	ret[TREND_LAG] = sums.lag_known ? sums.lag_seconds : (double)NAN;
+	ret[TREND_COMMANDS] = sums.commands;
+	ret[TREND_BYTES] = sums.bytes;
+	ret[TREND_SPOOL] = sums.spool_bytes;
+	ret[TREND_PROGRESS] = entry_state(entry) == TASK_SNAPSHOT ? progress_of(&sums) : (double)NAN;
+	return sums.links > 0;
 }
 
 static void add_sums(json_t *tree, const struct entry *entry)
@@ -105,7 +124,7 @@ static void add_sums(json_t *tree, const struct entry *entry)
 	const json_t *status = entry->worker.pidfd >= 0 ? entry->status : NULL;
 	struct sums sums = add_links(status);
 
-	json_object_set_new(tree, "progress", status && entry_state(entry) == TASK_SNAPSHOT ? progress_of(&sums) : json_null());
+	json_object_set_new(tree, "progress", number_or_null(status && entry_state(entry) == TASK_SNAPSHOT ? progress_of(&sums) : (double)NAN));
 	json_object_set_new(tree, "lag",
 			    json_pack("{s:o, s:o}", "seconds", sums.links && sums.lag_known ? json_real(sums.lag_seconds) : json_null(), "bytes",
 				      sums.links && sums.lag_bytes_known ? json_integer((json_int_t)sums.lag_bytes) : json_null()));

@@ -12,7 +12,7 @@
 
 struct worker_line;
 
-enum worker_request { WORKER_HELLO, WORKER_STATUS, WORKER_ORDER /* its answer means little */ };
+enum worker_request { WORKER_HELLO, WORKER_STATUS, WORKER_METRICS, WORKER_ORDER /* its answer means little */ };
 
 struct worker_line_events {
 	/* Borrowed; sent_ms: wall clock when the request went off. */

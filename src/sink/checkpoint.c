@@ -1,6 +1,7 @@
 #include "sink/checkpoint.h"
 
 #include "base/memory.h"
+#include "sink/verdict.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,27 @@ static bool call(struct client *client, struct client_reply *reply, struct error
 	if (!error->hint[0])
 		error_hint(error, "Give the target's user the rights that docs/least-rights.md lists, or set checkpoint: local");
 	return false;
+}
+
+/* All fields of the record, from where it is. *ret_aside: what the reply belongs to, where its slot is half moved and the record is with the other node already; else NULL. */
+static bool read_record(struct deployment *target, const char *key, struct client **ret_aside, struct client_reply *reply, struct error *error)
+{
+	uint32_t shard = shard_of(target, slot_of_key(slice_of_string(key)));
+	struct client *client = deployment_client(target, shard, error);
+	struct endpoint to;
+	char text[256];
+	uint16_t slot;
+
+	*ret_aside = NULL;
+	if (!client || !client_call(client, reply, true, error, "HGETALL", key, NULL))
+		return false;
+	snprintf(text, sizeof(text), "%.*s", (int)reply->nodes[0].text.len, (const char *)reply->nodes[0].text.data);
+	if (reply->nodes[0].type != RESP_ERROR)
+		return true;
+	if (verdict_of(text) != VERDICT_ASK || !verdict_redirection(text, &deployment_topology(target)->shards[shard].master, &slot, &to))
+		return call(client, reply, error, "HGETALL", key, NULL, NULL);
+	*ret_aside = deployment_client_at(target, &to);
+	return client_call(*ret_aside, reply, false, error, "ASKING", NULL) && call(*ret_aside, reply, error, "HGETALL", key, NULL, NULL);
 }
 
 static struct checkpoint_link *link_of(struct checkpoint *checkpoint, struct slice id)
@@ -52,16 +74,16 @@ bool checkpoint_read(struct deployment *target, const char *task, struct checkpo
 	char *key = memory_printf(MARK_TASK_PREFIX "%s", task);
 	const struct resp_node *field, *value;
 	struct client_reply reply;
+	struct client *aside;
 	bool ok;
 
 	*ret = (struct checkpoint){0};
-	ok = call(deployment_client(target, shard_of(target, slot_of_key(slice_of_string(key))), error), &reply, error, "HGETALL", key, NULL, NULL);
+	ok = read_record(target, key, &aside, &reply, error);
 	free(key);
-	if (!ok)
-		return false;
-	for (uint32_t i = 0; (field = resp_member(&reply.nodes[0], i)) && (value = resp_member(&reply.nodes[0], i + 1)); i += 2)
+	for (uint32_t i = 0; ok && (field = resp_member(&reply.nodes[0], i)) && (value = resp_member(&reply.nodes[0], i + 1)); i += 2)
 		take_field(ret, field->text, value->text);
-	return true;
+	client_free(aside);
+	return ok;
 }
 
 void checkpoint_free(struct checkpoint *checkpoint)

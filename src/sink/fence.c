@@ -1,9 +1,8 @@
 #include "sink/fence.h"
 
 #include "base/memory.h"
-#include "peer/client.h"
+#include "sink/fence_inside.h"
 #include "sink/floor.h"
-#include "sink/sink_state.h"
 #include "sink/verdict.h"
 
 #include <inttypes.h>
@@ -13,46 +12,18 @@
 
 #define RETRY_MS 100
 #define TURN_MS 10          /* another fence is taking the record over */
-#define MARKS_AT_ONCE 1024
 #define HISTORY_ID_MAX 64
 
-enum fence_step { FENCE_OWNER, FENCE_LIST, FENCE_KILL, FENCE_HISTORY, FENCE_LOWS, FENCE_MARKS, FENCE_DONE };
-
-struct fence {
-	struct fence *next;
-	struct sink *sink;
-	struct node *node;
-	bool whole;             /* something is lost: all slots of the node are read, by a new map of the target */
-	uint64_t map_number;    /* before that */
-	bool opens;             /* for a connection; else marks alone */
-	enum fence_step step;
-	struct client *client;  /* to the node */
-	struct client *central; /* to the node of the record, where that is another one */
-	struct timer *timer;
-	bool again;             /* this attempt has failed; the timer begins another */
-	bool lower;             /* a low mark is lower than it was */
-	bool takes;             /* it is the one that makes this process the owner */
-	char **kills;           /* id, or address with a colon, of each connection to end */
-	uint32_t kill_count;
-	uint16_t *slots;        /* whose marks are read */
-	uint32_t slot_count, next_slot;
-	uint32_t outstanding, answered;
-	uint32_t predecessors;  /* of these, connections of earlier processes */
-	uint32_t missed;        /* slots that another node has, or not this one alone */
-	struct mark_low *found; /* low mark of each of the slots */
-	uint32_t history;       /* number of the server's; 0: it does not tell */
-	struct mark_low best;   /* the highest of them */
-	uint32_t fallen_back;   /* slots whose mark, or low mark, is below what it was: the target has lost what it had acknowledged */
-	uint32_t doubtful;      /* slots of which it may have lost commands that had no mark */
-};
-
-static void drop_lists(struct fence *fence)
+void fence_drop_lists(struct fence *fence)
 {
 	for (uint32_t i = 0; i < fence->kill_count; i++)
 		free(fence->kills[i]);
 	free(fence->kills);
 	free(fence->slots);
 	free(fence->found);
+	free(fence->redirects);
+	fence->redirects = NULL;
+	fence->redirect_count = fence->redirect_run = 0;
 	fence->kills = NULL;
 	fence->slots = NULL;
 	fence->found = NULL;
@@ -63,7 +34,8 @@ static void drop_clients(struct fence *fence)
 {
 	client_free(fence->client);
 	client_free(fence->central);
-	fence->client = fence->central = NULL;
+	client_free(fence->aside);
+	fence->client = fence->central = fence->aside = NULL;
 	fence->outstanding = fence->answered = 0;
 }
 
@@ -77,9 +49,19 @@ void fence_free(struct fence *fence)
 	if (fence->takes)
 		fence->sink->marker->taking = false;
 	drop_clients(fence);
-	drop_lists(fence);
+	fence_drop_lists(fence);
 	timer_free(fence->timer);
 	free(fence);
+}
+
+bool fence_is_behind(const struct sink *sink, const struct node *node)
+{
+	if (node_ready(node))
+		return true;
+	for (const struct fence *fence = sink->marker->fences; fence; fence = fence->next)
+		if (fence->node == node && fence->opens && !fence->again && fence->step > FENCE_KILL)
+			return true;
+	return false;
 }
 
 void fence_node_lost(struct marker *marker, const struct node *node)
@@ -92,7 +74,7 @@ void fence_node_lost(struct marker *marker, const struct node *node)
 }
 
 /* Clients may not be freed within their own callbacks, so both ways out of one lead over the timer. */
-static void fail(struct fence *fence, const struct error *error)
+void fence_fail(struct fence *fence, const struct error *error)
 {
 	if (error)
 		sink_remember_cause(fence->sink, node_peer(fence->node), error->text);
@@ -100,14 +82,14 @@ static void fail(struct fence *fence, const struct error *error)
 	timer_start(fence->timer, RETRY_MS);
 }
 
-static void step_done(struct fence *fence)
+void fence_step_done(struct fence *fence)
 {
 	fence->step++;
 	timer_start(fence->timer, 0);
 }
 
 /* An error reply that waiting does not mend. True: the sink has failed. */
-static bool stopped_by(struct fence *fence, const char *what, struct slice text)
+bool fence_stopped_by(struct fence *fence, const char *what, struct slice text)
 {
 	struct error error;
 	char copy[256];
@@ -125,7 +107,7 @@ static bool stopped_by(struct fence *fence, const char *what, struct slice text)
 	return true;
 }
 
-static struct client *connect_to(struct fence *fence, const struct endpoint *endpoint)
+struct client *fence_connect(struct fence *fence, const struct endpoint *endpoint)
 {
 	const struct sink_options *options = &fence->sink->options;
 	const struct deployment_options *target = deployment_options(options->target);
@@ -144,6 +126,28 @@ static struct client *connect_to(struct fence *fence, const struct endpoint *end
 					 });
 	free(name);
 	return client;
+}
+
+static void on_asking(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	/* What follows it tells. */
+	(void)owner;
+	(void)reply;
+	(void)error;
+}
+
+void fence_send_asking(struct fence *fence, struct client *client)
+{
+	client_send_strings(client, on_asking, fence, "ASKING", NULL);
+}
+
+bool fence_names_other(const struct fence *fence, struct slice error, struct endpoint *ret)
+{
+	char text[REPLY_TEXT_MAX];
+	uint16_t slot;
+
+	snprintf(text, sizeof(text), "%.*s", (int)error.len, (const char *)error.data);
+	return verdict_of(text) == VERDICT_ASK && verdict_redirection(text, node_endpoint(fence->node), &slot, ret);
 }
 
 /* ---- the owner ---- */
@@ -172,11 +176,17 @@ static bool owner_reply_is_good(struct fence *fence, const struct client_reply *
 		return true;
 	if (fence->takes)
 		fence->takes = fence->sink->marker->taking = false;
-	if (refused && stopped_by(fence, "the record of the link cannot be read or written", reply->nodes[0].text))
+	/* Its slot is on its way, and it is there already. */
+	if (refused && !fence->record_asks && fence_names_other(fence, reply->nodes[0].text, &fence->record_at)) {
+		fence->record_asks = true;
+		timer_start(fence->timer, 0);
+		return false;
+	}
+	if (refused && fence_stopped_by(fence, "the record of the link cannot be read or written", reply->nodes[0].text))
 		return false;
 	if (refused)
 		refresh_want(fence->sink->refresh);
-	fail(fence, error);
+	fence_fail(fence, error);
 	return false;
 }
 
@@ -189,7 +199,7 @@ static void on_owner_written(void *owner, const struct client_reply *reply, cons
 		return;
 	if (fence->takes)
 		fence->takes = marker->taking = false;
-	step_done(fence);
+	fence_step_done(fence);
 }
 
 /* One whose connections this process has ended: it wrote itself down before that, or what it had on its way came before. */
@@ -228,7 +238,7 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 	if (takes)
 		marker_take_turn(marker, marker_turn(text) + 1);
 	if (!takes && slice_equal(text, slice_of_string(marker->owner))) {
-		step_done(fence);
+		fence_step_done(fence);
 		return;
 	}
 	if (!takes && comes_after(marker, text)) {
@@ -244,6 +254,8 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 	owner_field(marker, field);
 	marker_put_record(fence->sink, MARK_NONE, EVENT_IN_SNAPSHOT, 0, value);
 	record = resp_member(&reply->nodes[0], 1);
+	if (fence->record_asks)
+		fence_send_asking(fence, client);
 	if (takes && (!record || record->type == RESP_NULL))
 		client_send_strings(client, on_owner_written, fence, "HMSET", marker->task_key, field, marker->owner, marker->options.link, value, NULL);
 	else
@@ -261,11 +273,15 @@ static void ask_owner(struct fence *fence)
 		timer_start(fence->timer, TURN_MS);
 		return;
 	}
-	if (keeper != fence->node)
-		client = fence->central = connect_to(fence, node_endpoint(keeper));
+	if (keeper != fence->node || fence->record_asks) {
+		client_free(fence->central);
+		client = fence->central = fence_connect(fence, fence->record_asks ? &fence->record_at : node_endpoint(keeper));
+	}
 	owner_field(marker, field);
 	if (!marker->taken)
 		fence->takes = marker->taking = true;
+	if (fence->record_asks)
+		fence_send_asking(fence, client);
 	client_send_strings(client, on_owner, fence, "HMGET", marker->task_key, field, marker->options.link, NULL);
 }
 
@@ -372,14 +388,14 @@ static void on_list(void *owner, const struct client_reply *reply, const struct 
 	struct fence *fence = owner;
 
 	if (error) {
-		fail(fence, error);
+		fence_fail(fence, error);
 		return;
 	}
 	if (reply->nodes[0].type == RESP_ERROR)
 		tell_denied(fence, reply->nodes[0].text);
 	else if (!take_list(fence, reply->nodes[0].text))
 		tell_denied(fence, SLICE("CLIENT SETNAME is denied"));
-	step_done(fence);
+	fence_step_done(fence);
 }
 
 static void on_killed(void *owner, const struct client_reply *reply, const struct error *error)
@@ -388,7 +404,7 @@ static void on_killed(void *owner, const struct client_reply *reply, const struc
 
 	if (error) {
 		if (!fence->again)
-			fail(fence, error);
+			fence_fail(fence, error);
 		return;
 	}
 	/* "No such client": it has gone by itself. */
@@ -406,7 +422,7 @@ static void on_killed(void *owner, const struct client_reply *reply, const struc
 		fence->sink->events->tell(fence->sink->owner, &incident);
 		fence->predecessors = 0;
 	}
-	step_done(fence);
+	fence_step_done(fence);
 }
 
 static void kill_them(struct fence *fence)
@@ -414,7 +430,7 @@ static void kill_them(struct fence *fence)
 	fence->outstanding = fence->kill_count;
 	fence->answered = 0;
 	if (fence->kill_count == 0) {
-		step_done(fence);
+		fence_step_done(fence);
 		return;
 	}
 	for (uint32_t i = 0; i < fence->kill_count; i++) {
@@ -464,7 +480,7 @@ static void on_info(void *owner, const struct client_reply *reply, const struct 
 	struct slice run;
 
 	if (error) {
-		fail(fence, error);
+		fence_fail(fence, error);
 		return;
 	}
 	fence->history = 0;
@@ -472,171 +488,7 @@ static void on_info(void *owner, const struct client_reply *reply, const struct 
 	run = reply->nodes[0].type == RESP_ERROR ? SLICE("") : info_value(reply->nodes[0].text, "run_id");
 	if (run.len > 0 && run.len <= HISTORY_ID_MAX && info_value(reply->nodes[0].text, "master_replid").len <= HISTORY_ID_MAX)
 		fence->history = number_of_history(fence->sink->marker, run, info_value(reply->nodes[0].text, "master_replid"));
-	step_done(fence);
-}
-
-/* ---- the marks ---- */
-
-/* A slot that is known to have had a low mark, which has not been found yet. */
-static bool is_missed(const struct marker *marker, uint32_t slot)
-{
-	return marker->stale[slot] && marker->lows[slot].known && !marker->low_found[slot];
-}
-
-/* A slot may have come from a master that had lost something before, and nothing in the slot itself need tell: what it had of the snapshot was lost without a trace. The low mark
- * of that master does tell, wherever its slot is by now. So no slot is made use of before all low marks have been found. False: they have. */
-static bool awaits_lows(struct fence *fence)
-{
-	struct sink *sink = fence->sink;
-	bool waits = false;
-
-	if (fence->lower || fence->whole || !sink->cluster)
-		return false;
-	for (uint32_t slot = 0; slot < sink->marker->slots; slot++) {
-		struct node *node = sink->owner_of[slot];
-
-		if (!is_missed(sink->marker, slot))
-			continue;
-		waits = true;
-		if (node && node != fence->node && node_ready(node)) {
-			fence_want(sink, node);
-			continue;
-		}
-		/* Or it has moved, or this is no master any more. */
-		refresh_want(sink->refresh);
-		if (node == fence->node)
-			fence->step = FENCE_LOWS;
-		else if (node)
-			sink_remember_cause(sink, node_peer(node), "not connected yet, and what it still has must be known before anything goes on");
-	}
-	return waits;
-}
-
-static void find_slots(struct fence *fence)
-{
-	const struct marker *marker = fence->sink->marker;
-
-	drop_lists(fence);
-	fence->slots = memory_alloc_zero(marker->slots, sizeof(fence->slots[0]));
-	fence->found = memory_alloc_zero(marker->slots, sizeof(fence->found[0]));
-	for (uint32_t slot = 0; slot < marker->slots; slot++)
-		if ((fence->step == FENCE_LOWS ? is_missed(marker, slot) : marker->stale[slot] || fence->whole) && fence->sink->owner_of[slot] == fence->node)
-			fence->slots[fence->slot_count++] = (uint16_t)slot;
-}
-
-/* Mark and low mark as they were found. */
-static void parse(const struct fence *fence, const struct resp_node *reply, struct mark *ret_mark, struct mark_low *ret_low)
-{
-	const struct resp_node *value = resp_member(reply, 0), *low = resp_member(reply, 1);
-	const char *epoch = fence->sink->marker->options.epoch;
-	struct mark_record record;
-
-	*ret_mark = MARK_NONE;
-	*ret_low = low && low->type != RESP_NULL ? mark_low_parse(low->text, epoch) : (struct mark_low){0};
-	if (!value || value->type == RESP_NULL)
-		return;
-	if (fence->sink->cluster) {
-		*ret_mark = mark_parse(value->text, epoch);
-	} else if (mark_record_parse(value->text, &record) && strcmp(record.epoch, epoch) == 0) {
-		*ret_mark = record.mark;
-		if (record.offset >= 0)
-			*ret_low = (struct mark_low){record.offset, record.db, true};
-	}
-}
-
-static void take_low(struct fence *fence, uint32_t at, const struct resp_node *reply)
-{
-	struct marker *marker = fence->sink->marker;
-	uint16_t slot = fence->slots[at];
-	struct mark_low low;
-	struct mark mark;
-
-	parse(fence, reply, &mark, &low);
-	if (!low.known || mark_low_before(low, marker->lows[slot]))
-		fence->lower = true;
-	else
-		marker->low_found[slot] = true;
-}
-
-/* What was lost stays as it was known, and stale, until all slots of the node have been read: should that not come to its end, it is found again. */
-static void take_mark(struct fence *fence, uint32_t at, const struct resp_node *reply)
-{
-	struct marker *marker = fence->sink->marker;
-	uint16_t slot = fence->slots[at];
-	struct mark_low low;
-	struct mark mark;
-
-	parse(fence, reply, &mark, &low);
-	fence->found[at] = low;
-	if (low.known && (!fence->best.known || mark_low_before(fence->best, low)))
-		fence->best = low;
-	if ((marker->marks[slot].offset >= 0 && !mark_covers(mark, marker->marks[slot].offset, marker->marks[slot].sub)) ||
-	    (marker->lows[slot].known && (!low.known || mark_low_before(low, marker->lows[slot])))) {
-		fence->fallen_back++;
-		return;
-	}
-	if (marker->plain[slot] > floor_position(fence->sink, floor_lowest(fence->sink)) &&
-	    (fence->history == 0 || fence->history != marker->history[slot])) {
-		fence->doubtful++;
-		return;
-	}
-	marker->marks[slot] = mark;
-	if (low.known)
-		marker->lows[slot] = low;
-	marker->history[slot] = fence->history;
-	marker->stale[slot] = false;
-}
-
-static void ask_marks(struct fence *fence);
-
-static void on_mark(void *owner, const struct client_reply *reply, const struct error *error)
-{
-	struct fence *fence = owner;
-	uint32_t at = fence->next_slot - fence->outstanding + fence->answered;
-
-	fence->answered++;
-	if (error) {
-		if (!fence->again)
-			fail(fence, error);
-		return;
-	}
-	if (reply->nodes[0].type == RESP_ERROR) {
-		/* It has moved, or is on its way: it stays stale, and is asked for where it is then. */
-		if (stopped_by(fence, "a mark cannot be read", reply->nodes[0].text))
-			return;
-		fence->missed++;
-	} else {
-		(fence->step == FENCE_LOWS ? take_low : take_mark)(fence, at, &reply->nodes[0]);
-	}
-	if (fence->answered < fence->outstanding || fence->again)
-		return;
-	if (fence->next_slot < fence->slot_count)
-		ask_marks(fence);
-	else
-		step_done(fence);
-}
-
-static void ask_marks(struct fence *fence)
-{
-	const struct marker *marker = fence->sink->marker;
-	uint32_t first = fence->next_slot, count = fence->slot_count - first;
-
-	if (count == 0) {
-		step_done(fence);
-		return;
-	}
-	if (count > MARKS_AT_ONCE)
-		count = MARKS_AT_ONCE;
-	fence->outstanding = count;
-	fence->answered = 0;
-	fence->next_slot = first + count;
-	for (uint32_t i = first; i < first + count; i++) {
-		char key[64], low[MARK_ID_LEN + sizeof(MARK_LOW_SUFFIX)];
-
-		snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag(fence->slots[i]));
-		snprintf(low, sizeof(low), "%s" MARK_LOW_SUFFIX, marker->options.link);
-		client_send_strings(fence->client, on_mark, fence, "HMGET", fence->sink->cluster ? key : marker->task_key, marker->options.link, low, NULL);
-	}
+	fence_step_done(fence);
 }
 
 /* ---- the whole ---- */
@@ -673,7 +525,7 @@ static void look_at_all(struct fence *fence)
 	fence->whole = true;
 	fence->map_number = fence->sink->map_number;
 	fence->step = FENCE_MARKS;
-	drop_lists(fence);
+	fence_drop_lists(fence);
 	clear_findings(fence);
 	refresh_want(fence->sink->refresh);
 	timer_start(fence->timer, TURN_MS);
@@ -705,21 +557,24 @@ static void finish(struct fence *fence)
 static void go_on(struct fence *fence)
 {
 	if (!fence->client)
-		fence->client = connect_to(fence, node_endpoint(fence->node));
+		fence->client = fence_connect(fence, node_endpoint(fence->node));
+	if (fence->redirect_count > 0) {
+		fence_follow(fence);
+		return;
+	}
 	switch (fence->step) {
 	case FENCE_OWNER: ask_owner(fence); break;
 	case FENCE_LIST: client_send_strings(fence->client, on_list, fence, "CLIENT", "LIST", NULL); break;
 	case FENCE_KILL: kill_them(fence); break;
 	case FENCE_HISTORY: client_send_strings(fence->client, on_info, fence, "INFO", NULL); break;
 	case FENCE_MARKS:
-		if (awaits_lows(fence)) {
+		if (fence_awaits_lows(fence)) {
 			timer_start(fence->timer, RETRY_MS);
 			return;
 		}
 		/* fall through */
 	case FENCE_LOWS:
-		find_slots(fence);
-		ask_marks(fence);
+		fence_read_marks(fence);
 		break;
 	case FENCE_DONE: finish(fence); break;
 	}
@@ -738,8 +593,8 @@ static void on_timer(void *owner)
 	}
 	if (fence->again) {
 		drop_clients(fence);
-		drop_lists(fence);
-		fence->again = false;
+		fence_drop_lists(fence);
+		fence->again = fence->record_asks = false;
 		fence->predecessors = 0;
 		clear_findings(fence);
 		fence->step = fence->opens ? FENCE_OWNER : FENCE_HISTORY;

@@ -4,7 +4,8 @@
  *   the killing    every older connection of this link on that node, of this process or another one, is ended: what it had sent may wait in the server's
  *                  socket still, and would run behind what is sent now. Connections are known by name: ...:<link id>:<token>:<life>-<node>.<number>
  *   the history    which run of the server it is, and whose replication it leads: the same as before cannot have lost anything
- *   the marks      of every slot of the node whose mark is not known are read
+ *   the marks      of every slot of the node whose mark is not known are read; of a slot on its way to another node, whose mark is there already (ASK), there,
+ *                  once that node's connections have been ended too
  *
  * Why that is enough: a connection gets its name before the owner is read. A successor writes the owner before it looks for names. So of two processes either the
  * older one reads the younger one's token, or the younger one finds the older one's connection and ends it.

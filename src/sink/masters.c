@@ -15,6 +15,7 @@ static void own(struct sink *sink, uint16_t slot, const struct endpoint *master)
 	sink->owner_of[slot] = now;
 	if (!before || before == now)
 		return;
+	sink->masters_number++;
 	slot_moves_note(sink, slot, node_endpoint(before), master);
 	/* It may be a replica that was promoted, while its old master still answers. A node that has slots already is no replica of anybody. */
 	if (sink->marker && now && !node_ready(now))
@@ -57,6 +58,7 @@ void sink_take_after(struct sink *sink, struct sink *before)
 	for (uint32_t slot = 0; slot < (sink->cluster ? SLOT_COUNT : 1u); slot++)
 		if (before->owner_of[slot])
 			own(sink, (uint16_t)slot, node_endpoint(before->owner_of[slot]));
+	sink->masters_number = before->masters_number;
 	memcpy(sink->owner_epoch, before->owner_epoch, sizeof(sink->owner_epoch));
 	sink->old_claims_since_us = before->old_claims_since_us;
 	sink->moves = before->moves;
@@ -82,7 +84,7 @@ uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
 	uint32_t count = 0;
 
 	for (uint32_t slot = 0; slot < (sink->cluster ? SLOT_COUNT : 1u) && count < max; slot++) {
-		bool seen = false;
+		bool seen = slot > 0 && sink->owner_of[slot] == sink->owner_of[slot - 1]; /* slots of a master mostly lie together */
 
 		for (uint32_t i = 0; i < count && !seen; i++)
 			seen = sink->owner_of[out[i]] == sink->owner_of[slot];
@@ -100,6 +102,11 @@ const struct endpoint *sink_master(const struct sink *sink, uint16_t slot)
 uint64_t sink_map_number(const struct sink *sink)
 {
 	return sink->map_number;
+}
+
+uint64_t sink_masters_number(const struct sink *sink)
+{
+	return sink->masters_number;
 }
 
 uint32_t sink_masters(const struct sink *sink, struct endpoint *out, uint32_t max)

@@ -60,6 +60,7 @@ struct floor {
 	bool unmapped;         /* met by MOVED, and the map not read since: it may have more slots than is known */
 	uint16_t slot;         /* that has it */
 	uint64_t sent_us;
+	uint64_t asked_us;     /* fence_marks.c: marks of slots on their way to it were last asked for there */
 };
 
 struct node *node_new(const struct endpoint *endpoint, const struct node_options *options, const struct node_events *events, void *owner);

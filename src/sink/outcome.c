@@ -357,6 +357,9 @@ static void record_answered(struct sink *sink, struct node *node, struct flight 
 
 	if (low || !sink->cluster)
 		floor_answered(sink, node, flight, !answer->error);
+	/* The slot's mark is on its way elsewhere, and it may be long until the slot follows: the next low mark goes to another one. */
+	if (low && answer->error && verdict_of(answer->error) == VERDICT_ASK)
+		node_floor(node)->slot = (uint16_t)((node_floor(node)->slot + 1) % sink->marker->slots);
 	flight_done(sink->marker, flight);
 	if (!answer->error || sink->failed)
 		return;

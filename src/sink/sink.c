@@ -16,6 +16,7 @@
 #define LANE_TICK_MS 25 /* how often held slots are looked at */
 #define HOUSEKEEPING_MS 1000
 #define NODES_MAX 2048
+#define ASKED_US 10000000ULL /* so long is a node kept that has no slots, but the mark of one on its way there */
 
 void sink_note(struct sink *sink, enum log_level level, const char *format, ...)
 {
@@ -352,7 +353,7 @@ static uint32_t refresh_candidates(void *owner, struct endpoint *out, uint32_t m
 	return count;
 }
 
-static bool owns_slots(const struct sink *sink, const struct node *node)
+static bool is_needed(const struct sink *sink, struct node *node)
 {
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		if (sink->owner_of[slot] == node)
@@ -360,7 +361,7 @@ static bool owns_slots(const struct sink *sink, const struct node *node)
 	for (uint32_t i = 0; i < sink->lanes.held_count; i++)
 		if (sink->lanes.held[i]->asking && endpoint_equal(&sink->lanes.held[i]->ask, node_endpoint(node)))
 			return true;
-	return false;
+	return node_floor(node)->asked_us > 0 && clock_monotonic_us() - node_floor(node)->asked_us < ASKED_US;
 }
 
 static bool refresh_topology(void *owner, const struct topology *topology)
@@ -370,12 +371,13 @@ static bool refresh_topology(void *owner, const struct topology *topology)
 
 	slot_moves_look(sink, topology);
 	sink->map_number++;
+	sink->masters_number++;
 	for (uint32_t i = 0; i < sink->node_count; i++)
 		node_floor(sink->nodes[i])->unmapped = false;
 	for (uint32_t i = sink->node_count; i-- > 0;) {
 		struct node *node = sink->nodes[i];
 
-		if (node_has_units(node) || owns_slots(sink, node))
+		if (node_has_units(node) || is_needed(sink, node))
 			continue;
 		for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 			if (sink->busy_node[slot] == node)

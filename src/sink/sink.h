@@ -149,6 +149,8 @@ uint64_t sink_map_number(const struct sink *sink);
 
 /* Where they are, by the latest map. Returns their number, at most `max`. */
 uint32_t sink_masters(const struct sink *sink, struct endpoint *out, uint32_t max);
+/* Has become larger: something was learned of them, by a map or by MOVED. 0: only what the sink began with is known. */
+uint64_t sink_masters_number(const struct sink *sink);
 
 /* Writes what was handed in. */
 void sink_flush(struct sink *sink);

@@ -27,6 +27,7 @@ struct sink {
 	uint64_t owner_epoch[SLOT_COUNT];    /* of the claim that made it so; 0: not known */
 	uint64_t old_claims_since_us;        /* every map since then had claims that were too old; 0: the last one had none */
 	uint64_t map_number;                 /* how often the map was read anew */
+	uint64_t masters_number;             /* how often anything was learned of who has the slots */
 	struct lanes lanes;
 	struct marker *marker;                 /* NULL: checkpoint: local */
 	uint64_t event_start;                /* of the event under way, and the number of its next unit */

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "peer/topology.h"
 #include "source/backoff.h"
-#include "wire/slot.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -49,11 +49,17 @@ struct heartbeat {
 	int64_t asked_wall_ms;
 	uint64_t asked_us;
 
+	bool asking_owners;     /* a request is on its way, sent at `owners_asked_us` */
+	uint64_t owners_asked_us;
+	atomic_bool owners_wanted;
+
 	_Atomic uint64_t asked;
 	pthread_mutex_t lock;   /* of what follows */
 	struct samples samples;
 	char ended_replid[41];  /* of the history in which a master became a replica; empty: it is one still */
 	int64_t ended_offset;
+	uint32_t *owners;       /* of each slot: a hash of the master's id; NULL: never answered ... */
+	uint64_t owners_us, owners_answered_us; /* ... to what was asked then, and when */
 };
 
 static void heartbeat_note(struct heartbeat *heartbeat, int level, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -197,9 +203,85 @@ static void heartbeat_sample(struct heartbeat *heartbeat)
 	client_send_strings(heartbeat->client, heartbeat_sampled, heartbeat, "INFO", "replication", NULL);
 }
 
+/* ---- who has the slots ---- */
+
+/* FNV-1a. */
+static uint32_t hash_text(const char *text)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 16777619u;
+	return hash;
+}
+
+static void take_owners(struct heartbeat *heartbeat, const struct topology *topology)
+{
+	uint32_t *hashes = memory_alloc_zero(topology->shard_count + 1, sizeof(*hashes));
+
+	for (uint32_t i = 0; i < topology->shard_count; i++)
+		hashes[i] = hash_text(topology->shards[i].node_id);
+	pthread_mutex_lock(&heartbeat->lock);
+	if (!heartbeat->owners)
+		heartbeat->owners = memory_alloc_zero(SLOT_COUNT, sizeof(heartbeat->owners[0]));
+	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+		heartbeat->owners[slot] = topology->owner[slot] == SHARD_NONE ? 0 : hashes[topology->owner[slot]];
+	heartbeat->owners_us = heartbeat->owners_asked_us;
+	heartbeat->owners_answered_us = clock_monotonic_us();
+	pthread_mutex_unlock(&heartbeat->lock);
+	free(hashes);
+}
+
+static void heartbeat_owners_told(void *owner, const struct client_reply *reply, const struct error *error)
+{
+	struct heartbeat *heartbeat = owner;
+	struct topology topology;
+
+	heartbeat->asking_owners = false;
+	/* What is refused (LOADING) or makes no sense is asked for again by who wants it. */
+	if (error != NULL || !topology_from_slots(reply, &heartbeat->options.client.endpoint, &topology))
+		return;
+	take_owners(heartbeat, &topology);
+	topology_free(&topology);
+}
+
+static void heartbeat_ask_owners(struct heartbeat *heartbeat)
+{
+	if (heartbeat->client == NULL || heartbeat->asking_owners || !atomic_exchange(&heartbeat->owners_wanted, false))
+		return;
+	heartbeat->asking_owners = true;
+	heartbeat->owners_asked_us = clock_monotonic_us();
+	client_send_strings(heartbeat->client, heartbeat_owners_told, heartbeat, "CLUSTER", "SLOTS", NULL);
+}
+
+bool heartbeat_owners(struct heartbeat *heartbeat, uint64_t us, const uint64_t *slots, uint64_t *ret_digest, uint64_t *ret_answered_us)
+{
+	uint64_t digest = 0;
+	bool known;
+
+	pthread_mutex_lock(&heartbeat->lock);
+	known = heartbeat->owners && heartbeat->owners_us >= us;
+	for (uint32_t slot = 0; known && slot < SLOT_COUNT; slot++)
+		if (!slots || (slots[slot / 64] >> (slot % 64) & 1))
+			digest = digest * 0x9E3779B97F4A7C15u + heartbeat->owners[slot];
+	if (known) {
+		*ret_digest = digest;
+		*ret_answered_us = heartbeat->owners_answered_us;
+	}
+	pthread_mutex_unlock(&heartbeat->lock);
+	if (!known) {
+		atomic_store(&heartbeat->owners_wanted, true);
+		wake_send(heartbeat->wake);
+	}
+	return known;
+}
+
 static void heartbeat_sample_due(void *owner)
 {
-	heartbeat_sample(owner);
+	struct heartbeat *heartbeat = owner;
+
+	heartbeat_ask_owners(heartbeat);
+	heartbeat_sample(heartbeat);
 }
 
 static void heartbeat_tick(void *owner)
@@ -270,6 +352,7 @@ static void heartbeat_disconnect(struct heartbeat *heartbeat)
 	client_free(heartbeat->client);
 	heartbeat->client = NULL;
 	heartbeat->sampling = false;
+	heartbeat->asking_owners = false;
 	heartbeat->again = false;
 }
 
@@ -345,6 +428,7 @@ void heartbeat_free(struct heartbeat *heartbeat)
 	timer_free(heartbeat->write_timer);
 	wake_free(heartbeat->wake);
 	pthread_mutex_destroy(&heartbeat->lock);
+	free(heartbeat->owners);
 	free(heartbeat);
 }
 

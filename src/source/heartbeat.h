@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "peer/client.h"
 #include "source/samples.h"
+#include "wire/slot.h"
 
 #define HEARTBEAT_KEY "DTS_REDIS_TIMESTAMP_HEARTBEAT"
 #define HEARTBEAT_NAME_MAX 64
@@ -61,6 +62,9 @@ bool heartbeat_fence(const struct heartbeat *heartbeat, const char *history, uin
 /* (any) Asked of a source that has no slots any more: as a replica of another master, but before it has taken over that one's history, it still tells where its own has
  * ended. False: it was not seen so with the history `replid`. */
 bool heartbeat_ended(const struct heartbeat *heartbeat, const char *replid, int64_t *ret_offset);
+/* (any) Which master the source says of each of these slots (bits; NULL: all) that it is, by CLUSTER SLOTS, asked at that time (clock_monotonic_us()) or later: a digest, to be
+ * compared with another one's. *ret_answered_us: when that was known. False: not known; it is asked for. */
+bool heartbeat_owners(struct heartbeat *heartbeat, uint64_t us, const uint64_t *slots, uint64_t *ret_digest, uint64_t *ret_answered_us);
 /* (any) When did the source stand at `offset`? The wall-clock ms of the latest sample at or below it; 0: unknown. */
 int64_t heartbeat_time_of_offset(const struct heartbeat *heartbeat, int64_t offset);
 

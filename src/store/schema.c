@@ -25,6 +25,10 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE token (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,"
 	" created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+
+	/* 3: how tasks went, minute by minute; what was not known is NULL */
+	"CREATE TABLE trend (task INTEGER NOT NULL REFERENCES task ON DELETE CASCADE, at_s INTEGER NOT NULL,"
+	" lag REAL, commands REAL, bytes REAL, spool REAL, progress REAL, PRIMARY KEY (task, at_s)) STRICT, WITHOUT ROWID;",
 };
 
 const size_t schema_migration_count = sizeof(schema_migrations) / sizeof(schema_migrations[0]);

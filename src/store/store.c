@@ -31,6 +31,8 @@ static bool bind(sqlite3_stmt *statement, const char *types, va_list *args)
 
 		if (*types == 'i') {
 			result = sqlite3_bind_int64(statement, i, va_arg(*args, int64_t));
+		} else if (*types == 'd') {
+			result = sqlite3_bind_double(statement, i, va_arg(*args, double));
 		} else if (*types == 't') {
 			const char *text = va_arg(*args, const char *);
 

@@ -90,6 +90,23 @@ bool store_log_list(struct store *store, enum store_log log, int64_t task, const
 		    struct error *error) WARN_UNUSED;
 void store_entries_free(struct store_entry *entries, size_t count);
 
+/* ---- how a task went (service/trend.h) ---- */
+
+#define STORE_TREND_VALUES 5
+
+/* A minute of a task: lag in seconds, commands and bytes per second, bytes of the spool, share of the snapshot. NAN: not known. */
+struct store_trend {
+	int64_t at_s; /* its beginning */
+	double values[STORE_TREND_VALUES];
+};
+
+/* In the place of one of the same minute. */
+bool store_trend_add(struct store *store, int64_t task, const struct store_trend *minute, struct error *error) WARN_UNUSED;
+/* Of a task, the oldest first; *ret: free(). */
+bool store_trend_list(struct store *store, int64_t task, struct store_trend **ret, size_t *ret_count, struct error *error) WARN_UNUSED;
+/* What began before goes; `task` 0: of all. */
+bool store_trend_prune(struct store *store, int64_t task, int64_t before_s, struct error *error) WARN_UNUSED;
+
 /* ---- tokens ---- */
 
 #define STORE_HASH_LEN 32

@@ -12,7 +12,7 @@ struct store {
 	char *path;
 };
 
-/* Bound by the letters of `types`, one per parameter: i int64_t, t const char * (NULL: null), b const void *, size_t. NULL: the error is filled. */
+/* Bound by the letters of `types`, one per parameter: i int64_t, d double (NAN: null), t const char * (NULL: null), b const void *, size_t. NULL: the error is filled. */
 sqlite3_stmt *store_prepare(struct store *store, struct error *error, const char *sql, const char *types, ...) WARN_UNUSED;
 /* Prepares, runs to its end and closes. */
 bool store_run(struct store *store, struct error *error, const char *sql, const char *types, ...) WARN_UNUSED;

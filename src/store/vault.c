@@ -24,14 +24,22 @@ _Static_assert(crypto_kdf_KEYBYTES == 32 && STORE_HASH_LEN <= crypto_generichash
 
 /* ---- the key file ---- */
 
+/* The daemon's user cannot open a file of root's but by its group. */
+static bool others_may_read(const struct stat *info)
+{
+	mode_t most = info->st_uid == 0 ? S_IRWXU | S_IRGRP : S_IRWXU;
+
+	return (info->st_mode & 0777 & ~most) != 0;
+}
+
 static bool read_key(int file, const char *path, uint8_t key[crypto_kdf_KEYBYTES], struct error *error)
 {
 	struct stat info;
 	uint8_t more;
 
-	if (fstat(file, &info) < 0 || (info.st_mode & 077) != 0) {
+	if (fstat(file, &info) < 0 || others_may_read(&info)) {
 		error_set(error, ERROR_USAGE, "%s may be read by others: it holds the key to all stored passwords", path);
-		error_hint(error, "chmod 600 %s, and change the passwords if others may have read it", path);
+		error_hint(error, "chmod 600 %s (640 where root owns it), and change the passwords if others may have read it", path);
 		return false;
 	}
 	if (read(file, key, crypto_kdf_KEYBYTES) == (ssize_t)crypto_kdf_KEYBYTES && read(file, &more, 1) == 0)

@@ -1,7 +1,7 @@
 /* The vault: keeps secrets of documents unreadable at rest, and tokens unrecognisable.
  *
  * A box is   nonce (24 bytes, random)  ciphertext and authentication tag   of libsodium's crypto_secretbox (XSalsa20-Poly1305), with the key of the key file: 32 random bytes,
- * made with mode 0600 at the first start. A key file that others may read is refused; without the right one boxes cannot be opened, which is told, never guessed around.
+ * made with mode 0600 at the first start. A key file that others may read is refused; a group may read one that is root's (a Secret of Kubernetes, a file in /etc); without the right one boxes cannot be opened, which is told, never guessed around.
  * A copy of the database alone shows no secret; database and key file together do: back them up apart.
  * Tokens are hashed with BLAKE2b keyed with a key that is derived of the file's: they are random and long (vault_token_make), so no slow hash is needed.
  * Thread: any; the vault is constant. Memory of keys is locked and wiped. */

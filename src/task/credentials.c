@@ -10,7 +10,7 @@
 
 #define PASSWORD_MAX 4096
 
-static bool read_password_file(const char *path, char **ret, struct error *error)
+bool credentials_read_file(const char *path, const char *what, char **ret, struct error *error)
 {
 	char text[PASSWORD_MAX + 1];
 	size_t len = 0;
@@ -18,7 +18,7 @@ static bool read_password_file(const char *path, char **ret, struct error *error
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0) {
-		error_set_errno(error, ERROR_USAGE, errno, "password file '%s' cannot be opened", path);
+		error_set_errno(error, ERROR_USAGE, errno, "%s '%s' cannot be opened", what, path);
 		error_hint(error, "it must be readable by the user that runs keyferry");
 		return false;
 	}
@@ -29,12 +29,12 @@ static bool read_password_file(const char *path, char **ret, struct error *error
 		len += got > 0 ? (size_t)got : 0;
 	}
 	if (got < 0)
-		error_set_errno(error, ERROR_USAGE, errno, "password file '%s' cannot be read", path);
+		error_set_errno(error, ERROR_USAGE, errno, "%s '%s' cannot be read", what, path);
 	close(fd);
 	if (got < 0)
 		goto failed;
 	if (len > PASSWORD_MAX) {
-		error_set(error, ERROR_USAGE, "password file '%s' is longer than %d bytes, which no password is", path, PASSWORD_MAX);
+		error_set(error, ERROR_USAGE, "%s '%s' is longer than %d bytes, which none is", what, path, PASSWORD_MAX);
 		goto failed;
 	}
 	/* Editors and `echo` end the line; the password goes without. */
@@ -43,7 +43,7 @@ static bool read_password_file(const char *path, char **ret, struct error *error
 	if (len > 0 && text[len - 1] == '\r')
 		len--;
 	if (len == 0 || memchr(text, '\n', len) || memchr(text, '\0', len)) {
-		error_set(error, ERROR_USAGE, "password file '%s' %s", path, len == 0 ? "is empty" : "holds more than one line, or a NUL byte");
+		error_set(error, ERROR_USAGE, "%s '%s' %s", what, path, len == 0 ? "is empty" : "holds more than one line, or a NUL byte");
 		goto failed;
 	}
 	*ret = memory_strndup(text, len);
@@ -68,7 +68,7 @@ bool credentials_finish(struct credentials *credentials, const char *group, stru
 		return false;
 	}
 	if (credentials->password_file) {
-		if (!read_password_file(credentials->password_file, &password, error)) {
+		if (!credentials_read_file(credentials->password_file, "password file", &password, error)) {
 			error_prefix(error, "option '%s.password_file'", group);
 			return false;
 		}
@@ -96,7 +96,7 @@ char *credentials_password(const struct credentials *credentials)
 
 	if (!credentials || !credentials->password)
 		return NULL;
-	if (credentials->password_file && read_password_file(credentials->password_file, &password, &ignored))
+	if (credentials->password_file && credentials_read_file(credentials->password_file, "password file", &password, &ignored))
 		return password;
 	return memory_strdup(credentials->password);
 }

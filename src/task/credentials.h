@@ -23,4 +23,7 @@ char *credentials_password(const struct credentials *credentials);
 /* Wipes and frees it; NULL is fine. */
 void credentials_forget(char *password);
 
+/* The one line that a file of a secret holds, for credentials_forget(); `what` it is, for the error: "password file". ERROR_USAGE. */
+bool credentials_read_file(const char *path, const char *what, char **ret, struct error *error) WARN_UNUSED;
+
 #endif

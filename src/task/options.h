@@ -114,6 +114,7 @@ struct task_options {
 
 	char *data_dir;
 	char *listen;                /* "127.0.0.1:9121", or NULL */
+	bool open_probes;            /* its probes want no token */
 	enum stop_when stop_when;
 
 	struct settings settings;    /* of the above, those that decide what is copied, as written */

@@ -94,6 +94,57 @@ def test_way_of_a_task(bench):
     assert daemon.stop() == 0
 
 
+def test_differences_and_trend(bench):
+    """More differences than one answer has, page by page and kind by kind; how the task went, also before the daemon was restarted."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=200)
+    missing = {f"missing:{number}" for number in range(20)}
+    source.client().mset(dict.fromkeys(missing, "x"))
+    daemon = Daemon(bench).start()
+    api = Api(daemon)
+    api.post("/api/v1/tasks", document("orders", source, target), 201)
+    assert api.get("/api/v1/tasks/orders/verify/differences") == {"job": None, "items": [], "next": None}
+    assert api.get("/api/v1/tasks/orders/trend")["time"] == []
+    api.post("/api/v1/tasks/orders/start")
+    api.wait_state("orders", "streaming")
+    daemon.wait_in_step("orders", source)
+    extra = {f"extra:{number:04}" for number in range(1200)}
+    target.client().mset(dict.fromkeys(extra, "x"))
+    target.client().delete(*missing)
+
+    def verify(**options):
+        job = api.call("POST", "/api/v1/tasks/orders/verify", options, 202).body["id"]
+        wait_for(lambda: (got := api.get("/api/v1/tasks/orders/verify")["result"]) and got["job"] == job, what="the verification")
+        return job
+    job = verify(mode="full")
+    found, after, pages = [], "", 0
+    while after is not None:
+        page = api.get(f"/api/v1/tasks/orders/verify/differences?limit=500{after}")
+        assert page["job"] == job
+        found += page["items"]
+        pages += 1
+        after = page["next"] and f"&after={page['next']}"
+    assert pages == 3 and len(found) == len(extra) + len(missing)
+    assert {one["key"] for one in found if one["kind"] == "extra"} == extra and {one["key"] for one in found if one["kind"] == "missing"} == missing
+    page = api.get("/api/v1/tasks/orders/verify/differences?kind=missing")
+    assert {one["key"] for one in page["items"]} == missing and page["next"] is None
+    job = verify(mode="full", repair=True)
+    page = api.get("/api/v1/tasks/orders/verify/differences?limit=1000")
+    assert page["job"] == job and len(page["items"]) == 1000 and all(one["repaired"] for one in page["items"])
+
+    before = api.get("/api/v1/tasks/orders/trend?span=1h")
+    assert before["step"] == 60 and before["time"] and set(map(len, (before[name] for name in before if isinstance(before[name], list)))) == {len(before["time"])}
+    assert api.call("GET", "/api/v1/tasks/orders/trend?span=1d", status=400).problem == "parameter-invalid"
+    api.post("/api/v1/tasks/orders/pause")
+    api.wait_state("orders", "paused")
+    assert daemon.stop() == 0
+    daemon.start()
+    after = Api(daemon).get("/api/v1/tasks/orders/trend?span=24h")
+    assert before["time"][0] in after["time"]
+    assert Api(daemon).get("/api/v1/tasks/orders/trend")["time"], "minutes stand for what the quarter has lost"
+    assert len(Api(daemon).get("/api/v1/tasks/orders/verify/differences?kind=missing")["items"]) == len(missing)
+
+
 def test_document_as_yaml(bench):
     """Out as YAML, changed, and in again, with the ETag that was read, and the secret kept."""
     source, target = bench.server(), bench.server()
@@ -161,6 +212,21 @@ def test_only_with_tokens_where_others_are(bench):
     api = Api(daemon, make_token(daemon, "first", "viewer"))
     assert api.get("/api/v1/tasks") == {"items": []}
     assert api.raw("GET", "/api/v1/tasks", headers={"Host": "any.example"}).status == 200
+    assert daemon.stop() == 0
+
+
+def test_open_probes(bench):
+    """`probes: open` is for those who ask whether the daemon lives; all else is told to nobody as before."""
+    daemon = Daemon(bench, "probes: open\n")
+    daemon._argv[daemon._argv.index("--listen") + 1] = f"0.0.0.0:{daemon.port}"
+    daemon.start()
+    nobody = Api(daemon, document={"paths": {}})
+    assert [nobody.raw("GET", path).text for path in ("/healthz", "/readyz")] == ["ok\n", "ready\n"]
+    for method, path in ("GET", "/metrics"), ("GET", "/api/v1/health"), ("GET", "/api/v1/openapi.json"), ("POST", "/healthz"), ("GET", "/healthz/more"), ("GET", "/nothing"):
+        assert nobody.raw(method, path).status == 401, path
+    api = Api(daemon, make_token(daemon, "first", "viewer"))
+    api.get("/healthz")
+    assert [{}] == [each for each in api.document["paths"]["/readyz"]["get"]["security"] if not each]
     assert daemon.stop() == 0
 
 

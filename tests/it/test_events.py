@@ -1,6 +1,7 @@
 """What happens beside the daily work is told once each: as a line of the log, in `events` of the status, and counted in the metrics."""
 
 import os
+import pathlib
 import signal
 import time
 
@@ -152,6 +153,7 @@ def test_target_failover_and_moved_slots(bench):
         target.failover(replica)
         event = wait_event(ferry, "target_failover")
         assert f"{replica.address} is the master now, in place of {second.address}" in event["text"]
+        ferry.wait_status(lambda status: set(status["targets"]) == {first.address, replica.address, third.address}, what="the new master in the status")
         more_of(load, ferry, 300)
     # Without its writes: what it had acknowledged and not passed on would be lost with it.
     ferry.wait_in_step(source)
@@ -162,6 +164,7 @@ def test_target_failover_and_moved_slots(bench):
         event = wait_event(ferry, "target_failover", 2)
         assert f"{successor.address} is the master now, in place of {third.address}" in event["text"]
         assert event["cost"]["in_flight"] == event["cost"]["found_applied"] + event["cost"]["sent_again"]
+        ferry.wait_status(lambda status: set(status["targets"]) == {first.address, replica.address, successor.address}, what="the successor in the status")
         more_of(load, ferry, 300)
     ferry.wait_in_step(source)
     assert_same(source, target, as_replica=True)
@@ -224,6 +227,13 @@ def test_stops_at_once_while_the_target_is_away(bench, away):
     assert_same(source, target)
 
 
+def questions(servers):
+    """Connections to the servers, by the port of the other end, that have sent what is not read yet; as proc(5) tells of /proc/net/tcp."""
+    ports = {server.port for server in servers}
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return {row[2] for row in rows if int(row[1].split(":")[1], 16) in ports and row[3] != "0A" and int(row[4].split(":")[1], 16) > 0}
+
+
 def test_stops_at_once_while_both_sides_say_nothing(bench):
     """The source's map is being read, node by node, and none of them answers."""
     source, target = bench.cluster(masters=3, replicas_per_master=0), bench.server()
@@ -231,9 +241,11 @@ def test_stops_at_once_while_both_sides_say_nothing(bench):
     ferry = Ferry(bench, source, target, {"timeouts.replication": "1s"}).start().wait_streaming()
     for server in (*masters, target):
         server.pause()
+    before = questions(masters)
     # Then the map is read each second.
     ferry.wait_status(lambda status: not any(link["connected"] for link in status["links"]), what="all connections to be lost")
-    time.sleep(1.5)
+    # Each link knocks again, and so does the one that reads the map.
+    wait_for(lambda: len(questions(masters) - before) > len(masters), what="somebody who asks for the map")
     begun = time.monotonic()
     os.kill(ferry.process.pid, signal.SIGTERM)
     assert ferry.wait() == 0

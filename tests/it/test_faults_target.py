@@ -225,6 +225,8 @@ def test_failover_in_a_cluster(bench):
             more_of(load, ferry, 300)
             target.failover(target.replicas(master)[0])
             more_of(load, ferry, 300)
+            # Whichever of the links has learned of it.
+            ferry.wait_status(lambda status: set(status["targets"]) == {server.address for server in target.masters()}, what="the new masters in the status")
     assert_in_step(ferry, source, target)
 
 
@@ -249,4 +251,5 @@ def test_to_sentinel_with_failover(bench):
     new = target.failover()
     with Load(source, mode="safe", prefix=b"again:") as load:
         more_of(load, ferry, 500)
+    assert ferry.status()["targets"] == [new.address]
     assert_in_step(ferry, source, new)

@@ -117,7 +117,9 @@ def test_metrics(watched):
     for document in ("docs/status.md", "docs/zh/status.md"):
         told = set(re.findall(r"^\| `((?:keyferry|process)_\w+)` \|", (ROOT / document).read_text(encoding="utf-8"), re.M))
         assert told == names, f"{document}: {sorted(told ^ names)}"
-    there = names | {name for name, _, _ in samples(page)} | {"up"}
+    # Rules are for the daemon too, whose own names test_all_metrics.py looks at.
+    of_daemon = set(re.findall(r"^\| `(keyferry_(?:daemon|task)_\w+)` \|", (ROOT / "docs/monitoring.md").read_text(encoding="utf-8"), re.M))
+    there = names | {name for name, _, _ in samples(page)} | of_daemon | {"up"}
     for path in (RULES, DASHBOARD):
         asked = set(re.findall(r"\b(?:keyferry|process)_[a-z_]+\b", "\n".join(expressions(path))))
         assert asked and asked <= there, f"{path.name}: {sorted(asked - there)}"
@@ -211,6 +213,28 @@ def test_probes(bench):
     assert ferry.stop() == 0
 
 
+def test_probes_without_a_token(bench):
+    """Where others reach it, nobody is told anything without the token. With `--probes open` the probes tell everybody whether, and only readers why not."""
+    source, target = bench.server(), bench.server()
+    token = "t0ken-of-the-readers"
+    reader = {"Authorization": f"Bearer {token}"}
+    ferry = Ferry(bench, source, target, environment={"KEYFERRY_TOKEN": token})
+    ferry._argv[ferry._argv.index("--listen") + 1] = f"0.0.0.0:{ferry.port}"
+    ferry.start()
+    wait_for(lambda: answer(ferry, "/readyz", **reader)[0] == 200, what="readiness")
+    assert [answer(ferry, path)[0] for path in ("/healthz", "/readyz", "/status", "/metrics")] == [401] * 4
+    assert ferry.stop() == 0
+    ferry.start("--probes", "open")
+    wait_for(lambda: answer(ferry, "/readyz") == (200, "text/plain; charset=utf-8", "ok\n"), what="readiness")
+    assert [answer(ferry, path)[0] for path in ("/healthz", "/status", "/metrics", "/", "/healthz/")] == [200] + [401] * 4
+    source.kill()
+    wait_for(lambda: answer(ferry, "/readyz") == (503, "text/plain; charset=utf-8", "not ready\n"), what="not ready")
+    assert answer(ferry, "/readyz", **reader)[2] == f"link {source.address}: the source is away\n"
+    assert answer(ferry, "/healthz", Authorization="Bearer none") == (200, "text/plain; charset=utf-8", "ok\n")
+    assert ferry.stop() == 0
+    assert token not in ferry.log
+
+
 def test_json_log(bench):
     """Every line is an object that says what it is about; the level changes while the task runs; what repeats is counted."""
     source, target = bench.server(), bench.server()
@@ -258,8 +282,11 @@ def test_signal_before_the_start(bench):
     target.pause()
     ferry = Ferry(bench, source, target).start()
     wait_for(lambda: (ferry.data / "lock").exists(), what="the work directory")
-    for number in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGUSR1):
-        ferry.process.signal(number)
+    ferry.process.signal(signal.SIGUSR2)
+    # Two of them at once may be taken by two threads, in any order.
+    ferry.wait_log("as SIGUSR2 asked for")
+    for _ in range(2):
+        ferry.process.signal(signal.SIGUSR1)
     ferry.wait_log("as SIGUSR1 asked for")
     target.resume()
     ferry.wait_streaming()

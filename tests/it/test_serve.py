@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 
 import pytest
 
@@ -105,8 +106,11 @@ def test_daemon_killed_under_load(bench):
     assert not daemon.workers()
 
 
-def test_upgrade(bench):
-    """SIGUSR2: the daemon starts anew in its process; its workers go on and are its own again."""
+def test_upgrade(bench, tmp_path, monkeypatch):
+    """SIGUSR2: the daemon starts anew in its process; its workers go on and are its own again. A service manager is told of a reload, not of a stop, which it would see to."""
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     source, target = bench.server(), bench.server()
     fill(source, keys=1000)
     daemon = Daemon(bench).start()
@@ -127,6 +131,9 @@ def test_upgrade(bench):
     daemon.wait_in_step("orders", source)
     assert_same(source, target, as_replica=True)
     assert daemon.stop() == 0
+    with manager:
+        told = [manager.recv(4096, socket.MSG_DONTWAIT).decode().split("\n")[0] for _ in range(8)]
+    assert told == ["READY=1", *["RELOADING=1", "READY=1"] * 3, "STOPPING=1"]
 
 
 def test_stop_and_start(bench):

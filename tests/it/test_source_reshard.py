@@ -227,15 +227,3 @@ def test_emptied_master_is_shut_down(bench):
     ferry.start()
     assert_in_step(ferry, source, target)
     assert ferry.stop() == 0
-
-
-def test_atomic_migration_stops_the_link(bench):
-    """What cannot be made right is not applied."""
-    source, target = bench.cluster("valkey-9", masters=2, replicas_per_master=0), bench.server("valkey-9")
-    slot = used_slots()[0]
-    fill(source, keys=200)
-    source.run("RPUSH", "w:{0}:list", "one", "two")
-    ferry = Ferry(bench, source, target).start().wait_streaming()
-    source.owner(slot).command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", other_master(source, slot).id)
-    assert ferry.wait() == 6
-    assert "by atomic migration" in ferry.log and "begin anew" in ferry.log

@@ -6,6 +6,10 @@ import subprocess
 
 import pytest
 
+# What systems of their own are made of.
+RELEASE = "bookworm"
+MIRROR = "http://deb.debian.org/debian"
+LINTIAN = ("lintian", "--pedantic", "--display-info", "--allow-root", "--fail-on", "error,warning,info,pedantic")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

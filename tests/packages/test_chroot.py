@@ -2,15 +2,18 @@
 
 import os
 import pathlib
+import re
 import shutil
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import LINTIAN, MIRROR, RELEASE, ROOT, run
 
-RELEASE, NEXT_RELEASE = "bookworm", "trixie"
-MIRROR = "http://deb.debian.org/debian"
+NEXT_RELEASE = "trixie"
 OLDER = "0.0.9"
+ARCHITECTURE = run("dpkg", "--print-architecture").stdout.strip() if shutil.which("dpkg") else ""
+# Beside the package, for the services' script: something to copy, something to ask with.
+FOR_THE_SCRIPT = ("systemd-sysv", "dbus", "procps", "redis-server", "curl", "jq")
 # What dpkg, apt and systemd write for themselves.
 OF_THE_SYSTEM = ("var/lib/dpkg", "var/lib/apt", "var/lib/systemd", "var/cache", "var/log", "usr/share/mime", "etc/ld.so.cache")
 ACCOUNTS = {f"etc/{name}" for name in ("passwd", "group", "shadow", "gshadow")}
@@ -62,7 +65,7 @@ def base_fixture(tmp_path_factory):
     """A small system with systemd, the libraries that the package wants, and servers to try it on."""
     wanted = run("dpkg-deb", "-f", build(tmp_path_factory.mktemp("first")), "Depends").stdout
     packages = [word.strip().split()[0] for word in wanted.split(",")]
-    return make_chroot(tmp_path_factory.mktemp("base") / "root", RELEASE, ["systemd-sysv", "dbus", "redis-server", *packages])
+    return make_chroot(tmp_path_factory.mktemp("base") / "root", RELEASE, [*FOR_THE_SCRIPT, *packages])
 
 
 @pytest.fixture(name="system")
@@ -94,16 +97,31 @@ def package_fixture(tmp_path_factory):
     return build(tmp_path_factory.mktemp("package"))
 
 
+def copy_tree(folder):
+    """The sources as an export of them would be: without what tells git of them."""
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git", ".cache", "__pycache__", "fixtures", "corpus"))
+    shutil.copy(ROOT / "tools/build-deb", folder / "tools/build-deb")
+
+
+def empty_dpkg(folder):
+    """A place for dpkg to look where nothing is installed."""
+    (folder / "dpkg").mkdir()
+    (folder / "dpkg/status").touch()
+    return folder / "dpkg"
+
+
 @pytest.fixture(name="older", scope="module")
-def older_fixture(package, tmp_path_factory):
-    """The same with an older number."""
+def older_fixture(version, tmp_path_factory):
+    """The same sources with an older number."""
     folder = tmp_path_factory.mktemp("older")
-    run("dpkg-deb", "-R", package, folder / "tree")
-    control = folder / "tree/DEBIAN/control"
-    text = control.read_text()
-    control.write_text("".join(f"Version: {OLDER}\n" if line.startswith("Version: ") else line for line in text.splitlines(keepends=True)))
-    run("dpkg-deb", "--root-owner-group", "-b", folder / "tree", folder / f"keyferry_{OLDER}.deb")
-    return folder / f"keyferry_{OLDER}.deb"
+    copy_tree(folder / "tree")
+    for name, number in (("meson.build", f"version: '{version}'"), ("debian/changelog", f"keyferry ({version})")):
+        text = (folder / "tree" / name).read_text()
+        assert number in text, name
+        (folder / "tree" / name).write_text(text.replace(number, number.replace(version, OLDER), 1))
+    run(folder / "tree/tools/build-deb", folder / "built")
+    shutil.rmtree(folder / "tree")
+    return folder / f"built/keyferry_{OLDER}_{ARCHITECTURE}.deb"
 
 
 @pytest.mark.timeout(1800)
@@ -136,7 +154,7 @@ def test_install_upgrade_remove_purge(system, package, older, version):
     before = system.files()
 
     system.run("dpkg", "-i", system.take(older))
-    assert system.run("keyferry", "version").stdout.startswith(f"keyferry {version}\n")
+    assert system.run("keyferry", "version").stdout.startswith(f"keyferry {OLDER}\n")
     user = service_user(system)
     assert user.endswith(":/var/lib/keyferry:/usr/sbin/nologin")
     uid, gid = (int(part) for part in user.split(":")[2:4])
@@ -145,22 +163,30 @@ def test_install_upgrade_remove_purge(system, package, older, version):
     verified = system.run("systemd-analyze", "verify", "--man=no", "keyferry@orders.service")
     assert "keyferry" not in verified.stderr, verified.stderr
     run_a_task(system)
-    system.run("systemctl", "enable", "keyferry@small")
-    link = system.path("/etc/systemd/system/multi-user.target.wants/keyferry@small.service")
-    assert link.is_symlink()
+    wants = "etc/systemd/system/multi-user.target.wants"
+    links = {f"{wants}/keyferry.service", f"{wants}/keyferry@small.service"}
+    # Whether a machine runs the daemon decides its operator.
+    assert not any(system.path(link).is_symlink() for link in links)
+    system.run("systemctl", "enable", "keyferry", "keyferry@small")
+    assert all(system.path(link).is_symlink() for link in links)
+    system.path("/etc/keyferry/serve.yaml").write_text("listen: 127.0.0.1:7281\n")
 
     installed = system.files()
     system.run("dpkg", "-i", system.take(package))
     status = system.run("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "keyferry").stdout
     assert status == f"installed {version}"
-    assert system.files() == installed and service_user(system) == user and link.is_symlink()
+    assert system.run("keyferry", "version").stdout.startswith(f"keyferry {version}\n")
+    assert set(system.files()) == set(installed) and service_user(system) == user
+    # What is the operator's, and what the tasks keep, is as it was.
+    kept = ("etc/keyferry/", "var/lib/keyferry/", "etc/systemd/")
+    assert {name: what for name, what in system.files().items() if name.startswith(kept)} == {
+        name: what for name, what in installed.items() if name.startswith(kept)}
     run_a_task(system)
 
     system.run("dpkg", "-r", "keyferry")
     left = set(system.files()) - set(before)
-    wants = "etc/systemd/system/multi-user.target.wants"
-    assert {name for name in left if not name.startswith(("etc/keyferry", "var/lib/keyferry"))} == {f"{wants}/keyferry.service", f"{wants}/keyferry@small.service"}
-    assert {"etc/keyferry/small.yaml", "var/lib/keyferry/small/task.json"} <= left
+    assert {name for name in left if not name.startswith(("etc/keyferry", "var/lib/keyferry"))} == links
+    assert {"etc/keyferry/small.yaml", "etc/keyferry/serve.yaml", "var/lib/keyferry/small/task.json"} <= left
 
     system.run("dpkg", "-P", "keyferry")
     # The operator's own stays; without it the folder goes.
@@ -201,43 +227,64 @@ def boot(system, script):
 
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="no systemd-nspawn here")
-def test_a_task_as_a_service(system, package, older):
-    """Confined as the unit says it copies, is started again after a crash and after an upgrade, and not after what starting again does not mend."""
+def test_services(system, package, older, version):
+    """The units, confined as they are: what they are for works, a crash and an upgrade interrupt nothing that need not be, and what is kept is kept."""
     system.run("dpkg", "-i", system.take(older))
     shutil.copy(package, system.path("/srv/newer.deb"))
     told, log = boot(system, "service_script")
     assert told == {
+        "daemon, installed": "inactive disabled",
         "daemon": "active keyferry",
-        "daemon reloads": "yes",
-        "daemon after a crash": "active",
+        "task copies": "yes",
+        "worker": "keyferry",
+        "files of others": "0",
+        "task verified": "0",
+        "daemon reloads": "active",
+        "worker after a crash": "the same",
         "copied": "yes",
         "user": "keyferry",
-        "priorities": "3",            # of the line that says why a task has ended, in the journal
         "after a crash": "active",
-        "crashes": "1",
-        "after an upgrade": "active",
-        "another process": "yes",
-        "verified": "0",
         "document": "failed 2 0",     # state, exit code, how often it was started again
+        "priorities": "3",            # of the line that says why a task has ended, in the journal
         "source away": "again 4",
-        "removed": "inactive",
-        "daemon removed": "inactive",
+        "older daemon": "runs",
+        "upgrade": "0",
+        "single task after an upgrade": "active, another process",
+        "daemon after an upgrade": f"the same process, {version}",
+        "worker after an upgrade": f"the same process, {OLDER}",
+        "copied by the older and the newer": "yes",
+        "left alone": "failed inactive",
+        "worker after a restart": version,
+        "workers of a stopped daemon": "0",
+        "stopped daemon after an upgrade": "inactive enabled",
+        "resumed by itself": "yes",
+        "snapshots in all": "2",      # one for each task, whatever has happened
+        "verified": "0",
+        "removed": "inactive inactive 0",
+        "installed again": "enabled enabled",
+        "snapshots in the end": "2",
+        "purged": "inactive inactive 0 0",
     }, log
 
 
 # -- the next Debian -----------------------------------------------------------------------------------------------------
 
 @pytest.mark.timeout(3600)
-def test_builds_on_the_next_release(tmp_path, version):
-    """Its compiler and debhelper are newer; nothing is to be built there but the package."""
-    wanted = run(ROOT / "tools/install-deps", "--list", "deb").stdout.split()
-    packages = [{"systemd": "systemd-dev"}.get(name, name) for name in wanted]
-    system = make_chroot(tmp_path / "root", NEXT_RELEASE, packages)
+def test_source_package_builds_on_the_next_release(tmp_path, version):
+    """lintian has nothing to say of it, and there, where compiler and debhelper are newer, it builds with what its control file asks for and no more."""
+    copy_tree(tmp_path / "tree")
+    run(tmp_path / "tree/tools/build-deb", "--source", tmp_path / "made")
+    (changes,) = (tmp_path / "made").glob("*_source.changes")
+    assert run(*LINTIAN, changes, check=False).stdout == ""
+    needed = run("dpkg-checkbuilddeps", "--admindir", empty_dpkg(tmp_path), tmp_path / "tree/debian/control", check=False).stderr
+    needed = needed.split("dependencies:")[1]
+    packages = re.sub(r"\([^)]*\)", "", needed).replace("systemd-dev | systemd", "systemd-dev").replace("debhelper-compat", "debhelper").split()
+    system = make_chroot(tmp_path / "root", NEXT_RELEASE, ["fakeroot", *(name.removesuffix(":native") for name in packages if not name.startswith("dh-sequence-"))])
     try:
-        shutil.copytree(ROOT, system.path("/src"), symlinks=True, ignore=shutil.ignore_patterns("build*", ".git", ".cache", "__pycache__", "fixtures", "corpus"))
-        shutil.copy(ROOT / "tools/build-deb", system.path("/src/tools/build-deb"))
-        system.run("/src/tools/build-deb", "/out")
-        system.run("sh", "-c", f"dpkg -x /out/keyferry_{version}_*.deb /unpacked")
+        for path in (tmp_path / "made").iterdir():
+            system.take(path)
+        system.run("sh", "-c", "cd /tmp && dpkg-source -x keyferry_*.dsc /tmp/source && cd /tmp/source && dpkg-buildpackage -b -us -uc")
+        system.run("sh", "-c", f"dpkg -x /tmp/keyferry_{version}_*.deb /unpacked")
         assert system.run("/unpacked/usr/bin/keyferry", "version").stdout.startswith(f"keyferry {version}\n")
         assert system.path("/unpacked/usr/lib/systemd/system/keyferry@.service").exists()
     finally:

@@ -38,7 +38,7 @@ def test_everything_is_installed(installed):
     expected = {f"{PREFIX}/bin/keyferry", f"{UNITS}/keyferry.service", f"{UNITS}/keyferry@.service", f"{PREFIX}/lib/sysusers.d/keyferry.conf", f"{PREFIX}/lib/tmpfiles.d/keyferry.conf",
                 f"{share}/bash-completion/completions/keyferry.bash", f"{share}/zsh/site-functions/_keyferry",
                 f"{share}/fish/vendor_completions.d/keyferry.fish",
-                *(f"{share}/doc/keyferry/examples/{name}" for name in ("task.yaml", "serve.yaml", "keyferry.yaml")),
+                *(f"{share}/doc/keyferry/examples/{name}" for name in ("task.yaml", "serve.yaml", "keyferry.yaml", "keyferry-serve.yaml")),
                 f"{share}/keyferry/prometheus/keyferry.rules.yml", f"{share}/keyferry/grafana/keyferry.json",
                 *(f"{share}/doc/keyferry/{name}" for name in ("README.md", "README.zh.md", "CHANGELOG.md")),
                 *(f"{share}/man/man{page[-1]}/{page}" for page in pages),
@@ -169,25 +169,85 @@ def test_example_configuration(installed, program, tmp_path):
         assert done.returncode == 2 and "/proc/nowhere" in done.stderr and "option" not in done.stderr, done.stderr
 
 
-def test_kubernetes_example(installed, program, version, tmp_path):
-    objects = list(yaml.safe_load_all((installed / f"{PREFIX}/share/doc/keyferry/examples/keyferry.yaml").read_text()))
-    by_kind = {thing["kind"]: thing for thing in objects}
+def kubernetes_objects(installed, name):
+    """{kind: object} of an example."""
+    objects = list(yaml.safe_load_all((installed / f"{PREFIX}/share/doc/keyferry/examples/{name}").read_text()))
+    for thing in objects:
+        assert set(thing) == {"apiVersion", "kind", "metadata"} | ({"spec"} if thing["kind"] in ("StatefulSet", "Service") else {"stringData"} if thing["kind"] == "Secret" else {"data"})
+        assert thing["apiVersion"] == ("apps/v1" if thing["kind"] == "StatefulSet" else "v1") and re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", thing["metadata"]["name"])
+    return {thing["kind"]: thing for thing in objects}
+
+
+def assert_is_confined(pod, container):
+    """What the `restricted` profile of the Pod Security Standards wants, a read-only root, and bounds."""
+    assert pod["securityContext"]["runAsNonRoot"] is True and pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    assert pod["automountServiceAccountToken"] is False
+    assert {"cpu", "memory"} <= set(container["resources"]["requests"]) and "memory" in container["resources"]["limits"]
+    # The user of the image.
+    user, group = pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]
+    assert f"USER {user}:{group}" in (ROOT / "Containerfile").read_text() and pod["securityContext"]["fsGroup"] == group
+
+
+def assert_fits_together(by_kind, program, version):
+    """Names that one place gives and another refers to, and the command line. Returns the container."""
+    spec = by_kind["StatefulSet"]["spec"]
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    assert_is_confined(pod, container)
+    assert set(spec) == {"replicas", "serviceName", "selector", "template", "volumeClaimTemplates"} and spec["replicas"] == 1
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"] == by_kind["Service"]["spec"]["selector"]
+    assert spec["serviceName"] == by_kind["Service"]["metadata"]["name"]
+    assert container["image"] == f"keyferry:{version}"
+    options = [word for word in container["args"] if word.startswith("--")]
+    assert all(f"  {option} " in run(program, "help", container["args"][0]).stdout for option in options)
+    probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+    (port,) = container["ports"]
+    assert probes == [{"path": path, "port": port["name"]} for path in ("/healthz", "/healthz", "/readyz")]
+    ports = {port["name"]}
+    assert {port["targetPort"] for port in by_kind["Service"]["spec"]["ports"]} == ports
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"] and claim["spec"]["resources"]["requests"]["storage"]
+    mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert set(mounted) == {volume["name"] for volume in pod["volumes"]} | {claim["metadata"]["name"]}
+    assert mounted[claim["metadata"]["name"]] == "/var/lib/keyferry"
+    assert all(mount.get("readOnly") for mount in container["volumeMounts"] if mount["name"] != claim["metadata"]["name"])
+    for volume in pod["volumes"]:
+        if "configMap" in volume:
+            assert volume["configMap"]["name"] == by_kind["ConfigMap"]["metadata"]["name"]
+        else:
+            # Root's, and of the group: the user can read it, nobody else.
+            assert volume["secret"]["defaultMode"] == 0o440
+    return container
+
+
+def test_kubernetes_task(installed, program, version, tmp_path):
+    by_kind = kubernetes_objects(installed, "keyferry.yaml")
     assert list(by_kind) == ["Secret", "ConfigMap", "StatefulSet", "Service"]
     document = tmp_path / "task.yaml"
     document.write_text(by_kind["ConfigMap"]["data"]["task.yaml"])
     assert_is_a_task(program, document, tmp_path)
-
-    pod = by_kind["StatefulSet"]["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert container["image"] == f"keyferry:{version}"
-    options = [word for word in container["args"] if word.startswith("--")]
-    assert container["args"][0] == "sync" and all(f"  {option} " in run(program, "help", "sync").stdout for option in options)
-    mounted = {mount["name"] for mount in container["volumeMounts"]}
-    offered = {volume["name"] for volume in pod["volumes"]} | {claim["metadata"]["name"] for claim in by_kind["StatefulSet"]["spec"]["volumeClaimTemplates"]}
-    assert mounted == offered
-    # The user of the image.
-    assert f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}" in (ROOT / "Containerfile").read_text()
+    container = assert_fits_together(by_kind, program, version)
+    assert container["args"][:2] == ["sync", "/etc/keyferry/task.yaml"]
+    # A kubelet has no token.
+    assert "--probes open" in " ".join(container["args"])
     secret = by_kind["Secret"]["stringData"]
     assert len(secret[container["env"][0]["valueFrom"]["secretKeyRef"]["key"]]) >= 16
     for side in ("source", "target"):
         assert f"/run/secrets/keyferry/{side}.pass" in document.read_text() and f"{side}.pass" in secret
+
+
+def test_kubernetes_daemon(installed, program, version, tmp_path):
+    """Its configuration gets as far as the data directory, which cannot be."""
+    by_kind = kubernetes_objects(installed, "keyferry-serve.yaml")
+    assert list(by_kind) == ["ConfigMap", "StatefulSet", "Service"]
+    container = assert_fits_together(by_kind, program, version)
+    assert container["args"] == ["serve", "--config", "/etc/keyferry/serve.yaml"]
+    text = by_kind["ConfigMap"]["data"]["serve.yaml"]
+    config = yaml.safe_load(text)
+    assert config["key_file"] == "/run/secrets/keyferry/key" and config["data"].startswith("/var/lib/keyferry/")
+    assert config["probes"] == "open"
+    assert int(config["listen"].rsplit(":", 1)[1]) == container["ports"][0]["containerPort"]
+    (tmp_path / "serve.yaml").write_text(text)
+    done = run(program, "serve", "--config", tmp_path / "serve.yaml", "--data", "/proc/nowhere", check=False)
+    assert done.returncode == 2 and "/proc/nowhere" in done.stderr and "option" not in done.stderr, done.stderr

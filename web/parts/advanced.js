@@ -1,9 +1,9 @@
 // Advanced settings: the snapshot, what becomes of a target that is not empty, and every other option, as the daemon's table tells.
 import {html, useEffect, useState} from '../ui.js';
-import {language, t} from '../words.js';
+import {language, t, word} from '../words.js';
 import {get} from '../api.js';
 import {parse, read, show, write} from '../document.js';
-import {Choice, Field, idOf} from './field.js';
+import {Choice, Field, useFieldProps, wrongs} from './field.js';
 import {Trouble} from './toast.js';
 
 // `...` of the table's sentences is code.
@@ -15,7 +15,8 @@ const elsewhere = /^(name|snapshot|heartbeat|filter\..*|limit\..*|target\.(exist
 // Commits what was typed when the field is left: half a list is none.
 function Input({option, value, change}) {
   const [wrong, setWrong] = useState(false);
-  return html`<input id=${idOf(option.path)} type=${option.type === 'secret' ? 'password' : 'text'} autocomplete="off" spellcheck="false" aria-invalid=${wrong} aria-describedby=${`${idOf(option.path)}-hint`}
+  const props = useFieldProps(option.path, true);
+  return html`<input ...${props} type=${option.type === 'secret' ? 'password' : 'text'} autocomplete="off" spellcheck="false" aria-invalid=${wrong || props['aria-invalid'] || null}
     placeholder=${option.default ?? option.example?.replace(/^[\w.[\]]+: /, '')} value=${show(value)} onChange=${(event) => {
       try {
         change(event.target.value === '' ? undefined : option.type === 'secret' || option.type === 'string' ? event.target.value : parse(event.target.value, option.structured));
@@ -52,6 +53,7 @@ export function Advanced({document, change}) {
     if (elsewhere.test(option.path) || (wanted && !`${option.path} ${option.sentence}`.toLowerCase().includes(wanted))) continue;
     groups.set(option.group, [...(groups.get(option.group) ?? []), option]);
   }
+  const isWrong = (group) => group.some((option) => Object.keys(wrongs.get()).some((path) => path.startsWith(option.path)));
   const isSet = (group) => group.filter((option) => read(document, option.path) !== undefined).length;
   return html`<fieldset class="card"><legend>${t('advanced.initial')}</legend>
       <label class="check-line"><input type="checkbox" id="snapshot" checked=${document.snapshot !== false} onChange=${(event) => change(write(document, 'snapshot', event.target.checked ? undefined : false))} />
@@ -60,7 +62,7 @@ export function Advanced({document, change}) {
         change=${(value) => change(write(document, 'target.existing', value === 'fail' ? undefined : value))} choices=${['fail', 'merge', 'flush'].map((one) => [one, t(`existing.${one}`)])} /></div></fieldset>
     <div class="card"><div class="bar"><h2>${t('advanced.more')}</h2><input type="search" aria-label=${t('advanced.search')} placeholder=${t('advanced.search')} value=${search} onInput=${(event) => setSearch(event.target.value)} /></div>
       <${Trouble} error=${error} />
-      ${[...groups].map(([group, list]) => html`<details key=${group} open=${Boolean(wanted)}><summary>${group || t('advanced.task')} <span class="dim small">${t('advanced.options', {count: list.length})}${isSet(list) ? ` · ${t('advanced.set', {count: isSet(list)})}` : ''}</span></summary>
+      ${[...groups].map(([group, list]) => html`<details key=${group} id=${`options-${group}`} open=${Boolean(wanted) || isWrong(list)}><summary>${group ? word('group', group) : t('advanced.task')} <span class="dim small">${t('advanced.options', {count: list.length})}${isSet(list) ? ` · ${t('advanced.set', {count: isSet(list)})}` : ''}</span></summary>
         <div class="fields">${list.map((option) => html`<${Option} key=${option.path} option=${option} document=${document} change=${change} />`)}</div></details>`)}
     </div>`;
 }

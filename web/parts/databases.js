@@ -3,8 +3,9 @@ import {html, useEffect, useState} from '../ui.js';
 import {t} from '../words.js';
 import {post} from '../api.js';
 import {read, write} from '../document.js';
+import {isFile} from '../draft.js';
 import {number} from '../format.js';
-import {isFile} from './sides.js';
+import {Wrong} from './field.js';
 import {Trouble} from './toast.js';
 
 // What the source holds. task: whose stored secrets the document's stand-ins mean.
@@ -44,7 +45,7 @@ export function Databases({document, change, task}) {
     change(write(document, 'source.databases', [...next].sort((a, b) => a - b)));
   };
   return html`<div class="card">
-    <${Trouble} error=${error} />
+    <${Trouble} error=${error} /><${Wrong} path="source.databases" /><${Wrong} path="target.database_map" />
     ${!held && !error && html`<p class="waiting" role="status"><span class="spinner" aria-hidden="true"></span>${t('databases.asking')}</p>`}
     ${error && html`<button onClick=${ask}>${t('databases.again')}</button>`}
     ${held && html`<p id="keyspace">${t('databases.found', {mode: t(`mode.${held.mode}`), masters: held.masters.length, keys: number(held.keys)})}</p>
@@ -52,7 +53,7 @@ export function Databases({document, change, task}) {
       <div class="choices" role="radiogroup" aria-label=${t('step.databases')}>
         <label><input type="radio" name="databases" checked=${all} onChange=${() => change(write(document, 'source.databases', undefined))} /> ${t('databases.all')}</label>
         <label><input type="radio" id="databases-chosen" name="databases" checked=${!all} onChange=${() => change(write(document, 'source.databases', [...picked]))} /> ${t('databases.chosen')}</label></div>
-      ${known.length > 0 ? html`<table class="cards"><caption class="hidden">${t('step.databases')}</caption><thead><tr><th scope="col"><span class="hidden">${t('databases.pick')}</span></th><th scope="col">${t('databases.database')}</th>
+      ${known.length > 0 ? html`<table class="cards"><caption class="hidden">${t('step.databases')}</caption><thead><tr><th scope="col" class="tick"><span class="hidden">${t('databases.pick')}</span></th><th scope="col">${t('databases.database')}</th>
         <th scope="col" class="num">${t('databases.keys')}</th><th scope="col" class="num">${t('databases.expiring')}</th><th scope="col">${t('databases.target')}</th></tr></thead>
         <tbody>${known.map((entry) => html`<${Row} key=${entry.database} entry=${entry} chosen=${picked.has(entry.database)} mapped=${read(document, `target.database_map.${entry.database}`)}
           pick=${(wanted) => pick(entry.database, wanted)}

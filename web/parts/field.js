@@ -1,15 +1,38 @@
-// Fields of forms, with their labels and hints.
-import {html} from '../ui.js';
+// Fields of forms, with their labels and hints, and what the daemon says is wrong with them.
+import {html, signal, useSignal} from '../ui.js';
 
 export const idOf = (path) => `f-${path.replace(/\W/g, '-')}`;
 
+// {path of an option: what is wrong}; the wizard sets it. What is wrong: {text, told: in the daemon's words}.
+export const wrongs = signal({});
+
+// Of the option, or of what is within it: 'source.address[0]' is told at 'source.address'.
+export function useWrong(path) {
+  const all = useSignal(wrongs);
+  const at = Object.keys(all).find((option) => option === path || option.startsWith(`${path}.`) || option.startsWith(`${path}[`));
+  return at && all[at];
+}
+
+export function Wrong({path}) {
+  const wrong = useWrong(path);
+  return wrong ? html`<p class="wrong" role="alert" id=${`${idOf(path)}-wrong`} lang=${wrong.told ? 'en' : null}>${wrong.text}</p>` : null;
+}
+
+const describedBy = (path, hint, wrong) => [hint && `${idOf(path)}-hint`, wrong && `${idOf(path)}-wrong`].filter(Boolean).join(' ') || null;
+
+// For the element of a field: its id, and which texts belong to it.
+export function useFieldProps(path, hint) {
+  const wrong = useWrong(path);
+  return {id: idOf(path), 'aria-describedby': describedBy(path, hint, wrong), 'aria-invalid': wrong ? true : null};
+}
+
 export function Field({path, label, hint, wide, children}) {
   const id = idOf(path);
-  return html`<div class=${`field ${wide ? 'wide-field' : ''}`}><label for=${id}>${label}</label>${children}${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}</div>`;
+  return html`<div class=${`field ${wide ? 'wide-field' : ''}`}><label for=${id}>${label}</label>${children}<${Wrong} path=${path} />${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}</div>`;
 }
 
 export function Text({path, label, hint, value, change, type = 'text', placeholder, rows, required, wide}) {
-  const shared = {id: idOf(path), 'aria-describedby': hint ? `${idOf(path)}-hint` : null, placeholder, required, spellcheck: false, value: value ?? '', onInput: (event) => change(event.target.value)};
+  const shared = {...useFieldProps(path, hint), placeholder, required, spellcheck: false, value: value ?? '', onInput: (event) => change(event.target.value)};
   return html`<${Field} path=${path} label=${label} hint=${hint} wide=${wide}>
     ${rows ? html`<textarea ...${shared} rows=${rows}></textarea>` : html`<input ...${shared} type=${type} autocomplete=${type === 'password' ? 'new-password' : 'off'} />`}<//>`;
 }
@@ -17,6 +40,6 @@ export function Text({path, label, hint, value, change, type = 'text', placehold
 // choices: [[value, text]]
 export function Choice({path, label, hint, value, change, choices}) {
   return html`<${Field} path=${path} label=${label} hint=${hint}>
-    <select id=${idOf(path)} aria-describedby=${hint ? `${idOf(path)}-hint` : null} value=${value} onChange=${(event) => change(event.target.value)}>
+    <select ...${useFieldProps(path, hint)} value=${value} onChange=${(event) => change(event.target.value)}>
       ${choices.map(([name, text]) => html`<option value=${name}>${text}</option>`)}</select><//>`;
 }

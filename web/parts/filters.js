@@ -2,6 +2,7 @@
 import {html} from '../ui.js';
 import {t} from '../words.js';
 import {parse, read, show, write} from '../document.js';
+import {Wrong} from './field.js';
 import {LimitFields, sizes} from './limits.js';
 
 const kinds = ['prefix', 'glob', 'regex', 'key', 'type', 'command', 'group', 'slot', 'database'];
@@ -52,7 +53,7 @@ function Rules({list, document, change}) {
   const path = `filter.${list}`;
   const rules = [].concat(read(document, path) ?? []);
   const set = (next) => change(write(document, path, next));
-  return html`<fieldset class="card"><legend>${t(`filter.${list}`)}</legend><p class="dim small">${t(`filter.${list}_text`)}</p>
+  return html`<fieldset class="card"><legend>${t(`filter.${list}`)}</legend><p class="dim small">${t(`filter.${list}_text`)}</p><${Wrong} path=${path} />
     <ul class="rules">${rules.map((rule, number) => html`<${Rule} key=${number} rule=${rule} number=${number} list=${list} change=${(next) => set(rules.map((old, at) => (at === number ? next : old)))}
       drop=${() => set(rules.filter((_, at) => at !== number))} />`)}</ul>
     <button id=${`add-${list}`} onClick=${() => set([...rules, {prefix: ''}])}>${t('rule.add')}</button></fieldset>`;
@@ -60,7 +61,7 @@ function Rules({list, document, change}) {
 
 export function Filters({document, change}) {
   const {records, mebibytes} = limitsOf(document);
-  return html`<fieldset class="card"><legend>${t('limit.title')}</legend><p class="dim small">${t('limit.hint')}</p>
+  return html`<fieldset class="card"><legend>${t('limit.title')}</legend><p class="dim small">${t('limit.hint')}</p><${Wrong} path="limit" />
       <${LimitFields} records=${records} mebibytes=${mebibytes} change=${(a, b) => change(withLimits(document, a, b))} /></fieldset>
     <div class="two"><${Rules} list="allow" document=${document} change=${change} /><${Rules} list="block" document=${document} change=${change} /></div>`;
 }

@@ -3,6 +3,7 @@ import {html} from '../ui.js';
 import {t, word} from '../words.js';
 import {may, remove, taskPath} from '../api.js';
 import {time} from '../format.js';
+import {Fault} from './fault.js';
 import {useJob} from './job.js';
 import {Icon} from './icon.js';
 import {complain} from './toast.js';
@@ -28,5 +29,5 @@ export function Outcome({task, kind}) {
   const good = succeeded(result);
   return html`<div class="card outcome" id=${`outcome-${kind}`}><h2>${kind === 'cutover' ? t('cutover.title') : t('finish.title')}</h2>
     <div class=${`verdict ${good ? 'good' : 'bad'}`}><${Icon} name=${good ? 'check' : 'cross'} /><b>${sentences(kind, result).join(' ')}</b><span class="dim small">${time(result.time)}</span></div>
-    ${result.error && html`<p class="fault">${result.error.text}</p>${result.error.hint && html`<p class="hint">${t('task.mend')} ${result.error.hint}</p>`}`}</div>`;
+    ${result.error && html`<div class="fault"><${Fault} fault=${result.error} /></div>`}</div>`;
 }

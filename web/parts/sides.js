@@ -2,10 +2,10 @@
 import {html} from '../ui.js';
 import {t} from '../words.js';
 import {read, write} from '../document.js';
+import {isFile} from '../draft.js';
 import {Choice, Text} from './field.js';
 
 const modes = {source: ['auto', 'standalone', 'cluster', 'sentinel', 'scan', 'rdb', 'aof'], target: ['auto', 'standalone', 'cluster', 'sentinel', 'rdb', 'aof', 'jsonl']};
-export const isFile = (side) => ['rdb', 'aof', 'jsonl'].includes(side?.mode);
 
 const addresses = (value) => [].concat(value ?? []).join('\n');
 // Line by line or apart by commas; while one types, the empty last line stays.

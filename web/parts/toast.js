@@ -1,6 +1,6 @@
 // What was done, or could not be, told for a while at the edge of the page, and to screen readers.
 import {html, signal, useSignal} from '../ui.js';
-import {t} from '../words.js';
+import {t, word} from '../words.js';
 import {Problem} from '../api.js';
 
 const toasts = signal([]);
@@ -16,12 +16,18 @@ const drop = (id) => toasts.set(toasts.get().filter((toast) => toast.id !== id))
 
 export const say = (text) => put('good', text);
 
-// Of an error that a call threw.
+// Of an error that a call threw: what kind of problem it is, in the page's language, and what the daemon says of it.
 export function explain(error) {
-  return error instanceof Problem && error.status === 0 ? t('error.unreachable') : error.message;
+  if (!(error instanceof Problem)) return {text: error.message};
+  if (error.status === 0) return {text: t('error.unreachable')};
+  const title = word('problem', error.type ?? '');
+  return title === error.type || !title ? {text: error.message} : {title, text: error.told};
 }
 
-export const complain = (error) => put('bad', explain(error), error.hint);
+export function complain(error) {
+  const {title, text} = explain(error);
+  put('bad', [title, text].filter(Boolean).join(' '), error.hint);
+}
 
 export function Toasts() {
   const shown = useSignal(toasts);
@@ -36,6 +42,8 @@ export function Toasts() {
 // A problem where it arose, for as long as it lasts.
 export function Trouble({error}) {
   if (!error) return null;
-  return html`<div class="trouble" role="alert"><p>${explain(error)}</p>${error.hint && html`<p class="hint">${error.hint}</p>`}
-    ${(error.errors ?? []).length > 0 && html`<ul>${error.errors.map((one) => html`<li>${one.option && html`<code>${one.option}</code>`} ${one.detail}</li>`)}</ul>`}</div>`;
+  const {title, text} = explain(error);
+  const words = error instanceof Problem && error.status ? 'en' : null;
+  return html`<div class="trouble" role="alert"><p>${title && html`<b>${title}</b> `}<span lang=${words}>${text}</span></p>${error.hint && html`<p class="hint" lang=${words}>${error.hint}</p>`}
+    ${(error.errors ?? []).length > 0 && html`<ul>${error.errors.map((one) => html`<li lang=${words}>${one.option && html`<code>${one.option}</code>`} ${one.detail}</li>`)}</ul>`}</div>`;
 }

@@ -1,46 +1,35 @@
 // Verification: compare both sides, see what differs, repair it.
 import {html, useState} from '../ui.js';
-import {t, word} from '../words.js';
+import {t} from '../words.js';
 import {may, remove, taskPath} from '../api.js';
 import {number, time} from '../format.js';
 import {useJob} from './job.js';
 import {Confirm} from './dialog.js';
+import {Differences, countsOf} from './differences.js';
+import {Fault} from './fault.js';
 import {Icon} from './icon.js';
 import {Trouble, complain} from './toast.js';
 
-const SHOWN = 200;
-
-// Keys that are not printable come as base64.
-const keyText = (key) => (key == null ? '' : typeof key === 'object' ? `base64:${key.b64}` : key);
-
-function Differences({list, more}) {
-  return html`<div class="scroll" tabindex="0" role="group" aria-label=${t('verify.differences')}><table class="cards">
-    <caption class="hidden">${t('verify.differences')}</caption>
-    <thead><tr><th scope="col">${t('verify.key')}</th><th scope="col">${t('verify.kind')}</th><th scope="col" class="num">${t('verify.db')}</th><th scope="col">${t('verify.detail')}</th><th scope="col">${t('verify.repaired')}</th></tr></thead>
-    <tbody>${list.slice(0, SHOWN).map((one, at) => html`<tr key=${at}>
-      <th scope="row"><code>${keyText(one.key)}</code></th><td>${word('difference', one.kind)}</td><td class="num" data-label=${t('verify.db')}>${one.db}</td>
-      <td>${one.difference}</td><td data-label=${t('verify.repaired')}>${one.repaired ? t('yes') : t('no')}</td></tr>`)}</tbody></table>
-    ${(list.length > SHOWN || more > list.length) && html`<p class="dim small">${t('verify.more', {shown: number(Math.min(SHOWN, list.length)), all: number(Math.max(more, list.length))})}</p>`}</div>`;
+function sentence(found, left) {
+  if (found === 0) return t('verify.same');
+  if (left === 0) return t('verify.all_repaired', {count: number(found)});
+  return left < found ? t('verify.some_repaired', {left: number(left), repaired: number(found - left)}) : t('verify.differ', {count: number(left)});
 }
 
-// Kinds are counted in an object or beside the other counts.
-const countOf = (summary) => Object.values(summary.differences ?? {}).reduce((all, count) => all + count, 0);
-
-function Result({result, repair}) {
+function Result({task, result, possible, repair, reload}) {
   const summary = result.result?.summary;
-  const list = result.result?.differences ?? [];
-  if (!summary) return html`<div class="trouble" role="alert"><p>${result.error?.text ?? t('verify.broken')}</p>${result.error?.hint && html`<p class="hint">${result.error.hint}</p>`}</div>`;
-  const found = Math.max(countOf(summary), list.length);
+  if (!summary) return html`<div class="trouble" role="alert">${result.error ? html`<${Fault} fault=${result.error} />` : html`<p>${t('verify.broken')}</p>`}</div>`;
+  const found = Object.values(summary.differences ?? {}).reduce((all, count) => all + count, 0);
   const left = found - (summary.repaired ?? 0);
-  return html`<p class=${`verdict ${left > 0 ? 'bad' : 'good'}`} id="verify-verdict"><${Icon} name=${left > 0 ? 'cross' : 'check'} />
-      <b>${found === 0 ? t('verify.same') : left > 0 ? t('verify.differ', {count: number(left)}) : t('verify.all_repaired', {count: number(found)})}</b>
+  return html`<p class=${`verdict ${left > 0 ? 'bad' : 'good'}`} id="verify-verdict" role="status"><${Icon} name=${left > 0 ? 'cross' : 'check'} />
+      <b>${sentence(found, left)}</b>
       <span class="dim small">${t('verify.compared', {count: number(summary.compared), undecided: number(summary.undecided ?? 0)})} · ${time(result.time)}</span></p>
-    ${list.length > 0 && html`<${Differences} list=${list} more=${found} />`}
-    ${left > 0 && may('operator') && html`<button class="primary" id="repair" onClick=${repair}>${t('verify.repair')}</button>`}`;
+    ${left > 0 && may('operator') && html`<p><button class="primary" id="repair" disabled=${!possible} onClick=${repair}>${t('verify.repair')}</button></p>`}
+    ${Object.keys(countsOf(summary)).length > 0 && html`<${Differences} task=${task} result=${result} replaced=${reload} />`}`;
 }
 
 export function Verify({task}) {
-  const {view, error, start} = useJob(task.id, 'verify');
+  const {view, error, start, reload} = useJob(task.id, 'verify', task.job?.kind === 'verify' ? task.job.id : 0);
   const [mode, setMode] = useState('full');
   const [asking, setAsking] = useState(false);
   const running = view?.running;
@@ -53,10 +42,9 @@ export function Verify({task}) {
       <div class="field end"><button class="primary" id="verify-start" disabled=${!possible} onClick=${() => start({mode}).catch(complain)}>${t('verify.start')}</button></div></div>`}
     ${!possible && !running && html`<p class="hint">${t('verify.when')}</p>`}
     <${Trouble} error=${error} />
-    ${running && running.kind === 'verify' && html`<p class="waiting" role="status"><span class="spinner" aria-hidden="true"></span>${t('verify.running')}
-      ${may('operator') && html`<button class="quiet" onClick=${() => remove(taskPath(task.id, '/job')).catch(complain)}>${t('cancel')}</button>`}</p>`}
-    ${!running && view?.result && html`<${Result} result=${view.result} repair=${() => setAsking(true)} />`}
-    ${asking && html`<${Confirm} title=${t('repair.title')} text=${t('repair.text')} points=${[t('repair.1'), t('repair.2')]} action=${t('verify.repair')} danger=${true}
-      onClose=${() => setAsking(false)} run=${() => start({mode, repair: true})} />`}
+    ${running && html`<p class="waiting" role="status"><span class="spinner" aria-hidden="true"></span>${t('verify.running')}
+      ${may('operator') && html`<button onClick=${() => remove(taskPath(task.id, '/job')).catch(complain)}>${t('cancel')}</button>`}</p>`}
+    ${!running && view?.result && html`<${Result} task=${task} result=${view.result} possible=${possible} repair=${() => setAsking(true)} reload=${reload} />`}
+    ${asking && html`<${Confirm} title=${t('repair.title')} text=${t('repair.text')} points=${[t('repair.1'), t('repair.2')]} action=${t('verify.repair')} danger=${true} onClose=${() => setAsking(false)} run=${() => start({mode, repair: true})} />`}
   </section>`;
 }

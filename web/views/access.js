@@ -1,9 +1,10 @@
 // Tokens, and who did what; for admins.
-import {html, useEffect, useState} from '../ui.js';
+import {html, useEffect, useState, useTitle} from '../ui.js';
 import {t, word} from '../words.js';
 import {get, post, remove} from '../api.js';
 import {time} from '../format.js';
 import {Confirm} from '../parts/dialog.js';
+import {More, usePages} from '../parts/pages.js';
 import {Trouble, say} from '../parts/toast.js';
 
 function NewToken({onMade}) {
@@ -35,12 +36,14 @@ function NewToken({onMade}) {
 
 export function Access() {
   const [tokens, setTokens] = useState([]);
-  const [audit, setAudit] = useState([]);
   const [error, setError] = useState(null);
   const [revoked, setRevoked] = useState(null);
-  const read = () => Promise.all([get('/tokens'), get('/audit?limit=100')]).then(([list, log]) => {
+  const [changes, setChanges] = useState(0);
+  const audit = usePages('/audit', changes);
+  useTitle(t('nav.access'));
+  const read = () => get('/tokens').then((list) => {
     setTokens(list.items);
-    setAudit(log.items);
+    setChanges((n) => n + 1);
   }, setError);
   useEffect(() => {
     read();
@@ -55,8 +58,11 @@ export function Access() {
           <td><button onClick=${() => setRevoked(token)}>${t('token.revoke')}</button></td></tr>`)}</tbody></table></div>`}</section>
     <section class="card" aria-labelledby="audit-title"><h2 id="audit-title">${t('audit.title')}</h2>
       <div class="scroll" tabindex="0" role="group" aria-label=${t('audit.title')}><table class="cards"><caption class="hidden">${t('audit.title')}</caption>
-        <thead><tr><th scope="col">${t('audit.time')}</th><th scope="col">${t('audit.action')}</th><th scope="col">${t('audit.who')}</th><th scope="col">${t('audit.from')}</th><th scope="col">${t('audit.result')}</th></tr></thead>
-        <tbody>${audit.map((entry) => html`<tr key=${entry.id}><td>${time(entry.time)}</td><td><code>${entry.action}</code></td><td>${entry.who}</td><td>${entry.from}</td><td>${entry.result}</td></tr>`)}</tbody></table></div></section>
+        <thead><tr><th scope="col">${t('audit.time')}</th><th scope="col">${t('audit.action')}</th><th scope="col">${t('audit.task')}</th><th scope="col">${t('audit.who')}</th><th scope="col">${t('audit.from')}</th><th scope="col">${t('audit.result')}</th></tr></thead>
+        <tbody>${audit.items.map((entry) => html`<tr key=${entry.id}>
+          <td class="nowrap">${time(entry.time)}</td><td title=${entry.action}>${word('act', entry.action)}</td><td data-label=${entry.name && t('audit.task')}>${entry.name}</td><td data-label=${t('audit.who')}>${entry.who}</td>
+          <td data-label=${entry.from && t('audit.from')}>${entry.from}</td><td data-label=${t('audit.result')}><span class=${entry.result === 'ok' ? '' : 'fault'}>${word('result', entry.result)}</span>
+            ${entry.refusal && html`<span class="sub" lang="en">${entry.refusal}</span>`}</td></tr>`)}</tbody></table></div><${More} pages=${audit} /></section>
     ${revoked && html`<${Confirm} title=${t('confirm.revoke.title', {name: revoked.name})} text=${t('confirm.revoke.text')} action=${t('token.revoke')} danger=${true} onClose=${() => setRevoked(null)}
       run=${async () => {
         await remove(`/tokens/${revoked.id}`);

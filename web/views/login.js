@@ -1,5 +1,5 @@
 // Logging in with a token.
-import {html, useState} from '../ui.js';
+import {html, useState, useTitle} from '../ui.js';
 import {t} from '../words.js';
 import {logIn} from '../api.js';
 import {Trouble} from '../parts/toast.js';
@@ -8,6 +8,7 @@ export function Login() {
   const [token, setToken] = useState('');
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
+  useTitle(t('login.title'));
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);

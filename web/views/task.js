@@ -1,18 +1,23 @@
 // One task: how it is now, live, and what may be done with it.
-import {html, useEffect, useRef, useState} from '../ui.js';
+import {html, useEffect, useRef, useState, useTitle} from '../ui.js';
 import {t, word} from '../words.js';
 import {get, listen, may, taskPath} from '../api.js';
 import {bytes, limit, number, percent, place, rate, seconds, time} from '../format.js';
-import {samplesOf, snapshotOf, take, timeLeft} from '../samples.js';
+import {snapshotOf, timeLeft} from '../snapshot.js';
+import {liveOf, take} from '../trend.js';
 import {Actions} from '../parts/actions.js';
-import {Chart} from '../parts/chart.js';
+import {Charts} from '../parts/charts.js';
+import {Events} from '../parts/events.js';
+import {Fault} from '../parts/fault.js';
 import {Icon} from '../parts/icon.js';
 import {Limits} from '../parts/limits.js';
-import {LinkPicture, LinkTable} from '../parts/links.js';
-import {Document, Events, Log} from '../parts/logs.js';
+import {LinkTable} from '../parts/links.js';
+import {Log} from '../parts/log.js';
+import {LinkPicture} from '../parts/picture.js';
 import {PrecheckReport} from '../parts/precheck.js';
 import {useJob} from '../parts/job.js';
 import {Outcome} from '../parts/outcome.js';
+import {Sheet} from '../parts/sheet.js';
 import {Progress, State} from '../parts/state.js';
 import {Trouble, complain} from '../parts/toast.js';
 import {Verify} from '../parts/verify.js';
@@ -67,18 +72,17 @@ function useTask(id) {
   return {task, status, revision, error, reload};
 }
 
-function Fault({task}) {
+function Failure({task}) {
   const waits = !task.error && task.restart_at;
   const fault = task.error ?? (waits ? task.last_error : null);
   if (!fault) return null;
-  return html`<div class="trouble" role="alert" id="fault"><p><b>${waits ? t('task.restarts_at', {time: time(task.restart_at)}) : t('task.failed')}</b> ${fault.text}</p>
-    ${fault.hint && html`<p class="hint">${t('task.mend')} ${fault.hint}</p>`}</div>`;
+  return html`<div class="trouble" role="alert" id="fault"><${Fault} fault=${fault} lead=${task.restart_at ? t('task.restarts_at', {time: time(task.restart_at)}) : null} /></div>`;
 }
 
-function Snapshot({status, samples}) {
+function Snapshot({task, status}) {
   const snapshot = snapshotOf(status);
   if (status.state !== 'snapshot' || snapshot.share == null) return null;
-  const left = timeLeft(samples, snapshot);
+  const left = timeLeft(liveOf(task.id), snapshot);
   const told = snapshot.unit === 'bytes' ? bytes : number;
   return html`<section class="card snapshot" aria-label=${t('snapshot.title')}>
     <div class="bar"><h2>${t('snapshot.title')}</h2><b class="num">${percent(snapshot.share)}</b></div>
@@ -93,8 +97,6 @@ function Figure({label, value, sub}) {
 
 function Overview({task, status, reload}) {
   const [limits, setLimits] = useState(false);
-  const samples = samplesOf(task.id);
-  const revision = samples.time.at(-1);
   const links = status?.links ?? [];
   const spool = links.reduce((all, link) => all + link.spool.bytes, 0);
   return html`<dl class="figures">
@@ -105,23 +107,21 @@ function Overview({task, status, reload}) {
     </dl>
     <${Outcome} task=${task} kind="cutover" /><${Outcome} task=${task} kind="finish" />
     ${limits && html`<${Limits} task=${task} onClose=${() => setLimits(false)} onDone=${reload} />`}
-    ${status && html`<${Snapshot} status=${status} samples=${samples} />`}
+    ${status && html`<${Snapshot} task=${task} status=${status} />`}
     ${links.length > 0 ? html`<section class="card" aria-labelledby="links-title"><h2 id="links-title">${t('links.title')}</h2>
-        <${LinkPicture} task=${task} status=${status} /><${LinkTable} status=${status} /></section>
-      <div class="charts">
-        ${status.state === 'snapshot' && html`<div class="card"><${Chart} title=${t('chart.progress')} times=${samples.time} values=${samples.progress} revision=${revision} format=${(value) => `${Math.round(value)} %`} /></div>`}
-        <div class="card"><${Chart} title=${t('chart.lag')} times=${samples.time} values=${samples.lag} revision=${revision} format=${seconds} tint="--warn" /></div>
-        <div class="card"><${Chart} title=${t('chart.commands')} times=${samples.time} values=${samples.commands} revision=${revision} format=${number} /></div>
-        <div class="card"><${Chart} title=${t('chart.bytes')} times=${samples.time} values=${samples.bytes} revision=${revision} format=${(value) => `${bytes(value)}/s`} /></div>
-        <div class="card"><${Chart} title=${t('chart.spool')} times=${samples.time} values=${samples.spool} revision=${revision} format=${bytes} tint="--good" /></div>
-      </div>` : html`<p class="card empty dim">${t('task.quiet')}</p>`}`;
+        <${LinkPicture} task=${task} status=${status} /><${LinkTable} status=${status} /></section>` : html`<p class="card empty dim">${t('task.quiet')}</p>`}
+    <${Charts} task=${task} status=${status} />`;
 }
 
 function Precheck({task}) {
-  const job = useJob(task.id, 'precheck');
+  const job = useJob(task.id, 'precheck', task.job?.kind === 'precheck' ? task.job.id : 0);
+  // The checks at a start name the first item that failed; only a precheck has them all.
+  const refused = task.state === 'precheck-failed' && job.view && !job.view.running && !(job.view.result?.time >= task.since);
   return html`<section class="card" aria-labelledby="precheck-title"><div class="bar"><h2 id="precheck-title">${t('precheck.title')}</h2>
       ${may('operator') && html`<button id="precheck-start" disabled=${Boolean(task.job) || task.state === 'finished'} onClick=${() => job.start().catch(complain)}>${t('precheck.again')}</button>`}</div>
-    <p class="dim">${t('precheck.text')}</p><${PrecheckReport} view=${job.view} error=${job.error} /></section>`;
+    <p class="dim">${t('precheck.text')}</p>
+    ${refused && html`<p class="notice">${t('precheck.refused')}</p>`}
+    <${PrecheckReport} view=${job.view} error=${job.error} /></section>`;
 }
 
 function Facts({task}) {
@@ -130,20 +130,22 @@ function Facts({task}) {
 
 export function Task({id, tab}) {
   const {task, status, revision, error, reload} = useTask(id);
+  useTitle(task && `${task.name}: ${word('state', task.state)}`);
   if (!task) return html`<a class="back" href="#/"><${Icon} name="back" />${t('nav.tasks')}</a><${Trouble} error=${error} />`;
   const chosen = tabs.includes(tab) ? tab : 'overview';
   return html`<a class="back" href="#/"><${Icon} name="back" />${t('nav.tasks')}</a>
     <div class="bar"><div class="title"><h1>${task.name}</h1><${State} state=${task.state} />
       ${task.job && html`<span class="job">${word('job', task.job.kind)}</span>`}</div>
       <${Actions} task=${task} onDone=${reload} /></div>
+    <p class="hidden" role="status" id="said">${task.name}: ${word('state', task.state)}</p>
     <${Facts} task=${task} />
     <${Trouble} error=${error} />
-    <${Fault} task=${task} />
+    <${Failure} task=${task} />
     <nav class="tabs" aria-label=${t('task.tabs')}>${tabs.map((name) => html`<a key=${name} href=${`#/tasks/${id}/${name}`} aria-current=${name === chosen ? 'page' : null}>${t(`tab.${name}`)}</a>`)}</nav>
     ${chosen === 'overview' && html`<${Overview} task=${task} status=${status} reload=${reload} />`}
     ${chosen === 'precheck' && html`<${Precheck} task=${task} />`}
     ${chosen === 'verify' && html`<${Verify} task=${task} />`}
     ${chosen === 'events' && html`<${Events} id=${id} revision=${revision} />`}
     ${chosen === 'log' && html`<${Log} task=${task} />`}
-    ${chosen === 'document' && html`<${Document} task=${task} />`}`;
+    ${chosen === 'document' && html`<${Sheet} task=${task} />`}`;
 }

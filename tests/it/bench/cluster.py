@@ -362,19 +362,23 @@ class SlotMove:
         self.source.command("CLUSTER", "SETSLOT", self.slot, "MIGRATING", self.target.id)
         return self
 
+    def migrate(self, *keys, database=0):
+        """Moves these by MIGRATE."""
+        credentials = []
+        if self.target.username:
+            credentials = ["AUTH2", self.target.username, self.target.password]
+        elif self.target.password:
+            credentials = ["AUTH", self.target.password]
+        self.source.client_for_commands(database).execute_command("MIGRATE", self.target.host, self.target.port, "", database, MIGRATE_TIMEOUT_MS,
+                                                                  *credentials, "KEYS", *keys)
+        return self
+
     def migrate_some(self, count=MIGRATE_BATCH):
         """Moves up to `count` keys by MIGRATE; returns how many it found."""
         for database in range(self._database_count()):
-            client = self.source.client_for_commands(database)
-            keys = client.execute_command("CLUSTER", "GETKEYSINSLOT", self.slot, count)
+            keys = self.source.client_for_commands(database).execute_command("CLUSTER", "GETKEYSINSLOT", self.slot, count)
             if keys:
-                credentials = []
-                if self.target.username:
-                    credentials = ["AUTH2", self.target.username, self.target.password]
-                elif self.target.password:
-                    credentials = ["AUTH", self.target.password]
-                client.execute_command("MIGRATE", self.target.host, self.target.port, "", database, MIGRATE_TIMEOUT_MS,
-                                       *credentials, "KEYS", *keys)
+                self.migrate(*keys, database=database)
                 return len(keys)
         return 0
 

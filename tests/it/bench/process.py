@@ -21,9 +21,10 @@ class Process:
         # noticed as well.
         command = ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()),
                    *map(str, argv)]
+        # A process group of its own: Ctrl-C at a terminal is for the tests alone, which end their children in order.
         with open(output, "ab") as sink:
             self._child = _spawner.submit(subprocess.Popen, command, cwd=folder, stdin=subprocess.DEVNULL,
-                                          stdout=sink, stderr=subprocess.STDOUT).result()
+                                          stdout=sink, stderr=subprocess.STDOUT, process_group=0).result()
         self.paused = False
 
     @property

@@ -14,7 +14,7 @@ struct service {
 	json_t *tasks; /* trees */
 	json_t *logs[4];
 	int64_t next_task, next_entry;
-	bool revoked;
+	bool revoked, unwell;
 };
 
 struct service *fake_service_new(void)
@@ -43,6 +43,11 @@ void fake_service_revoke(struct service *service)
 	pthread_mutex_lock(&service->lock);
 	service->revoked = true;
 	pthread_mutex_unlock(&service->lock);
+}
+
+void fake_service_unwell(struct service *service)
+{
+	service->unwell = true;
 }
 
 static json_t *find(struct service *service, const char *task, size_t *ret_index)
@@ -384,6 +389,31 @@ enum service_result service_task_log(struct service *service, const char *task, 
 	return SERVICE_OK;
 }
 
+enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most, json_t **ret, struct error *error)
+{
+	json_t *tree = NULL;
+
+	if (give(service, task, &tree, error) != SERVICE_OK)
+		return SERVICE_NOT_FOUND;
+	json_decref(tree);
+	/* What it was asked for. */
+	*ret = json_pack("{s:i, s:[{s:s, s:i, s:s, s:b}], s:I}", "job", 9, "items", "kind", kind ? kind : "missing", "db", (int)most, "key", "a", "repaired", 0, "next",
+			 (json_int_t)after + 1);
+	return SERVICE_OK;
+}
+
+enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret, struct error *error)
+{
+	json_t *tree = NULL;
+
+	if (give(service, task, &tree, error) != SERVICE_OK)
+		return SERVICE_NOT_FOUND;
+	json_decref(tree);
+	*ret = json_pack("{s:s, s:i, s:[i], s:[f], s:[i], s:[i], s:[i], s:[n]}", "span", span, "step", 60, "time", 1767323040, "lag_seconds", 0.25, "commands_per_second", 7,
+			 "bytes_per_second", 100, "spool_bytes", 0, "progress");
+	return SERVICE_OK;
+}
+
 void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result, json_t *detail)
 {
 	pthread_mutex_lock(&service->lock);
@@ -450,9 +480,29 @@ bool service_token_check(struct service *service, const char *token, enum servic
 	return known;
 }
 
+/* Two numbers of each task and one of its process; nothing of one that is called "silent". */
+json_t *service_metrics(struct service *service, uint32_t patience_ms)
+{
+	json_t *told = json_object(), *task;
+	size_t i;
+
+	(void)patience_ms;
+	pthread_mutex_lock(&service->lock);
+	json_array_foreach(service->tasks, i, task) {
+		const char *name = json_string_value(json_object_get(task, "name"));
+
+		json_object_set_new(told, name,
+				    strcmp(name, "silent") == 0 ? json_null()
+								: json_pack("{s:{s:s, s:s, s:[[s, i, s, s, s, s], [s, i, s, s, s, s]]}, s:{s:s, s:s, s:[[s, i]]}}", "keyferry_link_retries", "type",
+									    "counter", "help", "Commands sent again", "samples", "", 3, "task", name, "link", "a:1", "", 4, "task", name, "link",
+									    "b:2", "process_threads", "type", "gauge", "help", "Threads", "samples", "", 7));
+	}
+	pthread_mutex_unlock(&service->lock);
+	return told;
+}
+
 json_t *service_health(struct service *service)
 {
-	(void)service;
 	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:s, s:i, s:b}", "version", "1.2.3", "started", TIME, "pid", 1, "tasks", 0, "running", 0, "failed", 0, "data", "/nowhere", "schema",
-			 1, "healthy", 1);
+			 1, "healthy", !service->unwell);
 }

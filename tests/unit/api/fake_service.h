@@ -9,6 +9,8 @@
 struct service *fake_service_new(void);
 void fake_service_free(struct service *service);
 void fake_service_revoke(struct service *service);
+/* Its health is bad from now on. */
+void fake_service_unwell(struct service *service);
 /* As if a worker had told it. */
 void fake_service_set(struct service *service, const char *task, const char *name, json_t *value);
 /* An entry of a log, of a task; its id is the next one. */

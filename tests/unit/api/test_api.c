@@ -132,6 +132,38 @@ static void test_nothing_without_token(void **state)
 	}
 }
 
+/* Where probes are open they tell everybody whether, and nothing else is told. */
+static void test_open_probes(void **state)
+{
+	const struct api_options options = {.ask_for_token = true, .open_probes = true, .version = "1.2.3", .streams_max = 2};
+	struct call call = ask("GET", "/readyz"), wrong = ask("GET", "/healthz");
+	struct answer answer;
+
+	(void)state;
+	api_free(api);
+	api = api_new(service, &options);
+	answer = put(&call, NULL);
+	assert_int_equal(answer.status, 200);
+	assert_memory_equal(answer.body, "ready\n", answer.len);
+	answer_free(&answer);
+	/* A token that is none does no harm, and is not looked at. */
+	wrong.headers.authorization = "Bearer kf_wrong";
+	answer = put(&wrong, NULL);
+	assert_int_equal(answer.status, 200);
+	assert_memory_equal(answer.body, "ok\n", answer.len);
+	answer_free(&answer);
+	fake_service_unwell(service);
+	answer = put(&call, NULL);
+	assert_int_equal(answer.status, 503);
+	assert_memory_equal(answer.body, "not ready\n", answer.len);
+	answer_free(&answer);
+	call.malformed = true;
+	expect(call, NULL, 401, "unauthenticated");
+	expect(ask("POST", "/healthz"), NULL, 401, "unauthenticated");
+	expect(ask("GET", "/metrics"), NULL, 401, "unauthenticated");
+	expect(ask("GET", "/api/v1/health"), NULL, 401, "unauthenticated");
+}
+
 static void test_roles(void **state)
 {
 	static const char *const tokens[] = {"Bearer kf_viewer", "bearer kf_operator", "Bearer  kf_admin"};
@@ -420,6 +452,29 @@ static void test_actions(void **state)
 	free(audit);
 }
 
+/* Of all tasks on one page; one that does not answer has its state. */
+static void test_metrics(void **state)
+{
+	struct call call = ask("GET", "/metrics");
+	struct answer answer;
+	char *text;
+
+	(void)state;
+	create("a");
+	create("silent");
+	create("b");
+	answer = put(&call, NULL);
+	assert_int_equal(answer.status, 200);
+	text = memory_printf("%.*s", (int)answer.len, answer.body);
+	assert_non_null(strstr(text, "keyferry_task_up{task=\"a\"} 1\nkeyferry_task_up{task=\"silent\"} 0\nkeyferry_task_up{task=\"b\"} 1\n#"));
+	assert_non_null(strstr(text, "counter\nkeyferry_link_retries_total{task=\"a\",link=\"a:1\"} 3\nkeyferry_link_retries_total{task=\"a\",link=\"b:2\"} 4\n"
+				     "keyferry_link_retries_total{task=\"b\",link=\"a:1\"} 3\nkeyferry_link_retries_total{task=\"b\",link=\"b:2\"} 4\n"));
+	assert_non_null(strstr(text, "\nprocess_threads{task=\"a\"} 7\nprocess_threads{task=\"b\"} 7\n#"));
+	assert_non_null(strstr(text, "keyferry_task_state{task=\"silent\",state=\"created\"} 1\n"));
+	free(text);
+	answer_free(&answer);
+}
+
 /* Every answer is what the OpenAPI document says that it is. */
 static void test_answers_fit_their_schemas(void **state)
 {
@@ -464,9 +519,9 @@ int main(void)
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, set_up_open, tear_down)
 #define ASKING(test) cmocka_unit_test_setup_teardown(test, set_up_asking, tear_down)
 	const struct CMUnitTest tests[] = {
-		ASKING(test_nothing_without_token), ASKING(test_roles), ASKING(test_wrong_tokens), ASKING(test_revoked), ASKING(test_session), ASKING(test_session_ends_with_token),
+		ASKING(test_nothing_without_token), ASKING(test_open_probes), ASKING(test_roles), ASKING(test_wrong_tokens), ASKING(test_revoked), ASKING(test_session), ASKING(test_session_ends_with_token),
 		OPEN(test_host_and_origin), OPEN(test_paths_and_methods), OPEN(test_bodies), OPEN(test_no_secret_in_answers), OPEN(test_documents), OPEN(test_actions),
-		OPEN(test_answers_fit_their_schemas),
+		OPEN(test_metrics), OPEN(test_answers_fit_their_schemas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 static const struct argument_row rows[] = {
-	{"source", "URL", "", NULL, false},
-	{"set", "OPTION=VALUE", "", NULL, true},
-	{"no-progress", NULL, "", NULL, false},
+	{.name = "source", .value = "URL"},
+	{.name = "set", .value = "OPTION=VALUE", .repeated = true},
+	{.name = "no-progress", .letter = 'n'},
 };
 
 /* Words separated by spaces, as after "keyferry sync". */
@@ -51,6 +51,10 @@ static void options_and_words_are_told_apart(void **state)
 	assert_false(arguments.help);
 	assert_true(parse(&arguments, &error, "-h --nonsense"));
 	assert_true(arguments.help);
+	assert_true(parse(&arguments, &error, "-n")); /* a letter is the flag's other name */
+	assert_true(arguments_given(&arguments, "no-progress"));
+	assert_false(parse(&arguments, &error, "-n --no-progress"));
+	assert_false(parse(&arguments, &error, "-nn"));
 	assert_true(parse(&arguments, &error, "-")); /* standard input, by custom */
 	assert_string_equal(arguments_word(&arguments, 0), "-");
 }

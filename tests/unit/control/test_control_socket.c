@@ -34,6 +34,12 @@ static char *on_status(void *owner)
 	return memory_strdup("{\n \"task\": \"orders\",\n \"links\": []\n}");
 }
 
+static json_t *on_metrics(void *owner)
+{
+	(void)owner;
+	return json_pack("{s:{s:s}}", "keyferry_link_up", "type", "gauge");
+}
+
 static void on_limit(void *owner, uint64_t records, uint64_t bytes)
 {
 	(void)owner;
@@ -47,7 +53,7 @@ static void on_end(void *owner)
 	ends++;
 }
 
-static const struct control_socket_calls calls = {on_status, on_limit, on_end};
+static const struct control_socket_calls calls = {on_status, on_metrics, on_limit, on_end};
 
 static int set_up(void **state)
 {
@@ -146,6 +152,9 @@ static void test_answers(void **state)
 	json_decref(answer);
 	answer = ask(fd, "{\"do\": \"status\"}");
 	assert_string_equal(json_string_value(json_object_get(json_object_get(answer, "status"), "task")), "orders");
+	json_decref(answer);
+	answer = ask(fd, "{\"do\": \"metrics\"}");
+	assert_non_null(json_object_get(json_object_get(answer, "metrics"), "keyferry_link_up"));
 	json_decref(answer);
 	expect(fd, "{\"do\": \"limit\", \"records_per_second\": 5, \"bytes_per_second\": 0}", true);
 	assert_int_equal(limits[0], 5);

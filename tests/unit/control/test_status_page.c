@@ -117,6 +117,26 @@ static void test_events(void **state)
 	incidents_free(status.incidents);
 }
 
+static void test_targets(void **state)
+{
+	struct task_status status = {.name = "copy", .state = TASK_STREAMING, .targets = target_masters_new()};
+	struct endpoint list[2];
+	json_t *root = document(&status);
+
+	(void)state;
+	assert_int_equal(json_array_size(json_object_get(root, "targets")), 0);
+	json_decref(root);
+	for (unsigned i = 0; i < 2; i++)
+		assert_true(endpoint_parse(slice_of_string(i ? "[::1]:7001" : "10.0.0.1:7000"), 0, &list[i]));
+	target_masters_tell(status.targets, list, 2);
+	target_masters_tell(status.targets, &list[1], 1);
+	root = document(&status);
+	assert_int_equal(json_array_size(json_object_get(root, "targets")), 1);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(root, "targets"), 0)), "[::1]:7001");
+	json_decref(root);
+	target_masters_free(status.targets);
+}
+
 static void test_unknowns(void **state)
 {
 	struct link_status link = link_at("h:1");
@@ -261,7 +281,7 @@ static void test_no_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_document), cmocka_unit_test(test_events), cmocka_unit_test(test_unknowns), cmocka_unit_test(test_texts_of_any_bytes),
+		cmocka_unit_test(test_document), cmocka_unit_test(test_events), cmocka_unit_test(test_targets), cmocka_unit_test(test_unknowns), cmocka_unit_test(test_texts_of_any_bytes),
 		cmocka_unit_test(test_metrics),  cmocka_unit_test(test_no_links), cmocka_unit_test(test_counted), cmocka_unit_test(test_open_metrics),
 	};
 

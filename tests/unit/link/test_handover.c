@@ -23,6 +23,8 @@ struct source {
 	int64_t received;
 	bool ended;    /* as a master, at `now` */
 	uint64_t generation; /* of its link, to which its offsets belong */
+	uint64_t map;  /* what it says of who has the slots ... */
+	uint64_t map_us; /* ... and when it was asked last */
 	bool executed; /* its samples tell that everything was executed by the beginning of time */
 };
 
@@ -56,6 +58,18 @@ static int64_t on_received(void *owner)
 	return ((struct source *)owner)->received;
 }
 
+/* Answered at once. */
+static bool on_owners(void *owner, uint64_t us, const uint64_t *slots, uint64_t *ret_digest, uint64_t *ret_answered_us)
+{
+	struct source *source = owner;
+
+	assert_non_null(slots);
+	source->map_us = us;
+	*ret_digest = source->map;
+	*ret_answered_us = us + 1;
+	return !source->silent;
+}
+
 static bool on_ended(void *owner, int64_t *ret_offset)
 {
 	struct source *source = owner;
@@ -73,7 +87,7 @@ static void begin(struct bench *bench, const char *path)
 	bench->handover = handover_open(path, &error);
 	assert_non_null(bench->handover);
 	for (uint32_t i = 0; i < LINKS; i++) {
-		const struct handover_source source = {on_executed, on_fence, on_received, on_ended, &bench->sources[i]};
+		const struct handover_source source = {on_executed, on_fence, on_received, on_ended, on_owners, &bench->sources[i]};
 
 		bench->sources[i] = (struct source){.now = 1000, .generation = 1};
 		assert_int_equal(handover_join(bench->handover, names[i], &source), i);
@@ -103,6 +117,17 @@ static struct handover_event event_at(uint16_t slot, int64_t end, const char *ke
 static enum handover_answer ask(struct bench *bench, uint32_t link, uint16_t slot, int64_t end, const char *key, bool imports)
 {
 	struct handover_event event = event_at(slot, end, key, imports);
+	struct error error;
+	uint16_t from;
+
+	return handover_ask(bench->handover, link, &event, &from, &error);
+}
+
+/* An atomic migration brings SLOT and OTHER_SLOT. */
+static enum handover_answer ask_brought(struct bench *bench, uint32_t link, int64_t end, uint64_t job)
+{
+	static const uint64_t slots[SLOT_COUNT / 64] = {[SLOT / 64] = 3ULL << (SLOT % 64)};
+	struct handover_event event = {.slot = SLOT, .imports = true, .brought = true, .slots = slots, .job = job, .start = end - 10, .end = end, .received = end};
 	struct error error;
 	uint16_t from;
 
@@ -580,6 +605,100 @@ static void test_going_back(void **state)
 	remove_file(path);
 }
 
+static void test_brought_by_atomic_migration(void **state)
+{
+	struct handover_question question;
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].now = 1200;
+	bench.sources[2].map = 1; /* it says that they are its own: the others have not heard of it */
+	assert_int_equal(ask_brought(&bench, 2, 50, 7), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 1, 1200);
+	assert_int_equal(ask_brought(&bench, 2, 50, 7), HANDOVER_WAIT); /* no fence counts before */
+	bench.sources[0].map = 1;
+	bench.sources[0].now = 1300; /* with the keys removed */
+	assert_int_equal(ask_brought(&bench, 2, 50, 7), HANDOVER_WAIT);
+	bench.sources[1].map = 1;
+	handover_applied(bench.handover, 0, 1, 1300);
+	assert_true(bench.sources[0].map_us > 0);
+	assert_int_equal(ask_brought(&bench, 2, 50, 7), HANDOVER_GO); /* that of OTHER_SLOT has applied all */
+	assert_int_equal(handover_holder(bench.handover, SLOT), 2);
+	assert_int_equal(handover_holder(bench.handover, OTHER_SLOT), 2);
+	assert_int_equal(handover_moving(bench.handover), 2);
+	assert_false(handover_question(bench.handover, 0, &question));
+	end(&bench);
+}
+
+/* Back again, while the link in between has not come so far: it goes first, whoever asks first, and though their masters' maps are the last one's. */
+static void test_brought_back(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].now = bench.sources[1].now = bench.sources[2].now = 2000;
+	assert_int_equal(ask_brought(&bench, 0, 1100, 2), HANDOVER_WAIT);
+	handover_applied(bench.handover, 0, 1, 1090);
+	handover_applied(bench.handover, 2, 1, 490);
+	assert_int_equal(ask_brought(&bench, 2, 500, 1), HANDOVER_WAIT); /* the one of OTHER_SLOT is awaited */
+	handover_applied(bench.handover, 1, 1, 2000);
+	assert_int_equal(ask_brought(&bench, 0, 1100, 2), HANDOVER_WAIT);
+	assert_int_equal(ask_brought(&bench, 2, 500, 1), HANDOVER_GO);
+	assert_int_equal(ask_brought(&bench, 0, 1100, 2), HANDOVER_WAIT);
+	handover_applied(bench.handover, 2, 1, 2000);
+	assert_int_equal(ask_brought(&bench, 0, 1100, 2), HANDOVER_GO);
+	assert_int_equal(handover_holder(bench.handover, SLOT), 0);
+	assert_false(handover_is_mutual(bench.handover, 0, 0, false));
+	end(&bench);
+}
+
+/* Two masters take over slots from each other: each link's master deletes its keys behind what the link waits with. */
+static void test_brought_both_ways(void **state)
+{
+	static const uint64_t one[SLOT_COUNT / 64] = {[SLOT / 64] = 1ULL << (SLOT % 64)}, other[SLOT_COUNT / 64] = {[OTHER_SLOT / 64] = 1ULL << (OTHER_SLOT % 64)};
+	struct handover_event there = {.slot = SLOT, .imports = true, .brought = true, .slots = one, .job = 1, .start = 1000, .end = 1010, .received = 1200};
+	struct handover_event back = {.slot = OTHER_SLOT, .imports = true, .brought = true, .slots = other, .job = 2, .start = 1000, .end = 1010, .received = 1200};
+	struct bench bench;
+	struct error error;
+	uint16_t from;
+
+	(void)state;
+	begin(&bench, NULL);
+	bench.sources[0].now = bench.sources[1].now = 1200;
+	assert_int_equal(handover_ask(bench.handover, 1, &there, &from, &error), HANDOVER_WAIT);
+	assert_false(handover_is_mutual(bench.handover, 1, 0, true));
+	assert_int_equal(handover_ask(bench.handover, 0, &back, &from, &error), HANDOVER_WAIT);
+	assert_true(handover_is_mutual(bench.handover, 1, 0, true));
+	assert_true(handover_is_mutual(bench.handover, 0, 0, true));
+	assert_false(handover_is_mutual(bench.handover, 0, 1000000000, true));
+	handover_begin_round(bench.handover);
+	assert_int_equal(handover_rounds(bench.handover), 1);
+	end(&bench);
+}
+
+/* A run that was killed comes to it again: who has waited for it since is behind it. */
+static void test_brought_again_after_a_restart(void **state)
+{
+	char *path = make_file();
+	struct bench bench;
+
+	(void)state;
+	begin(&bench, path);
+	handover_applied(bench.handover, 2, 1, 490);
+	assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_GO);
+	end(&bench);
+	for (int i = 0; i < 2; i++) { /* as read from what was added, and from what was written anew */
+		begin(&bench, path);
+		bench.sources[0].now = 5000;
+		assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_GO);
+		assert_int_equal(ask_brought(&bench, 2, 700, 8), HANDOVER_WAIT);
+		end(&bench);
+	}
+	remove_file(path);
+}
+
 static void test_torn_line_says_nothing(void **state)
 {
 	char *path = make_file();
@@ -619,6 +738,10 @@ int main(void)
 		cmocka_unit_test(test_third_link_waits_for_both),
 		cmocka_unit_test(test_holders_outlive_a_restart),
 		cmocka_unit_test(test_going_back),
+		cmocka_unit_test(test_brought_by_atomic_migration),
+		cmocka_unit_test(test_brought_back),
+		cmocka_unit_test(test_brought_both_ways),
+		cmocka_unit_test(test_brought_again_after_a_restart),
 		cmocka_unit_test(test_torn_line_says_nothing),
 	};
 

@@ -54,18 +54,20 @@ static void test_defaults(void **state)
 	assert_int_equal(config.log_level, LOG_INFO);
 	assert_int_equal(config.worker_memory, 0);
 	assert_int_equal(config.stop_timeout_ms, 30000);
+	assert_false(config.open_probes);
 }
 
 static void test_values(void **state)
 {
 	(void)state;
-	if (!read_text("data: /d\nlisten: 127.0.0.1:80\nlog: {level: debug, format: json}\nworker:\n  memory: 1GiB\n  open_files: 1000\n  nice: 5\n  stop_timeout: 2s\n"))
+	if (!read_text("data: /d\nlisten: 127.0.0.1:80\nlog: {level: debug, format: json}\nprobes: open\nworker:\n  memory: 1GiB\n  open_files: 1000\n  nice: 5\n  stop_timeout: 2s\n"))
 		fail_msg("%s", error.text);
 	assert_true(service_config_finish(&config, &error));
 	assert_string_equal(config.data_dir, "/d");
 	assert_string_equal(config.key_file, "/d/key");
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_true(config.log_json);
+	assert_true(config.open_probes);
 	assert_int_equal(config.worker_memory, 1u << 30);
 	assert_int_equal(config.worker_open_files, 1000);
 	assert_int_equal(config.worker_nice, 5);
@@ -86,6 +88,8 @@ static void test_mistakes(void **state)
 	refused("listen: 127.0.0.1:7280\nworker: {memroy: 1GiB}\n", ":2: unknown option 'worker.memroy': did you mean 'worker.memory'?");
 	refused("worker: {nice: 20}\n", "'worker.nice'");
 	refused("log: {format: xml}\n", "text or json");
+	refused("probes: [open]\n", "token or open");
+	refused("probes: true\n", "token or open");
 	refused("worker: {memory: 1MiB}\n", "out of bounds");
 	refused("- a\n", "mapping");
 	refused("data: [a, b]\n", "'data'");

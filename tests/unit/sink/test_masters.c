@@ -44,6 +44,7 @@ static void test_old_maps(void **state)
 	(void)state;
 	sink_bench_open(&bench, 2);
 	sink_bench_start(&bench);
+	assert_int_equal(sink_masters_number(bench.sink), 0);
 	assert_true(take(&bench, 0, 3, 2));
 	assert_int_equal(owner_of(&bench), 0);
 	/* It moves, and a node that does not know that yet tells its map. */
@@ -61,13 +62,16 @@ static void test_old_maps(void **state)
 static void test_moved_is_newer_than_the_map(void **state)
 {
 	struct sink_bench bench;
+	uint64_t known;
 
 	(void)state;
 	sink_bench_open(&bench, 2);
 	sink_bench_start(&bench);
 	assert_true(take(&bench, 0, 3, 2));
+	known = sink_masters_number(bench.sink);
 	sink_met(bench.sink, SLOT, &bench.fakes[1].endpoint);
 	assert_int_equal(owner_of(&bench), 1);
+	assert_true(sink_masters_number(bench.sink) > known);
 	assert_false(take(&bench, 0, 3, 2));
 	assert_int_equal(owner_of(&bench), 1);
 	assert_true(take(&bench, 1, 4, 3));

@@ -3,6 +3,7 @@
 #include "store/schema.h"
 #include "store/store.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -265,6 +266,42 @@ static void test_older_schema_is_migrated(void **state)
 	store_close(open_store());
 }
 
+static void test_trend(void **state)
+{
+	struct store_task task = {.name = memory_strdup("orders"), .document = memory_strdup("{}"), .wanted = memory_strdup("idle"), .state = memory_strdup("created")};
+	struct store *store = open_store();
+	struct store_trend *minutes;
+	struct error error;
+	size_t count;
+
+	(void)state;
+	assert_true(store_task_add(store, &task, &error));
+	for (int i = 0; i < 100; i++) {
+		struct store_trend minute = {60 * i, {i, 0.5, i % 2 ? (double)NAN : 1, 4, 5}};
+
+		assert_true(store_trend_add(store, task.id, &minute, &error));
+	}
+	assert_true(store_trend_add(store, task.id, &(struct store_trend){60, {7, 7, 7, 7, (double)NAN}}, &error));
+	assert_true(store_trend_list(store, task.id, &minutes, &count, &error));
+	assert_int_equal(count, 100);
+	assert_true(minutes[99].at_s == 99 * 60 && minutes[99].values[0] == 99 && minutes[99].values[1] == 0.5 && isnan(minutes[99].values[2]));
+	assert_true(minutes[1].values[0] == 7 && isnan(minutes[1].values[4]));
+	free(minutes);
+	assert_true(store_trend_prune(store, task.id + 1, 6000, &error) && store_trend_prune(store, task.id, 60 * 40, &error));
+	assert_true(store_trend_list(store, task.id, &minutes, &count, &error));
+	assert_int_equal(count, 60);
+	assert_int_equal(minutes[0].at_s, 60 * 40);
+	free(minutes);
+	assert_true(store_trend_prune(store, 0, 60 * 99, &error));
+	/* It goes with its task. */
+	assert_true(store_task_remove(store, task.id, &error));
+	assert_true(store_trend_list(store, task.id, &minutes, &count, &error));
+	assert_int_equal(count, 0);
+	free(minutes);
+	store_task_free(&task);
+	store_close(store);
+}
+
 static const char *const broken_migrations[] = {
 	"CREATE TABLE first (a INTEGER) STRICT;",
 	"CREATE TABLE second (a INTEGER) STRICT; INSERT INTO nowhere VALUES (1);",
@@ -460,6 +497,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_crash_keeps_what_was_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rollback, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_older_schema_is_migrated, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_trend, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failed_migration_leaves_the_one_before, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_crash_in_a_migration, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_newer_schema_is_refused, set_up, tear_down),

@@ -94,6 +94,8 @@ static void write_key(size_t len, mode_t mode)
 
 static void test_key_files(void **state)
 {
+	static const mode_t wrong[] = {0604, 0644, 0660, 0444};
+	struct vault *vault;
 	struct error error;
 	struct stat info;
 
@@ -104,9 +106,21 @@ static void test_key_files(void **state)
 	assert_int_equal(stat(path, &info), 0);
 	assert_int_equal(info.st_mode & 0777, 0600);
 	assert_int_equal(info.st_size, 32);
-	write_key(32, 0640);
-	assert_null(vault_open(path, true, &error));
-	assert_non_null(strstr(error.text, "may be read by others"));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		write_key(32, wrong[i]);
+		assert_null(vault_open(path, true, &error));
+		assert_non_null(strstr(error.text, "may be read by others"));
+	}
+	/* A group may read what is root's, and nobody else's. */
+	write_key(32, 0440);
+	assert_int_equal(stat(path, &info), 0);
+	vault = vault_open(path, false, &error);
+	assert_int_equal(vault != NULL, info.st_uid == 0);
+	vault_close(vault);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(path, 65534, 0), 0);
+		assert_null(vault_open(path, false, &error));
+	}
 	write_key(31, 0600);
 	assert_null(vault_open(path, true, &error));
 	write_key(33, 0600);
