@@ -136,10 +136,10 @@ def test_rdb_after_kills_in_the_snapshot(bench):
     source = bench.server()
     fill(source, keys=30000, databases=(0, 2))
     path = bench.folder / "out.rdb"
-    ferry = Ferry(bench, source, f"rdb://{path}", {"limit.records_per_second": 6000, "spool.segment_size": "1MiB", "spool.max_size": "4MiB"})
+    ferry = Ferry(bench, source, f"rdb://{path}", {"limit.records_per_second": 3000, "spool.segment_size": "1MiB", "spool.max_size": "4MiB"})
     reached = 0
     for _ in range(3):
-        ferry.start().wait_status(lambda status: status["links"][0]["snapshot"]["bytes_done"] > reached + 1_500_000, what=f"more than {reached} bytes")
+        ferry.start().wait_status(lambda status: status["links"][0]["snapshot"]["bytes_done"] > reached + 1_200_000, what=f"more than {reached} bytes")
         reached = ferry.status()["links"][0]["snapshot"]["bytes_done"]
         ferry.kill()
         assert not path.exists() and path.with_name("out.rdb.partial").exists()

@@ -7,6 +7,7 @@ import shutil
 
 from . import versions
 from .cluster import Cluster, NODE_TIMEOUT_MS, Node
+from .disk import SmallDisk
 from .proxy import Proxy
 from .sentinel import MASTER_NAME, Sentinel, SentinelGroup
 from .servers import Server, start_all
@@ -93,13 +94,24 @@ class Bench:
             print(f"not kept: {error}")
 
     def close(self):
-        """Ends every server, also when ending one of them fails."""
+        """Ends every server, also when ending one of them fails.
+
+        First what connects to others, then all servers, and only then ports are given back: a keyferry that is still looking for its server would find the one
+        that another test has started there meanwhile, and write into it; so would nodes of a cluster."""
         problems = []
-        for server in self.servers:
-            try:
-                server.close()
-            except Exception as problem:  # pylint: disable=broad-except
-                problems.append(f"{server!r}: {problem}")
+
+        def each(action, some):
+            for one in some:
+                try:
+                    action(one)
+                except Exception as problem:  # pylint: disable=broad-except
+                    problems.append(f"{one!r}: {problem}")
+        servers = [one for one in self.servers if isinstance(one, Server)]
+        between = [one for one in self.servers if isinstance(one, (Proxy, SmallDisk))]
+        each(lambda one: one.close(), [one for one in self.servers if one not in servers and one not in between])
+        each(lambda one: one.close(), between)
+        each(lambda one: one.kill(), servers)
+        each(lambda one: one.close(), servers)
         self.servers = []
         if problems:
             raise RuntimeError("could not end: " + "; ".join(problems))
