@@ -156,7 +156,6 @@ static void test_new_master_is_fenced_first(void **state)
 	move_half(&bench, &move, slot_of(key), 2);
 	set_mark(&bench.fakes[2], move.slot, (int64_t)bench.position);
 	bench.fakes[2].greeting = keep_list_back;
-	bench.options.connect_timeout_ms = 200;
 	sink_bench_start(&bench);
 	increase(&bench, key);
 	increase(&bench, key_of(&bench, 1, 1));
@@ -219,10 +218,24 @@ static uint64_t kept_by_now(struct sink_bench *bench)
 	return position;
 }
 
+/* The slot with fake 1's low mark; SLOT_COUNT: it has none, or two. Others get theirs in time. */
+static uint32_t low_slot(const struct sink_bench *bench)
+{
+	struct mark_witness witnesses[4];
+	uint32_t count = sink_witnesses(bench->sink, witnesses, 4), found = SLOT_COUNT, of_it = 0;
+
+	for (uint32_t i = 0; i < count && i < 4; i++) {
+		if (bench->cluster.owner[witnesses[i].slot] != 1)
+			continue;
+		found = witnesses[i].slot;
+		of_it++;
+	}
+	return of_it == 1 ? found : SLOT_COUNT;
+}
+
 /* The low mark cannot be written in a slot that is half moved: another one gets it, so that the position goes on. */
 static void test_low_mark_goes_elsewhere(void **state)
 {
-	struct mark_witness witness;
 	struct half_move move;
 	struct sink_bench bench;
 
@@ -232,15 +245,15 @@ static void test_low_mark_goes_elsewhere(void **state)
 	increase(&bench, key_of(&bench, 1, 0));
 	bench_settle(&bench);
 	sink_settle(bench.sink);
-	bench_wait(&bench, sink_witnesses(bench.sink, &witness, 1) == 1);
-	move_half(&bench, &move, witness.slot, 2);
+	bench_wait(&bench, low_slot(&bench) != SLOT_COUNT);
+	move_half(&bench, &move, (uint16_t)low_slot(&bench), 2);
 	assert_int_not_equal(move.slot, slot_of(key_of(&bench, 1, 0)));
 	increase(&bench, key_of(&bench, 1, 0));
 	bench_settle(&bench);
 	bench_wait(&bench, kept_by_now(&bench) == bench.position);
 	assert_true(move.asked > 0);
-	assert_int_equal(sink_witnesses(bench.sink, &witness, 1), 1);
-	assert_int_not_equal(witness.slot, move.slot);
+	assert_int_not_equal(low_slot(&bench), SLOT_COUNT);
+	assert_int_not_equal(low_slot(&bench), move.slot);
 	sink_bench_close(&bench);
 }
 
