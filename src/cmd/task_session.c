@@ -131,13 +131,12 @@ void task_print_answer(const struct task_session *session)
 bool task_flush(void)
 {
 	struct pollfd output = {.fd = STDOUT_FILENO};
+	bool closed = poll(&output, 1, 0) > 0 && (output.revents & POLLERR);
 
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return true;
-	/* Of a pipe that nobody reads, nothing is to be said; a full disk is told at the end. */
-	if (poll(&output, 1, 0) > 0 && (output.revents & POLLERR) && freopen("/dev/null", "w", stdout))
+	/* Of a pipe that nobody reads, nothing is to be said; also where nothing is to be written, so that who watches does not go on for ever. A full disk is told at the end. */
+	if (closed && freopen("/dev/null", "w", stdout))
 		clearerr(stdout);
-	return false;
+	return !closed && fflush(stdout) == 0 && !ferror(stdout);
 }
 
 void task_print_table(const struct task_session *session, struct table *table)

@@ -279,6 +279,11 @@ def test_watching_goes_on(bench):
     picture = task.on_terminal("watch", "orders", until=f"{source.address}", keys=b"\x03")
     assert "\x1b[32mstreaming\x1b[0m" in picture
     task.on_terminal("watch", until="RECORDS/S", keys=b"\x03")
+    # Nobody reads any more, and nothing is to be told: it ends all the same.
+    unread = task.start("watch", "orders", "--until", "failed", "--format", "json")
+    unread.stdout.readline()
+    unread.stdout.close()
+    assert unread.wait(30) == 0
     waiting = task.start("watch", "orders", "--until", "paused")
     assert "orders" in waiting.stdout.readline()
     for process, code in (watching, 0), (following, 0), (waiting, 1):
