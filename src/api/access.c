@@ -51,7 +51,8 @@ static bool is_token(struct access *access, const char *token, struct principal 
 static bool unauthenticated(struct answer *answer, const struct call *call, const char *detail)
 {
 	answer_header(answer, "WWW-Authenticate", "Bearer realm=\"keyferry\"");
-	answer_problem(answer, call, PROBLEM_UNAUTHENTICATED, "Send it as 'Authorization: Bearer kf_...'; 'keyferry token create' makes one", "%s", detail);
+	answer_problem(answer, call, PROBLEM_UNAUTHENTICATED,
+		       "Send it as 'Authorization: Bearer kf_...'; 'keyferry token create' makes one", "%s", detail);
 	return false;
 }
 
@@ -118,7 +119,8 @@ static bool admit_session(struct access *access, struct call *call, struct answe
 	call->principal.kind = PRINCIPAL_SESSION;
 	if (!call_changes(call) || proven)
 		return true;
-	answer_problem(answer, call, PROBLEM_CSRF, "GET /api/v1/session tells it", "what changes something needs the session's CSRF token in the header X-CSRF-Token");
+	answer_problem(answer, call, PROBLEM_CSRF, "GET /api/v1/session tells it",
+		       "what changes something needs the session's CSRF token in the header X-CSRF-Token");
 	return false;
 }
 
@@ -141,7 +143,9 @@ bool access_admit(struct access *access, struct call *call, struct answer *answe
 
 bool access_lasts(struct access *access, const struct call *call, enum service_role role)
 {
-	struct call again = {.method = "GET", .headers = {.authorization = call->headers.authorization, .cookie = call->headers.cookie}, .peer = call->peer};
+	struct call again = {.method = "GET",
+			     .headers = {.authorization = call->headers.authorization, .cookie = call->headers.cookie},
+			     .peer = call->peer};
 	struct answer answer = {0};
 	bool found;
 
@@ -158,8 +162,8 @@ bool access_lasts(struct access *access, const struct call *call, enum service_r
 static json_t *describe(const struct principal *principal, const struct session *session)
 {
 	static const char *const kinds[] = {"nobody", "local", "token", "session"};
-	json_t *object = json_pack("{s:s, s:s, s:s, s:n, s:n}", "who", principal->who, "role", service_role_name(principal->role), "kind", kinds[principal->kind], "csrf_token",
-				   "expires");
+	json_t *object = json_pack("{s:s, s:s, s:s, s:n, s:n}", "who", principal->who, "role", service_role_name(principal->role),
+				   "kind", kinds[principal->kind], "csrf_token", "expires");
 	char time[32];
 
 	if (session) {
@@ -184,7 +188,8 @@ json_t *access_log_in(struct access *access, const struct call *call, const char
 	object = describe(&principal, session_begin(&access->sessions, token, clock_monotonic_us(), cookie));
 	pthread_mutex_unlock(&access->lock);
 	/* SameSite=Strict: no page of another site has it sent. HttpOnly: no script reads it. */
-	answer_header(answer, "Set-Cookie", SESSION_COOKIE "=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s", cookie, SESSION_LIFE_S, call->secure ? "; Secure" : "");
+	answer_header(answer, "Set-Cookie", SESSION_COOKIE "=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s", cookie,
+		      SESSION_LIFE_S, call->secure ? "; Secure" : "");
 	memory_wipe(cookie, sizeof(cookie));
 	caller = (struct service_caller){principal.who, call->from};
 	service_audit(access->service, &caller, "login", "ok", NULL);
@@ -201,7 +206,8 @@ void access_log_out(struct access *access, const struct call *call, struct answe
 	if (session)
 		session_end(session);
 	pthread_mutex_unlock(&access->lock);
-	answer_header(answer, "Set-Cookie", SESSION_COOKIE "=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict%s", call->secure ? "; Secure" : "");
+	answer_header(answer, "Set-Cookie", SESSION_COOKIE "=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict%s",
+		      call->secure ? "; Secure" : "");
 	if (session)
 		service_audit(access->service, &caller, "logout", "ok", NULL);
 }
@@ -211,7 +217,9 @@ json_t *access_describe(struct access *access, const struct call *call)
 	json_t *object;
 
 	pthread_mutex_lock(&access->lock);
-	object = describe(&call->principal, call->principal.kind == PRINCIPAL_SESSION ? session_find(&access->sessions, call->headers.cookie, clock_monotonic_us()) : NULL);
+	object = describe(&call->principal, call->principal.kind == PRINCIPAL_SESSION
+						    ? session_find(&access->sessions, call->headers.cookie, clock_monotonic_us())
+						    : NULL);
 	pthread_mutex_unlock(&access->lock);
 	return object;
 }

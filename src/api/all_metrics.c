@@ -2,7 +2,6 @@
 
 #include "control/common_metrics.h"
 
-
 /* One number of the daemon's or a task's tree: what is not known has no line. */
 struct metric {
 	const char *name;
@@ -21,7 +20,8 @@ static const struct metric daemon_metrics[] = {
 static const struct metric task_metrics[] = {
 	{"keyferry_task_links", METRIC_GAUGE, "Source masters of the task", "links"},
 	{"keyferry_task_links_connected", METRIC_GAUGE, "Of these, those that receive from their source", "links_connected"},
-	{"keyferry_task_restarts", METRIC_GAUGE, "Times that the worker was started again since an operator started the task", "restarts"},
+	{"keyferry_task_restarts", METRIC_GAUGE, "Times that the worker was started again since an operator started the task",
+	 "restarts"},
 	{"keyferry_task_snapshot_ratio", METRIC_GAUGE, "How much of the snapshot is applied, 0 to 1", "progress"},
 };
 
@@ -65,11 +65,11 @@ static void put_tasks(struct exposition *page, const json_t *tasks)
 	double value;
 	size_t i;
 
-	json_array_foreach(tasks, i, task)
+	json_array_foreach (tasks, i, task)
 		common_metrics_put_state(page, text_at(task, "name"), text_at(task, "state"));
 	for (size_t m = 0; m < COUNT(task_metrics); m++) {
 		exposition_family(page, task_metrics[m].type, task_metrics[m].name, task_metrics[m].help);
-		json_array_foreach(tasks, i, task)
+		json_array_foreach (tasks, i, task)
 			if (value_of(task, task_metrics[m].member, &value))
 				exposition_put(page, "", value, "task", text_at(task, "name"), NULL);
 	}
@@ -81,10 +81,11 @@ static void put_workers(struct exposition *page, const json_t *told)
 	const json_t *families;
 	const char *task;
 
-	exposition_family(page, METRIC_GAUGE, "keyferry_task_up", "1 while the task's process tells its metrics, 0 while it should run and does not");
-	json_object_foreach((json_t *)told, task, families)
+	exposition_family(page, METRIC_GAUGE, "keyferry_task_up",
+			  "1 while the task's process tells its metrics, 0 while it should run and does not");
+	json_object_foreach ((json_t *)told, task, families)
 		exposition_put(page, "", json_is_object(families), "task", task, NULL);
-	json_object_foreach((json_t *)told, task, families)
+	json_object_foreach ((json_t *)told, task, families)
 		exposition_merge(page, families, task);
 }
 

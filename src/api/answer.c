@@ -75,7 +75,8 @@ static const char *instance_of(const struct call *call, char out[URI_BYTES_MAX +
 	return out;
 }
 
-void answer_problem(struct answer *answer, const struct call *call, enum problem problem, const char *hint, const char *format, ...)
+void answer_problem(struct answer *answer, const struct call *call, enum problem problem, const char *hint, const char *format,
+		    ...)
 {
 	char detail[1024], instance[URI_BYTES_MAX + 2];
 	va_list args;

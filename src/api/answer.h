@@ -38,7 +38,8 @@ void answer_text(struct answer *answer, unsigned status, const char *type, char 
 /* 204 */
 void answer_nothing(struct answer *answer);
 /* A problem takes the place of whatever the answer was, but for its headers. hint NULL: none. */
-void answer_problem(struct answer *answer, const struct call *call, enum problem problem, const char *hint, const char *format, ...) PRINTF_LIKE(5, 6);
+void answer_problem(struct answer *answer, const struct call *call, enum problem problem, const char *hint, const char *format,
+		    ...) PRINTF_LIKE(5, 6);
 /* With what is wrong at one place. */
 void answer_fault(struct answer *answer, const struct call *call, enum problem problem, const char *pointer, const char *detail);
 /* What a call of the service has said; SERVICE_OK is none. A document's error names line and option in `errors` too. */

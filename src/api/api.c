@@ -58,12 +58,15 @@ static bool is_known_method(const char *method)
 static bool admit_origin(struct api *api, const struct call *call, struct answer *answer)
 {
 	if (!api->options.ask_for_token && !origin_host_is_local(call->headers.host)) {
-		answer_problem(answer, call, PROBLEM_FOREIGN_HOST, "Behind a proxy, or by another name, serve with tokens: require_token: true",
-			       "nobody is asked for a token here, so requests have to be addressed to localhost or a loopback address");
+		answer_problem(
+			answer, call, PROBLEM_FOREIGN_HOST,
+			"Behind a proxy, or by another name, serve with tokens: require_token: true",
+			"nobody is asked for a token here, so requests have to be addressed to localhost or a loopback address");
 		return false;
 	}
 	if (call_changes(call) && !origin_is_own(call->headers.origin, call->headers.fetch_site, call->headers.host)) {
-		answer_problem(answer, call, PROBLEM_FOREIGN_ORIGIN, NULL, "a browser says that the request comes from a page of another site");
+		answer_problem(answer, call, PROBLEM_FOREIGN_ORIGIN, NULL,
+			       "a browser says that the request comes from a page of another site");
 		return false;
 	}
 	return true;
@@ -76,14 +79,17 @@ static bool admit_route(struct call *call, struct answer *answer)
 	if (call->uri_answer == URI_TOO_LONG)
 		answer_problem(answer, call, PROBLEM_URI_TOO_LONG, NULL, "it takes %d bytes", URI_BYTES_MAX);
 	else if (call->malformed || call->uri_answer == URI_BAD)
-		answer_problem(answer, call, PROBLEM_BAD_REQUEST, NULL, "%s", call->malformed ? "a header is given twice that may be given once" : "the path or its query is not well-formed");
+		answer_problem(answer, call, PROBLEM_BAD_REQUEST, NULL, "%s",
+			       call->malformed ? "a header is given twice that may be given once"
+					       : "the path or its query is not well-formed");
 	if (answer->status)
 		return false;
 	call->route = route_find(call->method, &call->uri, call->arguments, allow);
 	if (call->route)
 		return true;
 	if (!allow[0]) {
-		answer_problem(answer, call, PROBLEM_NOT_FOUND, "GET /api/v1/openapi.json tells what there is", "there is nothing at this path");
+		answer_problem(answer, call, PROBLEM_NOT_FOUND, "GET /api/v1/openapi.json tells what there is",
+			       "there is nothing at this path");
 		return false;
 	}
 	answer_header(answer, "Allow", "%s", allow);
@@ -98,13 +104,15 @@ static bool admit_role(const struct call *call, struct answer *answer)
 {
 	if (call->route->open || call->principal.role >= call->route->role)
 		return true;
-	answer_problem(answer, call, PROBLEM_FORBIDDEN, NULL, "it takes the role %s, and this one is %s", service_role_name(call->route->role), service_role_name(call->principal.role));
+	answer_problem(answer, call, PROBLEM_FORBIDDEN, NULL, "it takes the role %s, and this one is %s",
+		       service_role_name(call->route->role), service_role_name(call->principal.role));
 	return false;
 }
 
 static bool is_document_type(const char *type)
 {
-	return media_is(type, ANSWER_JSON) || media_is(type, ANSWER_YAML) || media_is(type, "application/x-yaml") || media_is(type, "text/yaml");
+	return media_is(type, ANSWER_JSON) || media_is(type, ANSWER_YAML) || media_is(type, "application/x-yaml") ||
+	       media_is(type, "text/yaml");
 }
 
 static bool admit_body_type(const struct call *call, struct answer *answer)
@@ -112,10 +120,12 @@ static bool admit_body_type(const struct call *call, struct answer *answer)
 	const char *type = call->headers.content_type;
 	enum route_body body = call->route->body;
 
-	if (body == BODY_NONE || (body == BODY_OPTIONAL && !type) || media_is(type, ANSWER_JSON) || (body == BODY_DOCUMENT && is_document_type(type)))
+	if (body == BODY_NONE || (body == BODY_OPTIONAL && !type) || media_is(type, ANSWER_JSON) ||
+	    (body == BODY_DOCUMENT && is_document_type(type)))
 		return true;
 	answer_header(answer, "Accept", "%s", body == BODY_DOCUMENT ? "application/json, application/yaml" : "application/json");
-	answer_problem(answer, call, PROBLEM_MEDIA_TYPE, NULL, "the Content-Type has to be %s", body == BODY_DOCUMENT ? "application/json or application/yaml" : "application/json");
+	answer_problem(answer, call, PROBLEM_MEDIA_TYPE, NULL, "the Content-Type has to be %s",
+		       body == BODY_DOCUMENT ? "application/json or application/yaml" : "application/json");
 	return false;
 }
 
@@ -162,7 +172,8 @@ bool api_admit(struct api *api, struct call *call, struct answer *answer)
 		return false;
 	call->type = media_choose(call->headers.accept, call->route->types);
 	if (!call->type && call->route->types[0]) {
-		answer_problem(answer, call, PROBLEM_NOT_ACCEPTABLE, NULL, "what there is here is of type %s", call->route->types[0]);
+		answer_problem(answer, call, PROBLEM_NOT_ACCEPTABLE, NULL, "what there is here is of type %s",
+			       call->route->types[0]);
 		return false;
 	}
 	return parameter_admit(api->components, call, answer) && admit_body_type(call, answer) && admit_length(call, answer);
@@ -185,7 +196,8 @@ static bool read_json(struct api *api, struct call *call, struct answer *answer)
 
 		if (quoted)
 			*quoted = '\0';
-		answer_problem(answer, call, PROBLEM_BODY_INVALID, NULL, "the body is not JSON: line %d: %s", problem.line, problem.text);
+		answer_problem(answer, call, PROBLEM_BODY_INVALID, NULL, "the body is not JSON: line %d: %s", problem.line,
+			       problem.text);
 		return false;
 	}
 	if (!json_is_object(call->json)) {

@@ -10,8 +10,8 @@
 
 #include "api/answer.h"
 
-#define API_BODY_MAX (64u << 10)      /* bytes of a JSON body */
-#define API_DOCUMENT_MAX (1u << 20)   /* of a task document */
+#define API_BODY_MAX (64u << 10)    /* bytes of a JSON body */
+#define API_DOCUMENT_MAX (1u << 20) /* of a task document */
 
 struct api;
 

@@ -20,7 +20,8 @@ struct route;
 /* Of headers that must not be given twice the server takes none and sets `malformed`. NULL: not given. */
 struct call_headers {
 	const char *host, *origin, *fetch_site, *authorization, *cookie, *csrf;
-	const char *content_type, *content_length, *accept, *accept_language, *accept_encoding, *if_match, *if_none_match, *last_event_id;
+	const char *content_type, *content_length, *accept, *accept_language, *accept_encoding, *if_match, *if_none_match,
+		*last_event_id;
 };
 
 enum principal_kind {
@@ -39,12 +40,12 @@ struct principal {
 
 struct call {
 	const char *method;
-	const char *target;          /* of the request line */
+	const char *target; /* of the request line */
 	struct call_headers headers;
-	bool malformed;              /* a header twice that may be there once */
-	bool secure;                 /* over TLS */
+	bool malformed; /* a header twice that may be there once */
+	bool secure;    /* over TLS */
 	const struct sockaddr *peer;
-	char from[64];               /* its address as text, without port */
+	char from[64]; /* its address as text, without port */
 	struct slice body;
 
 	struct uri uri;
@@ -52,8 +53,8 @@ struct call {
 	const struct route *route;
 	const char *arguments[CALL_ARGUMENTS_MAX]; /* what stands for {...} in the route's path */
 	struct principal principal;
-	const char *type;            /* of the answer, of those that the route has: what Accept prefers */
-	json_t *json;                /* the body, as its schema says; NULL: there is none, or the route takes a task document */
+	const char *type; /* of the answer, of those that the route has: what Accept prefers */
+	json_t *json;     /* the body, as its schema says; NULL: there is none, or the route takes a task document */
 };
 
 /* Does the method say that something is to change? */

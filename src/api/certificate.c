@@ -113,7 +113,8 @@ bool certificate_load(struct certificate *certificate, struct error *error)
 	struct pair *pair = memory_alloc_zero(1, sizeof(*pair));
 	uint64_t now_us = clock_monotonic_us();
 
-	if (!read_chain(certificate->chain_file, pair, error) || !read_key(certificate->key_file, pair, error) || !belong_together(certificate, pair, error)) {
+	if (!read_chain(certificate->chain_file, pair, error) || !read_key(certificate->key_file, pair, error) ||
+	    !belong_together(certificate, pair, error)) {
 		pair_free(pair);
 		return false;
 	}
@@ -158,7 +159,8 @@ void certificate_free(struct certificate *certificate)
 	free(certificate);
 }
 
-void certificate_current(struct certificate *certificate, gnutls_pcert_st **ret_chain, unsigned *ret_count, gnutls_privkey_t *ret_key)
+void certificate_current(struct certificate *certificate, gnutls_pcert_st **ret_chain, unsigned *ret_count,
+			 gnutls_privkey_t *ret_key)
 {
 	pthread_mutex_lock(&certificate->lock);
 	*ret_chain = certificate->current->chain;

@@ -16,6 +16,7 @@ struct certificate *certificate_open(const char *chain_file, const char *key_fil
 void certificate_free(struct certificate *certificate); /* NULL is fine */
 /* Reads the files again; what there was stays in place when they cannot be read or do not belong together. */
 bool certificate_load(struct certificate *certificate, struct error *error) WARN_UNUSED;
-void certificate_current(struct certificate *certificate, gnutls_pcert_st **ret_chain, unsigned *ret_count, gnutls_privkey_t *ret_key);
+void certificate_current(struct certificate *certificate, gnutls_pcert_st **ret_chain, unsigned *ret_count,
+			 gnutls_privkey_t *ret_key);
 
 #endif

@@ -6,8 +6,8 @@
 #include <strings.h>
 
 /* Styles are set by scripts through the object model only, which style-src does not mean. */
-#define POLICY                                                                                                          \
-	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "           \
+#define POLICY                                                                                                                   \
+	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "                    \
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 static const struct web_file *find(const char *target)
@@ -44,7 +44,8 @@ static bool has_it(const char *if_none_match, const struct web_file *file)
 
 bool console_answer(const struct call *call, struct answer *answer)
 {
-	const struct web_file *file = strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0 ? find(call->target) : NULL;
+	const struct web_file *file =
+		strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0 ? find(call->target) : NULL;
 	bool packed;
 
 	if (!file)

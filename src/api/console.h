@@ -14,7 +14,7 @@
 struct web_file {
 	const char *path; /* "/", "/console/0123456789abcdef/main.js" */
 	const char *type;
-	const char *tag;  /* digest of its contents */
+	const char *tag; /* digest of its contents */
 	const char *plain;
 	size_t plain_len;
 	const char *packed; /* gzip */

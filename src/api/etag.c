@@ -11,7 +11,8 @@ enum etag_wish etag_parse(const char *header, int64_t *ret_revision)
 
 	if (strcmp(header, "*") == 0)
 		return ETAG_ANY;
-	if (len < 3 || header[0] != '"' || header[len - 1] != '"' || !slice_to_int64(slice_make(header + 1, len - 2), ret_revision) || *ret_revision < 1)
+	if (len < 3 || header[0] != '"' || header[len - 1] != '"' ||
+	    !slice_to_int64(slice_make(header + 1, len - 2), ret_revision) || *ret_revision < 1)
 		return ETAG_NONE;
 	return ETAG_ONE;
 }

@@ -44,7 +44,7 @@ struct feed {
 	struct listener *arrivals; /* since the last turn; all else is the thread's */
 	uint32_t count;
 	struct listener *listeners;
-	json_t *tasks;             /* {"7": "summary as text"}, as last told */
+	json_t *tasks; /* {"7": "summary as text"}, as last told */
 	int64_t newest[CURSORS];
 };
 
@@ -75,7 +75,8 @@ static void read_last_id(struct listener *listener, const char *text)
 	const char *dash = text ? strchr(text, '-') : NULL;
 	int64_t event, state;
 
-	if (!dash || !slice_to_int64(slice_make(text, (size_t)(dash - text)), &event) || !slice_to_int64(slice_of_string(dash + 1), &state) || event < 0 || state < 0)
+	if (!dash || !slice_to_int64(slice_make(text, (size_t)(dash - text)), &event) ||
+	    !slice_to_int64(slice_of_string(dash + 1), &state) || event < 0 || state < 0)
 		return;
 	listener->cursors[0] = event;
 	listener->cursors[1] = state;
@@ -96,8 +97,10 @@ struct mailbox *feed_listen(struct feed *feed, const struct call *call, int64_t 
 		listener->authorization = copy_of(call->headers.authorization);
 		listener->cookie = copy_of(call->headers.cookie);
 		if (call->peer)
-			memcpy(&listener->peer, call->peer, call->peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-		listener->call = (struct call){.headers = {.authorization = listener->authorization, .cookie = listener->cookie}, .peer = (const struct sockaddr *)&listener->peer,
+			memcpy(&listener->peer, call->peer,
+			       call->peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+		listener->call = (struct call){.headers = {.authorization = listener->authorization, .cookie = listener->cookie},
+					       .peer = (const struct sockaddr *)&listener->peer,
 					       .principal = call->principal};
 		listener->admitted_us = listener->comment_us = clock_monotonic_us();
 		listener->next = feed->arrivals;
@@ -236,7 +239,7 @@ static void tell_rest(struct listener *listener, const json_t *tasks, json_t *te
 
 	if (listener->task)
 		return;
-	json_array_foreach(tasks, i, task) {
+	json_array_foreach (tasks, i, task) {
 		char key[24];
 
 		if (id_of(task) <= listener->told)
@@ -260,7 +263,7 @@ static void turn_tasks(struct feed *feed)
 		json_decref(texts);
 		return;
 	}
-	json_array_foreach(tasks, i, task) {
+	json_array_foreach (tasks, i, task) {
 		char name[24], *text = json_dumps(task, JSON_COMPACT);
 		const char *before;
 
@@ -274,7 +277,7 @@ static void turn_tasks(struct feed *feed)
 				tell_task(listener, id_of(task), text);
 		free(text);
 	}
-	json_object_foreach(feed->tasks, key, old)
+	json_object_foreach (feed->tasks, key, old)
 		if (!json_object_get(texts, key))
 			tell_removed(feed, strtoll(key, NULL, 10));
 	for (struct listener *listener = feed->listeners; listener; listener = listener->next)
@@ -299,7 +302,8 @@ static void turn_status(struct feed *feed, struct listener *listener)
 		return;
 	text = json_dumps(status, JSON_COMPACT);
 	json_decref(status);
-	if (text && (!listener->status || strcmp(text, listener->status) != 0) && mailbox_put_snapshot(listener->mailbox, "status", text)) {
+	if (text && (!listener->status || strcmp(text, listener->status) != 0) &&
+	    mailbox_put_snapshot(listener->mailbox, "status", text)) {
 		free(listener->status);
 		listener->status = text;
 		text = NULL;

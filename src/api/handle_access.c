@@ -49,10 +49,11 @@ void handle_token_create(struct api *api, const struct call *call, struct answer
 	/* The schema has the same names. */
 	while (strcmp(service_role_name(role), json_string_value(json_object_get(call->json, "role"))) != 0)
 		role++;
-	result = service_token_create(api->service, &caller, json_string_value(json_object_get(call->json, "name")), role, seconds ? clock_wall_ms() + seconds * 1000 : 0, &token,
-				      &error);
+	result = service_token_create(api->service, &caller, json_string_value(json_object_get(call->json, "name")), role,
+				      seconds ? clock_wall_ms() + seconds * 1000 : 0, &token, &error);
 	if (result == SERVICE_OK) {
-		answer_header(answer, "Location", "/api/v1/tokens/%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(token, "id")));
+		answer_header(answer, "Location", "/api/v1/tokens/%" JSON_INTEGER_FORMAT,
+			      json_integer_value(json_object_get(token, "id")));
 		answer_json(answer, 201, token);
 	} else {
 		answer_refusal(answer, call, result, &error);

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-static void answer_tree(struct answer *answer, const struct call *call, enum service_result result, json_t *task, const struct error *error)
+static void answer_tree(struct answer *answer, const struct call *call, enum service_result result, json_t *task,
+			const struct error *error)
 {
 	if (result == SERVICE_OK)
 		answer_json(answer, 200, task);
@@ -19,7 +20,8 @@ void handle_action(struct api *api, const struct call *call, struct answer *answ
 	struct service_caller caller = call_caller(call);
 	json_t *task = NULL;
 	struct error error;
-	enum service_result result = service_task_do(api->service, &caller, call->arguments[0], (enum service_action)call->route->which, &task, &error);
+	enum service_result result = service_task_do(api->service, &caller, call->arguments[0],
+						     (enum service_action)call->route->which, &task, &error);
 
 	answer_tree(answer, call, result, task, &error);
 }
@@ -41,8 +43,9 @@ void handle_limits(struct api *api, const struct call *call, struct answer *answ
 	enum service_result result = service_task_show(api->service, call->arguments[0], &before, &error);
 
 	if (result == SERVICE_OK)
-		result = service_task_limit(api->service, &caller, call->arguments[0], limit_of(call, before, "records_per_second"), limit_of(call, before, "bytes_per_second"),
-					    &task, &error);
+		result = service_task_limit(api->service, &caller, call->arguments[0],
+					    limit_of(call, before, "records_per_second"),
+					    limit_of(call, before, "bytes_per_second"), &task, &error);
 	json_decref(before);
 	answer_tree(answer, call, result, task, &error);
 }
@@ -52,7 +55,9 @@ void handle_log_level(struct api *api, const struct call *call, struct answer *a
 	struct service_caller caller = call_caller(call);
 	json_t *task = NULL;
 	struct error error;
-	enum service_result result = service_task_log_level(api->service, &caller, call->arguments[0], json_string_value(json_object_get(call->json, "level")), &task, &error);
+	enum service_result result =
+		service_task_log_level(api->service, &caller, call->arguments[0],
+				       json_string_value(json_object_get(call->json, "level")), &task, &error);
 
 	answer_tree(answer, call, result, task, &error);
 }
@@ -64,13 +69,16 @@ void handle_job_start(struct api *api, const struct call *call, struct answer *a
 	struct service_caller caller = call_caller(call);
 	json_t *begun = NULL;
 	struct error error;
-	enum service_result result = service_job_start(api->service, &caller, call->arguments[0], (enum service_job)call->route->which, call->json, parameter_language(call), &begun, &error);
+	enum service_result result =
+		service_job_start(api->service, &caller, call->arguments[0], (enum service_job)call->route->which, call->json,
+				  parameter_language(call), &begun, &error);
 
 	if (result != SERVICE_OK) {
 		answer_refusal(answer, call, result, &error);
 		return;
 	}
-	answer_header(answer, "Location", "/api/v1/tasks/%s/%s", call->arguments[0], service_job_name((enum service_job)call->route->which));
+	answer_header(answer, "Location", "/api/v1/tasks/%s/%s", call->arguments[0],
+		      service_job_name((enum service_job)call->route->which));
 	answer_json(answer, 202, begun);
 }
 

@@ -52,7 +52,9 @@ void handle_readyz(struct api *api, const struct call *call, struct answer *answ
 	else if (call->principal.kind == PRINCIPAL_NOBODY)
 		answer_text(answer, 503, ANSWER_TEXT, memory_strdup("not ready\n"));
 	else
-		answer_problem(answer, call, PROBLEM_BUSY, NULL, service_stopping(api->service) ? "the daemon ends" : "the store takes no writes, or the daemon hangs");
+		answer_problem(answer, call, PROBLEM_BUSY, NULL,
+			       service_stopping(api->service) ? "the daemon ends"
+							      : "the store takes no writes, or the daemon hangs");
 	json_decref(health);
 }
 

@@ -17,27 +17,34 @@ static json_t *keyspace_json(const struct deployment_options *side, const struct
 	for (uint32_t i = 0; i < keyspace->master_count; i++) {
 		const struct keyspace_master *master = &keyspace->masters[i];
 
-		json_array_append_new(masters, json_pack("{s:s, s:s, s:I}", "address", master->address, "version", master->server, "keys", (json_int_t)master->keys));
+		json_array_append_new(masters, json_pack("{s:s, s:s, s:I}", "address", master->address, "version", master->server,
+							 "keys", (json_int_t)master->keys));
 	}
 	for (uint32_t i = 0; i < keyspace->database_count; i++) {
 		const struct keyspace_database *database = &keyspace->databases[i];
 
-		json_array_append_new(databases, json_pack("{s:i, s:I, s:I}", "database", (int)database->number, "keys", (json_int_t)database->keys, "expiring",
-							   (json_int_t)database->expiring));
+		json_array_append_new(databases,
+				      json_pack("{s:i, s:I, s:I}", "database", (int)database->number, "keys",
+						(json_int_t)database->keys, "expiring", (json_int_t)database->expiring));
 		keys += (json_int_t)database->keys;
 	}
-	return json_pack("{s:s, s:o, s:o, s:I}", "mode", side->mode == MODE_SENTINEL ? "sentinel" : keyspace->cluster ? "cluster" : "standalone", "masters", masters, "databases",
-			 databases, "keys", keys);
+	return json_pack("{s:s, s:o, s:o, s:I}", "mode",
+			 side->mode == MODE_SENTINEL ? "sentinel"
+			 : keyspace->cluster         ? "cluster"
+						     : "standalone",
+			 "masters", masters, "databases", databases, "keys", keys);
 }
 
 /* Of the document only the source counts; the rest may still be missing. It has the secrets: nothing of it is told. */
 static bool read_source(const json_t *document, struct task_options *options, struct error *error)
 {
 	json_t *source = json_object_get(document, "source");
-	json_t *whole = json_pack("{s:s, s:O, s:{s:s, s:s}}", "name", "databases", "source", source ? source : json_null(), "target", "mode", "jsonl", "path", "/unused-{shard}.jsonl");
+	json_t *whole = json_pack("{s:s, s:O, s:{s:s, s:s}}", "name", "databases", "source", source ? source : json_null(),
+				  "target", "mode", "jsonl", "path", "/unused-{shard}.jsonl");
 	char *text = json_dumps(whole, JSON_COMPACT);
 	/* A secret that only a stored task has is no password. */
-	bool ok = stored_put_secrets(whole, NULL, error) && task_options_parse(options, slice_of_string(text), "document", error) && task_options_finish(options, error);
+	bool ok = stored_put_secrets(whole, NULL, error) &&
+		  task_options_parse(options, slice_of_string(text), "document", error) && task_options_finish(options, error);
 
 	memory_wipe(text, strlen(text));
 	free(text);
@@ -61,7 +68,8 @@ void handle_databases(struct api *api, const struct call *call, struct answer *a
 	} else if (!read_source(document, &options, &error)) {
 		answer_refusal(answer, call, SERVICE_INVALID, &error);
 	} else if (deployment_options_are_files(&options.source)) {
-		answer_problem(answer, call, PROBLEM_DOCUMENT_INVALID, NULL, "the source is files, which only a precheck looks through");
+		answer_problem(answer, call, PROBLEM_DOCUMENT_INVALID, NULL,
+			       "the source is files, which only a precheck looks through");
 	} else if (keyspace_read(&options.source, TIMEOUT_MS, ERROR_SOURCE, &keyspace, &error)) {
 		answer_json(answer, 200, keyspace_json(&options.source, &keyspace));
 		keyspace_free(&keyspace);

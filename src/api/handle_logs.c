@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-static void answer_page(struct answer *answer, const struct call *call, enum service_result result, json_t *page, const struct error *error)
+static void answer_page(struct answer *answer, const struct call *call, enum service_result result, json_t *page,
+			const struct error *error)
 {
 	if (result == SERVICE_OK)
 		answer_json(answer, 200, page);
@@ -18,8 +19,9 @@ static void list(struct api *api, const struct call *call, struct answer *answer
 {
 	json_t *page = NULL;
 	struct error error;
-	enum service_result result = service_log_list(api->service, log, task, uri_parameter(&call->uri, "kind"), parameter_number(call, "before", 0),
-						      (uint32_t)parameter_number(call, "limit", 100), &page, &error);
+	enum service_result result =
+		service_log_list(api->service, log, task, uri_parameter(&call->uri, "kind"), parameter_number(call, "before", 0),
+				 (uint32_t)parameter_number(call, "limit", 100), &page, &error);
 
 	answer_page(answer, call, result, page, &error);
 }
@@ -84,7 +86,8 @@ void handle_differences(struct api *api, const struct call *call, struct answer 
 {
 	json_t *page = NULL;
 	struct error error;
-	enum service_result result = service_differences(api->service, call->arguments[0], uri_parameter(&call->uri, "kind"), parameter_number(call, "after", 0),
+	enum service_result result = service_differences(api->service, call->arguments[0], uri_parameter(&call->uri, "kind"),
+							 parameter_number(call, "after", 0),
 							 (uint32_t)parameter_number(call, "limit", 100), &page, &error);
 
 	answer_page(answer, call, result, page, &error);
@@ -104,7 +107,8 @@ void handle_log(struct api *api, const struct call *call, struct answer *answer)
 {
 	json_t *lines = NULL;
 	struct error error;
-	enum service_result result = service_task_log(api->service, call->arguments[0], (uint32_t)parameter_number(call, "lines", 200), &lines, &error);
+	enum service_result result = service_task_log(api->service, call->arguments[0],
+						      (uint32_t)parameter_number(call, "lines", 200), &lines, &error);
 
 	answer_page(answer, call, result, lines, &error);
 }

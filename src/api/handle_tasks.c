@@ -13,7 +13,8 @@ static void put_etag(struct answer *answer, const json_t *task)
 }
 
 /* The task's tree as an answer, or what kept it from being one. */
-static void answer_task(struct answer *answer, const struct call *call, enum service_result result, json_t *task, const struct error *error, unsigned status)
+static void answer_task(struct answer *answer, const struct call *call, enum service_result result, json_t *task,
+			const struct error *error, unsigned status)
 {
 	if (result != SERVICE_OK) {
 		answer_refusal(answer, call, result, error);
@@ -43,7 +44,8 @@ void handle_task_create(struct api *api, const struct call *call, struct answer 
 	enum service_result result = service_task_create(api->service, &caller, call->body, &task, &error);
 
 	if (result == SERVICE_OK)
-		answer_header(answer, "Location", "/api/v1/tasks/%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(task, "id")));
+		answer_header(answer, "Location", "/api/v1/tasks/%" JSON_INTEGER_FORMAT,
+			      json_integer_value(json_object_get(task, "id")));
 	answer_task(answer, call, result, task, &error, 201);
 }
 
@@ -110,12 +112,14 @@ static bool take_if_match(const struct call *call, struct answer *answer, int64_
 {
 	*ret = 0;
 	if (!call->headers.if_match) {
-		answer_problem(answer, call, PROBLEM_PRECONDITION_REQUIRED, "If-Match: * replaces whatever is there", "so that nobody replaces what he has not seen");
+		answer_problem(answer, call, PROBLEM_PRECONDITION_REQUIRED, "If-Match: * replaces whatever is there",
+			       "so that nobody replaces what he has not seen");
 		return false;
 	}
 	if (etag_parse(call->headers.if_match, ret) != ETAG_NONE)
 		return true;
-	answer_problem(answer, call, PROBLEM_CHANGED, NULL, "If-Match names no revision of a document; it is the ETag of one, or *");
+	answer_problem(answer, call, PROBLEM_CHANGED, NULL,
+		       "If-Match names no revision of a document; it is the ETag of one, or *");
 	return false;
 }
 
@@ -130,7 +134,8 @@ void handle_document_put(struct api *api, const struct call *call, struct answer
 
 	if (!take_if_match(call, answer, &revision))
 		return;
-	result = service_task_update(api->service, &caller, call->arguments[0], revision, accept && strcmp(accept, "true") == 0, call->body, &task, &error);
+	result = service_task_update(api->service, &caller, call->arguments[0], revision, accept && strcmp(accept, "true") == 0,
+				     call->body, &task, &error);
 	answer_task(answer, call, result, task, &error, 200);
 }
 
@@ -138,7 +143,8 @@ void handle_document_check(struct api *api, const struct call *call, struct answ
 {
 	json_t *document = NULL;
 	struct error error;
-	enum service_result result = service_document_check(api->service, uri_parameter(&call->uri, "secrets_of"), call->body, &document, &error);
+	enum service_result result =
+		service_document_check(api->service, uri_parameter(&call->uri, "secrets_of"), call->body, &document, &error);
 
 	if (result == SERVICE_OK)
 		answer_json(answer, 200, json_pack("{s:o}", "document", document));

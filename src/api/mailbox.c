@@ -46,9 +46,11 @@ static bool put(struct mailbox *mailbox, const char *id, const char *event, cons
 	bool there;
 
 	pthread_mutex_lock(&mailbox->lock);
-	there = !mailbox->ended && !mailbox->closed && buffer_readable(&mailbox->queue).len + len <= most && buffer_reserve(&mailbox->queue, len);
+	there = !mailbox->ended && !mailbox->closed && buffer_readable(&mailbox->queue).len + len <= most &&
+		buffer_reserve(&mailbox->queue, len);
 	if (there)
-		there = (!id || buffer_printf(&mailbox->queue, "id: %s\n", id)) && buffer_printf(&mailbox->queue, "event: %s\ndata: ", event) &&
+		there = (!id || buffer_printf(&mailbox->queue, "id: %s\n", id)) &&
+			buffer_printf(&mailbox->queue, "event: %s\ndata: ", event) &&
 			buffer_append(&mailbox->queue, data, strlen(data)) && buffer_append(&mailbox->queue, "\n\n", 2);
 	if (there)
 		wake(mailbox);
@@ -74,7 +76,8 @@ bool mailbox_put_id(struct mailbox *mailbox, const char *id)
 	bool there;
 
 	pthread_mutex_lock(&mailbox->lock);
-	there = !mailbox->ended && !mailbox->closed && buffer_readable(&mailbox->queue).len < MAILBOX_MAX / 2 && buffer_printf(&mailbox->queue, "id: %s\n\n", id);
+	there = !mailbox->ended && !mailbox->closed && buffer_readable(&mailbox->queue).len < MAILBOX_MAX / 2 &&
+		buffer_printf(&mailbox->queue, "id: %s\n\n", id);
 	if (there)
 		wake(mailbox);
 	pthread_mutex_unlock(&mailbox->lock);

@@ -31,12 +31,14 @@ static int fits(const char *range, size_t len, const char *type)
 static int quality_of(const char *parameters, size_t len)
 {
 	for (size_t i = 0; i + 2 < len; i++) {
-		if ((parameters[i] == ';' || parameters[i] == ' ') && (parameters[i + 1] == 'q' || parameters[i + 1] == 'Q') && parameters[i + 2] == '=') {
+		if ((parameters[i] == ';' || parameters[i] == ' ') && (parameters[i + 1] == 'q' || parameters[i + 1] == 'Q') &&
+		    parameters[i + 2] == '=') {
 			int value = parameters[i + 3] == '1' ? 1000 : 0;
 			int weight = 100;
 
 			if (value == 0 && i + 4 < len && parameters[i + 4] == '.')
-				for (size_t j = i + 5; j < len && weight > 0 && parameters[j] >= '0' && parameters[j] <= '9'; j++, weight /= 10)
+				for (size_t j = i + 5; j < len && weight > 0 && parameters[j] >= '0' && parameters[j] <= '9';
+				     j++, weight /= 10)
 					value += (parameters[j] - '0') * weight;
 			return value;
 		}

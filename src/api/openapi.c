@@ -20,7 +20,8 @@ static json_t *ref_to(const char *kind, const char *name)
 static json_t *schema_of_type(const char *type, const char *schema)
 {
 	if (strncmp(type, ANSWER_JSON, strlen(ANSWER_JSON)) != 0 || !schema)
-		return strncmp(type, ANSWER_JSON, strlen(ANSWER_JSON)) == 0 ? json_pack("{s:s}", "type", "object") : json_pack("{s:s}", "type", "string");
+		return strncmp(type, ANSWER_JSON, strlen(ANSWER_JSON)) == 0 ? json_pack("{s:s}", "type", "object")
+									    : json_pack("{s:s}", "type", "string");
 	return ref_to("schemas", schema);
 }
 
@@ -54,8 +55,8 @@ static json_t *describe_status(unsigned status)
 
 	for (int problem = 0; problem < PROBLEMS; problem++)
 		if (problem_status((enum problem)problem) == status)
-			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s (%s)", *text ? "; " : "", problem_title((enum problem)problem),
-				 problem_name((enum problem)problem));
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s (%s)", *text ? "; " : "",
+				 problem_title((enum problem)problem), problem_name((enum problem)problem));
 	return json_string(*text ? text : "Not modified");
 }
 
@@ -66,7 +67,8 @@ static void add_problem(json_t *responses, unsigned status)
 
 	snprintf(name, sizeof(name), "%u", status);
 	if (status >= 400)
-		json_object_set_new(response, "content", json_pack("{s:{s:o}}", "application/problem+json", "schema", ref_to("schemas", "Problem")));
+		json_object_set_new(response, "content",
+				    json_pack("{s:{s:o}}", "application/problem+json", "schema", ref_to("schemas", "Problem")));
 	json_object_set_new(responses, name, response);
 }
 
@@ -114,8 +116,10 @@ static json_t *parameters_of(const struct route *route)
 		char name[32];
 
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(brace + 1, "}"), brace + 1);
-		json_array_append_new(parameters, json_pack("{s:s, s:s, s:b, s:s, s:{s:s}}", "name", name, "in", "path", "required", 1, "description",
-							    strcmp(name, "task") == 0 ? "Id or name of the task" : "Its number", "schema", "type", "string"));
+		json_array_append_new(parameters, json_pack("{s:s, s:s, s:b, s:s, s:{s:s}}", "name", name, "in", "path",
+							    "required", 1, "description",
+							    strcmp(name, "task") == 0 ? "Id or name of the task" : "Its number",
+							    "schema", "type", "string"));
 	}
 	while (at && *at) {
 		char name[64];
@@ -131,9 +135,11 @@ static json_t *parameters_of(const struct route *route)
 
 static json_t *operation_of(const struct route *route)
 {
-	char *description = memory_printf("Takes the role %s%s.", service_role_name(route->role), route->probe ? "; none where the daemon has probes: open" : "");
-	json_t *operation = json_pack("{s:[s], s:s, s:s, s:s, s:o, s:o}", "tags", route->tag, "operationId", route->id, "summary", route->summary, "description",
-				      route->open ? "Takes no token." : description, "parameters", parameters_of(route), "responses", responses_of(route));
+	char *description = memory_printf("Takes the role %s%s.", service_role_name(route->role),
+					  route->probe ? "; none where the daemon has probes: open" : "");
+	json_t *operation = json_pack("{s:[s], s:s, s:s, s:s, s:o, s:o}", "tags", route->tag, "operationId", route->id, "summary",
+				      route->summary, "description", route->open ? "Takes no token." : description, "parameters",
+				      parameters_of(route), "responses", responses_of(route));
 
 	free(description);
 	if (route->open)
@@ -172,13 +178,17 @@ char *openapi_make(const json_t *components, const char *version)
 	json_t *all = json_deep_copy(components), *document;
 	char *text;
 
-	json_object_set_new(all, "securitySchemes",
-			    json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s, s:s}}", "token", "type", "http", "scheme", "bearer", "description", "keyferry token create", "session",
-				      "type", "apiKey", "in", "cookie", "name", "keyferry_session", "description",
-				      "Set by POST /api/v1/session; what changes something needs the header X-CSRF-Token as well"));
-	document = json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:[{s:[]}, {s:[]}]}", "openapi", "3.1.0", "info", "title", "keyferry", "version", version, "description",
-			     "The API of `keyferry serve`. On a loopback address nobody is asked for a token unless the daemon is told so.", "paths", paths(), "components", all,
-			     "security", "token", "session");
+	json_object_set_new(
+		all, "securitySchemes",
+		json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s, s:s}}", "token", "type", "http", "scheme", "bearer",
+			  "description", "keyferry token create", "session", "type", "apiKey", "in", "cookie", "name",
+			  "keyferry_session", "description",
+			  "Set by POST /api/v1/session; what changes something needs the header X-CSRF-Token as well"));
+	document = json_pack(
+		"{s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:[{s:[]}, {s:[]}]}", "openapi", "3.1.0", "info", "title", "keyferry",
+		"version", version, "description",
+		"The API of `keyferry serve`. On a loopback address nobody is asked for a token unless the daemon is told so.",
+		"paths", paths(), "components", all, "security", "token", "session");
 	text = json_dumps(document, JSON_COMPACT);
 	json_decref(document);
 	return text;

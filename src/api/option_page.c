@@ -9,8 +9,9 @@ static const char *type_name(const struct option_row *row)
 {
 	/* Switches and sizes of choices: an enumeration of true and false is one to whoever fills in a form. */
 	static const char *const names[] = {
-		[OPTION_STRING] = "string", [OPTION_SECRET] = "secret",     [OPTION_BOOL] = "boolean", [OPTION_ENUM] = "enum",       [OPTION_SIZE] = "size",
-		[OPTION_DURATION] = "duration", [OPTION_COUNT] = "count", [OPTION_OTHER] = "other",  [OPTION_OBJECTS] = "objects",
+		[OPTION_STRING] = "string", [OPTION_SECRET] = "secret", [OPTION_BOOL] = "boolean",
+		[OPTION_ENUM] = "enum",     [OPTION_SIZE] = "size",     [OPTION_DURATION] = "duration",
+		[OPTION_COUNT] = "count",   [OPTION_OTHER] = "other",   [OPTION_OBJECTS] = "objects",
 	};
 
 	return names[row->type];
@@ -45,13 +46,15 @@ static json_t *row_json(const struct option_row *row, const char *prefix, const 
 
 	snprintf(path, sizeof(path), "%s%s", prefix, row->path);
 	json_object_set_new(object, "path", json_string(path));
-	json_object_set_new(object, "group", *prefix || !dot ? json_string("") : json_stringn(row->path, (size_t)(dot - row->path)));
+	json_object_set_new(object, "group",
+			    *prefix || !dot ? json_string("") : json_stringn(row->path, (size_t)(dot - row->path)));
 	json_object_set_new(object, "type", json_string(type_name(row)));
 	json_object_set_new(object, "takes", json_string(option_describe(row, takes, sizeof(takes))));
 	json_object_set_new(object, "values", values_of(row));
 	json_object_set_new(object, "default", text_or_null(row->fallback));
 	json_object_set_new(object, "example", json_string(row->example));
-	json_object_set_new(object, "sentence", json_string(zh && option_sentence_zh(path) ? option_sentence_zh(path) : row->sentence));
+	json_object_set_new(object, "sentence",
+			    json_string(zh && option_sentence_zh(path) ? option_sentence_zh(path) : row->sentence));
 	json_object_set_new(object, "lasting", json_boolean(row->lasting));
 	json_object_set_new(object, "structured", json_boolean(row->structured || row->type == OPTION_OBJECTS));
 	json_object_set_new(object, "minimum", row->max ? json_integer((json_int_t)row->min) : json_null());

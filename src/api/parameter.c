@@ -27,15 +27,18 @@ bool parameter_admit(const json_t *components, const struct call *call, struct a
 {
 	for (size_t i = 0; i < call->uri.parameter_count; i++) {
 		const struct uri_parameter *given = &call->uri.parameters[i];
-		const json_t *known = json_object_get(json_object_get(components, "parameters"), given->name), *schema = json_object_get(known, "schema");
+		const json_t *known = json_object_get(json_object_get(components, "parameters"), given->name),
+			     *schema = json_object_get(known, "schema");
 		struct schema_fault fault = {.text = "it has to be a number"};
 		json_t *value = NULL;
 		int64_t number;
 		bool fits;
 
-		if (!known || strcmp(json_string_value(json_object_get(known, "in")), "query") != 0 || !listed(call->route->parameters, given->name)) {
+		if (!known || strcmp(json_string_value(json_object_get(known, "in")), "query") != 0 ||
+		    !listed(call->route->parameters, given->name)) {
 			/* Its name is not repeated: who knows what it is. */
-			answer_problem(answer, call, PROBLEM_PARAMETER_INVALID, "GET /api/v1/openapi.json tells what there is", "parameter %zu of the query is not known here", i + 1);
+			answer_problem(answer, call, PROBLEM_PARAMETER_INVALID, "GET /api/v1/openapi.json tells what there is",
+				       "parameter %zu of the query is not known here", i + 1);
 			return false;
 		}
 		if (strcmp(json_string_value(json_object_get(schema, "type")), "integer") != 0)

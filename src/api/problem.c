@@ -28,7 +28,8 @@ static const struct {
 	[PROBLEM_MEDIA_TYPE] = {415, "media-type", "The body's media type is not taken here"},
 	[PROBLEM_DOCUMENT_INVALID] = {422, "document-invalid", "The task document is not valid"},
 	[PROBLEM_PRECHECK_FAILED] = {422, "precheck-failed", "The precheck found what has to be changed first"},
-	[PROBLEM_PRECONDITION_REQUIRED] = {428, "precondition-required", "If-Match is needed, with the ETag of the document that was read"},
+	[PROBLEM_PRECONDITION_REQUIRED] = {428, "precondition-required",
+					   "If-Match is needed, with the ETag of the document that was read"},
 	[PROBLEM_TOO_MANY] = {429, "too-many", "Too many requests"},
 	[PROBLEM_INTERNAL] = {500, "internal", "The server could not do it"},
 	[PROBLEM_METHOD_UNKNOWN] = {501, "method-unknown", "No path takes this method"},
@@ -56,7 +57,8 @@ const char *problem_title(enum problem problem)
 json_t *problem_json(enum problem problem, const char *detail, const char *hint, const char *instance)
 {
 	char *type = memory_printf("urn:keyferry:problem:%s", table[problem].name);
-	json_t *object = json_pack("{s:s, s:s, s:i}", "type", type, "title", table[problem].title, "status", (int)table[problem].status);
+	json_t *object =
+		json_pack("{s:s, s:s, s:i}", "type", type, "title", table[problem].title, "status", (int)table[problem].status);
 
 	free(type);
 	/* What an address or a name of an option brings with it need not be UTF-8, which JSON has to be. */

@@ -27,7 +27,8 @@ static bool fits(const char *pattern, const struct uri *uri, const char *argumen
 	return segment == uri->segment_count;
 }
 
-const struct route *route_find(const char *method, const struct uri *uri, const char *arguments[CALL_ARGUMENTS_MAX], char allow[ROUTE_ALLOW_MAX])
+const struct route *route_find(const char *method, const struct uri *uri, const char *arguments[CALL_ARGUMENTS_MAX],
+			       char allow[ROUTE_ALLOW_MAX])
 {
 	const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
 	const struct route *found = NULL;
@@ -40,7 +41,8 @@ const struct route *route_find(const char *method, const struct uri *uri, const 
 
 		if (!fits(route->path, uri, here, &literal))
 			continue;
-		snprintf(allow + strlen(allow), ROUTE_ALLOW_MAX - strlen(allow), "%s, %s", route->method, strcmp(route->method, "GET") == 0 ? "HEAD, " : "");
+		snprintf(allow + strlen(allow), ROUTE_ALLOW_MAX - strlen(allow), "%s, %s", route->method,
+			 strcmp(route->method, "GET") == 0 ? "HEAD, " : "");
 		if (strcmp(route->method, wanted) != 0 || (found && literal <= found_literal))
 			continue;
 		found = route;

@@ -21,20 +21,20 @@ enum route_body {
 
 struct route {
 	const char *method;
-	const char *path;          /* "/api/v1/tasks/{task}" */
-	bool open;                 /* for those who have no token yet */
-	bool probe;                /* likewise, where probes are to be open; it tells somebody like that nothing but whether */
-	bool slow;                 /* asks servers on the network */
-	enum service_role role;    /* at least */
+	const char *path;       /* "/api/v1/tasks/{task}" */
+	bool open;              /* for those who have no token yet */
+	bool probe;             /* likewise, where probes are to be open; it tells somebody like that nothing but whether */
+	bool slow;              /* asks servers on the network */
+	enum service_role role; /* at least */
 	void (*handle)(struct api *api, const struct call *call, struct answer *answer);
-	int which;                 /* for a handler of several rows: which enum service_action or service_job */
+	int which; /* for a handler of several rows: which enum service_action or service_job */
 	enum route_body body;
-	const char *schema;        /* of the body */
-	unsigned success;          /* status */
-	const char *answer_schema; /* of the first of `types`, when it is JSON; NULL: no body, or none */
+	const char *schema;                     /* of the body */
+	unsigned success;                       /* status */
+	const char *answer_schema;              /* of the first of `types`, when it is JSON; NULL: no body, or none */
 	const char *types[ROUTE_TYPES_MAX + 1]; /* of the answer, the preferred first; ends with NULL */
-	const char *parameters;    /* of the query and headers, as schemas.json names them, apart by spaces; NULL: none */
-	const char *problems;      /* statuses beside those that every route of its kind may answer, apart by spaces; NULL: none */
+	const char *parameters; /* of the query and headers, as schemas.json names them, apart by spaces; NULL: none */
+	const char *problems;   /* statuses beside those that every route of its kind may answer, apart by spaces; NULL: none */
 	const char *tag, *id, *summary;
 };
 
@@ -44,6 +44,7 @@ extern const size_t route_count;
 #define ROUTE_ALLOW_MAX 64
 
 /* The route of method and path; HEAD is GET. NULL: none; `allow` then has what the path takes ("GET, HEAD, PUT, OPTIONS"), "" when there is no such path. */
-const struct route *route_find(const char *method, const struct uri *uri, const char *arguments[CALL_ARGUMENTS_MAX], char allow[ROUTE_ALLOW_MAX]);
+const struct route *route_find(const char *method, const struct uri *uri, const char *arguments[CALL_ARGUMENTS_MAX],
+			       char allow[ROUTE_ALLOW_MAX]);
 
 #endif

@@ -61,12 +61,12 @@ static bool check_type(struct check *check, const json_t *type, const json_t *va
 
 	if (!type || (json_is_string(type) && is_type(value, json_string_value(type))))
 		return true;
-	json_array_foreach(type, i, one)
+	json_array_foreach (type, i, one)
 		if (is_type(value, json_string_value(one)))
 			return true;
 	if (json_is_string(type))
 		snprintf(text, sizeof(text), "it has to be of type %s", json_string_value(type));
-	json_array_foreach(type, i, one)
+	json_array_foreach (type, i, one)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " or " : "", json_string_value(one));
 	return fail(check, text);
 }
@@ -79,11 +79,12 @@ static bool check_enum(struct check *check, const json_t *words, const json_t *v
 
 	if (!words)
 		return true;
-	json_array_foreach(words, i, word)
+	json_array_foreach (words, i, word)
 		if (json_equal(word, value))
 			return true;
-	json_array_foreach(words, i, word)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s", i ? "," : "", json_is_string(word) ? json_string_value(word) : "null");
+	json_array_foreach (words, i, word)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s", i ? "," : "",
+			 json_is_string(word) ? json_string_value(word) : "null");
 	return fail(check, text);
 }
 
@@ -92,8 +93,10 @@ static bool check_bounds(struct check *check, const json_t *schema, const json_t
 	const json_t *low = json_object_get(schema, "minimum"), *high = json_object_get(schema, "maximum");
 	char text[128];
 
-	if (json_is_number(value) && ((low && json_number_value(value) < json_number_value(low)) || (high && json_number_value(value) > json_number_value(high)))) {
-		snprintf(text, sizeof(text), "it is out of bounds: at least %g%s", low ? json_number_value(low) : 0, high ? ", and not above its maximum" : "");
+	if (json_is_number(value) && ((low && json_number_value(value) < json_number_value(low)) ||
+				      (high && json_number_value(value) > json_number_value(high)))) {
+		snprintf(text, sizeof(text), "it is out of bounds: at least %g%s", low ? json_number_value(low) : 0,
+			 high ? ", and not above its maximum" : "");
 		return fail(check, text);
 	}
 	low = json_object_get(schema, "minLength");
@@ -135,20 +138,21 @@ static bool check_below(struct check *check, const json_t *schema, const char *n
 
 static bool check_object(struct check *check, const json_t *schema, const json_t *value, unsigned depth)
 {
-	const json_t *properties = json_object_get(schema, "properties"), *others = json_object_get(schema, "additionalProperties");
+	const json_t *properties = json_object_get(schema, "properties"),
+		     *others = json_object_get(schema, "additionalProperties");
 	const json_t *name_value, *member;
 	const char *name;
 	char text[128];
 	size_t i;
 
-	json_array_foreach(json_object_get(schema, "required"), i, name_value) {
+	json_array_foreach (json_object_get(schema, "required"), i, name_value) {
 		if (!json_object_get(value, json_string_value(name_value))) {
 			snprintf(text, sizeof(text), "'%s' is missing", json_string_value(name_value));
 			return fail(check, text);
 		}
 	}
 	/* Reading alone; Jansson's macro wants a pointer that may write. */
-	json_object_foreach((json_t *)(uintptr_t)value, name, member) {
+	json_object_foreach ((json_t *)(uintptr_t)value, name, member) {
 		const json_t *rule = json_object_get(properties, name);
 
 		if (!rule && !json_is_false(others) && !json_is_object(others))
@@ -167,7 +171,7 @@ static bool check_array(struct check *check, const json_t *schema, const json_t 
 	char name[24];
 	size_t i;
 
-	json_array_foreach(value, i, item) {
+	json_array_foreach (value, i, item) {
 		snprintf(name, sizeof(name), "%zu", i);
 		if (rule && !check_below(check, rule, name, item, depth))
 			return false;
@@ -183,10 +187,11 @@ static bool check_value(struct check *check, const json_t *schema, const json_t 
 	if (depth > SCHEMA_DEPTH_MAX)
 		return fail(check, "it is nested too deep");
 	schema = resolve(check, schema);
-	if (!check_type(check, json_object_get(schema, "type"), value) || !check_enum(check, json_object_get(schema, "enum"), value) || !check_bounds(check, schema, value))
+	if (!check_type(check, json_object_get(schema, "type"), value) ||
+	    !check_enum(check, json_object_get(schema, "enum"), value) || !check_bounds(check, schema, value))
 		return false;
 	choices = json_object_get(schema, "anyOf");
-	json_array_foreach(choices, i, choice) {
+	json_array_foreach (choices, i, choice) {
 		if (check_value(check, choice, value, depth + 1))
 			break;
 	}

@@ -15,7 +15,7 @@
 
 struct schema_fault {
 	char pointer[SCHEMA_POINTER_MAX]; /* RFC 6901 */
-	char text[256];                   /* names the schema's expectation, quotes nothing of the body but names of members that it lacks */
+	char text[256]; /* names the schema's expectation, quotes nothing of the body but names of members that it lacks */
 };
 
 /* {"schemas": {...}, "parameters": {...}} of the file; to be given back by json_decref(). A file that is no JSON is a mistake of the build, and ends the process. */

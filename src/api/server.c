@@ -2,8 +2,8 @@
 
 #include "api/api.h"
 #include "api/certificate.h"
-#include "api/route.h"
 #include "api/mailbox.h"
+#include "api/route.h"
 #include "api/workers.h"
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -82,13 +82,15 @@ static struct MHD_Response *make_response(struct exchange *exchange)
 
 	if (answer->mailbox) {
 		mailbox_attach(answer->mailbox, sleep_connection, wake_connection, exchange->connection);
-		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, answer->mailbox, close_stream);
+		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, answer->mailbox,
+							     close_stream);
 		if (!response)
 			mailbox_close(answer->mailbox);
 		answer->mailbox = NULL;
 		return response;
 	}
-	response = MHD_create_response_from_buffer(answer->len, answer->body, answer->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	response = MHD_create_response_from_buffer(answer->len, answer->body,
+						   answer->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (response)
 		answer->body = NULL;
 	return response;
@@ -142,7 +144,10 @@ struct header_place {
 	bool once;
 };
 
-#define PLACE(name, field, once) {name, offsetof(struct call_headers, field), once}
+#define PLACE(name, field, once)                                                                                                 \
+	{                                                                                                                        \
+		name, offsetof(struct call_headers, field), once                                                                 \
+	}
 static const struct header_place header_places[] = {
 	PLACE("Host", host, true),
 	PLACE("Origin", origin, true),
@@ -218,8 +223,8 @@ static void name_peer(struct exchange *exchange)
 	struct call *call = &exchange->call;
 
 	call->peer = info->client_addr;
-	if (getnameinfo(call->peer, call->peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), call->from, sizeof(call->from), NULL, 0,
-			NI_NUMERICHOST) != 0)
+	if (getnameinfo(call->peer, call->peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in),
+			call->from, sizeof(call->from), NULL, 0, NI_NUMERICHOST) != 0)
 		snprintf(call->from, sizeof(call->from), "?");
 }
 
@@ -270,7 +275,8 @@ static enum MHD_Result hand_over(struct exchange *exchange)
 	struct call *call = &exchange->call;
 
 	if (exchange->discarded) {
-		answer_problem(&exchange->answer, call, PROBLEM_TOO_LARGE, NULL, "it takes at most %zu bytes here", api_body_max(call));
+		answer_problem(&exchange->answer, call, PROBLEM_TOO_LARGE, NULL, "it takes at most %zu bytes here",
+			       api_body_max(call));
 		exchange->state = EXCHANGE_DONE;
 		return respond(exchange);
 	}
@@ -287,8 +293,8 @@ static enum MHD_Result hand_over(struct exchange *exchange)
 	return MHD_YES;
 }
 
-static enum MHD_Result handle(void *owner, struct MHD_Connection *connection, const char *url, const char *method, const char *version, const char *data, size_t *len,
-			      void **request)
+static enum MHD_Result handle(void *owner, struct MHD_Connection *connection, const char *url, const char *method,
+			      const char *version, const char *data, size_t *len, void **request)
 {
 	struct exchange *exchange = *request;
 	enum exchange_state state = exchange->state;
@@ -308,8 +314,9 @@ static enum MHD_Result handle(void *owner, struct MHD_Connection *connection, co
 
 /* ---- the server ---- */
 
-static int give_certificate(gnutls_session_t session, const gnutls_datum_t *names, int name_count, const gnutls_pk_algorithm_t *algorithms, int algorithm_count,
-			    gnutls_pcert_st **ret_chain, unsigned *ret_count, gnutls_privkey_t *ret_key)
+static int give_certificate(gnutls_session_t session, const gnutls_datum_t *names, int name_count,
+			    const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **ret_chain,
+			    unsigned *ret_count, gnutls_privkey_t *ret_key)
 {
 	struct certificate *certificate = serving_certificate;
 
@@ -334,7 +341,8 @@ static size_t leave_escaped(void *owner, struct MHD_Connection *connection, char
 
 static struct MHD_Daemon *listen_on(struct server *server, const struct sockaddr_storage *address)
 {
-	unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME | (address->ss_family == AF_INET6 ? MHD_USE_IPv6 : 0);
+	unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+			 (address->ss_family == AF_INET6 ? MHD_USE_IPv6 : 0);
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)give_certificate},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
@@ -343,11 +351,14 @@ static struct MHD_Daemon *listen_on(struct server *server, const struct sockaddr
 	struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
 
 	errno = 0;
-	return MHD_start_daemon(flags | (server->certificate ? MHD_USE_TLS : 0), 0, NULL, NULL, handle, server, MHD_OPTION_SOCK_ADDR, (const struct sockaddr *)address,
-				MHD_OPTION_URI_LOG_CALLBACK, begin, server, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, end, server,
-				MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS_PER_ADDRESS,
-				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_HEADERS,
-				MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, server->certificate ? tls : plain, MHD_OPTION_END);
+	return MHD_start_daemon(flags | (server->certificate ? MHD_USE_TLS : 0), 0, NULL, NULL, handle, server,
+				MHD_OPTION_SOCK_ADDR, (const struct sockaddr *)address, MHD_OPTION_URI_LOG_CALLBACK, begin,
+				server, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, end,
+				server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS,
+				MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS_PER_ADDRESS,
+				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				(size_t)SERVER_HEADERS, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
+				server->certificate ? tls : plain, MHD_OPTION_END);
 }
 
 static bool open_certificate(struct server *server, const struct server_options *options, struct error *error)
@@ -379,7 +390,10 @@ static bool parse_listen(const char *text, struct endpoint *ret)
 
 static bool start(struct server *server, struct service *service, const struct server_options *options, struct error *error)
 {
-	struct api_options api_options = {.ask_for_token = true, .open_probes = options->open_probes, .version = options->version, .streams_max = SERVER_STREAMS};
+	struct api_options api_options = {.ask_for_token = true,
+					  .open_probes = options->open_probes,
+					  .version = options->version,
+					  .streams_max = SERVER_STREAMS};
 	struct endpoint endpoint;
 	struct sockaddr_storage address;
 	const union MHD_DaemonInfo *info;
@@ -405,7 +419,8 @@ static bool start(struct server *server, struct service *service, const struct s
 	info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
 	if (info && info->port)
 		endpoint.port = info->port;
-	snprintf(server->url, sizeof(server->url), "%s://%s", server->certificate ? "https" : "http", endpoint_format(&endpoint, text));
+	snprintf(server->url, sizeof(server->url), "%s://%s", server->certificate ? "https" : "http",
+		 endpoint_format(&endpoint, text));
 	return true;
 }
 

@@ -12,21 +12,21 @@
 
 #define SERVER_CONNECTIONS 512
 #define SERVER_CONNECTIONS_PER_ADDRESS 128
-#define SERVER_HEADERS (32u << 10)   /* bytes of request line and headers */
-#define SERVER_IDLE_S 30             /* a connection that neither reads nor writes is closed */
-#define SERVER_BODY_S 120            /* in which a body has to be there */
-#define SERVER_STREAMS 128           /* server-sent events at the same time */
+#define SERVER_HEADERS (32u << 10) /* bytes of request line and headers */
+#define SERVER_IDLE_S 30           /* a connection that neither reads nor writes is closed */
+#define SERVER_BODY_S 120          /* in which a body has to be there */
+#define SERVER_STREAMS 128         /* server-sent events at the same time */
 
 struct service;
 struct server;
 
 struct server_options {
-	const char *listen;           /* "127.0.0.1:7280", "[::1]:7280"; port 0 takes a free one */
+	const char *listen; /* "127.0.0.1:7280", "[::1]:7280"; port 0 takes a free one */
 	bool require_token;
 	bool open_probes;             /* but for /healthz and /readyz */
 	const char *certificate_file; /* PEM; both or none: plain HTTP */
 	const char *key_file;
-	const char *version;          /* of keyferry; lives as long as the server */
+	const char *version; /* of keyferry; lives as long as the server */
 };
 
 /* ERROR_USAGE when it cannot listen there, or the certificate cannot be read. */

@@ -9,7 +9,8 @@
 #define RANDOM_BYTES 32
 #define SECOND_US 1000000ULL
 
-_Static_assert(sodium_base64_ENCODED_LEN(RANDOM_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) <= SESSION_TEXT_MAX, "a secret fits");
+_Static_assert(sodium_base64_ENCODED_LEN(RANDOM_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) <= SESSION_TEXT_MAX,
+	       "a secret fits");
 
 static void make_secret(char out[SESSION_TEXT_MAX])
 {
@@ -27,7 +28,8 @@ static void hash_of(const char *text, size_t len, uint8_t out[32])
 
 static bool lives(const struct session *session, uint64_t now_us)
 {
-	return session->begun_us && now_us - session->begun_us < SESSION_LIFE_S * SECOND_US && now_us - session->used_us < SESSION_IDLE_S * SECOND_US;
+	return session->begun_us && now_us - session->begun_us < SESSION_LIFE_S * SECOND_US &&
+	       now_us - session->used_us < SESSION_IDLE_S * SECOND_US;
 }
 
 struct session *session_begin(struct sessions *sessions, const char *token, uint64_t now_us, char ret_cookie[SESSION_TEXT_MAX])

@@ -33,7 +33,9 @@ uint32_t throttle_wait(const struct throttle *throttle, const struct sockaddr *a
 		const struct throttle_entry *entry = &throttle->entries[i];
 
 		if (counts(entry, now_us) && memcmp(entry->address, key, sizeof(key)) == 0)
-			return entry->failures < THROTTLE_FAILURES ? 0 : (uint32_t)((entry->since_us + SPAN_US - now_us) / 1000000) + 1;
+			return entry->failures < THROTTLE_FAILURES
+				       ? 0
+				       : (uint32_t)((entry->since_us + SPAN_US - now_us) / 1000000) + 1;
 	}
 	return 0;
 }

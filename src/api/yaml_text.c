@@ -14,7 +14,8 @@ static bool is_plain(const char *text)
 {
 	static const char *const words[] = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"};
 
-	if (!*text || strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") != strlen(text) || strchr("0123456789.-", text[0]))
+	if (!*text || strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") != strlen(text) ||
+	    strchr("0123456789.-", text[0]))
 		return false;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcasecmp(text, words[i]) == 0)
@@ -87,7 +88,7 @@ static void put_value(FILE *out, const json_t *value, int indent, bool begun)
 	size_t i;
 
 	if (json_is_array(value)) {
-		json_array_foreach(value, i, child) {
+		json_array_foreach (value, i, child) {
 			fprintf(out, "%*s-", begun ? 0 : indent, "");
 			begun = false;
 			put_below(out, child, indent, true);
@@ -95,7 +96,7 @@ static void put_value(FILE *out, const json_t *value, int indent, bool begun)
 		return;
 	}
 	/* Reading alone; Jansson's macro wants a pointer that may write. */
-	json_object_foreach((json_t *)(uintptr_t)value, name, child) {
+	json_object_foreach ((json_t *)(uintptr_t)value, name, child) {
 		fprintf(out, "%*s", begun ? 0 : indent, "");
 		begun = false;
 		put_text(out, name);

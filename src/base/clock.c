@@ -53,7 +53,10 @@ int64_t clock_parse_rfc3339(const char *text)
 	struct tm when = {0};
 	int ms = 0, used = 0;
 
-	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &when.tm_year, &when.tm_mon, &when.tm_mday, &when.tm_hour, &when.tm_min, &when.tm_sec, &ms, &used) != 7 || text[used])
+	if (!text ||
+	    sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &when.tm_year, &when.tm_mon, &when.tm_mday, &when.tm_hour,
+		   &when.tm_min, &when.tm_sec, &ms, &used) != 7 ||
+	    text[used])
 		return -1;
 	when.tm_year -= 1900;
 	when.tm_mon -= 1;

@@ -82,14 +82,19 @@ void incident_log(const struct incident *incident, const char *link)
 {
 	struct log_field fields[INCIDENT_COSTS_MAX + 2];
 	/* Each is a line of its own (docs/events.md); those who tell them gather what belongs together. */
-	struct log_line line = {.level = incident_kind_level(incident->kind), .link = link, .kind = incident_kind_name(incident->kind), .fields = fields, .unlimited = true};
+	struct log_line line = {.level = incident_kind_level(incident->kind),
+				.link = link,
+				.kind = incident_kind_name(incident->kind),
+				.fields = fields,
+				.unlimited = true};
 
 	if (incident->cause)
 		fields[line.field_count++] = (struct log_field){.name = "cause", .text = incident->cause};
 	if (incident->offset >= 0)
 		fields[line.field_count++] = (struct log_field){.name = "offset", .number = (double)incident->offset};
 	for (uint32_t i = 0; i < incident->cost_count; i++)
-		fields[line.field_count++] = (struct log_field){.name = incident->costs[i].name, .number = incident->costs[i].value};
+		fields[line.field_count++] =
+			(struct log_field){.name = incident->costs[i].name, .number = incident->costs[i].value};
 	log_line_write(&line, "%s", incident->text);
 }
 

@@ -100,7 +100,8 @@ void log_look_for_journal(void)
 	unsigned long long device, inode;
 	struct stat file;
 
-	to_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &file) == 0 && file.st_dev == device && file.st_ino == inode;
+	to_journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &file) == 0 &&
+		     file.st_dev == device && file.st_ino == inode;
 }
 
 bool log_is_journal(void)
@@ -153,16 +154,19 @@ static size_t put_fields(char *out, size_t at, size_t cap, const struct log_line
 		if (field->text)
 			at = put_text(out, at, cap - 64, field->name, field->text);
 		else
-			at += (size_t)snprintf(out + at, cap - at, "%s\"%s\":%.15g", out[at - 1] == '{' ? "" : ",", field->name, field->number);
+			at += (size_t)snprintf(out + at, cap - at, "%s\"%s\":%.15g", out[at - 1] == '{' ? "" : ",", field->name,
+					       field->number);
 	}
 	out[at++] = '}';
 	out[at] = '\0';
 	return at;
 }
 
-static size_t format_json(char out[LOG_LINE_MAX], const struct log_line *line, const char *label, const char *when, const char *message)
+static size_t format_json(char out[LOG_LINE_MAX], const struct log_line *line, const char *label, const char *when,
+			  const char *message)
 {
-	size_t at = to_journal ? (size_t)snprintf(out, LOG_LINE_MAX, "<%u>{", priorities[line->level]) : (size_t)snprintf(out, LOG_LINE_MAX, "{");
+	size_t at = to_journal ? (size_t)snprintf(out, LOG_LINE_MAX, "<%u>{", priorities[line->level])
+			       : (size_t)snprintf(out, LOG_LINE_MAX, "{");
 	bool of_link = strncmp(label, LABEL_OF_LINK, strlen(LABEL_OF_LINK)) == 0;
 	const char *link = line->link ? line->link : of_link ? label + strlen(LABEL_OF_LINK) : "";
 
@@ -190,8 +194,10 @@ static size_t format_text(char out[LOG_LINE_MAX], const struct log_line *line, c
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = ' ';
 	if (to_journal)
-		return (size_t)snprintf(out, LOG_LINE_MAX, "<%u>%s%s%s\n", priorities[line->level], label, label[0] ? ": " : "", message);
-	return (size_t)snprintf(out, LOG_LINE_MAX, "%s %-7s %s%s%s\n", when, level_names[line->level], label, label[0] ? ": " : "", message);
+		return (size_t)snprintf(out, LOG_LINE_MAX, "<%u>%s%s%s\n", priorities[line->level], label, label[0] ? ": " : "",
+					message);
+	return (size_t)snprintf(out, LOG_LINE_MAX, "%s %-7s %s%s%s\n", when, level_names[line->level], label,
+				label[0] ? ": " : "", message);
 }
 
 /* ---- writing ---- */
@@ -224,7 +230,11 @@ static void tell_due(bool end)
 
 	while (limited && log_limit_due(&limit, clock_monotonic_us(), end, &due)) {
 		struct log_field count = {.name = "count", .number = (double)due.count};
-		struct log_line line = {.level = (enum log_level)due.level, .link = due.link[0] ? due.link : NULL, .kind = due.kind, .fields = &count, .field_count = 1};
+		struct log_line line = {.level = (enum log_level)due.level,
+					.link = due.link[0] ? due.link : NULL,
+					.kind = due.kind,
+					.fields = &count,
+					.field_count = 1};
 
 		put_line(&line, due.label, due.text);
 	}
@@ -239,7 +249,9 @@ static void PRINTF_LIKE(2, 0) write_line(const struct log_line *line, const char
 	vsnprintf(message, sizeof(message), format, args);
 	pthread_mutex_lock(&screen_lock);
 	tell_due(false);
-	if (!limited || line->unlimited || log_limit_pass(&limit, (unsigned)line->level, thread_label, line->link ? line->link : "", message, clock_monotonic_us()))
+	if (!limited || line->unlimited ||
+	    log_limit_pass(&limit, (unsigned)line->level, thread_label, line->link ? line->link : "", message,
+			   clock_monotonic_us()))
 		put_line(line, thread_label, message);
 	pthread_mutex_unlock(&screen_lock);
 }
@@ -265,7 +277,8 @@ void log_write(enum log_level level, const char *format, ...)
 
 void log_error_value(enum log_level level, const struct error *error)
 {
-	struct log_field fields[] = {{.name = "error", .text = error_kind_name(error->kind)}, {.name = "exit_code", .number = (double)error->kind}};
+	struct log_field fields[] = {{.name = "error", .text = error_kind_name(error->kind)},
+				     {.name = "exit_code", .number = (double)error->kind}};
 	struct log_line line = {.level = level, .fields = fields, .field_count = 2};
 
 	if (error->hint[0])

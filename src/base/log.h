@@ -53,7 +53,7 @@ struct log_line {
 	const char *kind; /* a word that stays the same: of an event (incident.h), or "progress"; NULL: none */
 	const struct log_field *fields;
 	uint32_t field_count;
-	bool unlimited;   /* it comes at its own pace */
+	bool unlimited; /* it comes at its own pace */
 };
 
 void log_line_write(const struct log_line *line, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -22,7 +22,8 @@ void log_limit_init(struct log_limit *limit, uint64_t now_us)
 /* ---- repeats ---- */
 
 /* Counts it where it is known. Else remembers it, if there is a place: of one that is due nobody may forget the count. */
-static bool is_repeat(struct log_limit *limit, unsigned level, const char *label, const char *link, const char *text, uint64_t now_us)
+static bool is_repeat(struct log_limit *limit, unsigned level, const char *label, const char *link, const char *text,
+		      uint64_t now_us)
 {
 	uint64_t hash = hash_more(hash_more(hash_more(0xcbf29ce484222325u + level, label), link), text);
 	struct log_repeat *place = NULL;
@@ -61,7 +62,8 @@ static bool take(struct log_bucket *bucket, uint64_t now_us)
 	return true;
 }
 
-bool log_limit_pass(struct log_limit *limit, unsigned level, const char *label, const char *link, const char *text, uint64_t now_us)
+bool log_limit_pass(struct log_limit *limit, unsigned level, const char *label, const char *link, const char *text,
+		    uint64_t now_us)
 {
 	if (is_repeat(limit, level, label, link, text, now_us)) {
 		limit->left_out++;
@@ -80,9 +82,13 @@ static void tell_repeat(struct log_repeat *repeat, uint64_t now_us, struct log_d
 {
 	uint64_t seconds = (now_us - repeat->begun_us) / MICRO;
 
-	*ret = (struct log_due){.level = repeat->level, .kind = "log_repeated", .label = repeat->label, .link = repeat->link, .count = repeat->count};
-	snprintf(ret->text, sizeof(ret->text), "%s (%llu time%s more in %llu s)", repeat->text, (unsigned long long)repeat->count, repeat->count == 1 ? "" : "s",
-		 (unsigned long long)seconds);
+	*ret = (struct log_due){.level = repeat->level,
+				.kind = "log_repeated",
+				.label = repeat->label,
+				.link = repeat->link,
+				.count = repeat->count};
+	snprintf(ret->text, sizeof(ret->text), "%s (%llu time%s more in %llu s)", repeat->text, (unsigned long long)repeat->count,
+		 repeat->count == 1 ? "" : "s", (unsigned long long)seconds);
 	repeat->begun_us = now_us;
 	repeat->count = 0;
 }
@@ -102,9 +108,11 @@ bool log_limit_due(struct log_limit *limit, uint64_t now_us, bool all, struct lo
 
 		if (bucket->suppressed == 0 || !(take(bucket, now_us) || all))
 			continue;
-		*ret = (struct log_due){.level = level, .kind = "log_suppressed", .label = "", .link = "", .count = bucket->suppressed};
-		snprintf(ret->text, sizeof(ret->text), "%llu lines of this level were left out: they came faster than %u a second", (unsigned long long)bucket->suppressed,
-			 (unsigned)LOG_PER_SECOND);
+		*ret = (struct log_due){
+			.level = level, .kind = "log_suppressed", .label = "", .link = "", .count = bucket->suppressed};
+		snprintf(ret->text, sizeof(ret->text),
+			 "%llu lines of this level were left out: they came faster than %u a second",
+			 (unsigned long long)bucket->suppressed, (unsigned)LOG_PER_SECOND);
 		bucket->suppressed = 0;
 		return true;
 	}

@@ -41,8 +41,8 @@ struct log_limit {
 /* What is to be told of lines that were not written. */
 struct log_due {
 	unsigned level;
-	const char *kind;   /* "log_repeated" or "log_suppressed" */
-	const char *label;  /* of the lines, and their link, or ""; valid until the next call */
+	const char *kind;  /* "log_repeated" or "log_suppressed" */
+	const char *label; /* of the lines, and their link, or ""; valid until the next call */
 	const char *link;
 	uint64_t count;
 	char text[LOG_REPEAT_TEXT_MAX + 128];
@@ -50,7 +50,8 @@ struct log_due {
 
 void log_limit_init(struct log_limit *limit, uint64_t now_us);
 /* May this line be written? False: it is counted. `link`: "" for none. */
-bool log_limit_pass(struct log_limit *limit, unsigned level, const char *label, const char *link, const char *text, uint64_t now_us);
+bool log_limit_pass(struct log_limit *limit, unsigned level, const char *label, const char *link, const char *text,
+		    uint64_t now_us);
 /* The next thing to be told; to be asked until it answers false. `all`: also what is not due yet, for it is the end. */
 bool log_limit_due(struct log_limit *limit, uint64_t now_us, bool all, struct log_due *ret);
 

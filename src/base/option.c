@@ -56,7 +56,7 @@ static bool refuse(const struct option_row *row, struct slice text, struct error
 	char quoted[QUOTE_MAX], allowed[256];
 
 	error_set(error, ERROR_USAGE, row->values ? "%s is not one of its values: %s" : "%s is not a %s",
-		slice_quote(text, quoted, sizeof(quoted)), option_describe(row, allowed, sizeof(allowed)));
+		  slice_quote(text, quoted, sizeof(quoted)), option_describe(row, allowed, sizeof(allowed)));
 	return false;
 }
 
@@ -115,14 +115,15 @@ static bool set_number(const struct option_row *row, void *object, struct slice 
 {
 	char quoted[QUOTE_MAX], from[UNITS_TEXT_MAX], to[UNITS_TEXT_MAX];
 	uint64_t number;
-	bool parsed = row->type == OPTION_SIZE ? units_parse_size(text, &number) :
-		row->type == OPTION_DURATION ? units_parse_duration(text, &number) : slice_to_uint64(text, &number);
+	bool parsed = row->type == OPTION_SIZE       ? units_parse_size(text, &number)
+		      : row->type == OPTION_DURATION ? units_parse_duration(text, &number)
+						     : slice_to_uint64(text, &number);
 
 	if (!parsed)
 		return refuse(row, text, error);
 	if (row->max > 0 && (number < row->min || number > row->max)) {
 		error_set(error, ERROR_USAGE, "%s is out of bounds: from %s to %s", slice_quote(text, quoted, sizeof(quoted)),
-			format_number(row, row->min, from), format_number(row, row->max, to));
+			  format_number(row, row->min, from), format_number(row, row->max, to));
 		return false;
 	}
 	if (row->width == sizeof(uint32_t)) {
@@ -145,7 +146,7 @@ static bool refuse_later(const struct option_row *row, const struct option_value
 		if (!slice_equal(value->items[0], slice_of_string(row->later[i])))
 			continue;
 		error_set(error, ERROR_USAGE, "this version does not support \"%s\" yet; it takes: %s", row->later[i],
-			option_describe(row, allowed, sizeof(allowed)));
+			  option_describe(row, allowed, sizeof(allowed)));
 		return true;
 	}
 	return false;
@@ -169,7 +170,7 @@ static bool set(const struct option_row *row, void *object, const struct option_
 	}
 	if (value->form != OPTION_SCALAR) {
 		error_set(error, ERROR_USAGE, "it takes one value (%s), not a %s", option_describe(row, allowed, sizeof(allowed)),
-			value->form == OPTION_LIST ? "list" : "mapping");
+			  value->form == OPTION_LIST ? "list" : "mapping");
 		return false;
 	}
 	switch (row->type) {
@@ -291,7 +292,8 @@ static struct slice nearest_elsewhere(const struct option_table *table, struct s
 		size_t distance = suggest_distance(path, row);
 		bool same = slice_equal(last_name(path), last_name(row));
 
-		if ((same_name && !same) || (same_name == same && distance >= shortest) || (!same && !suggest_is_near(path, distance)))
+		if ((same_name && !same) || (same_name == same && distance >= shortest) ||
+		    (!same && !suggest_is_near(path, distance)))
 			continue;
 		same_name = same;
 		shortest = distance;

@@ -43,20 +43,20 @@ struct option_objects {
 struct option_row {
 	const char *path;
 	enum option_type type;
-	const char *kind;           /* what it takes, for people: "duration", "address or list of addresses" */
-	const char *fallback;       /* the default as text, parsed like any value; NULL: none, the field stays zero */
-	const char *const *values;  /* ENUM, and names that OTHER takes: ends with NULL */
-	const char *const *later;   /* values that a later version will take, refused by name; ends with NULL; or NULL */
+	const char *kind;          /* what it takes, for people: "duration", "address or list of addresses" */
+	const char *fallback;      /* the default as text, parsed like any value; NULL: none, the field stays zero */
+	const char *const *values; /* ENUM, and names that OTHER takes: ends with NULL */
+	const char *const *later;  /* values that a later version will take, refused by name; ends with NULL; or NULL */
 	const char *example;
-	const char *sentence;       /* what it does */
-	size_t offset;              /* of the field in the object */
-	size_t width;               /* of the field */
-	uint64_t min, max;          /* numbers; max 0: no bounds */
-	size_t enables;             /* offset of a bool that becomes true when this is set (tls.ca asks for TLS); 0: none */
+	const char *sentence; /* what it does */
+	size_t offset;        /* of the field in the object */
+	size_t width;         /* of the field */
+	uint64_t min, max;    /* numbers; max 0: no bounds */
+	size_t enables;       /* offset of a bool that becomes true when this is set (tls.ca asks for TLS); 0: none */
 	bool (*parse)(const struct option_row *row, void *object, const struct option_value *value, struct error *error);
-	bool structured;            /* OTHER: takes a mapping or a list as its value; on the command line it is written in flow style */
-	const uint8_t *numbers;     /* ENUM: of the values, where these are not their indexes */
-	bool lasting;               /* decides what is copied: may not change while a task goes on */
+	bool structured; /* OTHER: takes a mapping or a list as its value; on the command line it is written in flow style */
+	const uint8_t *numbers; /* ENUM: of the values, where these are not their indexes */
+	bool lasting;           /* decides what is copied: may not change while a task goes on */
 	/* OBJECTS */
 	const struct option_table *item_table;
 	size_t item_size;

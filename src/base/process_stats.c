@@ -41,8 +41,9 @@ static void read_stat(struct process_stats *stats)
 	fclose(file);
 	text[len] = '\0';
 	rest = strrchr(text, ')');
-	if (!rest || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %llu %*d %llu %llu %lld", &user, &system, &threads,
-			    &started, &size, &resident) != 6)
+	if (!rest ||
+	    sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %llu %*d %llu %llu %lld",
+		   &user, &system, &threads, &started, &size, &resident) != 6)
 		return;
 	stats->cpu_seconds = (double)(user + system) / ticks;
 	pthread_once(&asked, ask_boot_time);

@@ -11,7 +11,7 @@ struct process_stats {
 	uint64_t virtual_bytes;
 	uint64_t threads;
 	uint64_t open_fds;
-	uint64_t max_fds;          /* UINT64_MAX: no limit */
+	uint64_t max_fds; /* UINT64_MAX: no limit */
 };
 
 /* What cannot be read is 0. */

@@ -26,8 +26,7 @@ bool slice_to_uint64(struct slice text, uint64_t *ret)
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t digit = (uint8_t)(text.data[i] - '0');
 
-		if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, digit, &value))
+		if (digit > 9 || __builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, digit, &value))
 			return false;
 	}
 	*ret = value;

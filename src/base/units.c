@@ -11,8 +11,8 @@ struct unit {
 /* Formatting takes the first unit that divides the value, so the larger ones come first, and the decimal ones after all
  * binary ones: operators think of memory and files in powers of two. */
 static const struct unit size_units[] = {
-	{"TiB", 1ULL << 40}, {"GiB", 1ULL << 30}, {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}, {"B", 1},
-	{"TB", 1000000000000ULL}, {"GB", 1000000000ULL}, {"MB", 1000000ULL}, {"KB", 1000ULL}, {"", 1},
+	{"TiB", 1ULL << 40},      {"GiB", 1ULL << 30},   {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}, {"B", 1},
+	{"TB", 1000000000000ULL}, {"GB", 1000000000ULL}, {"MB", 1000000ULL},  {"KB", 1000ULL},     {"", 1},
 };
 
 static const struct unit duration_units[] = {

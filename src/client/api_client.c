@@ -65,7 +65,8 @@ char *api_client_server(const char *text, struct error *error)
 	bool with_scheme = strstr(text, "://") != NULL;
 	char *given = with_scheme ? memory_strdup(text) : memory_printf("http://%s", text), *server = NULL;
 	bool parsed = curl_url_set(url, CURLUPART_URL, given, 0) == CURLUE_OK;
-	char *scheme = part_of(url, CURLUPART_SCHEME, 0), *host = part_of(url, CURLUPART_HOST, 0), *path = part_of(url, CURLUPART_PATH, 0);
+	char *scheme = part_of(url, CURLUPART_SCHEME, 0), *host = part_of(url, CURLUPART_HOST, 0),
+	     *path = part_of(url, CURLUPART_PATH, 0);
 	char *port = part_of(url, CURLUPART_PORT, with_scheme ? CURLU_DEFAULT_PORT : 0);
 	char *user = part_of(url, CURLUPART_USER, 0), *password = part_of(url, CURLUPART_PASSWORD, 0);
 	char *query = part_of(url, CURLUPART_QUERY, 0), *fragment = part_of(url, CURLUPART_FRAGMENT, 0);
@@ -122,7 +123,8 @@ static bool set_up(struct api_client *client)
 	ok = ok && curl_easy_setopt(handle, CURLOPT_PROXY, "") == CURLE_OK;
 	ok = ok && curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK;
 	ok = ok && curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
-	ok = ok && curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK && curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK;
+	ok = ok && curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
+	     curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK;
 	ok = ok && curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
 	return ok && (!client->ca_file || curl_easy_setopt(handle, CURLOPT_CAINFO, client->ca_file) == CURLE_OK);
 }
@@ -226,7 +228,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *owner)
 	struct slice bytes = slice_make(data, size * count);
 
 	if (transfer->stream && status_of(transfer) == 200) {
-		transfer->left = !event_stream_feed(transfer->stream, bytes, transfer->events->take, transfer->owner, &transfer->error);
+		transfer->left =
+			!event_stream_feed(transfer->stream, bytes, transfer->events->take, transfer->owner, &transfer->error);
 		return transfer->left ? 0 : bytes.len;
 	}
 	transfer->too_large = !buffer_append_slice(&transfer->answer.body, bytes);
@@ -246,7 +249,8 @@ static bool add_header(struct curl_slist **list, const char *name, const char *v
 	return !value || longer;
 }
 
-static bool prepare(struct transfer *transfer, const struct api_request *request, const char *url, const char *last_id, struct curl_slist **headers)
+static bool prepare(struct transfer *transfer, const struct api_request *request, const char *url, const char *last_id,
+		    struct curl_slist **headers)
 {
 	struct api_client *client = transfer->client;
 	CURL *handle = client->handle;
@@ -257,17 +261,25 @@ static bool prepare(struct transfer *transfer, const struct api_request *request
 	ok = ok && add_header(headers, "Accept-Language: ", request->language) && add_header(headers, "Last-Event-ID: ", last_id);
 	/* Nobody waits for "100 Continue". */
 	ok = ok && add_header(headers, "Expect:", "");
-	ok = ok && curl_easy_setopt(handle, CURLOPT_URL, url) == CURLE_OK && curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+	ok = ok && curl_easy_setopt(handle, CURLOPT_URL, url) == CURLE_OK &&
+	     curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L) == CURLE_OK;
 	if (request->body) {
 		ok = ok && add_header(headers, "Content-Type: ", request->type ? request->type : "application/json");
-		ok = ok && curl_easy_setopt(handle, CURLOPT_POST, 1L) == CURLE_OK && curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body->len) == CURLE_OK;
+		ok = ok && curl_easy_setopt(handle, CURLOPT_POST, 1L) == CURLE_OK &&
+		     curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body->len) == CURLE_OK;
 		ok = ok && curl_easy_setopt(handle, CURLOPT_POSTFIELDS, (const char *)request->body->data) == CURLE_OK;
 	}
-	ok = ok && curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK && curl_easy_setopt(handle, CURLOPT_HTTPHEADER, *headers) == CURLE_OK;
-	ok = ok && curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK && curl_easy_setopt(handle, CURLOPT_HEADERDATA, transfer) == CURLE_OK;
-	ok = ok && curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK && curl_easy_setopt(handle, CURLOPT_WRITEDATA, transfer) == CURLE_OK;
+	ok = ok && curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK &&
+	     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, *headers) == CURLE_OK;
+	ok = ok && curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
+	     curl_easy_setopt(handle, CURLOPT_HEADERDATA, transfer) == CURLE_OK;
+	ok = ok && curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+	     curl_easy_setopt(handle, CURLOPT_WRITEDATA, transfer) == CURLE_OK;
 	ok = ok && curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)client->connect_ms) == CURLE_OK;
-	ok = ok && curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, transfer->stream ? 0L : (long)(request->timeout_ms ? request->timeout_ms : API_CLIENT_CALL_MS)) == CURLE_OK;
+	ok = ok &&
+	     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS,
+			      transfer->stream ? 0L : (long)(request->timeout_ms ? request->timeout_ms : API_CLIENT_CALL_MS)) ==
+		     CURLE_OK;
 	ok = ok && curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, transfer->stream ? 1L : 0L) == CURLE_OK;
 	return ok && curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, transfer->stream ? (long)SILENCE_S : 0L) == CURLE_OK;
 }
@@ -314,18 +326,20 @@ static void tell_failure(const struct transfer *transfer, CURLcode code, struct 
 	error_set(error, ERROR_INTERNAL, "the daemon at %s cannot be reached: %s", client->server, why);
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
-		error_hint(error, "Start it ('systemctl start keyferry', or 'keyferry serve'), or say where it listens: --server URL, KEYFERRY_SERVER");
+		error_hint(
+			error,
+			"Start it ('systemctl start keyferry', or 'keyferry serve'), or say where it listens: --server URL, KEYFERRY_SERVER");
 		break;
-	case CURLE_COULDNT_RESOLVE_HOST:
-		error_hint(error, "Say where it listens: --server URL, KEYFERRY_SERVER");
-		break;
+	case CURLE_COULDNT_RESOLVE_HOST: error_hint(error, "Say where it listens: --server URL, KEYFERRY_SERVER"); break;
 	case CURLE_OPERATION_TIMEDOUT:
 		error_set(error, ERROR_INTERNAL, "the daemon at %s does not answer in time: %s", client->server, why);
 		break;
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 		error_set(error, ERROR_INTERNAL, "the certificate of %s is not accepted: %s", client->server, why);
-		error_hint(error, "Name the authority that has signed it, --ca-file FILE (PEM), and the server by a name that its certificate has");
+		error_hint(
+			error,
+			"Name the authority that has signed it, --ca-file FILE (PEM), and the server by a name that its certificate has");
 		break;
 	case CURLE_SSL_CONNECT_ERROR:
 		error_set(error, ERROR_INTERNAL, "no TLS with %s: %s", client->server, why);
@@ -357,7 +371,8 @@ static bool finish(struct transfer *transfer, CURLcode code, const char *path, s
 		return false;
 	}
 	if (transfer->too_large) {
-		error_set(error, ERROR_INTERNAL, "the answer of %s to %s is larger than %zu MiB", client->server, path, transfer->answer.body.max >> 20);
+		error_set(error, ERROR_INTERNAL, "the answer of %s to %s is larger than %zu MiB", client->server, path,
+			  transfer->answer.body.max >> 20);
 		error_hint(error, "Ask for less of it: --limit");
 		return false;
 	}
@@ -367,7 +382,8 @@ static bool finish(struct transfer *transfer, CURLcode code, const char *path, s
 	}
 	if (status >= 200 && status < 300)
 		return true;
-	refusal_read(status, buffer_readable(&transfer->answer.body), client->server, path, client->authorization != NULL, transfer->client->refusal, error);
+	refusal_read(status, buffer_readable(&transfer->answer.body), client->server, path, client->authorization != NULL,
+		     transfer->client->refusal, error);
 	return false;
 }
 
@@ -381,7 +397,8 @@ static bool run(struct transfer *transfer, const struct api_request *request, co
 
 	client->problem[0] = client->refusal[0] = '\0';
 	buffer_init(&transfer->answer.body, transfer->stream ? REFUSAL_MAX : API_CLIENT_ANSWER_MAX);
-	if (prepare(transfer, request, url, last_id, &headers) && curl_multi_add_handle(client->multi, client->handle) == CURLM_OK) {
+	if (prepare(transfer, request, url, last_id, &headers) &&
+	    curl_multi_add_handle(client->multi, client->handle) == CURLM_OK) {
 		code = drive(transfer);
 		curl_multi_remove_handle(client->multi, client->handle);
 	}
@@ -421,7 +438,8 @@ bool api_client_pause(struct api_client *client, uint32_t ms)
 }
 
 /* In turns, so that who watches sees that it goes on. */
-static bool pause_in_turns(struct api_client *client, const struct api_stream_events *events, void *owner, uint32_t ms, bool *ret_left)
+static bool pause_in_turns(struct api_client *client, const struct api_stream_events *events, void *owner, uint32_t ms,
+			   bool *ret_left)
 {
 	uint64_t until = clock_monotonic_us() + ms * 1000ULL;
 
@@ -436,7 +454,8 @@ static bool pause_in_turns(struct api_client *client, const struct api_stream_ev
 	return true;
 }
 
-bool api_client_stream(struct api_client *client, const char *path, const char *last_id, const struct api_stream_events *events, void *owner, struct error *error)
+bool api_client_stream(struct api_client *client, const char *path, const char *last_id, const struct api_stream_events *events,
+		       void *owner, struct error *error)
 {
 	const struct api_request request = {.path = path, .accept = "text/event-stream"};
 	/* A connection of its own, so that calls may be made meanwhile. */

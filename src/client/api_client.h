@@ -16,12 +16,12 @@
 struct api_client;
 
 struct api_client_options {
-	const char *server;   /* "https://host:7280", also with a path before /api: of a proxy */
-	const char *token;    /* NULL: none is sent */
-	const char *ca_file;  /* PEM; NULL: the system's authorities */
-	const char *agent;    /* "keyferry/0.1.0" */
-	int stop_fd;          /* a call ends at once when it becomes readable; -1: none does */
-	uint32_t connect_ms;  /* 0: ten seconds */
+	const char *server;  /* "https://host:7280", also with a path before /api: of a proxy */
+	const char *token;   /* NULL: none is sent */
+	const char *ca_file; /* PEM; NULL: the system's authorities */
+	const char *agent;   /* "keyferry/0.1.0" */
+	int stop_fd;         /* a call ends at once when it becomes readable; -1: none does */
+	uint32_t connect_ms; /* 0: ten seconds */
 };
 
 /* "host:7280", "http://host:7280/", ... as api_client_new() takes it: scheme, host and port, without a slash at the end; free(). NULL: it is no such address (ERROR_USAGE). */
@@ -37,14 +37,14 @@ const char *api_client_name(const struct api_client *client);
 const char *api_client_refusal(const struct api_client *client);
 
 struct api_request {
-	const char *method;        /* NULL: GET, or POST with a body */
-	const char *path;          /* "/api/v1/tasks?limit=3", escaped */
-	const char *accept;        /* NULL: application/json */
-	const char *type;          /* of the body; NULL: application/json */
-	const char *if_match;      /* NULL: none */
-	const char *language;      /* "zh"; NULL: none is asked for */
-	const struct slice *body;  /* NULL: none */
-	uint32_t timeout_ms;       /* 0: API_CLIENT_CALL_MS */
+	const char *method;       /* NULL: GET, or POST with a body */
+	const char *path;         /* "/api/v1/tasks?limit=3", escaped */
+	const char *accept;       /* NULL: application/json */
+	const char *type;         /* of the body; NULL: application/json */
+	const char *if_match;     /* NULL: none */
+	const char *language;     /* "zh"; NULL: none is asked for */
+	const struct slice *body; /* NULL: none */
+	uint32_t timeout_ms;      /* 0: API_CLIENT_CALL_MS */
 };
 
 struct api_answer {
@@ -55,7 +55,8 @@ struct api_answer {
 };
 
 /* False: nothing is in *ret; refusals are errors. */
-bool api_client_call(struct api_client *client, const struct api_request *request, struct api_answer *ret, struct error *error) WARN_UNUSED;
+bool api_client_call(struct api_client *client, const struct api_request *request, struct api_answer *ret,
+		     struct error *error) WARN_UNUSED;
 void api_answer_free(struct api_answer *answer);
 
 struct api_stream_events {
@@ -69,7 +70,8 @@ struct api_stream_events {
 /* Server-sent events of the path until `take` or `turn` wants no more (true), the caller is stopped, or the daemon refuses. `last_id` (NULL: none) is the Last-Event-ID to begin with. A connection
  * that is lost or silent for too long is made again, with pauses that grow to 15 s, and the stream goes on behind the last id; the very first one is not tried again.
  * `turn` and `lost` may make calls of the same client; `take` may not. */
-bool api_client_stream(struct api_client *client, const char *path, const char *last_id, const struct api_stream_events *events, void *owner, struct error *error) WARN_UNUSED;
+bool api_client_stream(struct api_client *client, const char *path, const char *last_id, const struct api_stream_events *events,
+		       void *owner, struct error *error) WARN_UNUSED;
 /* Waits, up to that. False: stopped. */
 bool api_client_pause(struct api_client *client, uint32_t ms);
 

@@ -51,8 +51,10 @@ static bool take_field(struct event_stream *stream, struct slice line, struct er
 			return too_large(error);
 		stream->has_data = true;
 	} else if (slice_equal(name, SLICE("event"))) {
-		snprintf(stream->name, sizeof(stream->name), "%.*s", (int)(value.len < sizeof(stream->name) ? value.len : sizeof(stream->name)), (const char *)value.data);
-	} else if (slice_equal(name, SLICE("id")) && value.len < sizeof(stream->next_id) && !(value.len && memchr(value.data, '\0', value.len))) {
+		snprintf(stream->name, sizeof(stream->name), "%.*s",
+			 (int)(value.len < sizeof(stream->name) ? value.len : sizeof(stream->name)), (const char *)value.data);
+	} else if (slice_equal(name, SLICE("id")) && value.len < sizeof(stream->next_id) &&
+		   !(value.len && memchr(value.data, '\0', value.len))) {
 		memcpy(stream->next_id, value.data, value.len);
 		stream->next_id[value.len] = '\0';
 	} else if (slice_equal(name, SLICE("retry")) && slice_to_uint64(value, &number) && number <= 3600000) {

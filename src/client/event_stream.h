@@ -12,8 +12,8 @@
 
 #include "base/buffer.h"
 
-#define EVENT_STREAM_NAME_MAX 64   /* of an event's name; a longer one is cut off */
-#define EVENT_STREAM_ID_MAX 64     /* a longer id is not kept: it could not be told again */
+#define EVENT_STREAM_NAME_MAX 64    /* of an event's name; a longer one is cut off */
+#define EVENT_STREAM_ID_MAX 64      /* a longer id is not kept: it could not be told again */
 #define EVENT_STREAM_MAX (4u << 20) /* bytes of one event's data, or of one line */
 
 struct event_stream {
@@ -21,7 +21,7 @@ struct event_stream {
 	char name[EVENT_STREAM_NAME_MAX];
 	char id[EVENT_STREAM_ID_MAX]; /* the last one that came with a whole event, "" for none: for Last-Event-ID */
 	char next_id[EVENT_STREAM_ID_MAX];
-	uint32_t retry_ms;            /* what the server asks for before a client comes again; 0: nothing */
+	uint32_t retry_ms; /* what the server asks for before a client comes again; 0: nothing */
 	bool has_data, after_cr, begun;
 };
 
@@ -33,6 +33,7 @@ void event_stream_free(struct event_stream *stream);
 /* Another connection: what was half an event is forgotten, the id is kept. */
 void event_stream_restart(struct event_stream *stream);
 /* False with an error: an event is too large; without (kind ERROR_NONE): `take` wants no more. */
-bool event_stream_feed(struct event_stream *stream, struct slice bytes, event_stream_take *take, void *owner, struct error *error) WARN_UNUSED;
+bool event_stream_feed(struct event_stream *stream, struct slice bytes, event_stream_take *take, void *owner,
+		       struct error *error) WARN_UNUSED;
 
 #endif

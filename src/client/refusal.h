@@ -16,6 +16,7 @@
 
 /* `body` may be anything: what no keyferry has said (a proxy's page) is told by its status alone. `server` and `path` name who was asked for what; `with_token`: one was sent. `ret_name` is the last word
  * of the problem's type ("exists"), "" for none. */
-void refusal_read(unsigned status, struct slice body, const char *server, const char *path, bool with_token, char ret_name[REFUSAL_NAME_MAX], struct error *error);
+void refusal_read(unsigned status, struct slice body, const char *server, const char *path, bool with_token,
+		  char ret_name[REFUSAL_NAME_MAX], struct error *error);
 
 #endif

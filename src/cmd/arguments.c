@@ -32,7 +32,8 @@ static bool refuse_unknown(const struct argument_row *rows, size_t count, struct
 	near = suggest_nearest(name, names, count);
 	slice_quote(name, quoted, sizeof(quoted));
 	if (near)
-		error_set(error, ERROR_USAGE, "unknown option --%.*s: did you mean '--%s'?", (int)strlen(quoted) - 2, quoted + 1, near);
+		error_set(error, ERROR_USAGE, "unknown option --%.*s: did you mean '--%s'?", (int)strlen(quoted) - 2, quoted + 1,
+			  near);
 	else
 		error_set(error, ERROR_USAGE, "unknown option --%.*s", (int)strlen(quoted) - 2, quoted + 1);
 	return false;
@@ -54,7 +55,7 @@ static bool add(struct arguments *arguments, const struct argument_row *row, con
 }
 
 static bool add_option(struct arguments *arguments, const struct argument_row *rows, size_t count, int argc, char **argv, int *at,
-	struct error *error)
+		       struct error *error)
 {
 	const char *text = argv[*at] + 2;
 	const char *equals = strchr(text, '=');
@@ -77,7 +78,7 @@ static bool add_option(struct arguments *arguments, const struct argument_row *r
 }
 
 bool arguments_parse(struct arguments *arguments, const struct argument_row *rows, size_t count, size_t max_words, int argc,
-	char **argv, struct error *error)
+		     char **argv, struct error *error)
 {
 	bool options_ended = false;
 
@@ -100,8 +101,10 @@ bool arguments_parse(struct arguments *arguments, const struct argument_row *row
 			return false;
 		} else if (arguments->words == max_words) {
 			/* Not shown: with a forgotten --set or --source before it, it may hold a password. */
-			error_set(error, ERROR_USAGE, max_words == 0 ? "argument %d is too many: only options are taken" :
-				"argument %d is one too many", i);
+			error_set(error, ERROR_USAGE,
+				  max_words == 0 ? "argument %d is too many: only options are taken"
+						 : "argument %d is one too many",
+				  i);
 			return false;
 		} else if (!add(arguments, NULL, argv[i], error)) {
 			return false;

@@ -12,8 +12,8 @@
 #include <stddef.h>
 
 struct argument_row {
-	const char *name;     /* without its dashes: "source" */
-	const char *value;    /* what stands for the value in the help text: "URL"; NULL: a flag */
+	const char *name;  /* without its dashes: "source" */
+	const char *value; /* what stands for the value in the help text: "URL"; NULL: a flag */
 	const char *sentence;
 	/* Values for shell completion, separated by spaces: "text json"; or "@file", "@dir", "@option" (of a task), "@topic" (of
 	 * help), "@task" (the daemon's), "@file-or-task"; or NULL. */
@@ -36,7 +36,7 @@ struct arguments {
 
 /* argv[0] is the command's own name. At most max_words words are taken. Errors (ERROR_USAGE) name the nearest known option. */
 bool arguments_parse(struct arguments *arguments, const struct argument_row *rows, size_t count, size_t max_words, int argc,
-	char **argv, struct error *error) WARN_UNUSED;
+		     char **argv, struct error *error) WARN_UNUSED;
 
 /* The value of an option, or NULL when it was not given. */
 const char *arguments_value(const struct arguments *arguments, const char *name);

@@ -13,19 +13,19 @@ struct task_session;
 
 struct command {
 	const char *name;
-	const char *usage;     /* what follows "keyferry NAME", one form a line */
-	const char *summary;   /* a few words, for the list of commands */
-	const char *text;      /* what it does, whole sentences, lines of at most 78 columns */
-	const char *examples;  /* lines, "" for none */
+	const char *usage;    /* what follows "keyferry NAME", one form a line */
+	const char *summary;  /* a few words, for the list of commands */
+	const char *text;     /* what it does, whole sentences, lines of at most 78 columns */
+	const char *examples; /* lines, "" for none */
 	const struct argument_row *rows;
 	size_t row_count;
 	size_t max_words;
-	const char *words;     /* what the other words are, as argument_row.choices */
+	const char *words;                 /* what the other words are, as argument_row.choices */
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name; NULL: `call` */
 	/* Of those that ask a daemon (task_session.h). */
 	bool (*call)(struct task_session *session, struct error *error);
 	size_t min_words;
-	bool hidden;           /* for scripts of completion; no command for people */
+	bool hidden;                    /* for scripts of completion; no command for people */
 	const struct command *commands; /* its own; NULL: none */
 	const size_t *command_count;
 };

@@ -125,15 +125,16 @@ static void print_bash_words(const struct command *command)
 static void print_bash(void)
 {
 	printf("# bash completion for keyferry\n"
-		"_keyferry()\n{\n"
-		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} name=${COMP_WORDS[1]}\n"
-		"\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\tCOMPREPLY=($(compgen -W '");
+	       "_keyferry()\n{\n"
+	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} name=${COMP_WORDS[1]}\n"
+	       "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\tCOMPREPLY=($(compgen -W '");
 	print_command_names();
 	printf("' -- \"$cur\"))\n\t\treturn\n\tfi\n");
 	for (size_t i = 0; i < command_count; i++) {
 		if (!commands[i].commands)
 			continue;
-		printf("\tif [ \"$name\" = %s ]; then\n\t\tif [ \"$COMP_CWORD\" -eq 2 ]; then\n\t\t\tCOMPREPLY=($(compgen -W '", commands[i].name);
+		printf("\tif [ \"$name\" = %s ]; then\n\t\tif [ \"$COMP_CWORD\" -eq 2 ]; then\n\t\t\tCOMPREPLY=($(compgen -W '",
+		       commands[i].name);
 		print_names(commands[i].commands, *commands[i].command_count);
 		printf("' -- \"$cur\"))\n\t\t\treturn\n\t\tfi\n\t\tname=\"$name ${COMP_WORDS[2]}\"\n\tfi\n");
 	}
@@ -219,8 +220,8 @@ static void print_zsh_command(const struct command *command)
 static void print_zsh(void)
 {
 	printf("#compdef keyferry\n# zsh completion for keyferry\n"
-		"_keyferry_tasks()\n{\n\tlocal -a tasks\n\ttasks=(${(f)\"$(" TASK_NAMES ")\"})\n\tcompadd -a tasks\n}\n"
-		"_keyferry()\n{\n\tlocal -a names\n\tif (( CURRENT == 2 )); then\n");
+	       "_keyferry_tasks()\n{\n\tlocal -a tasks\n\ttasks=(${(f)\"$(" TASK_NAMES ")\"})\n\tcompadd -a tasks\n}\n"
+	       "_keyferry()\n{\n\tlocal -a names\n\tif (( CURRENT == 2 )); then\n");
 	print_zsh_names(commands, command_count);
 	printf("\tfi\n\tlocal name=$words[2]\n\tshift words\n\t(( CURRENT-- ))\n");
 	for (size_t i = 0; i < command_count; i++) {
@@ -233,7 +234,7 @@ static void print_zsh(void)
 	printf("\tcase $name in\n");
 	each_command(print_zsh_command);
 	printf("\tesac\n}\n"
-		"if [ \"$funcstack[1]\" = _keyferry ]; then\n\t_keyferry \"$@\"\nelse\n\tcompdef _keyferry keyferry\nfi\n");
+	       "if [ \"$funcstack[1]\" = _keyferry ]; then\n\t_keyferry \"$@\"\nelse\n\tcompdef _keyferry keyferry\nfi\n");
 }
 
 /* ---- fish ---- */
@@ -273,7 +274,8 @@ static void print_fish_command(const struct command *command)
 {
 	bool nested = strchr(command->name, ' ') != NULL;
 
-	printf("complete -c keyferry -n '%s' -a %s -d '", nested ? "__keyferry_is task" : "__fish_use_subcommand", last_word(command));
+	printf("complete -c keyferry -n '%s' -a %s -d '", nested ? "__keyferry_is task" : "__fish_use_subcommand",
+	       last_word(command));
 	print_fish_text(command->summary);
 	printf("'\n");
 	print_fish_begin(command);
@@ -281,7 +283,10 @@ static void print_fish_command(const struct command *command)
 	for (size_t i = 0; i < command->row_count; i++) {
 		print_fish_begin(command);
 		/* -x takes no files, -F does. */
-		printf(" -l %s%s -d '", command->rows[i].name, !command->rows[i].value ? "" : is_file(command->rows[i].choices) ? " -r" : " -x");
+		printf(" -l %s%s -d '", command->rows[i].name,
+		       !command->rows[i].value             ? ""
+		       : is_file(command->rows[i].choices) ? " -r"
+							   : " -x");
 		print_fish_text(command->rows[i].sentence);
 		printf("'");
 		print_fish_choices(command->rows[i].choices);
@@ -297,10 +302,10 @@ static void print_fish_command(const struct command *command)
 static void print_fish(void)
 {
 	printf("# fish completion for keyferry\n"
-		"# Is it this command that the line is about? 'task' has commands of its own, some with the names of others.\n"
-		"function __keyferry_is\n\tset -l words (commandline -opc)\n\tset -e words[1]\n"
-		"\tif test \"$words[1]\" = task\n\t\ttest \"$words[1..2]\" = \"$argv\"\n\telse\n\t\ttest \"$words[1]\" = \"$argv\"\n\tend\nend\n"
-		"complete -c keyferry -f\n");
+	       "# Is it this command that the line is about? 'task' has commands of its own, some with the names of others.\n"
+	       "function __keyferry_is\n\tset -l words (commandline -opc)\n\tset -e words[1]\n"
+	       "\tif test \"$words[1]\" = task\n\t\ttest \"$words[1..2]\" = \"$argv\"\n\telse\n\t\ttest \"$words[1]\" = \"$argv\"\n\tend\nend\n"
+	       "complete -c keyferry -f\n");
 	each_command(print_fish_command);
 }
 
@@ -322,7 +327,7 @@ int cmd_completion(int argc, char **argv)
 		print_fish();
 	} else {
 		error_set(&error, ERROR_USAGE, "%s",
-			shell ? "it is none of the shells that it knows: bash, zsh, fish" : "name a shell: bash, zsh or fish");
+			  shell ? "it is none of the shells that it knows: bash, zsh, fish" : "name a shell: bash, zsh or fish");
 		error_hint(&error, "for example: source <(keyferry completion bash)");
 		return command_fail("completion", &error);
 	}

@@ -27,7 +27,8 @@ static bool take_duration(const struct arguments *arguments, const char *name, u
 
 static bool take_verify(const struct arguments *arguments, enum cutover_verify *ret, struct error *error)
 {
-	static const char *const names[] = {[CUTOVER_VERIFY_OUTLINE] = "outline", [CUTOVER_VERIFY_FULL] = "full", [CUTOVER_VERIFY_NONE] = "none"};
+	static const char *const names[] = {
+		[CUTOVER_VERIFY_OUTLINE] = "outline", [CUTOVER_VERIFY_FULL] = "full", [CUTOVER_VERIFY_NONE] = "none"};
 	const char *value = arguments_value(arguments, "verify");
 
 	for (size_t i = 0; value && i < sizeof(names) / sizeof(names[0]); i++) {
@@ -42,7 +43,8 @@ static bool take_verify(const struct arguments *arguments, enum cutover_verify *
 	return false;
 }
 
-static bool take_arguments(const struct arguments *arguments, struct cutover_options *options, bool *ret_json, struct error *error)
+static bool take_arguments(const struct arguments *arguments, struct cutover_options *options, bool *ret_json,
+			   struct error *error)
 {
 	const char *format = arguments_value(arguments, "format");
 	uint64_t timeout = TIMEOUT_MS;
@@ -68,7 +70,8 @@ static bool check_task(const struct task_options *task, struct error *error)
 
 	if (!source && !deployment_options_are_files(&task->target))
 		return true;
-	error_set(error, ERROR_USAGE, "a cut-over is from server to server, and the %s of this task is files", source ? "source" : "target");
+	error_set(error, ERROR_USAGE, "a cut-over is from server to server, and the %s of this task is files",
+		  source ? "source" : "target");
 	return false;
 }
 
@@ -95,8 +98,10 @@ static void on_difference(void *owner, const struct verify_difference *differenc
 	char key[200];
 
 	if ((*listed)++ < LISTED_MAX)
-		log_warning("%s: database %u, key %s%s%s", difference->undecided ? "undecided" : difference_kind_name(difference->kind), difference->source_db,
-			    slice_quote(difference->source_key, key, sizeof(key)), difference->text[0] ? ": " : "", difference->text);
+		log_warning("%s: database %u, key %s%s%s",
+			    difference->undecided ? "undecided" : difference_kind_name(difference->kind), difference->source_db,
+			    slice_quote(difference->source_key, key, sizeof(key)), difference->text[0] ? ": " : "",
+			    difference->text);
 }
 
 static const struct cutover_events callbacks = {on_go_on, on_note, on_difference};

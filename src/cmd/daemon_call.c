@@ -103,7 +103,8 @@ static json_t *ask_here(const struct service_config *config, const json_t *reque
 static void take_error(const json_t *answer, struct error *error)
 {
 	const json_t *told = json_object_get(answer, "error");
-	const char *text = json_string_value(json_object_get(told, "text")), *hint = json_string_value(json_object_get(told, "hint"));
+	const char *text = json_string_value(json_object_get(told, "text")),
+		   *hint = json_string_value(json_object_get(told, "hint"));
 
 	error_set(error, ERROR_USAGE, "%s", text ? text : "the daemon has refused");
 	if (hint)

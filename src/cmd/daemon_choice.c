@@ -21,7 +21,9 @@ static const char *environment(const char *name)
 /* Where the daemon of this machine listens; an address of all interfaces is reached by loopback. */
 static char *configured_server(const struct service_config *config)
 {
-	static const struct { const char *all, *here; } addresses[] = {{"0.0.0.0:", "127.0.0.1:"}, {"[::]:", "[::1]:"}};
+	static const struct {
+		const char *all, *here;
+	} addresses[] = {{"0.0.0.0:", "127.0.0.1:"}, {"[::]:", "[::1]:"}};
 	const char *listen = config->listen, *scheme = config->tls_certificate ? "https" : "http";
 
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
@@ -61,7 +63,9 @@ static bool choose_server(const char *given, struct daemon_choice *choice, struc
 static char *usual_token_file(void)
 {
 	const char *config = environment("XDG_CONFIG_HOME"), *home = environment("HOME");
-	char *path = config ? memory_printf("%s/keyferry/token", config) : home ? memory_printf("%s/.config/keyferry/token", home) : NULL;
+	char *path = config ? memory_printf("%s/keyferry/token", config)
+		     : home ? memory_printf("%s/.config/keyferry/token", home)
+			    : NULL;
 
 	if (path && access(path, F_OK) == 0)
 		return path;
@@ -93,7 +97,8 @@ bool daemon_choice_make(const struct arguments *arguments, struct daemon_choice 
 	const char *ca_file = arguments_value(arguments, "ca-file");
 	struct daemon_choice choice = {.ca_file = ca_file ? ca_file : environment("KEYFERRY_CA_FILE")};
 
-	if (choose_server(arguments_value(arguments, "server"), &choice, error) && choose_token(arguments_value(arguments, "token-file"), &choice, error)) {
+	if (choose_server(arguments_value(arguments, "server"), &choice, error) &&
+	    choose_token(arguments_value(arguments, "token-file"), &choice, error)) {
 		*ret = choice;
 		return true;
 	}

@@ -1,8 +1,8 @@
+#include "control/finish.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cmd/command.h"
 #include "cmd/task_arguments.h"
-#include "control/finish.h"
 
 #include <stdlib.h>
 
@@ -14,7 +14,8 @@ static bool on_portion(void *owner, const struct settle_counts *counts)
 
 	if (now - *told_us >= TELL_US) {
 		*told_us = now;
-		log_info("%llu keys looked at, %llu times of expiry changed", (unsigned long long)counts->keys, (unsigned long long)counts->changed);
+		log_info("%llu keys looked at, %llu times of expiry changed", (unsigned long long)counts->keys,
+			 (unsigned long long)counts->changed);
 	}
 	return !task_signal_seen();
 }
@@ -24,16 +25,21 @@ static const struct finish_events finish_callbacks = {on_portion};
 static void tell(const struct task_options *options, const struct finish_result *result)
 {
 	if (!result->recorded)
-		log_info("%s knows of no guarded times: such as there are in the target are taken for those of a task of this name", options->data_dir);
+		log_info(
+			"%s knows of no guarded times: such as there are in the target are taken for those of a task of this name",
+			options->data_dir);
 	if (result->temporary_left)
-		log_warning("another keyferry is connected to the target: temporary keys (keyferry:tmp:*) may be its own, and were left");
+		log_warning(
+			"another keyferry is connected to the target: temporary keys (keyferry:tmp:*) may be its own, and were left");
 	if (result->cut_off_links > 0)
-		log_warning("the task was not stopped but cut off, and the marks in the target tell how far it is: they were left. To have them removed, start the task once "
-			    "more, stop it (SIGTERM) and finish it again; where it never goes on, delete links.json and links in %s and finish it again",
-			    options->data_dir);
-	log_info("task %s: finished: %llu keys looked at, %llu times of expiry made true, %llu temporary keys removed, marks of %u links removed", options->name,
-		 (unsigned long long)result->counts.keys, (unsigned long long)result->counts.changed, (unsigned long long)result->counts.temporary,
-		 result->forgotten_links);
+		log_warning(
+			"the task was not stopped but cut off, and the marks in the target tell how far it is: they were left. To have them removed, start the task once "
+			"more, stop it (SIGTERM) and finish it again; where it never goes on, delete links.json and links in %s and finish it again",
+			options->data_dir);
+	log_info(
+		"task %s: finished: %llu keys looked at, %llu times of expiry made true, %llu temporary keys removed, marks of %u links removed",
+		options->name, (unsigned long long)result->counts.keys, (unsigned long long)result->counts.changed,
+		(unsigned long long)result->counts.temporary, result->forgotten_links);
 }
 
 /* The signal is asked for between portions. */

@@ -8,7 +8,10 @@
 #include <string.h>
 
 /* A contract: scripts rely on it. */
-static const struct { enum error_kind code; const char *meaning; } exit_codes[] = {
+static const struct {
+	enum error_kind code;
+	const char *meaning;
+} exit_codes[] = {
 	{ERROR_NONE, "done, or stopped as asked"},
 	{ERROR_INTERNAL, "internal error, or the machine fails"},
 	{ERROR_USAGE, "command line or task document; the work directory is not writable"},
@@ -23,14 +26,14 @@ static const struct { enum error_kind code; const char *meaning; } exit_codes[] 
 static void print_program(void)
 {
 	printf("keyferry keeps one Redis or Valkey deployment in step with another while both are in use.\n\n"
-		"Usage: keyferry COMMAND ...\n\nCommands:\n");
+	       "Usage: keyferry COMMAND ...\n\nCommands:\n");
 	for (size_t i = 0; i < command_count; i++)
 		printf("  %-12s %s\n", commands[i].name, commands[i].summary);
 	printf("\nExit codes:\n");
 	for (size_t i = 0; i < sizeof(exit_codes) / sizeof(exit_codes[0]); i++)
 		printf("  %d  %s\n", exit_codes[i].code, exit_codes[i].meaning);
 	printf("\nA first task:\n  keyferry sync --source redis://10.0.0.1:6379 --target redis://10.1.0.1:6379\n"
-		"\n'keyferry help COMMAND' explains a command, 'keyferry help options' the task document.\n");
+	       "\n'keyferry help COMMAND' explains a command, 'keyferry help options' the task document.\n");
 }
 
 /* Each line of a text behind its own start. */
@@ -51,7 +54,8 @@ static void print_commands(const struct command *command)
 	printf("\nCommands:\n");
 	for (size_t i = 0; i < *command->command_count; i++)
 		if (!command->commands[i].hidden)
-			printf("  %-12s %s\n", command->commands[i].name + strlen(command->name) + 1, command->commands[i].summary);
+			printf("  %-12s %s\n", command->commands[i].name + strlen(command->name) + 1,
+			       command->commands[i].summary);
 }
 
 static void print_command(const struct command *command)
@@ -72,7 +76,8 @@ static void print_command(const struct command *command)
 
 		if (row->letter)
 			snprintf(letter, sizeof(letter), ", -%c", row->letter);
-		snprintf(name, sizeof(name), "--%s%s%s%s", row->name, letter, row->value ? " " : "", row->value ? row->value : "");
+		snprintf(name, sizeof(name), "--%s%s%s%s", row->name, letter, row->value ? " " : "",
+			 row->value ? row->value : "");
 		printf("  %-22s %s\n", name, row->sentence);
 	}
 	if (!command->commands)
@@ -120,8 +125,8 @@ static int refuse_topic(const char *topic)
 	if (!near)
 		near = option_nearest(&task_option_table, slice_of_string(topic), option);
 	error_set(&error, ERROR_USAGE, "no command or option is called %s%s%s%s",
-		slice_quote(slice_of_string(topic), quoted, sizeof(quoted)), near ? ": did you mean '" : "", near ? near : "",
-		near ? "'?" : "");
+		  slice_quote(slice_of_string(topic), quoted, sizeof(quoted)), near ? ": did you mean '" : "", near ? near : "",
+		  near ? "'?" : "");
 	error_hint(&error, "'keyferry help' lists the commands, 'keyferry help options' the options");
 	return command_fail("help", &error);
 }

@@ -5,8 +5,8 @@
 #include "cmd/cutover_report.h"
 #include "cmd/task_session.h"
 #include "cmd/verify_report.h"
-#include "json/bytes.h"
 #include "precheck/page.h"
+#include "json/bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +25,15 @@ static uint64_t number_of(const json_t *object, const char *name)
 /* A key as docs/verify.md has it; one that is too long for that is named by its digest. */
 static struct slice read_key(const json_t *key, struct buffer *buffer)
 {
-	const char *b64 = json_string_value(json_object_get(key, "b64")), *digest = json_string_value(json_object_get(key, "sha256"));
+	const char *b64 = json_string_value(json_object_get(key, "b64")),
+		   *digest = json_string_value(json_object_get(key, "sha256"));
 
 	if (json_is_string(key))
 		return slice_make(json_string_value(key), json_string_length(key));
 	buffer_clear(buffer);
-	if (b64 ? !json_bytes_decode(b64, buffer) : !buffer_printf(buffer, "sha256 %s, %llu bytes", digest ? digest : "?", (unsigned long long)number_of(key, "len")))
+	if (b64 ? !json_bytes_decode(b64, buffer)
+		: !buffer_printf(buffer, "sha256 %s, %llu bytes", digest ? digest : "?",
+				 (unsigned long long)number_of(key, "len")))
 		return SLICE("?");
 	return buffer_readable(buffer);
 }
@@ -91,7 +94,8 @@ static struct verify_counts read_counts(const json_t *summary)
 
 static bool print_verify(const json_t *told, const char *task)
 {
-	const json_t *summary = json_object_get(told, "summary"), *differences = json_object_get(told, "differences"), *difference;
+	const json_t *summary = json_object_get(told, "summary"), *differences = json_object_get(told, "differences"),
+		     *difference;
 	struct verify_counts counts = read_counts(summary);
 	struct verify_report report = {.repair = counts.repaired > 0};
 	double seconds = json_number_value(json_object_get(summary, "seconds"));
@@ -99,7 +103,7 @@ static bool print_verify(const json_t *told, const char *task)
 
 	if (!json_is_object(summary))
 		return false;
-	json_array_foreach(differences, i, difference)
+	json_array_foreach (differences, i, difference)
 		print_difference(&report, difference);
 	if (json_is_true(json_object_get(told, "differences_cut")))
 		printf("... and more: the first %zu are kept\n", json_array_size(differences));
@@ -146,8 +150,8 @@ static char *outline_of_verify(const json_t *summary)
 {
 	struct verify_counts counts = read_counts(summary);
 
-	return memory_printf("%llu differences, %llu repaired, %llu compared", (unsigned long long)verify_differences(&counts), (unsigned long long)counts.repaired,
-			     (unsigned long long)counts.compared);
+	return memory_printf("%llu differences, %llu repaired, %llu compared", (unsigned long long)verify_differences(&counts),
+			     (unsigned long long)counts.repaired, (unsigned long long)counts.compared);
 }
 
 char *job_report_outline(const json_t *result)
@@ -158,7 +162,9 @@ char *job_report_outline(const json_t *result)
 	if (json_is_object(json_object_get(told, "summary")))
 		return outline_of_verify(json_object_get(told, "summary"));
 	if (json_is_object(counts))
-		return memory_printf("%llu passed, %llu warnings, %llu failed%s%s", (unsigned long long)number_of(counts, "passed"), (unsigned long long)number_of(counts, "warning"),
+		return memory_printf("%llu passed, %llu warnings, %llu failed%s%s",
+				     (unsigned long long)number_of(counts, "passed"),
+				     (unsigned long long)number_of(counts, "warning"),
 				     (unsigned long long)number_of(counts, "failed"), cause[0] ? ": " : "", cause);
 	return memory_strdup(cause[0] ? cause : "done");
 }

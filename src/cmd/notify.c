@@ -30,6 +30,7 @@ void notify(const char *state)
 	if (fd < 0)
 		return;
 	/* Best effort: there is nobody to complain to. */
-	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 	close(fd);
 }

@@ -24,7 +24,8 @@ static bool read_wishes(const struct arguments *arguments, struct wishes *ret, s
 	ret->json = format && strcmp(format, "json") == 0;
 	ret->markdown = format && strcmp(format, "markdown") == 0 && arguments_given(arguments, "list");
 	if (format && !ret->json && !ret->markdown && strcmp(format, "text") != 0) {
-		error_set(error, ERROR_USAGE, "--format %s: it is text or json%s", format, arguments_given(arguments, "list") ? ", or markdown" : "");
+		error_set(error, ERROR_USAGE, "--format %s: it is text or json%s", format,
+			  arguments_given(arguments, "list") ? ", or markdown" : "");
 		return false;
 	}
 	return true;
@@ -39,7 +40,11 @@ static int print_and_free(char *text, int code)
 
 static int print_list(const struct wishes *wishes)
 {
-	return print_and_free(precheck_list(wishes->json ? PRECHECK_LIST_JSON : wishes->markdown ? PRECHECK_LIST_MARKDOWN : PRECHECK_LIST_TEXT, wishes->language), ERROR_NONE);
+	return print_and_free(precheck_list(wishes->json       ? PRECHECK_LIST_JSON
+					    : wishes->markdown ? PRECHECK_LIST_MARKDOWN
+							       : PRECHECK_LIST_TEXT,
+					    wishes->language),
+			      ERROR_NONE);
 }
 
 static bool on_asked(void *owner)
@@ -64,7 +69,8 @@ static int run(struct task_options *options, const struct wishes *wishes)
 
 	task_signals_take(wake);
 	if (rehearsal_run(loop, options, on_asked, NULL, &report, &error))
-		code = print_and_free(wishes->json ? precheck_report_json(&report, wishes->language) : precheck_report_text(&report, wishes->language),
+		code = print_and_free(wishes->json ? precheck_report_json(&report, wishes->language)
+						   : precheck_report_text(&report, wishes->language),
 				      (int)precheck_verdict(&report, NULL));
 	else
 		code = error.kind == ERROR_NONE ? ERROR_INTERNAL : command_fail("precheck", &error);

@@ -82,7 +82,8 @@ static double percent(const struct link_status *link)
 	if (link->snapshot_bytes_total == 0 && link->snapshot_keys_total == 0)
 		return -1;
 	if (link->snapshot_bytes_total == 0) {
-		double done = 100.0 * (double)(link->applier.sink.keys + link->applier.dispatch.left_out) / (double)link->snapshot_keys_total;
+		double done = 100.0 * (double)(link->applier.sink.keys + link->applier.dispatch.left_out) /
+			      (double)link->snapshot_keys_total;
 
 		return done > 99 ? 99 : done;
 	}
@@ -101,17 +102,20 @@ static size_t describe(const struct link_status *link, char *out, size_t cap)
 	if (link->applier.waiting_for[0])
 		len = snprintf(out, cap, "waiting for %s", link->applier.waiting_for);
 	else if (link->phase == LINK_STREAMING)
-		len = snprintf(out, cap, "streaming%s, %s, %.0f records/s, %s/s, %s in the spool", link->connected ? "" : " (source away)", lag,
-			       link->commands_per_second, units_show_size(link->bytes_per_second, rate), units_show_size((double)link->spool_bytes, size));
+		len = snprintf(out, cap, "streaming%s, %s, %.0f records/s, %s/s, %s in the spool",
+			       link->connected ? "" : " (source away)", lag, link->commands_per_second,
+			       units_show_size(link->bytes_per_second, rate), units_show_size((double)link->spool_bytes, size));
 	else if (link->phase == LINK_SNAPSHOT && link->files)
 		len = snprintf(out, cap, "%.1f %% of the files, %llu keys and %llu commands, %.0f records/s, %s/s", done,
-			       (unsigned long long)link->applier.sink.keys, (unsigned long long)link->applier.sink.commands, link->commands_per_second,
-			       units_show_size(link->bytes_per_second, rate));
-	else if (link->phase == LINK_SNAPSHOT && done >= 0)
-		len = snprintf(out, cap, "snapshot %.1f %%, %llu keys, %.0f keys/s, %s/s", done, (unsigned long long)link->applier.sink.keys,
+			       (unsigned long long)link->applier.sink.keys, (unsigned long long)link->applier.sink.commands,
 			       link->commands_per_second, units_show_size(link->bytes_per_second, rate));
+	else if (link->phase == LINK_SNAPSHOT && done >= 0)
+		len = snprintf(out, cap, "snapshot %.1f %%, %llu keys, %.0f keys/s, %s/s", done,
+			       (unsigned long long)link->applier.sink.keys, link->commands_per_second,
+			       units_show_size(link->bytes_per_second, rate));
 	else if (link->phase == LINK_SNAPSHOT)
-		len = snprintf(out, cap, "snapshot, %s so far, %llu keys, %.0f keys/s", units_show_size((double)link->applier.snapshot_bytes_done, size),
+		len = snprintf(out, cap, "snapshot, %s so far, %llu keys, %.0f keys/s",
+			       units_show_size((double)link->applier.snapshot_bytes_done, size),
 			       (unsigned long long)link->applier.sink.keys, link->commands_per_second);
 	else
 		len = snprintf(out, cap, "%s", status_page_phase(link->phase));
@@ -166,10 +170,16 @@ static void show_lines(const struct task_status *status)
 			{.name = "bytes_per_second", .number = link->bytes_per_second},
 			{.name = "spool_bytes", .number = (double)link->spool_bytes},
 			{.name = "snapshot_keys", .number = (double)link->applier.sink.keys},
-			{.name = "lag_seconds", .number = (double)link->applier.lag_ms / 1000}, /* the last: left out where it is not known */
+			{.name = "lag_seconds",
+			 .number = (double)link->applier.lag_ms / 1000}, /* the last: left out where it is not known */
 		};
 		uint32_t count = sizeof(fields) / sizeof(fields[0]) - (link->applier.lag_ms < 0);
-		const struct log_line line = {.level = LOG_INFO, .link = link->source, .kind = "progress", .fields = fields, .field_count = count, .unlimited = true};
+		const struct log_line line = {.level = LOG_INFO,
+					      .link = link->source,
+					      .kind = "progress",
+					      .fields = fields,
+					      .field_count = count,
+					      .unlimited = true};
 
 		describe(link, text, sizeof(text));
 		log_line_write(&line, "link %s: %s", link->source, text);

@@ -1,9 +1,9 @@
 #include "base/clock.h"
 #include "cmd/command.h"
-#include "json/bytes.h"
 #include "cmd/rdb_file.h"
 #include "cmd/rdb_lines.h"
 #include "cmd/rdb_summary.h"
+#include "json/bytes.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "cmd/rdb_lines.h"
 
 #include "base/sorter.h"
-#include "json/value.h"
 #include "wire/rdb.h"
+#include "json/value.h"
 
 #include <inttypes.h>
 

@@ -9,8 +9,8 @@
 
 void rdb_summary_init(struct rdb_summary *summary, int64_t now_ms)
 {
-	*summary = (struct rdb_summary){
-		.now_ms = now_ms, .saved_at = -1, .first_expiry = EXPIRE_NEVER, .last_expiry = EXPIRE_NEVER};
+	*summary =
+		(struct rdb_summary){.now_ms = now_ms, .saved_at = -1, .first_expiry = EXPIRE_NEVER, .last_expiry = EXPIRE_NEVER};
 }
 
 void rdb_summary_free(struct rdb_summary *summary)
@@ -28,7 +28,8 @@ static struct rdb_summary_database *find_database(struct rdb_summary *summary, u
 			return &summary->databases[i];
 	if (summary->database_count == summary->database_room) {
 		summary->database_room = summary->database_room ? 2 * summary->database_room : 16;
-		summary->databases = memory_realloc_array(summary->databases, summary->database_room, sizeof(*summary->databases));
+		summary->databases =
+			memory_realloc_array(summary->databases, summary->database_room, sizeof(*summary->databases));
 	}
 	summary->databases[summary->database_count] = (struct rdb_summary_database){.db = db};
 	return &summary->databases[summary->database_count++];
@@ -105,7 +106,7 @@ static void add_aux(struct rdb_summary *summary, const struct event *aux)
 
 	if (redis || slice_equal(aux->key, SLICE("valkey-ver")))
 		snprintf(summary->writer, sizeof(summary->writer), "%s %.*s", redis ? "redis" : "valkey",
-			(int)strlen(slice_quote(aux->value, quoted, sizeof(quoted))) - 2, quoted + 1);
+			 (int)strlen(slice_quote(aux->value, quoted, sizeof(quoted))) - 2, quoted + 1);
 	else if (slice_equal(aux->key, SLICE("ctime")) && !slice_to_int64(aux->value, &summary->saved_at))
 		summary->saved_at = -1;
 }
@@ -114,15 +115,9 @@ void rdb_summary_add(struct rdb_summary *summary, const struct event *event, str
 {
 	summary->place = place;
 	switch (event->kind) {
-	case EVENT_KEY:
-		add_key(summary, event);
-		break;
-	case EVENT_FUNCTION:
-		summary->functions++;
-		break;
-	case EVENT_SCRIPT:
-		summary->scripts++;
-		break;
+	case EVENT_KEY: add_key(summary, event); break;
+	case EVENT_FUNCTION: summary->functions++; break;
+	case EVENT_SCRIPT: summary->scripts++; break;
 	default:
 		if (event->type == RDB_OPCODE_AUX)
 			add_aux(summary, event);
@@ -181,7 +176,8 @@ static void print_head(const struct rdb_summary *summary, const struct rdb_file 
 		print_time(out, "; the next", summary->first_expiry);
 		print_time(out, ", the last", summary->last_expiry);
 	}
-	fprintf(out, "\nfunctions    %s %s\n", grouped(summary->functions, number), summary->functions == 1 ? "library" : "libraries");
+	fprintf(out, "\nfunctions    %s %s\n", grouped(summary->functions, number),
+		summary->functions == 1 ? "library" : "libraries");
 	if (summary->scripts > 0)
 		fprintf(out, "scripts      %s\n", grouped(summary->scripts, number));
 	if (summary->module_data > 0)

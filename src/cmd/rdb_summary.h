@@ -32,7 +32,7 @@ struct rdb_summary {
 		uint64_t keys;
 		uint64_t with_expiry;
 		uint64_t bytes;
-	} *databases; /* in the order of the file */
+	} * databases; /* in the order of the file */
 	size_t database_count;
 	size_t database_room;
 	struct rdb_summary_type {
@@ -45,7 +45,7 @@ struct rdb_summary {
 		uint64_t bytes;
 		uint32_t db;
 		char type[EVENT_KEY_TYPE_MAX];
-		char key[120]; /* quoted */
+		char key[120];          /* quoted */
 	} largest[RDB_SUMMARY_LARGEST]; /* the largest first */
 	size_t largest_count;
 };

@@ -10,29 +10,41 @@
 
 /* What stands around the table's own words. */
 static const struct words {
-	const char *task;                               /* heading of the options that belong to no group */
+	const char *task;                              /* heading of the options that belong to no group */
 	const char *takes, *fallback, *example, *stop; /* of a row */
-	const char *heading;                            /* of a table's columns */
-	const char *introduction;                       /* of the page */
+	const char *heading;                           /* of a table's columns */
+	const char *introduction;                      /* of the page */
 } words[LANGUAGES] = {
-	[LANGUAGE_EN] = {
-		"The task", "Takes ", "; default ", "Example: ", ". ", "| option | takes | default | example | what it does |",
-		"# Options of a task document\n\n"
-		"<!-- Made by `keyferry help options --format markdown`; tools/update-reference writes it. Do not edit. -->\n\n"
-		"[中文](zh/options.md)\n\n"
-		"A task document is YAML, or JSON when it begins with `{`. `source.tls.ca` means the option `ca` in the mapping\n"
-		"`tls` in the mapping `source`; on the command line it is `--set source.tls.ca=FILE`. Sizes take B, KiB, MiB,\n"
-		"GiB, TiB (or KB, MB, GB, TB), durations ms, s, m, h, d. Only `source.address` and `target.address` must be\n"
-		"given.\n",
-	},
-	[LANGUAGE_ZH] = {
-		"任务", "取值：", "；默认：", "示例：", "。", "| 选项 | 取值 | 默认 | 示例 | 作用 |",
-		"# 任务文档的选项\n\n"
-		"<!-- 由 `keyferry help options --format markdown --lang zh` 生成，tools/update-reference 写入。请勿手工修改。 -->\n\n"
-		"[English](../options.md)\n\n"
-		"任务文档是 YAML；以 `{` 开头时是 JSON。`source.tls.ca` 表示映射 `source` 中的映射 `tls` 中的选项 `ca`，在命令行上写作 `--set source.tls.ca=FILE`。\n"
-		"大小的单位是 B、KiB、MiB、GiB、TiB（或 KB、MB、GB、TB），时长的单位是 ms、s、m、h、d。只有 `source.address` 和 `target.address` 必须写出。\n",
-	},
+	[LANGUAGE_EN] =
+		{
+			"The task",
+			"Takes ",
+			"; default ",
+			"Example: ",
+			". ",
+			"| option | takes | default | example | what it does |",
+			"# Options of a task document\n\n"
+			"<!-- Made by `keyferry help options --format markdown`; tools/update-reference writes it. Do not edit. -->\n\n"
+			"[中文](zh/options.md)\n\n"
+			"A task document is YAML, or JSON when it begins with `{`. `source.tls.ca` means the option `ca` in the mapping\n"
+			"`tls` in the mapping `source`; on the command line it is `--set source.tls.ca=FILE`. Sizes take B, KiB, MiB,\n"
+			"GiB, TiB (or KB, MB, GB, TB), durations ms, s, m, h, d. Only `source.address` and `target.address` must be\n"
+			"given.\n",
+		},
+	[LANGUAGE_ZH] =
+		{
+			"任务",
+			"取值：",
+			"；默认：",
+			"示例：",
+			"。",
+			"| 选项 | 取值 | 默认 | 示例 | 作用 |",
+			"# 任务文档的选项\n\n"
+			"<!-- 由 `keyferry help options --format markdown --lang zh` 生成，tools/update-reference 写入。请勿手工修改。 -->\n\n"
+			"[English](../options.md)\n\n"
+			"任务文档是 YAML；以 `{` 开头时是 JSON。`source.tls.ca` 表示映射 `source` 中的映射 `tls` 中的选项 `ca`，在命令行上写作 `--set source.tls.ca=FILE`。\n"
+			"大小的单位是 B、KiB、MiB、GiB、TiB（或 KB、MB、GB、TB），时长的单位是 ms、s、m、h、d。只有 `source.address` 和 `target.address` 必须写出。\n",
+		},
 };
 
 /* What is printed, where and how. */
@@ -151,8 +163,8 @@ static void print_text_row(const struct reference *reference, const struct optio
 
 	fprintf(reference->out, "  %s\n", row->path);
 	print_wrapped(reference->out, sentence_of(reference, row), 6);
-	snprintf(line, sizeof(line), "%s%s%s%s", around->takes, takes_of(reference, row, takes), row->fallback ? around->fallback : "",
-		row->fallback ? row->fallback : "");
+	snprintf(line, sizeof(line), "%s%s%s%s", around->takes, takes_of(reference, row, takes),
+		 row->fallback ? around->fallback : "", row->fallback ? row->fallback : "");
 	print_wrapped(reference->out, line, 6);
 	fprintf(reference->out, "      %s%s: %s\n", around->example, last_name(row->path), row->example);
 }
@@ -222,16 +234,12 @@ static void print_group_title(const struct reference *reference, const char *nam
 	FILE *out = reference->out;
 
 	switch (reference->format) {
-	case REFERENCE_TEXT:
-		fprintf(out, "\n%.*s\n", shown, title);
-		break;
+	case REFERENCE_TEXT: fprintf(out, "\n%.*s\n", shown, title); break;
 	case REFERENCE_MARKDOWN:
 		fprintf(out, len > 0 ? "\n## `%.*s`\n\n" : "\n## %.*s\n\n", shown, title);
 		fprintf(out, "%s\n| --- | --- | --- | --- | --- |\n", words[reference->language].heading);
 		break;
-	case REFERENCE_MAN:
-		fprintf(out, "## %.*s\n\n", shown, title);
-		break;
+	case REFERENCE_MAN: fprintf(out, "## %.*s\n\n", shown, title); break;
 	}
 }
 
@@ -299,7 +307,8 @@ void reference_print(FILE *out, enum reference_format format, enum language lang
 		bool seen = len == 0;
 
 		for (size_t j = 0; j < i && !seen; j++)
-			seen = group_len(&task_option_table.rows[j]) == len && strncmp(task_option_table.rows[j].path, path, len) == 0;
+			seen = group_len(&task_option_table.rows[j]) == len &&
+			       strncmp(task_option_table.rows[j].path, path, len) == 0;
 		if (!seen)
 			print_group(&reference, path, len);
 	}

@@ -20,15 +20,16 @@
 
 struct serving {
 	const struct arguments *arguments;
-	const char *config_file;        /* NULL: there is none */
+	const char *config_file; /* NULL: there is none */
 	struct service_config config;
 	struct service *service;
-	struct server *server;          /* of the API */
+	struct server *server; /* of the API */
 };
 
 /* ---- configuration ---- */
 
-static bool set_text(const struct arguments *arguments, const char *name, struct service_config *config, const char *path, struct error *error)
+static bool set_text(const struct arguments *arguments, const char *name, struct service_config *config, const char *path,
+		     struct error *error)
 {
 	const char *value = arguments_value(arguments, name);
 	struct slice item;
@@ -36,7 +37,8 @@ static bool set_text(const struct arguments *arguments, const char *name, struct
 	if (!value)
 		return true;
 	item = slice_of_string(value);
-	if (option_set(option_find(&service_config_table, slice_of_string(path)), config, &(struct option_value){OPTION_SCALAR, &item, 1, NULL}, error))
+	if (option_set(option_find(&service_config_table, slice_of_string(path)), config,
+		       &(struct option_value){OPTION_SCALAR, &item, 1, NULL}, error))
 		return true;
 	error_prefix(error, "--%s", name);
 	return false;
@@ -47,8 +49,9 @@ static bool read_config(const struct serving *serving, struct service_config *re
 	const struct arguments *arguments = serving->arguments;
 
 	service_config_init(ret);
-	if ((!serving->config_file || service_config_read(ret, serving->config_file, error)) && set_text(arguments, "data", ret, "data", error) &&
-	    set_text(arguments, "listen", ret, "listen", error) && set_text(arguments, "log-level", ret, "log.level", error) &&
+	if ((!serving->config_file || service_config_read(ret, serving->config_file, error)) &&
+	    set_text(arguments, "data", ret, "data", error) && set_text(arguments, "listen", ret, "listen", error) &&
+	    set_text(arguments, "log-level", ret, "log.level", error) &&
 	    set_text(arguments, "log-format", ret, "log.format", error) && service_config_finish(ret, error))
 		return true;
 	service_config_free(ret);
@@ -62,7 +65,8 @@ static bool differs(const char *a, const char *b)
 
 static bool server_differs(const struct service_config *a, const struct service_config *b)
 {
-	return differs(a->listen, b->listen) || differs(a->tls_certificate, b->tls_certificate) || differs(a->tls_key, b->tls_key) || a->require_token != b->require_token || a->open_probes != b->open_probes;
+	return differs(a->listen, b->listen) || differs(a->tls_certificate, b->tls_certificate) ||
+	       differs(a->tls_key, b->tls_key) || a->require_token != b->require_token || a->open_probes != b->open_probes;
 }
 
 /* Those that a running daemon does not take. */
@@ -93,7 +97,8 @@ static void on_reload(void *owner)
 	} else {
 		struct service_config old = serving->config;
 
-		if (strcmp(config.data_dir, old.data_dir) != 0 || strcmp(config.key_file, old.key_file) != 0 || server_differs(&config, &old))
+		if (strcmp(config.data_dir, old.data_dir) != 0 || strcmp(config.key_file, old.key_file) != 0 ||
+		    server_differs(&config, &old))
 			log_warning("data, listen, require_token, probes, tls and key_file are taken at the next start");
 		/* The service and the server go on pointing at these. */
 		serving->config = config;
@@ -154,9 +159,17 @@ static json_t *on_call(void *owner, const json_t *request, unsigned uid)
 
 static bool serve(struct serving *serving, struct error *error)
 {
-	const struct json_server_options options = {.folder = serving->config.data_dir, .name = "control", .request_max = CALL_REQUEST_MAX, .answer = on_call, .owner = serving};
-	const struct server_options http = {.listen = serving->config.listen, .require_token = serving->config.require_token, .open_probes = serving->config.open_probes,
-					    .certificate_file = serving->config.tls_certificate, .key_file = serving->config.tls_key, .version = KEYFERRY_VERSION};
+	const struct json_server_options options = {.folder = serving->config.data_dir,
+						    .name = "control",
+						    .request_max = CALL_REQUEST_MAX,
+						    .answer = on_call,
+						    .owner = serving};
+	const struct server_options http = {.listen = serving->config.listen,
+					    .require_token = serving->config.require_token,
+					    .open_probes = serving->config.open_probes,
+					    .certificate_file = serving->config.tls_certificate,
+					    .key_file = serving->config.tls_key,
+					    .version = KEYFERRY_VERSION};
 	struct json_server *socket;
 	bool ok;
 

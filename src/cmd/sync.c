@@ -33,8 +33,8 @@ struct run {
 	struct task_options *options;
 	const struct sync_worker *worker; /* NULL: of nobody */
 	struct control_socket *socket;
-	_Atomic(struct task *) shown;     /* `task`, once others may ask for its status */
-	atomic_bool limited;              /* by others, as follows */
+	_Atomic(struct task *) shown; /* `task`, once others may ask for its status */
+	atomic_bool limited;          /* by others, as follows */
 	atomic_uint_fast64_t records, bytes;
 	int64_t begun_ms;
 	struct health health;
@@ -64,8 +64,9 @@ static bool on_interrupted(void *owner)
 static char *first_status(const struct run *run)
 {
 	char since[32];
-	json_t *status = json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:[], s:[], s:[]}", "task", run->options->name, "state", task_state_name(TASK_PRECHECKING), "since",
-				   clock_format_rfc3339(run->begun_ms, since), "error", "expiry", "verify", "targets", "links", "events");
+	json_t *status = json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:[], s:[], s:[]}", "task", run->options->name, "state",
+				   task_state_name(TASK_PRECHECKING), "since", clock_format_rfc3339(run->begun_ms, since),
+				   "error", "expiry", "verify", "targets", "links", "events");
 	char *text = json_dumps(status, 0);
 
 	json_decref(status);
@@ -115,7 +116,8 @@ static void on_limit(void *owner, uint64_t records, uint64_t bytes)
 	task = atomic_load(&run->shown);
 	if (task)
 		task_limit(task, records, bytes);
-	log_info("task %s: limit: %llu records and %llu bytes per second and link (0: unlimited)", run->options->name, (unsigned long long)records, (unsigned long long)bytes);
+	log_info("task %s: limit: %llu records and %llu bytes per second and link (0: unlimited)", run->options->name,
+		 (unsigned long long)records, (unsigned long long)bytes);
 }
 
 static void on_end_asked(void *owner)
@@ -195,7 +197,8 @@ static void on_poll(void *owner)
 	} else if (task_end_asked(run->task)) {
 		log_info("task %s: asked to end by 'keyferry cutover'", status.name);
 		loop_stop(run->loop);
-	} else if (status.caught_up && (status.expiry.settled || status.expiry.always) && run->options->stop_when == STOP_WHEN_CAUGHT_UP) {
+	} else if (status.caught_up && (status.expiry.settled || status.expiry.always) &&
+		   run->options->stop_when == STOP_WHEN_CAUGHT_UP) {
 		run->caught_up = true;
 		loop_stop(run->loop);
 	}
@@ -254,31 +257,41 @@ static enum error_kind tell_end(struct run *run, struct error *ret_error)
 		const struct log_line failure = {.level = LOG_ERROR, .link = link->source, .kind = "failed", .unlimited = true};
 
 		if (link->error.kind != ERROR_NONE)
-			log_line_write(&failure, "link %s: %s%s%s", link->source, link->error.text, link->error.hint[0] ? ". " : "", link->error.hint);
+			log_line_write(&failure, "link %s: %s%s%s", link->source, link->error.text,
+				       link->error.hint[0] ? ". " : "", link->error.hint);
 		if (link->phase == LINK_FINISHED)
-			log_line_write(&line, "link %s: everything is applied (in this run %llu keys of the snapshot and %llu commands)", link->source,
-				 (unsigned long long)link->applier.sink.keys,
-				 (unsigned long long)link->applier.sink.commands);
+			log_line_write(&line,
+				       "link %s: everything is applied (in this run %llu keys of the snapshot and %llu commands)",
+				       link->source, (unsigned long long)link->applier.sink.keys,
+				       (unsigned long long)link->applier.sink.commands);
 		else if (link->files)
-			log_line_write(&line, "link %s: position kept: byte %llu of %llu", link->source, (unsigned long long)link->applier.position,
-				 (unsigned long long)link->snapshot_bytes_total);
+			log_line_write(&line, "link %s: position kept: byte %llu of %llu", link->source,
+				       (unsigned long long)link->applier.position,
+				       (unsigned long long)link->snapshot_bytes_total);
 		else if (link->applier.applied_offset >= 0)
-			log_line_write(&line, "link %s: position kept: %s, offset %lld (%llu keys of the snapshot and %llu commands applied)", link->source,
-				 link->origin.replid, (long long)link->applier.applied_offset, (unsigned long long)link->applier.sink.keys,
-				 (unsigned long long)link->applier.sink.commands);
+			log_line_write(
+				&line,
+				"link %s: position kept: %s, offset %lld (%llu keys of the snapshot and %llu commands applied)",
+				link->source, link->origin.replid, (long long)link->applier.applied_offset,
+				(unsigned long long)link->applier.sink.keys, (unsigned long long)link->applier.sink.commands);
 		else if (link->origin.generation > 0 && link->snapshot_bytes_total > 0 && link->received_offset >= 0)
-			log_line_write(&line, "link %s: position kept: in the snapshot, byte %llu of %llu; it goes on there", link->source,
-				 (unsigned long long)link->applier.position, (unsigned long long)link->snapshot_bytes_total);
+			log_line_write(&line, "link %s: position kept: in the snapshot, byte %llu of %llu; it goes on there",
+				       link->source, (unsigned long long)link->applier.position,
+				       (unsigned long long)link->snapshot_bytes_total);
 		else
-			log_line_write(&line, "link %s: the snapshot was not received whole; it is taken again at the next start", link->source);
+			log_line_write(&line, "link %s: the snapshot was not received whole; it is taken again at the next start",
+				       link->source);
 	}
 	task_status_free(&status);
 	if (kind == ERROR_NONE)
-		log_info("task %s: %s%s%s", run->options->name, run->finished ? "finished" : run->caught_up ? "caught up, stopped as asked" : "stopped as asked",
+		log_info("task %s: %s%s%s", run->options->name,
+			 run->finished    ? "finished"
+			 : run->caught_up ? "caught up, stopped as asked"
+					  : "stopped as asked",
 			 run->finished ? "" : "; started again with the same work directory it ",
-			 run->finished                                ? ""
+			 run->finished                            ? ""
 			 : run->options->source.mode == MODE_SCAN ? "reads all keys again, and deletes what has gone meanwhile"
-							      : "goes on from here");
+								  : "goes on from here");
 	return kind;
 }
 
@@ -322,7 +335,8 @@ static int run_task(struct run *run, bool bars, struct error *error)
 	task_stop(run->task, DRAIN_MS);
 	if (run->finished && !task_settle_end(run->task, error)) {
 		if (error->kind == ERROR_NONE)
-			log_info("task %s: stopped before all times of expiry were put right; started again it does that", run->options->name);
+			log_info("task %s: stopped before all times of expiry were put right; started again it does that",
+				 run->options->name);
 		http_stop(http);
 		run->finished = false;
 		return error->kind == ERROR_NONE ? ERROR_NONE : -1;

@@ -8,8 +8,9 @@
 /* What the daemon has started it with; it tells that at its control socket. */
 struct sync_worker {
 	const char *run;
-	int64_t revision;   /* of the document */
-	uint64_t log_size;  /* standard error is the file `log` in the work directory, which is renamed `log.1` when it is larger */
+	int64_t revision; /* of the document */
+	uint64_t
+		log_size; /* standard error is the file `log` in the work directory, which is renamed `log.1` when it is larger */
 };
 
 /* Until SIGINT or SIGTERM, the end, or a failure. Returns the exit code; ret->error is why (kind ERROR_NONE: nothing failed), and has been told. `worker` NULL: of nobody; `bars`: of

@@ -78,14 +78,16 @@ static void print_spaces(FILE *out, size_t count)
 }
 
 /* *left: columns that the line still has. */
-static void print_cell(FILE *out, const char *text, enum table_colour colour, size_t width, bool right, bool last, bool colours, size_t *left)
+static void print_cell(FILE *out, const char *text, enum table_colour colour, size_t width, bool right, bool last, bool colours,
+		       size_t *left)
 {
 	size_t fits = columns_fit(text, *left), used = columns_of(text), pad = width > used ? width - used : 0;
 
 	if (right && pad + used <= *left)
 		print_spaces(out, pad);
 	if (text[0])
-		fprintf(out, "%s%.*s%s", colours ? table_colour_begin(colour) : "", (int)fits, text, colours ? table_colour_end(colour) : "");
+		fprintf(out, "%s%.*s%s", colours ? table_colour_begin(colour) : "", (int)fits, text,
+			colours ? table_colour_end(colour) : "");
 	if (!right && !last && used + pad < *left)
 		print_spaces(out, pad);
 	if (!last && used + pad + GAP < *left)
@@ -112,7 +114,11 @@ void table_print(const struct table *table, FILE *out, bool colours, size_t widt
 			size_t at = row > 0 ? (row - 1) * table->columns + column : 0;
 			const struct cell *cell = row > 0 && at < table->count ? &table->cells[at] : NULL;
 
-			print_cell(out, row == 0 ? heading_of(table, column) : cell ? cell->text : "", cell ? cell->colour : TABLE_PLAIN, widths[column], is_right(table, column),
+			print_cell(out,
+				   row == 0 ? heading_of(table, column)
+				   : cell   ? cell->text
+					    : "",
+				   cell ? cell->colour : TABLE_PLAIN, widths[column], is_right(table, column),
 				   column + 1 == table->columns, colours, &left);
 		}
 		putc('\n', out);
@@ -122,9 +128,14 @@ void table_print(const struct table *table, FILE *out, bool colours, size_t widt
 
 enum table_colour table_state_colour(const char *state)
 {
-	static const struct { const char *name; enum table_colour colour; } colours[] = {
-		{"streaming", TABLE_GOOD}, {"finished", TABLE_GOOD}, {"ready", TABLE_PLAIN}, {"created", TABLE_PLAIN}, {"snapshot", TABLE_BUSY}, {"prechecking", TABLE_BUSY},
-		{"starting", TABLE_BUSY}, {"connecting", TABLE_BUSY}, {"stopping", TABLE_WAITING}, {"stopped", TABLE_WAITING}, {"paused", TABLE_WAITING}, {"failed", TABLE_BAD},
+	static const struct {
+		const char *name;
+		enum table_colour colour;
+	} colours[] = {
+		{"streaming", TABLE_GOOD},      {"finished", TABLE_GOOD},   {"ready", TABLE_PLAIN},
+		{"created", TABLE_PLAIN},       {"snapshot", TABLE_BUSY},   {"prechecking", TABLE_BUSY},
+		{"starting", TABLE_BUSY},       {"connecting", TABLE_BUSY}, {"stopping", TABLE_WAITING},
+		{"stopped", TABLE_WAITING},     {"paused", TABLE_WAITING},  {"failed", TABLE_BAD},
 		{"precheck-failed", TABLE_BAD},
 	};
 
@@ -136,7 +147,11 @@ enum table_colour table_state_colour(const char *state)
 
 const char *table_colour_begin(enum table_colour colour)
 {
-	static const char *const codes[] = {[TABLE_PLAIN] = "", [TABLE_GOOD] = "\033[32m", [TABLE_BUSY] = "\033[36m", [TABLE_WAITING] = "\033[33m", [TABLE_BAD] = "\033[31m"};
+	static const char *const codes[] = {[TABLE_PLAIN] = "",
+					    [TABLE_GOOD] = "\033[32m",
+					    [TABLE_BUSY] = "\033[36m",
+					    [TABLE_WAITING] = "\033[33m",
+					    [TABLE_BAD] = "\033[31m"};
 
 	return codes[colour];
 }

@@ -23,8 +23,9 @@ static int refuse(const char *word)
 		error_set(&error, ERROR_USAGE, "a command is needed: list, create, show, start, watch, ...");
 	} else {
 		near = suggest_nearest(slice_of_string(word), names, count);
-		error_set(&error, ERROR_USAGE, "unknown command %s%s%s%s", slice_quote(slice_of_string(word), quoted, sizeof(quoted)), near ? ": did you mean '" : "", near ? near : "",
-			  near ? "'?" : "");
+		error_set(&error, ERROR_USAGE, "unknown command %s%s%s%s",
+			  slice_quote(slice_of_string(word), quoted, sizeof(quoted)), near ? ": did you mean '" : "",
+			  near ? near : "", near ? "'?" : "");
 	}
 	error_hint(&error, "'keyferry help task' lists the commands");
 	return command_fail("task", &error);

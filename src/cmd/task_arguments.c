@@ -40,7 +40,9 @@ void task_signals_tell(void)
 	if (!number)
 		return;
 	if (number == SIGUSR1)
-		log_info("the log says everything from now on, as SIGUSR1 asked for (--log-level debug); SIGUSR2 puts it back to %s", log_level_name(level_at_start));
+		log_info(
+			"the log says everything from now on, as SIGUSR1 asked for (--log-level debug); SIGUSR2 puts it back to %s",
+			log_level_name(level_at_start));
 	else
 		log_info("the log is at level %s again, as SIGUSR2 asked for", log_level_name(level_at_start));
 }
@@ -77,7 +79,10 @@ bool task_arguments_read(const struct arguments *arguments, struct task_options 
 	size_t cursor = 0;
 
 	if (!file && (!source || !target)) {
-		error_set(error, ERROR_USAGE, "there is nothing to do: no task document, and %s", source ? "no --target" : target ? "no --source" : "no --source and --target");
+		error_set(error, ERROR_USAGE, "there is nothing to do: no task document, and %s",
+			  source   ? "no --target"
+			  : target ? "no --source"
+				   : "no --source and --target");
 		error_hint(error, "Give a task document, or both --source URL and --target URL");
 		return false;
 	}

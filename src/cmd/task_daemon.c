@@ -13,11 +13,13 @@ static void print_health(const struct task_session *session, const json_t *healt
 
 	printf("daemon      %s\n", api_client_name(session->client));
 	printf("version     %s\n", task_text(health, "version"));
-	printf("health      %s%s%s\n", session->colours ? table_colour_begin(healthy ? TABLE_GOOD : TABLE_BAD) : "", healthy ? "healthy" : "not healthy",
-	       session->colours ? table_colour_end(healthy ? TABLE_GOOD : TABLE_BAD) : "");
-	printf("started     %s, process %lld\n", task_text(health, "started"), (long long)json_integer_value(json_object_get(health, "pid")));
+	printf("health      %s%s%s\n", session->colours ? table_colour_begin(healthy ? TABLE_GOOD : TABLE_BAD) : "",
+	       healthy ? "healthy" : "not healthy", session->colours ? table_colour_end(healthy ? TABLE_GOOD : TABLE_BAD) : "");
+	printf("started     %s, process %lld\n", task_text(health, "started"),
+	       (long long)json_integer_value(json_object_get(health, "pid")));
 	printf("tasks       %lld, %lld running, %lld failed\n", (long long)json_integer_value(json_object_get(health, "tasks")),
-	       (long long)json_integer_value(json_object_get(health, "running")), (long long)json_integer_value(json_object_get(health, "failed")));
+	       (long long)json_integer_value(json_object_get(health, "running")),
+	       (long long)json_integer_value(json_object_get(health, "failed")));
 	printf("data        %s\n", data);
 	printf("you are     %s, %s\n", name, task_text(who, "role"));
 	free(data);
@@ -26,7 +28,8 @@ static void print_health(const struct task_session *session, const json_t *healt
 
 bool cmd_task_info(struct task_session *session, struct error *error)
 {
-	json_t *who = task_get(session, memory_strdup("/api/v1/session"), error), *health = who ? task_get(session, memory_strdup("/api/v1/health"), error) : NULL;
+	json_t *who = task_get(session, memory_strdup("/api/v1/session"), error),
+	       *health = who ? task_get(session, memory_strdup("/api/v1/health"), error) : NULL;
 
 	if (health && session->json)
 		task_print_answer(session);
@@ -42,7 +45,8 @@ bool cmd_task_info(struct task_session *session, struct error *error)
 bool cmd_task_call(struct task_session *session, struct error *error)
 {
 	static const char *const methods[] = {"GET", "POST", "PUT", "DELETE", NULL};
-	const char *file = arguments_value(&session->arguments, "body"), *path = task_word(session, 1), *accept = arguments_value(&session->arguments, "accept");
+	const char *file = arguments_value(&session->arguments, "body"), *path = task_word(session, 1),
+		   *accept = arguments_value(&session->arguments, "accept");
 	const char *method = NULL;
 	struct slice body;
 	char *text = NULL;
@@ -52,14 +56,21 @@ bool cmd_task_call(struct task_session *session, struct error *error)
 		if (strcasecmp(task_word(session, 0), methods[i]) == 0)
 			method = methods[i];
 	if (!method || path[0] != '/') {
-		error_set(error, ERROR_USAGE, method ? "the path begins with /, as /api/v1/version" : "the method is GET, POST, PUT or DELETE");
+		error_set(error, ERROR_USAGE,
+			  method ? "the path begins with /, as /api/v1/version" : "the method is GET, POST, PUT or DELETE");
 		return false;
 	}
 	if (file && !(text = task_document_read(file, error)))
 		return false;
 	body = slice_of_string(text ? text : "");
-	tree = task_ask(session, &(struct api_request){.method = method, .path = path, .accept = accept ? accept : "application/json, */*;q=0.5", .if_match = arguments_value(&session->arguments, "if-match"),
-						       .type = text ? task_document_type(text) : NULL, .body = text ? &body : NULL}, error);
+	tree = task_ask(session,
+			&(struct api_request){.method = method,
+					      .path = path,
+					      .accept = accept ? accept : "application/json, */*;q=0.5",
+					      .if_match = arguments_value(&session->arguments, "if-match"),
+					      .type = text ? task_document_type(text) : NULL,
+					      .body = text ? &body : NULL},
+			error);
 	if (tree)
 		task_print_answer(session);
 	task_document_forget(text);

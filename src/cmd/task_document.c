@@ -104,7 +104,8 @@ static bool is_option(const char *path, struct error *error)
 	if (option_find(&task_option_table, slice_of_string(path)) || option_has_below(&task_option_table, slice_of_string(path)))
 		return true;
 	near = option_nearest(&task_option_table, slice_of_string(path), nearest) != NULL;
-	error_set(error, ERROR_USAGE, "unknown option '%s'%s%s%s", path, near ? ": did you mean '" : "", near ? nearest : "", near ? "'?" : "");
+	error_set(error, ERROR_USAGE, "unknown option '%s'%s%s%s", path, near ? ": did you mean '" : "", near ? nearest : "",
+		  near ? "'?" : "");
 	error_hint(error, "'keyferry help options' lists all options");
 	return false;
 }
@@ -144,7 +145,8 @@ bool task_document_change(const struct task_session *session, json_t *document, 
 
 static bool changes(const struct task_session *session)
 {
-	return arguments_given(&session->arguments, "set") || arguments_given(&session->arguments, "unset") || arguments_given(&session->arguments, "name");
+	return arguments_given(&session->arguments, "set") || arguments_given(&session->arguments, "unset") ||
+	       arguments_given(&session->arguments, "name");
 }
 
 /* The document of a file ("-", or NULL: none) with --set over it, as what is to be sent. As it was written where nothing is set, so that an error's line is that of the file. */
@@ -165,10 +167,15 @@ static char *make_document(const struct task_session *session, const char *file,
 /* ---- create, check, import, export ---- */
 
 /* Takes the path. */
-static json_t *send_text(struct task_session *session, const char *method, char *path, const char *text, const char *if_match, struct error *error)
+static json_t *send_text(struct task_session *session, const char *method, char *path, const char *text, const char *if_match,
+			 struct error *error)
 {
 	struct slice body = slice_of_string(text);
-	json_t *tree = task_ask(session, &(struct api_request){.method = method, .path = path, .type = task_document_type(text), .body = &body, .if_match = if_match}, error);
+	json_t *tree = task_ask(
+		session,
+		&(struct api_request){
+			.method = method, .path = path, .type = task_document_type(text), .body = &body, .if_match = if_match},
+		error);
 
 	free(path);
 	return tree;
@@ -226,14 +233,16 @@ bool cmd_task_check(struct task_session *session, struct error *error)
 
 static char *document_path(const struct task_session *session, const char *task)
 {
-	return task_path(task, "/document%s", arguments_given(&session->arguments, "accept-changes") ? "?accept_changes=true" : "");
+	return task_path(task, "/document%s",
+			 arguments_given(&session->arguments, "accept-changes") ? "?accept_changes=true" : "");
 }
 
 /* A task that has this document already is left alone, also where it runs. *ret: it was. */
 static bool has_document(struct task_session *session, const char *name, const json_t *document, bool *ret, struct error *error)
 {
 	char *text = json_dumps(document, JSON_COMPACT), *escaped = task_escape(name);
-	json_t *checked = send_text(session, "POST", memory_printf("/api/v1/documents/check?secrets_of=%s", escaped), text, NULL, error);
+	json_t *checked =
+		send_text(session, "POST", memory_printf("/api/v1/documents/check?secrets_of=%s", escaped), text, NULL, error);
 	json_t *there = checked ? task_get(session, task_path(name, "/document"), error) : NULL;
 	json_t *secrets = stored_take_secrets((json_t *)document);
 
@@ -248,7 +257,8 @@ static bool has_document(struct task_session *session, const char *name, const j
 }
 
 /* Of a task that is there; NULL with *ret_there false: it is not. */
-static json_t *replace(struct task_session *session, const char *file, const char *text, bool *ret_there, const char **ret_what, struct error *error)
+static json_t *replace(struct task_session *session, const char *file, const char *text, bool *ret_there, const char **ret_what,
+		       struct error *error)
 {
 	json_t *document = stored_parse(slice_of_string(text), file, error), *task = NULL;
 	char *name = document ? memory_strdup(task_text(document, "name")) : NULL;
@@ -306,7 +316,8 @@ bool cmd_task_import(struct task_session *session, struct error *error)
 bool cmd_task_export(struct task_session *session, struct error *error)
 {
 	char *path = task_path(task_word(session, 0), "/document");
-	json_t *tree = task_ask(session, &(struct api_request){.path = path, .accept = session->json ? NULL : "application/yaml"}, error);
+	json_t *tree = task_ask(session, &(struct api_request){.path = path, .accept = session->json ? NULL : "application/yaml"},
+				error);
 
 	if (tree)
 		task_print_answer(session);
@@ -340,7 +351,8 @@ static bool write_file(int fd, struct slice text)
 static char *edit_text(struct slice text, struct error *error)
 {
 	const char *folder = getenv("TMPDIR");
-	char *path = memory_printf("%s/keyferry-task-XXXXXX.yaml", folder && folder[0] ? folder : "/tmp"), *command = NULL, *edited = NULL;
+	char *path = memory_printf("%s/keyferry-task-XXXXXX.yaml", folder && folder[0] ? folder : "/tmp"), *command = NULL,
+	     *edited = NULL;
 	int fd = mkostemps(path, 5, O_CLOEXEC), status = -1;
 
 	if (fd < 0 || !write_file(fd, text)) {
@@ -368,7 +380,9 @@ static json_t *edit_there(struct task_session *session, const char *task, struct
 {
 	bool by_hand = !changes(session);
 	char *path = task_path(task, "/document"), *text = NULL, etag[sizeof(session->answer.etag)];
-	json_t *document = task_ask(session, &(struct api_request){.path = path, .accept = by_hand ? "application/yaml" : NULL}, error), *put = NULL;
+	json_t *document = task_ask(session, &(struct api_request){.path = path, .accept = by_hand ? "application/yaml" : NULL},
+				    error),
+	       *put = NULL;
 	struct slice before = buffer_readable(&session->answer.body);
 
 	free(path);
@@ -435,7 +449,9 @@ static json_t *databases_wish(struct task_session *session, struct error *error)
 		return NULL;
 	}
 	text = task ? NULL : make_document(session, file, error);
-	document = task ? task_get(session, task_path(task, "/document"), error) : text ? stored_parse(slice_of_string(text), file ? file : "document", error) : NULL;
+	document = task   ? task_get(session, task_path(task, "/document"), error)
+		   : text ? stored_parse(slice_of_string(text), file ? file : "document", error)
+			  : NULL;
 	task_document_forget(text);
 	if (!document || (task && !task_document_change(session, document, error))) {
 		json_decref(document);
@@ -449,15 +465,20 @@ static json_t *databases_wish(struct task_session *session, struct error *error)
 
 static void print_databases(const struct task_session *session, const json_t *told)
 {
-	static const char *const database_headings[] = {">DATABASE", ">KEYS", ">WITH EXPIRY", NULL}, *const master_headings[] = {"MASTER", "VERSION", ">KEYS", NULL};
+	static const char *const database_headings[] = {">DATABASE", ">KEYS", ">WITH EXPIRY", NULL}, *const master_headings[] = {
+													     "MASTER", "VERSION",
+													     ">KEYS", NULL};
 	struct table *databases = table_new(database_headings), *masters = table_new(master_headings);
 	const json_t *each;
 	size_t i;
 
-	json_array_foreach(json_object_get(told, "databases"), i, each)
+	json_array_foreach (json_object_get(told, "databases"), i, each)
 		for (size_t column = 0; column < 3; column++)
-			table_cell(databases, TABLE_PLAIN, "%lld", (long long)json_integer_value(json_object_get(each, column == 0 ? "database" : column == 1 ? "keys" : "expiring")));
-	json_array_foreach(json_object_get(told, "masters"), i, each) {
+			table_cell(databases, TABLE_PLAIN, "%lld",
+				   (long long)json_integer_value(json_object_get(each, column == 0   ? "database"
+										       : column == 1 ? "keys"
+												     : "expiring")));
+	json_array_foreach (json_object_get(told, "masters"), i, each) {
 		table_cell(masters, TABLE_PLAIN, "%s", task_text(each, "address"));
 		table_cell(masters, TABLE_PLAIN, "%s", task_text(each, "version"));
 		table_cell(masters, TABLE_PLAIN, "%lld", (long long)json_integer_value(json_object_get(each, "keys")));
@@ -470,7 +491,8 @@ static void print_databases(const struct task_session *session, const json_t *to
 
 bool cmd_task_databases(struct task_session *session, struct error *error)
 {
-	json_t *wish = databases_wish(session, error), *told = wish ? task_send(session, "POST", memory_strdup("/api/v1/databases"), wish, error) : NULL;
+	json_t *wish = databases_wish(session, error),
+	       *told = wish ? task_send(session, "POST", memory_strdup("/api/v1/databases"), wish, error) : NULL;
 
 	if (told && session->json)
 		task_print_answer(session);

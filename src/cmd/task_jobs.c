@@ -17,7 +17,8 @@ static void show_waiting(const char *job, const char *task, uint64_t since_us, b
 	if (!isatty(STDERR_FILENO))
 		return;
 	if (shown)
-		fprintf(stderr, "\r\033[K%s of %s: %s", job, task, units_show_duration((clock_monotonic_us() - since_us) / 1000000, text));
+		fprintf(stderr, "\r\033[K%s of %s: %s", job, task,
+			units_show_duration((clock_monotonic_us() - since_us) / 1000000, text));
 	else
 		fputs("\r\033[K", stderr);
 	fflush(stderr);
@@ -68,7 +69,9 @@ static bool wait_for(struct task_session *session, const char *kind, const char 
 	show_waiting(kind, task, since_us, false);
 	ok = result && take_result(session, result, task, error);
 	if (!result && error->kind == ERROR_NONE) {
-		fprintf(stderr, "The %s goes on: 'keyferry task %s %s --last' shows its result, 'keyferry task cancel %s' ends it.\n", kind, kind, task, task);
+		fprintf(stderr,
+			"The %s goes on: 'keyferry task %s %s --last' shows its result, 'keyferry task cancel %s' ends it.\n",
+			kind, kind, task, task);
 		session->code = ERROR_INTERNAL;
 	}
 	json_decref(view);
@@ -87,7 +90,8 @@ static bool show_last(struct task_session *session, const char *kind, const char
 	} else if (view && result) {
 		ok = take_result(session, result, task, error);
 	} else if (view) {
-		error_set(error, ERROR_USAGE, "there has been no %s of task %s%s", kind, task, json_is_object(json_object_get(view, "running")) ? " before the one under way" : "");
+		error_set(error, ERROR_USAGE, "there has been no %s of task %s%s", kind, task,
+			  json_is_object(json_object_get(view, "running")) ? " before the one under way" : "");
 	}
 	json_decref(view);
 	return ok;
@@ -109,7 +113,11 @@ static bool run(struct task_session *session, const char *kind, json_t *options,
 	} else {
 		char *path = task_path(task, "/%s", kind);
 
-		begun = task_ask(session, &(struct api_request){.method = "POST", .path = path, .language = session->language == LANGUAGE_ZH ? "zh" : "en"}, error);
+		begun = task_ask(session,
+				 &(struct api_request){.method = "POST",
+						       .path = path,
+						       .language = session->language == LANGUAGE_ZH ? "zh" : "en"},
+				 error);
 		free(path);
 	}
 	if (!begun)
@@ -165,7 +173,8 @@ bool cmd_task_cutover(struct task_session *session, struct error *error)
 
 	if (!task_take_word(session, "verify", modes, &verify, error))
 		return false;
-	if (!harmless && !task_confirm(session, error, "Let the target of task %s take the source's place now?", task_word(session, 0)))
+	if (!harmless &&
+	    !task_confirm(session, error, "Let the target of task %s take the source's place now?", task_word(session, 0)))
 		return false;
 	options = json_object();
 	put_word(options, "verify", verify);
@@ -178,7 +187,8 @@ bool cmd_task_cutover(struct task_session *session, struct error *error)
 
 bool cmd_task_finish(struct task_session *session, struct error *error)
 {
-	if (!arguments_given(&session->arguments, "last") && !task_confirm(session, error, "Finish task %s, which is not started again?", task_word(session, 0)))
+	if (!arguments_given(&session->arguments, "last") &&
+	    !task_confirm(session, error, "Finish task %s, which is not started again?", task_word(session, 0)))
 		return false;
 	return run(session, "finish", NULL, error);
 }

@@ -26,7 +26,7 @@ bool cmd_task_names(struct task_session *session, struct error *error)
 	json_t *tasks = task_ask(session, &(struct api_request){.path = "/api/v1/tasks", .timeout_ms = NAMES_MS}, error), *task;
 	size_t i;
 
-	json_array_foreach(json_object_get(tasks, "items"), i, task)
+	json_array_foreach (json_object_get(tasks, "items"), i, task)
 		puts(task_text(task, "name"));
 	json_decref(tasks);
 	return tasks != NULL;

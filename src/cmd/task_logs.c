@@ -18,12 +18,14 @@ static char *page_query(const struct task_session *session, struct error *error)
 	uint64_t limit = 100, before = 0;
 	char *escaped, *query, text[32] = "";
 
-	if (!task_take_number(session, "limit", 1, 1000, &limit, error) || !task_take_number(session, "before", 1, INT64_MAX, &before, error))
+	if (!task_take_number(session, "limit", 1, 1000, &limit, error) ||
+	    !task_take_number(session, "before", 1, INT64_MAX, &before, error))
 		return NULL;
 	if (before)
 		snprintf(text, sizeof(text), "&before=%llu", (unsigned long long)before);
 	escaped = kind ? task_escape(kind) : NULL;
-	query = memory_printf("?limit=%llu%s%s%s", (unsigned long long)limit, text, escaped ? "&kind=" : "", escaped ? escaped : "");
+	query = memory_printf("?limit=%llu%s%s%s", (unsigned long long)limit, text, escaped ? "&kind=" : "",
+			      escaped ? escaped : "");
 	free(escaped);
 	return query;
 }
@@ -54,7 +56,8 @@ static bool print_page(struct task_session *session, char *path, const char *con
 			add(table, json_array_get(items, i));
 		task_print_table(session, table);
 		if (json_is_integer(json_object_get(page, "next")))
-			fprintf(stderr, "There are older ones: --before %lld\n", (long long)json_integer_value(json_object_get(page, "next")));
+			fprintf(stderr, "There are older ones: --before %lld\n",
+				(long long)json_integer_value(json_object_get(page, "next")));
 	}
 	json_decref(page);
 	return page != NULL;
@@ -68,7 +71,8 @@ static void add_result(struct table *table, const json_t *result)
 	table_cell(table, TABLE_PLAIN, "%lld", (long long)json_integer_value(json_object_get(result, "id")));
 	table_cell(table, TABLE_PLAIN, "%s", task_text(result, "time"));
 	table_cell(table, TABLE_PLAIN, "%s", task_text(result, "kind"));
-	table_cell(table, json_integer_value(code) ? TABLE_BAD : TABLE_GOOD, json_is_integer(code) ? "%lld" : "-", (long long)json_integer_value(code));
+	table_cell(table, json_integer_value(code) ? TABLE_BAD : TABLE_GOOD, json_is_integer(code) ? "%lld" : "-",
+		   (long long)json_integer_value(code));
 	table_cell(table, TABLE_PLAIN, "%s", outline);
 	free(outline);
 }
@@ -107,7 +111,8 @@ static void add_audit(struct table *table, const json_t *entry)
 	table_cell(table, TABLE_PLAIN, "%s", task_text(entry, "who"));
 	table_cell(table, TABLE_PLAIN, "%s", task_text(entry, "from"));
 	table_cell(table, TABLE_PLAIN, "%s", task_text(entry, "action"));
-	table_cell(table, strcmp(task_text(entry, "result"), "ok") == 0 ? TABLE_PLAIN : TABLE_BAD, "%s", task_text(entry, "result"));
+	table_cell(table, strcmp(task_text(entry, "result"), "ok") == 0 ? TABLE_PLAIN : TABLE_BAD, "%s",
+		   task_text(entry, "result"));
 	table_cell(table, TABLE_PLAIN, "%s", text ? text : "");
 	free(text);
 }
@@ -146,7 +151,9 @@ static bool print_event(struct follower *follower, const json_t *event)
 		puts(line);
 		free(line);
 	} else {
-		printf("%s  %lld  %-18s %s  %s\n", task_text(event, "time"), (long long)json_integer_value(json_object_get(event, "task")), task_text(event, "kind"), task_text(event, "link"), text);
+		printf("%s  %lld  %-18s %s  %s\n", task_text(event, "time"),
+		       (long long)json_integer_value(json_object_get(event, "task")), task_text(event, "kind"),
+		       task_text(event, "link"), text);
 	}
 	free(text);
 	return task_flush();
@@ -221,7 +228,8 @@ static size_t first_new(const json_t *lines, const json_t *before)
 		size_t same = 0;
 
 		/* Some lines are enough to know the place: each begins with its time. */
-		while (same < 5 && same < end && same < old && same_line(json_array_get(lines, end - 1 - same), json_array_get(before, old - 1 - same)))
+		while (same < 5 && same < end && same < old &&
+		       same_line(json_array_get(lines, end - 1 - same), json_array_get(before, old - 1 - same)))
 			same++;
 		if (same == 5 || same == old || (same > 0 && same == end))
 			return end;

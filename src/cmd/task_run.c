@@ -18,7 +18,8 @@ static void tell(const struct task_session *session, const json_t *task)
 	if (session->json)
 		task_print_answer(session);
 	else
-		printf("task %s: %s (wanted: %s)\n", name, task_view_progress(task, text, sizeof(text)), task_text(task, "wanted"));
+		printf("task %s: %s (wanted: %s)\n", name, task_view_progress(task, text, sizeof(text)),
+		       task_text(task, "wanted"));
 	free(name);
 }
 
@@ -55,13 +56,14 @@ static char **take_names(struct task_session *session, size_t *ret_count, struct
 	if (!tasks)
 		return NULL;
 	names = memory_alloc_zero(json_array_size(json_object_get(tasks, "items")) + 1, sizeof(*names));
-	json_array_foreach(json_object_get(tasks, "items"), i, task)
+	json_array_foreach (json_object_get(tasks, "items"), i, task)
 		names[(*ret_count)++] = memory_strdup(task_text(task, "name"));
 	json_decref(tasks);
 	return names;
 }
 
-static bool act_on(struct task_session *session, const char *name, const char *action, const char *const *states, uint64_t deadline_us, struct error *error)
+static bool act_on(struct task_session *session, const char *name, const char *action, const char *const *states,
+		   uint64_t deadline_us, struct error *error)
 {
 	bool wait = arguments_given(&session->arguments, "wait");
 	json_int_t worker = wait && strcmp(action, "restart") == 0 ? worker_of(session, name) : 0;
@@ -159,7 +161,9 @@ bool cmd_task_delete(struct task_session *session, struct error *error)
 /* The values as a document takes them. */
 static json_t *read_limits(const struct task_session *session, struct error *error)
 {
-	static const struct { const char *name, *option; } limits[] = {{"spec", "limit.spec"}, {"bytes", "limit.bytes_per_second"}};
+	static const struct {
+		const char *name, *option;
+	} limits[] = {{"spec", "limit.spec"}, {"bytes", "limit.bytes_per_second"}};
 	struct task_options options;
 	json_t *body = json_object();
 	bool ok = true;
@@ -167,7 +171,8 @@ static json_t *read_limits(const struct task_session *session, struct error *err
 	task_options_init(&options);
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]) && ok; i++) {
 		const char *value = arguments_value(&session->arguments, limits[i].name);
-		char *assignment = value ? memory_printf("%s=%s", limits[i].option, value) : NULL, *origin = value ? memory_printf("--%s", limits[i].name) : NULL;
+		char *assignment = value ? memory_printf("%s=%s", limits[i].option, value) : NULL,
+		     *origin = value ? memory_printf("--%s", limits[i].name) : NULL;
 
 		ok = !value || task_options_set(&options, assignment, origin, error);
 		free(assignment);

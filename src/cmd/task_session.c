@@ -48,7 +48,8 @@ char *task_escape(const char *text)
 	for (; *text; text++) {
 		unsigned char byte = (unsigned char)*text;
 
-		if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || strchr("-._~", byte))
+		if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+		    strchr("-._~", byte))
 			*at++ = (char)byte;
 		else
 			at += sprintf(at, "%%%02X", byte);
@@ -85,7 +86,8 @@ json_t *task_ask(struct task_session *session, const struct api_request *request
 		return json_null();
 	tree = json_loadb((const char *)body.data, body.len, JSON_DECODE_ANY, NULL);
 	if (!tree)
-		error_set(error, ERROR_INTERNAL, "%s answers %s with what is no JSON", api_client_name(session->client), request->path);
+		error_set(error, ERROR_INTERNAL, "%s answers %s with what is no JSON", api_client_name(session->client),
+			  request->path);
 	return tree;
 }
 
@@ -106,7 +108,8 @@ json_t *task_send(struct task_session *session, const char *method, char *path, 
 {
 	char *text = json_dumps(body, JSON_COMPACT);
 	struct slice bytes = slice_of_string(text);
-	const struct api_request request = {.method = method, .path = path, .body = &bytes, .language = session->language == LANGUAGE_ZH ? "zh" : "en"};
+	const struct api_request request = {
+		.method = method, .path = path, .body = &bytes, .language = session->language == LANGUAGE_ZH ? "zh" : "en"};
 	json_t *tree = task_ask(session, &request, error);
 
 	/* A document may hold passwords. */
@@ -167,7 +170,8 @@ const char *task_word(const struct task_session *session, size_t index)
 	return arguments_word(&session->arguments, index);
 }
 
-bool task_take_number(const struct task_session *session, const char *name, uint64_t least, uint64_t most, uint64_t *ret, struct error *error)
+bool task_take_number(const struct task_session *session, const char *name, uint64_t least, uint64_t most, uint64_t *ret,
+		      struct error *error)
 {
 	const char *value = arguments_value(&session->arguments, name);
 	uint64_t number;
@@ -178,11 +182,13 @@ bool task_take_number(const struct task_session *session, const char *name, uint
 		*ret = number;
 		return true;
 	}
-	error_set(error, ERROR_USAGE, "--%s %s: it is a number from %llu to %llu", name, value, (unsigned long long)least, (unsigned long long)most);
+	error_set(error, ERROR_USAGE, "--%s %s: it is a number from %llu to %llu", name, value, (unsigned long long)least,
+		  (unsigned long long)most);
 	return false;
 }
 
-bool task_take_word(const struct task_session *session, const char *name, const char *const *words, const char **ret, struct error *error)
+bool task_take_word(const struct task_session *session, const char *name, const char *const *words, const char **ret,
+		    struct error *error)
 {
 	const char *value = arguments_value(&session->arguments, name);
 	char listed[256] = "";
@@ -222,7 +228,8 @@ void task_fault(const json_t *fault, struct error *error, const char *what)
 	json_int_t code = json_integer_value(json_object_get(fault, "exit_code"));
 	const char *text = task_text(fault, "text"), *hint = task_text(fault, "hint");
 
-	error_set(error, code > ERROR_NONE && code <= ERROR_BUSY ? (enum error_kind)code : ERROR_INTERNAL, "%s: %s", what, text[0] ? text : "it told no cause");
+	error_set(error, code > ERROR_NONE && code <= ERROR_BUSY ? (enum error_kind)code : ERROR_INTERNAL, "%s: %s", what,
+		  text[0] ? text : "it told no cause");
 	if (hint[0])
 		error_hint(error, "%s", hint);
 	columns_clean(error->text);
@@ -266,12 +273,19 @@ static bool ask(struct task_session *session, struct error *error)
 	if (!daemon_choice_make(&session->arguments, &choice, error))
 		return false;
 	take_signals();
-	session->client = api_client_new(&(struct api_client_options){.server = choice.server, .token = choice.token, .ca_file = choice.ca_file, .agent = "keyferry/" KEYFERRY_VERSION,
-									 .stop_fd = stop_ends[0], .connect_ms = session->command->hidden ? 500 : 0}, error);
+	session->client = api_client_new(&(struct api_client_options){.server = choice.server,
+								      .token = choice.token,
+								      .ca_file = choice.ca_file,
+								      .agent = "keyferry/" KEYFERRY_VERSION,
+								      .stop_fd = stop_ends[0],
+								      .connect_ms = session->command->hidden ? 500 : 0},
+					 error);
 	if (session->client) {
 		ok = session->command->call(session, error);
 		if (!ok && choice.withheld && session->answer.status == 0 && strstr(error->hint, "~/.config/keyferry/token"))
-			error_hint(error, "The token in ~/.config/keyferry/token goes over https:// or to this machine alone; --token-file FILE sends it all the same");
+			error_hint(
+				error,
+				"The token in ~/.config/keyferry/token goes over https:// or to this machine alone; --token-file FILE sends it all the same");
 		api_client_free(session->client);
 	}
 	daemon_choice_free(&choice);

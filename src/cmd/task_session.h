@@ -20,8 +20,8 @@ struct task_session {
 	const struct command *command;
 	struct arguments arguments;
 	struct api_client *client;
-	bool json;              /* --format json: what the API answers, unchanged */
-	bool screen;            /* standard output is a terminal */
+	bool json;   /* --format json: what the API answers, unchanged */
+	bool screen; /* standard output is a terminal */
 	bool colours;
 	enum language language; /* --lang, or LANG */
 	int code;
@@ -58,9 +58,11 @@ char *task_clean(const char *text);
 /* The index-th word, which min_words says is there. */
 const char *task_word(const struct task_session *session, size_t index);
 /* A number of an option; *ret is untouched where it is not given. ERROR_USAGE. */
-bool task_take_number(const struct task_session *session, const char *name, uint64_t least, uint64_t most, uint64_t *ret, struct error *error) WARN_UNUSED;
+bool task_take_number(const struct task_session *session, const char *name, uint64_t least, uint64_t most, uint64_t *ret,
+		      struct error *error) WARN_UNUSED;
 /* One of the words, which end with NULL; *ret NULL: it is not given. ERROR_USAGE. */
-bool task_take_word(const struct task_session *session, const char *name, const char *const *words, const char **ret, struct error *error) WARN_UNUSED;
+bool task_take_word(const struct task_session *session, const char *name, const char *const *words, const char **ret,
+		    struct error *error) WARN_UNUSED;
 /* Asks a person at the terminal whether to go on, unless --yes is given; where there is none, it goes on. False: no (ERROR_USAGE). */
 bool task_confirm(const struct task_session *session, struct error *error, const char *question, ...) PRINTF_LIKE(3, 4);
 

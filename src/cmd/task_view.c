@@ -115,7 +115,8 @@ static void add_task(struct table *table, const json_t *task)
 	table_cell(table, TABLE_PLAIN, "%s", show_percent(json_object_get(task, "progress"), text));
 	table_cell(table, TABLE_PLAIN, "%s", show_lag(member(task, "lag", "seconds"), text));
 	table_cell(table, TABLE_PLAIN, "%s", show_number(member(task, "rates", "commands_per_second"), text));
-	table_cell(table, TABLE_PLAIN, "%lld/%lld", (long long)json_integer_value(json_object_get(task, "links_connected")), (long long)json_integer_value(json_object_get(task, "links")));
+	table_cell(table, TABLE_PLAIN, "%lld/%lld", (long long)json_integer_value(json_object_get(task, "links_connected")),
+		   (long long)json_integer_value(json_object_get(task, "links")));
 	table_cell(table, TABLE_PLAIN, "%s", source);
 	table_cell(table, TABLE_PLAIN, "%s", target);
 	free(source);
@@ -124,16 +125,17 @@ static void add_task(struct table *table, const json_t *task)
 
 void task_view_tasks(const json_t *tasks, FILE *out, bool colours, size_t width)
 {
-	static const char *const headings[] = {">ID", "NAME", "STATE", ">FOR", ">SNAPSHOT", ">LAG", ">RECORDS/S", ">LINKS", "SOURCE", "TARGET", NULL};
+	static const char *const headings[] = {">ID",        "NAME",   "STATE",  ">FOR",   ">SNAPSHOT", ">LAG",
+					       ">RECORDS/S", ">LINKS", "SOURCE", "TARGET", NULL};
 	struct table *table = table_new(headings);
 	const json_t *task;
 	size_t i;
 
-	json_array_foreach(tasks, i, task)
+	json_array_foreach (tasks, i, task)
 		add_task(table, task);
 	table_print(table, out, colours, width);
 	table_free(table);
-	json_array_foreach(tasks, i, task) {
+	json_array_foreach (tasks, i, task) {
 		char *name = task_clean(task_text(task, "name")), *start = memory_printf("%s: ", name);
 
 		print_fault(out, start, json_object_get(task, "error"));
@@ -150,9 +152,11 @@ const char *task_view_progress(const json_t *task, char *out, size_t cap)
 	if (!json_is_object(json_object_get(task, "worker")))
 		snprintf(out, cap, "%s", state);
 	else if (strcmp(state, "snapshot") == 0)
-		snprintf(out, cap, "snapshot %s, %s records/s", show_percent(json_object_get(task, "progress"), done), show_number(member(task, "rates", "commands_per_second"), records));
+		snprintf(out, cap, "snapshot %s, %s records/s", show_percent(json_object_get(task, "progress"), done),
+			 show_number(member(task, "rates", "commands_per_second"), records));
 	else
-		snprintf(out, cap, "%s, lag %s, %s records/s", state, show_lag(member(task, "lag", "seconds"), lag), show_number(member(task, "rates", "commands_per_second"), records));
+		snprintf(out, cap, "%s, lag %s, %s records/s", state, show_lag(member(task, "lag", "seconds"), lag),
+			 show_number(member(task, "rates", "commands_per_second"), records));
 	return out;
 }
 
@@ -160,13 +164,15 @@ static void print_line(FILE *out, const char *name, enum table_colour colour, bo
 {
 	char *clean = task_clean(text);
 
-	fprintf(out, "%-11s %s%s%s\n", name, colours ? table_colour_begin(colour) : "", clean, colours ? table_colour_end(colour) : "");
+	fprintf(out, "%-11s %s%s%s\n", name, colours ? table_colour_begin(colour) : "", clean,
+		colours ? table_colour_end(colour) : "");
 	free(clean);
 }
 
 static void print_side(FILE *out, const char *name, const json_t *side, bool colours)
 {
-	char *address = show_side(side), *text = memory_printf("%s%s%s%s", address, task_text(side, "mode")[0] ? " (" : "", task_text(side, "mode"), task_text(side, "mode")[0] ? ")" : "");
+	char *address = show_side(side), *text = memory_printf("%s%s%s%s", address, task_text(side, "mode")[0] ? " (" : "",
+							       task_text(side, "mode"), task_text(side, "mode")[0] ? ")" : "");
 
 	print_line(out, name, TABLE_PLAIN, colours, text);
 	free(address);
@@ -180,7 +186,9 @@ static void print_worker(FILE *out, const json_t *task, bool colours)
 
 	if (!json_is_object(worker))
 		return;
-	text = memory_printf("process %lld, version %s, since %s%s", (long long)json_integer_value(json_object_get(worker, "pid")), task_text(worker, "version"), task_text(worker, "started"),
+	text = memory_printf("process %lld, version %s, since %s%s",
+			     (long long)json_integer_value(json_object_get(worker, "pid")), task_text(worker, "version"),
+			     task_text(worker, "started"),
 			     json_is_true(json_object_get(worker, "answers")) ? "" : ", does not answer");
 	print_line(out, "worker", TABLE_PLAIN, colours, text);
 	free(text);
@@ -188,13 +196,15 @@ static void print_worker(FILE *out, const json_t *task, bool colours)
 
 void task_view_task(const json_t *task, FILE *out, bool colours)
 {
-	char *text = memory_printf("%s (%lld), revision %lld of %s", task_text(task, "name"), (long long)json_integer_value(json_object_get(task, "id")),
+	char *text = memory_printf("%s (%lld), revision %lld of %s", task_text(task, "name"),
+				   (long long)json_integer_value(json_object_get(task, "id")),
 				   (long long)json_integer_value(json_object_get(task, "revision")), task_text(task, "updated"));
 	char a[TEXT_MAX], b[TEXT_MAX];
 
 	print_line(out, "task", TABLE_PLAIN, colours, text);
 	free(text);
-	text = memory_printf("%s since %s; wanted: %s", task_text(task, "state"), task_text(task, "since"), task_text(task, "wanted"));
+	text = memory_printf("%s since %s; wanted: %s", task_text(task, "state"), task_text(task, "since"),
+			     task_text(task, "wanted"));
 	print_line(out, "state", table_state_colour(task_text(task, "state")), colours, text);
 	free(text);
 	print_fault(out, "cause       ", json_object_get(task, "error"));
@@ -204,7 +214,8 @@ void task_view_task(const json_t *task, FILE *out, bool colours)
 		print_line(out, "restart", TABLE_WAITING, colours, task_text(task, "restart_at"));
 	print_side(out, "source", json_object_get(task, "source"), colours);
 	print_side(out, "target", json_object_get(task, "target"), colours);
-	text = memory_printf("%lld, %lld connected", (long long)json_integer_value(json_object_get(task, "links")), (long long)json_integer_value(json_object_get(task, "links_connected")));
+	text = memory_printf("%lld, %lld connected", (long long)json_integer_value(json_object_get(task, "links")),
+			     (long long)json_integer_value(json_object_get(task, "links_connected")));
 	print_line(out, "links", TABLE_PLAIN, colours, text);
 	free(text);
 	if (json_is_number(json_object_get(task, "progress")))
@@ -212,16 +223,19 @@ void task_view_task(const json_t *task, FILE *out, bool colours)
 	text = memory_printf("%s, %s", show_lag(member(task, "lag", "seconds"), a), show_bytes(member(task, "lag", "bytes"), b));
 	print_line(out, "lag", TABLE_PLAIN, colours, text);
 	free(text);
-	text = memory_printf("%s records/s, %s/s", show_number(member(task, "rates", "commands_per_second"), a), show_bytes(member(task, "rates", "bytes_per_second"), b));
+	text = memory_printf("%s records/s, %s/s", show_number(member(task, "rates", "commands_per_second"), a),
+			     show_bytes(member(task, "rates", "bytes_per_second"), b));
 	print_line(out, "rates", TABLE_PLAIN, colours, text);
 	free(text);
-	text = memory_printf("%s, %s", show_limit(member(task, "limit", "records_per_second"), "records/s", false, a), show_limit(member(task, "limit", "bytes_per_second"), "bytes/s", true, b));
+	text = memory_printf("%s, %s", show_limit(member(task, "limit", "records_per_second"), "records/s", false, a),
+			     show_limit(member(task, "limit", "bytes_per_second"), "bytes/s", true, b));
 	print_line(out, "limits", TABLE_PLAIN, colours, text);
 	free(text);
 	print_line(out, "log level", TABLE_PLAIN, colours, task_text(task, "log_level"));
 	print_worker(out, task, colours);
 	if (json_is_object(json_object_get(task, "job"))) {
-		text = memory_printf("%s since %s", json_string_value(member(task, "job", "kind")), json_string_value(member(task, "job", "begun")));
+		text = memory_printf("%s since %s", json_string_value(member(task, "job", "kind")),
+				     json_string_value(member(task, "job", "begun")));
 		print_line(out, "job", TABLE_BUSY, colours, text);
 		free(text);
 	}
@@ -231,7 +245,8 @@ void task_view_limits(const json_t *task, FILE *out)
 {
 	char *name = task_clean(task_text(task, "name")), a[TEXT_MAX], b[TEXT_MAX];
 
-	fprintf(out, "task %s: %s, %s, of each link\n", name, show_limit(member(task, "limit", "records_per_second"), "records/s", false, a),
+	fprintf(out, "task %s: %s, %s, of each link\n", name,
+		show_limit(member(task, "limit", "records_per_second"), "records/s", false, a),
 		show_limit(member(task, "limit", "bytes_per_second"), "bytes/s", true, b));
 	free(name);
 }
@@ -240,7 +255,8 @@ void task_view_limits(const json_t *task, FILE *out)
 
 static const char *link_progress(const json_t *link, char out[TEXT_MAX])
 {
-	double total = json_number_value(member(link, "snapshot", "bytes_total")), done = json_number_value(member(link, "snapshot", "bytes_done"));
+	double total = json_number_value(member(link, "snapshot", "bytes_total")),
+	       done = json_number_value(member(link, "snapshot", "bytes_done"));
 	char text[UNITS_TEXT_MAX];
 
 	if (total > 0)
@@ -252,7 +268,8 @@ static const char *link_progress(const json_t *link, char out[TEXT_MAX])
 
 static void add_link(struct table *table, const json_t *link)
 {
-	const char *state = task_text(link, "state"), *waiting = task_text(link, "waiting_for"), *error = json_string_value(member(link, "error", "text"));
+	const char *state = task_text(link, "state"), *waiting = task_text(link, "waiting_for"),
+		   *error = json_string_value(member(link, "error", "text"));
 	bool away = strcmp(state, "streaming") == 0 && !json_is_true(json_object_get(link, "connected"));
 	char text[TEXT_MAX];
 
@@ -264,12 +281,17 @@ static void add_link(struct table *table, const json_t *link)
 	table_cell(table, TABLE_PLAIN, "%s", show_number(member(link, "rates", "commands_per_second"), text));
 	table_cell(table, TABLE_PLAIN, "%s/s", show_bytes(member(link, "rates", "bytes_per_second"), text));
 	table_cell(table, TABLE_PLAIN, "%s", show_bytes(member(link, "spool", "bytes"), text));
-	table_cell(table, error ? TABLE_BAD : TABLE_WAITING, "%s%s", error ? error : waiting[0] ? "waiting for " : "", error ? "" : waiting);
+	table_cell(table, error ? TABLE_BAD : TABLE_WAITING, "%s%s",
+		   error        ? error
+		   : waiting[0] ? "waiting for "
+				: "",
+		   error ? "" : waiting);
 }
 
 void task_view_status(const json_t *status, FILE *out, bool colours, size_t width)
 {
-	static const char *const headings[] = {"LINK", "STATE", ">SNAPSHOT", ">LAG", ">BEHIND", ">RECORDS/S", ">BYTES", ">SPOOL", "", NULL};
+	static const char *const headings[] = {"LINK",       "STATE",  ">SNAPSHOT", ">LAG", ">BEHIND",
+					       ">RECORDS/S", ">BYTES", ">SPOOL",    "",     NULL};
 	const char *state = task_text(status, "state");
 	struct table *table = table_new(headings);
 	char *name = task_clean(task_text(status, "task"));
@@ -277,10 +299,10 @@ void task_view_status(const json_t *status, FILE *out, bool colours, size_t widt
 	const json_t *link;
 	size_t i;
 
-	fprintf(out, "%s: %s%s%s for %s\n", name, colours ? table_colour_begin(table_state_colour(state)) : "", state, colours ? table_colour_end(table_state_colour(state)) : "",
-		show_ago(task_text(status, "since"), text));
+	fprintf(out, "%s: %s%s%s for %s\n", name, colours ? table_colour_begin(table_state_colour(state)) : "", state,
+		colours ? table_colour_end(table_state_colour(state)) : "", show_ago(task_text(status, "since"), text));
 	print_fault(out, "cause: ", json_object_get(status, "error"));
-	json_array_foreach(json_object_get(status, "links"), i, link)
+	json_array_foreach (json_object_get(status, "links"), i, link)
 		add_link(table, link);
 	if (table_rows(table) > 0)
 		table_print(table, out, colours, width);

@@ -69,7 +69,8 @@ bool task_wait_more(struct task_session *session, struct task_patience *patience
 	return api_client_pause(session->client, (uint32_t)ms);
 }
 
-bool task_wait(struct task_session *session, const char *task, const char *const *states, uint64_t deadline_us, json_int_t worker, json_t **ret, struct error *error)
+bool task_wait(struct task_session *session, const char *task, const char *const *states, uint64_t deadline_us, json_int_t worker,
+	       json_t **ret, struct error *error)
 {
 	struct task_patience patience = {.deadline_us = deadline_us};
 	enum task_way way = TASK_ON_ITS_WAY;
@@ -79,7 +80,8 @@ bool task_wait(struct task_session *session, const char *task, const char *const
 		json_decref(tree);
 		tree = task_get(session, task_path(task, NULL), error);
 		way = tree ? task_way_of(tree, states, error) : TASK_ON_ITS_WAY;
-		if (way == TASK_THERE && worker && json_integer_value(json_object_get(json_object_get(tree, "worker"), "pid")) == worker)
+		if (way == TASK_THERE && worker &&
+		    json_integer_value(json_object_get(json_object_get(tree, "worker"), "pid")) == worker)
 			way = TASK_ON_ITS_WAY;
 	} while (way == TASK_ON_ITS_WAY && task_wait_more(session, &patience, tree != NULL, error));
 	if (way == TASK_THERE) {

@@ -18,7 +18,8 @@ enum task_way task_way_of(const json_t *task, const char *const *states, struct 
 /* --timeout as a monotonic time in microseconds; 0: none is given. ERROR_USAGE. */
 bool task_take_deadline(const struct task_session *session, uint64_t *ret, struct error *error) WARN_UNUSED;
 /* Until it is in one of the states; *ret is its tree then. False: error, of kind ERROR_NONE where it was interrupted. `worker`: and its process is another one than that (0: any). */
-bool task_wait(struct task_session *session, const char *task, const char *const *states, uint64_t deadline_us, json_int_t worker, json_t **ret, struct error *error) WARN_UNUSED;
+bool task_wait(struct task_session *session, const char *task, const char *const *states, uint64_t deadline_us, json_int_t worker,
+	       json_t **ret, struct error *error) WARN_UNUSED;
 
 /* Pauses before the next look, of which this is the n-th. An error that a daemon which is being started anew may give (*error, of kind ERROR_INTERNAL) is waited out for a minute and until the deadline. False:
  * leave off, with *error or interrupted. */

@@ -12,27 +12,27 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define ASK_US 1000000      /* for the tree of the one task, not more often */
-#define DRAW_US 200000      /* not more often than that */
-#define REDRAW_US 1000000   /* times go on though nothing else does */
+#define ASK_US 1000000    /* for the tree of the one task, not more often */
+#define DRAW_US 200000    /* not more often than that */
+#define REDRAW_US 1000000 /* times go on though nothing else does */
 #define PROGRESS_US 10000000
-#define NEWS 6              /* events below the picture */
+#define NEWS 6 /* events below the picture */
 
 struct watch {
 	struct task_session *session;
 	const char *until; /* NULL: none */
 	uint64_t deadline_us;
-	bool one;          /* task */
-	json_t *tasks;     /* {"7": tree of the list}, as last told */
-	json_t *status;    /* of the one; NULL: not told yet */
-	char *news[NEWS];  /* the newest last */
-	char *lost;        /* why the stream is away; NULL: it is there */
-	bool stale;        /* the tree of the one is older than what its stream tells */
-	bool told;         /* anything by the stream: who asks for --until sees at least how it is */
+	bool one;         /* task */
+	json_t *tasks;    /* {"7": tree of the list}, as last told */
+	json_t *status;   /* of the one; NULL: not told yet */
+	char *news[NEWS]; /* the newest last */
+	char *lost;       /* why the stream is away; NULL: it is there */
+	bool stale;       /* the tree of the one is older than what its stream tells */
+	bool told;        /* anything by the stream: who asks for --until sees at least how it is */
 	bool changed;
 	uint64_t asked_us, drawn_us, line_us;
-	unsigned lines;    /* of the picture that is on the screen */
-	bool ended, ok;    /* by --until, a failure, or a closed pipe */
+	unsigned lines; /* of the picture that is on the screen */
+	bool ended, ok; /* by --until, a failure, or a closed pipe */
 	struct error error;
 };
 
@@ -92,7 +92,7 @@ static bool ask_tasks(struct watch *watch, struct error *error)
 	if (session->arguments.words > 0)
 		return true;
 	list = ask(watch, memory_strdup("/api/v1/tasks"), error);
-	json_array_foreach(json_object_get(list, "items"), i, task)
+	json_array_foreach (json_object_get(list, "items"), i, task)
 		keep_task(watch, task);
 	json_decref(list);
 	return list != NULL;
@@ -115,7 +115,7 @@ static void look_for_end(struct watch *watch)
 
 	if (!watch->until || watch->ended || !watch->told)
 		return;
-	json_object_foreach(watch->tasks, id, task) {
+	json_object_foreach (watch->tasks, id, task) {
 		enum task_way way = task_way_of(task, states, &watch->error);
 
 		there += way == TASK_THERE;
@@ -146,7 +146,7 @@ static void print_picture(const struct watch *watch, FILE *out, size_t width)
 	json_t *list = json_array(), *task;
 	const char *id;
 
-	json_object_foreach(watch->tasks, id, task)
+	json_object_foreach (watch->tasks, id, task)
 		json_array_append(list, task);
 	if (!watch->one)
 		task_view_tasks(list, out, watch->session->colours, width);
@@ -216,10 +216,11 @@ static void tell_progress(struct watch *watch)
 	json_t *task;
 
 	watch->line_us = clock_monotonic_us();
-	json_object_foreach(watch->tasks, id, task) {
+	json_object_foreach (watch->tasks, id, task) {
 		char *name = task_clean(task_text(task, "name"));
 
-		tell(watch, memory_printf("%s  %s  %s", clock_format_rfc3339(clock_wall_ms(), time), name, task_view_progress(task, text, sizeof(text))));
+		tell(watch, memory_printf("%s  %s  %s", clock_format_rfc3339(clock_wall_ms(), time), name,
+					  task_view_progress(task, text, sizeof(text))));
 		free(name);
 	}
 }
@@ -334,7 +335,8 @@ static bool turn(void *owner)
 
 static bool read_until(const struct task_session *session, const char **ret, struct error *error)
 {
-	static const char *const states[] = {"created", "prechecking", "precheck-failed", "ready", "snapshot", "streaming", "paused", "failed", "finished", NULL};
+	static const char *const states[] = {"created",   "prechecking", "precheck-failed", "ready",    "snapshot",
+					     "streaming", "paused",      "failed",          "finished", NULL};
 
 	return task_take_word(session, "until", states, ret, error);
 }
@@ -344,7 +346,8 @@ bool cmd_task_watch(struct task_session *session, struct error *error)
 	static const struct api_stream_events callbacks = {take, on_lost, turn};
 	struct watch watch = {.session = session, .one = session->arguments.words == 1, .tasks = json_object()};
 	char *path = watch.one ? task_path(task_word(session, 0), "/events") : memory_strdup("/api/v1/events");
-	bool ok = read_until(session, &watch.until, error) && task_take_deadline(session, &watch.deadline_us, error) && ask_tasks(&watch, error);
+	bool ok = read_until(session, &watch.until, error) && task_take_deadline(session, &watch.deadline_us, error) &&
+		  ask_tasks(&watch, error);
 
 	if (ok && arguments_given(&session->arguments, "timeout") && !watch.until) {
 		error_set(error, ERROR_USAGE, "--timeout is for --until: without it, it goes on until it is interrupted");

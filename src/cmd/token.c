@@ -24,7 +24,8 @@ static bool read_config(const struct arguments *arguments, struct service_config
 	if (file && !service_config_read(config, file, error))
 		return false;
 	item = slice_of_string(data ? data : "");
-	if (data && !option_set(option_find(&service_config_table, SLICE("data")), config, &(struct option_value){OPTION_SCALAR, &item, 1, NULL}, error)) {
+	if (data && !option_set(option_find(&service_config_table, SLICE("data")), config,
+				&(struct option_value){OPTION_SCALAR, &item, 1, NULL}, error)) {
 		error_prefix(error, "--data");
 		return false;
 	}
@@ -56,9 +57,10 @@ static void print_table(const json_t *tokens)
 	size_t i;
 
 	printf("%-6s %-24s %-10s %-25s %-25s %s\n", "ID", "NAME", "ROLE", "CREATED", "EXPIRES", "LAST USED");
-	json_array_foreach(tokens, i, token)
-		printf("%-6lld %-24s %-10s %-25s %-25s %s\n", (long long)json_integer_value(json_object_get(token, "id")), text_of(token, "name", ""), text_of(token, "role", ""),
-		       text_of(token, "created", ""), text_of(token, "expires", "never"), text_of(token, "used", "never"));
+	json_array_foreach (tokens, i, token)
+		printf("%-6lld %-24s %-10s %-25s %-25s %s\n", (long long)json_integer_value(json_object_get(token, "id")),
+		       text_of(token, "name", ""), text_of(token, "role", ""), text_of(token, "created", ""),
+		       text_of(token, "expires", "never"), text_of(token, "used", "never"));
 }
 
 /* ---- what it does ---- */
@@ -108,7 +110,7 @@ static bool find_token(const json_t *tokens, const char *word, json_int_t *ret_i
 	const json_t *token;
 	size_t i;
 
-	json_array_foreach(tokens, i, token) {
+	json_array_foreach (tokens, i, token) {
 		char id[24];
 
 		*ret_id = json_integer_value(json_object_get(token, "id"));
@@ -130,7 +132,8 @@ static json_t *revoke_token(const struct arguments *arguments, const struct serv
 	if (found)
 		return daemon_call(config, json_pack("{s:s, s:I}", "call", "token.delete", "id", id), error);
 	if (!word || tokens)
-		error_set(error, ERROR_USAGE, word ? "there is no token %s" : "revoke takes the number or the name of a token%s", word ? word : "");
+		error_set(error, ERROR_USAGE, word ? "there is no token %s" : "revoke takes the number or the name of a token%s",
+			  word ? word : "");
 	return NULL;
 }
 

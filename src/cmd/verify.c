@@ -142,7 +142,8 @@ static int run(const struct verify_options *options, struct verify_report *repor
 		code = verify_differences(&counts) > counts.repaired ? ERROR_DIFFERENT : ERROR_NONE;
 	else if (error->kind == ERROR_NONE)
 		log_warning("task %s: cut off before everything was compared%s", options->task->name,
-			    options->state_stem && resume_exists(options->state_stem) ? "; started again the same way, it goes on" : "");
+			    options->state_stem && resume_exists(options->state_stem) ? "; started again the same way, it goes on"
+										      : "");
 	task_signals_take(NULL);
 	wake_free(wake);
 	loop_free(loop);

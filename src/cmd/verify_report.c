@@ -131,7 +131,8 @@ static void print_summary(const struct verify_report *report, const struct verif
 	       "\"resumed_keys\":%llu,\"suspects\":%llu,\"differences\":{",
 	       (unsigned long long)counts->source_keys, (unsigned long long)counts->target_keys,
 	       (unsigned long long)counts->compared, (unsigned long long)counts->left_out, (unsigned long long)counts->others,
-	       (unsigned long long)counts->incomparable, (unsigned long long)counts->resumed_keys, (unsigned long long)counts->suspects);
+	       (unsigned long long)counts->incomparable, (unsigned long long)counts->resumed_keys,
+	       (unsigned long long)counts->suspects);
 	for (enum difference_kind kind = 0; kind < DIFFERENCE_KINDS; kind++)
 		printf("%s\"%s\":%llu", kind ? "," : "", difference_kind_name(kind),
 		       (unsigned long long)counts->differences[kind]);
@@ -142,7 +143,8 @@ static void print_summary(const struct verify_report *report, const struct verif
 
 void verify_report_end(struct verify_report *report, const struct verify_counts *counts, const char *task)
 {
-	uint64_t differences = verify_differences(counts), keys = counts->source_keys + counts->target_keys - counts->resumed_keys;
+	uint64_t differences = verify_differences(counts),
+		 keys = counts->source_keys + counts->target_keys - counts->resumed_keys;
 
 	wipe(report);
 	log_set_screen(NULL, NULL);

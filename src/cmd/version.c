@@ -14,7 +14,7 @@ int cmd_version(int argc, char **argv)
 	if (code != COMMAND_GO_ON)
 		return code;
 	printf("keyferry %s\n", KEYFERRY_VERSION);
-	printf("libuv %s, %s, jansson %s, libyaml %s\n", uv_version_string(), OpenSSL_version(OPENSSL_VERSION), jansson_version_str(),
-		yaml_get_version_string());
+	printf("libuv %s, %s, jansson %s, libyaml %s\n", uv_version_string(), OpenSSL_version(OPENSSL_VERSION),
+	       jansson_version_str(), yaml_get_version_string());
 	return ERROR_NONE;
 }

@@ -24,8 +24,9 @@ static void write_end(const char *data_dir, const char *run, int code, const str
 {
 	char *path = memory_printf("%s/ended", data_dir), *beside = memory_printf("%s/ended.new", data_dir);
 	json_t *status = last->status ? json_loads(last->status, 0, NULL) : NULL;
-	json_t *end = json_pack("{s:s, s:i, s:b, s:s, s:o, s:o, s:o}", "run", run, "exit_code", code, "finished", last->finished, "kind", error_kind_name(last->error.kind), "text",
-				text_json(last->error.text), "hint", text_json(last->error.hint), "status", status ? status : json_null());
+	json_t *end = json_pack("{s:s, s:i, s:b, s:s, s:o, s:o, s:o}", "run", run, "exit_code", code, "finished", last->finished,
+				"kind", error_kind_name(last->error.kind), "text", text_json(last->error.text), "hint",
+				text_json(last->error.hint), "status", status ? status : json_null());
 	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (fd < 0 || json_dumpfd(end, fd, 0) < 0 || fsync(fd) < 0 || rename(beside, path) < 0)

@@ -28,8 +28,10 @@ static json_t *answer_hello(const struct control_socket *socket)
 {
 	char started[32];
 
-	return json_pack("{s:b, s:s, s:s, s:i, s:s, s:s, s:I}", "ok", 1, "task", socket->options.task, "version", socket->options.version, "pid", (int)getpid(), "started",
-			 clock_format_rfc3339(socket->started_ms, started), "run", socket->options.run, "revision", (json_int_t)socket->options.revision);
+	return json_pack("{s:b, s:s, s:s, s:i, s:s, s:s, s:I}", "ok", 1, "task", socket->options.task, "version",
+			 socket->options.version, "pid", (int)getpid(), "started",
+			 clock_format_rfc3339(socket->started_ms, started), "run", socket->options.run, "revision",
+			 (json_int_t)socket->options.revision);
 }
 
 static json_t *answer_status(const struct control_socket *socket)
@@ -56,7 +58,8 @@ static json_t *answer_limit(const struct control_socket *socket, const json_t *r
 {
 	json_t *records = json_object_get(request, "records_per_second"), *bytes = json_object_get(request, "bytes_per_second");
 
-	if (!json_is_integer(records) || !json_is_integer(bytes) || json_integer_value(records) < 0 || json_integer_value(bytes) < 0)
+	if (!json_is_integer(records) || !json_is_integer(bytes) || json_integer_value(records) < 0 ||
+	    json_integer_value(bytes) < 0)
 		return refuse("limit wants records_per_second and bytes_per_second, both 0 or more");
 	socket->calls->limit(socket->owner, (uint64_t)json_integer_value(records), (uint64_t)json_integer_value(bytes));
 	return json_pack("{s:b}", "ok", 1);
@@ -99,7 +102,8 @@ static json_t *answer(void *owner, const json_t *request, unsigned uid)
 
 /* ---- public ---- */
 
-struct control_socket *control_socket_start(const struct control_socket_options *options, const struct control_socket_calls *calls, void *owner, struct error *error)
+struct control_socket *control_socket_start(const struct control_socket_options *options,
+					    const struct control_socket_calls *calls, void *owner, struct error *error)
 {
 	struct control_socket *socket = memory_alloc_zero(1, sizeof(*socket));
 	const struct json_server_options server = {

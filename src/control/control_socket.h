@@ -25,7 +25,7 @@
 struct control_socket;
 
 struct control_socket_calls {
-	char *(*status)(void *owner); /* JSON text to be freed */
+	char *(*status)(void *owner);    /* JSON text to be freed */
 	json_t *(*metrics)(void *owner); /* a new tree */
 	void (*limit)(void *owner, uint64_t records_per_second, uint64_t bytes_per_second);
 	void (*end)(void *owner);
@@ -35,11 +35,13 @@ struct control_socket_options {
 	const char *data_dir; /* locked by this process */
 	const char *task;     /* all texts outlive it */
 	const char *version;
-	const char *run;      /* who started it with which number; "": nobody in particular */
-	int64_t revision;     /* of its document, likewise */
+	const char *run;  /* who started it with which number; "": nobody in particular */
+	int64_t revision; /* of its document, likewise */
 };
 
-struct control_socket *control_socket_start(const struct control_socket_options *options, const struct control_socket_calls *calls, void *owner, struct error *error) WARN_UNUSED;
+struct control_socket *control_socket_start(const struct control_socket_options *options,
+					    const struct control_socket_calls *calls, void *owner,
+					    struct error *error) WARN_UNUSED;
 void control_socket_stop(struct control_socket *socket); /* removes it; NULL is fine */
 
 #endif

@@ -19,7 +19,7 @@
 #define LOOK_MS 500
 #define QUIET_MS 3000 /* without a write: whoever stops writers by hand is done then */
 #define TELL_US 5000000
-#define END_MS 20000  /* the process of the task waits up to 10 s for what is in flight */
+#define END_MS 20000 /* the process of the task waits up to 10 s for what is in flight */
 
 struct cutover {
 	struct loop *loop;
@@ -80,7 +80,8 @@ static bool go_on(void *owner)
 	if (!cutover->events->go_on(cutover->owner)) {
 		cutover->stopped = true;
 	} else if (!may_go_on(cutover)) {
-		error_set(&cutover->why, ERROR_TARGET, "the cut-over was not done within %u s", cutover->options->timeout_ms / 1000);
+		error_set(&cutover->why, ERROR_TARGET, "the cut-over was not done within %u s",
+			  cutover->options->timeout_ms / 1000);
 		error_hint(&cutover->why, "Give it longer with --timeout, or have it verify less (--verify outline, none)");
 		cutover->stopped = true;
 	} else {
@@ -119,13 +120,17 @@ static bool check_running(struct cutover *cutover, struct error *error)
 	char holder[32];
 
 	if (!work_dir_is_held(data_dir, holder)) {
-		error_set(error, ERROR_PRECHECK, "no process is running the task in %s: a cut-over is made from a running task", data_dir);
-		error_hint(error, "Start it ('keyferry sync'), wait until it is streaming, and run this beside it, with the same work directory (--data)");
+		error_set(error, ERROR_PRECHECK, "no process is running the task in %s: a cut-over is made from a running task",
+			  data_dir);
+		error_hint(
+			error,
+			"Start it ('keyferry sync'), wait until it is streaming, and run this beside it, with the same work directory (--data)");
 		return false;
 	}
 	if (cutover->task->source.mode != MODE_SCAN || cutover->options->verify != CUTOVER_VERIFY_NONE)
 		return true;
-	error_set(error, ERROR_PRECHECK, "the source is read by SCAN: nothing but a verification tells whether everything is at the target");
+	error_set(error, ERROR_PRECHECK,
+		  "the source is read by SCAN: nothing but a verification tells whether everything is at the target");
 	error_hint(error, "Say --verify full, or outline");
 	return false;
 }
@@ -165,7 +170,8 @@ static bool catch_up(struct cutover *cutover, struct error *error)
 
 static bool pause_source(struct cutover *cutover, struct error *error)
 {
-	cutover->pausing = deployment_open(cutover->loop, &cutover->task->source, cutover->name, cutover->task->connect_timeout_ms, ERROR_SOURCE, error);
+	cutover->pausing = deployment_open(cutover->loop, &cutover->task->source, cutover->name,
+					   cutover->task->connect_timeout_ms, ERROR_SOURCE, error);
 	if (!cutover->pausing)
 		return false;
 	cutover->pause = source_pause_begin(cutover->loop, cutover->pausing, may_go_on, cutover, error);
@@ -178,7 +184,9 @@ static bool await_quiet(struct cutover *cutover, struct error *error)
 	uint64_t begun = clock_monotonic_us(), told = begun, writes;
 	char text[WRITE_WATCH_TEXT_MAX];
 
-	note(cutover, LOG_WARNING, "stop everything that writes to the source now, and keep it stopped; waiting up to %u s for it", left_ms(cutover) / 1000);
+	note(cutover, LOG_WARNING,
+	     "stop everything that writes to the source now, and keep it stopped; waiting up to %u s for it",
+	     left_ms(cutover) / 1000);
 	cutover->result->moment_ms = clock_wall_ms();
 	if (!write_watch_begin(cutover->watch, error))
 		return false;
@@ -222,14 +230,17 @@ static bool read_masters(struct cutover *cutover, struct error *error)
 static bool stop_writers(struct cutover *cutover, struct error *error)
 {
 	if (cutover->options->dry_run) {
-		note(cutover, LOG_INFO, "%s", cutover->result->by_hand ? "dry run: here you would be told to stop the writers" : "dry run: here the writes of the source would be paused");
+		note(cutover, LOG_INFO, "%s",
+		     cutover->result->by_hand ? "dry run: here you would be told to stop the writers"
+					      : "dry run: here the writes of the source would be paused");
 		return write_watch_begin(cutover->watch, error) && read_masters(cutover, error);
 	}
 	if (cutover->result->by_hand ? !await_quiet(cutover, error) : !pause_source(cutover, error))
 		return false;
 	if (!cutover->result->by_hand)
 		cutover->result->moment_ms = clock_wall_ms();
-	note(cutover, LOG_INFO, "%s", cutover->result->by_hand ? "the source is not written to any more" : "the writes of the source are paused");
+	note(cutover, LOG_INFO, "%s",
+	     cutover->result->by_hand ? "the source is not written to any more" : "the writes of the source are paused");
 	return read_masters(cutover, error);
 }
 
@@ -280,9 +291,10 @@ static bool verify(struct cutover *cutover, struct error *error)
 		note(cutover, LOG_INFO, "verified: %llu keys, no differences", (unsigned long long)counts->compared);
 		return true;
 	}
-	error_set(error, ERROR_DIFFERENT, "the target differs in %llu keys (%llu more undecided) of %llu", (unsigned long long)differences,
-		  (unsigned long long)counts->undecided, (unsigned long long)counts->compared);
-	error_hint(error, "'keyferry verify' lists them, and --repair makes them right while the task is running; then try again");
+	error_set(error, ERROR_DIFFERENT, "the target differs in %llu keys (%llu more undecided) of %llu",
+		  (unsigned long long)differences, (unsigned long long)counts->undecided, (unsigned long long)counts->compared);
+	error_hint(error,
+		   "'keyferry verify' lists them, and --repair makes them right while the task is running; then try again");
 	return false;
 }
 
@@ -306,7 +318,8 @@ static bool same_masters(struct cutover *cutover, struct error *error)
 			known = known || strcmp(result->masters[j].address, address) == 0;
 		if (known && info && info->role == ROLE_MASTER)
 			continue;
-		error_set(error, ERROR_SOURCE, "the source's masters changed meanwhile (%s): what was written there is not known", address);
+		error_set(error, ERROR_SOURCE, "the source's masters changed meanwhile (%s): what was written there is not known",
+			  address);
 		error_hint(error, "Try again");
 		return false;
 	}
@@ -322,7 +335,8 @@ static bool prove(struct cutover *cutover, struct error *error)
 	if (cutover->options->dry_run)
 		return true;
 	error_clear(error);
-	if (!because(cutover, go_on(cutover), error) || !same_masters(cutover, error) || !write_watch_look(cutover->watch, &writes, text, error))
+	if (!because(cutover, go_on(cutover), error) || !same_masters(cutover, error) ||
+	    !write_watch_look(cutover->watch, &writes, text, error))
 		return false;
 	if (writes == 0)
 		return true;
@@ -344,7 +358,9 @@ static bool end_task(struct cutover *cutover, struct error *error)
 		return false;
 	while (work_dir_is_held(cutover->task->data_dir, holder)) {
 		if (clock_monotonic_us() > deadline) {
-			error_set(error, ERROR_BUSY, "process %s, which runs the task, has not ended within %u s of being asked to", holder, END_MS / 1000);
+			error_set(error, ERROR_BUSY,
+				  "process %s, which runs the task, has not ended within %u s of being asked to", holder,
+				  END_MS / 1000);
 			error_hint(error, "Look at its log; once it has ended, start the task again and try again");
 			return false;
 		}
@@ -373,7 +389,8 @@ static bool settle(struct cutover *cutover, struct error *error)
 	if (!because(cutover, finish_run(cutover->loop, cutover->task, &finish_callbacks, cutover, finish, error), error))
 		return false;
 	if (finish->cut_off_links > 0)
-		note(cutover, LOG_WARNING, "the task's process was cut off instead of ending: its marks were left in the target ('keyferry finish' tells more)");
+		note(cutover, LOG_WARNING,
+		     "the task's process was cut off instead of ending: its marks were left in the target ('keyferry finish' tells more)");
 	return true;
 }
 
@@ -424,7 +441,8 @@ static bool complete(struct cutover *cutover, struct error *error)
 	char moment[32];
 
 	if (cutover->options->dry_run) {
-		note(cutover, LOG_INFO, "dry run: here the task's process would be asked to end, times of expiry made true and marks removed");
+		note(cutover, LOG_INFO,
+		     "dry run: here the task's process would be asked to end, times of expiry made true and marks removed");
 		return true;
 	}
 	if (!end_task(cutover, error) || !settle(cutover, error) || !prove(cutover, error) ||
@@ -442,14 +460,17 @@ static bool open_all(struct cutover *cutover, struct error *error)
 	const struct task_options *task = cutover->task;
 
 	if (!check_running(cutover, error) || !(cutover->file = cutover_file_open(task->data_dir, error)) ||
-	    !side_open(&cutover->source, cutover->loop, &task->source, cutover->name, task->connect_timeout_ms, ERROR_SOURCE, NULL, on_turn, cutover, error) ||
-	    !side_open(&cutover->target, cutover->loop, &task->target, cutover->name, task->connect_timeout_ms, ERROR_TARGET, NULL, on_turn, cutover, error) ||
+	    !side_open(&cutover->source, cutover->loop, &task->source, cutover->name, task->connect_timeout_ms, ERROR_SOURCE,
+		       NULL, on_turn, cutover, error) ||
+	    !side_open(&cutover->target, cutover->loop, &task->target, cutover->name, task->connect_timeout_ms, ERROR_TARGET,
+		       NULL, on_turn, cutover, error) ||
 	    !check_masters(cutover, error))
 		return false;
 	cutover->watch = write_watch_new(&cutover->source, task->heartbeat ? task->heartbeat_interval_ms : 0);
 	cutover->result->by_hand = cutover->options->by_hand;
 	if (!cutover->result->by_hand && !source_pause_known(cutover->source.deployment)) {
-		note(cutover, LOG_WARNING, "a source before Redis 6.2 cannot pause writes alone: you will be asked to stop the writers");
+		note(cutover, LOG_WARNING,
+		     "a source before Redis 6.2 cannot pause writes alone: you will be asked to stop the writers");
 		cutover->result->by_hand = true;
 	}
 	return true;
@@ -476,13 +497,16 @@ static void roll_back(struct cutover *cutover)
 	if (cutover->pause && source_pause_end(cutover->pause, &error))
 		note(cutover, LOG_INFO, "rolled back: the source takes writes again");
 	else if (cutover->pause)
-		note(cutover, LOG_WARNING, "not all source masters could be told to take writes again (%s); they do by themselves within %d s", error.text, SOURCE_PAUSE_LEASE_MS / 1000);
+		note(cutover, LOG_WARNING,
+		     "not all source masters could be told to take writes again (%s); they do by themselves within %d s",
+		     error.text, SOURCE_PAUSE_LEASE_MS / 1000);
 	if (cutover->ended)
-		note(cutover, LOG_WARNING, "the process that ran the task was asked to end: start the task again ('keyferry sync'), it goes on where it stood");
+		note(cutover, LOG_WARNING,
+		     "the process that ran the task was asked to end: start the task again ('keyferry sync'), it goes on where it stood");
 }
 
-bool cutover_run(struct loop *loop, const struct cutover_options *options, const struct cutover_events *events, void *owner, struct cutover_result *ret,
-		 struct error *error)
+bool cutover_run(struct loop *loop, const struct cutover_options *options, const struct cutover_events *events, void *owner,
+		 struct cutover_result *ret, struct error *error)
 {
 	struct cutover cutover = {
 		.loop = loop,

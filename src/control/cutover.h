@@ -53,7 +53,7 @@ struct cutover_result {
 
 /* False with an error of kind ERROR_NONE: left off. ERROR_DIFFERENT: the target differs. ERROR_PRECHECK: the task is not running, or cannot be cut over. In all
  * cases *ret tells how far it came. */
-bool cutover_run(struct loop *loop, const struct cutover_options *options, const struct cutover_events *events, void *owner, struct cutover_result *ret,
-		 struct error *error) WARN_UNUSED;
+bool cutover_run(struct loop *loop, const struct cutover_options *options, const struct cutover_events *events, void *owner,
+		 struct cutover_result *ret, struct error *error) WARN_UNUSED;
 
 #endif

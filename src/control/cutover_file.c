@@ -23,7 +23,8 @@ struct cutover_file {
 
 static bool write_text(struct cutover_file *file, const char *text, struct error *error)
 {
-	if (ftruncate(file->file, 0) == 0 && pwrite(file->file, text, strlen(text), 0) == (ssize_t)strlen(text) && fsync(file->file) == 0)
+	if (ftruncate(file->file, 0) == 0 && pwrite(file->file, text, strlen(text), 0) == (ssize_t)strlen(text) &&
+	    fsync(file->file) == 0)
 		return true;
 	error_set_errno(error, ERROR_USAGE, errno, "%s cannot be written", file->path);
 	error_hint(error, "Make room on the disk of the work directory");

@@ -76,7 +76,6 @@ static bool find_hindrance(struct deployment *target, char why[600], struct erro
 
 /* ---- passes ---- */
 
-
 /* Again while keys are on the move. Nobody writes, so one that moved is found by the next pass. */
 static bool pass(const struct settle_options *options, struct settle_counts *counts, struct error *error)
 {
@@ -100,13 +99,14 @@ static bool pass(const struct settle_options *options, struct settle_counts *cou
 	*counts = sum;
 	if (counts->moved == 0)
 		return true;
-	error_set(error, ERROR_TARGET, "slots of the target are on the move: %llu keys could not be looked at", (unsigned long long)counts->moved);
+	error_set(error, ERROR_TARGET, "slots of the target are on the move: %llu keys could not be looked at",
+		  (unsigned long long)counts->moved);
 	error_hint(error, "Let the move of slots end, then run it again");
 	return false;
 }
 
-bool expiry_settle_all(struct deployment *target, const char *data_dir, int64_t default_base, bool temporary, bool (*go_on)(void *owner), void *owner,
-		       struct settle_counts *counts, struct error *error)
+bool expiry_settle_all(struct deployment *target, const char *data_dir, int64_t default_base, bool temporary,
+		       bool (*go_on)(void *owner), void *owner, struct settle_counts *counts, struct error *error)
 {
 	struct settle_options options = {.target = target, .pass = SETTLE_HOLD, .go_on = go_on, .owner = owner};
 	struct expiry_record record;
@@ -134,7 +134,8 @@ bool expiry_settle_all(struct deployment *target, const char *data_dir, int64_t 
 /* ---- the plan ---- */
 
 /* Guarded: what is there gets this task's margin. */
-static bool take_margin(const struct expiry_plan_options *options, struct expiry_record *record, int64_t margin_ms, struct error *error)
+static bool take_margin(const struct expiry_plan_options *options, struct expiry_record *record, int64_t margin_ms,
+			struct error *error)
 {
 	struct settle_options settle = {
 		.target = options->target,
@@ -147,7 +148,8 @@ static bool take_margin(const struct expiry_plan_options *options, struct expiry
 	struct settle_counts counts;
 
 	if (record->margin_ms != margin_ms && options->own_data) {
-		say(options->tell, "the times of expiry in the target were written with a margin of %lld ms, and are from now on with %lld ms: they are made anew",
+		say(options->tell,
+		    "the times of expiry in the target were written with a margin of %lld ms, and are from now on with %lld ms: they are made anew",
 		    (long long)record->margin_ms, (long long)margin_ms);
 		if (!pass(&settle, &counts, error))
 			return false;
@@ -165,7 +167,8 @@ static bool leave_guard(const struct expiry_plan_options *options, const struct 
 	if (!record->exists)
 		return true;
 	say(options->tell, "the times of expiry in the target were guarded, and are not from now on: they are made true");
-	return expiry_settle_all(options->target, options->task->data_dir, record->base, false, options->go_on, options->owner, &counts, error) &&
+	return expiry_settle_all(options->target, options->task->data_dir, record->base, false, options->go_on, options->owner,
+				 &counts, error) &&
 	       expiry_record_write(options->task->data_dir, &none, error);
 }
 
@@ -180,13 +183,15 @@ static bool choose(const struct expiry_plan_options *options, enum guard_form *r
 		return true;
 	switch (expiry_ask_import(options->target)) {
 	case IMPORT_YES:
-		say(options->tell, "the target is in import mode: it expires nothing by itself and waits for the source. CONFIG SET import-mode no ends that, when "
-				   "the task is done");
+		say(options->tell,
+		    "the target is in import mode: it expires nothing by itself and waits for the source. CONFIG SET import-mode no ends that, when "
+		    "the task is done");
 		*ret = GUARD_IMPORT;
 		return true;
 	case IMPORT_OFF:
-		say(options->tell, "the target would wait for the source to expire keys after CONFIG SET import-mode yes (on every master, and in its "
-				   "configuration); as it is, times of expiry are guarded");
+		say(options->tell,
+		    "the target would wait for the source to expire keys after CONFIG SET import-mode yes (on every master, and in its "
+		    "configuration); as it is, times of expiry are guarded");
 		break;
 	case IMPORT_UNKNOWN:
 	case IMPORT_NOT_REACHED: break;
@@ -197,8 +202,9 @@ static bool choose(const struct expiry_plan_options *options, enum guard_form *r
 		*ret = GUARD_HELD;
 		return true;
 	}
-	say(options->warn, "times of expiry cannot be guarded: %s. A key whose life the source extends while keyferry is behind may be gone from the target before that "
-			   "comes (target.expiry_guard: off silences this)",
+	say(options->warn,
+	    "times of expiry cannot be guarded: %s. A key whose life the source extends while keyferry is behind may be gone from the target before that "
+	    "comes (target.expiry_guard: off silences this)",
 	    why);
 	return true;
 }

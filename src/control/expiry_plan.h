@@ -33,7 +33,7 @@ enum import_answer expiry_ask_import(struct deployment *target);
 
 /* Makes all times of the target true ones, step by step so that it may be cut off and done again, and writes that into the record. *counts are of the last pass. */
 struct settle_counts;
-bool expiry_settle_all(struct deployment *target, const char *data_dir, int64_t default_base, bool temporary, bool (*go_on)(void *owner), void *owner,
-		       struct settle_counts *counts, struct error *error) WARN_UNUSED;
+bool expiry_settle_all(struct deployment *target, const char *data_dir, int64_t default_base, bool temporary,
+		       bool (*go_on)(void *owner), void *owner, struct settle_counts *counts, struct error *error) WARN_UNUSED;
 
 #endif

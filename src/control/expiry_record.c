@@ -13,7 +13,8 @@ static bool is_whole(const struct expiry_record *record)
 {
 	int64_t above = record->base - GUARD_KEY_BASE;
 
-	return above >= 0 && above < GUARD_TASKS * GUARD_SPAN && above % GUARD_SPAN == 0 && record->margin_ms >= 0 && record->margin_ms < GUARD_SPAN;
+	return above >= 0 && above < GUARD_TASKS * GUARD_SPAN && above % GUARD_SPAN == 0 && record->margin_ms >= 0 &&
+	       record->margin_ms < GUARD_SPAN;
 }
 
 bool expiry_record_read(const char *data_dir, struct expiry_record *ret, struct error *error)

@@ -113,11 +113,13 @@ static json_t *copy_sample(const json_t *sample, const char *task)
 	const json_t *value = json_array_get(sample, 1);
 	json_t *copy;
 
-	if (count % 2 != 0 || count > 2 + 2 * LABELS_MAX || !is_one_of(suffix, suffixes, COUNT(suffixes)) || !json_is_number(value))
+	if (count % 2 != 0 || count > 2 + 2 * LABELS_MAX || !is_one_of(suffix, suffixes, COUNT(suffixes)) ||
+	    !json_is_number(value))
 		return NULL;
 	copy = json_pack("[s, o, s, o]", suffix, number(json_number_value(value)), "task", label_text(task));
 	for (size_t i = 2; i < count; i += 2) {
-		const char *name = json_string_value(json_array_get(sample, i)), *text = json_string_value(json_array_get(sample, i + 1));
+		const char *name = json_string_value(json_array_get(sample, i)),
+			   *text = json_string_value(json_array_get(sample, i + 1));
 
 		if (!is_name(name) || !text) {
 			json_decref(copy);
@@ -136,13 +138,16 @@ void exposition_merge(struct exposition *exposition, const json_t *families, con
 	json_t *given;
 	const char *name;
 
-	json_object_foreach((json_t *)families, name, given) {
-		const char *type = json_string_value(json_object_get(given, "type")), *help = json_string_value(json_object_get(given, "help"));
+	json_object_foreach ((json_t *)families, name, given) {
+		const char *type = json_string_value(json_object_get(given, "type")),
+			   *help = json_string_value(json_object_get(given, "help"));
 		const json_t *samples = json_object_get(given, "samples"), *sample;
-		json_t *mine = is_name(name) && is_one_of(type, types, COUNT(types)) && help && !strpbrk(help, "\\\n") ? find_family(exposition, type, name, help) : NULL;
+		json_t *mine = is_name(name) && is_one_of(type, types, COUNT(types)) && help && !strpbrk(help, "\\\n")
+				       ? find_family(exposition, type, name, help)
+				       : NULL;
 		size_t i;
 
-		json_array_foreach(samples, i, sample) {
+		json_array_foreach (samples, i, sample) {
 			json_t *copy = mine ? copy_sample(sample, task) : NULL;
 
 			if (copy)
@@ -162,7 +167,8 @@ static bool put_family(struct buffer *page, const char *name, const json_t *fami
 		type = "gauge";
 	if (open_metrics)
 		end = "";
-	return buffer_printf(page, "# HELP %s%s ", name, end) && buffer_printf(page, "%s\n# TYPE %s%s %s\n", json_string_value(json_object_get(family, "help")), name, end, type);
+	return buffer_printf(page, "# HELP %s%s ", name, end) &&
+	       buffer_printf(page, "%s\n# TYPE %s%s %s\n", json_string_value(json_object_get(family, "help")), name, end, type);
 }
 
 /* Backslash and quote are escaped in both formats; a newline is not worth it. */
@@ -201,12 +207,14 @@ char *exposition_text(const struct exposition *exposition, bool open_metrics)
 	size_t i;
 
 	buffer_init(&page, EXPOSITION_PAGE_MAX);
-	json_object_foreach(exposition->families, name, family) {
+	json_object_foreach (exposition->families, name, family) {
 		const char *type = json_string_value(json_object_get(family, "type"));
-		const char *end = strcmp(type, types[METRIC_COUNTER]) == 0 ? "_total" : strcmp(type, types[METRIC_INFO]) == 0 ? "_info" : "";
+		const char *end = strcmp(type, types[METRIC_COUNTER]) == 0 ? "_total"
+				  : strcmp(type, types[METRIC_INFO]) == 0  ? "_info"
+									   : "";
 
 		ok = ok && put_family(&page, name, family, end, open_metrics);
-		json_array_foreach(json_object_get(family, "samples"), i, sample)
+		json_array_foreach (json_object_get(family, "samples"), i, sample)
 			ok = ok && put_sample(&page, name, sample, end);
 	}
 	if (ok && open_metrics)

@@ -91,8 +91,8 @@ bool finish_forget_low_marks(const struct work_dir *dir, struct error *error)
 	return ok;
 }
 
-static bool finish_target(struct deployment *target, const struct task_options *options, const struct work_dir *dir, const char *name, struct finishing *finishing,
-			  struct error *error)
+static bool finish_target(struct deployment *target, const struct task_options *options, const struct work_dir *dir,
+			  const char *name, struct finishing *finishing, struct error *error)
 {
 	struct finish_result *result = finishing->result;
 	struct expiry_record record;
@@ -101,14 +101,15 @@ static bool finish_target(struct deployment *target, const struct task_options *
 		return false;
 	result->recorded = record.exists;
 	result->temporary_left = is_used_by_others(target, name);
-	if (!expiry_settle_all(target, options->data_dir, guard_base(options->name), !result->temporary_left, go_on, finishing, &result->counts, error))
+	if (!expiry_settle_all(target, options->data_dir, guard_base(options->name), !result->temporary_left, go_on, finishing,
+			       &result->counts, error))
 		return false;
 	return options->checkpoint == CHECKPOINT_LOCAL || result->cut_off_links > 0 ||
 	       (finish_forget_low_marks(dir, error) && checkpoint_forget(target, options->name, &result->forgotten_links, error));
 }
 
-bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner, struct finish_result *ret,
-		struct error *error)
+bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner,
+		struct finish_result *ret, struct error *error)
 {
 	struct finishing finishing = {events, owner, ret};
 	char *name = memory_printf("keyferry:%s:finish", options->name);

@@ -16,8 +16,8 @@
 #include "task/options.h"
 
 struct finish_result {
-	bool recorded;         /* the work directory knew how times had been written */
-	bool temporary_left;   /* another keyferry writes to the target: temporary keys may be its own, and were left */
+	bool recorded;            /* the work directory knew how times had been written */
+	bool temporary_left;      /* another keyferry writes to the target: temporary keys may be its own, and were left */
 	uint32_t forgotten_links; /* whose marks were removed */
 	uint32_t cut_off_links;   /* that need the marks to go on; then all of them were left */
 	struct settle_counts counts;
@@ -29,8 +29,8 @@ struct finish_events {
 };
 
 /* False with an error of kind ERROR_NONE: left off. ERROR_BUSY: the task is being run. */
-bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner, struct finish_result *ret,
-		struct error *error) WARN_UNUSED;
+bool finish_run(struct loop *loop, const struct task_options *options, const struct finish_events *events, void *owner,
+		struct finish_result *ret, struct error *error) WARN_UNUSED;
 
 /* Before marks are removed: the next run must not take it for a loss that they are gone. No link of the work directory may run. */
 bool finish_forget_low_marks(const struct work_dir *dir, struct error *error) WARN_UNUSED;

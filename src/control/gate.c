@@ -22,11 +22,13 @@ static void say(void (*warn)(const char *text), const char *format, ...)
 }
 
 /* "CAUSE. REMEDY (precheck item NAME)" */
-static void tell(const struct precheck_report *report, const struct finding *finding, const char *before, void (*warn)(const char *text))
+static void tell(const struct precheck_report *report, const struct finding *finding, const char *before,
+		 void (*warn)(const char *text))
 {
 	char *cause = finding_cause(report, finding, LANGUAGE_EN), *remedy = finding_remedy(report, finding, LANGUAGE_EN);
 
-	say(warn, "%s%s%s%s (precheck item %s)", before, cause ? cause : finding->item->name, remedy ? ". " : "", remedy ? remedy : "", finding->item->name);
+	say(warn, "%s%s%s%s (precheck item %s)", before, cause ? cause : finding->item->name, remedy ? ". " : "",
+	    remedy ? remedy : "", finding->item->name);
 	free(cause);
 	free(remedy);
 }
@@ -80,7 +82,8 @@ static bool empty_target(const struct precheck_options *options, void (*warn)(co
 	return true;
 }
 
-bool gate_pass(const struct precheck_options *options, void (*warn)(const char *text), struct target_abilities *ret, char name[64], struct error *error)
+bool gate_pass(const struct precheck_options *options, void (*warn)(const char *text), struct target_abilities *ret,
+	       char name[64], struct error *error)
 {
 	struct target_abilities abilities;
 	const struct finding *first;
@@ -95,7 +98,8 @@ bool gate_pass(const struct precheck_options *options, void (*warn)(const char *
 	if (verdict != ERROR_NONE)
 		refuse(&report, first, verdict, error);
 	precheck_report_free(&report);
-	if (verdict != ERROR_NONE || (options->target && !options->own_data && options->task->existing == EXISTING_FLUSH && !empty_target(options, warn, error)))
+	if (verdict != ERROR_NONE || (options->target && !options->own_data && options->task->existing == EXISTING_FLUSH &&
+				      !empty_target(options, warn, error)))
 		return false;
 	memcpy(name, found, sizeof(found));
 	*ret = abilities;

@@ -10,6 +10,7 @@
 /* Both deployments are open, where they are not files, and the source's files were looked through. `warn` is called with each finished sentence. On success the target's abilities
  * (of a target of files: the source's) are in *ret, and their name in `name`. With target.existing: flush and no own data the target is emptied here, as the last
  * step. False: the error is the first failure's, of the kind that precheck_verdict() gives; further failures were told. */
-bool gate_pass(const struct precheck_options *options, void (*warn)(const char *text), struct target_abilities *ret, char name[64], struct error *error) WARN_UNUSED;
+bool gate_pass(const struct precheck_options *options, void (*warn)(const char *text), struct target_abilities *ret,
+	       char name[64], struct error *error) WARN_UNUSED;
 
 #endif

@@ -25,7 +25,8 @@ static char *judge_links(const struct task_status *status, bool *ret_ok)
 		const struct link_status *link = &status->links[i];
 
 		if (link->applier.waiting_for[0])
-			return say(ret_ok, false, memory_printf("link %s: waiting for %s\n", link->source, link->applier.waiting_for));
+			return say(ret_ok, false,
+				   memory_printf("link %s: waiting for %s\n", link->source, link->applier.waiting_for));
 		if (!link->connected)
 			return say(ret_ok, false, memory_printf("link %s: the source is away\n", link->source));
 	}
@@ -38,7 +39,9 @@ char *health_answer(const struct health *health, const struct task_status *statu
 	bool ending = atomic_load(&health->ending);
 
 	if (!ending && now > turned && now - turned > HEALTH_SILENCE_US)
-		return say(ret_ok, false, memory_printf("the control thread has not turned for %llu s\n", (unsigned long long)((now - turned) / 1000000)));
+		return say(ret_ok, false,
+			   memory_printf("the control thread has not turned for %llu s\n",
+					 (unsigned long long)((now - turned) / 1000000)));
 	if (status->error.kind != ERROR_NONE)
 		return say(ret_ok, false, memory_printf("failed: %s\n", status->error.text));
 	if (probe == HEALTH_LIVE || status->state == TASK_FINISHED)

@@ -32,7 +32,8 @@ static bool may_read(const struct http *http, struct MHD_Connection *connection)
 
 	if (!http->token)
 		return true;
-	return header && strncmp(header, "Bearer ", 7) == 0 && strlen(header + 7) == len && CRYPTO_memcmp(header + 7, http->token, len) == 0;
+	return header && strncmp(header, "Bearer ", 7) == 0 && strlen(header + 7) == len &&
+	       CRYPTO_memcmp(header + 7, http->token, len) == 0;
 }
 
 static enum MHD_Result reply(struct MHD_Connection *connection, unsigned code, const char *type, char *text)
@@ -64,12 +65,14 @@ static enum MHD_Result answer_metrics(const struct http *http, struct MHD_Connec
 	char *text = http->routes->metrics(http->owner, open_metrics);
 
 	if (!text)
-		return reply(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, PLAIN, memory_printf("the page would be larger than %u bytes\n", EXPOSITION_PAGE_MAX));
+		return reply(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, PLAIN,
+			     memory_printf("the page would be larger than %u bytes\n", EXPOSITION_PAGE_MAX));
 	return reply(connection, MHD_HTTP_OK, open_metrics ? EXPOSITION_OPEN_METRICS : EXPOSITION_TEXT, text);
 }
 
 /* Why not names servers: that is for readers. */
-static enum MHD_Result answer_probe(const struct http *http, struct MHD_Connection *connection, enum health_probe probe, bool reader)
+static enum MHD_Result answer_probe(const struct http *http, struct MHD_Connection *connection, enum health_probe probe,
+				    bool reader)
 {
 	bool ok;
 	char *text = http->routes->health(http->owner, probe, &ok);
@@ -81,8 +84,8 @@ static enum MHD_Result answer_probe(const struct http *http, struct MHD_Connecti
 	return reply(connection, ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, PLAIN, text);
 }
 
-static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-			      const char *upload, size_t *upload_size, void **request)
+static enum MHD_Result answer(void *owner, struct MHD_Connection *connection, const char *url, const char *method,
+			      const char *version, const char *upload, size_t *upload_size, void **request)
 {
 	struct http *http = owner;
 	bool reader = may_read(http, connection), probe = strcmp(url, "/healthz") == 0 || strcmp(url, "/readyz") == 0;
@@ -113,8 +116,10 @@ static bool take_token(struct http *http, const char *listen, struct error *erro
 		return true;
 	}
 	error_set(error, ERROR_USAGE, "--listen %s is reachable from other machines, and there is no token", listen);
-	error_hint(error, "Set KEYFERRY_TOKEN to a secret of at least %d characters that readers send as 'Authorization: Bearer ...', or listen on 127.0.0.1",
-		   TOKEN_MIN);
+	error_hint(
+		error,
+		"Set KEYFERRY_TOKEN to a secret of at least %d characters that readers send as 'Authorization: Bearer ...', or listen on 127.0.0.1",
+		TOKEN_MIN);
 	return false;
 }
 
@@ -140,9 +145,10 @@ struct http *http_start(const char *listen, bool open_probes, const struct http_
 		return NULL;
 	}
 	errno = 0;
-	http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0), endpoint.port, NULL,
-					NULL, answer, http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
-					(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+	http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0),
+					endpoint.port, NULL, NULL, answer, http, MHD_OPTION_SOCK_ADDR,
+					(struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+					MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
 	if (!http->daemon) {
 		error_set_errno(error, ERROR_USAGE, errno, "cannot listen on %s", listen);
 		error_hint(error, "Choose another port with --listen");

@@ -20,7 +20,8 @@ struct http_routes {
 };
 
 /* "127.0.0.1:9121", "[::1]:9121"; port 0 takes a free one. ERROR_USAGE when it cannot listen there. */
-struct http *http_start(const char *listen, bool open_probes, const struct http_routes *routes, void *owner, struct error *error) WARN_UNUSED;
+struct http *http_start(const char *listen, bool open_probes, const struct http_routes *routes, void *owner,
+			struct error *error) WARN_UNUSED;
 void http_stop(struct http *http);
 /* "127.0.0.1:9121" as it is listening. */
 const char *http_address(const struct http *http);

@@ -63,7 +63,8 @@ static bool send_rest(struct client *client)
 
 static bool answer_line(struct client *client, struct slice line)
 {
-	json_t *request = json_loadb((const char *)line.data, line.len, JSON_REJECT_DUPLICATES, NULL), *reply = client->server->options.answer(client->server->options.owner, request, client->uid);
+	json_t *request = json_loadb((const char *)line.data, line.len, JSON_REJECT_DUPLICATES, NULL),
+	       *reply = client->server->options.answer(client->server->options.owner, request, client->uid);
 	char *text = json_dumps(reply, JSON_COMPACT);
 	bool ok = text && buffer_printf(&client->out, "%s\n", text);
 
@@ -175,7 +176,8 @@ static bool listen_in(struct json_server *server, struct error *error)
 		address = address_in(server->folder, options->name);
 		unlinkat(server->folder, options->name, 0);
 		/* The socket gets its mode before anybody can be connected. The umask would be that of all threads. */
-		if (fchmod(server->fd, 0600) == 0 && bind(server->fd, (const struct sockaddr *)&address, sizeof(address)) == 0 && listen(server->fd, JSON_CLIENTS_MAX) == 0)
+		if (fchmod(server->fd, 0600) == 0 && bind(server->fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+		    listen(server->fd, JSON_CLIENTS_MAX) == 0)
 			return true;
 	}
 	error_set_errno(error, ERROR_USAGE, errno, "the socket %s/%s cannot be made", options->folder, options->name);
@@ -235,11 +237,13 @@ void json_server_stop(struct json_server *server)
 
 int json_server_connect(const char *folder, const char *name, int *ret_pid)
 {
-	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC),
+	    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address = address_in(dir, name);
 	struct ucred who;
 	socklen_t len = sizeof(who);
-	bool ok = dir >= 0 && fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0;
+	bool ok = dir >= 0 && fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+		  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0;
 
 	if (dir >= 0)
 		close(dir);

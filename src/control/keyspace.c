@@ -13,8 +13,10 @@ static struct keyspace_database *database_at(struct keyspace *keyspace, uint32_t
 		at++;
 	if (at < keyspace->database_count && keyspace->databases[at].number == number)
 		return &keyspace->databases[at];
-	keyspace->databases = memory_realloc_array(keyspace->databases, keyspace->database_count + 1, sizeof(*keyspace->databases));
-	memmove(&keyspace->databases[at + 1], &keyspace->databases[at], (keyspace->database_count - at) * sizeof(*keyspace->databases));
+	keyspace->databases =
+		memory_realloc_array(keyspace->databases, keyspace->database_count + 1, sizeof(*keyspace->databases));
+	memmove(&keyspace->databases[at + 1], &keyspace->databases[at],
+		(keyspace->database_count - at) * sizeof(*keyspace->databases));
 	keyspace->database_count++;
 	keyspace->databases[at] = (struct keyspace_database){.number = number};
 	return &keyspace->databases[at];
@@ -44,7 +46,8 @@ uint64_t keyspace_add_info(struct keyspace *keyspace, struct slice info)
 		uint64_t number, keys, expiring;
 
 		info = end ? slice_make(end + 1, info.len - line.len - 1) : (struct slice){0};
-		if (!slice_starts_with(line, SLICE("db")) || !number_after(line, SLICE("db"), &number) || number >= DATABASES_MAX || !number_after(line, SLICE(":keys="), &keys))
+		if (!slice_starts_with(line, SLICE("db")) || !number_after(line, SLICE("db"), &number) ||
+		    number >= DATABASES_MAX || !number_after(line, SLICE(":keys="), &keys))
 			continue;
 		if (!number_after(line, SLICE(",expires="), &expiring))
 			expiring = 0;
@@ -73,7 +76,8 @@ static bool read_master(struct deployment *deployment, uint32_t shard, struct ke
 	return true;
 }
 
-bool keyspace_read(const struct deployment_options *side, uint32_t timeout_ms, enum error_kind blame, struct keyspace *ret, struct error *error)
+bool keyspace_read(const struct deployment_options *side, uint32_t timeout_ms, enum error_kind blame, struct keyspace *ret,
+		   struct error *error)
 {
 	struct loop *loop = loop_new();
 	struct deployment *deployment = deployment_open(loop, side, "keyferry:databases", timeout_ms, blame, error);

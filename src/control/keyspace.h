@@ -27,7 +27,8 @@ struct keyspace {
 };
 
 /* Of servers, not of files. ERROR_SOURCE or ERROR_TARGET, as `blame`. */
-bool keyspace_read(const struct deployment_options *side, uint32_t timeout_ms, enum error_kind blame, struct keyspace *ret, struct error *error) WARN_UNUSED;
+bool keyspace_read(const struct deployment_options *side, uint32_t timeout_ms, enum error_kind blame, struct keyspace *ret,
+		   struct error *error) WARN_UNUSED;
 void keyspace_free(struct keyspace *keyspace);
 
 /* Adds what the section of INFO says ("db0:keys=12,expires=3,avg_ttl=0\r\n"); returns the keys in it. Lines of another form are passed over. */

@@ -15,9 +15,10 @@ struct place {
 };
 
 struct links {
-	pthread_rwlock_t lock; /* held for reading while a link of the set is looked at by other threads, for writing while one is taken out or the limits are changed */
+	pthread_rwlock_t
+		lock; /* held for reading while a link of the set is looked at by other threads, for writing while one is taken out or the limits are changed */
 	_Atomic uint32_t count;
-	bool limited;          /* by other limits than those of the task's options */
+	bool limited; /* by other limits than those of the task's options */
 	uint64_t records_per_second, bytes_per_second;
 	struct place *places[LINK_PLACES_MAX];
 };

@@ -149,16 +149,20 @@ static const struct metric metrics[] = {
 	{"keyferry_link_spool_disk_bytes", METRIC_GAUGE, "Bytes that the spool takes on disk", spool_on_disk},
 	{"keyferry_link_in_flight_bytes", METRIC_GAUGE, "Bytes sent to the target and not answered yet", in_flight_bytes},
 	{"keyferry_link_expiry_held", METRIC_GAUGE, "1 while times of expiry are written far away, for the link is behind", held},
-	{"keyferry_link_commands_across_slots", METRIC_COUNTER, "Commands done by keyferry because their keys lie in several slots of the target",
-	 across_slots},
-	{"keyferry_link_already_applied_commands", METRIC_COUNTER, "Commands that a mark of the target covers and that were not sent again", already_applied},
+	{"keyferry_link_commands_across_slots", METRIC_COUNTER,
+	 "Commands done by keyferry because their keys lie in several slots of the target", across_slots},
+	{"keyferry_link_already_applied_commands", METRIC_COUNTER,
+	 "Commands that a mark of the target covers and that were not sent again", already_applied},
 	{"keyferry_link_left_out", METRIC_COUNTER, "Keys and commands that the selection leaves out", left_out},
-	{"keyferry_link_skipped_keys", METRIC_COUNTER, "Keys of the snapshot that the target held already (target.conflict: skip)", skipped_keys},
+	{"keyferry_link_skipped_keys", METRIC_COUNTER,
+	 "Keys of the snapshot that the target held already (target.conflict: skip)", skipped_keys},
 	{"keyferry_link_conflicts", METRIC_COUNTER, "Commands that the target refused for good and that were skipped", conflicts},
-	{"keyferry_link_script_errors", METRIC_COUNTER, "Scripts that ended in an error, as they did at the source", script_errors},
+	{"keyferry_link_script_errors", METRIC_COUNTER, "Scripts that ended in an error, as they did at the source",
+	 script_errors},
 	{"keyferry_link_redirections", METRIC_COUNTER, "MOVED and ASK answers of the target", redirections},
 	{"keyferry_link_retries", METRIC_COUNTER, "Commands sent again", retries},
-	{"keyferry_link_rollbacks", METRIC_COUNTER, "Times that a target node had lost, or might have lost, what it had acknowledged", rollbacks},
+	{"keyferry_link_rollbacks", METRIC_COUNTER,
+	 "Times that a target node had lost, or might have lost, what it had acknowledged", rollbacks},
 	{"keyferry_link_rollback_bytes", METRIC_COUNTER, "Bytes of the stream gone through again for that", rollback_bytes},
 };
 
@@ -167,7 +171,8 @@ static void put_commands(struct exposition *page, const struct task_status *stat
 {
 	const char *name;
 
-	exposition_family(page, METRIC_COUNTER, "keyferry_link_applied_commands", "Commands of the stream applied to the target; a transaction counts once, as multi");
+	exposition_family(page, METRIC_COUNTER, "keyferry_link_applied_commands",
+			  "Commands of the stream applied to the target; a transaction counts once, as multi");
 	for (uint32_t i = 0; i < status->link_count; i++) {
 		const struct link_status *link = &status->links[i];
 
@@ -175,14 +180,16 @@ static void put_commands(struct exposition *page, const struct task_status *stat
 			uint64_t count = tally_count(link->applied, number);
 
 			if (count > 0 || number == 0)
-				exposition_put(page, "", (double)count, "task", status->name, "link", link->source, "command", name, NULL);
+				exposition_put(page, "", (double)count, "task", status->name, "link", link->source, "command",
+					       name, NULL);
 		}
 	}
 }
 
 static void put_delays(struct exposition *page, const struct task_status *status)
 {
-	exposition_family(page, METRIC_HISTOGRAM, "keyferry_link_delay_seconds", "How long writes took from source to target, as heartbeats tell");
+	exposition_family(page, METRIC_HISTOGRAM, "keyferry_link_delay_seconds",
+			  "How long writes took from source to target, as heartbeats tell");
 	for (uint32_t i = 0; i < status->link_count; i++) {
 		const struct link_status *link = &status->links[i];
 		uint64_t count = 0;
@@ -196,9 +203,11 @@ static void put_delays(struct exposition *page, const struct task_status *status
 				snprintf(bound, sizeof(bound), delay_bounds[at] < 1 ? "%g" : "%.1f", delay_bounds[at]);
 			else
 				snprintf(bound, sizeof(bound), "+Inf");
-			exposition_put(page, "_bucket", (double)count, "task", status->name, "link", link->source, "le", bound, NULL);
+			exposition_put(page, "_bucket", (double)count, "task", status->name, "link", link->source, "le", bound,
+				       NULL);
 		}
-		exposition_put(page, "_sum", (double)atomic_load(&link->delays->sum_ms) / 1000, "task", status->name, "link", link->source, NULL);
+		exposition_put(page, "_sum", (double)atomic_load(&link->delays->sum_ms) / 1000, "task", status->name, "link",
+			       link->source, NULL);
 		exposition_put(page, "_count", (double)count, "task", status->name, "link", link->source, NULL);
 	}
 }
@@ -209,10 +218,12 @@ struct part {
 	uint64_t count;
 };
 
-static void put_parts(struct exposition *page, const struct task_status *status, const struct link_status *link, const char *label, const struct part parts[2])
+static void put_parts(struct exposition *page, const struct task_status *status, const struct link_status *link,
+		      const char *label, const struct part parts[2])
 {
 	for (int i = 0; i < 2; i++)
-		exposition_put(page, "", (double)parts[i].count, "task", status->name, "link", link->source, label, parts[i].value, NULL);
+		exposition_put(page, "", (double)parts[i].count, "task", status->name, "link", link->source, label,
+			       parts[i].value, NULL);
 }
 
 static void put_connections(struct exposition *page, const struct task_status *status)
@@ -221,34 +232,43 @@ static void put_connections(struct exposition *page, const struct task_status *s
 	for (uint32_t i = 0; i < status->link_count; i++) {
 		const struct link_status *link = &status->links[i];
 
-		put_parts(page, status, link, "side", (const struct part[2]){{"source", link->receiver.reconnects}, {"target", link->applier.sink.reconnects}});
+		put_parts(
+			page, status, link, "side",
+			(const struct part[2]){{"source", link->receiver.reconnects}, {"target", link->applier.sink.reconnects}});
 	}
-	exposition_family(page, METRIC_COUNTER, "keyferry_link_resyncs", "Times that the stream was taken up again: full by a new snapshot, partial where it had ended");
+	exposition_family(page, METRIC_COUNTER, "keyferry_link_resyncs",
+			  "Times that the stream was taken up again: full by a new snapshot, partial where it had ended");
 	for (uint32_t i = 0; i < status->link_count; i++) {
 		const struct link_status *link = &status->links[i];
 
 		put_parts(page, status, link, "kind",
 			  (const struct part[2]){{"full", link->receiver.resyncs},
-						 {"partial", link->incidents[INCIDENT_SOURCE_RECONNECTED] + link->incidents[INCIDENT_SOURCE_FAILOVER]}});
+						 {"partial", link->incidents[INCIDENT_SOURCE_RECONNECTED] +
+								     link->incidents[INCIDENT_SOURCE_FAILOVER]}});
 	}
 }
 
 /* What the target could not take as it came. */
 static void put_changes(struct exposition *page, const struct task_status *status)
 {
-	exposition_family(page, METRIC_COUNTER, "keyferry_link_rewritten", "Keys and commands that went to the target as other commands of the same effect");
+	exposition_family(page, METRIC_COUNTER, "keyferry_link_rewritten",
+			  "Keys and commands that went to the target as other commands of the same effect");
 	for (uint32_t i = 0; i < status->link_count; i++) {
 		const struct dispatch_counters *done = &status->links[i].applier.dispatch;
 
-		put_parts(page, status, &status->links[i], "of", (const struct part[2]){{"commands", done->commands.rewritten}, {"keys", done->rewritten_keys}});
+		put_parts(page, status, &status->links[i], "of",
+			  (const struct part[2]){{"commands", done->commands.rewritten}, {"keys", done->rewritten_keys}});
 	}
-	exposition_family(page, METRIC_COUNTER, "keyferry_link_lossy", "Of these, with something left out (target.downgrade: lossy)");
+	exposition_family(page, METRIC_COUNTER, "keyferry_link_lossy",
+			  "Of these, with something left out (target.downgrade: lossy)");
 	for (uint32_t i = 0; i < status->link_count; i++) {
 		const struct dispatch_counters *done = &status->links[i].applier.dispatch;
 
-		put_parts(page, status, &status->links[i], "of", (const struct part[2]){{"commands", done->commands.lossy}, {"keys", done->lossy_keys}});
+		put_parts(page, status, &status->links[i], "of",
+			  (const struct part[2]){{"commands", done->commands.lossy}, {"keys", done->lossy_keys}});
 	}
-	exposition_family(page, METRIC_COUNTER, "keyferry_link_unsupported", "Values and commands of modules left out (target.unsupported: skip)");
+	exposition_family(page, METRIC_COUNTER, "keyferry_link_unsupported",
+			  "Values and commands of modules left out (target.unsupported: skip)");
 	for (uint32_t i = 0; i < status->link_count; i++) {
 		const struct applier_status *applier = &status->links[i].applier;
 
@@ -263,8 +283,8 @@ static void put_events(struct exposition *page, const struct task_status *status
 	exposition_family(page, METRIC_COUNTER, "keyferry_link_events", "Events by kind, as the status document lists them");
 	for (uint32_t i = 0; i < status->link_count; i++)
 		for (int kind = 0; kind < INCIDENT_KINDS; kind++)
-			exposition_put(page, "", (double)status->links[i].incidents[kind], "task", status->name, "link", status->links[i].source, "kind",
-				       incident_kind_name((enum incident_kind)kind), NULL);
+			exposition_put(page, "", (double)status->links[i].incidents[kind], "task", status->name, "link",
+				       status->links[i].source, "kind", incident_kind_name((enum incident_kind)kind), NULL);
 }
 
 /* ---- of the task ---- */
@@ -280,11 +300,13 @@ static void put_verify(struct exposition *page, const struct task_status *status
 	exposition_put(page, "", (double)verifier->failures, "task", status->name, "result", "failed", NULL);
 	if (verifier->runs == 0)
 		return;
-	exposition_family(page, METRIC_GAUGE, "keyferry_verify_last_seconds", "Unix time at which the last whole verification ended");
+	exposition_family(page, METRIC_GAUGE, "keyferry_verify_last_seconds",
+			  "Unix time at which the last whole verification ended");
 	exposition_put(page, "", (double)verifier->ended_ms / 1000, "task", status->name, NULL);
 	exposition_family(page, METRIC_GAUGE, "keyferry_verify_differences", "Keys that differed in it");
 	for (enum difference_kind kind = 0; kind < DIFFERENCE_KINDS; kind++)
-		exposition_put(page, "", (double)verifier->counts.differences[kind], "task", status->name, "kind", difference_kind_name(kind), NULL);
+		exposition_put(page, "", (double)verifier->counts.differences[kind], "task", status->name, "kind",
+			       difference_kind_name(kind), NULL);
 }
 
 static void put_page(struct exposition *page, const struct task_status *status)

@@ -34,8 +34,10 @@ static void open_files(struct rehearsal *rehearsal)
 	const struct inspection_events events = {on_inspected, rehearsal};
 	const struct deployment_options *source = &rehearsal->task->source;
 
-	rehearsal->input_open = input_open(&rehearsal->input, source->mode == MODE_RDB ? INPUT_RDB : INPUT_AOF, source->path, &rehearsal->source_error);
-	rehearsal->inspected = rehearsal->input_open && inspection_run(&rehearsal->input, &events, &rehearsal->inspection, &rehearsal->source_error);
+	rehearsal->input_open = input_open(&rehearsal->input, source->mode == MODE_RDB ? INPUT_RDB : INPUT_AOF, source->path,
+					   &rehearsal->source_error);
+	rehearsal->inspected = rehearsal->input_open &&
+			       inspection_run(&rehearsal->input, &events, &rehearsal->inspection, &rehearsal->source_error);
 	rehearsal->interrupted = rehearsal->input_open && !rehearsal->inspected && rehearsal->source_error.kind == ERROR_NONE;
 }
 
@@ -48,8 +50,9 @@ static bool has_own_data(const struct rehearsal *rehearsal)
 
 	if (work_dir_would_resume(rehearsal->task->data_dir))
 		return true;
-	if (!rehearsal->target || rehearsal->task->checkpoint != CHECKPOINT_TARGET || rehearsal->task->existing == EXISTING_FLUSH ||
-	    !deployment_server(rehearsal->target, 0) || !checkpoint_read(rehearsal->target, rehearsal->task->name, &checkpoint, &ignored))
+	if (!rehearsal->target || rehearsal->task->checkpoint != CHECKPOINT_TARGET ||
+	    rehearsal->task->existing == EXISTING_FLUSH || !deployment_server(rehearsal->target, 0) ||
+	    !checkpoint_read(rehearsal->target, rehearsal->task->name, &checkpoint, &ignored))
 		return false;
 	has = checkpoint.count > 0;
 	checkpoint_free(&checkpoint);
@@ -74,7 +77,8 @@ static bool judge(struct rehearsal *rehearsal, struct loop *loop, struct prechec
 	return precheck_run(&options, ret, NULL, NULL, error);
 }
 
-bool rehearsal_run(struct loop *loop, const struct task_options *task, bool (*go_on)(void *owner), void *owner, struct precheck_report *ret, struct error *error)
+bool rehearsal_run(struct loop *loop, const struct task_options *task, bool (*go_on)(void *owner), void *owner,
+		   struct precheck_report *ret, struct error *error)
 {
 	struct rehearsal rehearsal = {.task = task, .go_on = go_on, .owner = owner};
 	char *name = memory_printf("keyferry:%s:precheck", task->name);
@@ -84,9 +88,11 @@ bool rehearsal_run(struct loop *loop, const struct task_options *task, bool (*go
 		if (deployment_options_are_files(&task->source))
 			open_files(&rehearsal);
 		else
-			rehearsal.source = deployment_open_partly(loop, &task->source, name, task->connect_timeout_ms, ERROR_SOURCE, &rehearsal.source_error);
+			rehearsal.source = deployment_open_partly(loop, &task->source, name, task->connect_timeout_ms,
+								  ERROR_SOURCE, &rehearsal.source_error);
 		if (!rehearsal.interrupted && !deployment_options_are_files(&task->target))
-			rehearsal.target = deployment_open_partly(loop, &task->target, name, task->connect_timeout_ms, ERROR_TARGET, &rehearsal.target_error);
+			rehearsal.target = deployment_open_partly(loop, &task->target, name, task->connect_timeout_ms,
+								  ERROR_TARGET, &rehearsal.target_error);
 		error_clear(error);
 		ok = !rehearsal.interrupted && judge(&rehearsal, loop, ret, error);
 	}

@@ -9,7 +9,7 @@
 #include "precheck/precheck.h"
 
 /* `go_on` is asked while files are looked through. False: ERROR_USAGE, the task cannot be judged; or of kind ERROR_NONE: left off. */
-bool rehearsal_run(struct loop *loop, const struct task_options *task, bool (*go_on)(void *owner), void *owner, struct precheck_report *ret,
-		   struct error *error) WARN_UNUSED;
+bool rehearsal_run(struct loop *loop, const struct task_options *task, bool (*go_on)(void *owner), void *owner,
+		   struct precheck_report *ret, struct error *error) WARN_UNUSED;
 
 #endif

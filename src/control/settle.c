@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define SCAN_COUNT "400"
-#define GROUP_MAX 100        /* keys of one script: it blocks the server for well below a millisecond */
-#define SMALL_HASH "128"     /* fields that the script itself looks at */
+#define GROUP_MAX 100    /* keys of one script: it blocks the server for well below a millisecond */
+#define SMALL_HASH "128" /* fields that the script itself looks at */
 #define FIELDS_COUNT "128"
 #define PAUSE_MAX_MS 200
 #define TEMPORARY SLICE("keyferry:tmp:")
@@ -19,35 +19,35 @@
 /* ARGV of both scripts: hold or free, base, span, margin, final (1 or 0), PEXPIRETIME is known (1 or 0), base of fields, fields may have times (1 or 0).
  * `time_to_write` is given what a key or field has, -1 or -2 for none. TIME stands still neither before nor behind PTTL in old versions, so it is asked until both
  * are in the same millisecond. */
-#define COMMON                                                                                                                                                \
-	"if redis.replicate_commands then redis.replicate_commands() end\n"                                                                                  \
-	"local hold,base,span,margin,final=ARGV[1]=='hold',tonumber(ARGV[2]),tonumber(ARGV[3]),tonumber(ARGV[4]),ARGV[5]=='1'\n"                             \
-	"local field_base=tonumber(ARGV[7])\n"                                                                                                               \
-	"local changed,passed=0,0\n"                                                                                                                         \
-	"local function now() local t=redis.call('TIME') return t[1]*1000+math.floor(t[2]/1000) end\n"                                                       \
-	"local soon=now()+1000\n"                                                                                                                            \
-	"local function text(n) return string.format('%.0f',n) end\n"                                                                                        \
-	"local function expiry(key)\n"                                                                                                                       \
-	"if ARGV[6]=='1' then return redis.call('PEXPIRETIME',key) end\n"                                                                                    \
-	"local before,left,after\n"                                                                                                                          \
-	"repeat before=now() left=redis.call('PTTL',key) after=now() until before==after\n"                                                                  \
-	"return left<0 and left or before+left\n"                                                                                                            \
-	"end\n"                                                                                                                                              \
-	"local function time_to_write(v,base)\n"                                                                                                             \
-	"if hold then\n"                                                                                                                                     \
-	"if v>=0 and v<span then return v-margin+base end\n"                                                                                                 \
-	"elseif v>=base and v<base+span then\n"                                                                                                              \
-	"local t=v-base+margin\n"                                                                                                                            \
-	"if final or t>soon then return t end\n"                                                                                                             \
-	"passed=passed+1\n"                                                                                                                                  \
-	"end\n"                                                                                                                                              \
-	"end\n"                                                                                                                                              \
-	"local function fields(key,names,first)\n"                                                                                                           \
-	"for i=first,#names do\n"                                                                                                                            \
-	"local v=redis.call('HPEXPIRETIME',key,'FIELDS',1,names[i])\n"                                                                                       \
-	"local t=type(v)=='table' and time_to_write(v[1],field_base)\n"                                                                                      \
-	"if t then redis.call('HPEXPIREAT',key,text(t),'FIELDS',1,names[i]) changed=changed+1 end\n"                                                         \
-	"end\n"                                                                                                                                              \
+#define COMMON                                                                                                                   \
+	"if redis.replicate_commands then redis.replicate_commands() end\n"                                                      \
+	"local hold,base,span,margin,final=ARGV[1]=='hold',tonumber(ARGV[2]),tonumber(ARGV[3]),tonumber(ARGV[4]),ARGV[5]=='1'\n" \
+	"local field_base=tonumber(ARGV[7])\n"                                                                                   \
+	"local changed,passed=0,0\n"                                                                                             \
+	"local function now() local t=redis.call('TIME') return t[1]*1000+math.floor(t[2]/1000) end\n"                           \
+	"local soon=now()+1000\n"                                                                                                \
+	"local function text(n) return string.format('%.0f',n) end\n"                                                            \
+	"local function expiry(key)\n"                                                                                           \
+	"if ARGV[6]=='1' then return redis.call('PEXPIRETIME',key) end\n"                                                        \
+	"local before,left,after\n"                                                                                              \
+	"repeat before=now() left=redis.call('PTTL',key) after=now() until before==after\n"                                      \
+	"return left<0 and left or before+left\n"                                                                                \
+	"end\n"                                                                                                                  \
+	"local function time_to_write(v,base)\n"                                                                                 \
+	"if hold then\n"                                                                                                         \
+	"if v>=0 and v<span then return v-margin+base end\n"                                                                     \
+	"elseif v>=base and v<base+span then\n"                                                                                  \
+	"local t=v-base+margin\n"                                                                                                \
+	"if final or t>soon then return t end\n"                                                                                 \
+	"passed=passed+1\n"                                                                                                      \
+	"end\n"                                                                                                                  \
+	"end\n"                                                                                                                  \
+	"local function fields(key,names,first)\n"                                                                               \
+	"for i=first,#names do\n"                                                                                                \
+	"local v=redis.call('HPEXPIRETIME',key,'FIELDS',1,names[i])\n"                                                           \
+	"local t=type(v)=='table' and time_to_write(v[1],field_base)\n"                                                          \
+	"if t then redis.call('HPEXPIREAT',key,text(t),'FIELDS',1,names[i]) changed=changed+1 end\n"                             \
+	"end\n"                                                                                                                  \
 	"end\n"
 
 /* KEYS: keys. Returns: how many times were changed, how many have passed, then which keys are hashes too large to be looked at here. */
@@ -56,7 +56,8 @@ static const char script_keys[] = COMMON "local result={0,0}\n"
 					 "local t=time_to_write(expiry(key),base)\n"
 					 "if t then redis.call('PEXPIREAT',key,text(t)) changed=changed+1 end\n"
 					 "if ARGV[8]=='1' and redis.call('TYPE',key).ok=='hash' then\n"
-					 "if redis.call('HLEN',key)>" SMALL_HASH " then result[#result+1]=i else fields(key,redis.call('HKEYS',key),1) end\n"
+					 "if redis.call('HLEN',key)>" SMALL_HASH
+					 " then result[#result+1]=i else fields(key,redis.call('HKEYS',key),1) end\n"
 					 "end\n"
 					 "end\n"
 					 "result[1]=changed result[2]=passed\n"
@@ -75,7 +76,7 @@ struct settle {
 	struct client *client; /* of the master at hand */
 	const struct server_info *server;
 	bool cluster;
-	bool field_times; /* the database at hand has some */
+	bool field_times;             /* the database at hand has some */
 	struct arena portion, fields; /* of one portion of keys, of fields */
 	struct arena *arena;          /* the one in use */
 	char keys_sha[48], fields_sha[48];
@@ -110,7 +111,8 @@ static void fail(struct settle *settle, const struct error *error)
 /* The key lies elsewhere, is on its way, or has become another one: another pass will find it. */
 static bool is_elsewhere(struct slice text)
 {
-	return slice_starts_with(text, SLICE("WRONGTYPE")) || slice_starts_with(text, SLICE("MOVED ")) || slice_starts_with(text, SLICE("ASK ")) || slice_starts_with(text, SLICE("TRYAGAIN"));
+	return slice_starts_with(text, SLICE("WRONGTYPE")) || slice_starts_with(text, SLICE("MOVED ")) ||
+	       slice_starts_with(text, SLICE("ASK ")) || slice_starts_with(text, SLICE("TRYAGAIN"));
 }
 
 static void on_reply(void *owner, const struct client_reply *reply, const struct error *error)
@@ -132,7 +134,8 @@ static void on_reply(void *owner, const struct client_reply *reply, const struct
 		settle->load = true;
 	} else {
 		error_set(&refused, ERROR_TARGET, "target %s: %.*s", client_peer(settle->client),
-			  (int)(reply->nodes[0].text.len > 300 ? 300 : reply->nodes[0].text.len), (const char *)reply->nodes[0].text.data);
+			  (int)(reply->nodes[0].text.len > 300 ? 300 : reply->nodes[0].text.len),
+			  (const char *)reply->nodes[0].text.data);
 		fail(settle, &refused);
 	}
 }
@@ -315,7 +318,8 @@ static bool walk_hash(struct settle *settle, struct slice key, struct error *err
 	struct cursor cursor;
 
 	do {
-		const struct slice scan[] = {SLICE("HSCAN"), key, slice_of_string(text), SLICE("COUNT"), SLICE(FIELDS_COUNT), SLICE("NOVALUES")};
+		const struct slice scan[] = {SLICE("HSCAN"),   key, slice_of_string(text), SLICE("COUNT"), SLICE(FIELDS_COUNT),
+					     SLICE("NOVALUES")};
 		struct slice *argv;
 
 		arena_reset(&settle->fields);
@@ -369,7 +373,8 @@ static void rest(const struct settle *settle, uint64_t worked_us)
 	uint64_t ms = worked_us / 1000;
 
 	if (settle->options->gentle)
-		loop_run_until(settle->loop, &never, clock_monotonic_us() + (ms < PAUSE_MAX_MS ? worked_us : PAUSE_MAX_MS * 1000));
+		loop_run_until(settle->loop, &never,
+			       clock_monotonic_us() + (ms < PAUSE_MAX_MS ? worked_us : PAUSE_MAX_MS * 1000));
 }
 
 static bool load_script(struct settle *settle, const char *body, char out[48], struct error *error)
@@ -378,14 +383,16 @@ static bool load_script(struct settle *settle, const char *body, char out[48], s
 
 	if (!client_call(settle->client, &reply, false, error, "SCRIPT", "LOAD", body, NULL))
 		return false;
-	snprintf(out, 48, "%.*s", (int)(reply.nodes[0].text.len < 48 ? reply.nodes[0].text.len : 0), (const char *)reply.nodes[0].text.data);
+	snprintf(out, 48, "%.*s", (int)(reply.nodes[0].text.len < 48 ? reply.nodes[0].text.len : 0),
+		 (const char *)reply.nodes[0].text.data);
 	return true;
 }
 
 static bool load_scripts(struct settle *settle, struct error *error)
 {
 	settle->load = false;
-	return load_script(settle, script_keys, settle->keys_sha, error) && load_script(settle, script_fields, settle->fields_sha, error);
+	return load_script(settle, script_keys, settle->keys_sha, error) &&
+	       load_script(settle, script_fields, settle->fields_sha, error);
 }
 
 static enum settle_outcome walk_database(struct settle *settle, struct error *error)
@@ -449,7 +456,8 @@ static bool choose_master(struct settle *settle, uint32_t shard, struct error *e
 	settle->server = deployment_server(settle->options->target, shard);
 	settle->client = deployment_client(settle->options->target, shard, error);
 	if (settle->client && !settle->server)
-		error_set(error, ERROR_TARGET, "target %s is new in the cluster, and has not told who it is", client_peer(settle->client));
+		error_set(error, ERROR_TARGET, "target %s is new in the cluster, and has not told who it is",
+			  client_peer(settle->client));
 	if (!settle->client || !settle->server)
 		return false;
 	settle->loop = client_loop(settle->client);
@@ -552,7 +560,8 @@ enum settle_may settle_probe(struct deployment *target, struct error *error)
 	begin(&settle, &options, &counts);
 	for (uint32_t i = 0; i < deployment_topology(target)->shard_count && may == SETTLE_MAY; i++)
 		if (!probe_master(&settle, i, error))
-			may = settle.client && !client_is_dead(settle.client) && !is_passing(error) ? SETTLE_MAY_NOT : SETTLE_MAY_UNKNOWN;
+			may = settle.client && !client_is_dead(settle.client) && !is_passing(error) ? SETTLE_MAY_NOT
+												    : SETTLE_MAY_UNKNOWN;
 	end(&settle);
 	return may;
 }

@@ -20,9 +20,9 @@ struct settle_options {
 	enum settle_pass pass;
 	int64_t base; /* of the task's held key times */
 	int64_t margin_ms;
-	bool final;     /* free: no DEL will follow any more, a key whose time has passed goes. Else such a time stays held until the DEL comes */
-	bool temporary; /* temporary keys of keyferry are removed as well */
-	bool gentle;    /* works half of the time only */
+	bool final; /* free: no DEL will follow any more, a key whose time has passed goes. Else such a time stays held until the DEL comes */
+	bool temporary;             /* temporary keys of keyferry are removed as well */
+	bool gentle;                /* works half of the time only */
 	bool (*go_on)(void *owner); /* asked between portions; false: leave off */
 	void *owner;
 };

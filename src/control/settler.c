@@ -35,8 +35,8 @@ struct settler {
 	atomic_bool stop, import_lost;
 	/* the thread's own */
 	struct deployment *target;
-	bool stopping; /* `stop`, as the loop sees it */
-	uint64_t *applied; /* of each link, at the beginning of the pass */
+	bool stopping;           /* `stop`, as the loop sees it */
+	uint64_t *applied;       /* of each link, at the beginning of the pass */
 	struct stand settled_at; /* how the links stood when the last whole pass began */
 	uint64_t told_us;
 	unsigned idle_passes; /* in a row, that found nothing to do while keys were moved */
@@ -138,16 +138,18 @@ static void tell_failure(struct settler *settler, const struct error *error)
 	if (atomic_load(&settler->stop))
 		return;
 	if (!settler->failing)
-		log_warning("times of expiry in the target cannot be put right: %s; keys expire late until that succeeds, and it is tried again each %d s",
-			    error->text, RETRY_MS / 1000);
+		log_warning(
+			"times of expiry in the target cannot be put right: %s; keys expire late until that succeeds, and it is tried again each %d s",
+			error->text, RETRY_MS / 1000);
 	settler->failing = true;
 }
 
 static bool open_target(struct settler *settler, struct error *error)
 {
 	if (!settler->target)
-		settler->target = deployment_open_until(settler->loop, &settler->options.task->target, settler->name, settler->options.task->connect_timeout_ms,
-							ERROR_TARGET, &settler->stop, error);
+		settler->target =
+			deployment_open_until(settler->loop, &settler->options.task->target, settler->name,
+					      settler->options.task->connect_timeout_ms, ERROR_TARGET, &settler->stop, error);
 	return settler->target != NULL;
 }
 
@@ -212,12 +214,14 @@ static void settle(struct settler *settler)
 		if (settled)
 			settler->idle_passes = 0;
 		if (settled)
-			log_info("times of expiry in the target are put right: %llu keys looked at, %llu times changed%s", (unsigned long long)settler->counts.keys,
-				 (unsigned long long)settler->counts.changed,
-				 settler->counts.passed > 0 ? "; those that have passed wait for the source to delete the key" : "");
+			log_info("times of expiry in the target are put right: %llu keys looked at, %llu times changed%s",
+				 (unsigned long long)settler->counts.keys, (unsigned long long)settler->counts.changed,
+				 settler->counts.passed > 0 ? "; those that have passed wait for the source to delete the key"
+							    : "");
 		else if (round == ROUND_AGAIN)
-			log_debug("a pass is made again: %llu times changed, %llu keys elsewhere, links %s", (unsigned long long)settler->counts.changed,
-				  (unsigned long long)settler->counts.moved, look_at_links(settler).ready ? "ready" : "not ready");
+			log_debug("a pass is made again: %llu times changed, %llu keys elsewhere, links %s",
+				  (unsigned long long)settler->counts.changed, (unsigned long long)settler->counts.moved,
+				  look_at_links(settler).ready ? "ready" : "not ready");
 		publish(settler, settled, false);
 		sleep_ms(settler, settled ? 0 : round == ROUND_FAILED ? RETRY_MS : LOOK_MS);
 	}
@@ -230,11 +234,13 @@ static void watch_import(struct settler *settler)
 
 	while (!atomic_load(&settler->stop)) {
 		sleep_ms(settler, IMPORT_MS);
-		if (atomic_load(&settler->stop) || !open_target(settler, &ignored) || !deployment_refresh(settler->target, &ignored))
+		if (atomic_load(&settler->stop) || !open_target(settler, &ignored) ||
+		    !deployment_refresh(settler->target, &ignored))
 			continue;
 		if (expiry_ask_import(settler->target) == IMPORT_YES || expiry_ask_import(settler->target) == IMPORT_NOT_REACHED)
 			continue;
-		log_warning("a master of the target is not in import mode any more: it expires keys by itself, so times of expiry are guarded from now on");
+		log_warning(
+			"a master of the target is not in import mode any more: it expires keys by itself, so times of expiry are guarded from now on");
 		atomic_store(&settler->import_lost, true);
 		return;
 	}

@@ -32,8 +32,8 @@ struct settler_status {
 	enum guard_form form; /* of the plan: OFF, IMPORT, HELD */
 	bool always;
 	bool import_lost;
-	bool settled;         /* no held times are left that the links have written while behind, but those that have passed */
-	bool running;         /* a pass is under way */
+	bool settled; /* no held times are left that the links have written while behind, but those that have passed */
+	bool running; /* a pass is under way */
 	struct settle_counts counts; /* of the pass under way, or the last one */
 	uint64_t passes;
 };

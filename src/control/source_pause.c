@@ -12,9 +12,9 @@
 
 struct paused_master {
 	struct source_pause *pause;
-	struct client *client;  /* the deployment's */
-	uint64_t asked_us;      /* when the renewal under way was sent */
-	uint64_t confirmed_us;  /* when the last one that was answered well was sent */
+	struct client *client; /* the deployment's */
+	uint64_t asked_us;     /* when the renewal under way was sent */
+	uint64_t confirmed_us; /* when the last one that was answered well was sent */
 	bool asking;
 };
 
@@ -24,7 +24,7 @@ struct source_pause {
 	struct paused_master *masters;
 	uint32_t count;
 	struct timer *timer;
-	uint64_t renew_us;          /* when the next renewal is due */
+	uint64_t renew_us; /* when the next renewal is due */
 	bool (*go_on)(void *owner);
 	void *owner;
 	struct error lost; /* ERROR_NONE: it holds */
@@ -60,7 +60,8 @@ static void on_renewed(void *owner, const struct client_reply *reply, const stru
 	if (error) {
 		lose(master->pause, client_peer(master->client), error->text);
 	} else if (reply->nodes[0].type == RESP_ERROR) {
-		snprintf(why, sizeof(why), "%.*s", (int)(reply->nodes[0].text.len > 180 ? 180 : reply->nodes[0].text.len), (const char *)reply->nodes[0].text.data);
+		snprintf(why, sizeof(why), "%.*s", (int)(reply->nodes[0].text.len > 180 ? 180 : reply->nodes[0].text.len),
+			 (const char *)reply->nodes[0].text.data);
 		lose(master->pause, client_peer(master->client), why);
 	} else {
 		master->confirmed_us = master->asked_us;
@@ -128,7 +129,8 @@ bool source_pause_holds(const struct source_pause *pause, struct error *error)
 
 		if (!client_is_dead(master->client) && now < master->confirmed_us + (SOURCE_PAUSE_LEASE_MS - SPARE_MS) * 1000ULL)
 			continue;
-		error_set(error, ERROR_SOURCE, "source %s: the pause of its writes could not be renewed in time", client_peer(master->client));
+		error_set(error, ERROR_SOURCE, "source %s: the pause of its writes could not be renewed in time",
+			  client_peer(master->client));
 		error_hint(error, "Nothing is cut over; try again");
 		return false;
 	}
@@ -156,7 +158,8 @@ static bool pause_master(struct source_pause *pause, uint32_t i, struct error *e
 	return false;
 }
 
-struct source_pause *source_pause_begin(struct loop *loop, struct deployment *source, bool (*go_on)(void *owner), void *owner, struct error *error)
+struct source_pause *source_pause_begin(struct loop *loop, struct deployment *source, bool (*go_on)(void *owner), void *owner,
+					struct error *error)
 {
 	struct source_pause *pause = memory_alloc_zero(1, sizeof(*pause));
 	struct error ignored;

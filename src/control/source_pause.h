@@ -17,7 +17,8 @@ struct source_pause;
 bool source_pause_known(const struct deployment *source);
 /* All masters or none. `source` is its own: nobody else uses the clients, and it outlives it. NULL: ERROR_SOURCE, and writers go on.
  * `go_on` is asked several times a second, whatever the straight line waits for: false ends the pause at once, so that no server that hangs makes it longer. */
-struct source_pause *source_pause_begin(struct loop *loop, struct deployment *source, bool (*go_on)(void *owner), void *owner, struct error *error) WARN_UNUSED;
+struct source_pause *source_pause_begin(struct loop *loop, struct deployment *source, bool (*go_on)(void *owner), void *owner,
+					struct error *error) WARN_UNUSED;
 /* False: it may have been interrupted. */
 bool source_pause_holds(const struct source_pause *pause, struct error *error) WARN_UNUSED;
 /* The servers go on for that long, and nobody renews it any more. */

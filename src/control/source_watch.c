@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS 200         /* whether all links are connected */
+#define LOOK_MS 200 /* whether all links are connected */
 #define LOST_INTERVAL_US 1000000
 #define CALM_INTERVAL_US 10000000
 #define CLUSTER_INTERVAL_US 2000000 /* a master that gets its first slot is not followed before */
-#define TIMEOUT_MS 3000     /* for a node to answer: another is asked then */
+#define TIMEOUT_MS 3000             /* for a node to answer: another is asked then */
 
 struct source_watch {
 	struct source_watch_options options;
@@ -24,7 +24,7 @@ struct source_watch {
 	struct loop *loop;
 	struct timer *timer;
 	bool cluster;
-	uint64_t read_at_us;       /* when the map was read last */
+	uint64_t read_at_us; /* when the map was read last */
 	bool due;
 	atomic_bool stop;
 	pthread_t thread;
@@ -77,7 +77,8 @@ void followers_match(const struct followers *followers, const struct topology *t
 			for (uint32_t i = 0; i < topology->shard_count && found == NO_SHARD; i++) {
 				const struct shard *shard = &topology->shards[i];
 
-				if (!taken[i] && ((step == 0 && endpoint_equal(&shard->master, master)) || (step == 1 && has_replica(shard, master))))
+				if (!taken[i] && ((step == 0 && endpoint_equal(&shard->master, master)) ||
+						  (step == 1 && has_replica(shard, master))))
 					found = i;
 			}
 			if (step == 2)
@@ -151,7 +152,8 @@ static void read_map(struct source_watch *watch)
 	bool ok;
 
 	if (!watch->source) {
-		watch->source = deployment_open_until(watch->loop, options->source, options->client_name, timeout, ERROR_SOURCE, &watch->stop, &error);
+		watch->source = deployment_open_until(watch->loop, options->source, options->client_name, timeout, ERROR_SOURCE,
+						      &watch->stop, &error);
 		ok = watch->source != NULL;
 	} else {
 		ok = deployment_refresh(watch->source, &error);
@@ -170,7 +172,8 @@ static void on_timer(void *owner)
 	struct source_watch *watch = owner;
 	uint64_t since = clock_monotonic_us() - watch->read_at_us;
 
-	watch->due = since >= (watch->cluster ? CLUSTER_INTERVAL_US : CALM_INTERVAL_US) || (since >= LOST_INTERVAL_US && !watch->events->calm(watch->owner));
+	watch->due = since >= (watch->cluster ? CLUSTER_INTERVAL_US : CALM_INTERVAL_US) ||
+		     (since >= LOST_INTERVAL_US && !watch->events->calm(watch->owner));
 	if (watch->due)
 		loop_stop(watch->loop);
 }
@@ -202,8 +205,8 @@ static void watch_free(struct source_watch *watch)
 	free(watch);
 }
 
-struct source_watch *source_watch_start(const struct source_watch_options *options, const struct source_watch_events *events, void *owner,
-					struct error *error)
+struct source_watch *source_watch_start(const struct source_watch_options *options, const struct source_watch_events *events,
+					void *owner, struct error *error)
 {
 	struct source_watch *watch = memory_alloc_zero(1, sizeof(*watch));
 	struct followers *followers = &watch->followers;

@@ -33,21 +33,21 @@ struct source_watch_options {
 	const struct deployment_options *source; /* outlives it */
 	const char *client_name;
 	uint32_t connect_timeout_ms;
-	const struct topology *topology;         /* as it was found when the links were made, one link per shard; copied */
-	const struct endpoint *left;             /* masters of further links, that have no slots any more; copied */
+	const struct topology *topology; /* as it was found when the links were made, one link per shard; copied */
+	const struct endpoint *left;     /* masters of further links, that have no slots any more; copied */
 	uint32_t left_count;
 };
 
 /* Starts the thread. */
-struct source_watch *source_watch_start(const struct source_watch_options *options, const struct source_watch_events *events, void *owner,
-					struct error *error) WARN_UNUSED;
+struct source_watch *source_watch_start(const struct source_watch_options *options, const struct source_watch_events *events,
+					void *owner, struct error *error) WARN_UNUSED;
 /* Ends the thread. NULL is fine. */
 void source_watch_stop(struct source_watch *watch);
 
 /* What the watch knows of its links. */
 struct followers {
 	uint32_t count;
-	struct endpoint *masters;         /* of each link; of one that has ended, with an empty host */
+	struct endpoint *masters;          /* of each link; of one that has ended, with an empty host */
 	uint32_t link_of_slot[SLOT_COUNT]; /* as last known; NO_SHARD: nobody's */
 };
 /* The shard that each link follows in `topology`, in shards[]; NO_SHARD: there is none now. Pure. */

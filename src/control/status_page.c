@@ -52,7 +52,8 @@ int64_t status_page_lag_bytes(const struct link_status *link)
 	return link->applier.applied_offset < 0 || source < 0 ? -1 : source - link->applier.applied_offset;
 }
 
-static const char *const form_names[] = {[GUARD_OFF] = "true", [GUARD_IMPORT] = "true", [GUARD_LIVE] = "live", [GUARD_HELD] = "held"};
+static const char *const form_names[] = {
+	[GUARD_OFF] = "true", [GUARD_IMPORT] = "true", [GUARD_LIVE] = "live", [GUARD_HELD] = "held"};
 
 static json_t *link_json(const struct link_status *link)
 {
@@ -61,7 +62,8 @@ static json_t *link_json(const struct link_status *link)
 
 	json_object_set_new(root, "source", text_json(link->source));
 	json_object_set_new(root, "target_file",
-			    link->target_path ? json_pack("{s:o, s:I}", "path", text_json(link->target_path), "bytes", (json_int_t)applier->file_bytes)
+			    link->target_path ? json_pack("{s:o, s:I}", "path", text_json(link->target_path), "bytes",
+							  (json_int_t)applier->file_bytes)
 					      : json_null());
 	json_object_set_new(root, "state", json_string(status_page_phase(link->phase)));
 	json_object_set_new(root, "connected", json_boolean(link->connected));
@@ -69,42 +71,53 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "waiting_for", applier->waiting_for[0] ? text_json(applier->waiting_for) : json_null());
 	json_object_set_new(root, "error", error_json(&link->error));
 	json_object_set_new(root, "snapshot",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "bytes_total", (json_int_t)link->snapshot_bytes_total, "bytes_done",
-				      (json_int_t)applier->snapshot_bytes_done, "keys_total", (json_int_t)link->snapshot_keys_total, "keys_done", (json_int_t)applier->sink.keys, "keys_expired",
-				      (json_int_t)applier->dispatch.expired_keys));
+			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "bytes_total", (json_int_t)link->snapshot_bytes_total,
+				      "bytes_done", (json_int_t)applier->snapshot_bytes_done, "keys_total",
+				      (json_int_t)link->snapshot_keys_total, "keys_done", (json_int_t)applier->sink.keys,
+				      "keys_expired", (json_int_t)applier->dispatch.expired_keys));
 	json_object_set_new(root, "position",
-			    json_pack("{s:o, s:o, s:o, s:I}", "replid", text_json(link->origin.replid), "received", number_or_null(link->received_offset),
-				      "applied", number_or_null(applier->applied_offset), "generation", (json_int_t)link->origin.generation));
+			    json_pack("{s:o, s:o, s:o, s:I}", "replid", text_json(link->origin.replid), "received",
+				      number_or_null(link->received_offset), "applied", number_or_null(applier->applied_offset),
+				      "generation", (json_int_t)link->origin.generation));
 	json_object_set_new(root, "lag",
-			    json_pack("{s:o, s:o}", "seconds", applier->lag_ms < 0 ? json_null() : json_real((double)applier->lag_ms / 1000), "bytes",
+			    json_pack("{s:o, s:o}", "seconds",
+				      applier->lag_ms < 0 ? json_null() : json_real((double)applier->lag_ms / 1000), "bytes",
 				      number_or_null(status_page_lag_bytes(link))));
 	json_object_set_new(root, "rates",
-			    json_pack("{s:f, s:f}", "commands_per_second", link->commands_per_second, "bytes_per_second", link->bytes_per_second));
+			    json_pack("{s:f, s:f}", "commands_per_second", link->commands_per_second, "bytes_per_second",
+				      link->bytes_per_second));
 	json_object_set_new(root, "spool",
-			    json_pack("{s:I, s:I}", "bytes", (json_int_t)link->spool_bytes, "disk_bytes", (json_int_t)link->spool_disk_bytes));
-	json_object_set_new(root, "counters",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "commands_across_slots",
-				      (json_int_t)applier->dispatch.crossings.commands, "bytes_across_slots", (json_int_t)applier->dispatch.crossings.bytes,
-				      "transactions_split", (json_int_t)applier->dispatch.transactions_split, "commands_rewritten",
-				      (json_int_t)applier->dispatch.commands.rewritten, "commands_lossy", (json_int_t)applier->dispatch.commands.lossy, "keys_rewritten",
-				      (json_int_t)applier->dispatch.rewritten_keys, "keys_lossy", (json_int_t)applier->dispatch.lossy_keys,
-				      "keys_empty", (json_int_t)applier->dispatch.empty_keys, "keys_unsupported",
-				      (json_int_t)applier->sink.unsupported_keys + (json_int_t)applier->dispatch.unsupported_keys,
-				      "commands_unsupported", (json_int_t)applier->dispatch.unsupported_commands,
-				      "commands_applied", (json_int_t)applier->sink.commands, "already_applied", (json_int_t)applier->sink.already_applied,
-				      "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out", (json_int_t)applier->dispatch.left_out,
-				      "keys_skipped", (json_int_t)applier->sink.skipped_keys, "conflicts", (json_int_t)applier->sink.conflicts,
-				      "script_errors", (json_int_t)applier->sink.script_errors, "redirections",
-				      (json_int_t)applier->sink.redirections, "retries", (json_int_t)applier->sink.retries));
+			    json_pack("{s:I, s:I}", "bytes", (json_int_t)link->spool_bytes, "disk_bytes",
+				      (json_int_t)link->spool_disk_bytes));
+	json_object_set_new(
+		root, "counters",
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			  "commands_across_slots", (json_int_t)applier->dispatch.crossings.commands, "bytes_across_slots",
+			  (json_int_t)applier->dispatch.crossings.bytes, "transactions_split",
+			  (json_int_t)applier->dispatch.transactions_split, "commands_rewritten",
+			  (json_int_t)applier->dispatch.commands.rewritten, "commands_lossy",
+			  (json_int_t)applier->dispatch.commands.lossy, "keys_rewritten",
+			  (json_int_t)applier->dispatch.rewritten_keys, "keys_lossy", (json_int_t)applier->dispatch.lossy_keys,
+			  "keys_empty", (json_int_t)applier->dispatch.empty_keys, "keys_unsupported",
+			  (json_int_t)applier->sink.unsupported_keys + (json_int_t)applier->dispatch.unsupported_keys,
+			  "commands_unsupported", (json_int_t)applier->dispatch.unsupported_commands, "commands_applied",
+			  (json_int_t)applier->sink.commands, "already_applied", (json_int_t)applier->sink.already_applied,
+			  "bytes_received", (json_int_t)link->receiver.bytes_received, "left_out",
+			  (json_int_t)applier->dispatch.left_out, "keys_skipped", (json_int_t)applier->sink.skipped_keys,
+			  "conflicts", (json_int_t)applier->sink.conflicts, "script_errors",
+			  (json_int_t)applier->sink.script_errors, "redirections", (json_int_t)applier->sink.redirections,
+			  "retries", (json_int_t)applier->sink.retries));
 	json_object_set_new(root, "handover",
-			    json_pack("{s:I, s:I, s:f}", "slots_taken", (json_int_t)applier->handover.slots, "waits", (json_int_t)applier->handover.waits, "waited_seconds",
+			    json_pack("{s:I, s:I, s:f}", "slots_taken", (json_int_t)applier->handover.slots, "waits",
+				      (json_int_t)applier->handover.waits, "waited_seconds",
 				      (double)applier->handover.waited_us / 1e6));
 	json_object_set_new(root, "expiry_times", json_string(form_names[applier->expiry_form]));
 	json_object_set_new(root, "reconnects", json_integer((json_int_t)link->receiver.reconnects));
 	json_object_set_new(root, "target_reconnects", json_integer((json_int_t)applier->sink.reconnects));
 	json_object_set_new(root, "resyncs", json_integer((json_int_t)link->receiver.resyncs));
 	json_object_set_new(root, "rollbacks",
-			    json_pack("{s:I, s:I}", "count", (json_int_t)applier->rollbacks, "bytes_again", (json_int_t)applier->rollback_bytes));
+			    json_pack("{s:I, s:I}", "count", (json_int_t)applier->rollbacks, "bytes_again",
+				      (json_int_t)applier->rollback_bytes));
 	return root;
 }
 
@@ -121,8 +134,9 @@ static const char *expiry_mode(const struct settler_status *expiry)
 
 static json_t *expiry_json(const struct settler_status *expiry)
 {
-	return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I}", "mode", expiry_mode(expiry), "settled", expiry->settled, "settling", expiry->running, "keys_looked_at",
-			 (json_int_t)expiry->counts.keys, "times_changed", (json_int_t)expiry->counts.changed, "times_passed", (json_int_t)expiry->counts.passed);
+	return json_pack("{s:s, s:b, s:b, s:I, s:I, s:I}", "mode", expiry_mode(expiry), "settled", expiry->settled, "settling",
+			 expiry->running, "keys_looked_at", (json_int_t)expiry->counts.keys, "times_changed",
+			 (json_int_t)expiry->counts.changed, "times_passed", (json_int_t)expiry->counts.passed);
 }
 
 static json_t *time_or_null(int64_t ms)
@@ -139,10 +153,12 @@ static json_t *verify_json(const struct verifier_status *verifier)
 
 	for (enum difference_kind kind = 0; kind < DIFFERENCE_KINDS; kind++)
 		json_object_set_new(differences, difference_kind_name(kind), json_integer((json_int_t)counts->differences[kind]));
-	return json_pack("{s:I, s:I, s:b, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:o}", "runs", (json_int_t)verifier->runs, "failures", (json_int_t)verifier->failures, "running",
-			 verifier->running, "begun", time_or_null(verifier->begun_ms), "ended", time_or_null(verifier->ended_ms), "next", time_or_null(verifier->next_ms),
-			 "compared", (json_int_t)counts->compared, "differences", differences, "undecided", (json_int_t)counts->undecided, "repaired",
-			 (json_int_t)counts->repaired, "error", error_json(&verifier->error));
+	return json_pack("{s:I, s:I, s:b, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:o}", "runs", (json_int_t)verifier->runs,
+			 "failures", (json_int_t)verifier->failures, "running", verifier->running, "begun",
+			 time_or_null(verifier->begun_ms), "ended", time_or_null(verifier->ended_ms), "next",
+			 time_or_null(verifier->next_ms), "compared", (json_int_t)counts->compared, "differences", differences,
+			 "undecided", (json_int_t)counts->undecided, "repaired", (json_int_t)counts->repaired, "error",
+			 error_json(&verifier->error));
 }
 
 /* Whole numbers without a fraction. */
@@ -164,10 +180,13 @@ static json_t *events_json(struct incidents *incidents)
 
 		for (uint32_t k = 0; k < incident->cost_count; k++)
 			json_object_set_new(cost, incident->costs[k].name, cost_json(incident->costs[k].value));
-		json_array_append_new(events, json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "time", clock_format_rfc3339(incident->at_ms, at), "link",
-							incident->link[0] ? text_json(incident->link) : json_null(), "kind", incident_kind_name(incident->kind), "cause",
-							incident->cause ? json_string(incident->cause) : json_null(), "text", text_json(incident->text),
-							"offset", number_or_null(incident->offset), "cost", cost));
+		json_array_append_new(events, json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "time",
+							clock_format_rfc3339(incident->at_ms, at), "link",
+							incident->link[0] ? text_json(incident->link) : json_null(), "kind",
+							incident_kind_name(incident->kind), "cause",
+							incident->cause ? json_string(incident->cause) : json_null(), "text",
+							text_json(incident->text), "offset", number_or_null(incident->offset),
+							"cost", cost));
 	}
 	free(list);
 	return events;

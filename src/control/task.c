@@ -22,11 +22,12 @@
 
 #define INSPECTION_NOTE_US 5000000
 #define PRECHECK_SAMPLE_MS 200 /* of the source's writes: a start is not to wait for long */
-#define INCIDENTS_MAX 100 /* kept for the status */
+#define INCIDENTS_MAX 100      /* kept for the status */
 
 const char *task_state_name(enum task_state state)
 {
-	static const char *const names[] = {"created", "prechecking", "precheck-failed", "ready", "snapshot", "streaming", "paused", "failed", "finished"};
+	static const char *const names[] = {"created",   "prechecking", "precheck-failed", "ready",   "snapshot",
+					    "streaming", "paused",      "failed",          "finished"};
 
 	return names[state];
 }
@@ -50,11 +51,13 @@ static bool check_cutover(const struct task_options *options, struct error *erro
 	case CUTOVER_NONE:
 	case CUTOVER_UNDER_WAY: return true;
 	case CUTOVER_ENDING:
-		error_set(error, ERROR_BUSY, "task %s is being cut over: it was asked to end, and does not start meanwhile", options->name);
+		error_set(error, ERROR_BUSY, "task %s is being cut over: it was asked to end, and does not start meanwhile",
+			  options->name);
 		error_hint(error, "Wait for the end of 'keyferry cutover'");
 		return false;
 	case CUTOVER_DONE:
-		error_set(error, ERROR_PRECHECK, "task %s was cut over at %s: its target has taken the place of its source", options->name, moment);
+		error_set(error, ERROR_PRECHECK, "task %s was cut over at %s: its target has taken the place of its source",
+			  options->name, moment);
 		error_hint(error, "To copy from this source again all the same, delete %s/cutover", options->data_dir);
 		return false;
 	}
@@ -77,8 +80,8 @@ static bool on_inspected(void *owner, uint64_t done, uint64_t total)
 
 	if (now - task->inspected_us >= INSPECTION_NOTE_US) {
 		task->inspected_us = now;
-		log_info("%s: %.1f %% of %llu bytes looked through", task->options->source.path, 100.0 * (double)done / (double)total,
-			 (unsigned long long)total);
+		log_info("%s: %.1f %% of %llu bytes looked through", task->options->source.path,
+			 100.0 * (double)done / (double)total, (unsigned long long)total);
 	}
 	return !task->events->interrupted(task->owner);
 }
@@ -89,8 +92,9 @@ static bool deletes(const struct task_options *options)
 {
 	if (options->source.mode == MODE_AOF)
 		return true;
-	return !deployment_options_are_files(&options->source) && (options->source.mode != MODE_SCAN ||
-				      (options->scan_follow && options->scan_notifications != SCAN_NOTIFICATIONS_OFF));
+	return !deployment_options_are_files(&options->source) &&
+	       (options->source.mode != MODE_SCAN ||
+		(options->scan_follow && options->scan_notifications != SCAN_NOTIFICATIONS_OFF));
 }
 
 static bool open_input(struct task *task, struct error *error)
@@ -117,7 +121,9 @@ static bool name_file(struct task *task, uint32_t index, const char *link_dir, s
 	struct file_target *file = &task->files[index];
 
 	*file = (struct file_target){
-		.kind = options->target.mode == MODE_RDB ? SCRIBE_RDB : options->target.mode == MODE_AOF ? SCRIBE_AOF : SCRIBE_JSONL,
+		.kind = options->target.mode == MODE_RDB   ? SCRIBE_RDB
+			: options->target.mode == MODE_AOF ? SCRIBE_AOF
+							   : SCRIBE_JSONL,
 		.path = files_resolve(options->target.path, slash ? slash + 1 : link_dir),
 		.parts = options->target.mode == MODE_AOF && options->aof_format == AOF_MULTI_PART,
 		.follows = options->target.mode != MODE_RDB && options->follow,
@@ -143,7 +149,8 @@ bool task_check_file(const struct task *task, uint32_t index, struct error *erro
 {
 	const struct file_target *file = task->files ? &task->files[index] : NULL;
 
-	if (!file || file->replaces || link_has_history(links_at(task->links, index)) || files_free_of_others(file->path, file->parts, error))
+	if (!file || file->replaces || link_has_history(links_at(task->links, index)) ||
+	    files_free_of_others(file->path, file->parts, error))
 		return true;
 	error->kind = ERROR_PRECHECK;
 	return false;
@@ -188,8 +195,8 @@ static const char *describe_target(const struct task *task, char *out, size_t ca
 	} else {
 		const struct topology *target = deployment_topology(task->target);
 
-		snprintf(out, cap, "%s (%s, %u master%s)", server_name(deployment_server(task->target, 0), name), target->cluster ? "cluster" : "standalone",
-			 target->shard_count, target->shard_count == 1 ? "" : "s");
+		snprintf(out, cap, "%s (%s, %u master%s)", server_name(deployment_server(task->target, 0), name),
+			 target->cluster ? "cluster" : "standalone", target->shard_count, target->shard_count == 1 ? "" : "s");
 	}
 	return out;
 }
@@ -202,23 +209,25 @@ static void describe(const struct task *task)
 
 	describe_target(task, target, sizeof(target));
 	if (!task->source) {
-		log_info("task %s: source %s (%u file%s%s%s, %llu bytes, all of them looked through: %llu keys in a snapshot, %llu commands), target %s, "
-			 "work directory %s",
-			 task->options->name, task->input.path, task->input.count, task->input.count == 1 ? "" : "s", found->server[0] ? " of " : "",
-			 found->server, (unsigned long long)task->input.total, (unsigned long long)found->keys, (unsigned long long)found->commands,
-			 target, task->options->data_dir);
+		log_info(
+			"task %s: source %s (%u file%s%s%s, %llu bytes, all of them looked through: %llu keys in a snapshot, %llu commands), target %s, "
+			"work directory %s",
+			task->options->name, task->input.path, task->input.count, task->input.count == 1 ? "" : "s",
+			found->server[0] ? " of " : "", found->server, (unsigned long long)task->input.total,
+			(unsigned long long)found->keys, (unsigned long long)found->commands, target, task->options->data_dir);
 		return;
 	}
 	source = deployment_topology(task->source);
 	log_info("task %s: source %s (%s, %u master%s), target %s, work directory %s", task->options->name,
-		 server_name(deployment_server(task->source, 0), name), source->cluster ? "cluster" : "standalone", source->shard_count,
-		 source->shard_count == 1 ? "" : "s", target, task->options->data_dir);
+		 server_name(deployment_server(task->source, 0), name), source->cluster ? "cluster" : "standalone",
+		 source->shard_count, source->shard_count == 1 ? "" : "s", target, task->options->data_dir);
 }
 
 /* With an empty work directory the task may have run on another machine before. Who wants the target emptied wants to begin anew. */
 static bool read_checkpoint(struct task *task, struct error *error)
 {
-	if (!task->target || task->options->checkpoint == CHECKPOINT_LOCAL || (task->options->existing == EXISTING_FLUSH && !work_dir_has_links(task->dir)))
+	if (!task->target || task->options->checkpoint == CHECKPOINT_LOCAL ||
+	    (task->options->existing == EXISTING_FLUSH && !work_dir_has_links(task->dir)))
 		return true;
 	return checkpoint_read(task->target, task->options->name, &task->checkpoint, error);
 }
@@ -235,10 +244,13 @@ static bool check_record(struct task *task, struct error *error)
 	};
 	char accepted[512];
 
-	if (!task_record_check(work_dir_path(task->dir), &now, work_dir_has_links(task->dir), task->options->accept_changes, accepted, error))
+	if (!task_record_check(work_dir_path(task->dir), &now, work_dir_has_links(task->dir), task->options->accept_changes,
+			       accepted, error))
 		return false;
 	if (accepted[0])
-		log_warning("settings have changed since the task was begun, and what was copied already stays as it is (--accept-changes): %s", accepted);
+		log_warning(
+			"settings have changed since the task was begun, and what was copied already stays as it is (--accept-changes): %s",
+			accepted);
 	return true;
 }
 
@@ -289,7 +301,8 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 		deployment_free(task->target);
 		task->target = NULL;
 	}
-	if (!(files ? open_input(task, error) : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) ||
+	if (!(files ? open_input(task, error)
+		    : (task->source = deployment_open(loop, &options->source, name, timeout, ERROR_SOURCE, error)) != NULL) ||
 	    (!to_files && !(task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))))
 		return false;
 	note_masters(task);
@@ -301,8 +314,10 @@ static void warn_of_clearing(const struct task_options *options)
 	const char *why = transform_options_clear_not(options);
 
 	if (why)
-		log_warning("FLUSHDB and FLUSHALL of the source cannot be copied: %s. Should one come, it is treated as on_conflict says; filter.block: "
-			    "[{command: \"flush*\"}] leaves them out", why);
+		log_warning(
+			"FLUSHDB and FLUSHALL of the source cannot be copied: %s. Should one come, it is treated as on_conflict says; filter.block: "
+			"[{command: \"flush*\"}] leaves them out",
+			why);
 }
 
 static bool not_interrupted(void *owner)
@@ -332,9 +347,10 @@ static bool plan_expiry(struct task *task, struct error *error)
 	else if (!expiry_plan_make(&options, &task->expiry, error))
 		return false;
 	if (task->inspection.past_expiries > 0 && task->target && task->expiry.form == GUARD_OFF)
-		log_warning("%s: %llu times of expiry in it have passed. The target removes such a key at once, also where a later command of the file "
-			    "makes it live longer: it is missing then (see target.expiry_guard)",
-			    task->options->source.path, (unsigned long long)task->inspection.past_expiries);
+		log_warning(
+			"%s: %llu times of expiry in it have passed. The target removes such a key at once, also where a later command of the file "
+			"makes it live longer: it is missing then (see target.expiry_guard)",
+			task->options->source.path, (unsigned long long)task->inspection.past_expiries);
 	settler.plan = task->expiry;
 	task->settler = settler_new(&settler);
 	task->expiry.import_lost = settler_import_lost(task->settler);
@@ -342,7 +358,8 @@ static bool plan_expiry(struct task *task, struct error *error)
 	return true;
 }
 
-struct task *task_open(struct loop *loop, const struct task_options *options, const struct task_events *events, void *owner, struct error *error)
+struct task *task_open(struct loop *loop, const struct task_options *options, const struct task_events *events, void *owner,
+		       struct error *error)
 {
 	struct task *task = memory_alloc_zero(1, sizeof(*task));
 	char *name = memory_printf("keyferry:%s:control", options->name);
@@ -356,7 +373,8 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	pthread_mutex_init(&task->lock, NULL);
 	task->incidents = incidents_new(INCIDENTS_MAX);
 	task->links = links_new();
-	ok = transform_check(options, error) && check_cutover(options, error) && (task->dir = work_dir_open(options->data_dir, error)) && (!events->locked || events->locked(owner, error)) &&
+	ok = transform_check(options, error) && check_cutover(options, error) &&
+	     (task->dir = work_dir_open(options->data_dir, error)) && (!events->locked || events->locked(owner, error)) &&
 	     open_sides(task, loop, name, error) && plan_expiry(task, error) &&
 	     (task->source ? task_links_open(task, error) : open_file_link(task, error));
 	free(name);
@@ -367,7 +385,9 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 	warn_of_clearing(options);
 	describe(task);
 	if (task->target && options->checkpoint == CHECKPOINT_LOCAL)
-		log_info("task %s: checkpoint: local: after a crash or a lost connection to the target commands of about the last second are applied twice", options->name);
+		log_info(
+			"task %s: checkpoint: local: after a crash or a lost connection to the target commands of about the last second are applied twice",
+			options->name);
 	task->state = TASK_READY;
 	return task;
 }
@@ -421,7 +441,8 @@ static void forget_marks(struct task *task)
 
 	task_status(task, &status);
 	if (status.state == TASK_FINISHED && task->target && task->options->checkpoint == CHECKPOINT_TARGET &&
-	    (!finish_forget_low_marks(task->dir, &error) || !checkpoint_forget(task->target, task->options->name, &links, &error)))
+	    (!finish_forget_low_marks(task->dir, &error) ||
+	     !checkpoint_forget(task->target, task->options->name, &links, &error)))
 		log_warning("the task is finished; its marks could not be removed from the target: %s", error.text);
 	task_status_free(&status);
 }
@@ -459,10 +480,11 @@ bool task_settle_end(struct task *task, struct error *error)
 
 	if (!task->target || !deployment_options_are_files(&task->options->source) || task->expiry.form != GUARD_HELD)
 		return true;
-	if (!expiry_settle_all(task->target, task->options->data_dir, guard_base(task->options->name), false, not_interrupted, task, &counts, error))
+	if (!expiry_settle_all(task->target, task->options->data_dir, guard_base(task->options->name), false, not_interrupted,
+			       task, &counts, error))
 		return false;
-	log_info("task %s: times of expiry are the true ones, and keys whose time has passed are gone (%llu times put right)", task->options->name,
-		 (unsigned long long)counts.changed);
+	log_info("task %s: times of expiry are the true ones, and keys whose time has passed are gone (%llu times put right)",
+		 task->options->name, (unsigned long long)counts.changed);
 	return true;
 }
 

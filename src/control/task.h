@@ -12,7 +12,18 @@
 
 struct task;
 
-enum task_state { TASK_CREATED, TASK_PRECHECKING, TASK_PRECHECK_FAILED, TASK_READY, TASK_SNAPSHOT, TASK_STREAMING, TASK_PAUSED, TASK_FAILED, TASK_FINISHED, TASK_STATES };
+enum task_state {
+	TASK_CREATED,
+	TASK_PRECHECKING,
+	TASK_PRECHECK_FAILED,
+	TASK_READY,
+	TASK_SNAPSHOT,
+	TASK_STREAMING,
+	TASK_PAUSED,
+	TASK_FAILED,
+	TASK_FINISHED,
+	TASK_STATES
+};
 
 /* "created", "snapshot", "streaming", ...: the names of states everywhere. */
 const char *task_state_name(enum task_state state);
@@ -20,16 +31,16 @@ const char *task_state_name(enum task_state state);
 struct task_status {
 	const char *name;
 	enum task_state state;
-	int64_t since_ms;         /* wall clock: when it came into this state */
-	struct error error;       /* the first link's that failed */
-	bool caught_up;           /* every link */
-	bool verifies; /* verify.every */
+	int64_t since_ms;   /* wall clock: when it came into this state */
+	struct error error; /* the first link's that failed */
+	bool caught_up;     /* every link */
+	bool verifies;      /* verify.every */
 	struct verifier_status verifier;
 	struct settler_status expiry;
-	struct incidents *incidents; /* of the task's (any) */
+	struct incidents *incidents;    /* of the task's (any) */
 	struct target_masters *targets; /* of the target, the task's (any); NULL: files */
-	uint32_t link_count;                      /* links come and go with the masters of the source */
-	struct link_status *links; /* of the caller's; freed by task_status_free() */
+	uint32_t link_count;            /* links come and go with the masters of the source */
+	struct link_status *links;      /* of the caller's; freed by task_status_free() */
 };
 
 struct task_events {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LEAVE_MS 5000             /* the most that an ended link, which has nothing to do any more, takes to stop */
+#define LEAVE_MS 5000 /* the most that an ended link, which has nothing to do any more, takes to stop */
 #define CLEAN_INTERVAL_US 30000000
 
 /* The master that takes the heartbeat: a source of one server may have been given by its replica. */
@@ -104,7 +104,8 @@ static bool open_left(struct task *task, uint32_t *ret, struct error *error)
 		link = link_open(&options, error);
 		if (!link)
 			return false;
-		log_info("%s has no slots of the source any more; its link goes on until all that it had is applied", endpoint_format(&master, address));
+		log_info("%s has no slots of the source any more; its link goes on until all that it had is applied",
+			 endpoint_format(&master, address));
 		links_add(task->links, link);
 		++*ret;
 	}
@@ -114,8 +115,9 @@ static bool open_left(struct task *task, uint32_t *ret, struct error *error)
 static void number_owners(struct task *task, const uint32_t *link_of_slot)
 {
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-		task->owners[slot] =
-			link_of_slot[slot] == NO_SHARD ? HANDOVER_NOBODY : (uint16_t)link_member(links_at(task->links, link_of_slot[slot]));
+		task->owners[slot] = link_of_slot[slot] == NO_SHARD
+					     ? HANDOVER_NOBODY
+					     : (uint16_t)link_member(links_at(task->links, link_of_slot[slot]));
 }
 
 static bool begin_handover(struct task *task, struct error *error)
@@ -149,7 +151,9 @@ bool task_links_open(struct task *task, struct error *error)
 	free(paths);
 	ok = ok && open_left(task, &left, error);
 	if (ok && gone > left)
-		log_warning("%u links of an earlier run have no master in the source any more; their folders are left as they are", gone - left);
+		log_warning(
+			"%u links of an earlier run have no master in the source any more; their folders are left as they are",
+			gone - left);
 	return ok && begin_handover(task, error);
 }
 
@@ -176,7 +180,8 @@ static bool on_seen(void *owner, uint32_t index, struct deployment *source, uint
 	if (!deployment_client(source, shard, &error))
 		return false;
 	if (!work_dir_note_shard(task->dir, index, &topology->shards[shard], &error))
-		log_warning("%s; %s. After a restart the link of this shard would begin anew with a snapshot", error.text, error.hint);
+		log_warning("%s; %s. After a restart the link of this shard would begin anew with a snapshot", error.text,
+			    error.hint);
 	link_move(link, &master, &from, first_slot(topology, shard));
 	return true;
 }
@@ -194,11 +199,13 @@ static bool refuse(struct task *task, const char *address, const struct error *e
 {
 	task->refused++;
 	if (task->refused == 1)
-		log_warning("%s has slots of the source now, and cannot be followed: %s%s%s; it is tried again", address, error->text, error->hint[0] ? ". " : "", error->hint);
+		log_warning("%s has slots of the source now, and cannot be followed: %s%s%s; it is tried again", address,
+			    error->text, error->hint[0] ? ". " : "", error->hint);
 	return false;
 }
 
-static struct link *open_new(struct task *task, const struct topology *source, uint32_t shard, const struct server_info *info, struct error *error)
+static struct link *open_new(struct task *task, const struct topology *source, uint32_t shard, const struct server_info *info,
+			     struct error *error)
 {
 	const char *dir = work_dir_add(task->dir, &source->shards[shard], error);
 	struct link_options options;
@@ -246,7 +253,8 @@ static bool on_came(void *owner, struct deployment *source, uint32_t shard)
 		return refuse(task, address, &error);
 	task->refused = 0;
 	links_add(task->links, link);
-	incident = incident_make(INCIDENT_LINK_ADDED, -1, "%s has slots of the source now (%u): a link follows it from now on", address, topology->shards[shard].slots);
+	incident = incident_make(INCIDENT_LINK_ADDED, -1, "%s has slots of the source now (%u): a link follows it from now on",
+				 address, topology->shards[shard].slots);
 	incident_add_cost(&incident, "slots", topology->shards[shard].slots);
 	tell(task, address, &incident);
 	return true;
@@ -259,8 +267,8 @@ static bool remove_marks(struct task *task, struct error *error)
 {
 	char *name = memory_printf("keyferry:%s:links", task->options->name);
 	struct loop *loop = loop_new();
-	struct deployment *target =
-		deployment_open_until(loop, &task->options->target, name, task->options->connect_timeout_ms, ERROR_TARGET, &task->stopping, error);
+	struct deployment *target = deployment_open_until(loop, &task->options->target, name, task->options->connect_timeout_ms,
+							  ERROR_TARGET, &task->stopping, error);
 	const char *ended;
 	bool ok = target != NULL;
 
@@ -283,7 +291,8 @@ static bool clean_up(struct task *task)
 	task->cleaned_us = clock_monotonic_us();
 	task->marks_left = !remove_marks(task, &error);
 	if (task->marks_left)
-		log_warning("marks of a link that has ended cannot be removed from the target: %s; it is tried again", error.text);
+		log_warning("marks of a link that has ended cannot be removed from the target: %s; it is tried again",
+			    error.text);
 	return !task->marks_left;
 }
 
@@ -304,15 +313,18 @@ static bool end_link(struct task *task, uint32_t place, bool cut_off)
 	if (!work_dir_end_link(task->dir, place, link_id(link), &error))
 		log_warning("%s. %s", error.text, error.hint);
 	link_free(link);
-	incident = incident_make(INCIDENT_LINK_ENDED, status.applier.applied_offset, "%s has no slots of the source any more, ", status.source);
+	incident = incident_make(INCIDENT_LINK_ENDED, status.applier.applied_offset, "%s has no slots of the source any more, ",
+				 status.source);
 	incident.cause = cut_off ? "cut_off" : "complete";
 	if (cut_off)
-		incident_add_text(&incident,
-				  "and cannot be asked any more where it ended: all that was received from it is applied, up to offset %lld, and its link has ended. Should it have "
-				  "deleted keys after that, they are in the target still: 'keyferry verify --repair' tells and mends",
-				  (long long)status.applier.applied_offset);
+		incident_add_text(
+			&incident,
+			"and cannot be asked any more where it ended: all that was received from it is applied, up to offset %lld, and its link has ended. Should it have "
+			"deleted keys after that, they are in the target still: 'keyferry verify --repair' tells and mends",
+			(long long)status.applier.applied_offset);
 	else
-		incident_add_text(&incident, "and all that it wrote is applied: its link has ended at offset %lld", (long long)status.applier.applied_offset);
+		incident_add_text(&incident, "and all that it wrote is applied: its link has ended at offset %lld",
+				  (long long)status.applier.applied_offset);
 	if (task->options->checkpoint == CHECKPOINT_TARGET && clean_up(task))
 		incident_add_text(&incident, "; its marks are removed from the target");
 	tell(task, status.source, &incident);
@@ -347,8 +359,9 @@ static void on_mapped(void *owner, const uint32_t *link_of_slot)
 	number_owners(task, link_of_slot);
 	news = handover_map(task->handover, task->owners);
 	if (news.gone > 0)
-		log_warning("%u master%s of the source without slots %s not answer any more: nothing waits for what was not received from there", news.gone,
-			    news.gone == 1 ? "" : "s", news.gone == 1 ? "does" : "do");
+		log_warning(
+			"%u master%s of the source without slots %s not answer any more: nothing waits for what was not received from there",
+			news.gone, news.gone == 1 ? "" : "s", news.gone == 1 ? "does" : "do");
 	if (news.settled > 0 && handover_moving(task->handover) == 0)
 		log_info("no slot of the source is on its way from one master to another any more");
 	if (task->marks_left && clock_monotonic_us() - task->cleaned_us >= CLEAN_INTERVAL_US && clean_up(task))

@@ -53,8 +53,9 @@ static void say(char *text, size_t size, const char *path, const char *old, cons
 	size_t used = strlen(text);
 
 	if (used < size)
-		snprintf(text + used, size - used, "%s%s (was %.*s%s, is %.*s%s)", used ? ", " : "", path, SHOWN, old ? old : "not set",
-			 old && strlen(old) > SHOWN ? "..." : "", SHOWN, new ? new : "not set", new && strlen(new) > SHOWN ? "..." : "");
+		snprintf(text + used, size - used, "%s%s (was %.*s%s, is %.*s%s)", used ? ", " : "", path, SHOWN,
+			 old ? old : "not set", old && strlen(old) > SHOWN ? "..." : "", SHOWN, new ? new : "not set",
+			 new &&strlen(new) > SHOWN ? "..." : "");
 }
 
 static const char *setting_of(const struct settings *settings, const char *path)
@@ -70,7 +71,7 @@ static void compare_settings(const struct settings *settings, json_t *old, char 
 	const char *path;
 	json_t *value;
 
-	json_object_foreach(old, path, value) {
+	json_object_foreach (old, path, value) {
 		const char *was = json_string_value(value), *is = setting_of(settings, path);
 
 		if (was && (!is || strcmp(was, is) != 0))
@@ -98,7 +99,7 @@ static bool add_name(json_t *addresses, size_t before, const char *name)
 	size_t i;
 	json_t *known;
 
-	json_array_foreach(addresses, i, known)
+	json_array_foreach (addresses, i, known)
 		if (json_is_string(known) && strcmp(json_string_value(known), name) == 0)
 			return i < before;
 	json_array_append_new(addresses, json_string(name));
@@ -131,7 +132,8 @@ static uint32_t add_finders(json_t *addresses, size_t before, const struct deplo
 
 	for (size_t i = 0; i < options->address_count; i++) {
 		const char *address = endpoint_format(&options->addresses[i], text);
-		char *name = options->mode == MODE_SENTINEL ? memory_printf("%s@%s", options->master, address) : memory_strdup(address);
+		char *name = options->mode == MODE_SENTINEL ? memory_printf("%s@%s", options->master, address)
+							    : memory_strdup(address);
 
 		known += add_name(addresses, before, name);
 		free(name);
@@ -139,8 +141,8 @@ static uint32_t add_finders(json_t *addresses, size_t before, const struct deplo
 	return known;
 }
 
-static bool check_side(json_t *record, const char *side, const struct topology *topology, const struct deployment_options *options, const char *dir,
-		       struct error *error)
+static bool check_side(json_t *record, const char *side, const struct topology *topology,
+		       const struct deployment_options *options, const char *dir, struct error *error)
 {
 	uint32_t known;
 	json_t *addresses = json_object_get(record, side);
@@ -157,17 +159,23 @@ static bool check_side(json_t *record, const char *side, const struct topology *
 	known = add_members(addresses, before, topology) + (topology->cluster ? 0 : add_finders(addresses, before, options));
 	if (known > 0 || before == 0)
 		return true;
-	error_set(error, ERROR_PRECHECK, "the %s is another one than that which the task in %s was begun with: none of %s and its other servers was among %s%s",
-		  side, dir, endpoint_format(&topology->shards[0].master, first), json_string_value(json_array_get(addresses, 0)),
-		  before > 1 ? " and the others then" : "");
-	error_hint(error, "Give the %s as it was to go on; for another one begin with an empty work directory (--data). If it is the same under new addresses, "
-		   "remove \"%s\" from %s/task.json", side, side, dir);
+	error_set(
+		error, ERROR_PRECHECK,
+		"the %s is another one than that which the task in %s was begun with: none of %s and its other servers was among %s%s",
+		side, dir, endpoint_format(&topology->shards[0].master, first), json_string_value(json_array_get(addresses, 0)),
+		before > 1 ? " and the others then" : "");
+	error_hint(
+		error,
+		"Give the %s as it was to go on; for another one begin with an empty work directory (--data). If it is the same under new addresses, "
+		"remove \"%s\" from %s/task.json",
+		side, side, dir);
 	return false;
 }
 
 /* ---- public ---- */
 
-bool task_record_check(const char *dir, const struct task_record *now, bool begun, bool accept, char ret_accepted[512], struct error *error)
+bool task_record_check(const char *dir, const struct task_record *now, bool begun, bool accept, char ret_accepted[512],
+		       struct error *error)
 {
 	char *path = memory_printf("%s/task.json", dir);
 	json_t *record = begun ? read_record(path, error) : json_object();
@@ -180,8 +188,10 @@ bool task_record_check(const char *dir, const struct task_record *now, bool begu
 		compare_settings(now->settings, json_object_get(record, "settings"), changed, sizeof(changed));
 	if (ok && changed[0] && !accept) {
 		error_set(error, ERROR_PRECHECK, "the task in %s was begun with other settings: %s", dir, changed);
-		error_hint(error, "Go on with the settings as they were; or begin anew with an empty work directory (--data); or accept with --accept-changes that "
-			   "what is copied already stays as it is and what comes follows the new ones");
+		error_hint(
+			error,
+			"Go on with the settings as they were; or begin anew with an empty work directory (--data); or accept with --accept-changes that "
+			"what is copied already stays as it is and what comes follows the new ones");
 		ok = false;
 	}
 	if (ok) {

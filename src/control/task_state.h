@@ -14,14 +14,14 @@ struct task {
 	const struct task_events *events;
 	void *owner;
 	struct deployment *source, *target; /* source NULL: `input`; target NULL: `files` */
-	struct target_masters *masters; /* of `target`: as they were when it was opened, then as its links learn of them */
+	struct target_masters *masters;     /* of `target`: as they were when it was opened, then as its links learn of them */
 	struct file_target *files;          /* one per link */
 	uint32_t file_count;
 	struct input input;
 	struct inspection inspection;
-	uint64_t inspected_us;              /* when its progress was told last */
+	uint64_t inspected_us; /* when its progress was told last */
 	struct work_dir *dir;
-	struct checkpoint checkpoint;       /* what the target knew at the start */
+	struct checkpoint checkpoint; /* what the target knew at the start */
 	struct target_abilities abilities;
 	char target_name[64];
 	struct expiry_plan expiry;

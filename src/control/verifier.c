@@ -44,7 +44,8 @@ static void tell_result(struct verifier *verifier, double seconds)
 {
 	const struct verify_counts *counts = &verifier->counts;
 	uint64_t differences = verify_differences(counts), left = differences - counts->repaired;
-	struct incident incident = incident_make(left > 0 ? INCIDENT_VERIFY_DIFFERENT : INCIDENT_VERIFIED, -1, "verified: %llu keys compared in %.1f s, %llu differences",
+	struct incident incident = incident_make(left > 0 ? INCIDENT_VERIFY_DIFFERENT : INCIDENT_VERIFIED, -1,
+						 "verified: %llu keys compared in %.1f s, %llu differences",
 						 (unsigned long long)counts->compared, seconds, (unsigned long long)differences);
 
 	if (counts->repaired > 0)
@@ -62,7 +63,8 @@ static void tell_result(struct verifier *verifier, double seconds)
 
 static void tell_failure(struct verifier *verifier, const struct error *error)
 {
-	struct incident incident = incident_make(INCIDENT_VERIFY_FAILED, -1, "the verification did not come to its end: %s", error->text);
+	struct incident incident =
+		incident_make(INCIDENT_VERIFY_FAILED, -1, "the verification did not come to its end: %s", error->text);
 
 	tell(verifier, &incident);
 }
@@ -82,8 +84,8 @@ static void on_difference(void *owner, const struct verify_difference *differenc
 
 	if (!difference->undecided && verifier->listed++ < LISTED_MAX)
 		log_warning("%s: database %u, key %s%s%s%s", difference_kind_name(difference->kind), difference->source_db,
-			    slice_quote(difference->source_key, key, sizeof(key)), difference->text[0] ? ": " : "", difference->text,
-			    difference->repaired ? " (repaired)" : "");
+			    slice_quote(difference->source_key, key, sizeof(key)), difference->text[0] ? ": " : "",
+			    difference->text, difference->repaired ? " (repaired)" : "");
 }
 
 static void on_note(void *owner, int log_level, const char *text)
@@ -111,7 +113,8 @@ static bool verify_once(struct verifier *verifier, struct error *error)
 
 	verifier->listed = 0;
 	error_clear(error);
-	return verification_take_guard(task, &options.judge, error) && verify_run(verifier->loop, &options, &callbacks, verifier, &verifier->counts, error);
+	return verification_take_guard(task, &options.judge, error) &&
+	       verify_run(verifier->loop, &options, &callbacks, verifier, &verifier->counts, error);
 }
 
 static void publish(struct verifier *verifier, int64_t begun_ms, bool ok, const struct error *error)

@@ -18,8 +18,8 @@ struct verifier_status {
 	uint64_t runs;     /* that came to an end */
 	uint64_t failures; /* that did not: a side was away, or the target did not catch up */
 	bool running;
-	int64_t begun_ms, ended_ms; /* of the last run that came to an end; 0: there was none */
-	int64_t next_ms;            /* not before */
+	int64_t begun_ms, ended_ms;  /* of the last run that came to an end; 0: there was none */
+	int64_t next_ms;             /* not before */
 	struct verify_counts counts; /* of the last run that came to an end */
 	struct error error;          /* of the last one, if it failed */
 };

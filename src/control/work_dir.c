@@ -23,8 +23,8 @@
 struct work_dir {
 	char *path;
 	int lock;
-	json_t *links;  /* array of {"folder": N, "members": ["addr", ...], "master": "addr"}, or of {"folder": N, "members": [], "ended": "id, or nothing"} */
-	char **folders; /* handed out, in the order of the shards */
+	json_t *links; /* array of {"folder": N, "members": ["addr", ...], "master": "addr"}, or of {"folder": N, "members": [], "ended": "id, or nothing"} */
+	char **folders;      /* handed out, in the order of the shards */
 	size_t *shard_links; /* which of `links` each is; NULL: the source is files */
 	uint32_t folder_count;
 };
@@ -89,7 +89,9 @@ static bool is_link(json_t *link)
 	json_t *folder = json_object_get(link, "folder"), *members = json_object_get(link, "members"), *member;
 	size_t i;
 
-	json_array_foreach(members, i, member) if (!json_is_string(member)) return false;
+	json_array_foreach (members, i, member)
+		if (!json_is_string(member))
+			return false;
 	return json_is_array(members) && json_is_integer(folder) && json_integer_value(folder) >= 0;
 }
 
@@ -98,7 +100,9 @@ static bool are_links(json_t *links)
 	size_t i;
 	json_t *link;
 
-	json_array_foreach(links, i, link) if (!is_link(link)) return false;
+	json_array_foreach (links, i, link)
+		if (!is_link(link))
+			return false;
 	return json_is_array(links) && json_array_size(links) <= LINKS_MAX;
 }
 
@@ -200,7 +204,8 @@ char *work_dir_link(const struct work_dir *dir, uint32_t i)
 {
 	json_t *link = json_array_get(dir->links, i);
 
-	return link ? memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder"))) : NULL;
+	return link ? memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder")))
+		    : NULL;
 }
 
 bool work_dir_would_resume(const char *path)
@@ -224,7 +229,9 @@ static int member_at(json_t *members, const struct endpoint *endpoint)
 	json_t *known;
 
 	endpoint_format(endpoint, text);
-	json_array_foreach(members, i, known) if (strcmp(json_string_value(known), text) == 0) return (int)i;
+	json_array_foreach (members, i, known)
+		if (strcmp(json_string_value(known), text) == 0)
+			return (int)i;
 	return -1;
 }
 
@@ -235,8 +242,7 @@ static void set_member(struct work_dir *dir, size_t link, const struct endpoint 
 	size_t i;
 	json_t *other;
 
-	json_array_foreach(dir->links, i, other)
-	{
+	json_array_foreach (dir->links, i, other) {
 		json_t *members = json_object_get(other, "members");
 		int at = member_at(members, endpoint);
 
@@ -260,9 +266,10 @@ static size_t find_link(struct work_dir *dir, const struct endpoint *endpoints, 
 	size_t i;
 	json_t *link;
 
-	json_array_foreach(dir->links, i,
-			   link) for (uint32_t j = 0; j < count && !taken[i];
-				      j++) if (member_at(json_object_get(link, "members"), &endpoints[j]) >= 0) return i;
+	json_array_foreach (dir->links, i, link)
+		for (uint32_t j = 0; j < count && !taken[i]; j++)
+			if (member_at(json_object_get(link, "members"), &endpoints[j]) >= 0)
+				return i;
 	return NO_LINK;
 }
 
@@ -272,8 +279,9 @@ static size_t new_link(struct work_dir *dir)
 	size_t i;
 	json_t *link;
 
-	json_array_foreach(dir->links, i, link) if (json_integer_value(json_object_get(link, "folder")) >= next) next =
-		json_integer_value(json_object_get(link, "folder")) + 1;
+	json_array_foreach (dir->links, i, link)
+		if (json_integer_value(json_object_get(link, "folder")) >= next)
+			next = json_integer_value(json_object_get(link, "folder")) + 1;
 	json_array_append_new(dir->links, json_pack("{s:I, s:[]}", "folder", next, "members"));
 	return json_array_size(dir->links) - 1;
 }
@@ -284,7 +292,8 @@ static bool only_link(const struct work_dir *dir, const struct topology *source,
 {
 	const char *member = json_string_value(json_array_get(json_object_get(json_array_get(dir->links, 0), "members"), 0));
 
-	return !source->cluster && source->shard_count == 1 && json_array_size(dir->links) == 1 && !taken[0] && member && strcmp(member, FILES_MEMBER) != 0;
+	return !source->cluster && source->shard_count == 1 && json_array_size(dir->links) == 1 && !taken[0] && member &&
+	       strcmp(member, FILES_MEMBER) != 0;
 }
 
 /* Masters choose first: a replica that has come from elsewhere must not lead its new shard to the link of its old one. */
@@ -370,7 +379,8 @@ const char *work_dir_next_left(struct work_dir *dir, struct endpoint *ret_master
 		json_t *link = json_array_get(dir->links, i);
 		const char *master = json_string_value(json_object_get(link, "master"));
 
-		if (!has_ended(link) && !is_handed_out(dir, i) && master && endpoint_parse(slice_of_string(master), 0, ret_master))
+		if (!has_ended(link) && !is_handed_out(dir, i) && master &&
+		    endpoint_parse(slice_of_string(master), 0, ret_master))
 			return hand_out(dir, i);
 	}
 	return NULL;
@@ -424,7 +434,7 @@ static json_t *find_ended(const struct work_dir *dir, const char *id)
 	size_t i;
 	json_t *link;
 
-	json_array_foreach(dir->links, i, link) {
+	json_array_foreach (dir->links, i, link) {
 		const char *ended = json_string_value(json_object_get(link, "ended"));
 
 		if (ended && ended[0] && (!id || strcmp(ended, id) == 0))
@@ -463,7 +473,7 @@ const char *work_dir_assign_files(struct work_dir *dir, struct error *error)
 	json_t *link = NULL, *other, *members;
 	size_t i;
 
-	json_array_foreach(dir->links, i, other) {
+	json_array_foreach (dir->links, i, other) {
 		members = json_object_get(other, "members");
 		if (json_array_size(members) == 1 && strcmp(json_string_value(json_array_get(members, 0)), FILES_MEMBER) == 0)
 			link = other;
@@ -474,6 +484,7 @@ const char *work_dir_assign_files(struct work_dir *dir, struct error *error)
 	}
 	dir->folders = memory_alloc_zero(1, sizeof(dir->folders[0]));
 	dir->folder_count = 1;
-	dir->folders[0] = memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder")));
+	dir->folders[0] =
+		memory_printf("%s/links/%lld", dir->path, (long long)json_integer_value(json_object_get(link, "folder")));
 	return work_dir_make(dir->folders[0], error) && write_links(dir, error) ? dir->folders[0] : NULL;
 }

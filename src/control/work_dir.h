@@ -36,7 +36,8 @@ char *work_dir_link(const struct work_dir *dir, uint32_t i);
 bool work_dir_would_resume(const char *path);
 /* Gives every shard its folder, the known ones their old one, and remembers that. paths[i] is owned by the work_dir. Links whose
  * shard is gone are named in `gone` (count returned in *ret_gone): their folders are left alone. */
-bool work_dir_assign(struct work_dir *dir, const struct topology *source, const char **paths, uint32_t *ret_gone, struct error *error) WARN_UNUSED;
+bool work_dir_assign(struct work_dir *dir, const struct topology *source, const char **paths, uint32_t *ret_gone,
+		     struct error *error) WARN_UNUSED;
 /* Behind that, as long as there are any: the folder of a link that an earlier run has left, whose shard is gone, and where its master was. NULL: no more; links of versions
  * that did not write down the master are passed over. */
 const char *work_dir_next_left(struct work_dir *dir, struct endpoint *ret_master);

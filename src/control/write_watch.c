@@ -46,13 +46,16 @@ static bool read_usage(struct write_watch *watch, struct usage *ret, struct erro
 			usage_free(&usage);
 			return false;
 		}
-		text = memory_strndup((const char *)reply.nodes[0].text.data, reply.nodes[0].type == RESP_BULK ? reply.nodes[0].text.len : 0);
+		text = memory_strndup((const char *)reply.nodes[0].text.data,
+				      reply.nodes[0].type == RESP_BULK ? reply.nodes[0].text.len : 0);
 		usage_add(&usage, text);
 		free(text);
 	}
 	/* Whatever it does count, that is INFO itself. */
 	if (usage.count == 0) {
-		error_set(error, ERROR_SOURCE, "the source does not count its commands (INFO commandstats is empty or denied): whether anybody writes cannot be told");
+		error_set(
+			error, ERROR_SOURCE,
+			"the source does not count its commands (INFO commandstats is empty or denied): whether anybody writes cannot be told");
 		error_hint(error, "Give the user +info");
 		usage_free(&usage);
 		return false;
@@ -85,7 +88,8 @@ static uint64_t calls_before(const struct write_watch *watch, const char *name)
 /* As many as there may have been: one each interval, and one at either edge. */
 static uint64_t heartbeats(const struct write_watch *watch)
 {
-	return watch->heartbeat_ms ? watch->masters * ((clock_monotonic_us() - watch->begun_us) / 1000 / watch->heartbeat_ms + 2) : 0;
+	return watch->heartbeat_ms ? watch->masters * ((clock_monotonic_us() - watch->begun_us) / 1000 / watch->heartbeat_ms + 2)
+				   : 0;
 }
 
 /* Before Redis 7.0 sub-commands are counted together with their command. */
@@ -121,7 +125,8 @@ bool write_watch_look(struct write_watch *watch, uint64_t *ret, char text[WRITE_
 		if (calls == 0)
 			continue;
 		sum += calls;
-		snprintf(name, sizeof(name), "%s%.20s (%llu times)", len ? ", " : "", now.commands[i].name, (unsigned long long)calls);
+		snprintf(name, sizeof(name), "%s%.20s (%llu times)", len ? ", " : "", now.commands[i].name,
+			 (unsigned long long)calls);
 		if (len + strlen(name) < WRITE_WATCH_TEXT_MAX)
 			len += (size_t)sprintf(text + len, "%s", name);
 	}

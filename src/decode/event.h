@@ -30,10 +30,10 @@ struct event {
 	enum event_kind kind;
 	enum transaction_edge edge; /* commands only */
 	uint32_t db;
-	uint64_t start; /* spool position of the first byte of the event ... */
-	uint64_t end;   /* ... and of the first byte after it */
-	int64_t offset; /* replication offset of its first byte, EVENT_IN_SNAPSHOT in the snapshot; set by the applier */
-	struct slice key;   /* EVENT_KEY; EVENT_COMMAND: the first key, or empty */
+	uint64_t start;   /* spool position of the first byte of the event ... */
+	uint64_t end;     /* ... and of the first byte after it */
+	int64_t offset;   /* replication offset of its first byte, EVENT_IN_SNAPSHOT in the snapshot; set by the applier */
+	struct slice key; /* EVENT_KEY; EVENT_COMMAND: the first key, or empty */
 	/* EVENT_KEY: the serialised value as in the RDB, without the type byte; for a RDB_TYPE_STRING value that is stored raw,
 	 * `string` is its plain bytes as well (else string.data is NULL: integer or LZF form). FUNCTION, SCRIPT: the body.
 	 * EVENT_PROGRESS of RDB_OPCODE_MODULE_AUX and RDB_OPCODE_SLOT_IMPORT: its operands. */

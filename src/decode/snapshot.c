@@ -92,7 +92,8 @@ static enum parse more(const struct call *call, uint64_t need)
 
 static enum parse bad(const struct call *call, uint64_t offset, const char *what)
 {
-	error_set(call->error, ERROR_SOURCE, "the snapshot cannot be read at position %" PRIu64 ": %s", call->position + offset, what);
+	error_set(call->error, ERROR_SOURCE, "the snapshot cannot be read at position %" PRIu64 ": %s", call->position + offset,
+		  what);
 	return PARSE_BAD;
 }
 
@@ -118,7 +119,8 @@ static enum parse bad_byte(const struct call *call, uint64_t offset, uint8_t byt
 {
 	const struct snapshot_place *place = &call->decoder->place;
 
-	error_set(call->error, ERROR_SOURCE, "the snapshot cannot be read at position %" PRIu64 ": %s %u %s (RDB version %" PRIu32 "%s)",
+	error_set(call->error, ERROR_SOURCE,
+		  "the snapshot cannot be read at position %" PRIu64 ": %s %u %s (RDB version %" PRIu32 "%s)",
 		  call->position + offset, byte >= RDB_OPCODE_FIRST ? "opcode" : "value type", byte,
 		  rdb_type_refusal(byte, place->valkey), place->rdb_version, place->valkey ? " of Valkey" : "");
 	return PARSE_BAD;
@@ -140,8 +142,7 @@ static enum parse finish(const struct call *call, struct event event, uint64_t t
 
 static struct event plain_event(enum event_kind kind, uint8_t byte)
 {
-	return (struct event){
-		.kind = kind, .type = byte, .expire_at_ms = EXPIRE_NEVER, .idle_seconds = -1, .frequency = -1};
+	return (struct event){.kind = kind, .type = byte, .expire_at_ms = EXPIRE_NEVER, .idle_seconds = -1, .frequency = -1};
 }
 
 /* Plain bytes of the string at `at`, which is whole. */
@@ -278,8 +279,7 @@ static enum parse read_prefixes(const struct call *call, struct head *head, uint
 				*at += size;
 			}
 			break;
-		default:
-			return PARSE_OK;
+		default: return PARSE_OK;
 		}
 	}
 }
@@ -320,18 +320,20 @@ static enum parse finish_key(const struct call *call)
 	const uint8_t *p = call->in.data;
 	uint64_t end = call->decoder->walk.at;
 
-	return finish(call,
-		      (struct event){
-			      .kind = EVENT_KEY,
-			      .type = head->byte,
-			      .key = slice_make(head->key_plain ? buffer_readable(&call->decoder->key).data : p + head->key_at, head->key_len),
-			      .value = slice_make(p + head->value_at, end - head->value_at),
-			      .string = head->string ? slice_make(p + head->string_at, head->string_len) : (struct slice){NULL, 0},
-			      .expire_at_ms = head->expire_at_ms,
-			      .idle_seconds = head->idle_seconds,
-			      .frequency = head->frequency,
-		      },
-		      end);
+	return finish(
+		call,
+		(struct event){
+			.kind = EVENT_KEY,
+			.type = head->byte,
+			.key = slice_make(head->key_plain ? buffer_readable(&call->decoder->key).data : p + head->key_at,
+					  head->key_len),
+			.value = slice_make(p + head->value_at, end - head->value_at),
+			.string = head->string ? slice_make(p + head->string_at, head->string_len) : (struct slice){NULL, 0},
+			.expire_at_ms = head->expire_at_ms,
+			.idle_seconds = head->idle_seconds,
+			.frequency = head->frequency,
+		},
+		end);
 }
 
 /* ---- opcodes ---- */
@@ -434,15 +436,13 @@ static enum parse walk_on(const struct call *call)
 	struct parse_fault fault;
 
 	switch (rdb_walk_run(&decoder->walk, call->in, call->need, &fault)) {
-	case PARSE_BAD:
-		return key ? bad_value(call, fault.offset, fault.what) : bad(call, fault.offset, fault.what);
+	case PARSE_BAD: return key ? bad_value(call, fault.offset, fault.what) : bad(call, fault.offset, fault.what);
 	case PARSE_MORE:
 		/* A key's value is not looked at again; an opcode's operands are read once more when they are whole. */
 		if (key)
 			*call->scanned = decoder->walk.at < call->in.len ? decoder->walk.at : call->in.len;
 		return PARSE_MORE;
-	case PARSE_OK:
-		break;
+	case PARSE_OK: break;
 	}
 	return key ? finish_key(call) : finish_opcode(call);
 }

@@ -37,7 +37,7 @@ void snapshot_decoder_resume(struct snapshot_decoder *decoder, struct snapshot_p
  * MORE: call again with in.len >= *need; where nothing more can come, the snapshot is cut off. *scanned: bytes below
  * in.data + *scanned are not looked at again by this walk (they may be unloaded).
  * BAD: *error names position, opcode or type, and the key where it is known (kind ERROR_SOURCE). */
-enum parse snapshot_decode(struct snapshot_decoder *decoder, struct slice in, uint64_t position, struct event *ret, uint64_t *need,
-			   uint64_t *scanned, struct error *error);
+enum parse snapshot_decode(struct snapshot_decoder *decoder, struct slice in, uint64_t position, struct event *ret,
+			   uint64_t *need, uint64_t *scanned, struct error *error);
 
 #endif

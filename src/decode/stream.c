@@ -85,8 +85,9 @@ static enum parse select_decode(struct stream_decoder *decoder, struct event *ev
 		char quoted[64];
 
 		slice_quote(event->argc > 1 ? event->argv[1] : SLICE(""), quoted, sizeof(quoted));
-		error_set(error, ERROR_SOURCE, "command stream at position %" PRIu64 ": SELECT of %s, which is no database number",
-			  event->start, quoted);
+		error_set(error, ERROR_SOURCE,
+			  "command stream at position %" PRIu64 ": SELECT of %s, which is no database number", event->start,
+			  quoted);
 		return PARSE_BAD;
 	}
 	decoder->db = (uint32_t)db;
@@ -113,8 +114,8 @@ static enum parse edge_decode(struct stream_decoder *decoder, struct event *even
 }
 
 /* A line of an append-only file that is for its readers alone. */
-static enum parse annotation_decode(const struct stream_decoder *decoder, struct slice in, uint64_t position, struct event *ret, uint64_t *need,
-				    struct error *error)
+static enum parse annotation_decode(const struct stream_decoder *decoder, struct slice in, uint64_t position, struct event *ret,
+				    uint64_t *need, struct error *error)
 {
 	size_t len = in.len < ANNOTATION_MAX ? in.len : ANNOTATION_MAX;
 	const uint8_t *newline = memchr(in.data, '\n', len);

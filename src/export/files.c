@@ -33,7 +33,8 @@ char *files_resolve(const char *path, const char *shard)
 
 char *files_base(const struct files *files)
 {
-	return files->parts ? memory_printf("%s/" PART_NAME ".%" PRIu32 ".base.rdb", files->path, files->number) : memory_strdup(files->path);
+	return files->parts ? memory_printf("%s/" PART_NAME ".%" PRIu32 ".base.rdb", files->path, files->number)
+			    : memory_strdup(files->path);
 }
 
 char *files_partial(const struct files *files)
@@ -46,7 +47,8 @@ char *files_partial(const struct files *files)
 
 char *files_stream(const struct files *files)
 {
-	return files->parts ? memory_printf("%s/" PART_NAME ".%" PRIu32 ".incr.aof", files->path, files->number) : memory_strdup(files->path);
+	return files->parts ? memory_printf("%s/" PART_NAME ".%" PRIu32 ".incr.aof", files->path, files->number)
+			    : memory_strdup(files->path);
 }
 
 static char *manifest_path(const struct files *files)
@@ -71,7 +73,9 @@ static char *folder_of(const char *path)
 static bool fail(struct error *error, int errnum, const char *what, const char *path)
 {
 	error_set_errno(error, ERROR_TARGET, errnum, "cannot %s %s", what, path);
-	error_hint(error, "Its folder has to be there and writable, and the disk have room; started again, the task goes on where it was");
+	error_hint(
+		error,
+		"Its folder has to be there and writable, and the disk have room; started again, the task goes on where it was");
 	return false;
 }
 
@@ -95,7 +99,8 @@ bool files_prepare(const char *path, bool parts, struct error *error)
 	free(folder);
 	/* A device or a folder would be replaced by the file. */
 	if (made && !parts && lstat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) {
-		error_set(error, ERROR_TARGET, "%s is %s", path, S_ISDIR(status.st_mode) ? "a folder" : "no file that could be replaced");
+		error_set(error, ERROR_TARGET, "%s is %s", path,
+			  S_ISDIR(status.st_mode) ? "a folder" : "no file that could be replaced");
 		error_hint(error, "Give target.path the name of a file");
 		return false;
 	}
@@ -113,7 +118,8 @@ static uint32_t part_number(const char *name)
 	unsigned long number;
 	char *end;
 
-	if (strncmp(name, PART_NAME ".", sizeof(PART_NAME)) != 0 || name[sizeof(PART_NAME)] < '1' || name[sizeof(PART_NAME)] > '9')
+	if (strncmp(name, PART_NAME ".", sizeof(PART_NAME)) != 0 || name[sizeof(PART_NAME)] < '1' ||
+	    name[sizeof(PART_NAME)] > '9')
 		return 0;
 	number = strtoul(name + sizeof(PART_NAME), &end, 10);
 	return *end == '.' && number < UINT32_MAX ? (uint32_t)number : 0;
@@ -240,8 +246,10 @@ static size_t manifest_text(const struct files *files, char out[MANIFEST_MAX])
 	int at = 0;
 
 	if (files->has_base)
-		at = snprintf(out, MANIFEST_MAX, "file " PART_NAME ".%" PRIu32 ".base.rdb seq %" PRIu32 " type b\n", files->number, files->number);
-	at += snprintf(out + at, MANIFEST_MAX - (size_t)at, "file " PART_NAME ".%" PRIu32 ".incr.aof seq %" PRIu32 " type i\n", files->number, files->number);
+		at = snprintf(out, MANIFEST_MAX, "file " PART_NAME ".%" PRIu32 ".base.rdb seq %" PRIu32 " type b\n",
+			      files->number, files->number);
+	at += snprintf(out + at, MANIFEST_MAX - (size_t)at, "file " PART_NAME ".%" PRIu32 ".incr.aof seq %" PRIu32 " type i\n",
+		       files->number, files->number);
 	return (size_t)at;
 }
 
@@ -264,7 +272,8 @@ static void remove_other_part(void *owner, const char *name)
 
 static bool publish_manifest(const struct files *files, struct error *error)
 {
-	char *stream = files_stream(files), *manifest = manifest_path(files), *beside = memory_printf("%s/" MANIFEST_NEW, files->path);
+	char *stream = files_stream(files), *manifest = manifest_path(files),
+	     *beside = memory_printf("%s/" MANIFEST_NEW, files->path);
 	struct sweep sweep = {files};
 	char text[MANIFEST_MAX];
 	bool ok;
@@ -306,8 +315,10 @@ bool files_check_manifest(const struct files *files, struct error *error)
 		files->disk->close(file);
 	if (!same) {
 		error_set(error, ERROR_TARGET, "%s is not as the task had written it", path);
-		error_hint(error, "A server that is started on the folder writes into it: give it a copy. Restore the folder, or begin anew with an empty work "
-				  "directory and target.existing: flush");
+		error_hint(
+			error,
+			"A server that is started on the folder writes into it: give it a copy. Restore the folder, or begin anew with an empty work "
+			"directory and target.existing: flush");
 	}
 	free(path);
 	return same;

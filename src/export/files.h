@@ -23,8 +23,8 @@ struct files {
 	const struct disk *disk;
 	const char *path; /* the file, or the folder of the parts */
 	bool parts;
-	uint32_t number;  /* parts: of the present snapshot */
-	bool has_base;    /* parts: the commands have a snapshot before them */
+	uint32_t number; /* parts: of the present snapshot */
+	bool has_base;   /* parts: the commands have a snapshot before them */
 };
 
 /* The path of one link; to be freed. */

@@ -18,7 +18,8 @@ struct scribe {
 struct format {
 	void (*open)(struct scribe *scribe); /* NULL: nothing to do; so of the others */
 	void (*close)(struct scribe *scribe);
-	bool (*snapshot)(struct scribe *scribe, const struct event *event, const struct snapshot_place *place, struct error *error);
+	bool (*snapshot)(struct scribe *scribe, const struct event *event, const struct snapshot_place *place,
+			 struct error *error);
 	void (*snapshot_end)(struct scribe *scribe, const struct snapshot_place *place);
 	void (*command)(struct scribe *scribe, const struct event *event);
 };

@@ -1,7 +1,7 @@
 #include "export/format.h"
 
-#include "wire/resp.h"
 #include "wire/rdb.h"
+#include "wire/resp.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +11,8 @@
 #define BASE_SINCE 10
 #define HEADER_MAX 32
 
-static bool put_snapshot(struct scribe *scribe, const struct event *event, const struct snapshot_place *place, struct error *error)
+static bool put_snapshot(struct scribe *scribe, const struct event *event, const struct snapshot_place *place,
+			 struct error *error)
 {
 	if (!format_rdb_event(scribe, event, place, error))
 		return false;
@@ -42,7 +43,8 @@ static void put_command(struct scribe *scribe, const struct event *event)
 		char number[16], select[64];
 		int digits = snprintf(number, sizeof(number), "%" PRIu32, event->db);
 
-		out_put(scribe->out, select, (size_t)snprintf(select, sizeof(select), "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digits, number));
+		out_put(scribe->out, select,
+			(size_t)snprintf(select, sizeof(select), "*2\r\n$6\r\nSELECT\r\n$%d\r\n%s\r\n", digits, number));
 		scribe->db = event->db;
 	}
 	/* Of the two forms of a command, servers read one from a file. */

@@ -36,7 +36,8 @@ static void close_text(struct scribe *scribe)
 }
 
 /* Keys alone, as `keyferry rdb --format jsonl` has them. */
-static bool put_snapshot(struct scribe *scribe, const struct event *event, const struct snapshot_place *place, struct error *error)
+static bool put_snapshot(struct scribe *scribe, const struct event *event, const struct snapshot_place *place,
+			 struct error *error)
 {
 	bool put;
 

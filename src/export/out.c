@@ -94,7 +94,9 @@ bool out_resume(struct out *out, const char *path, bool summed, uint64_t length,
 		return refuse(out, (int)-size, "cannot look at", error);
 	if ((uint64_t)size < length) {
 		error_set(error, ERROR_TARGET, "%s has %" PRId64 " bytes, and the task had written %" PRIu64, path, size, length);
-		error_hint(error, "It was changed meanwhile: restore it, or begin anew with an empty work directory and target.existing: flush");
+		error_hint(
+			error,
+			"It was changed meanwhile: restore it, or begin anew with an empty work directory and target.existing: flush");
 		out_close(out);
 		return false;
 	}
@@ -250,7 +252,9 @@ void out_trouble_error(const struct out *out, struct error *error)
 {
 	error_set_errno(error, ERROR_TARGET, out->trouble, "cannot write %s", out->path);
 	if (out->trouble == EFBIG)
-		error_hint(error, "A file may not be so large here (ulimit -f, or the file system's limit); started again, the task goes on where it was");
+		error_hint(
+			error,
+			"A file may not be so large here (ulimit -f, or the file system's limit); started again, the task goes on where it was");
 	else
 		error_hint(error, "Started again, the task goes on where it was");
 }

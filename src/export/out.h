@@ -18,15 +18,15 @@
 struct out {
 	const struct disk *disk;
 	char *path;
-	int file;            /* -1: closed */
-	bool summed;         /* a CRC-64 of all bytes is kept */
+	int file;    /* -1: closed */
+	bool summed; /* a CRC-64 of all bytes is kept */
 	uint8_t *buffer;
 	size_t used;
-	uint64_t flushed;    /* bytes in the file */
-	uint64_t checksum;   /* of these */
-	uint64_t mark;       /* a length */
+	uint64_t flushed;  /* bytes in the file */
+	uint64_t checksum; /* of these */
+	uint64_t mark;     /* a length */
 	uint64_t mark_checksum;
-	int trouble;         /* errno of the first write that failed; 0: none */
+	int trouble; /* errno of the first write that failed; 0: none */
 	/* A part of a large piece is in the file: its memory is not looked at again, unless the event is cut off and written once more. NULL: nobody cares. */
 	void (*passed)(void *owner, const uint8_t *data, size_t len);
 	void *owner;
@@ -40,7 +40,8 @@ void out_free(struct out *out);
 /* An empty file, whatever was there. ERROR_TARGET, also when another process is writing it. */
 bool out_create(struct out *out, const char *path, bool summed, struct error *error) WARN_UNUSED;
 /* Goes on behind `length` bytes, whose checksum is known; what is behind them is cut off. ERROR_TARGET: it is missing, or shorter. */
-bool out_resume(struct out *out, const char *path, bool summed, uint64_t length, uint64_t checksum, struct error *error) WARN_UNUSED;
+bool out_resume(struct out *out, const char *path, bool summed, uint64_t length, uint64_t checksum,
+		struct error *error) WARN_UNUSED;
 
 static inline uint64_t out_length(const struct out *out)
 {

@@ -37,7 +37,8 @@ static bool read_keys(struct sorter *sorter, const uint8_t *data, uint64_t lengt
 	bool ok = true;
 
 	while (ok && event.kind != EVENT_SNAPSHOT_END) {
-		if (snapshot_decode(decoder, slice_make(data + at, length - at), at, &event, &need, &scanned, error) != PARSE_OK) {
+		if (snapshot_decode(decoder, slice_make(data + at, length - at), at, &event, &need, &scanned, error) !=
+		    PARSE_OK) {
 			error_set(error, ERROR_INTERNAL, "the snapshot that was written cannot be read at byte %" PRIu64, at);
 			ok = false;
 			break;
@@ -61,9 +62,13 @@ static bool compare_neighbours(struct sorter *sorter, struct error *error)
 
 	while (sorter_next(sorter, &key, &unused)) {
 		if (before.data && slice_equal(before, key)) {
-			error_set(error, ERROR_CONFLICT, "key %s would stand more than once in database %" PRIu64 " of the file, which no server loads",
-				  slice_quote(slice_make(key.data + DB_LEN, key.len - DB_LEN), quoted, sizeof(quoted)), rdb_big_endian(key.data, DB_LEN));
-			error_hint(error, "Give the keys that meet there other names or databases (target.database_map, rename, lua), or leave some out with filter");
+			error_set(error, ERROR_CONFLICT,
+				  "key %s would stand more than once in database %" PRIu64 " of the file, which no server loads",
+				  slice_quote(slice_make(key.data + DB_LEN, key.len - DB_LEN), quoted, sizeof(quoted)),
+				  rdb_big_endian(key.data, DB_LEN));
+			error_hint(
+				error,
+				"Give the keys that meet there other names or databases (target.database_map, rename, lua), or leave some out with filter");
 			return false;
 		}
 		before = key;

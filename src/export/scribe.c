@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-static const struct format *const formats[] = {[SCRIBE_RDB] = &format_rdb, [SCRIBE_AOF] = &format_aof, [SCRIBE_JSONL] = &format_jsonl};
+static const struct format *const formats[] = {
+	[SCRIBE_RDB] = &format_rdb, [SCRIBE_AOF] = &format_aof, [SCRIBE_JSONL] = &format_jsonl};
 
 struct scribe *scribe_new(enum scribe_kind kind, struct out *out)
 {

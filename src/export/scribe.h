@@ -30,7 +30,8 @@ void scribe_select(struct scribe *scribe, int64_t db);
 int64_t scribe_database(const struct scribe *scribe);
 
 /* An event of the snapshot; `place`: the decoder's. False: a damaged value (ERROR_SOURCE), or a sorter's file (ERROR_INTERNAL). */
-bool scribe_snapshot(struct scribe *scribe, const struct event *event, const struct snapshot_place *place, struct error *error) WARN_UNUSED;
+bool scribe_snapshot(struct scribe *scribe, const struct event *event, const struct snapshot_place *place,
+		     struct error *error) WARN_UNUSED;
 /* Behind the last of them. */
 void scribe_snapshot_end(struct scribe *scribe, const struct snapshot_place *place);
 /* A command of the stream, as it has to be written: event->argv, and event->raw where it is these as RESP. Not for SCRIBE_RDB. */

@@ -1,9 +1,9 @@
 #include "json/value.h"
 
+#include "wire/rdb.h"
 #include "json/bytes.h"
 #include "json/module.h"
 #include "json/stream.h"
-#include "wire/rdb.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -158,13 +158,15 @@ static bool output_value(struct adapt *adapt, const struct event *event, int64_t
 	made->expire_at_ms = expire_at ? now + expire_at : EXPIRE_NEVER;
 	made->idle_seconds = -1;
 	made->frequency = -1;
-	*output = (struct adapt_output){.events = adapt->events, .count = 1,
+	*output = (struct adapt_output){.events = adapt->events,
+					.count = 1,
 					.valkey = rdb_little_endian(payload.data + payload.len - DUMP_FOOTER_LEN, 2) >= 80};
 	return true;
 }
 
 /* The same command with `argc` arguments, for the caller to change. */
-static void output_copy(struct adapt *adapt, const struct event *event, uint32_t argc, const struct command_info *info, struct adapt_output *output)
+static void output_copy(struct adapt *adapt, const struct event *event, uint32_t argc, const struct command_info *info,
+			struct adapt_output *output)
 {
 	if (argc > adapt->argv_room) {
 		adapt->argv_room = argc;
@@ -191,9 +193,13 @@ static bool too_long(const struct adapt *adapt, const struct event *event, struc
 	for (uint32_t i = 0; i < event->argc; i++) {
 		if (event->argv[i].len <= max)
 			continue;
-		error_set(error, ERROR_CONFLICT, "%s has an argument of %zu bytes, and %s takes %llu at most (proto-max-bulk-len)",
-			  command_describe(event, what, sizeof(what)), event->argv[i].len, adapt->options.target->name, (unsigned long long)max);
-		error_hint(error, "Raise proto-max-bulk-len at the target and start again, or set on_conflict: skip to leave such commands out");
+		error_set(error, ERROR_CONFLICT,
+			  "%s has an argument of %zu bytes, and %s takes %llu at most (proto-max-bulk-len)",
+			  command_describe(event, what, sizeof(what)), event->argv[i].len, adapt->options.target->name,
+			  (unsigned long long)max);
+		error_hint(
+			error,
+			"Raise proto-max-bulk-len at the target and start again, or set on_conflict: skip to leave such commands out");
 		return true;
 	}
 	return false;
@@ -205,16 +211,20 @@ static bool calls_by_sha(const struct adapt *adapt, const struct event *event)
 }
 
 /* The target may have lost the body, or never have had it. */
-static enum adapt_outcome output_eval(struct adapt *adapt, const struct event *event, struct adapt_output *output, struct error *error)
+static enum adapt_outcome output_eval(struct adapt *adapt, const struct event *event, struct adapt_output *output,
+				      struct error *error)
 {
 	bool only_reads = event->info == adapt->evalsha_ro;
 	char what[400], sha[80];
 	struct slice body;
 
 	if (!scripts_find(adapt->options.scripts, event->argv[1], &body)) {
-		error_set(error, ERROR_CONFLICT, "%s calls a script that neither the snapshot nor the stream has brought: SHA1 %s",
+		error_set(error, ERROR_CONFLICT,
+			  "%s calls a script that neither the snapshot nor the stream has brought: SHA1 %s",
 			  command_describe(event, what, sizeof(what)), slice_quote(event->argv[1], sha, sizeof(sha)));
-		error_hint(error, "Begin anew with an empty work directory, for a new snapshot brings what the source knows, or set on_conflict: skip to leave such calls out");
+		error_hint(
+			error,
+			"Begin anew with an empty work directory, for a new snapshot brings what the source knows, or set on_conflict: skip to leave such calls out");
 		return ADAPT_REFUSED;
 	}
 	output_copy(adapt, event, event->argc, only_reads ? adapt->eval_ro : adapt->eval, output);
@@ -249,8 +259,8 @@ void adapt_set_times(struct adapt *adapt, const struct guard_times *times)
 static enum guard_outcome guarded(struct adapt *adapt, struct event *event, uint32_t *ret_at)
 {
 	struct guard_command command;
-	enum guard_outcome outcome =
-		guard_command(adapt->guard, &adapt->times, clock_wall_ms(), event->info, event->argc, event->argv, &adapt->arena, &command);
+	enum guard_outcome outcome = guard_command(adapt->guard, &adapt->times, clock_wall_ms(), event->info, event->argc,
+						   event->argv, &adapt->arena, &command);
 
 	if (outcome == GUARD_SAME)
 		return outcome;
@@ -270,7 +280,8 @@ static bool holds_field_times(const struct adapt *adapt, const struct event *eve
 		return false;
 	payload = event->argv[3];
 	return payload.len > DUMP_FOOTER_LEN + 1 && adapt->options.target->field_expiry &&
-	       rdb_type_has_field_expiry(payload.data[0], rdb_little_endian(payload.data + payload.len - DUMP_FOOTER_LEN, 2) >= 80);
+	       rdb_type_has_field_expiry(payload.data[0],
+					 rdb_little_endian(payload.data + payload.len - DUMP_FOOTER_LEN, 2) >= 80);
 }
 
 /* A command that the target knows. */
@@ -291,7 +302,9 @@ static enum adapt_outcome adapt_times(struct adapt *adapt, const struct event *e
 		return ADAPT_SAME;
 	output_reserve(adapt, 1);
 	adapt->events[0] = made;
-	*output = (struct adapt_output){.events = adapt->events, .count = 1, .at = at,
+	*output = (struct adapt_output){.events = adapt->events,
+					.count = 1,
+					.at = at,
 					.replay_safe = command_is_replay_safe(made.info, made.argc, made.argv)};
 	if (outcome == GUARD_PATCHED && event->raw.data && event->edge != TRANSACTION_INSIDE)
 		return ADAPT_PATCHED;

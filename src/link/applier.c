@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PORTION_EVENTS 4096       /* decoded before replies are looked at again */
+#define PORTION_EVENTS 4096 /* decoded before replies are looked at again */
 #define PORTION_BYTES (1u << 20)
-#define VIEW_STEP (4u << 20)      /* how much of the spool is looked at at once; more where one event is larger */
+#define VIEW_STEP (4u << 20) /* how much of the spool is looked at at once; more where one event is larger */
 #define STATE_INTERVAL_MS 1000
-#define SNAPSHOT_TRAILER 9        /* EOF opcode and CRC64 */
+#define SNAPSHOT_TRAILER 9 /* EOF opcode and CRC64 */
 
 static void run(struct applier *applier);
 
@@ -70,7 +70,8 @@ void applier_publish(struct applier *applier)
 	status.generation = applier->generation;
 	/* Parked between two generations, positions mean nothing. */
 	status.streaming = applier->run_state != PARKING && applier->run_state != PARKED && applier->generation > 0 &&
-			   applier->generation == spool_origin(applier->options.spool).generation && !applier_in_snapshot(applier, status.position);
+			   applier->generation == spool_origin(applier->options.spool).generation &&
+			   !applier_in_snapshot(applier, status.position);
 	status.applied_offset = status.streaming ? spool_offset_before(applier->options.spool, status.position) : -1;
 	lag_applied(&applier->lag, status.position, status.applied_offset);
 	status.caught_up = applier->lag.caught_up;
@@ -86,7 +87,8 @@ void applier_publish(struct applier *applier)
 	status.rollback_bytes = applier->rollback_bytes;
 	status.file_bytes = outlet.file_bytes;
 	status.finished = applier->finished;
-	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s", outlet.waiting_for[0] ? outlet.waiting_for : applier_fence_text(applier, fence));
+	snprintf(status.waiting_for, sizeof(status.waiting_for), "%.250s",
+		 outlet.waiting_for[0] ? outlet.waiting_for : applier_fence_text(applier, fence));
 	if (applier->options.handover)
 		status.handover = handover_counters(applier->options.handover, applier->options.member);
 	status.expiry_form = applier->expiry.times.form;
@@ -143,14 +145,20 @@ static void tell_snapshot(struct applier *applier)
 	applier->snapshot_due = false;
 	applier->outlet.ops->status(applier->outlet.self, &outlet);
 	offset = spool_offset_before(applier->options.spool, spool_snapshot_end(applier->options.spool));
-	incident = incident_make(INCIDENT_SNAPSHOT_APPLIED, offset, "the snapshot is applied: %llu keys in %.1f s; the stream follows from offset %lld",
+	incident = incident_make(INCIDENT_SNAPSHOT_APPLIED, offset,
+				 "the snapshot is applied: %llu keys in %.1f s; the stream follows from offset %lld",
 				 (unsigned long long)outlet.sink.keys, seconds, (long long)offset);
 	incident_add_cost(&incident, "seconds", seconds);
 	incident_add_cost(&incident, "keys", (double)outlet.sink.keys);
 	if (leftovers->passes > applier->leftover_passes) {
-		incident_add_text(&incident, "; the target had %llu keys of this link that the new snapshot has not: removed in %.1f s, among %llu looked at%s",
-				  (unsigned long long)leftovers->removed, (double)leftovers->us / 1e6, (unsigned long long)leftovers->looked_at,
-				  leftovers->unclear ? "; some stay, because they may have come from another database or source master as well" : "");
+		incident_add_text(
+			&incident,
+			"; the target had %llu keys of this link that the new snapshot has not: removed in %.1f s, among %llu looked at%s",
+			(unsigned long long)leftovers->removed, (double)leftovers->us / 1e6,
+			(unsigned long long)leftovers->looked_at,
+			leftovers->unclear
+				? "; some stay, because they may have come from another database or source master as well"
+				: "");
 		incident_add_cost(&incident, "keys_removed", (double)leftovers->removed);
 	}
 	applier->leftover_passes = leftovers->passes;
@@ -179,7 +187,8 @@ struct applier_status applier_status(struct applier *applier)
 
 /* ---- decoding ---- */
 
-static enum parse decode(struct applier *applier, struct slice in, struct event *event, uint64_t *need, uint64_t *scanned, struct error *error)
+static enum parse decode(struct applier *applier, struct slice in, struct event *event, uint64_t *need, uint64_t *scanned,
+			 struct error *error)
 {
 	enum parse outcome;
 
@@ -204,7 +213,9 @@ static void check_stuck(struct applier *applier)
 	if (spool_room(applier->options.spool) > 0 || applier->released < position)
 		return;
 	error_set(&error, ERROR_CONFLICT, "one %s at %s is larger than the spool may be (%llu bytes, spool.max_size)",
-		  applier->snapshot ? "value" : transaction ? "transaction, up to the command" : "command",
+		  applier->snapshot ? "value"
+		  : transaction     ? "transaction, up to the command"
+				    : "command",
 		  event_place_text(applier_offset_at(applier, applier->position), applier->position, place),
 		  (unsigned long long)applier->options.task->spool_max_size);
 	error_hint(&error, "Raise spool.max_size above the size of the largest value of the source");
@@ -214,7 +225,8 @@ static void check_stuck(struct applier *applier)
 /* Another limit begins with nothing spent. */
 static void take_limits(struct applier *applier)
 {
-	uint64_t records = atomic_load_explicit(&applier->records_wanted, memory_order_relaxed), bytes = atomic_load_explicit(&applier->bytes_wanted, memory_order_relaxed);
+	uint64_t records = atomic_load_explicit(&applier->records_wanted, memory_order_relaxed),
+		 bytes = atomic_load_explicit(&applier->bytes_wanted, memory_order_relaxed);
 
 	if (records != applier->records.per_second)
 		limit_init(&applier->records, records);
@@ -256,9 +268,11 @@ static void name_damage(const struct applier *applier, struct error *error)
 	char place[EVENT_PLACE_MAX];
 
 	if (!applier->snapshot)
-		error_prefix(error, "%s", event_place_text(applier_offset_at(applier, applier->position), applier->position, place));
+		error_prefix(error, "%s",
+			     event_place_text(applier_offset_at(applier, applier->position), applier->position, place));
 	if (!error->hint[0])
-		error_hint(error, "The source sent what keyferry does not understand, or the work directory is damaged: begin anew with "
+		error_hint(error,
+			   "The source sent what keyferry does not understand, or the work directory is damaged: begin anew with "
 			   "an empty work directory and target.existing: merge; should it come again, please report it");
 }
 
@@ -326,15 +340,12 @@ static enum portion run_portion(struct applier *applier, struct error *error)
 		if (at == len)
 			return PORTION_MORE;
 		switch (decode(applier, slice_make(data + at, (size_t)(len - at)), &event, &need, &scanned, error)) {
-		case PARSE_BAD:
-			name_damage(applier, error);
-			return PORTION_FAILED;
+		case PARSE_BAD: name_damage(applier, error); return PORTION_FAILED;
 		case PARSE_MORE:
 			applier->need = need;
 			spool_unload(applier->options.spool, applier->position, applier->position + scanned);
 			return have - at >= need ? PORTION_MORE : PORTION_DONE; /* there already: a larger view */
-		case PARSE_OK:
-			break;
+		case PARSE_OK: break;
 		}
 		applier->need = 0;
 		applier->position = event.end;
@@ -388,7 +399,8 @@ static bool awaits_rest(const struct applier *applier)
 {
 	const struct outlet *outlet = &applier->outlet;
 
-	return !applier->is_held && (applier->need > 0 || outlet->ops->in_transaction(outlet->self)) && outlet->ops->idle(outlet->self);
+	return !applier->is_held && (applier->need > 0 || outlet->ops->in_transaction(outlet->self)) &&
+	       outlet->ops->idle(outlet->self);
 }
 
 /* If the spool is full now, then for good: unless a release makes room. */
@@ -399,7 +411,6 @@ static void make_room(struct applier *applier)
 	applier_release(applier, true);
 	check_stuck(applier);
 }
-
 
 /* The file is complete: what the source sends from now on is nobody's. */
 static void finish(struct applier *applier)
@@ -490,7 +501,8 @@ static void on_applied(void *owner)
 	uint32_t db;
 
 	applier_low_water(applier, &position, &db);
-	lag_applied(&applier->lag, position, applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
+	lag_applied(&applier->lag, position,
+		    applier_in_snapshot(applier, position) ? -1 : spool_offset_before(applier->options.spool, position));
 	applier_tell_applied(applier, false);
 	applier_tell_handover(applier);
 	applier_save_retried(applier);
@@ -535,7 +547,8 @@ static bool on_save(void *owner)
 	return applier_write_state(owner, false);
 }
 
-static const struct outlet_events outlet_callbacks = {on_go_on, on_room, on_applied, on_outlet_failed, on_outlet_note, on_outlet_tell, on_fell, on_save};
+static const struct outlet_events outlet_callbacks = {on_go_on,       on_room,        on_applied, on_outlet_failed,
+						      on_outlet_note, on_outlet_tell, on_fell,    on_save};
 
 /* ---- generations ---- */
 
@@ -572,7 +585,8 @@ void applier_begin(struct applier *applier, const struct link_state *state)
 	applier->released = applier_keep_imports(applier, applier->position);
 	applier->sample_count = 0;
 	applier_let_held_go(applier);
-	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms, applier->options.delays);
+	lag_init(&applier->lag, applier->options.heartbeat, applier->options.task->heartbeat_interval_ms,
+		 applier->options.delays);
 	snapshot_decoder_free(applier->snapshot);
 	applier->snapshot = NULL;
 	stream_decoder_free(applier->stream);
@@ -617,8 +631,8 @@ void applier_wake(struct applier *applier)
 	run(applier);
 }
 
-struct applier *applier_new(const struct applier_options *options, const struct link_state *state, const struct applier_events *events,
-			    void *owner)
+struct applier *applier_new(const struct applier_options *options, const struct link_state *state,
+			    const struct applier_events *events, void *owner)
 {
 	struct applier *applier = memory_alloc_zero(1, sizeof(*applier));
 	struct server_outlet_options server = {
@@ -655,7 +669,10 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	applier->owner = owner;
 	applier->saved = link_state_copy(state);
 	memcpy(applier->link, state->link, sizeof(applier->link));
-	snprintf(applier->task, sizeof(applier->task), "%s", state->task[0] ? state->task : options->task->name ? options->task->name : "");
+	snprintf(applier->task, sizeof(applier->task), "%s",
+		 state->task[0]        ? state->task
+		 : options->task->name ? options->task->name
+				       : "");
 	applier->marker = (struct marker_options){
 		.task = applier->task,
 		.link = applier->link,
@@ -676,11 +693,13 @@ struct applier *applier_new(const struct applier_options *options, const struct 
 	timer_repeat(applier->state_timer, STATE_INTERVAL_MS, STATE_INTERVAL_MS);
 	timer_repeat(applier->publish_timer, APPLIER_PUBLISH_MS, APPLIER_PUBLISH_MS);
 	applier->published.applied_offset = applier->published.lag_ms = -1;
-	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier) : server_outlet_new(&server, &outlet_callbacks, applier);
+	applier->outlet = options->file ? recorder_new(&recorder, &outlet_callbacks, applier)
+					: server_outlet_new(&server, &outlet_callbacks, applier);
 	lag_init(&applier->lag, options->heartbeat, options->task->heartbeat_interval_ms, options->delays);
 	if (state->generation > 0 && state->generation == spool_origin(options->spool).generation) {
 		if (!imports_take(&applier->imports, state->imports))
-			applier_note(applier, LOG_WARNING, "what the state file says of slots that are on their way here cannot be read");
+			applier_note(applier, LOG_WARNING,
+				     "what the state file says of slots that are on their way here cannot be read");
 		applier_begin(applier, state);
 	}
 	return applier;

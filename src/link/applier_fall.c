@@ -18,9 +18,10 @@ static void send_again(struct applier *applier)
 
 	applier_low_water(applier, &position, &db);
 	applier->rollback_bytes += position - applier->fall.position;
-	incident = incident_make(INCIDENT_TARGET_ROLLED_BACK, applier_offset_at(applier, applier->fall.position),
-				 "%s; %llu bytes of what was applied are gone through again, and what the marks do not cover is sent again", applier->fall.what,
-				 (unsigned long long)(position - applier->fall.position));
+	incident = incident_make(
+		INCIDENT_TARGET_ROLLED_BACK, applier_offset_at(applier, applier->fall.position),
+		"%s; %llu bytes of what was applied are gone through again, and what the marks do not cover is sent again",
+		applier->fall.what, (unsigned long long)(position - applier->fall.position));
 	incident_add_cost(&incident, "bytes", (double)(position - applier->fall.position));
 	incident_add_cost(&incident, "slots", applier->fall.slots);
 	applier->events->tell(applier->owner, &incident);
@@ -33,7 +34,8 @@ static void send_again(struct applier *applier)
 	state.witness_count = applier_witnesses(applier);
 	state.witnesses = applier->witnesses;
 	/* The outlet's own are gone when it begins. */
-	state.refused = applier->outlet.ops->refused ? applier->outlet.ops->refused(applier->outlet.self, &state.refused_count) : NULL;
+	state.refused =
+		applier->outlet.ops->refused ? applier->outlet.ops->refused(applier->outlet.self, &state.refused_count) : NULL;
 	if (state.refused_count > 0) {
 		refused = memory_alloc(state.refused_count * sizeof(refused[0]));
 		memcpy(refused, state.refused, state.refused_count * sizeof(refused[0]));
@@ -54,7 +56,8 @@ static void ask_for_snapshot(struct applier *applier, const char *why)
 	struct error error;
 
 	if (source->ops->begin_anew && applier->options.task->snapshot) {
-		incident = incident_make(INCIDENT_TARGET_ROLLED_BACK, -1, "%s; %s, so a new snapshot is taken", applier->fall.what, why);
+		incident = incident_make(INCIDENT_TARGET_ROLLED_BACK, -1, "%s; %s, so a new snapshot is taken",
+					 applier->fall.what, why);
 		incident_add_cost(&incident, "slots", applier->fall.slots);
 		applier->events->tell(applier->owner, &incident);
 		applier->run_state = PARKED;
@@ -74,7 +77,8 @@ static bool may_resume_at(const struct applier *applier, uint64_t position)
 	if (!applier_in_snapshot(applier, position))
 		return true;
 	/* Who began in the stream has not seen the snapshot's head. */
-	return (applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position)) && (position == 0 || applier->place.rdb_version > 0);
+	return (applier->generation == 1 || applier_in_snapshot(applier, applier->saved.position)) &&
+	       (position == 0 || applier->place.rdb_version > 0);
 }
 
 /* Nothing that another link's commands have come behind is to be sent again. */
@@ -82,7 +86,8 @@ static bool is_order_kept(struct applier *applier)
 {
 	struct handover *handover = applier->options.handover;
 
-	if (!handover || handover_may_go_back(handover, applier->options.member, applier_offset_at(applier, applier->fall.position)))
+	if (!handover ||
+	    handover_may_go_back(handover, applier->options.member, applier_offset_at(applier, applier->fall.position)))
 		return true;
 	applier->rounds = handover_rounds(handover);
 	return false;
@@ -108,13 +113,16 @@ void applier_join_round(struct applier *applier)
 	applier->rounds = rounds;
 	if (!applier->fell) {
 		/* What is under way refers to the spool: it is answered first. */
-		applier_note(applier, LOG_WARNING, "what several masters of the source have done, between which slots have moved, cannot be brought into its order from here: a new snapshot is taken");
+		applier_note(
+			applier, LOG_WARNING,
+			"what several masters of the source have done, between which slots have moved, cannot be brought into its order from here: a new snapshot is taken");
 		applier->anew = true;
 		idle_start(applier->again);
 		return;
 	}
 	applier->fell = false;
-	snprintf(applier->fall.what, sizeof(applier->fall.what), "what several masters of the source have done cannot be brought into its order from here");
+	snprintf(applier->fall.what, sizeof(applier->fall.what),
+		 "what several masters of the source have done cannot be brought into its order from here");
 	applier->fall.slots = 0;
 	ask_for_snapshot(applier, "and slots have moved between them since");
 }
@@ -131,7 +139,8 @@ void applier_go_back(struct applier *applier)
 		return;
 	applier->rollbacks++;
 	if (!is_order_kept(applier))
-		ask_for_snapshot(applier, "slots of the source have moved to other masters since, so links cannot send again one by one");
+		ask_for_snapshot(applier,
+				 "slots of the source have moved to other masters since, so links cannot send again one by one");
 	else if (!applier->fall.repairable)
 		ask_for_snapshot(applier, "that cannot be made good from what is kept of the stream");
 	else if (!may_resume_at(applier, applier->fall.position))

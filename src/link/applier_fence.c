@@ -86,9 +86,10 @@ static bool may_end_snapshot(struct applier *applier)
 		return true;
 	if (!applier->is_held || clock_monotonic_us() - applier->held_since_us < SNAPSHOT_END_US)
 		return false;
-	applier_note(applier, LOG_WARNING,
-		     "the links of masters that had slots of this one before are behind, and not waited for any longer: of these slots, keys that the source has deleted "
-		     "since its last snapshot may stay in the target; keyferry verify --repair removes them");
+	applier_note(
+		applier, LOG_WARNING,
+		"the links of masters that had slots of this one before are behind, and not waited for any longer: of these slots, keys that the source has deleted "
+		"since its last snapshot may stay in the target; keyferry verify --repair removes them");
 	handover_forget(handover, applier->options.member);
 	return true;
 }
@@ -199,7 +200,8 @@ void applier_tell_handover(struct applier *applier)
 		settle_wanted(applier);
 	offset = offset_before(applier, settled_position(applier, &db));
 	if (offset < 0)
-		handover_in_snapshot(handover, applier->options.member, applier->generation, spool_origin(applier->options.spool).offset);
+		handover_in_snapshot(handover, applier->options.member, applier->generation,
+				     spool_origin(applier->options.spool).offset);
 	else
 		handover_applied(handover, applier->options.member, applier->generation, offset);
 }

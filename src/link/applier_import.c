@@ -12,14 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COPY_EVENTS 4096            /* applied before replies are looked at again */
+#define COPY_EVENTS 4096 /* applied before replies are looked at again */
 #define COPY_VIEW (4u << 20)
-#define COPY_MAX (1ull << 30)       /* of the stream, from where a copy begins to what is applied: the spool's views span twice as much */
+#define COPY_MAX                                                                                                                 \
+	(1ull << 30) /* of the stream, from where a copy begins to what is applied: the spool's views span twice as much */
 #define COPY_KEYS_MAX (8u << 20)
-#define REMOVALS_MAX (1u << 20)     /* bytes of removals under way */
-#define HEADER_MAX 32               /* of an array or a string in RESP */
-#define TIE_US 3000000              /* two links that wait for each other so long will not come further ... */
-#define RING_US 30000000            /* ... and one that waits for others that wait */
+#define REMOVALS_MAX (1u << 20) /* bytes of removals under way */
+#define HEADER_MAX 32           /* of an array or a string in RESP */
+#define TIE_US 3000000          /* two links that wait for each other so long will not come further ... */
+#define RING_US 30000000        /* ... and one that waits for others that wait */
 
 /* ---- what the stream tells ---- */
 
@@ -44,10 +45,13 @@ static bool establish(struct applier *applier, const struct import *said, struct
 	if (imports_find(&applier->imports, said->name))
 		return true;
 	if (!imports_open(&applier->imports, said)) {
-		error_set(error, ERROR_SOURCE, "the source moves slots to this master by more than %u atomic migrations at once", IMPORTS_MAX);
+		error_set(error, ERROR_SOURCE, "the source moves slots to this master by more than %u atomic migrations at once",
+			  IMPORTS_MAX);
 		return false;
 	}
-	applier_note(applier, LOG_INFO, "the source moves %" PRIu32 " slot%s to this master by atomic migration (job %s): the copy of them is left out until it has ended",
+	applier_note(applier, LOG_INFO,
+		     "the source moves %" PRIu32
+		     " slot%s to this master by atomic migration (job %s): the copy of them is left out until it has ended",
 		     count_slots(said), count_slots(said) == 1 ? "" : "s", said->name);
 	return true;
 }
@@ -59,7 +63,10 @@ static void arrive(struct applier *applier, struct event *event, const char *nam
 		return;
 	/* The state file was not there, or is of a version that knew nothing of it. */
 	become_progress(event);
-	applier_note(applier, LOG_WARNING, "slots have come by an atomic migration (job %s) whose beginning this link has not seen: a new snapshot is taken", name);
+	applier_note(
+		applier, LOG_WARNING,
+		"slots have come by an atomic migration (job %s) whose beginning this link has not seen: a new snapshot is taken",
+		name);
 	applier->anew = true;
 	idle_start(applier->again);
 }
@@ -71,7 +78,10 @@ static void fail(struct applier *applier, const struct event *event, const char 
 	if (!import)
 		return;
 	imports_finish(&applier->imports, import, event->start);
-	applier_note(applier, LOG_INFO, "the atomic migration of slots to this master has been given up by the source (job %s): they stay where they were", name);
+	applier_note(
+		applier, LOG_INFO,
+		"the atomic migration of slots to this master has been given up by the source (job %s): they stay where they were",
+		name);
 }
 
 bool applier_take_import(struct applier *applier, struct event *event, struct error *error)
@@ -80,22 +90,21 @@ bool applier_take_import(struct applier *applier, struct event *event, struct er
 
 	switch (imports_read(event, &said)) {
 	case IMPORT_NONE:
-		if ((event->kind == EVENT_KEY || event->kind == EVENT_COMMAND) && event->key.data && imports_takes(&applier->imports, slot_of_key(event->key)))
+		if ((event->kind == EVENT_KEY || event->kind == EVENT_COMMAND) && event->key.data &&
+		    imports_takes(&applier->imports, slot_of_key(event->key)))
 			become_progress(event);
 		return true;
 	case IMPORT_ESTABLISH:
 		if (!establish(applier, &said, error))
 			return false;
 		break;
-	case IMPORT_SUCCESS:
-		arrive(applier, event, said.name);
-		return true;
-	case IMPORT_FAILED:
-		fail(applier, event, said.name);
-		break;
+	case IMPORT_SUCCESS: arrive(applier, event, said.name); return true;
+	case IMPORT_FAILED: fail(applier, event, said.name); break;
 	case IMPORT_OTHER: break;
 	case IMPORT_BAD:
-		error_set(error, ERROR_SOURCE, "the source tells of an atomic migration of slots (CLUSTER SYNCSLOTS) in words that this version of keyferry does not know");
+		error_set(
+			error, ERROR_SOURCE,
+			"the source tells of an atomic migration of slots (CLUSTER SYNCSLOTS) in words that this version of keyferry does not know");
 		return false;
 	}
 	become_progress(event);
@@ -115,10 +124,11 @@ uint64_t applier_keep_imports(struct applier *applier, uint64_t position)
 	imports_forget(imports, spool_begin_position(spool));
 	imports_lose(imports, spool_begin_position(spool));
 	needed = imports_needed(imports, position);
-	if (needed < position && !applier->arrival && !applier->copying.active && (applier->position - needed > COPY_MAX || spool_room(spool) == 0) &&
-	    imports_lose(imports, position) > 0) {
-		applier_note(applier, LOG_INFO,
-			     "the copy of slots that are on their way to this master is larger than the spool can keep beside the stream: when they have come, a new snapshot is taken");
+	if (needed < position && !applier->arrival && !applier->copying.active &&
+	    (applier->position - needed > COPY_MAX || spool_room(spool) == 0) && imports_lose(imports, position) > 0) {
+		applier_note(
+			applier, LOG_INFO,
+			"the copy of slots that are on their way to this master is larger than the spool can keep beside the stream: when they have come, a new snapshot is taken");
 		needed = imports_needed(imports, position);
 	}
 	return needed < position ? needed : position;
@@ -138,7 +148,10 @@ void applier_end_copy(struct applier *applier)
 
 static void ask_for_snapshot(struct applier *applier, const char *why)
 {
-	applier_note(applier, LOG_WARNING, "slots have come to this master by atomic migration, and their copy %s: a new snapshot is taken, which has them", why);
+	applier_note(
+		applier, LOG_WARNING,
+		"slots have come to this master by atomic migration, and their copy %s: a new snapshot is taken, which has them",
+		why);
 	applier->anew = true;
 	idle_start(applier->again);
 }
@@ -163,13 +176,17 @@ void applier_begin_copy(struct applier *applier, const struct event *event)
 	copying->decoder = stream_decoder_new(applier->outlet.ops->commands(applier->outlet.self));
 	stream_decoder_resume(copying->decoder, import->db);
 	copying->at = import->start;
-	applier_note(applier, LOG_INFO, "%" PRIu32 " slot%s of the source, brought here by atomic migration (job %s), now of this master: the copy of %" PRIu64 " bytes is applied",
+	applier_note(applier, LOG_INFO,
+		     "%" PRIu32
+		     " slot%s of the source, brought here by atomic migration (job %s), now of this master: the copy of %" PRIu64
+		     " bytes is applied",
 		     count_slots(import), count_slots(import) == 1 ? "" : "s", import->name, event->start - import->start);
 }
 
 static bool is_of_copy(const struct copying *copying, const struct event *event)
 {
-	return event->kind == EVENT_COMMAND && event->key.data && imports_slot(copying->import->slots, slot_of_key(event->key)) && !lag_is_beat(event);
+	return event->kind == EVENT_COMMAND && event->key.data && imports_slot(copying->import->slots, slot_of_key(event->key)) &&
+	       !lag_is_beat(event);
 }
 
 /* The next event of the copy, if there is one: has_event. False with error: it cannot be read. */
@@ -188,7 +205,8 @@ static bool decode_next(struct applier *applier, struct error *error)
 		if (!data)
 			return false;
 		while (!copying->has_event && at < len) {
-			enum parse outcome = stream_decode(copying->decoder, slice_make(data + at, (size_t)(len - at)), from + at, &copying->event, &need, error);
+			enum parse outcome = stream_decode(copying->decoder, slice_make(data + at, (size_t)(len - at)), from + at,
+							   &copying->event, &need, error);
 
 			if (outcome == PARSE_BAD)
 				return false;
@@ -357,7 +375,9 @@ void applier_break_tie(struct applier *applier)
 	    !(handover_is_mutual(applier->options.handover, applier->options.member, TIE_US, true) ||
 	      (waited >= RING_US && handover_is_mutual(applier->options.handover, applier->options.member, RING_US, false))))
 		return;
-	applier_note(applier, LOG_WARNING, "masters of the source have taken over slots from each other at the same time, so that their links wait for each other: all begin anew");
+	applier_note(
+		applier, LOG_WARNING,
+		"masters of the source have taken over slots from each other at the same time, so that their links wait for each other: all begin anew");
 	handover_begin_round(applier->options.handover);
 	applier->held_since_us = clock_monotonic_us();
 }

@@ -64,7 +64,8 @@ static const struct mark *refused(const struct applier *applier, uint32_t *ret_c
 uint32_t applier_witnesses(struct applier *applier)
 {
 	const struct outlet *outlet = &applier->outlet;
-	uint32_t count = outlet->ops->witnesses ? outlet->ops->witnesses(outlet->self, applier->witnesses, applier->witness_room) : 0;
+	uint32_t count =
+		outlet->ops->witnesses ? outlet->ops->witnesses(outlet->self, applier->witnesses, applier->witness_room) : 0;
 
 	if (count <= applier->witness_room)
 		return count;
@@ -152,7 +153,8 @@ void applier_tell_applied(const struct applier *applier, bool now)
 
 	applier_low_water(applier, &position, &db);
 	if (!applier_in_snapshot(applier, position))
-		applier->options.source.ops->set_applied(applier->options.source.self, spool_offset_before(applier->options.spool, position), now);
+		applier->options.source.ops->set_applied(applier->options.source.self,
+							 spool_offset_before(applier->options.spool, position), now);
 }
 
 /* ---- the spool ---- */
@@ -170,8 +172,8 @@ void applier_release_saved(struct applier *applier)
 	uint64_t position;
 
 	/* Parked, the spool is the source's: it may hold the next generation already. */
-	if (!applier->begun || applier->run_state == PARKED || applier->saved.generation != applier->generation || applier->saved.position <= applier->released ||
-	    applier->saved.position > spool_end(applier->options.spool))
+	if (!applier->begun || applier->run_state == PARKED || applier->saved.generation != applier->generation ||
+	    applier->saved.position <= applier->released || applier->saved.position > spool_end(applier->options.spool))
 		return;
 	position = applier_keep_imports(applier, applier->saved.position);
 	if (position <= applier->released)
@@ -212,8 +214,10 @@ void applier_keep(struct applier *applier)
 	applier_low_water(applier, &position, &db);
 	last = &applier->samples[(applier->sample_first + applier->sample_count + KEEP_SAMPLES - 1) % KEEP_SAMPLES];
 	/* As many as the ring holds are spread over the time. */
-	if (applier->sample_count == 0 || (now - last->at_us >= keep_us / (KEEP_SAMPLES - 2) && applier->sample_count < KEEP_SAMPLES))
-		applier->samples[(applier->sample_first + applier->sample_count++) % KEEP_SAMPLES] = (struct keep_sample){now, position};
+	if (applier->sample_count == 0 ||
+	    (now - last->at_us >= keep_us / (KEEP_SAMPLES - 2) && applier->sample_count < KEEP_SAMPLES))
+		applier->samples[(applier->sample_first + applier->sample_count++) % KEEP_SAMPLES] =
+			(struct keep_sample){now, position};
 	for (; applier->sample_count > 1; applier->sample_count--) {
 		second = &applier->samples[(applier->sample_first + 1) % KEEP_SAMPLES];
 		if (now - second->at_us < keep_us)

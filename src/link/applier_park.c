@@ -28,7 +28,8 @@ void applier_quiet(struct applier *applier)
 		applier->events->parked(applier->owner);
 		return;
 	}
-	applier_save_state(applier, applier->begun && applier->outlet.ops->idle(applier->outlet.self) && !half_done(applier) && !applier->copying.active);
+	applier_save_state(applier, applier->begun && applier->outlet.ops->idle(applier->outlet.self) && !half_done(applier) &&
+					    !applier->copying.active);
 	applier_publish(applier);
 	applier->run_state = ENDED;
 	applier->events->drained(applier->owner);
@@ -49,10 +50,12 @@ static bool finish_event(struct applier *applier)
 
 void applier_check_quiet(struct applier *applier)
 {
-	if (applier->begun && ((applier->run_state == DRAINING && !finish_event(applier)) || !applier->outlet.ops->idle(applier->outlet.self)))
+	if (applier->begun &&
+	    ((applier->run_state == DRAINING && !finish_event(applier)) || !applier->outlet.ops->idle(applier->outlet.self)))
 		return;
 	/* What another machine would go on from. */
-	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle && applier->outlet.ops->settle(applier->outlet.self)) {
+	if (applier->begun && applier->run_state == DRAINING && applier->outlet.ops->settle &&
+	    applier->outlet.ops->settle(applier->outlet.self)) {
 		applier->drain_ticks = 0;
 		return;
 	}
@@ -70,7 +73,8 @@ void applier_check_patience(struct applier *applier)
 	if (applier->run_state != DRAINING)
 		return;
 	applier_low_water(applier, &position, &db);
-	if (position != applier->drain_position || half_done(applier) || (applier->outlet.ops->unsure && applier->outlet.ops->unsure(applier->outlet.self)))
+	if (position != applier->drain_position || half_done(applier) ||
+	    (applier->outlet.ops->unsure && applier->outlet.ops->unsure(applier->outlet.self)))
 		applier->drain_ticks = 0;
 	applier->drain_position = position;
 	if (applier->drain_ticks++ >= DRAIN_PATIENCE_TICKS)
@@ -88,7 +92,9 @@ void applier_begin_anew(struct applier *applier)
 		applier_check_quiet(applier);
 		return;
 	}
-	error_set(&error, ERROR_CONFLICT, "slots have moved between masters of the source, and what this link needs of them is in a new snapshot alone, which it may not take");
+	error_set(
+		&error, ERROR_CONFLICT,
+		"slots have moved between masters of the source, and what this link needs of them is in a new snapshot alone, which it may not take");
 	error_hint(&error, "Begin anew with an empty work directory and target.existing: flush");
 	applier_fail(applier, ENDED, &error);
 }

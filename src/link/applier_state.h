@@ -31,18 +31,18 @@ enum run_state {
 struct copying {
 	bool active;
 	struct import *import;
-	struct event finish;       /* the command that ended it: all of the copy stands for it */
-	uint32_t db;               /* selected in the stream behind it */
+	struct event finish; /* the command that ended it: all of the copy stands for it */
+	uint32_t db;         /* selected in the stream behind it */
 	struct stream_decoder *decoder;
-	uint64_t at;               /* next event of the copy */
-	struct event event;        /* decoded, and to be applied */
+	uint64_t at;        /* next event of the copy */
+	struct event event; /* decoded, and to be applied */
 	bool has_event;
-	struct hash_set seen;      /* keys that were met, with their databases */
-	struct arena arena;        /* of the removals under way */
+	struct hash_set seen; /* keys that were met, with their databases */
+	struct arena arena;   /* of the removals under way */
 	uint64_t arena_used;
-	struct slice *keys;        /* of one event */
+	struct slice *keys; /* of one event */
 	uint32_t key_count, key_room;
-	bool waits;                /* for what is under way */
+	bool waits; /* for what is under way */
 };
 
 struct applier {
@@ -50,57 +50,59 @@ struct applier {
 	const struct applier_events *events;
 	void *owner;
 	enum run_state run_state;
-	bool lent;              /* since it parked, until it begins: the spool is the source's and may hold the next generation, in which the positions of this one mean nothing */
+	bool lent; /* since it parked, until it begins: the spool is the source's and may hold the next generation, in which the positions of this one mean nothing */
 	struct outlet outlet;
-	bool finished;                     /* the outlet wants no more */
-	bool begun;                        /* the outlet has, with the present generation */
+	bool finished; /* the outlet wants no more */
+	bool begun;    /* the outlet has, with the present generation */
 	uint64_t generation;
 	struct snapshot_decoder *snapshot; /* NULL once in the stream */
 	struct stream_decoder *stream;
-	struct error begin_error;          /* why it could not; kind ERROR_NONE: it could */
+	struct error begin_error; /* why it could not; kind ERROR_NONE: it could */
 	struct lag lag;
 	struct expiry expiry;
-	struct snapshot_place place;       /* as of the last decoded event */
-	uint64_t position;                 /* next event to decode */
-	uint64_t need;                     /* bytes from `position` that make decoding worth it */
+	struct snapshot_place place; /* as of the last decoded event */
+	uint64_t position;           /* next event to decode */
+	uint64_t need;               /* bytes from `position` that make decoding worth it */
 	struct limit records, bytes;
 	atomic_uint_fast64_t records_wanted, bytes_wanted; /* what they are to be, by applier_limit() */
 	struct timer *limit_timer, *state_timer, *publish_timer, *deadline;
 	struct idle *again;
 	uint64_t released, unloaded;
-	struct link_state saved;           /* what the state file says */
+	struct link_state saved; /* what the state file says */
 	char link[MARK_ID_LEN + 1], epoch[MARK_EPOCH_LEN + 1], task[101];
 	struct marker_options marker;
-	uint64_t turn;                     /* of the process as the link's owner */
-	bool save_failed;                  /* at the last attempt */
+	uint64_t turn;    /* of the process as the link's owner */
+	bool save_failed; /* at the last attempt */
 	uint64_t applied_at_start;
-	bool fell;                         /* the outlet has fallen back, and go_back() has not begun again */
+	bool fell; /* the outlet has fallen back, and go_back() has not begun again */
 	struct outlet_fall fall;
 	uint64_t rollbacks, rollback_bytes;
-	uint64_t rounds;                   /* of new snapshots of all links (handover_rounds()) that this one has joined */
-	struct mark_witness *witnesses;    /* of `saved`, and what the outlet begins with */
+	uint64_t rounds;                /* of new snapshots of all links (handover_rounds()) that this one has joined */
+	struct mark_witness *witnesses; /* of `saved`, and what the outlet begins with */
 	uint32_t witness_room;
-	struct keep_sample { uint64_t at_us, position; } samples[KEEP_SAMPLES]; /* where the low-water position was when; a ring */
+	struct keep_sample {
+		uint64_t at_us, position;
+	} samples[KEEP_SAMPLES]; /* where the low-water position was when; a ring */
 	uint32_t sample_first, sample_count;
-	struct event held;                 /* decoded, and may not be applied yet: its slot is another link's (applier_fence.c) */
+	struct event held; /* decoded, and may not be applied yet: its slot is another link's (applier_fence.c) */
 	bool is_held;
 	bool held_told;
 	uint64_t held_since_us;
-	uint64_t transaction_start;        /* of the source's transaction under way */
+	uint64_t transaction_start; /* of the source's transaction under way */
 	const struct command_info *restore_asking;
 	uint64_t move_told_us;
-	struct imports imports;            /* as of the last decoded event */
-	struct import *arrival;            /* the held event says that its slots have come */
+	struct imports imports; /* as of the last decoded event */
+	struct import *arrival; /* the held event says that its slots have come */
 	struct copying copying;
-	bool anew;                         /* the source is to be asked for a new snapshot */
+	bool anew; /* the source is to be asked for a new snapshot */
 	struct timer *fence_timer;
-	bool snapshot_due;                 /* that it is applied is to be told */
+	bool snapshot_due; /* that it is applied is to be told */
 	uint64_t snapshot_since_us, leftover_passes;
-	uint64_t masters_told;             /* outlet_status.masters_number of then */
-	uint64_t drain_position;           /* draining: the low-water position */
-	uint32_t drain_ticks;              /* of the publish timer since it last moved */
-	bool running;                      /* within run(): callbacks of the sink do not enter it again */
-	pthread_mutex_t lock;              /* of `published` */
+	uint64_t masters_told;   /* outlet_status.masters_number of then */
+	uint64_t drain_position; /* draining: the low-water position */
+	uint32_t drain_ticks;    /* of the publish timer since it last moved */
+	bool running;            /* within run(): callbacks of the sink do not enter it again */
+	pthread_mutex_t lock;    /* of `published` */
 	struct applier_status published;
 };
 

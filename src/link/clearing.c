@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BATCH_KEYS 512           /* removed by one command, at most */
+#define BATCH_KEYS 512 /* removed by one command, at most */
 #define BATCH_BYTES (64u << 10)
 #define BATCH_BYTES_MAX (1u << 30)
-#define UNLINK_SINCE 0x040000u   /* Redis 4.0 */
+#define UNLINK_SINCE 0x040000u /* Redis 4.0 */
 
 struct clearing {
 	struct clearing_options options;
@@ -61,7 +61,8 @@ static void hand_in(struct clearing *clearing)
 	event.raw = (struct slice){0};
 	event.key = clearing->argv[1];
 	event.info = command_lookup(event.argc, event.argv);
-	sink_arguments(clearing->sink, &event, event.start, clearing->slot, clearing->db_stream, UNIT_FOUND, event.argc, event.argv);
+	sink_arguments(clearing->sink, &event, event.start, clearing->slot, clearing->db_stream, UNIT_FOUND, event.argc,
+		       event.argv);
 	buffer_clear(&clearing->batch);
 	clearing->count = 0;
 }
@@ -91,13 +92,16 @@ static enum survey_answer unclear(struct clearing *clearing, uint32_t db, struct
 		return SURVEY_NO;
 	}
 
-	error_set(&clearing->error, ERROR_CONFLICT,
-		  "%.*s (database %u, %s): whether the target's key %s in database %u is one of those that it clears cannot be told: it may have come from "
-		  "another database or source master as well, or a regular expression needs too many steps",
-		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place),
-		  slice_quote(key, quoted, sizeof(quoted)), db);
-	error_hint(&clearing->error, "Clear by hand what the target has of it, then start again with on_conflict: skip; for the future, keep databases apart "
-				     "with rename: [{prefix: \"\", to: \"${db}:\"}], or leave the command out (filter.block: [{command: \"flush*\"}])");
+	error_set(
+		&clearing->error, ERROR_CONFLICT,
+		"%.*s (database %u, %s): whether the target's key %s in database %u is one of those that it clears cannot be told: it may have come from "
+		"another database or source master as well, or a regular expression needs too many steps",
+		(int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place),
+		slice_quote(key, quoted, sizeof(quoted)), db);
+	error_hint(
+		&clearing->error,
+		"Clear by hand what the target has of it, then start again with on_conflict: skip; for the future, keep databases apart "
+		"with rename: [{prefix: \"\", to: \"${db}:\"}], or leave the command out (filter.block: [{command: \"flush*\"}])");
 	fail(clearing);
 	return SURVEY_STOP;
 }
@@ -177,7 +181,8 @@ static uint32_t on_masters(void *owner, struct endpoint *out, uint32_t max)
 	return sink_masters(((struct clearing *)owner)->sink, out, max);
 }
 
-static const struct survey_events survey_callbacks = {on_wants, on_judge, on_found, on_settled, on_done, on_failed, on_note, on_masters};
+static const struct survey_events survey_callbacks = {on_wants, on_judge,  on_found, on_settled,
+						      on_done,  on_failed, on_note,  on_masters};
 
 /* ---- one command ---- */
 
@@ -208,8 +213,9 @@ static void begin(struct clearing *clearing, const struct event *event, uint32_t
 void clearing_begin(struct clearing *clearing, const struct event *event, uint32_t db_stream)
 {
 	begin(clearing, event, db_stream, says(event, "SYNC"));
-	clearing->scope = (struct brought_scope){
-		.every_database = slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")), .db = event->db, .command = &clearing->event};
+	clearing->scope = (struct brought_scope){.every_database = slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")),
+						 .db = event->db,
+						 .command = &clearing->event};
 }
 
 void clearing_begin_leftovers(struct clearing *clearing, const struct event *event, uint32_t db_stream,
@@ -238,15 +244,16 @@ bool clearing_under_way(const struct clearing *clearing)
 
 static void begin_survey(struct clearing *clearing)
 {
-	clearing->survey = survey_new(&(struct survey_options){.loop = clearing->options.loop,
-							       .target = clearing->options.target,
-							       .cluster = sink_is_cluster(clearing->sink),
-							       .import_source = clearing->options.abilities.import_source,
-							       .name = clearing->options.name,
-							       .purpose = clearing->keeps		    ? "removing what an earlier snapshot has left"
-									  : clearing->scope.every_database ? "FLUSHALL"
-													   : "FLUSHDB"},
-				      &survey_callbacks, clearing);
+	clearing->survey =
+		survey_new(&(struct survey_options){.loop = clearing->options.loop,
+						    .target = clearing->options.target,
+						    .cluster = sink_is_cluster(clearing->sink),
+						    .import_source = clearing->options.abilities.import_source,
+						    .name = clearing->options.name,
+						    .purpose = clearing->keeps ? "removing what an earlier snapshot has left"
+							       : clearing->scope.every_database ? "FLUSHALL"
+												: "FLUSHDB"},
+			   &survey_callbacks, clearing);
 }
 
 static void tell(struct clearing *clearing)
@@ -265,10 +272,13 @@ static void tell(struct clearing *clearing)
 		};
 		return;
 	}
-	snprintf(text, sizeof(text), "%.*s of the source (database %u, %s): %llu keys of this link were removed in %.1f s, key by key among %llu looked at in %u pass%s",
-		 (int)clearing->event.argv[0].len, (const char *)clearing->event.argv[0].data, clearing->event.db, event_place(&clearing->event, place),
-		 (unsigned long long)counters.found, (double)(clock_monotonic_us() - clearing->begun_us) / 1e6, (unsigned long long)counters.scanned,
-		 counters.passes, counters.passes == 1 ? "" : "es");
+	snprintf(
+		text, sizeof(text),
+		"%.*s of the source (database %u, %s): %llu keys of this link were removed in %.1f s, key by key among %llu looked at in %u pass%s",
+		(int)clearing->event.argv[0].len, (const char *)clearing->event.argv[0].data, clearing->event.db,
+		event_place(&clearing->event, place), (unsigned long long)counters.found,
+		(double)(clock_monotonic_us() - clearing->begun_us) / 1e6, (unsigned long long)counters.scanned, counters.passes,
+		counters.passes == 1 ? "" : "es");
 	clearing->options.note(clearing->options.owner, LOG_INFO, text);
 }
 

@@ -18,18 +18,18 @@ struct clearing_options {
 	struct deployment *target;
 	struct transform *transform; /* outlives it */
 	struct target_abilities abilities;
-	const char *name;            /* of its connections */
+	const char *name; /* of its connections */
 	void (*note)(void *owner, int log_level, const char *text);
-	void (*go_on)(void *owner);  /* clearing_go_on() should be called, not from within this call */
+	void (*go_on)(void *owner); /* clearing_go_on() should be called, not from within this call */
 	void *owner;
 };
 
 /* The removal of what an earlier snapshot had left; zero before there was one. */
 struct clearing_leftovers {
-	uint64_t passes;   /* such removals since the start */
+	uint64_t passes;             /* such removals since the start */
 	uint64_t removed, looked_at; /* by the last one */
 	uint64_t us;
-	uint64_t unclear;  /* that stay, for they may have come from elsewhere */
+	uint64_t unclear; /* that stay, for they may have come from elsewhere */
 };
 
 struct clearing *clearing_new(const struct clearing_options *options);

@@ -29,7 +29,8 @@ struct crossing *crossing_new(const struct crossing_options *options)
 	struct crossing *crossing = memory_alloc_zero(1, sizeof(*crossing));
 
 	crossing->options = *options;
-	crossing->deletion = !options->target->redis || options->target->redis >= VERSION(4, 0, 0) ? SLICE("UNLINK") : SLICE("DEL");
+	crossing->deletion =
+		!options->target->redis || options->target->redis >= VERSION(4, 0, 0) ? SLICE("UNLINK") : SLICE("DEL");
 	crossing->retry = timer_new(options->loop, on_retry, crossing);
 	return crossing;
 }
@@ -103,7 +104,8 @@ struct request *crossing_request(struct crossing *crossing)
 		uint32_t room = crossing->request_room ? crossing->request_room * 2 : 8;
 
 		crossing->requests = memory_realloc_array(crossing->requests, room, sizeof(crossing->requests[0]));
-		memset(&crossing->requests[crossing->request_room], 0, (room - crossing->request_room) * sizeof(crossing->requests[0]));
+		memset(&crossing->requests[crossing->request_room], 0,
+		       (room - crossing->request_room) * sizeof(crossing->requests[0]));
 		crossing->request_room = room;
 	}
 	request = &crossing->requests[crossing->request_count++];
@@ -111,10 +113,11 @@ struct request *crossing_request(struct crossing *crossing)
 	return request;
 }
 
-void crossing_send(struct crossing *crossing, uint16_t slot, uint16_t flags, const struct request *request, struct question *question)
+void crossing_send(struct crossing *crossing, uint16_t slot, uint16_t flags, const struct request *request,
+		   struct question *question)
 {
-	sink_pieces(crossing->sink, &crossing->event, slot, crossing->db_stream, flags, request->pieces, request->count, request->replies,
-		    question);
+	sink_pieces(crossing->sink, &crossing->event, slot, crossing->db_stream, flags, request->pieces, request->count,
+		    request->replies, question);
 }
 
 /* ---- refusals ---- */
@@ -132,7 +135,8 @@ enum crossing_step crossing_fail_by_size(struct crossing *crossing, struct error
 
 	snprintf(why, sizeof(why), "a value of it is, serialised, longer than the target takes (proto-max-bulk-len, %llu bytes)",
 		 (unsigned long long)crossing->options.target->bulk_max);
-	return crossing_fail(crossing, error, why, "Raise proto-max-bulk-len on the target, or use hash tags, so that its keys lie in one slot");
+	return crossing_fail(crossing, error, why,
+			     "Raise proto-max-bulk-len on the target, or use hash tags, so that its keys lie in one slot");
 }
 
 enum crossing_step crossing_refused(struct crossing *crossing, struct error *error, const char *answer)
@@ -143,8 +147,9 @@ enum crossing_step crossing_refused(struct crossing *crossing, struct error *err
 	if (verdict_of(answer) == VERDICT_REFUSED && sink_may_have_sent(crossing->sink, crossing->event.start))
 		return STEP_DONE;
 	snprintf(why, sizeof(why), "the target answers %.400s", answer);
-	return crossing_fail(crossing, error, why,
-			     "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip");
+	return crossing_fail(
+		crossing, error, why,
+		"Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip");
 }
 
 /* ---- beginning ---- */
@@ -172,7 +177,8 @@ static uint16_t best_home(const struct crossing_plan *plan)
 static void tell_once(struct crossing *crossing)
 {
 	static const char *const texts[] = {
-		[CROSSING_RENAME] = "the value is read from the one (DUMP), written to the other (RESTORE) and deleted, in three round trips",
+		[CROSSING_RENAME] =
+			"the value is read from the one (DUMP), written to the other (RESTORE) and deleted, in three round trips",
 		[CROSSING_COPY] = "the value is read from the one (DUMP) and written to the other (RESTORE), in two round trips",
 		[CROSSING_LIST_MOVE] = "the element is read, pushed and popped, in three round trips",
 		[CROSSING_RUN] = "it runs on copies of the values (DUMP, RESTORE) in one slot, in three round trips",
@@ -186,8 +192,10 @@ static void tell_once(struct crossing *crossing)
 	if (crossing->told_count == CROSSING_KINDS_TOLD_MAX)
 		return;
 	crossing->told[crossing->told_count++] = info;
-	snprintf(text, sizeof(text), "%.64s has keys in different slots of the target, so keyferry does it: %s, while what follows waits; hash tags would spare that",
-		 info->name, texts[crossing->plan.kind]);
+	snprintf(
+		text, sizeof(text),
+		"%.64s has keys in different slots of the target, so keyferry does it: %s, while what follows waits; hash tags would spare that",
+		info->name, texts[crossing->plan.kind]);
 	crossing->options.note(crossing->options.owner, LOG_INFO, text);
 }
 
@@ -197,7 +205,8 @@ static void make_operands(struct crossing *crossing)
 
 	if (count > crossing->operand_room) {
 		crossing->operands = memory_realloc_array(crossing->operands, count, sizeof(crossing->operands[0]));
-		memset(&crossing->operands[crossing->operand_room], 0, (count - crossing->operand_room) * sizeof(crossing->operands[0]));
+		memset(&crossing->operands[crossing->operand_room], 0,
+		       (count - crossing->operand_room) * sizeof(crossing->operands[0]));
 		for (uint32_t i = crossing->operand_room; i < count; i++)
 			buffer_init(&crossing->operands[i].question.reply, 0);
 		crossing->operand_room = count;
@@ -219,7 +228,8 @@ static bool check_copy(struct crossing *crossing, struct error *error)
 	if (crossing->plan.kind != CROSSING_COPY || db == 0 || db < crossing->options.target->databases)
 		return true;
 	snprintf(why, sizeof(why), "it copies into database %u, which the target has not got", db);
-	crossing_refuse(&crossing->event, error, why, "Bring the database into one that it has with target.database_map, or use a standalone target");
+	crossing_refuse(&crossing->event, error, why,
+			"Bring the database into one that it has with target.database_map, or use a standalone target");
 	return false;
 }
 
@@ -454,7 +464,8 @@ static void write_list_move(struct crossing *crossing, uint32_t wave)
 	uint32_t key = wave == 0 ? 1 : 0;
 
 	if (wave == 0)
-		REQUEST_ADD(request, plan->to_left ? SLICE("LPUSH") : SLICE("RPUSH"), plan->keys[key].name, crossing->operands[0].read.payload);
+		REQUEST_ADD(request, plan->to_left ? SLICE("LPUSH") : SLICE("RPUSH"), plan->keys[key].name,
+			    crossing->operands[0].read.payload);
 	else
 		REQUEST_ADD(request, plan->from_left ? SLICE("LPOP") : SLICE("RPOP"), plan->keys[key].name);
 	send_write(crossing, key, 0, request);
@@ -558,9 +569,7 @@ static enum crossing_step work(struct crossing *crossing, struct error *error)
 			return look_for_marks(crossing);
 		begin_reading(crossing);
 		return STEP_ON;
-	case PHASE_READ:
-		step = read_keys(crossing, error);
-		return step == STEP_ON ? after_reading(crossing, error) : step;
+	case PHASE_READ: step = read_keys(crossing, error); return step == STEP_ON ? after_reading(crossing, error) : step;
 	case PHASE_RUN:
 		step = crossing_run(crossing, error);
 		if (step == STEP_ON)

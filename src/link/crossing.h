@@ -42,7 +42,8 @@ void crossing_reset(struct crossing *crossing, struct sink *sink);
 
 /* Begins with a command that route_command() calls a crossing. What the event points to stays until it is done. False: it cannot be done; ERROR_CONFLICT. */
 /* `again`: it was done before, and nodes of the target have fallen back since, each to another moment: it is left as it is where marks cover all that it writes, else it is LOST. */
-bool crossing_begin(struct crossing *crossing, const struct event *event, uint32_t db_stream, bool again, struct error *error) WARN_UNUSED;
+bool crossing_begin(struct crossing *crossing, const struct event *event, uint32_t db_stream, bool again,
+		    struct error *error) WARN_UNUSED;
 /* The one begun last. */
 const struct event *crossing_event(const struct crossing *crossing);
 /* Not done yet: nothing else may be handed in. */

@@ -9,10 +9,10 @@
 #include <string.h>
 
 enum role {
-	ROLE_ANY,          /* all keys are read and written */
-	ROLE_STORE_FIRST,  /* the first is overwritten with what is made of the others */
-	ROLE_MERGE_FIRST,  /* the same, and it counts among the others */
-	ROLE_STORE_LAST,   /* the last is overwritten with what is made of the first */
+	ROLE_ANY,         /* all keys are read and written */
+	ROLE_STORE_FIRST, /* the first is overwritten with what is made of the others */
+	ROLE_MERGE_FIRST, /* the same, and it counts among the others */
+	ROLE_STORE_LAST,  /* the last is overwritten with what is made of the first */
 	ROLE_RENAME,
 	ROLE_COPY,
 	ROLE_LIST_MOVE,
@@ -135,7 +135,8 @@ static void find_keys(struct crossing_plan *plan, const struct event *event)
 		uint32_t at = plan->order[i], first = plan->key_of[at];
 
 		if (first == at) {
-			plan->keys[plan->key_count] = (struct crossing_key){.name = event->argv[at], .slot = slot_of_key(event->argv[at])};
+			plan->keys[plan->key_count] =
+				(struct crossing_key){.name = event->argv[at], .slot = slot_of_key(event->argv[at])};
 			plan->key_of[at] = plan->key_count++;
 		} else {
 			plan->key_of[at] = plan->key_of[first];
@@ -176,7 +177,8 @@ static uint32_t copy_database(const struct event *event)
 	uint64_t db;
 
 	for (uint32_t i = 3; i + 1 < event->argc; i++)
-		if (slice_equal_nocase(event->argv[i], SLICE("DB")) && slice_to_uint64(event->argv[i + 1], &db) && db < UINT32_MAX)
+		if (slice_equal_nocase(event->argv[i], SLICE("DB")) && slice_to_uint64(event->argv[i + 1], &db) &&
+		    db < UINT32_MAX)
 			return (uint32_t)db;
 	return event->db;
 }
@@ -194,7 +196,8 @@ static bool check_sort(const struct event *event, struct error *error)
 			continue;
 		}
 		if ((by && pattern.len && memchr(pattern.data, '*', pattern.len)) || (get && !slice_equal(pattern, SLICE("#")))) {
-			crossing_refuse(event, error, "BY and GET with a pattern read keys that the data names, wherever they lie",
+			crossing_refuse(event, error,
+					"BY and GET with a pattern read keys that the data names, wherever they lie",
 					"No cluster executes it: sort in the application, or use a standalone target");
 			return false;
 		}

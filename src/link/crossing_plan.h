@@ -30,7 +30,7 @@ struct crossing_plan {
 	uint32_t key_count, key_room;
 	uint32_t *key_of; /* by argument: index into keys, or CROSSING_NO_KEY */
 	uint32_t argument_room;
-	uint32_t *order;  /* scratch */
+	uint32_t *order;         /* scratch */
 	bool from_left, to_left; /* of a list move */
 	uint32_t copy_db;        /* of a copy: the database it goes to */
 };

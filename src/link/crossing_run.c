@@ -102,7 +102,8 @@ static void ask(struct crossing *crossing)
 /* A script that the target's cluster mode hinders, which the source's did not. */
 static bool is_cluster_error(const char *text)
 {
-	return strstr(text, "non local key") || strstr(text, "CROSSSLOT") || strstr(text, "same slot") || strstr(text, "undeclared");
+	return strstr(text, "non local key") || strstr(text, "CROSSSLOT") || strstr(text, "same slot") ||
+	       strstr(text, "undeclared");
 }
 
 static enum crossing_step not_understood(struct crossing *crossing, struct error *error)
@@ -124,7 +125,8 @@ static enum crossing_step judge(struct crossing *crossing, struct slice *rest, b
 	snprintf(text, sizeof(text), "%.*s", (int)(reply.text.len > 400 ? 400 : reply.text.len), (const char *)reply.text.data);
 	if (verdict_of(text) == VERDICT_WAIT)
 		return STEP_AGAIN;
-	if (own && (crossing->event.info->flags & COMMAND_SCRIPT) && verdict_of(text) != VERDICT_NOSCRIPT && !is_cluster_error(text)) {
+	if (own && (crossing->event.info->flags & COMMAND_SCRIPT) && verdict_of(text) != VERDICT_NOSCRIPT &&
+	    !is_cluster_error(text)) {
 		crossing->counters.script_errors++;
 		return STEP_ON;
 	}

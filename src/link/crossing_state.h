@@ -60,7 +60,8 @@ struct crossing {
 
 /* crossing.c */
 struct request *crossing_request(struct crossing *crossing);
-void crossing_send(struct crossing *crossing, uint16_t slot, uint16_t flags, const struct request *request, struct question *question);
+void crossing_send(struct crossing *crossing, uint16_t slot, uint16_t flags, const struct request *request,
+		   struct question *question);
 /* The command cannot be done: fills error and ends the crossing. */
 enum crossing_step crossing_fail(struct crossing *crossing, struct error *error, const char *why, const char *hint);
 enum crossing_step crossing_fail_by_size(struct crossing *crossing, struct error *error);

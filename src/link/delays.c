@@ -1,6 +1,7 @@
 #include "link/delays.h"
 
-const double delay_bounds[DELAY_BOUNDS] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200};
+const double delay_bounds[DELAY_BOUNDS] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+					   1,     2.5,    5,     10,   30,    60,   300, 1800, 7200};
 
 void delays_add(struct delays *delays, int64_t ms)
 {

@@ -36,8 +36,8 @@ static void send_one(struct dispatch *dispatch, const struct event *event, uint1
 	if (event->raw.data && event->info != dispatch->function_delete)
 		sink_command(dispatch->sink, event, slot, dispatch->db_stream);
 	else
-		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream, dispatch_function_flags(dispatch, event), event->argc,
-			       event->argv);
+		sink_arguments(dispatch->sink, event, event->end, slot, dispatch->db_stream,
+			       dispatch_function_flags(dispatch, event), event->argc, event->argv);
 }
 
 /* To every master, in no order with anything else there. */
@@ -52,8 +52,8 @@ static void broadcast(struct dispatch *dispatch, const struct event *event)
 		dispatch->masters_number = sink_map_number(dispatch->sink);
 	}
 	for (uint32_t i = 0; i < masters; i++)
-		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, dispatch->masters[i], dispatch->db_stream, 0,
-			       event->argc, event->argv);
+		sink_arguments(dispatch->sink, event, i + 1 == masters ? event->end : event->start, dispatch->masters[i],
+			       dispatch->db_stream, 0, event->argc, event->argv);
 	sink_set_number(dispatch->sink, event->start, number + DISPATCH_MASTERS_MAX); /* as of a barrier */
 }
 
@@ -89,9 +89,10 @@ static bool check_database(const struct dispatch *dispatch, const struct event *
 	else
 		error_set(error, ERROR_CONFLICT, "key %s goes to database %u (%s), and the cluster target has database 0 alone",
 			  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place));
-	error_hint(error,
-		   "Choose the databases to copy with source.databases, bring them into others with target.database_map: {\"*\": 0}, use a standalone "
-		   "target, or Valkey 9 with more cluster-databases");
+	error_hint(
+		error,
+		"Choose the databases to copy with source.databases, bring them into others with target.database_map: {\"*\": 0}, use a standalone "
+		"target, or Valkey 9 with more cluster-databases");
 	return false;
 }
 
@@ -107,11 +108,14 @@ static bool check_flush(const struct dispatch *dispatch, const struct event *eve
 
 	if (dispatch->options.only_link || !is_flush(event))
 		return true;
-	error_set(error, ERROR_CONFLICT,
-		  "%.*s that the Lua script has made, at one of several source masters (database %u, %s), would clear what the others have brought",
-		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place));
-	error_hint(error, "Leave the source's FLUSHDB and FLUSHALL as they are in the script (return nothing), then they clear what this master's link has "
-			  "brought; or drop them");
+	error_set(
+		error, ERROR_CONFLICT,
+		"%.*s that the Lua script has made, at one of several source masters (database %u, %s), would clear what the others have brought",
+		(int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place));
+	error_hint(
+		error,
+		"Leave the source's FLUSHDB and FLUSHALL as they are in the script (return nothing), then they clear what this master's link has "
+		"brought; or drop them");
 	return false;
 }
 
@@ -137,14 +141,18 @@ static bool send_command(struct dispatch *dispatch, const struct event *event, s
 			return false;
 		send_split(dispatch, event);
 		return true;
-	case ROUTE_CROSSING: return check_database(dispatch, event, error) && dispatch_begin_crossing(dispatch, event, event->end, error);
+	case ROUTE_CROSSING:
+		return check_database(dispatch, event, error) && dispatch_begin_crossing(dispatch, event, event->end, error);
 	case ROUTE_ALL:
-		if (event->db != 0 && event->db >= dispatch->options.abilities.databases && slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
-			dispatch_progress(dispatch, event->end); /* a database that was refused, or left out: nothing of it is there */
+		if (event->db != 0 && event->db >= dispatch->options.abilities.databases &&
+		    slice_equal_nocase(event->argv[0], SLICE("FLUSHDB"))) {
+			dispatch_progress(dispatch,
+					  event->end); /* a database that was refused, or left out: nothing of it is there */
 			return true;
 		}
 		if (event->info == dispatch->script_load)
-			broadcast(dispatch, event); /* no call of a script needs it (adapt.h), and clients may load one for each call */
+			broadcast(dispatch,
+				  event); /* no call of a script needs it (adapt.h), and clients may load one for each call */
 		else
 			dispatch_begin_barrier(dispatch, event, dispatch_function_flags(dispatch, event));
 		return true;
@@ -162,10 +170,11 @@ static bool replaces(const struct dispatch *dispatch)
 	return dispatch->generation > 1 || dispatch->options.task->conflict == CONFLICT_OVERWRITE;
 }
 
-static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, bool valkey, bool replaces,
-			   struct error *error)
+static bool send_rewritten(struct dispatch *dispatch, const struct event *event, uint64_t end, uint16_t slot, bool valkey,
+			   bool replaces, struct error *error)
 {
-	return rewriting_begin(dispatch->rewriting, &(struct rewriting_key){event, end, slot, dispatch->db_stream, valkey, replaces}, error);
+	return rewriting_begin(dispatch->rewriting,
+			       &(struct rewriting_key){event, end, slot, dispatch->db_stream, valkey, replaces}, error);
 }
 
 /* Nothing of it goes to the target; in a transaction its EXEC moves the position. */
@@ -209,9 +218,10 @@ static void lose_key(struct dispatch *dispatch, const struct event *event, const
 	char key[160], place[EVENT_PLACE_MAX], text[512];
 
 	dispatch->counters.lossy_keys++;
-	snprintf(text, sizeof(text), "left out as target.downgrade: lossy says: %s%s (%s, database %u, %s), which %s has nothing for", what,
-		 event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->key.data ? "key" : "snapshot", event->db,
-		 event_place(event, place), dispatch->options.abilities.name);
+	snprintf(text, sizeof(text),
+		 "left out as target.downgrade: lossy says: %s%s (%s, database %u, %s), which %s has nothing for", what,
+		 event->key.data ? slice_quote(event->key, key, sizeof(key)) : "", event->key.data ? "key" : "snapshot",
+		 event->db, event_place(event, place), dispatch->options.abilities.name);
 	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
 }
 
@@ -224,12 +234,15 @@ static bool refuse_flush(struct dispatch *dispatch, struct error *error)
 	char place[EVENT_PLACE_MAX];
 
 	dispatch->has_flush = false;
-	error_set(error, ERROR_CONFLICT,
-		  "%.*s (database %u, %s): it stands in a transaction beside other commands, and the target holds keys that it does not mean, so it would have to go "
-		  "key by key there",
-		  (int)flush->argv[0].len, (const char *)flush->argv[0].data, flush->db, event_place(flush, place));
-	error_hint(error, "Clear by hand what the target has of it, then let the command be left out (on_conflict: skip, or filter.block: "
-			  "[{command: \"flush*\"}])");
+	error_set(
+		error, ERROR_CONFLICT,
+		"%.*s (database %u, %s): it stands in a transaction beside other commands, and the target holds keys that it does not mean, so it would have to go "
+		"key by key there",
+		(int)flush->argv[0].len, (const char *)flush->argv[0].data, flush->db, event_place(flush, place));
+	error_hint(
+		error,
+		"Clear by hand what the target has of it, then let the command be left out (on_conflict: skip, or filter.block: "
+		"[{command: \"flush*\"}])");
 	return dispatch_skips(dispatch, error);
 }
 
@@ -246,7 +259,8 @@ static bool put_into_transaction(void *owner, const struct event *event, struct 
 }
 
 /* Several commands that stand for one: in a transaction of our own. */
-static bool send_together(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output, struct error *error)
+static bool send_together(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output,
+			  struct error *error)
 {
 	transaction_begin(&dispatch->transaction, event);
 	for (uint32_t i = 0; i < output->count; i++) {
@@ -274,7 +288,8 @@ static bool send_value(struct dispatch *dispatch, const struct event *event, boo
 }
 
 /* With another argument in its place. */
-static bool send_patched(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output, struct error *error)
+static bool send_patched(struct dispatch *dispatch, const struct event *event, const struct adapt_output *output,
+			 struct error *error)
 {
 	struct event *made = &output->events[0];
 	struct route route = {.kind = ROUTE_SLOT};
@@ -300,21 +315,17 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 	if (sink_is_cluster(dispatch->sink) && crossing_plan_is_own(event) && route_command(event, error).kind == ROUTE_CROSSING)
 		return inside ? put_into_transaction(dispatch, event, error) : send_command(dispatch, event, error);
 	switch (adapt_command(dispatch->adapt, event, &output, error)) {
-	case ADAPT_SAME:
-		return inside ? put_into_transaction(dispatch, event, error) : send_command(dispatch, event, error);
-	case ADAPT_VALUE:
-		return send_value(dispatch, &output.events[0], output.valkey, error);
-	case ADAPT_REFUSED:
-		return dispatch_refused(dispatch, event, error);
-	case ADAPT_PATCHED:
-		return send_patched(dispatch, event, &output, error);
-	case ADAPT_CHANGED:
-		break;
+	case ADAPT_SAME: return inside ? put_into_transaction(dispatch, event, error) : send_command(dispatch, event, error);
+	case ADAPT_VALUE: return send_value(dispatch, &output.events[0], output.valkey, error);
+	case ADAPT_REFUSED: return dispatch_refused(dispatch, event, error);
+	case ADAPT_PATCHED: return send_patched(dispatch, event, &output, error);
+	case ADAPT_CHANGED: break;
 	}
 	if (output.count == 0)
 		return leave_out(dispatch, event);
 	if (!inside)
-		return output.count == 1 ? send_command(dispatch, &output.events[0], error) : send_together(dispatch, event, &output, error);
+		return output.count == 1 ? send_command(dispatch, &output.events[0], error)
+					 : send_together(dispatch, event, &output, error);
 	for (uint32_t i = 0; i < output.count; i++)
 		if (!put_into_transaction(dispatch, &output.events[i], error))
 			return false;
@@ -326,7 +337,8 @@ static bool send_adapted(struct dispatch *dispatch, const struct event *event, s
 /* The times of a hash's fields lie inside its payload, where they cannot be given another form. */
 static bool has_bare_field_times(const struct dispatch *dispatch, const struct event *event)
 {
-	return guard_changes(&dispatch->times) && dispatch->options.abilities.field_expiry && rdb_type_has_field_expiry(event->type, dispatch->valkey);
+	return guard_changes(&dispatch->times) && dispatch->options.abilities.field_expiry &&
+	       rdb_type_has_field_expiry(event->type, dispatch->valkey);
 }
 
 static bool send_key(struct dispatch *dispatch, const struct event *event, uint64_t end, struct error *error)
@@ -464,8 +476,10 @@ static void tell_empty(struct dispatch *dispatch, const struct event *event)
 {
 	char key[160], place[EVENT_PLACE_MAX], text[400];
 
-	snprintf(text, sizeof(text), "left out, as a server does when it loads a snapshot: key %s (database %u, %s), a %s without elements", slice_quote(event->key, key, sizeof(key)),
-		 event->db, event_place(event, place), rdb_type_name(event->type, dispatch->valkey));
+	snprintf(text, sizeof(text),
+		 "left out, as a server does when it loads a snapshot: key %s (database %u, %s), a %s without elements",
+		 slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place),
+		 rdb_type_name(event->type, dispatch->valkey));
 	dispatch->options.note(dispatch->options.owner, LOG_WARNING, text);
 }
 
@@ -512,7 +526,9 @@ static bool handle_library(struct dispatch *dispatch, const struct event *event,
 		if (!dispatch->options.abilities.functions) {
 			error_set(error, ERROR_CONFLICT, "the source has a function library (%s), and %s knows no functions",
 				  event_place(event, place), dispatch->options.abilities.name);
-			error_hint(error, "Use a target of Redis 7.0 or newer, remove the library from the source, or set target.downgrade: lossy");
+			error_hint(
+				error,
+				"Use a target of Redis 7.0 or newer, remove the library from the source, or set target.downgrade: lossy");
 			return false;
 		}
 		command.argv[argc++] = SLICE("FUNCTION");
@@ -554,8 +570,10 @@ static void on_learned(void *owner, const struct command_info *info)
 static bool must_learn(const struct dispatch *dispatch, const struct event *event)
 {
 	/* With target.unsupported: skip, a command that the target does not know may not go there, for it would take its transaction along. */
-	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN && event->edge != TRANSACTION_END &&
-	       (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform) || dispatch->options.abilities.skip_unsupported);
+	return event->kind == EVENT_COMMAND && !event->info && event->edge != TRANSACTION_BEGIN &&
+	       event->edge != TRANSACTION_END &&
+	       (sink_is_cluster(dispatch->sink) || transform_needs_keys(dispatch->transform) ||
+		dispatch->options.abilities.skip_unsupported);
 }
 
 /* The target does not know it either. */
@@ -591,17 +609,19 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 										      .shared = !options->only_link,
 										      .owns = options->owns,
 										      .owner = options->owns_owner});
-	dispatch->adapt = adapt_new(
-		&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts, options->note, options->owner});
-	dispatch->rewriting = rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
-	dispatch->crossing = crossing_new(&(struct crossing_options){options->loop, &dispatch->options.abilities, options->note, options->go_on,
-								     options->owner});
+	dispatch->adapt = adapt_new(&(struct adapt_options){&dispatch->options.abilities, options->lag, options->scripts,
+							    options->note, options->owner});
+	dispatch->rewriting =
+		rewriting_new(&(struct rewriting_options){&dispatch->options.abilities, options->note, options->owner});
+	dispatch->crossing = crossing_new(&(struct crossing_options){options->loop, &dispatch->options.abilities, options->note,
+								     options->go_on, options->owner});
 	dispatch->script_load = command_lookup(2, (const struct slice[]){SLICE("SCRIPT"), SLICE("LOAD")});
-	dispatch->unsupported = unsupported_new(&(struct unsupported_options){&dispatch->options.abilities, options->note, options->owner});
+	dispatch->unsupported =
+		unsupported_new(&(struct unsupported_options){&dispatch->options.abilities, options->note, options->owner});
 	dispatch->function_delete = command_lookup(2, (const struct slice[]){SLICE("FUNCTION"), SLICE("DELETE")});
 	if (options->topology->cluster && options->abilities.functions)
-		dispatch->libraries = libraries_new(&(struct libraries_options){options->loop, options->target, options->name, options->note,
-										options->go_on, options->owner});
+		dispatch->libraries = libraries_new(&(struct libraries_options){options->loop, options->target, options->name,
+										options->note, options->go_on, options->owner});
 	dispatch->clearing = clearing_new(&(struct clearing_options){.loop = options->loop,
 								     .target = options->target,
 								     .transform = dispatch->transform,
@@ -610,7 +630,8 @@ struct dispatch *dispatch_new(const struct dispatch_options *options)
 								     .note = options->note,
 								     .go_on = options->go_on,
 								     .owner = options->owner});
-	dispatch->leftovers = leftovers_new(&(struct leftovers_options){options->task, options->names_path, options->brought_before, options->note, options->owner});
+	dispatch->leftovers = leftovers_new(&(struct leftovers_options){options->task, options->names_path,
+									options->brought_before, options->note, options->owner});
 	dispatch->learned = command_table_new();
 	dispatch->learner = learner_new(options->loop, options->target, options->topology, options->name, dispatch->learned);
 	return dispatch;

@@ -31,13 +31,13 @@ struct dispatch_options {
 	const struct topology *topology;
 	struct target_abilities abilities;
 	const char *names_path; /* where the names of a second snapshot are kept; NULL: nowhere (the source is files) */
-	bool brought_before;    /* the target knew the link when its work directory was begun: to the target its first snapshot may be a second one */
+	bool brought_before; /* the target knew the link when its work directory was begun: to the target its first snapshot may be a second one */
 	bool only_link;
-	bool (*owns)(void *owns_owner, uint16_t slot);              /* not the only link: does its source master own that slot? */
+	bool (*owns)(void *owns_owner, uint16_t slot); /* not the only link: does its source master own that slot? */
 	void *owns_owner;
-	const char *name;                                           /* of connections */
-	struct lag *lag;                                            /* is told of heartbeats */
-	struct scripts *scripts;                                    /* is told of what brings a script; NULL: none are remembered */
+	const char *name;        /* of connections */
+	struct lag *lag;         /* is told of heartbeats */
+	struct scripts *scripts; /* is told of what brings a script; NULL: none are remembered */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*go_on)(void *owner); /* what was waited for has come: call dispatch_ready() again, not from within this call */
 	/* What came before a barrier must never be applied again, so its position has to be kept now (FLUSHALL has taken the target's marks along). False: it
@@ -55,7 +55,8 @@ struct dispatch_start {
 	bool own_data;       /* the target may hold what this link has brought */
 	uint64_t generation; /* of the spool */
 	uint64_t position;   /* where applying begins */
-	uint64_t replay_until; /* what begins below it is applied again, because nodes of the target have fallen back, each to another moment */
+	uint64_t
+		replay_until; /* what begins below it is applied again, because nodes of the target have fallen back, each to another moment */
 	bool in_snapshot;
 };
 /* A new sink, at a place outside transactions. */
@@ -94,8 +95,9 @@ struct dispatch_counters {
 	uint64_t rewritten_keys; /* of the snapshot, sent as ordinary commands */
 	uint64_t lossy_keys;     /* of these, with something left out */
 	uint64_t empty_keys;     /* of the snapshot, collections without elements */
-	uint64_t unsupported_keys; /* of the snapshot, longer than the target takes; those that it refuses are in the sink's counters */
-	uint64_t unsupported_commands; /* that the target does not know, policy target.unsupported: skip */
+	uint64_t
+		unsupported_keys; /* of the snapshot, longer than the target takes; those that it refuses are in the sink's counters */
+	uint64_t unsupported_commands;  /* that the target does not know, policy target.unsupported: skip */
 	struct adapt_counters commands; /* of the stream */
 	struct crossing_counters crossings;
 	uint64_t transactions_split; /* of the source, whose keys lie in several slots */

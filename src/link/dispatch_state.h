@@ -26,8 +26,8 @@ struct dispatch {
 	struct transform *transform;
 	struct adapt *adapt;
 	const struct command_info *script_load, *function_delete; /* their rows */
-	struct libraries *libraries; /* of the target's masters; NULL: it has no functions, or one master */
-	uint64_t map_number;         /* of the sink, as the libraries know it */
+	struct libraries *libraries;            /* of the target's masters; NULL: it has no functions, or one master */
+	uint64_t map_number;                    /* of the sink, as the libraries know it */
 	uint16_t masters[DISPATCH_MASTERS_MAX]; /* a slot of each, for what is sent to all of them in no order */
 	uint32_t master_count;                  /* 0: not looked up yet */
 	uint64_t masters_number;                /* of the sink's map, when they were */
@@ -41,7 +41,7 @@ struct dispatch {
 	struct event flush;
 	struct slice flush_argv[2];
 	bool has_flush;
-	bool removes;  /* the clearing under way is of leftovers */
+	bool removes; /* the clearing under way is of leftovers */
 	struct route_splitter splitter;
 	/* an event for all masters waits for what came before it, or is waited for */
 	enum barrier barrier;

@@ -5,7 +5,8 @@
 
 static bool is_flush(const struct event *event)
 {
-	return event->argc > 0 && (slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")) || slice_equal_nocase(event->argv[0], SLICE("FLUSHDB")));
+	return event->argc > 0 &&
+	       (slice_equal_nocase(event->argv[0], SLICE("FLUSHALL")) || slice_equal_nocase(event->argv[0], SLICE("FLUSHDB")));
 }
 
 static void give_up(struct dispatch *dispatch, const char *what, const struct event *event)
@@ -15,7 +16,8 @@ static void give_up(struct dispatch *dispatch, const char *what, const struct ev
 	if (dispatch->beyond_repair)
 		return;
 	dispatch->beyond_repair = true;
-	snprintf(text, sizeof(text), "%s (%s) is among what a node of the target has lost, and the others have not", what, event_place(event, place));
+	snprintf(text, sizeof(text), "%s (%s) is among what a node of the target has lost, and the others have not", what,
+		 event_place(event, place));
 	dispatch->options.beyond_repair(dispatch->options.owner, text);
 }
 
@@ -41,8 +43,8 @@ bool dispatch_begin_crossing(struct dispatch *dispatch, const struct event *even
 
 static bool is_under_way(const struct dispatch *dispatch)
 {
-	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) || crossing_under_way(dispatch->crossing) ||
-	       clearing_under_way(dispatch->clearing);
+	return dispatch->barrier != BARRIER_NONE || rewriting_under_way(dispatch->rewriting) ||
+	       crossing_under_way(dispatch->crossing) || clearing_under_way(dispatch->clearing);
 }
 
 bool dispatch_waits(const struct dispatch *dispatch)
@@ -79,8 +81,10 @@ static enum dispatch_state hand_out_transaction(struct dispatch *dispatch, struc
 		if (transaction->parts_given == 2)
 			dispatch->counters.transactions_split++;
 		if (!part.whole)
-			sink_transaction(dispatch->sink, transaction->start, part.last ? dispatch->transaction_end : transaction->start, part.slot,
-					 part.db, part.db_after, dispatch->db_stream, part.pieces, part.piece_count, part.replies, part.flags);
+			sink_transaction(dispatch->sink, transaction->start,
+					 part.last ? dispatch->transaction_end : transaction->start, part.slot, part.db,
+					 part.db_after, dispatch->db_stream, part.pieces, part.piece_count, part.replies,
+					 part.flags);
 		else if (!send_whole(dispatch, part.whole, error))
 			return DISPATCH_FAILED;
 	}
@@ -115,7 +119,8 @@ static bool pass_barrier(struct dispatch *dispatch)
 		sink_settle(dispatch->sink);
 		sink_kept(dispatch->sink, &kept, &db);
 		sink_applied(dispatch->sink, &applied, &db);
-		if ((is_flush(event) && kept < applied) || (dispatch->options.save && !dispatch->options.save(dispatch->options.owner)))
+		if ((is_flush(event) && kept < applied) ||
+		    (dispatch->options.save && !dispatch->options.save(dispatch->options.owner)))
 			return false;
 		dispatch->barrier = BARRIER_NONE;
 		return true;
@@ -167,7 +172,8 @@ static enum dispatch_state pass_clearing(struct dispatch *dispatch, struct error
 
 bool dispatch_half_done(const struct dispatch *dispatch)
 {
-	return crossing_half_done(dispatch->crossing) || (dispatch->transaction.handing_out && dispatch->transaction.parts_given > 0) ||
+	return crossing_half_done(dispatch->crossing) ||
+	       (dispatch->transaction.handing_out && dispatch->transaction.parts_given > 0) ||
 	       (dispatch->pending_at > 0 && dispatch->pending_at < dispatch->pending.count);
 }
 
@@ -178,7 +184,9 @@ static enum dispatch_state pass_crossing(struct dispatch *dispatch, struct error
 	switch (crossing_go_on(dispatch->crossing, error)) {
 	case CROSSING_WAITS: return DISPATCH_WAITS;
 	case CROSSING_DONE: break;
-	case CROSSING_LOST: give_up(dispatch, "a command across slots", crossing_event(dispatch->crossing)); return DISPATCH_WAITS;
+	case CROSSING_LOST:
+		give_up(dispatch, "a command across slots", crossing_event(dispatch->crossing));
+		return DISPATCH_WAITS;
 	case CROSSING_FAILED:
 		if (!dispatch_skips(dispatch, error))
 			return DISPATCH_FAILED;

@@ -61,7 +61,8 @@ enum dumped_taken dumped_take_bulk(struct slice *rest, struct dumped *ret, char 
 	if (!replies_next(rest, &reply))
 		return DUMPED_NO_REPLIES;
 	if (reply.type == RESP_ERROR) {
-		snprintf(text, REPLY_TEXT_MAX, "%.*s", (int)(reply.text.len > 400 ? 400 : reply.text.len), (const char *)reply.text.data);
+		snprintf(text, REPLY_TEXT_MAX, "%.*s", (int)(reply.text.len > 400 ? 400 : reply.text.len),
+			 (const char *)reply.text.data);
 		return DUMPED_ERROR;
 	}
 	ret->exists = reply.type == RESP_BULK;
@@ -75,8 +76,8 @@ static bool take_time(struct slice *rest, int64_t *ret_ms)
 	struct resp_skim seconds, micros;
 	int64_t s, us;
 
-	if (!replies_enter_last(rest, 1) || !replies_next(rest, &seconds) || !replies_next(rest, &micros) || !slice_to_int64(seconds.text, &s) ||
-	    !slice_to_int64(micros.text, &us))
+	if (!replies_enter_last(rest, 1) || !replies_next(rest, &seconds) || !replies_next(rest, &micros) ||
+	    !slice_to_int64(seconds.text, &s) || !slice_to_int64(micros.text, &us))
 		return false;
 	*ret_ms = s * 1000 + us / 1000;
 	return true;
@@ -98,7 +99,8 @@ static enum dumped_taken take_expiry(struct slice *rest, bool told, struct dumpe
 	return before == after ? DUMPED_TAKEN : DUMPED_UNSURE;
 }
 
-enum dumped_taken dumped_take(struct slice *rest, const struct target_abilities *target, bool expiry, struct dumped *ret, char text[REPLY_TEXT_MAX])
+enum dumped_taken dumped_take(struct slice *rest, const struct target_abilities *target, bool expiry, struct dumped *ret,
+			      char text[REPLY_TEXT_MAX])
 {
 	enum dumped_taken taken = dumped_take_bulk(rest, ret, text);
 
@@ -107,7 +109,8 @@ enum dumped_taken dumped_take(struct slice *rest, const struct target_abilities 
 
 bool dumped_equal(const struct dumped *a, const struct dumped *b)
 {
-	return a->exists == b->exists && (!a->exists || (a->expire_at_ms == b->expire_at_ms && slice_equal(a->payload, b->payload)));
+	return a->exists == b->exists &&
+	       (!a->exists || (a->expire_at_ms == b->expire_at_ms && slice_equal(a->payload, b->payload)));
 }
 
 /* ---- restoring ---- */
@@ -117,7 +120,8 @@ uint32_t dumped_restore_commands(const struct target_abilities *target, const st
 	return value->expire_at_ms != DUMPED_NO_EXPIRY && !target->restore_absolute_ttl ? 2 : 1;
 }
 
-void dumped_restore(struct request *request, const struct target_abilities *target, struct slice key, const struct dumped *value, bool replace)
+void dumped_restore(struct request *request, const struct target_abilities *target, struct slice key, const struct dumped *value,
+		    bool replace)
 {
 	bool expires = value->expire_at_ms != DUMPED_NO_EXPIRY;
 	bool absolute = expires && target->restore_absolute_ttl;

@@ -30,14 +30,16 @@ enum dumped_taken {
 	DUMPED_NO_REPLIES, /* what is there is no answer to it */
 };
 /* Takes the replies to dumped_ask() off the front. */
-enum dumped_taken dumped_take(struct slice *rest, const struct target_abilities *target, bool expiry, struct dumped *ret, char text[REPLY_TEXT_MAX]);
+enum dumped_taken dumped_take(struct slice *rest, const struct target_abilities *target, bool expiry, struct dumped *ret,
+			      char text[REPLY_TEXT_MAX]);
 /* The reply to a command that gives a bulk or nil. */
 enum dumped_taken dumped_take_bulk(struct slice *rest, struct dumped *ret, char text[REPLY_TEXT_MAX]);
 bool dumped_equal(const struct dumped *a, const struct dumped *b);
 
 /* How many commands it takes to restore it: with two a reader might see it without its expiry, unless they stand in one transaction. */
 uint32_t dumped_restore_commands(const struct target_abilities *target, const struct dumped *value);
-void dumped_restore(struct request *request, const struct target_abilities *target, struct slice key, const struct dumped *value, bool replace);
+void dumped_restore(struct request *request, const struct target_abilities *target, struct slice key, const struct dumped *value,
+		    bool replace);
 
 /* ---- replies to a request ---- */
 

@@ -27,7 +27,8 @@ struct expiry_plan {
 struct expiry {
 	struct expiry_plan plan;
 	struct guard_times times;
-	uint64_t switches;    /* how often the form has changed: whoever looks now and then does not miss that it was held for a moment */
+	uint64_t
+		switches; /* how often the form has changed: whoever looks now and then does not miss that it was held for a moment */
 	uint64_t switched_at; /* LIVE: the position decoded up to when it became so */
 	bool ready;
 };

@@ -11,7 +11,7 @@
  *     that is behind finds its fences among the samples that were taken while it received: they are the same, however late it comes to the event.
  *   - Any other link, and the exporter that imports (RESTORE-ASKING), waits for the holder and the exporter in the same way. Then it is the holder, and the one
  *     before it the exporter.
- *   - Who is waited for may itself wait: for an event of the same slot, whose turn it is not (handover.c: goes_first), or for another slot; then it looks ahead in its
+ *   - Who is waited for may itself wait: for an event of the same slot, whose turn it is not (handover_ask.c: goes_first), or for another slot; then it looks ahead in its
  *     own spool whether one of the keys in question comes there before the fence (handover_question()). As order matters among commands of one key only, and at the
  *     source all was in one order, somebody can always go on.
  *
@@ -88,7 +88,7 @@ struct handover_news {
 struct handover_news handover_map(struct handover *handover, const uint16_t *owners);
 enum handover_stay {
 	HANDOVER_STAYS,
-	HANDOVER_LEAVES,     /* its source has no slots any more, as the last reading of the map says; it has something to do yet, or may have */
+	HANDOVER_LEAVES, /* its source has no slots any more, as the last reading of the map says; it has something to do yet, or may have */
 	HANDOVER_HAS_LEFT,   /* ... and all that the source ever did with them is applied */
 	HANDOVER_WAS_CUT_OFF /* ... and all that was received is applied; the source does not answer, so it may have written more */
 };
@@ -148,7 +148,7 @@ struct handover_question {
 	uint64_t number;
 	uint16_t slot;
 	bool imports;
-	bool ends;                        /* handover_ask_end(), or an atomic migration: any key of these slots */
+	bool ends; /* handover_ask_end(), or an atomic migration: any key of these slots */
 	uint64_t slots[SLOT_COUNT / 64];
 	int64_t until;
 	uint32_t key_count;

@@ -69,8 +69,8 @@ bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us, b
 
 		if (direct && (!back->asked || (back->known && has_reached(member, back->need))))
 			continue;
-		mutual = mutual || (i != link && fence->asked && !other->gone && other->waiting && now - other->waiting_since_us >= us &&
-				    !(fence->known && has_reached(other, fence->need)));
+		mutual = mutual || (i != link && fence->asked && !other->gone && other->waiting &&
+				    now - other->waiting_since_us >= us && !(fence->known && has_reached(other, fence->need)));
 	}
 	pthread_mutex_unlock(&handover->lock);
 	return mutual;

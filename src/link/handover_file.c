@@ -45,7 +45,8 @@ void handover_file_close(struct handover_file *file)
 }
 
 static void read_line(const char *line, void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter),
-		      void (*job)(void *owner, uint16_t slot, uint64_t hash), void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
+		      void (*job)(void *owner, uint16_t slot, uint64_t hash),
+		      void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
 {
 	unsigned long long hash = 0;
 	long long offset;
@@ -76,7 +77,8 @@ static void read_line(const char *line, void (*each)(void *owner, uint16_t slot,
 
 void handover_file_read(const struct handover_file *file,
 			void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter),
-			void (*job)(void *owner, uint16_t slot, uint64_t hash), void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
+			void (*job)(void *owner, uint16_t slot, uint64_t hash),
+			void (*relied)(void *owner, const char *name, int64_t offset), void *owner)
 {
 	FILE *in = fopen(file->path, "re");
 	char line[LINE_MAX_LEN];
@@ -128,7 +130,9 @@ static bool put_on_disk(FILE *out)
 
 bool handover_file_write(struct handover_file *file,
 			 void (*tell)(void *owner, uint16_t slot, const char **ret_holder, const char **ret_exporter),
-			 uint64_t (*job)(void *owner, uint16_t slot), bool (*relied)(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset), void *owner, struct error *error)
+			 uint64_t (*job)(void *owner, uint16_t slot),
+			 bool (*relied)(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset), void *owner,
+			 struct error *error)
 {
 	char *beside = memory_printf("%s.new", file->path);
 	FILE *out = fopen(beside, "we");

@@ -26,11 +26,14 @@ void handover_file_close(struct handover_file *file);
 /* What an earlier run has left, line by line, slot by slot; what makes no sense is passed over. `exporter` may be NULL. */
 void handover_file_read(const struct handover_file *file,
 			void (*each)(void *owner, uint16_t slot, const char *holder, const char *exporter),
-			void (*job)(void *owner, uint16_t slot, uint64_t hash), void (*relied)(void *owner, const char *name, int64_t offset), void *owner);
+			void (*job)(void *owner, uint16_t slot, uint64_t hash),
+			void (*relied)(void *owner, const char *name, int64_t offset), void *owner);
 /* Writes it anew; a slot without a holder (NULL), and a job of 0, is left out; `relied` is asked until it returns false, and an offset below 0 is left out. On the disk when it returns. */
 bool handover_file_write(struct handover_file *file,
 			 void (*tell)(void *owner, uint16_t slot, const char **ret_holder, const char **ret_exporter),
-			 uint64_t (*job)(void *owner, uint16_t slot), bool (*relied)(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset), void *owner, struct error *error) WARN_UNUSED;
+			 uint64_t (*job)(void *owner, uint16_t slot),
+			 bool (*relied)(void *owner, uint32_t i, const char **ret_name, int64_t *ret_offset), void *owner,
+			 struct error *error) WARN_UNUSED;
 /* Adds a change; `sync`: it is on the disk when it returns. */
 bool handover_file_add(struct handover_file *file, uint16_t slot, const char *holder, const char *exporter, bool sync,
 		       struct error *error) WARN_UNUSED;

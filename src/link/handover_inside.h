@@ -1,4 +1,4 @@
-/* Inside the handover: what it is made of. For handover.c and handover_ahead.c alone. */
+/* Inside the handover: what it is made of. For handover.c, handover_ask.c and handover_ahead.c alone; all of it under the lock. */
 #ifndef KEYFERRY_LINK_HANDOVER_INSIDE_H
 #define KEYFERRY_LINK_HANDOVER_INSIDE_H
 
@@ -11,9 +11,9 @@
 /* What one link has asked of another. */
 struct fence {
 	bool asked, known;
-	bool agreed;         /* of what was brought: both sources have said the same of who has it, the other one at `since_us` */
-	int64_t brought;     /* end of the event that brought it, for which alone that is so; 0: none did */
-	uint64_t own_us;     /* when the asker's source has; 0: not yet */
+	bool agreed;     /* of what was brought: both sources have said the same of who has it, the other one at `since_us` */
+	int64_t brought; /* end of the event that brought it, for which alone that is so; 0: none did */
+	uint64_t own_us; /* when the asker's source has; 0: not yet */
 	uint64_t own_digest;
 	int64_t covers;      /* of the asker's stream */
 	uint64_t since_us;   /* what it covers was executed by then */
@@ -31,20 +31,20 @@ struct member {
 	_Atomic int64_t snapshot; /* ... of that offset; -1: of none */
 	_Atomic uint64_t generation;
 	_Atomic int64_t wanted;
-	bool gone;        /* it has no slots, and nobody answers: what it has not sent will not come, and what it has is applied */
-	bool left;        /* its link has ended */
-	uint32_t silent;  /* readings in a row */
-	uint32_t empty;   /* readings in a row that say that it has no slots ... */
+	bool gone;       /* it has no slots, and nobody answers: what it has not sent will not come, and what it has is applied */
+	bool left;       /* its link has ended */
+	uint32_t silent; /* readings in a row */
+	uint32_t empty;  /* readings in a row that say that it has no slots ... */
 	uint64_t empty_us; /* ... and when that was certain */
-	uint64_t read_us; /* when the map was read last */
-	uint64_t map_due; /* number of the reading that has certainly begun after its snapshot */
+	uint64_t read_us;  /* when the map was read last */
+	uint64_t map_due;  /* number of the reading that has certainly begun after its snapshot */
 	bool waiting;
-	bool ends; /* it waits with its snapshot's end, */
-	uint64_t end_reading; /* by that reading of the map */
+	bool ends;                   /* it waits with its snapshot's end, */
+	uint64_t end_reading;        /* by that reading of the map */
 	struct handover_event event; /* that it waits with */
 	uint64_t wait_number;
 	uint64_t waiting_since_us;
-	int64_t relied; /* others have gone on behind that offset of it */
+	int64_t relied;       /* others have gone on behind that offset of it */
 	struct fence *fences; /* one for each member */
 	struct handover_counters counters;
 };
@@ -61,12 +61,13 @@ struct handover {
 	struct member **members;
 	_Atomic uint32_t count;
 	_Atomic uint32_t owners[SLOT_COUNT]; /* holder, exporter << 16 */
-	uint64_t jobs[SLOT_COUNT]; /* that have brought them to the holder; 0: none has */
+	uint64_t jobs[SLOT_COUNT];           /* that have brought them to the holder; 0: none has */
 	struct move *moves;
 	uint32_t move_room;
 	uint16_t move_of[SLOT_COUNT]; /* index in moves, of slots that move */
-	uint16_t mapped[SLOT_COUNT]; /* whose the latest map says that they are */
-	uint16_t done_for[SLOT_COUNT]; /* the link that has been told that the others are done with the slot; HANDOVER_NOBODY: none has */
+	uint16_t mapped[SLOT_COUNT];  /* whose the latest map says that they are */
+	uint16_t done_for
+		[SLOT_COUNT]; /* the link that has been told that the others are done with the slot; HANDOVER_NOBODY: none has */
 	_Atomic uint32_t move_count;
 	_Atomic uint64_t rounds;
 	_Atomic uint64_t readings; /* of the map */
@@ -98,7 +99,19 @@ static inline bool has_reached(const struct member *member, int64_t need)
 /* The link's by the map, and others have not been seen to be done with it. */
 static inline bool is_awaited(const struct handover *handover, uint32_t link, uint16_t slot)
 {
-	return handover->mapped[slot] == link && handover->owners[slot] != pack((uint16_t)link, HANDOVER_NOBODY) && handover->done_for[slot] != link;
+	return handover->mapped[slot] == link && handover->owners[slot] != pack((uint16_t)link, HANDOVER_NOBODY) &&
+	       handover->done_for[slot] != link;
 }
+
+/* The move that the slot is in; NULL: it moves not. Valid until another begins or ends. */
+struct move *handover_find_move(struct handover *handover, uint16_t slot);
+/* It begins to move, or does so anew. */
+void handover_add_move(struct handover *handover, uint16_t slot);
+/* Of a member, for the file; NULL: nobody. */
+const char *handover_name_of(const struct handover *handover, uint16_t link);
+/* An offset behind all that its source had executed by then. Who has no slots, and is a replica now, has an end.
+ * False: not known yet, or an offset of another history than the one that the link applies: its link goes over to that first. */
+bool handover_fence_of(const struct member *member, uint64_t us, int64_t *ret_offset);
+void handover_stop_waiting(struct member *member);
 
 #endif

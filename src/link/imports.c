@@ -67,7 +67,9 @@ static enum import_word read_finish(const struct event *event, struct import *re
 		const struct slice *argv = event->argv + at;
 
 		if (slice_equal_nocase(argv[0], SLICE("STATE")))
-			word = slice_equal_nocase(argv[1], SLICE("SUCCESS")) ? IMPORT_SUCCESS : slice_equal_nocase(argv[1], SLICE("FAILED")) ? IMPORT_FAILED : IMPORT_BAD;
+			word = slice_equal_nocase(argv[1], SLICE("SUCCESS"))  ? IMPORT_SUCCESS
+			       : slice_equal_nocase(argv[1], SLICE("FAILED")) ? IMPORT_FAILED
+									      : IMPORT_BAD;
 		else if (slice_equal_nocase(argv[0], SLICE("NAME")) && !take_name(ret, argv[1]))
 			return IMPORT_BAD;
 	}
@@ -252,8 +254,9 @@ json_t *imports_write(const struct imports *imports, uint64_t position)
 		const struct import *import = imports->list[i];
 
 		if (import->start < position && import->finish >= position)
-			json_array_append_new(array, json_pack("{s:s, s:I, s:I, s:b, s:o}", "job", import->name, "position", (json_int_t)import->start, "database",
-							       (json_int_t)import->db, "whole", (int)import->whole, "slots", write_slots(import->slots)));
+			json_array_append_new(array, json_pack("{s:s, s:I, s:I, s:b, s:o}", "job", import->name, "position",
+							       (json_int_t)import->start, "database", (json_int_t)import->db,
+							       "whole", (int)import->whole, "slots", write_slots(import->slots)));
 	}
 	return array;
 }
@@ -266,11 +269,14 @@ static bool take_one(struct imports *imports, json_t *entry)
 	json_t *slots;
 	int whole;
 
-	if (json_unpack(entry, "{s:s, s:I, s:I, s:b, s:o}", "job", &name, "position", &position, "database", &db, "whole", &whole, "slots", &slots) < 0 || position < 0 ||
-	    db < 0 || db > UINT32_MAX || !take_name(&import, slice_of_string(name)) || json_array_size(slots) % 2 != 0)
+	if (json_unpack(entry, "{s:s, s:I, s:I, s:b, s:o}", "job", &name, "position", &position, "database", &db, "whole", &whole,
+			"slots", &slots) < 0 ||
+	    position < 0 || db < 0 || db > UINT32_MAX || !take_name(&import, slice_of_string(name)) ||
+	    json_array_size(slots) % 2 != 0)
 		return false;
 	for (size_t i = 0; i < json_array_size(slots); i += 2) {
-		json_int_t first = json_integer_value(json_array_get(slots, i)), last = json_integer_value(json_array_get(slots, i + 1));
+		json_int_t first = json_integer_value(json_array_get(slots, i)),
+			   last = json_integer_value(json_array_get(slots, i + 1));
 
 		if (first < 0 || last < 0 || !add_range(&import, (uint64_t)first, (uint64_t)last))
 			return false;

@@ -19,7 +19,7 @@
 #include <jansson.h>
 
 #define IMPORT_NAME_MAX 40
-#define IMPORTS_MAX 1024            /* remembered at once: more is an error of the source's */
+#define IMPORTS_MAX 1024 /* remembered at once: more is an error of the source's */
 #define IMPORT_OPEN UINT64_MAX
 
 struct import {
@@ -39,12 +39,12 @@ struct imports {
 };
 
 enum import_word {
-	IMPORT_NONE,      /* the event is not of an import */
+	IMPORT_NONE, /* the event is not of an import */
 	IMPORT_ESTABLISH,
 	IMPORT_SUCCESS,
 	IMPORT_FAILED,
-	IMPORT_OTHER,     /* asks for nothing */
-	IMPORT_BAD,       /* cannot be read */
+	IMPORT_OTHER, /* asks for nothing */
+	IMPORT_BAD,   /* cannot be read */
 };
 
 static inline bool imports_slot(const uint64_t *slots, uint16_t slot)

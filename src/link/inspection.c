@@ -116,15 +116,19 @@ static bool check_sum(struct inspect *inspect, const struct event *end)
 	stored = rdb_little_endian(inspect->data + at, RDB_CHECKSUM_LEN);
 	if (stored == 0 || stored == inspect->sum)
 		return true;
-	error_set(inspect->error, ERROR_SOURCE, "%s: the checksum at byte %" PRIu64 " is %016" PRIx64 ", and that of the data %016" PRIx64,
-		  inspect->file->path, at, stored, inspect->sum);
-	error_hint(inspect->error, "Bytes of the file were changed after it was written: take another copy, or let the server save again");
+	error_set(inspect->error, ERROR_SOURCE,
+		  "%s: the checksum at byte %" PRIu64 " is %016" PRIx64 ", and that of the data %016" PRIx64, inspect->file->path,
+		  at, stored, inspect->sum);
+	error_hint(inspect->error,
+		   "Bytes of the file were changed after it was written: take another copy, or let the server save again");
 	return false;
 }
 
 static void note_server(struct inspection *found, const struct event *aux)
 {
-	const char *family = slice_equal(aux->key, SLICE("valkey-ver")) ? "Valkey" : slice_equal(aux->key, SLICE("redis-ver")) ? "Redis" : NULL;
+	const char *family = slice_equal(aux->key, SLICE("valkey-ver"))  ? "Valkey"
+			     : slice_equal(aux->key, SLICE("redis-ver")) ? "Redis"
+									 : NULL;
 
 	if (!family || aux->value.len == 0 || aux->value.len > VERSION_MAX)
 		return;
@@ -136,8 +140,9 @@ static void note_server(struct inspection *found, const struct event *aux)
 
 static void cut_off(struct inspect *inspect, uint64_t at, const char *what, const char *hint)
 {
-	error_set(inspect->error, ERROR_SOURCE, "%s is cut off: it ends at byte %" PRIu64 ", inside %s that begins at byte %" PRIu64,
-		  inspect->file->path, inspect->file->size, what, at);
+	error_set(inspect->error, ERROR_SOURCE,
+		  "%s is cut off: it ends at byte %" PRIu64 ", inside %s that begins at byte %" PRIu64, inspect->file->path,
+		  inspect->file->size, what, at);
 	error_hint(inspect->error, "%s", hint);
 }
 
@@ -149,18 +154,20 @@ static bool next_of_snapshot(struct inspect *inspect, struct snapshot_decoder *d
 	uint64_t need = 0, scanned = 0;
 
 	for (;;) {
-		switch (snapshot_decode(decoder, slice_make(inspect->data + at, len), at, event, &need, &scanned, inspect->error)) {
-		case PARSE_OK:
-			return true;
+		switch (snapshot_decode(decoder, slice_make(inspect->data + at, len), at, event, &need, &scanned,
+					inspect->error)) {
+		case PARSE_OK: return true;
 		case PARSE_BAD:
 			error_prefix(inspect->error, "%s", inspect->file->path);
-			error_hint(inspect->error, "The file is damaged, or of a newer server than this keyferry knows; `keyferry rdb` shows what is whole");
+			error_hint(
+				inspect->error,
+				"The file is damaged, or of a newer server than this keyferry knows; `keyferry rdb` shows what is whole");
 			return false;
-		case PARSE_MORE:
-			break;
+		case PARSE_MORE: break;
 		}
 		if (need > rest) {
-			cut_off(inspect, at, "a part of the snapshot", "The copying or saving of it did not come to its end: take another copy");
+			cut_off(inspect, at, "a part of the snapshot",
+				"The copying or saving of it did not come to its end: take another copy");
 			return false;
 		}
 		/* Not all of `need` at once: the walk through a large list loads what it looks at. */
@@ -188,7 +195,8 @@ static bool inspect_snapshot(struct inspect *inspect, uint64_t *ret_end)
 		if (event.kind == EVENT_KEY) {
 			found->keys++;
 			note_database(found, event.db);
-			if (inspect->input->kind == INPUT_AOF && event.expire_at_ms != EXPIRE_NEVER && event.expire_at_ms <= inspect->now_ms)
+			if (inspect->input->kind == INPUT_AOF && event.expire_at_ms != EXPIRE_NEVER &&
+			    event.expire_at_ms <= inspect->now_ms)
 				found->past_expiries++;
 		} else if (event.kind == EVENT_PROGRESS && event.type == RDB_OPCODE_AUX) {
 			note_server(found, &event);
@@ -230,7 +238,8 @@ static int64_t expiry_of(const struct event *event)
 		seconds = true;
 	} else if (slice_equal_nocase(event->argv[0], SLICE("SET"))) {
 		for (uint32_t i = 3; i + 1 < event->argc; i++) {
-			if (!slice_equal_nocase(event->argv[i], SLICE("EXAT")) && !slice_equal_nocase(event->argv[i], SLICE("PXAT")))
+			if (!slice_equal_nocase(event->argv[i], SLICE("EXAT")) &&
+			    !slice_equal_nocase(event->argv[i], SLICE("PXAT")))
 				continue;
 			seconds = event->argv[i].data[0] == 'E' || event->argv[i].data[0] == 'e';
 			at = i + 1;
@@ -261,8 +270,10 @@ static enum parse next_command(struct inspect *inspect, struct commands *command
 
 	/* Servers write commands as arrays, and annotations; the inline form, which a stream may have, would take any text for a command. */
 	if (data[0] != '*' && data[0] != '#') {
-		error_set(inspect->error, ERROR_SOURCE, "%s: at byte %" PRIu64 " no command begins", inspect->file->path, commands->at);
-		error_hint(inspect->error, "The file is damaged there; redis-check-aof --fix cuts a copy of it off before that byte");
+		error_set(inspect->error, ERROR_SOURCE, "%s: at byte %" PRIu64 " no command begins", inspect->file->path,
+			  commands->at);
+		error_hint(inspect->error,
+			   "The file is damaged there; redis-check-aof --fix cuts a copy of it off before that byte");
 		return PARSE_BAD;
 	}
 	for (;;) {
@@ -271,7 +282,8 @@ static enum parse next_command(struct inspect *inspect, struct commands *command
 			return PARSE_OK;
 		if (answer == PARSE_BAD) {
 			error_prefix(inspect->error, "%s", inspect->file->path);
-			error_hint(inspect->error, "The file is damaged there; redis-check-aof --fix cuts a copy of it off before that byte");
+			error_hint(inspect->error,
+				   "The file is damaged there; redis-check-aof --fix cuts a copy of it off before that byte");
 			return PARSE_BAD;
 		}
 		if (need > rest)
@@ -297,7 +309,8 @@ static bool cut_tail(struct inspect *inspect, const struct commands *commands)
 	snprintf(inspect->found->cut, sizeof(inspect->found->cut),
 		 "%.300s ends at byte %" PRIu64 " inside a %s that begins at byte %" PRIu64
 		 ", as when the server was cut off while writing: that %s is left out, as a server leaves it out when it starts",
-		 file->path, file->size, transaction ? "transaction" : "command", commands->whole, transaction ? "transaction" : "command");
+		 file->path, file->size, transaction ? "transaction" : "command", commands->whole,
+		 transaction ? "transaction" : "command");
 	inspect->file->length = commands->whole;
 	return true;
 }
@@ -347,8 +360,10 @@ static bool inspect_rdb(struct inspect *inspect)
 
 	if (!is_snapshot(inspect))
 		return begins_with(inspect, SLICE("*")) || begins_with(inspect, SLICE("#"))
-			       ? refuse(inspect, "is an append-only file, not an RDB file", "Read it with source.mode: aof (aof:///path)")
-			       : refuse(inspect, "is not an RDB file: it begins with neither REDIS nor VALKEY", "Check source.path");
+			       ? refuse(inspect, "is an append-only file, not an RDB file",
+					"Read it with source.mode: aof (aof:///path)")
+			       : refuse(inspect, "is not an RDB file: it begins with neither REDIS nor VALKEY",
+					"Check source.path");
 	if (!inspect_snapshot(inspect, &end))
 		return false;
 	inspect->input->snapshot_end = end;
@@ -363,8 +378,9 @@ static bool inspect_aof(struct inspect *inspect)
 
 	if (is_snapshot(inspect)) {
 		if (inspect->file != inspect->input->files)
-			return refuse(inspect, "begins with a snapshot, and other files come before it",
-				      "Its manifest or the files are not of one append-only file: take another copy of the whole folder");
+			return refuse(
+				inspect, "begins with a snapshot, and other files come before it",
+				"Its manifest or the files are not of one append-only file: take another copy of the whole folder");
 		if (!inspect_snapshot(inspect, &end))
 			return false;
 		inspect->input->snapshot_end = end;

@@ -16,14 +16,15 @@
 #define INSPECTION_DATABASES 4096
 
 struct inspection {
-	uint64_t keys;     /* in the snapshot */
+	uint64_t keys; /* in the snapshot */
 	uint64_t commands;
 	uint64_t databases[INSPECTION_DATABASES / 64]; /* bit set: keys or commands are in it */
-	int64_t highest_db; /* -1: none */
-	uint32_t rdb_version; /* of the snapshot; 0: there is none */
-	char server[64];      /* that wrote the snapshot, "Redis 7.0.15"; or empty */
-	uint64_t past_expiries; /* times of expiry in an append-only file that have passed: see docs/file-sources.md on what that may mean */
-	char cut[512];        /* what was left out at the end: a sentence for the log; or empty */
+	int64_t highest_db;                            /* -1: none */
+	uint32_t rdb_version;                          /* of the snapshot; 0: there is none */
+	char server[64];                               /* that wrote the snapshot, "Redis 7.0.15"; or empty */
+	uint64_t
+		past_expiries; /* times of expiry in an append-only file that have passed: see docs/file-sources.md on what that may mean */
+	char cut[512]; /* what was left out at the end: a sentence for the log; or empty */
 };
 
 struct inspection_events {
@@ -34,6 +35,7 @@ struct inspection_events {
 
 /* Fills *ret, and of the input the lengths, positions, snapshot_end, total and identity. False: *error is ERROR_SOURCE and names file and byte;
  * or of kind ERROR_NONE when it was stopped. */
-bool inspection_run(struct input *input, const struct inspection_events *events, struct inspection *ret, struct error *error) WARN_UNUSED;
+bool inspection_run(struct input *input, const struct inspection_events *events, struct inspection *ret,
+		    struct error *error) WARN_UNUSED;
 
 #endif

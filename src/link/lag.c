@@ -19,7 +19,9 @@ bool lag_is_beat(const struct event *event)
 {
 	if (!event->key.data || !heartbeat_is_key(event->key))
 		return false;
-	return event->kind == EVENT_KEY || (event->kind == EVENT_COMMAND && (!event->info || command_keys(event->info, event->argc, event->argv, NULL, NULL) <= 1));
+	return event->kind == EVENT_KEY ||
+	       (event->kind == EVENT_COMMAND &&
+		(!event->info || command_keys(event->info, event->argc, event->argv, NULL, NULL) <= 1));
 }
 
 void lag_note(struct lag *lag, const struct event *event)

@@ -16,7 +16,7 @@
 struct lag {
 	struct heartbeat *heartbeat; /* NULL: the source is files, which have no lag and are never caught up with */
 	struct delays *delays;       /* gets what each heartbeat was on its way; NULL: nobody wants to know */
-	int64_t interval_ms; /* of the heartbeat */
+	int64_t interval_ms;         /* of the heartbeat */
 	/* met in the stream, not applied yet */
 	struct {
 		uint64_t position;

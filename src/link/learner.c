@@ -14,8 +14,8 @@ struct learner {
 	struct command_table *table;
 	struct client *client;
 	struct timer *timer;
-	char *name;       /* of the command asked about; NULL: none */
-	bool answered;    /* the client has served and is freed on the timer's turn */
+	char *name;    /* of the command asked about; NULL: none */
+	bool answered; /* the client has served and is freed on the timer's turn */
 	uint32_t turn;
 	void (*told)(void *owner, const struct command_info *info);
 	void *owner;
@@ -29,14 +29,16 @@ static const struct command_info *learn(struct learner *learner, const struct cl
 	bool write = false, movable = false;
 
 	if (!entry || entry->type != RESP_ARRAY || !(arity = resp_member(entry, 1)) || !(flags = resp_member(entry, 2)) ||
-	    flags->type != RESP_ARRAY || !(first = resp_member(entry, 3)) || !(last = resp_member(entry, 4)) || !(step = resp_member(entry, 5)))
+	    flags->type != RESP_ARRAY || !(first = resp_member(entry, 3)) || !(last = resp_member(entry, 4)) ||
+	    !(step = resp_member(entry, 5)))
 		return NULL;
 	for (uint32_t i = 0; (flag = resp_member(flags, i)); i++) {
 		write |= slice_equal(flag->text, SLICE("write"));
 		movable |= slice_equal(flag->text, SLICE("movablekeys"));
 	}
-	return command_table_learn(learner->table, slice_of_string(learner->name), (int)arity->integer, write, movable,
-				   (struct command_keys){(int16_t)first->integer, (int16_t)last->integer, (int16_t)step->integer});
+	return command_table_learn(
+		learner->table, slice_of_string(learner->name), (int)arity->integer, write, movable,
+		(struct command_keys){(int16_t)first->integer, (int16_t)last->integer, (int16_t)step->integer});
 }
 
 static void on_reply(void *owner, const struct client_reply *reply, const struct error *error)
@@ -106,7 +108,8 @@ void learner_free(struct learner *learner)
 	free(learner);
 }
 
-void learner_ask(struct learner *learner, struct slice name, void (*told)(void *owner, const struct command_info *info), void *owner)
+void learner_ask(struct learner *learner, struct slice name, void (*told)(void *owner, const struct command_info *info),
+		 void *owner)
 {
 	/* The answer to an older question, of which nobody wants to know any more, must not pass for this one's. */
 	client_free(learner->client);

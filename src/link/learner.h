@@ -12,6 +12,7 @@ struct learner *learner_new(struct loop *loop, struct deployment *target, const 
 			    struct command_table *table);
 void learner_free(struct learner *learner);
 /* One question at a time. `told` gets the entry, now in the table, or NULL: the target does not know the command. */
-void learner_ask(struct learner *learner, struct slice name, void (*told)(void *owner, const struct command_info *info), void *owner);
+void learner_ask(struct learner *learner, struct slice name, void (*told)(void *owner, const struct command_info *info),
+		 void *owner);
 
 #endif

@@ -36,7 +36,8 @@ void leftovers_free(struct leftovers *leftovers)
 
 static bool may_remove(const struct task_options *task)
 {
-	return task->resync == RESYNC_EXACT || (task->resync == RESYNC_AUTO && task->existing != EXISTING_MERGE && !task->lua_script);
+	return task->resync == RESYNC_EXACT ||
+	       (task->resync == RESYNC_AUTO && task->existing != EXISTING_MERGE && !task->lua_script);
 }
 
 static bool open_names(struct leftovers *leftovers, struct error *error)
@@ -58,14 +59,16 @@ void leftovers_begin(struct leftovers *leftovers, uint64_t generation, uint64_t 
 	leftovers->generation = generation;
 	leftovers->noting = again && may_remove(leftovers->options.task);
 	if (again && !leftovers->noting && position == 0)
-		leftovers->options.note(leftovers->options.owner, LOG_WARNING,
-					"keys that the source has deleted since its last snapshot stay in the target, for nobody can tell them from keys that were there "
-					"before (target.existing: merge) or that a Lua script has made of commands; target.resync: exact removes all of them");
+		leftovers->options.note(
+			leftovers->options.owner, LOG_WARNING,
+			"keys that the source has deleted since its last snapshot stay in the target, for nobody can tell them from keys that were there "
+			"before (target.existing: merge) or that a Lua script has made of commands; target.resync: exact removes all of them");
 	if (leftovers->noting && position > 0 && !has_names) {
 		leftovers->noting = false;
-		leftovers->options.note(leftovers->options.owner, LOG_WARNING,
-					"the names that this snapshot has brought so far are missing in the work directory, so keys that the source has deleted since its "
-					"last one stay in the target: compare both sides afterwards");
+		leftovers->options.note(
+			leftovers->options.owner, LOG_WARNING,
+			"the names that this snapshot has brought so far are missing in the work directory, so keys that the source has deleted since its "
+			"last one stay in the target: compare both sides afterwards");
 	}
 	/* At once, so that the next run finds them. What is wrong with them is told when the first one is noted. */
 	if (leftovers->noting)

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 
 #define RETRY_MS 500
-#define TRIES_MAX 20       /* a master that cannot be reached for so long is left to the operator */
-#define EMPTY_DUMP_LEN 10  /* the footer alone (RDB version and CRC-64) */
+#define TRIES_MAX 20      /* a master that cannot be reached for so long is left to the operator */
+#define EMPTY_DUMP_LEN 10 /* the footer alone (RDB version and CRC-64) */
 
 struct libraries {
 	struct libraries_options options;
-	struct endpoint *known;   /* masters that have them */
+	struct endpoint *known; /* masters that have them */
 	uint32_t known_count;
-	struct endpoint *joined;  /* those that are to be given them, in turn */
+	struct endpoint *joined; /* those that are to be given them, in turn */
 	uint32_t joined_count;
 	struct endpoint *present; /* as told last */
 	uint32_t present_count;
@@ -71,13 +71,15 @@ static void failed(struct libraries *libraries, const char *why)
 		return;
 	}
 	note(libraries, LOG_WARNING,
-	     "the function libraries of the target could not be copied to its new master, copy them there by FUNCTION DUMP and FUNCTION RESTORE:", why);
+	     "the function libraries of the target could not be copied to its new master, copy them there by FUNCTION DUMP and FUNCTION RESTORE:",
+	     why);
 	done(libraries);
 }
 
 static const char *reply_text(const struct client_reply *reply, char out[256])
 {
-	snprintf(out, 256, "%.*s", (int)(reply->nodes[0].text.len < 255 ? reply->nodes[0].text.len : 255), (const char *)reply->nodes[0].text.data);
+	snprintf(out, 256, "%.*s", (int)(reply->nodes[0].text.len < 255 ? reply->nodes[0].text.len : 255),
+		 (const char *)reply->nodes[0].text.data);
 	return out;
 }
 
@@ -210,7 +212,8 @@ void libraries_masters(struct libraries *libraries, const struct endpoint *maste
 	for (uint32_t i = 0; i < count; i++) {
 		if (first)
 			list_add(&libraries->known, &libraries->known_count, &masters[i]);
-		else if (!holds(libraries->known, libraries->known_count, &masters[i]) && !holds(libraries->joined, libraries->joined_count, &masters[i]))
+		else if (!holds(libraries->known, libraries->known_count, &masters[i]) &&
+			 !holds(libraries->joined, libraries->joined_count, &masters[i]))
 			list_add(&libraries->joined, &libraries->joined_count, &masters[i]);
 	}
 	if (libraries->joined_count > 0 && !libraries->from && !libraries->finished && !timer_active(libraries->timer))

@@ -16,7 +16,7 @@ struct libraries_options {
 	struct deployment *target;                                  /* read-only, outlives it */
 	const char *name;                                           /* of its connections */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
-	void (*settled)(void *owner);                               /* libraries_busy() has become false; not from within a call */
+	void (*settled)(void *owner); /* libraries_busy() has become false; not from within a call */
 	void *owner;
 };
 

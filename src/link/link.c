@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #define HANDOVER_SAMPLE_MS 20
-#define HANDOVER_HURRY_MS 5   /* while slots move */
+#define HANDOVER_HURRY_MS 5 /* while slots move */
 
 /* ---- what the threads tell ---- */
 
@@ -26,7 +26,8 @@ static const char *describe_source(const struct link *link, char out[ENDPOINT_TE
 		return endpoint_format(&link->options.master, out);
 	path = link->options.input->path;
 	len = strlen(path);
-	snprintf(out, ENDPOINT_TEXT_MAX, "%s%s", len < ENDPOINT_TEXT_MAX ? "" : "...", len < ENDPOINT_TEXT_MAX ? path : path + len - (ENDPOINT_TEXT_MAX - 4));
+	snprintf(out, ENDPOINT_TEXT_MAX, "%s%s", len < ENDPOINT_TEXT_MAX ? "" : "...",
+		 len < ENDPOINT_TEXT_MAX ? path : path + len - (ENDPOINT_TEXT_MAX - 4));
 	return out;
 }
 
@@ -78,7 +79,8 @@ static void on_failed(void *owner, const struct error *error)
 	if (!first)
 		return;
 	/* Not logged here: what a task ends with is said at its end. */
-	incident = incident_make(error->kind == ERROR_BUSY ? INCIDENT_STOOD_DOWN : INCIDENT_FAILED, -1, "%s%s%s", error->text, error->hint[0] ? ". " : "", error->hint);
+	incident = incident_make(error->kind == ERROR_BUSY ? INCIDENT_STOOD_DOWN : INCIDENT_FAILED, -1, "%s%s%s", error->text,
+				 error->hint[0] ? ". " : "", error->hint);
 	keep_incident(link, &incident);
 	link->options.changed(link->options.owner);
 }
@@ -222,8 +224,9 @@ static bool open_spool(struct link *link, struct error *error)
 	if (!link->spool)
 		return false;
 	if (cut > 0)
-		log_warning("%s: the spool ended in %llu bytes that were not whole (the last run was cut off); they are asked for again", link->label,
-			    (unsigned long long)cut);
+		log_warning(
+			"%s: the spool ended in %llu bytes that were not whole (the last run was cut off); they are asked for again",
+			link->label, (unsigned long long)cut);
 	return true;
 }
 
@@ -272,8 +275,9 @@ static bool open_scripts(struct link *link, struct error *error)
 
 	link->scripts = scripts_open(path, SCRIPTS_BYTES_MAX, &cut, error);
 	if (link->scripts && cut > 0)
-		log_warning("%s: %llu bytes at the end of %s were not whole or damaged (the last run was cut off), and are cut off", link->label,
-			    (unsigned long long)cut, path);
+		log_warning(
+			"%s: %llu bytes at the end of %s were not whole or damaged (the last run was cut off), and are cut off",
+			link->label, (unsigned long long)cut, path);
 	free(path);
 	return link->scripts != NULL;
 }
@@ -287,7 +291,8 @@ static bool settle_state(struct link *link, struct error *error)
 	if (!link_state_read(link->state_path, state, error))
 		return false;
 	if (state->position > 0 && (state->file.phase != FILE_NONE) != (link->options.file != NULL)) {
-		error_set(error, ERROR_USAGE, "%s is of a task whose target was %s", link->options.dir, link->options.file ? "servers" : "a file");
+		error_set(error, ERROR_USAGE, "%s is of a task whose target was %s", link->options.dir,
+			  link->options.file ? "servers" : "a file");
 		error_hint(error, "Leave target.mode as it was, or begin anew with an empty work directory");
 		return false;
 	}
@@ -301,9 +306,11 @@ static bool settle_state(struct link *link, struct error *error)
 		forget_history(state, origin.generation);
 	if (state->position >= spool_begin_position(link->spool) && origin.generation > 0)
 		return true;
-	error_set(error, ERROR_USAGE, "%s: the spool begins at position %llu, and the target has only what lies before %llu", link->options.dir,
-		  (unsigned long long)spool_begin_position(link->spool), (unsigned long long)state->position);
-	error_hint(error, "Files of the work directory are missing: restore them, or begin anew with an empty work directory and target.existing: merge");
+	error_set(error, ERROR_USAGE, "%s: the spool begins at position %llu, and the target has only what lies before %llu",
+		  link->options.dir, (unsigned long long)spool_begin_position(link->spool), (unsigned long long)state->position);
+	error_hint(
+		error,
+		"Files of the work directory are missing: restore them, or begin anew with an empty work directory and target.existing: merge");
 	return false;
 }
 
@@ -314,9 +321,11 @@ static bool check_input(const struct link *link, struct error *error)
 
 	if (!link->options.input || origin.generation == 0 || strcmp(origin.replid, link->options.input->identity) == 0)
 		return true;
-	error_set(error, ERROR_USAGE, "%s is not what the task in %s was begun with: its bytes have changed", link->options.input->path,
-		  link->options.dir);
-	error_hint(error, "Give the files as they were to go on, or begin anew with an empty work directory and target.existing: merge or flush");
+	error_set(error, ERROR_USAGE, "%s is not what the task in %s was begun with: its bytes have changed",
+		  link->options.input->path, link->options.dir);
+	error_hint(
+		error,
+		"Give the files as they were to go on, or begin anew with an empty work directory and target.existing: merge or flush");
 	return false;
 }
 
@@ -331,15 +340,16 @@ static void make_heartbeat(struct link *link, bool fed)
 	const struct link_options *options = &link->options;
 	const struct deployment_options *source = deployment_options(options->source);
 	struct heartbeat_options heartbeat = {
-		.client = {
-			.endpoint = options->master,
-			.credentials = &source->credentials,
-			.tls = deployment_tls(options->source),
-			.tls_name = source->tls.server_name,
-			.name = link->name,
-			.timeout_ms = options->task->connect_timeout_ms,
-			.blame = ERROR_SOURCE,
-		},
+		.client =
+			{
+				.endpoint = options->master,
+				.credentials = &source->credentials,
+				.tls = deployment_tls(options->source),
+				.tls_name = source->tls.server_name,
+				.name = link->name,
+				.timeout_ms = options->task->connect_timeout_ms,
+				.blame = ERROR_SOURCE,
+			},
 		/* What nobody tells of would only be found by the next pass; and a snapshot alone has no lag to be measured. */
 		.write = options->task->heartbeat && (!options->file || options->file->follows) &&
 			 (!fed || (options->task->scan_follow && options->task->scan_notifications != SCAN_NOTIFICATIONS_OFF)),
@@ -374,15 +384,16 @@ static void make_scanner(struct link *link)
 	const struct deployment_options *source = deployment_options(options->source);
 	const struct server_info *info = &options->source_info;
 	struct scanner_options scanner = {
-		.client = {
-			.endpoint = options->receive_from,
-			.credentials = &source->credentials,
-			.tls = deployment_tls(options->source),
-			.tls_name = source->tls.server_name,
-			.name = link->name,
-			.timeout_ms = options->task->connect_timeout_ms,
-			.blame = ERROR_SOURCE,
-		},
+		.client =
+			{
+				.endpoint = options->receive_from,
+				.credentials = &source->credentials,
+				.tls = deployment_tls(options->source),
+				.tls_name = source->tls.server_name,
+				.name = link->name,
+				.timeout_ms = options->task->connect_timeout_ms,
+				.blame = ERROR_SOURCE,
+			},
 		.task = options->task,
 		.pexpiretime = info->family == FAMILY_VALKEY || info->version >= VERSION(7, 0, 0),
 		.streams = info->family == FAMILY_VALKEY || info->version >= VERSION(5, 0, 0),
@@ -454,7 +465,8 @@ static void make_parts(struct link *link)
 	link->request_wake = wake_new(link->applier_loop, on_request_wake, link);
 	spool_on_data(link->spool, on_data, link);
 	if (options->input)
-		link->source = feeder_as_source(feeder_new(link->receiver_loop, options->input, link->spool, &feeder_callbacks, link));
+		link->source =
+			feeder_as_source(feeder_new(link->receiver_loop, options->input, link->spool, &feeder_callbacks, link));
 	else if (link->names)
 		make_scanner(link);
 	else
@@ -476,7 +488,8 @@ struct link *link_open(const struct link_options *options, struct error *error)
 	link->options = *options;
 	link->options.dir = memory_strdup(options->dir);
 	/* A path may have bytes that the name of a connection may not. */
-	link->name = memory_printf("keyferry:%s:%s", options->task->name, options->input ? "file" : endpoint_format(&options->master, source));
+	link->name = memory_printf("keyferry:%s:%s", options->task->name,
+				   options->input ? "file" : endpoint_format(&options->master, source));
 	link->state_path = memory_printf("%s/state.json", options->dir);
 	/* Who reads by SCAN finds out what has gone by itself. */
 	if (!options->input && options->task->source.mode != MODE_SCAN)
@@ -515,19 +528,29 @@ static void tell_resumed(struct link *link)
 		return;
 	incident.cause = link->adopted ? "target" : state->clean ? "stopped" : "unanswered";
 	if (link->adopted)
-		incident_add_text(&incident, "nothing of it in the work directory; going on from what the target has: replication id %s, offset %lld", origin.replid,
-				  (long long)origin.offset);
+		incident_add_text(
+			&incident,
+			"nothing of it in the work directory; going on from what the target has: replication id %s, offset %lld",
+			origin.replid, (long long)origin.offset);
 	else
-		incident_add_text(&incident, "resumed%s: ", state->clean ? "" : " (the run before was killed, or left commands unanswered: what it had applied is found out)");
+		incident_add_text(
+			&incident, "resumed%s: ",
+			state->clean
+				? ""
+				: " (the run before was killed, or left commands unanswered: what it had applied is found out)");
 	if (!link->adopted && link->options.input)
-		incident_add_text(&incident, "from byte %llu of %llu", (unsigned long long)state->position, (unsigned long long)link->options.input->total);
+		incident_add_text(&incident, "from byte %llu of %llu", (unsigned long long)state->position,
+				  (unsigned long long)link->options.input->total);
 	else if (!link->adopted && in_snapshot)
-		incident_add_text(&incident, "in the snapshot, from byte %llu of %llu", (unsigned long long)state->position, (unsigned long long)snapshot_end);
+		incident_add_text(&incident, "in the snapshot, from byte %llu of %llu", (unsigned long long)state->position,
+				  (unsigned long long)snapshot_end);
 	else if (!link->adopted)
 		incident_add_text(&incident, "from offset %lld", (long long)offset);
 	if (!link->adopted && !link->options.input)
-		incident_add_text(&incident, "; the spool holds the stream up to offset %lld, so %llu bytes need not be received again",
-				  (long long)spool_offset_before(link->spool, end), (unsigned long long)(end > state->position ? end - state->position : 0));
+		incident_add_text(&incident,
+				  "; the spool holds the stream up to offset %lld, so %llu bytes need not be received again",
+				  (long long)spool_offset_before(link->spool, end),
+				  (unsigned long long)(end > state->position ? end - state->position : 0));
 	incident_add_cost(&incident, "spool_bytes", end > state->position ? (double)(end - state->position) : 0);
 	on_tell(link, &incident);
 }
@@ -623,7 +646,8 @@ static void settle_file_status(const struct link *link, struct link_status *stat
 
 void link_status(struct link *link, struct link_status *ret)
 {
-	struct link_status status = {.received_offset = -1, .source_offset = -1, .applied = &link->applied, .delays = &link->delays};
+	struct link_status status = {
+		.received_offset = -1, .source_offset = -1, .applied = &link->applied, .delays = &link->delays};
 	uint64_t end = spool_end(link->spool);
 	uint64_t sampled_us;
 

@@ -22,57 +22,61 @@ enum link_phase {
 	LINK_STREAMING,
 	LINK_STOPPED,
 	LINK_FAILED,
-	LINK_FINISHED,   /* everything of a source of files is applied; or the target is a file that is complete */
+	LINK_FINISHED, /* everything of a source of files is applied; or the target is a file that is complete */
 };
 
 struct link_options {
 	const struct task_options *task;
-	struct deployment *source, *target;    /* options and TLS; outlive the link */
-	const struct input *input;             /* files instead of a source server, inspected; outlives the link. Then source is NULL, and of what
+	struct deployment *source, *target; /* options and TLS; outlive the link */
+	const struct input
+		*input; /* files instead of a source server, inspected; outlives the link. Then source is NULL, and of what
 	                                        * follows only the target's, dir, changed and owner count */
-	const struct file_target *file;        /* a file instead of target servers; outlives the link. Then target and target_topology are NULL */
+	const struct file_target
+		*file; /* a file instead of target servers; outlives the link. Then target and target_topology are NULL */
 	const struct topology *target_topology;
-	struct target_abilities abilities;     /* of the target's servers; of a file: of the source's */
-	struct endpoint master;                /* of the source shard: heartbeat and sampling */
-	struct endpoint receive_from;          /* the same, or one of its replicas */
-	bool cluster;                          /* the source is one; then: */
-	uint16_t slot;                         /* any slot of the shard, for the heartbeat's tag; of a shard that has none any more: any */
+	struct target_abilities abilities; /* of the target's servers; of a file: of the source's */
+	struct endpoint master;            /* of the source shard: heartbeat and sampling */
+	struct endpoint receive_from;      /* the same, or one of its replicas */
+	bool cluster;                      /* the source is one; then: */
+	uint16_t slot; /* any slot of the shard, for the heartbeat's tag; of a shard that has none any more: any */
 	bool only_link;
-	struct server_info source_info;        /* of the source master; all 0: it is not known, and needed for source.mode scan alone */
+	struct server_info source_info; /* of the source master; all 0: it is not known, and needed for source.mode scan alone */
 	struct expiry_plan expiry;
-	uint64_t source_keys;                  /* that the source master held when it was asked; for the progress */
-	const struct checkpoint_link *known;   /* what the target knows of this source's link; NULL: nothing. Used by link_open() alone */
-	struct handover *handover;             /* the task's, which the link joins; outlives it. NULL: nothing is to be handed over (handover.h) */
-	const char *dir;                       /* the link's folder; exists */
-	struct incidents *incidents;           /* of the task; outlives the link */
-	struct target_masters *masters;        /* likewise; NULL: the target is a file, or nobody wants to know */
-	void (*changed)(void *owner);          /* failed, gave up: look at the status; must only wake somebody */
+	uint64_t source_keys; /* that the source master held when it was asked; for the progress */
+	const struct checkpoint_link
+		*known; /* what the target knows of this source's link; NULL: nothing. Used by link_open() alone */
+	struct handover
+		*handover; /* the task's, which the link joins; outlives it. NULL: nothing is to be handed over (handover.h) */
+	const char *dir;   /* the link's folder; exists */
+	struct incidents *incidents;    /* of the task; outlives the link */
+	struct target_masters *masters; /* likewise; NULL: the target is a file, or nobody wants to know */
+	void (*changed)(void *owner);   /* failed, gave up: look at the status; must only wake somebody */
 	void *owner;
 };
 
 struct link_status {
 	enum link_phase phase;
-	struct error error;          /* kind ERROR_NONE: none */
+	struct error error;             /* kind ERROR_NONE: none */
 	char source[ENDPOINT_TEXT_MAX]; /* host:port, or the path of the files */
-	const char *target_path;     /* of the file that is written; NULL: the target is servers */
-	bool connected;              /* to the source, and receiving */
+	const char *target_path;        /* of the file that is written; NULL: the target is servers */
+	bool connected;                 /* to the source, and receiving */
 	struct source_status receiver;
 	struct applier_status applier;
 	struct spool_origin origin;
-	int64_t received_offset;     /* -1: not in the stream */
-	int64_t source_offset;       /* sampled; -1: unknown */
-	bool files;                  /* the source is files: all of their bytes count as the snapshot's */
+	int64_t received_offset;       /* -1: not in the stream */
+	int64_t source_offset;         /* sampled; -1: unknown */
+	bool files;                    /* the source is files: all of their bytes count as the snapshot's */
 	uint64_t snapshot_bytes_total; /* 0: not known */
 	uint64_t snapshot_keys_total;  /* about: what the source held at the start */
-	uint64_t spool_bytes;        /* received, not applied yet */
+	uint64_t spool_bytes;          /* received, not applied yet */
 	uint64_t spool_disk_bytes;
-	uint64_t spool_max_bytes;    /* that it may hold */
+	uint64_t spool_max_bytes; /* that it may hold */
 	bool resumed;
 	uint64_t incidents[INCIDENT_KINDS]; /* how many of each kind since the start */
-	const struct tally *applied;  /* commands since the start, the link's; NULL: none are counted */
-	const struct delays *delays;  /* likewise */
-	double commands_per_second;  /* records applied, of snapshot and stream, over the last seconds */
-	double bytes_per_second;     /* spool bytes applied */
+	const struct tally *applied;        /* commands since the start, the link's; NULL: none are counted */
+	const struct delays *delays;        /* likewise */
+	double commands_per_second;         /* records applied, of snapshot and stream, over the last seconds */
+	double bytes_per_second;            /* spool bytes applied */
 };
 
 /* Opens the spool and the state; nothing runs yet. */

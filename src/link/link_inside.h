@@ -11,9 +11,9 @@
 
 struct link {
 	struct link_options options;
-	char *name;            /* of its connections: keyferry:<task>:<master> */
+	char *name; /* of its connections: keyferry:<task>:<master> */
 	char *state_path;
-	char *names_path;      /* NULL: the source is files */
+	char *names_path; /* NULL: the source is files */
 	char label[ENDPOINT_TEXT_MAX + 8];
 	char source_name[ENDPOINT_TEXT_MAX];
 	char token[MARK_ID_LEN + 1]; /* of this run */
@@ -33,7 +33,7 @@ struct link {
 	bool started;
 	atomic_bool stop_receiver, move, rename, park, drain;
 	atomic_uint drain_deadline_ms;
-	uint32_t member; /* of the handover */
+	uint32_t member;                             /* of the handover */
 	atomic_uint_fast64_t slots[SLOT_COUNT / 64]; /* bit set: the shard owns it */
 	atomic_bool stopped;
 	_Atomic uint64_t incidents[INCIDENT_KINDS];

@@ -70,7 +70,9 @@ static int64_t source_received(void *owner)
 {
 	struct spool *spool = ((struct link *)owner)->spool;
 
-	return spool_origin(spool).generation > 0 && spool_snapshot_end(spool) != SPOOL_UNKNOWN ? spool_offset_before(spool, spool_end(spool)) : -1;
+	return spool_origin(spool).generation > 0 && spool_snapshot_end(spool) != SPOOL_UNKNOWN
+		       ? spool_offset_before(spool, spool_end(spool))
+		       : -1;
 }
 
 static bool source_ended(void *owner, int64_t *ret_offset)

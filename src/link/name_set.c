@@ -17,20 +17,20 @@
 #define MAGIC_SIZE 32
 #define HEADER_SIZE (MAGIC_SIZE + 8)
 #define NAME_SIZE ((size_t)16)
-#define BUFFERED 4096                /* names that wait for one write */
+#define BUFFERED 4096 /* names that wait for one write */
 #define SORT_MEMORY ((size_t)16 << 20)
-#define PREFIXES 65536               /* of the first two bytes: where their names begin */
+#define PREFIXES 65536 /* of the first two bytes: where their names begin */
 
 struct name_set {
 	char *path;
 	int file;
 	uint64_t count;
-	uint8_t *waiting;                /* names not written yet */
+	uint8_t *waiting; /* names not written yet */
 	size_t waiting_count;
 	/* sealed */
-	const uint8_t *sorted;           /* NULL: not yet, or empty */
+	const uint8_t *sorted; /* NULL: not yet, or empty */
 	uint64_t sorted_count;
-	uint64_t *begins;                /* PREFIXES + 1 */
+	uint64_t *begins; /* PREFIXES + 1 */
 };
 
 static bool fail(const struct name_set *set, struct error *error, const char *what)
@@ -76,8 +76,8 @@ static bool take_up(struct name_set *set, uint64_t generation, struct error *err
 	same = stat.st_size >= (off_t)HEADER_SIZE && pread(set->file, found, HEADER_SIZE, 0) == (ssize_t)HEADER_SIZE &&
 	       memcmp(wanted, found, HEADER_SIZE) == 0;
 	set->count = same ? ((uint64_t)stat.st_size - HEADER_SIZE) / NAME_SIZE : 0;
-	if (ftruncate(set->file, same ? (off_t)(HEADER_SIZE + set->count * NAME_SIZE) : 0) < 0 || lseek(set->file, 0, SEEK_END) < 0 ||
-	    (!same && !write_all(set->file, wanted, HEADER_SIZE)))
+	if (ftruncate(set->file, same ? (off_t)(HEADER_SIZE + set->count * NAME_SIZE) : 0) < 0 ||
+	    lseek(set->file, 0, SEEK_END) < 0 || (!same && !write_all(set->file, wanted, HEADER_SIZE)))
 		return fail(set, error, "write");
 	return true;
 }

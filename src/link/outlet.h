@@ -14,23 +14,24 @@
 
 /* The target has lost, or may have lost, what it had acknowledged. */
 struct outlet_fall {
-	char what[400];    /* a sentence's beginning, for the log */
-	bool repairable;   /* applying may go on at `position`, `db` being selected there */
+	char what[400];  /* a sentence's beginning, for the log */
+	bool repairable; /* applying may go on at `position`, `db` being selected there */
 	uint64_t position;
 	uint32_t db;
-	uint32_t slots;    /* whose marks show it */
+	uint32_t slots; /* whose marks show it */
 };
 
 struct outlet_events {
 	void (*go_on)(void *owner);   /* what was waited for has come: call ready() again, not from within this call */
 	void (*room)(void *owner);    /* has_room() has become true */
 	void (*applied)(void *owner); /* the position has moved */
-	void (*failed)(void *owner, const struct error *error); /* told once; nothing is done any more */
+	void (*failed)(void *owner, const struct error *error);     /* told once; nothing is done any more */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
 	void (*tell)(void *owner, const struct incident *incident);
 	/* Begin again (begin()), at the fall's position, or with a new snapshot. Nothing is done any more; not to be called back from within. */
 	void (*fell)(void *owner, const struct outlet_fall *fall);
-	bool (*save)(void *owner);    /* what applied() or secure() tells has to be in the state file now; false: it could not be written, try again later */
+	bool (*save)(
+		void *owner); /* what applied() or secure() tells has to be in the state file now; false: it could not be written, try again later */
 };
 
 enum outlet_state {
@@ -62,7 +63,8 @@ struct outlet_ops {
 	void (*set_times)(void *self, const struct guard_times *times);
 	/* Handles one event, only with room. `db_stream`: selected in the stream behind it; `place`: the snapshot decoder's. The event's memory has to stay until
 	 * ready() answers READY. False: the link has to stop. */
-	bool (*event)(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place, struct error *error);
+	bool (*event)(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place,
+		      struct error *error);
 	/* May the next event be decoded? FAILED fills error. */
 	enum outlet_state (*ready)(void *self, struct error *error);
 	bool (*has_room)(const void *self);

@@ -35,7 +35,7 @@ struct file_mark {
 	uint32_t db;       /* selected in the stream there */
 	uint64_t length;   /* of the file */
 	uint64_t checksum;
-	int64_t file_db;   /* selected in the file there */
+	int64_t file_db; /* selected in the file there */
 };
 
 struct recorder {
@@ -64,8 +64,8 @@ struct recorder {
 	struct timer *retry;
 	bool waiting; /* for room on the disk */
 	uint64_t waiting_since_us;
-	bool broken;  /* what was written cannot be relied on */
-	bool failed;  /* nothing is written any more */
+	bool broken; /* what was written cannot be relied on */
+	bool failed; /* nothing is written any more */
 	char waiting_for[256];
 	struct dispatch_counters counters;
 	uint64_t keys, commands;
@@ -134,7 +134,9 @@ static bool wait_for_room(struct recorder *recorder, struct error *error)
 static void tell_room(struct recorder *recorder)
 {
 	double seconds = (double)(clock_monotonic_us() - recorder->waiting_since_us) / 1e6;
-	struct incident incident = incident_make(INCIDENT_DISK_FREE, -1, "%s: the disk takes bytes again after %.1f s, writing goes on", recorder->options.file->path, seconds);
+	struct incident incident =
+		incident_make(INCIDENT_DISK_FREE, -1, "%s: the disk takes bytes again after %.1f s, writing goes on",
+			      recorder->options.file->path, seconds);
 
 	incident_add_cost(&incident, "seconds", seconds);
 	recorder->events->tell(recorder->owner, &incident);
@@ -178,7 +180,8 @@ static void on_passed(void *owner, const uint8_t *data, size_t len)
 }
 
 /* Writes one event or nothing of it; `put` puts it. */
-static enum outlet_state put_whole(struct recorder *recorder, bool (*put)(struct recorder *recorder, const struct event *event, struct error *error),
+static enum outlet_state put_whole(struct recorder *recorder,
+				   bool (*put)(struct recorder *recorder, const struct event *event, struct error *error),
 				   const struct event *event, struct error *error)
 {
 	int64_t db = scribe_database(recorder->scribe);
@@ -262,7 +265,7 @@ static bool put_command(struct recorder *recorder, const struct event *event, st
 	case ADAPT_CHANGED: put_commands(recorder, event, output.events, output.count); return true;
 	case ADAPT_REFUSED: return false;
 	case ADAPT_SAME:
-	case ADAPT_PATCHED: /* times of expiry are true ones in a file */
+	case ADAPT_PATCHED:      /* times of expiry are true ones in a file */
 	case ADAPT_VALUE: break; /* the servers that load the file are of the source's version */
 	}
 	put_commands(recorder, event, event, 1);
@@ -284,7 +287,8 @@ static enum outlet_state put_pending(struct recorder *recorder, struct error *er
 {
 	while (recorder->pending_at < recorder->pending.count) {
 		const struct event *event = &recorder->pending.events[recorder->pending_at];
-		enum outlet_state state = put_whole(recorder, event->kind == EVENT_COMMAND ? put_command : put_snapshot, event, error);
+		enum outlet_state state =
+			put_whole(recorder, event->kind == EVENT_COMMAND ? put_command : put_snapshot, event, error);
 
 		if (state != OUTLET_READY)
 			return state;
@@ -344,8 +348,8 @@ static bool put_clear(struct recorder *recorder, struct error *error)
 
 	if (!task->database_map && !task->lua_script && !names_commands(&task->allow) && !names_commands(&task->block))
 		return put_same(recorder, error);
-	error_set(error, ERROR_CONFLICT, "%.*s (database %u, %s) means only some keys of the file, and no command says which", (int)event->argv[0].len,
-		  (const char *)event->argv[0].data, event->db, event_place(event, place));
+	error_set(error, ERROR_CONFLICT, "%.*s (database %u, %s) means only some keys of the file, and no command says which",
+		  (int)event->argv[0].len, (const char *)event->argv[0].data, event->db, event_place(event, place));
 	error_hint(error, "Leave it out with on_conflict: skip; or begin anew with a new snapshot, in an empty work directory");
 	return refused(recorder, error);
 }
@@ -442,7 +446,7 @@ static bool publish(struct recorder *recorder, struct error *error)
 		return false;
 	note(recorder, LOG_INFO, "%s: %s (%" PRIu64 " bytes, %" PRIu64 " keys written in this run)", file->path,
 	     !recorder->files.has_base ? "there is no snapshot, commands follow"
-	     : file->follows	       ? "the snapshot is whole, commands follow"
+	     : file->follows           ? "the snapshot is whole, commands follow"
 				       : "the snapshot is whole",
 	     length, recorder->keys);
 	if (file->follows && !open_stream(recorder, file->parts ? 0 : length, SCRIBE_NO_DATABASE, error))
@@ -496,8 +500,8 @@ static void close_file(struct recorder *recorder)
 {
 	struct error unused;
 
-	if (recorder->phase == FILE_STREAM && recorder->out.file >= 0 && !recorder->broken && recorder->out.flushed > recorder->kept.length &&
-	    !out_cut_to(&recorder->out, recorder->kept.length, &unused))
+	if (recorder->phase == FILE_STREAM && recorder->out.file >= 0 && !recorder->broken &&
+	    recorder->out.flushed > recorder->kept.length && !out_cut_to(&recorder->out, recorder->kept.length, &unused))
 		recorder->broken = true; /* the next run cuts it */
 	out_close(&recorder->out);
 }
@@ -528,7 +532,8 @@ static bool begin_new(struct recorder *recorder, struct error *error)
 static bool go_on_snapshot(struct recorder *recorder, const struct file_state *file, struct error *error)
 {
 	char *partial = files_partial(&recorder->files);
-	bool resumed = out_resume(&recorder->out, partial, recorder->options.file->kind != SCRIBE_JSONL, file->length, file->checksum, error);
+	bool resumed = out_resume(&recorder->out, partial, recorder->options.file->kind != SCRIBE_JSONL, file->length,
+				  file->checksum, error);
 
 	free(partial);
 	scribe_select(recorder->scribe, file->db);
@@ -558,7 +563,8 @@ static bool begin(void *self, const struct link_state *state, struct error *erro
 	};
 	recorder->kept = recorder->whole;
 	if (file->phase != FILE_NONE && file->format != (unsigned)recorder->options.file->kind) {
-		error_set(error, ERROR_USAGE, "the work directory is that of a task which writes another format than target.mode says");
+		error_set(error, ERROR_USAGE,
+			  "the work directory is that of a task which writes another format than target.mode says");
 		error_hint(error, "Leave target.mode as it was, or begin anew with an empty work directory");
 		return false;
 	}
@@ -567,7 +573,8 @@ static bool begin(void *self, const struct link_state *state, struct error *erro
 	case FILE_SNAPSHOT: return go_on_snapshot(recorder, file, error);
 	case FILE_WHOLE: recorder->step = STEP_PUBLISH; return true;
 	case FILE_STREAM:
-		return (!recorder->files.parts || files_check_manifest(&recorder->files, error)) && open_stream(recorder, file->length, file->db, error);
+		return (!recorder->files.parts || files_check_manifest(&recorder->files, error)) &&
+		       open_stream(recorder, file->length, file->db, error);
 	case FILE_DONE: break;
 	}
 	return true;
@@ -605,7 +612,8 @@ static bool handle(struct recorder *recorder, const struct event *event, struct 
 	return true;
 }
 
-static bool take_event(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place, struct error *error)
+static bool take_event(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place,
+		       struct error *error)
 {
 	struct recorder *recorder = self;
 
@@ -643,7 +651,8 @@ static bool idle(const void *self)
 	const struct recorder *recorder = self;
 
 	/* Between the steps at the end of a snapshot it may be left alone: the next run, or a new snapshot, does them. */
-	return recorder->failed || (!recorder->waiting && (recorder->step != STEP_NONE || recorder->kept.position == recorder->whole.position));
+	return recorder->failed ||
+	       (!recorder->waiting && (recorder->step != STEP_NONE || recorder->kept.position == recorder->whole.position));
 }
 
 static bool at_barrier(const void *self)
@@ -684,7 +693,8 @@ static bool secure(void *self, struct link_state *state, struct error *error)
 	const struct file_mark *mark = recorder->phase == FILE_WHOLE ? &recorder->whole : &recorder->kept;
 
 	if (recorder->broken) {
-		error_set(error, ERROR_TARGET, "%s cannot be relied on since the disk failed: its position is not kept", recorder->options.file->path);
+		error_set(error, ERROR_TARGET, "%s cannot be relied on since the disk failed: its position is not kept",
+			  recorder->options.file->path);
 		return false;
 	}
 	if (recorder->phase != FILE_WHOLE && recorder->out.file >= 0 && !out_sync(&recorder->out, error)) {

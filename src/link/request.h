@@ -18,8 +18,9 @@ struct request {
 void request_begin(struct request *request, struct arena *arena);
 void request_add(struct request *request, uint32_t argc, const struct slice *argv);
 /* REQUEST_ADD(request, SLICE("GET"), key) */
-#define REQUEST_ADD(request, ...) \
-	request_add(request, sizeof((const struct slice[]){__VA_ARGS__}) / sizeof(struct slice), (const struct slice[]){__VA_ARGS__})
+#define REQUEST_ADD(request, ...)                                                                                                \
+	request_add(request, sizeof((const struct slice[]){__VA_ARGS__}) / sizeof(struct slice),                                 \
+		    (const struct slice[]){__VA_ARGS__})
 void request_free(struct request *request);
 
 #endif

@@ -21,11 +21,11 @@
 #define BYTES_MAX (1ULL << 40) /* of a command: its last element may be as large as a value can be */
 
 enum phase {
-	PHASE_CLEAN,  /* DEL tmp: what an earlier attempt left */
+	PHASE_CLEAN, /* DEL tmp: what an earlier attempt left */
 	PHASE_VALUE,
 	PHASE_EXPIRY,
 	PHASE_PLACE,
-	PHASE_REST,   /* DEL tmp: RENAMENX may have left it */
+	PHASE_REST, /* DEL tmp: RENAMENX may have left it */
 	PHASE_DONE,
 };
 
@@ -72,7 +72,7 @@ struct rewrite {
 	struct buffer group, consumer;
 	struct dangling dangling;
 	enum mending mending;
-	uint32_t mended;       /* dangling entries that are deleted again */
+	uint32_t mended; /* dangling entries that are deleted again */
 	uint64_t lost_field_expiries, lost_consumers;
 	char losses[160];
 };
@@ -187,9 +187,9 @@ static void refuse(const struct rewrite *rewrite, struct error *error, const cha
 {
 	char key[160], place[EVENT_PLACE_MAX];
 
-	error_set(error, ERROR_CONFLICT, "key %s (%s, database %u, %zu bytes, %s): %s", slice_quote(rewrite->event.key, key, sizeof(key)),
-		  rdb_type_name(rewrite->event.type, rewrite->valkey), rewrite->event.db, rewrite->event.value.len,
-		  event_place(&rewrite->event, place), why);
+	error_set(error, ERROR_CONFLICT, "key %s (%s, database %u, %zu bytes, %s): %s",
+		  slice_quote(rewrite->event.key, key, sizeof(key)), rdb_type_name(rewrite->event.type, rewrite->valkey),
+		  rewrite->event.db, rewrite->event.value.len, event_place(&rewrite->event, place), why);
 	error_hint(error, "%s", hint);
 }
 
@@ -198,7 +198,8 @@ static void refuse_old(const struct rewrite *rewrite, struct error *error, const
 	char why[200];
 
 	snprintf(why, sizeof(why), "%s knows no %s", rewrite->target->name, what);
-	refuse(rewrite, error, why, "Use a newer target, leave the key out of the source, or set target.downgrade: lossy to go on without these");
+	refuse(rewrite, error, why,
+	       "Use a newer target, leave the key out of the source, or set target.downgrade: lossy to go on without these");
 }
 
 /* The target would answer an argument that is too long with a protocol error and close the connection. */
@@ -210,8 +211,8 @@ static enum rewrite_answer finish_value(struct rewrite *rewrite, uint32_t *ret_a
 	for (uint32_t i = 0; i < rewrite->argc; i++) {
 		if (rewrite->argv[i].len <= rewrite->target->bulk_max)
 			continue;
-		snprintf(why, sizeof(why), "it has an element of %zu bytes, and %s takes %llu at most (proto-max-bulk-len)", rewrite->argv[i].len,
-			 rewrite->target->name, (unsigned long long)rewrite->target->bulk_max);
+		snprintf(why, sizeof(why), "it has an element of %zu bytes, and %s takes %llu at most (proto-max-bulk-len)",
+			 rewrite->argv[i].len, rewrite->target->name, (unsigned long long)rewrite->target->bulk_max);
 		refuse(rewrite, error, why, "Raise proto-max-bulk-len at the target and start again");
 		return REWRITE_FAILED;
 	}
@@ -232,12 +233,9 @@ static bool next_item(struct rewrite *rewrite, struct value_item *item, bool *fa
 		return true;
 	}
 	switch (value_reader_next(rewrite->reader, item, &fault)) {
-	case VALUE_ITEM:
-		return true;
-	case VALUE_END:
-		return false;
-	case VALUE_BAD:
-		break;
+	case VALUE_ITEM: return true;
+	case VALUE_END: return false;
+	case VALUE_BAD: break;
 	}
 	snprintf(why, sizeof(why), "its value is damaged at byte %llu: %s", (unsigned long long)fault.offset, fault.what);
 	refuse(rewrite, error, why, "Look after the key at the source; DEBUG RELOAD there tells whether it can read it itself");
@@ -300,7 +298,8 @@ static bool expiring_command(struct rewrite *rewrite)
 /* list, set, zset, hash */
 static bool elements_command(struct rewrite *rewrite, enum value_kind kind, bool *failed, struct error *error)
 {
-	static const char *const names[] = {[VALUE_LIST] = "RPUSH", [VALUE_SET] = "SADD", [VALUE_ZSET] = "ZADD", [VALUE_HASH] = "HSET"};
+	static const char *const names[] = {
+		[VALUE_LIST] = "RPUSH", [VALUE_SET] = "SADD", [VALUE_ZSET] = "ZADD", [VALUE_HASH] = "HSET"};
 	struct value_item item;
 	uint32_t count = 0;
 
@@ -435,8 +434,7 @@ static void stream_command(struct rewrite *rewrite, const struct value_item *ite
 static bool owed_command(struct rewrite *rewrite)
 {
 	switch (rewrite->owed) {
-	case OWED_NOTHING:
-		return false;
+	case OWED_NOTHING: return false;
 	case OWED_DESTROY:
 		begin(rewrite);
 		add_text(rewrite, "XGROUP");
@@ -529,18 +527,13 @@ static bool stream_item_command(struct rewrite *rewrite, bool *failed, struct er
 			}
 			stream_command(rewrite, &item);
 			return true;
-		case VALUE_ITEM_GROUP:
-			group_command(rewrite, &item);
-			return true;
+		case VALUE_ITEM_GROUP: group_command(rewrite, &item); return true;
 		case VALUE_ITEM_CONSUMER:
 			if (consumer_command(rewrite, &item))
 				return true;
 			break;
-		case VALUE_ITEM_PENDING:
-			pending_command(rewrite, &item);
-			return true;
-		default: /* a stream has no others */
-			break;
+		case VALUE_ITEM_PENDING: pending_command(rewrite, &item); return true;
+		default: /* a stream has no others */ break;
 		}
 	}
 	return !*failed && mending_command(rewrite);
@@ -552,17 +545,13 @@ static bool value_command(struct rewrite *rewrite, bool *failed, struct error *e
 	enum value_kind kind = value_reader_kind(rewrite->reader);
 
 	switch (kind) {
-	case VALUE_STRING:
-		return string_command(rewrite, failed, error);
-	case VALUE_STREAM:
-		return stream_item_command(rewrite, failed, error);
+	case VALUE_STRING: return string_command(rewrite, failed, error);
+	case VALUE_STREAM: return stream_item_command(rewrite, failed, error);
 	case VALUE_LIST:
 	case VALUE_SET:
 	case VALUE_ZSET:
-	case VALUE_HASH:
-		return elements_command(rewrite, kind, failed, error);
-	case VALUE_MODULE: /* refused at the beginning */
-		break;
+	case VALUE_HASH: return elements_command(rewrite, kind, failed, error);
+	case VALUE_MODULE: /* refused at the beginning */ break;
 	}
 	return false;
 }
@@ -584,8 +573,8 @@ struct slice rewrite_temporary(const struct rewrite *rewrite)
 	return slice_of_string(rewrite->tmp_name);
 }
 
-bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t slot, bool valkey, const struct target_abilities *target,
-		   enum rewrite_form form, struct error *error)
+bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t slot, bool valkey,
+		   const struct target_abilities *target, enum rewrite_form form, struct error *error)
 {
 	rewrite->event = *event;
 	rewrite->target = target;
@@ -600,7 +589,8 @@ bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t 
 	rewrite->mending = MENDING_DELETE;
 	rewrite->mended = 0;
 	rewrite->lost_field_expiries = rewrite->lost_consumers = 0;
-	snprintf(rewrite->tmp_name, sizeof(rewrite->tmp_name), "keyferry:tmp:%s%s{%s}", rewrite->whose, rewrite->whose[0] ? ":" : "", slot_tag(slot));
+	snprintf(rewrite->tmp_name, sizeof(rewrite->tmp_name), "keyferry:tmp:%s%s{%s}", rewrite->whose,
+		 rewrite->whose[0] ? ":" : "", slot_tag(slot));
 	rewrite->tmp = form == REWRITE_DIRECT ? event->key : slice_of_string(rewrite->tmp_name);
 	if (!value_reader_begin(rewrite->reader, event->type, valkey, event->value)) {
 		refuse(rewrite, error, rdb_type_refusal(event->type, valkey), "Use a target of the source's version");
@@ -613,7 +603,8 @@ bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t 
 			return false;
 		}
 		if (!dangling_collect(&rewrite->dangling, rewrite->reader)) {
-			refuse(rewrite, error, "it has more pending entries than can be claimed one by one", "Use a target of the source's version");
+			refuse(rewrite, error, "it has more pending entries than can be claimed one by one",
+			       "Use a target of the source's version");
 			return false;
 		}
 		return value_reader_begin(rewrite->reader, event->type, valkey, event->value);
@@ -621,8 +612,7 @@ bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t 
 		refuse(rewrite, error, "only a server with the module that made it, of its version, can take it",
 		       "Load the module into the target and use a target of the source's version");
 		return false;
-	default:
-		return true;
+	default: return true;
 	}
 }
 
@@ -662,8 +652,7 @@ enum rewrite_answer rewrite_next(struct rewrite *rewrite, uint32_t *ret_argc, st
 		rewrite->phase = PHASE_DONE;
 		begin_on_tmp(rewrite, "DEL");
 		return finish(rewrite, ret_argc, ret_argv);
-	case PHASE_DONE:
-		break;
+	case PHASE_DONE: break;
 	}
 	return REWRITE_END;
 }
@@ -682,7 +671,7 @@ const char *rewrite_losses(struct rewrite *rewrite)
 	rewrite->losses[0] = '\0';
 	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
 		if (losses[i].count > 0 && used < sizeof(rewrite->losses))
-			used += (size_t)snprintf(rewrite->losses + used, sizeof(rewrite->losses) - used, "%s%llu %s", used ? ", " : "",
-						 (unsigned long long)losses[i].count, losses[i].what);
+			used += (size_t)snprintf(rewrite->losses + used, sizeof(rewrite->losses) - used, "%s%llu %s",
+						 used ? ", " : "", (unsigned long long)losses[i].count, losses[i].what);
 	return rewrite->losses;
 }

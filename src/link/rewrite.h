@@ -36,8 +36,8 @@ struct slice rewrite_temporary(const struct rewrite *rewrite);
 /* Begins with a key, whose time is the true one; its value has to stay readable until rewrite_next() has answered END. `slot`: the key's, also where the target is no cluster: it keeps the temporary keys of
  * several links apart. False: the
  * type cannot be read or the target has no such type (ERROR_CONFLICT, naming the key). */
-bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t slot, bool valkey, const struct target_abilities *target,
-		   enum rewrite_form form, struct error *error) WARN_UNUSED;
+bool rewrite_begin(struct rewrite *rewrite, const struct event *event, uint16_t slot, bool valkey,
+		   const struct target_abilities *target, enum rewrite_form form, struct error *error) WARN_UNUSED;
 
 enum rewrite_answer { REWRITE_COMMAND, REWRITE_PLACE, REWRITE_END, REWRITE_FAILED };
 

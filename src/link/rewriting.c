@@ -21,10 +21,10 @@ struct rewriting {
 	bool under_way, place_next;
 	struct rewriting_key key;
 	struct event event;
-	struct buffer name;       /* of the event: the decoder's memory, where it may lie, is used again by then */
-	uint32_t place_argc;      /* RENAME, once all parts are there; the rewrite keeps it */
+	struct buffer name;  /* of the event: the decoder's memory, where it may lie, is used again by then */
+	uint32_t place_argc; /* RENAME, once all parts are there; the rewrite keeps it */
 	struct slice *place_argv;
-	uint64_t retries_before;  /* units the sink had sent again when it began */
+	uint64_t retries_before; /* units the sink had sent again when it began */
 	struct rewriting_counters counters;
 };
 
@@ -69,7 +69,8 @@ static void done(struct rewriting *rewriting, const struct event *event)
 	if (!losses[0])
 		return;
 	rewriting->counters.lossy++;
-	snprintf(text, sizeof(text), "key %s (database %u) is in the target less %s, which %s has no command for (target.downgrade: lossy)",
+	snprintf(text, sizeof(text),
+		 "key %s (database %u) is in the target less %s, which %s has no command for (target.downgrade: lossy)",
 		 slice_quote(event->key, key, sizeof(key)), event->db, losses, rewriting->options.target->name);
 	rewriting->options.note(rewriting->options.owner, LOG_WARNING, text);
 }
@@ -88,7 +89,8 @@ static enum direct send_direct(struct rewriting *rewriting, const struct rewriti
 	struct slice *argv;
 	bool fits;
 
-	if (!rewrite_begin(rewriting->rewrite, event, slot_of_key(event->key), key->valkey, rewriting->options.target, REWRITE_DIRECT, error))
+	if (!rewrite_begin(rewriting->rewrite, event, slot_of_key(event->key), key->valkey, rewriting->options.target,
+			   REWRITE_DIRECT, error))
 		return DIRECT_FAILED;
 	buffer_clear(bytes);
 	fits = resp_command_write_strings(bytes, "MULTI", NULL);
@@ -145,7 +147,8 @@ bool rewriting_under_way(const struct rewriting *rewriting)
 
 static void send(struct rewriting *rewriting, uint16_t flags, uint32_t argc, const struct slice *argv)
 {
-	sink_arguments(rewriting->sink, &rewriting->event, rewriting->event.start, rewriting->key.slot, rewriting->key.db_stream, flags, argc, argv);
+	sink_arguments(rewriting->sink, &rewriting->event, rewriting->event.start, rewriting->key.slot, rewriting->key.db_stream,
+		       flags, argc, argv);
 }
 
 /* In the stream the target's marks see to it, also over a restart: to begin again would count its commands anew. */
@@ -198,7 +201,8 @@ bool rewriting_each(struct rewriting *rewriting, const struct event *event, bool
 	enum rewrite_answer answer;
 
 	made.kind = EVENT_COMMAND;
-	if (!rewrite_begin(rewriting->rewrite, event, slot_of_key(event->key), valkey, rewriting->options.target, REWRITE_DIRECT, error))
+	if (!rewrite_begin(rewriting->rewrite, event, slot_of_key(event->key), valkey, rewriting->options.target, REWRITE_DIRECT,
+			   error))
 		return false;
 	while ((answer = rewrite_next(rewriting->rewrite, &made.argc, &made.argv, error)) == REWRITE_COMMAND) {
 		made.info = command_lookup(made.argc, made.argv);

@@ -31,8 +31,8 @@ struct rewriting_key {
 	uint64_t end;              /* the position behind it */
 	uint16_t slot;             /* of the sink */
 	uint32_t db_stream;
-	bool valkey;               /* its form is one of Valkey's own */
-	bool replaces;             /* what is there; else that is left alone */
+	bool valkey;   /* its form is one of Valkey's own */
+	bool replaces; /* what is there; else that is left alone */
 };
 /* Begins with a key, with room in the sink. False: it cannot be done; ERROR_CONFLICT. */
 bool rewriting_begin(struct rewriting *rewriting, const struct rewriting_key *key, struct error *error) WARN_UNUSED;
@@ -45,7 +45,8 @@ enum rewriting_state rewriting_go_on(struct rewriting *rewriting, struct error *
 
 /* The same as commands in the key's place, one after the other to `put`: for a transaction that the caller has open. */
 bool rewriting_each(struct rewriting *rewriting, const struct event *event, bool valkey,
-		    bool (*put)(void *owner, const struct event *command, struct error *error), void *owner, struct error *error) WARN_UNUSED;
+		    bool (*put)(void *owner, const struct event *command, struct error *error), void *owner,
+		    struct error *error) WARN_UNUSED;
 
 struct rewriting_counters {
 	uint64_t keys;  /* sent as ordinary commands */

@@ -44,19 +44,23 @@ static bool text_has(struct slice text, const char *word)
 }
 
 /* Judges the answer to a command that the source must allow; `rule` is the right to it. False: the answer cannot be lived with. */
-static bool judge(struct probe *probe, const struct client_reply *reply, const char *command, const char *rule, struct error *error)
+static bool judge(struct probe *probe, const struct client_reply *reply, const char *command, const char *rule,
+		  struct error *error)
 {
 	struct slice text = reply->nodes[0].text;
 	char quoted[200];
 
-	if (reply->nodes[0].type != RESP_ERROR || slice_starts_with(text, SLICE("MOVED")) || slice_starts_with(text, SLICE("ASK")))
+	if (reply->nodes[0].type != RESP_ERROR || slice_starts_with(text, SLICE("MOVED")) ||
+	    slice_starts_with(text, SLICE("ASK")))
 		return true;
 	if (slice_starts_with(text, SLICE("NOPERM"))) {
-		add_rule(probe, text_has(text, "channel") ? "allchannels" : text_has(text, "keys") || text_has(text, "a key") ? "~*" : rule);
+		add_rule(probe, text_has(text, "channel")                           ? "allchannels"
+				: text_has(text, "keys") || text_has(text, "a key") ? "~*"
+										    : rule);
 		return true;
 	}
-	error_set(error, ERROR_PRECHECK, "source %s: %s is answered with %s, and source.mode: scan needs it", probe->name, command,
-		  slice_quote(text, quoted, sizeof(quoted)));
+	error_set(error, ERROR_PRECHECK, "source %s: %s is answered with %s, and source.mode: scan needs it", probe->name,
+		  command, slice_quote(text, quoted, sizeof(quoted)));
 	error_hint(error, "Has the command another name there, or is it switched off?");
 	return false;
 }
@@ -81,14 +85,16 @@ static bool check_rights(struct probe *probe, struct error *error)
 
 	probe->rules[0] = '\0';
 	if (!ASK(probe, "+scan", error, "SCAN", "0") || !ASK(probe, "+dump", error, "DUMP", PROBE_KEY) ||
-	    !(absolute ? ASK(probe, "+pexpiretime", error, "PEXPIRETIME", PROBE_KEY) : ASK(probe, "+pttl", error, "PTTL", PROBE_KEY)) ||
+	    !(absolute ? ASK(probe, "+pexpiretime", error, "PEXPIRETIME", PROBE_KEY)
+		       : ASK(probe, "+pttl", error, "PTTL", PROBE_KEY)) ||
 	    (!absolute && !ASK(probe, "+time", error, "TIME")) ||
 	    (probe->info->highest_db > 0 && !ASK(probe, "+select", error, "SELECT", "0")) ||
 	    (listens && !ASK(probe, "+psubscribe", error, "PSUBSCRIBE", "__keyevent@*__:*")))
 		return false;
 	if (!probe->rules[0])
 		return true;
-	error_set(error, ERROR_PRECHECK, "source %s: the user '%s' lacks rights that source.mode: scan needs: %s", probe->name, user, probe->rules);
+	error_set(error, ERROR_PRECHECK, "source %s: the user '%s' lacks rights that source.mode: scan needs: %s", probe->name,
+		  user, probe->rules);
 	error_hint(error, "ACL SETUSER %s %s on that server (docs/least-rights.md has all of them)", user, probe->rules);
 	return false;
 }
@@ -109,14 +115,20 @@ static bool check_setting(struct probe *probe, struct error *error)
 	if (value && listener_setting(value->text, is_since(probe->info, VERSION(5, 0, 0)), &channels, wanted))
 		return true;
 	if (value) {
-		error_set(error, ERROR_PRECHECK, "source %s does not tell of all changes to keys: %s is '%.*s'", probe->name, NOTIFY_SETTING,
-			  (int)(value->text.len < 40 ? value->text.len : 40), (const char *)value->text.data);
-		error_hint(error, "CONFIG SET %s %s on that server (and in its configuration), or source.scan.follow: false for one pass, or "
-				  "source.scan.notifications: off with source.scan.interval", NOTIFY_SETTING, wanted);
+		error_set(error, ERROR_PRECHECK, "source %s does not tell of all changes to keys: %s is '%.*s'", probe->name,
+			  NOTIFY_SETTING, (int)(value->text.len < 40 ? value->text.len : 40), (const char *)value->text.data);
+		error_hint(
+			error,
+			"CONFIG SET %s %s on that server (and in its configuration), or source.scan.follow: false for one pass, or "
+			"source.scan.notifications: off with source.scan.interval",
+			NOTIFY_SETTING, wanted);
 		return false;
 	}
-	snprintf(text, sizeof(text), "source %s does not let its setting %s be read (CONFIG GET): whether it tells of changes is not known. It has to be "
-		 "KEA, or at least AE or AK", probe->name, NOTIFY_SETTING);
+	snprintf(
+		text, sizeof(text),
+		"source %s does not let its setting %s be read (CONFIG GET): whether it tells of changes is not known. It has to be "
+		"KEA, or at least AE or AK",
+		probe->name, NOTIFY_SETTING);
 	if (task->scan_notifications != SCAN_NOTIFICATIONS_REQUIRED) {
 		probe->warn(probe->owner, text);
 		return true;
@@ -138,13 +150,18 @@ bool scan_rights_check(const struct task_options *task, struct loop *loop, struc
 		.timeout_ms = task->connect_timeout_ms,
 		.blame = ERROR_SOURCE,
 	};
-	struct probe probe = {.task = task, .client = client_new(loop, &client), .info = deployment_server(source, shard), .warn = warn, .owner = owner};
+	struct probe probe = {.task = task,
+			      .client = client_new(loop, &client),
+			      .info = deployment_server(source, shard),
+			      .warn = warn,
+			      .owner = owner};
 	struct client_reply reply;
 	bool ok;
 
 	endpoint_format(&client.endpoint, probe.name);
 	/* A subscriber may ask nothing else, so that comes last. Only a replica of a cluster knows READONLY as more than an error. */
-	ok = client_call(probe.client, &reply, true, error, "READONLY", NULL) && check_setting(&probe, error) && check_rights(&probe, error);
+	ok = client_call(probe.client, &reply, true, error, "READONLY", NULL) && check_setting(&probe, error) &&
+	     check_rights(&probe, error);
 	client_free(probe.client);
 	return ok;
 }

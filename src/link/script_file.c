@@ -65,8 +65,8 @@ static bool refuse(struct error *error, const char *path)
 	return false;
 }
 
-static bool read_file(struct script_file *file, int fd, void (*each)(void *owner, const struct script_record *record), void *owner, uint64_t *cut,
-		      struct error *error)
+static bool read_file(struct script_file *file, int fd, void (*each)(void *owner, const struct script_record *record),
+		      void *owner, uint64_t *cut, struct error *error)
 {
 	struct stat status;
 	uint8_t *data;
@@ -93,14 +93,15 @@ static bool read_file(struct script_file *file, int fd, void (*each)(void *owner
 	*cut = (uint64_t)status.st_size - file->size;
 	munmap(data, (size_t)status.st_size);
 	if (*cut > 0 && ftruncate(fd, (off_t)file->size) < 0) {
-		error_set_errno(error, ERROR_INTERNAL, errno, "cannot cut %s to %llu bytes", file->path, (unsigned long long)file->size);
+		error_set_errno(error, ERROR_INTERNAL, errno, "cannot cut %s to %llu bytes", file->path,
+				(unsigned long long)file->size);
 		return false;
 	}
 	return true;
 }
 
-struct script_file *script_file_open(const char *path, void (*each)(void *owner, const struct script_record *record), void *owner, uint64_t *ret_cut,
-				     struct error *error)
+struct script_file *script_file_open(const char *path, void (*each)(void *owner, const struct script_record *record), void *owner,
+				     uint64_t *ret_cut, struct error *error)
 {
 	struct script_file *file = memory_alloc_zero(1, sizeof(*file));
 	uint64_t cut = 0;
@@ -195,7 +196,8 @@ static bool write_anew(struct script_file *file, struct slice bytes)
 {
 	char *beside = memory_printf("%s.new", file->path);
 	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool ok = fd >= 0 && write_at(fd, slice_make(magic, MAGIC_LEN), 0) && write_at(fd, bytes, MAGIC_LEN) && fdatasync(fd) == 0;
+	bool ok =
+		fd >= 0 && write_at(fd, slice_make(magic, MAGIC_LEN), 0) && write_at(fd, bytes, MAGIC_LEN) && fdatasync(fd) == 0;
 
 	ok = ok && rename(beside, file->path) == 0 && sync_folder(file->path);
 	if (fd >= 0)

@@ -34,7 +34,7 @@ struct scripts {
 	struct script_list lists[2]; /* [called] */
 	bool flushing;               /* some are flushed */
 	uint64_t flushed_at;
-	bool anew;                   /* the file lacks some of them: all are written again */
+	bool anew; /* the file lacks some of them: all are written again */
 	struct scripts_counters counters;
 	/* compared by address: rows of the command table */
 	const struct command_info *eval, *eval_ro, *load, *flush;
@@ -169,7 +169,8 @@ static void write_all(struct scripts *scripts)
 	scripts->anew = false;
 	for (unsigned called = 0; called < 2; called++) {
 		for (const struct script *script = scripts->lists[called].oldest; script; script = script->newer) {
-			script_file_add(scripts->file, &(struct script_record){false, script->sha, slice_make(script->body, script->len)});
+			script_file_add(scripts->file,
+					&(struct script_record){false, script->sha, slice_make(script->body, script->len)});
 			if (script->called)
 				write_called(scripts, script);
 		}

@@ -59,16 +59,19 @@ static void on_note(void *owner, int log_level, const char *text)
 static void on_fell(void *owner, const struct sink_fall *fall)
 {
 	struct server_outlet *outlet = owner;
-	struct outlet_fall told = {.repairable = fall->repairable, .position = fall->position, .db = fall->db, .slots = fall->slots};
+	struct outlet_fall told = {
+		.repairable = fall->repairable, .position = fall->position, .db = fall->db, .slots = fall->slots};
 	uint64_t latest = sink_latest(outlet->sink);
 
 	if (fall->slots > 0)
-		snprintf(told.what, sizeof(told.what),
-			 "target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots are below what "
-			 "they were",
-			 fall->peer, fall->slots);
+		snprintf(
+			told.what, sizeof(told.what),
+			"target %s has lost commands that it had acknowledged (a failover, a restart from an older state, or FLUSHALL by somebody else): the marks of %u slots are below what "
+			"they were",
+			fall->peer, fall->slots);
 	else
-		snprintf(told.what, sizeof(told.what), "target %s may have lost commands that it had acknowledged shortly before", fall->peer);
+		snprintf(told.what, sizeof(told.what), "target %s may have lost commands that it had acknowledged shortly before",
+			 fall->peer);
 	outlet->replay_until = outlet->sent_until > latest ? outlet->sent_until : latest;
 	outlet->events->fell(outlet->owner, &told);
 }
@@ -164,7 +167,8 @@ static void outlet_set_times(void *self, const struct guard_times *times)
 	dispatch_set_times(((struct server_outlet *)self)->dispatch, times);
 }
 
-static bool outlet_event(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place, struct error *error)
+static bool outlet_event(void *self, const struct event *event, uint32_t db_stream, const struct snapshot_place *place,
+			 struct error *error)
 {
 	return dispatch_event(((struct server_outlet *)self)->dispatch, event, db_stream, place->valkey, error);
 }

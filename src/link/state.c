@@ -28,7 +28,7 @@ static bool take_refused(json_t *array, struct link_state *state)
 	if (count > UINT32_MAX)
 		return false;
 	refused = memory_alloc_zero(count, sizeof(*refused));
-	json_array_foreach(array, i, pair) {
+	json_array_foreach (array, i, pair) {
 		json_int_t offset, sub;
 
 		if (json_unpack(pair, "[I, I]", &offset, &sub) < 0 || offset < 0 || sub < 0 || sub > UINT32_MAX) {
@@ -47,7 +47,8 @@ static json_t *make_refused(const struct link_state *state)
 	json_t *array = json_array();
 
 	for (uint32_t i = 0; i < state->refused_count; i++)
-		json_array_append_new(array, json_pack("[I, I]", (json_int_t)state->refused[i].offset, (json_int_t)state->refused[i].sub));
+		json_array_append_new(
+			array, json_pack("[I, I]", (json_int_t)state->refused[i].offset, (json_int_t)state->refused[i].sub));
 	return array;
 }
 
@@ -63,10 +64,11 @@ static bool take_witnesses(json_t *array, struct link_state *state)
 	if (count > SLOT_COUNT)
 		return false;
 	witnesses = memory_alloc_zero(count, sizeof(*witnesses));
-	json_array_foreach(array, i, entry) {
+	json_array_foreach (array, i, entry) {
 		json_int_t slot, offset, db;
 
-		if (json_unpack(entry, "[I, I, I]", &slot, &offset, &db) < 0 || slot < 0 || slot >= SLOT_COUNT || db < 0 || db > UINT32_MAX) {
+		if (json_unpack(entry, "[I, I, I]", &slot, &offset, &db) < 0 || slot < 0 || slot >= SLOT_COUNT || db < 0 ||
+		    db > UINT32_MAX) {
 			free(witnesses);
 			return false;
 		}
@@ -82,7 +84,8 @@ static json_t *make_witnesses(const struct link_state *state)
 	json_t *array = json_array();
 
 	for (uint32_t i = 0; i < state->witness_count; i++)
-		json_array_append_new(array, json_pack("[i, I, I]", (int)state->witnesses[i].slot, (json_int_t)state->witnesses[i].low.offset,
+		json_array_append_new(array, json_pack("[i, I, I]", (int)state->witnesses[i].slot,
+						       (json_int_t)state->witnesses[i].low.offset,
 						       (json_int_t)state->witnesses[i].low.db));
 	return array;
 }
@@ -95,8 +98,9 @@ static json_t *file_json(const struct file_state *file)
 
 	/* JSON's integers have a sign. */
 	snprintf(checksum, sizeof(checksum), "%016" PRIx64, file->checksum);
-	return json_pack("{s:s, s:i, s:I, s:s, s:I, s:i, s:b}", "phase", file_phases[file->phase], "format", (int)file->format, "length", (json_int_t)file->length, "checksum",
-			 checksum, "database", (json_int_t)file->db, "number", (int)file->number, "base", (int)file->has_base);
+	return json_pack("{s:s, s:i, s:I, s:s, s:I, s:i, s:b}", "phase", file_phases[file->phase], "format", (int)file->format,
+			 "length", (json_int_t)file->length, "checksum", checksum, "database", (json_int_t)file->db, "number",
+			 (int)file->number, "base", (int)file->has_base);
 }
 
 static bool file_read(json_t *root, struct file_state *ret, json_error_t *fault)
@@ -107,13 +111,14 @@ static bool file_read(json_t *root, struct file_state *ret, json_error_t *fault)
 	unsigned at = 0;
 	char *end;
 
-	if (json_unpack_ex(root, fault, 0, "{s:s, s:i, s:I, s:s, s:I, s:i, s:b}", "phase", &phase, "format", &format, "length", &length, "checksum", &checksum, "database", &db,
-			   "number", &number, "base", &base) < 0)
+	if (json_unpack_ex(root, fault, 0, "{s:s, s:i, s:I, s:s, s:I, s:i, s:b}", "phase", &phase, "format", &format, "length",
+			   &length, "checksum", &checksum, "database", &db, "number", &number, "base", &base) < 0)
 		return false;
 	while (at < sizeof(file_phases) / sizeof(file_phases[0]) && strcmp(phase, file_phases[at]) != 0)
 		at++;
 	ret->checksum = strtoull(checksum, &end, 16);
-	if (at == sizeof(file_phases) / sizeof(file_phases[0]) || *end != '\0' || format < 0 || length < 0 || db < -1 || number < 0) {
+	if (at == sizeof(file_phases) / sizeof(file_phases[0]) || *end != '\0' || format < 0 || length < 0 || db < -1 ||
+	    number < 0) {
 		snprintf(fault->text, sizeof(fault->text), "what it says of the file");
 		return false;
 	}
@@ -141,10 +146,10 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	}
 	root = json_load_file(path, 0, &fault);
 	if (!root ||
-	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?s, s?o, s?o, s?o}", "format", &format, "generation",
-			   &generation, "position", &position, "database", &db, "clean", &clean, "snapshot", "rdb_version", &version, "valkey", &valkey,
-			   "database", &place_db, "link", &link, "task", &task, "epoch", &epoch, "refused", &refused, "low marks",
-			   &witnesses, "imports", &imports) < 0 ||
+	    json_unpack_ex(root, &fault, 0, "{s:I, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s?s, s?s, s?s, s?o, s?o, s?o}",
+			   "format", &format, "generation", &generation, "position", &position, "database", &db, "clean", &clean,
+			   "snapshot", "rdb_version", &version, "valkey", &valkey, "database", &place_db, "link", &link, "task",
+			   &task, "epoch", &epoch, "refused", &refused, "low marks", &witnesses, "imports", &imports) < 0 ||
 	    ((file = json_object_get(root, "file")) && !file_read(file, &state.file, &fault)) || !take_refused(refused, &state) ||
 	    !take_witnesses(witnesses, &state)) {
 		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path,
@@ -161,7 +166,8 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	json_decref(root);
 	if (format != FORMAT || generation < 0 || position < 0 || db < 0 || db > INT_MAX || version < 0 || version > INT_MAX ||
 	    place_db < 0 || place_db > INT_MAX) {
-		error_set(error, ERROR_USAGE, "%s: format %lld or its numbers are not of this version of keyferry", path, (long long)format);
+		error_set(error, ERROR_USAGE, "%s: format %lld or its numbers are not of this version of keyferry", path,
+			  (long long)format);
 		error_hint(error, "Continue with the version that wrote it, or begin anew with an empty work directory");
 		free((void *)state.refused);
 		free((void *)state.witnesses);
@@ -205,11 +211,12 @@ static int sync_folder(const char *path)
 bool link_state_write(const char *path, const struct link_state *state, struct error *error)
 {
 	char beside[PATH_MAX];
-	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:s, s:o, s:o}", "format", FORMAT, "generation", (json_int_t)state->generation,
-				 "position", (json_int_t)state->position, "database", (json_int_t)state->db, "clean", (int)state->clean,
-				 "snapshot", "rdb_version", (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey,
-				 "database", (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch, "refused", make_refused(state),
-				 "low marks", make_witnesses(state));
+	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:s, s:o, s:o}", "format", FORMAT,
+				 "generation", (json_int_t)state->generation, "position", (json_int_t)state->position, "database",
+				 (json_int_t)state->db, "clean", (int)state->clean, "snapshot", "rdb_version",
+				 (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey, "database",
+				 (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch,
+				 "refused", make_refused(state), "low marks", make_witnesses(state));
 	char *text;
 	int file, status;
 	bool ok;
@@ -239,8 +246,8 @@ bool link_state_write(const char *path, const struct link_state *state, struct e
 
 bool link_state_same(const struct link_state *a, const struct link_state *b)
 {
-	if (a->generation != b->generation || a->position != b->position || a->clean != b->clean || strcmp(a->epoch, b->epoch) != 0 ||
-	    a->refused_count != b->refused_count)
+	if (a->generation != b->generation || a->position != b->position || a->clean != b->clean ||
+	    strcmp(a->epoch, b->epoch) != 0 || a->refused_count != b->refused_count)
 		return false;
 	/* As many, and yet others: one was tried again and taken, and another one refused before the position could move. */
 	for (uint32_t i = 0; i < a->refused_count; i++)

@@ -36,12 +36,12 @@ struct link_state {
 	uint64_t generation; /* of the spool's history; 0: nothing yet */
 	uint64_t position;   /* spool position below which everything is applied, and cannot be lost by the target unnoticed */
 	uint32_t db;         /* selected in the stream there */
-	struct snapshot_place place; /* where the position lies in the snapshot */
-	bool clean;          /* written at a clean stop: nothing above the position was ever sent */
+	struct snapshot_place place;    /* where the position lies in the snapshot */
+	bool clean;                     /* written at a clean stop: nothing above the position was ever sent */
 	char link[MARK_ID_LEN + 1];     /* its name in the target (sink/mark.h); empty: it has none yet */
 	char task[101];                 /* the task's name when they were begun: part of the marks' keys */
 	char epoch[MARK_EPOCH_LEN + 1]; /* of the generation's marks there; empty: none yet */
-	const struct mark *refused; /* of the epoch: commands that lie below their mark, and are to be tried again */
+	const struct mark *refused;     /* of the epoch: commands that lie below their mark, and are to be tried again */
 	uint32_t refused_count;
 	const struct mark_witness *witnesses; /* low marks that the target has had (sink/floor.h) */
 	uint32_t witness_count;

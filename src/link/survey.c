@@ -21,10 +21,10 @@ enum stage {
 	STAGE_PLAN,     /* asking the masters what they own, before */
 	STAGE_KEYSPACE, /* asking a master which databases have keys */
 	STAGE_SCAN,
-	STAGE_TYPES,    /* asking for the types of some of what SCAN answered */
+	STAGE_TYPES, /* asking for the types of some of what SCAN answered */
 	STAGE_HAND_OUT,
-	STAGE_SETTLE,   /* everything is handed out */
-	STAGE_CHECK,    /* asking the masters what they own, after */
+	STAGE_SETTLE, /* everything is handed out */
+	STAGE_CHECK,  /* asking the masters what they own, after */
 	STAGE_OVER,
 };
 
@@ -48,25 +48,25 @@ struct survey {
 	struct timer *timer;
 	enum stage stage;
 	struct survey_counters counters;
-	uint32_t seed;            /* which of the masters to begin with */
+	uint32_t seed; /* which of the masters to begin with */
 	bool backwards;
-	uint32_t count;           /* of SCAN */
-	uint32_t empty_passes;    /* in a row, up to now */
-	char complaint[256];      /* told last */
+	uint32_t count;        /* of SCAN */
+	uint32_t empty_passes; /* in a row, up to now */
+	char complaint[256];   /* told last */
 	/* of this pass */
 	struct master *masters;
 	uint32_t master_count, master_at;
-	struct client *spare;     /* has told the masters, and is none of them */
-	bool moving;              /* a slot is migrating */
-	bool asks_for_masters;    /* the one master known so far is asked for all of them */
+	struct client *spare;  /* has told the masters, and is none of them */
+	bool moving;           /* a slot is migrating */
+	bool asks_for_masters; /* the one master known so far is asked for all of them */
 	uint64_t found_before;
-	uint32_t *databases;      /* of this master, that are wanted */
+	uint32_t *databases; /* of this master, that are wanted */
 	uint32_t database_count, database_at;
 	char cursor[24];
-	struct buffer batch;      /* bytes of the keys */
+	struct buffer batch; /* bytes of the keys */
 	struct found_key *keys;
 	uint32_t key_count, key_room, key_at;
-	uint32_t type_at;         /* next key whose type arrives */
+	uint32_t type_at; /* next key whose type arrives */
 	uint32_t types_awaited;
 };
 
@@ -96,7 +96,8 @@ static void again(struct survey *survey, const char *peer, const char *why)
 	snprintf(text, sizeof(text), "target %s: %.180s", peer, why);
 	if (strcmp(text, survey->complaint) != 0) {
 		memcpy(survey->complaint, text, sizeof(text));
-		snprintf(told, sizeof(told), "going through the target's keys for %s: %s; it is tried again", survey->options.purpose, text);
+		snprintf(told, sizeof(told), "going through the target's keys for %s: %s; it is tried again",
+			 survey->options.purpose, text);
 		survey->events->note(survey->owner, LOG_WARNING, told);
 	}
 	/* An answer that was too long, perhaps. */
@@ -114,7 +115,8 @@ static void stop(struct survey *survey)
 }
 
 /* False: the reply is none to go on with, and what follows is arranged. */
-static bool is_good(struct survey *survey, const struct master *master, const struct client_reply *reply, const struct error *error)
+static bool is_good(struct survey *survey, const struct master *master, const struct client_reply *reply,
+		    const struct error *error)
 {
 	char text[256];
 	struct error failure;
@@ -133,8 +135,10 @@ static bool is_good(struct survey *survey, const struct master *master, const st
 		again(survey, client_peer(master->client), text);
 		return false;
 	}
-	error_set(&failure, ERROR_TARGET, "target %s, to go through its keys for %s: %s", client_peer(master->client), survey->options.purpose, text);
-	error_hint(&failure, "Give the target's user the rights that docs/least-rights.md lists: +scan +type +info +cluster|nodes");
+	error_set(&failure, ERROR_TARGET, "target %s, to go through its keys for %s: %s", client_peer(master->client),
+		  survey->options.purpose, text);
+	error_hint(&failure,
+		   "Give the target's user the rights that docs/least-rights.md lists: +scan +type +info +cluster|nodes");
 	stop(survey);
 	survey->events->failed(survey->owner, &failure);
 	return false;
@@ -348,9 +352,11 @@ static void take_keyspace(struct survey *survey, struct slice text)
 		const char *colon = memchr(at, ':', (size_t)((line_end ? line_end : end) - at));
 		uint64_t db;
 
-		if (colon && colon - at > 2 && at[0] == 'd' && at[1] == 'b' && slice_to_uint64(slice_make(at + 2, (size_t)(colon - at) - 2), &db) &&
-		    db <= INT32_MAX && survey->events->wants(survey->owner, (uint32_t)db)) {
-			survey->databases = memory_realloc_array(survey->databases, survey->database_count + 1, sizeof(*survey->databases));
+		if (colon && colon - at > 2 && at[0] == 'd' && at[1] == 'b' &&
+		    slice_to_uint64(slice_make(at + 2, (size_t)(colon - at) - 2), &db) && db <= INT32_MAX &&
+		    survey->events->wants(survey->owner, (uint32_t)db)) {
+			survey->databases =
+				memory_realloc_array(survey->databases, survey->database_count + 1, sizeof(*survey->databases));
 			survey->databases[survey->database_count++] = (uint32_t)db;
 		}
 		at = line_end ? line_end + 1 : end;
@@ -488,7 +494,8 @@ static void on_type(void *owner, const struct client_reply *reply, const struct 
 	if (slice_equal(reply->nodes[0].text, SLICE("none"))) {
 		key->gone = true;
 	} else {
-		switch (survey->events->judge(survey->owner, survey->databases[survey->database_at], key_bytes(survey, key), reply->nodes[0].text)) {
+		switch (survey->events->judge(survey->owner, survey->databases[survey->database_at], key_bytes(survey, key),
+					      reply->nodes[0].text)) {
 		case SURVEY_YES: break;
 		case SURVEY_STOP: stop(survey); return;
 		default: key->gone = true; break;

@@ -21,7 +21,7 @@ enum survey_answer {
 	SURVEY_NO,
 	SURVEY_BY_TYPE, /* ask again with its type */
 	SURVEY_YES,
-	SURVEY_STOP,    /* the owner has had enough: nothing more is called */
+	SURVEY_STOP, /* the owner has had enough: nothing more is called */
 };
 
 struct survey_events {
@@ -46,7 +46,7 @@ struct survey_options {
 	struct loop *loop;
 	struct deployment *target;
 	bool cluster;
-	bool import_source;  /* the target is in import mode: keys whose time has passed are shown to who says that it is the import's source alone */
+	bool import_source; /* the target is in import mode: keys whose time has passed are shown to who says that it is the import's source alone */
 	const char *name;    /* of its connections; outlives it */
 	const char *purpose; /* "FLUSHALL", for messages; outlives it */
 };

@@ -101,9 +101,12 @@ static void add_split(struct transaction *transaction, const struct event *event
 
 	for (uint32_t i = 0; i < count; i++)
 		add_run(transaction, &(struct transaction_run){
-			.bytes = make_bytes(transaction, parts[i].argc, parts[i].argv),
-			.made = true, .commands = 1, .slot = parts[i].slot, .db = event->db,
-		});
+					     .bytes = make_bytes(transaction, parts[i].argc, parts[i].argv),
+					     .made = true,
+					     .commands = 1,
+					     .slot = parts[i].slot,
+					     .db = event->db,
+				     });
 }
 
 bool transaction_command(struct transaction *transaction, const struct event *event, bool cluster, struct error *error)
@@ -162,7 +165,8 @@ static void order_runs(struct transaction *transaction)
 	transaction->order_count = transaction->order_at = 0;
 	if (transaction->order_room < transaction->run_count) {
 		transaction->order_room = transaction->run_room;
-		transaction->order = memory_realloc_array(transaction->order, transaction->order_room, sizeof(transaction->order[0]));
+		transaction->order =
+			memory_realloc_array(transaction->order, transaction->order_room, sizeof(transaction->order[0]));
 	}
 	while (transaction->next_run < transaction->run_count && !transaction->runs[transaction->next_run].whole) {
 		uint32_t index = transaction->next_run++;
@@ -172,7 +176,8 @@ static void order_runs(struct transaction *transaction)
 	qsort(transaction->order, transaction->order_count, sizeof(transaction->order[0]), compare);
 }
 
-static void add_piece(struct transaction *transaction, struct transaction_part *part, struct slice bytes, bool made, uint32_t commands)
+static void add_piece(struct transaction *transaction, struct transaction_part *part, struct slice bytes, bool made,
+		      uint32_t commands)
 {
 	struct sink_piece *last = part->piece_count ? &transaction->pieces[part->piece_count - 1] : NULL;
 
@@ -183,7 +188,8 @@ static void add_piece(struct transaction *transaction, struct transaction_part *
 	}
 	if (part->piece_count == transaction->piece_room) {
 		transaction->piece_room = transaction->piece_room ? transaction->piece_room * 2 : 8;
-		transaction->pieces = memory_realloc_array(transaction->pieces, transaction->piece_room, sizeof(transaction->pieces[0]));
+		transaction->pieces =
+			memory_realloc_array(transaction->pieces, transaction->piece_room, sizeof(transaction->pieces[0]));
 	}
 	transaction->pieces[part->piece_count++] = (struct sink_piece){bytes, made};
 }

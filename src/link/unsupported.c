@@ -45,9 +45,13 @@ bool unsupported_command(struct unsupported *unsupported, const struct event *ev
 	char quoted[100], place[EVENT_PLACE_MAX], text[400];
 
 	if (!unsupported->options.target->skip_unsupported) {
-		error_set(error, ERROR_CONFLICT, "the command %s (database %u, %s) is known neither to keyferry nor to the target, %s",
-			  slice_quote(name, quoted, sizeof(quoted)), event->db, event_place(event, place), unsupported->options.target->name);
-		error_hint(error, "Load the module that it belongs to into the target, or set target.unsupported: skip to leave such commands out");
+		error_set(error, ERROR_CONFLICT,
+			  "the command %s (database %u, %s) is known neither to keyferry nor to the target, %s",
+			  slice_quote(name, quoted, sizeof(quoted)), event->db, event_place(event, place),
+			  unsupported->options.target->name);
+		error_hint(
+			error,
+			"Load the module that it belongs to into the target, or set target.unsupported: skip to leave such commands out");
 		return false;
 	}
 	unsupported->counters.commands++;
@@ -55,8 +59,10 @@ bool unsupported_command(struct unsupported *unsupported, const struct event *ev
 		return true;
 	if (unsupported->name_count < UNSUPPORTED_NAMES_MAX && !memchr(name.data, '\0', name.len))
 		unsupported->names[unsupported->name_count++] = memory_strndup((const char *)name.data, name.len);
-	snprintf(text, sizeof(text), "left out as target.unsupported: skip says: the command %s (database %u, %s), which the target does not know; further ones are counted alone",
-		 slice_quote(name, quoted, sizeof(quoted)), event->db, event_place(event, place));
+	snprintf(
+		text, sizeof(text),
+		"left out as target.unsupported: skip says: the command %s (database %u, %s), which the target does not know; further ones are counted alone",
+		slice_quote(name, quoted, sizeof(quoted)), event->db, event_place(event, place));
 	unsupported->options.note(unsupported->options.owner, LOG_WARNING, text);
 	return true;
 }
@@ -88,17 +94,23 @@ bool unsupported_value(struct unsupported *unsupported, const struct event *even
 	/* Vector sets are a module's values in form alone: their commands go by the policy of those that the target has not got. */
 	lossy = target->lossy && strcmp(module, "vectorset") == 0;
 	if (!target->skip_unsupported && !lossy) {
-		error_set(error, ERROR_CONFLICT, "key %s (database %u, %s), a value of module type %s of %zu bytes, %s, %s", slice_quote(event->key, key, sizeof(key)), event->db,
-			  event_place(event, place), module, event->value.len,
-			  target->ends_at_modules ? "would end the target, which has no modules" : "is longer than one argument may be at the target", target->name);
+		error_set(error, ERROR_CONFLICT, "key %s (database %u, %s), a value of module type %s of %zu bytes, %s, %s",
+			  slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place), module,
+			  event->value.len,
+			  target->ends_at_modules ? "would end the target, which has no modules"
+						  : "is longer than one argument may be at the target",
+			  target->name);
 		error_hint(error, "%s, or set target.unsupported: skip to leave such values out",
 			   target->ends_at_modules ? "Load that module there" : "Raise proto-max-bulk-len there");
 		return false;
 	}
 	unsupported->counters.keys++;
-	snprintf(text, sizeof(text), "left out as target.%s says: key %s (database %u, %s), a value of module type %s of %zu bytes, %s", lossy ? "downgrade: lossy" : "unsupported: skip",
-		 slice_quote(event->key, key, sizeof(key)), event->db, event_place(event, place), module, event->value.len,
-		 target->ends_at_modules ? "which would end the target, for it has no modules" : "more than the target takes in one argument");
+	snprintf(text, sizeof(text),
+		 "left out as target.%s says: key %s (database %u, %s), a value of module type %s of %zu bytes, %s",
+		 lossy ? "downgrade: lossy" : "unsupported: skip", slice_quote(event->key, key, sizeof(key)), event->db,
+		 event_place(event, place), module, event->value.len,
+		 target->ends_at_modules ? "which would end the target, for it has no modules"
+					 : "more than the target takes in one argument");
 	unsupported->options.note(unsupported->options.owner, LOG_WARNING, text);
 	return true;
 }
@@ -110,17 +122,24 @@ bool unsupported_aux(struct unsupported *unsupported, const struct event *event,
 	struct slice in = event->value;
 
 	/* module id, UINT, before or behind the keys, then the module's items up to EOF; the decoder has walked over all of it. */
-	if (take_number(&in, &id) && take_number(&in, &opcode) && take_number(&in, &when) && take_number(&in, &first) && first == RDB_MODULE_EOF)
+	if (take_number(&in, &id) && take_number(&in, &opcode) && take_number(&in, &when) && take_number(&in, &first) &&
+	    first == RDB_MODULE_EOF)
 		return true;
 	rdb_module_name(id, module);
 	if (!unsupported->options.target->skip_unsupported) {
-		error_set(error, ERROR_CONFLICT, "the snapshot holds %zu bytes that the module type %s keeps beside the keys (%s), and no command brings them to a target",
-			  event->value.len, module, event_place(event, place));
-		error_hint(error, "Bring this part there by the module's own commands, and set target.unsupported: skip to leave it out here");
+		error_set(
+			error, ERROR_CONFLICT,
+			"the snapshot holds %zu bytes that the module type %s keeps beside the keys (%s), and no command brings them to a target",
+			event->value.len, module, event_place(event, place));
+		error_hint(
+			error,
+			"Bring this part there by the module's own commands, and set target.unsupported: skip to leave it out here");
 		return false;
 	}
-	snprintf(text, sizeof(text), "left out as target.unsupported: skip says: %zu bytes that the module type %s keeps beside the keys of the snapshot (%s)",
-		 event->value.len, module, event_place(event, place));
+	snprintf(
+		text, sizeof(text),
+		"left out as target.unsupported: skip says: %zu bytes that the module type %s keeps beside the keys of the snapshot (%s)",
+		event->value.len, module, event_place(event, place));
 	unsupported->options.note(unsupported->options.owner, LOG_WARNING, text);
 	return true;
 }

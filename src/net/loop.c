@@ -10,8 +10,8 @@
 
 struct loop {
 	uv_loop_t uv;
-	uv_async_t stopper;   /* brings loop_stop() from other threads into the loop, and keeps it alive */
-	uv_timer_t deadline;  /* of loop_run_until() */
+	uv_async_t stopper;       /* brings loop_stop() from other threads into the loop, and keeps it alive */
+	uv_timer_t deadline;      /* of loop_run_until() */
 	uv_prepare_t before_wait; /* of loop_run_until() */
 	const bool *done;         /* likewise */
 	uint64_t deadline_us;

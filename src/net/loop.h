@@ -28,7 +28,7 @@ void *loop_handle(struct loop *loop);
 /* A timer; the callback runs on the loop's thread. */
 struct timer;
 struct timer *timer_new(struct loop *loop, void (*callback)(void *owner), void *owner);
-void timer_start(struct timer *timer, uint64_t delay_ms);                       /* once; restarts a running one */
+void timer_start(struct timer *timer, uint64_t delay_ms);                        /* once; restarts a running one */
 void timer_repeat(struct timer *timer, uint64_t delay_ms, uint64_t interval_ms); /* again and again */
 void timer_stop(struct timer *timer);
 bool timer_active(const struct timer *timer);

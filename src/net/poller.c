@@ -48,7 +48,8 @@ struct poller *poller_new(struct loop *loop, int fd, void (*callback)(void *owne
 
 void poller_start(struct poller *poller, int what)
 {
-	must(uv_poll_start(&poller->uv, ((what & POLLER_READ) ? UV_READABLE : 0) | ((what & POLLER_WRITE) ? UV_WRITABLE : 0), on_ready));
+	must(uv_poll_start(&poller->uv, ((what & POLLER_READ) ? UV_READABLE : 0) | ((what & POLLER_WRITE) ? UV_WRITABLE : 0),
+			   on_ready));
 }
 
 void poller_stop(struct poller *poller)

@@ -67,10 +67,10 @@ struct stream {
 	uint32_t timeout_ms;
 	uint64_t deadline_us; /* for all of connecting */
 	struct timer *timer;
-	struct idle *idle;  /* starts connecting; later, hands out what TLS holds */
-	int fd;             /* while connecting; then the transport's */
+	struct idle *idle; /* starts connecting; later, hands out what TLS holds */
+	int fd;            /* while connecting; then the transport's */
 	struct poller *poller;
-	int polled;         /* uv_poll events now asked for */
+	int polled; /* uv_poll events now asked for */
 	struct transport *transport;
 };
 
@@ -122,12 +122,8 @@ static void stream_poll_update(struct stream *stream)
 	int events = 0;
 
 	switch (stream->state) {
-	case STREAM_CONNECTING:
-		events = UV_WRITABLE;
-		break;
-	case STREAM_HANDSHAKE:
-		events = needed_event(transport->write_need);
-		break;
+	case STREAM_CONNECTING: events = UV_WRITABLE; break;
+	case STREAM_HANDSHAKE: events = needed_event(transport->write_need); break;
 	case STREAM_OPEN:
 		if (stream->want_read) {
 			events |= needed_event(transport->read_need);
@@ -138,8 +134,7 @@ static void stream_poll_update(struct stream *stream)
 			events |= needed_event(transport->write_need);
 		break;
 	case STREAM_LOOKUP:
-	case STREAM_DEAD:
-		return;
+	case STREAM_DEAD: return;
 	}
 	stream_poll(stream, events);
 }
@@ -415,8 +410,8 @@ static bool is_connected_to_itself(int fd)
 	socklen_t own_len = sizeof(own), other_len = sizeof(other);
 
 	return getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
-	       getpeername(fd, (struct sockaddr *)&other, &other_len) == 0 && own.ss_family != AF_UNIX &&
-	       own_len == other_len && memcmp(&own, &other, own_len) == 0;
+	       getpeername(fd, (struct sockaddr *)&other, &other_len) == 0 && own.ss_family != AF_UNIX && own_len == other_len &&
+	       memcmp(&own, &other, own_len) == 0;
 }
 
 static void stream_connect_done(struct stream *stream)
@@ -479,7 +474,7 @@ static void stream_timeout(void *owner)
 		return;
 	}
 	error_set(&error, stream->blame, "timed out after %g s while %s", stream->timeout_ms / 1000.0,
-		  stream->state == STREAM_LOOKUP ? "looking up the name"
+		  stream->state == STREAM_LOOKUP      ? "looking up the name"
 		  : stream->state == STREAM_HANDSHAKE ? "waiting for the TLS handshake"
 						      : "connecting");
 	if (stream->state == STREAM_HANDSHAKE)

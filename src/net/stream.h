@@ -22,18 +22,18 @@
 struct stream;
 
 struct stream_events {
-	void (*connected)(void *owner);                          /* TLS handshake included */
-	void (*readable)(void *owner);                           /* level-triggered while stream_want_read() is on */
-	void (*writable)(void *owner);                           /* level-triggered while stream_want_write() is on */
-	void (*failed)(void *owner, const struct error *error);  /* kind is the `blame` below */
+	void (*connected)(void *owner);                         /* TLS handshake included */
+	void (*readable)(void *owner);                          /* level-triggered while stream_want_read() is on */
+	void (*writable)(void *owner);                          /* level-triggered while stream_want_write() is on */
+	void (*failed)(void *owner, const struct error *error); /* kind is the `blame` below */
 };
 
 struct stream_options {
 	struct endpoint endpoint;
-	struct tls_context *tls;    /* NULL: plain */
-	const char *tls_name;       /* name to verify; NULL: endpoint.host */
+	struct tls_context *tls;     /* NULL: plain */
+	const char *tls_name;        /* name to verify; NULL: endpoint.host */
 	uint32_t connect_timeout_ms; /* name look-up, connect and TLS handshake together; 0: 10,000 */
-	enum error_kind blame;      /* kind of the errors: ERROR_SOURCE or ERROR_TARGET */
+	enum error_kind blame;       /* kind of the errors: ERROR_SOURCE or ERROR_TARGET */
 };
 
 /* Starts connecting; the outcome always comes later, by callback. TCP keep-alive and no-delay are set. */

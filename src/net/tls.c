@@ -58,8 +58,7 @@ static bool load_certificate(SSL_CTX *ssl, const char *certificate, const char *
 	if (!certificate && !key)
 		return true;
 	if (!certificate || !key) {
-		error_set(error, ERROR_USAGE, "tls.%s: set without a %s", key ? "key" : "cert",
-			  key ? "cert" : "key");
+		error_set(error, ERROR_USAGE, "tls.%s: set without a %s", key ? "key" : "cert", key ? "cert" : "key");
 		error_hint(error, "a client certificate needs both; a file that holds both may be named twice");
 		return false;
 	}
@@ -110,7 +109,8 @@ static SSL_CTX *make_ssl(const char *const *files, bool verify, struct error *er
 	SSL_CTX_set_default_read_buffer_len(ssl, 64 * 1024);
 	SSL_CTX_set_default_passwd_cb(ssl, no_password);
 	SSL_CTX_set_verify(ssl, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-	if ((verify && !load_ca(ssl, files[TLS_FILE_CA], error)) || !load_certificate(ssl, files[TLS_FILE_CERTIFICATE], files[TLS_FILE_KEY], error)) {
+	if ((verify && !load_ca(ssl, files[TLS_FILE_CA], error)) ||
+	    !load_certificate(ssl, files[TLS_FILE_CERTIFICATE], files[TLS_FILE_KEY], error)) {
 		SSL_CTX_free(ssl);
 		ERR_clear_error();
 		return NULL;

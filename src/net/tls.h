@@ -9,11 +9,11 @@
 
 struct tls_options {
 	bool enabled;
-	bool insecure;            /* do not verify the server */
-	const char *ca;           /* file with trusted certificates; NULL: the system's store */
-	const char *certificate;  /* client certificate (PEM), with `key`; NULL: none */
+	bool insecure;           /* do not verify the server */
+	const char *ca;          /* file with trusted certificates; NULL: the system's store */
+	const char *certificate; /* client certificate (PEM), with `key`; NULL: none */
 	const char *key;
-	const char *server_name;  /* name to verify and send (SNI); NULL: the host connected to */
+	const char *server_name; /* name to verify and send (SNI); NULL: the host connected to */
 };
 
 struct tls_context;

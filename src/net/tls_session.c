@@ -119,8 +119,7 @@ static void explain_verify(const struct tls_session *session, long result, struc
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		error_hint(error, "renew the server's certificate, or correct the clock of this machine");
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -151,8 +150,7 @@ static void explain_protocol(const struct tls_session *session, unsigned long co
 		error_set(error, session->blame, "the server does not accept the client certificate (%s)", reason ? reason : "");
 		error_hint(error, "check %s.tls.cert: the server must trust the CA that signed it", side(session));
 		return;
-	default:
-		error_set(error, session->blame, "TLS: %s", reason ? reason : "broken by the server");
+	default: error_set(error, session->blame, "TLS: %s", reason ? reason : "broken by the server");
 	}
 }
 

@@ -48,10 +48,10 @@ struct client {
 	bool tls;
 	bool connected;
 	bool dead;
-	bool too_long; /* the requests outgrew their buffer: dies on the next turn */
-	bool answered; /* at least one reply was understood */
-	int busy;      /* depth of callbacks under way */
-	bool freed;    /* by client_free() in a callback */
+	bool too_long;      /* the requests outgrew their buffer: dies on the next turn */
+	bool answered;      /* at least one reply was understood */
+	int busy;           /* depth of callbacks under way */
+	bool freed;         /* by client_free() in a callback */
 	struct error error; /* why dead */
 	void (*on_dead)(void *owner, const struct error *error);
 	void *on_dead_owner;
@@ -120,8 +120,8 @@ static size_t word_upper(struct slice word, char *out, size_t cap)
 /* "GET", "CLUSTER SHARDS": the command and, where it is one word of several, the sub-command; never another argument. */
 static void command_name(uint32_t argc, const struct slice *argv, char out[NAME_MAX_LEN])
 {
-	static const char *const containers[] = {"ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "FUNCTION", "LATENCY", "MEMORY",
-						 "MODULE", "OBJECT", "SCRIPT", "SENTINEL", "XGROUP", "XINFO"};
+	static const char *const containers[] = {"ACL",    "CLIENT", "CLUSTER", "COMMAND", "CONFIG",   "FUNCTION", "LATENCY",
+						 "MEMORY", "MODULE", "OBJECT",  "SCRIPT",  "SENTINEL", "XGROUP",   "XINFO"};
 	size_t used = word_upper(argv[0], out, NAME_MAX_LEN);
 	bool container = false;
 
@@ -503,7 +503,9 @@ struct client *client_new(struct loop *loop, const struct client_options *option
 	client->tls = options->tls != NULL;
 	client->blame = options->blame;
 	snprintf(client->group, sizeof(client->group), "%s",
-		 options->group ? options->group : options->blame == ERROR_TARGET ? "target" : "source");
+		 options->group                   ? options->group
+		 : options->blame == ERROR_TARGET ? "target"
+						  : "source");
 	client->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
 	client->stop = options->stop;
 	stream_options.connect_timeout_ms = client->timeout_ms;

@@ -23,11 +23,12 @@ struct client_options {
 	const struct credentials *credentials; /* NULL: no AUTH; outlives the client */
 	struct tls_context *tls;
 	const char *tls_name;
-	const char *name;            /* CLIENT SETNAME; NULL: none. An error to it is ignored (old servers, narrow ACLs). */
-	uint32_t timeout_ms;         /* for connecting, and for each reply; 0: 10,000 */
+	const char *name;    /* CLIENT SETNAME; NULL: none. An error to it is ignored (old servers, narrow ACLs). */
+	uint32_t timeout_ms; /* for connecting, and for each reply; 0: 10,000 */
 	enum error_kind blame;
-	const atomic_bool *stop;     /* client_call() and client_wait() end early, and the connection with them, once that is true; NULL: never */
-	const char *group;           /* the options' group that hints name; NULL: "source" or "target", by blame */
+	const atomic_bool *
+		stop; /* client_call() and client_wait() end early, and the connection with them, once that is true; NULL: never */
+	const char *group; /* the options' group that hints name; NULL: "source" or "target", by blame */
 };
 
 /* A reply, valid during the callback (or until the next call on this client). Node 0 is the outermost value. */

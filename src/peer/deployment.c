@@ -8,9 +8,9 @@
 
 /* The master of one shard. */
 struct member {
-	struct client *client;   /* NULL: none yet */
+	struct client *client; /* NULL: none yet */
 	struct server_info info;
-	bool known;              /* info was read */
+	bool known; /* info was read */
 };
 
 struct deployment {
@@ -56,7 +56,8 @@ static bool attempts_fail(const struct deployment *deployment, const struct atte
 		error_set(error, attempts->first.kind, "%s %s", side(deployment), attempts->first.text);
 		error_hint(error, "%s", attempts->first.hint);
 		if (!error->hint[0])
-			error_hint(error, "check %s.address, and that the server is running and can be reached from here", side(deployment));
+			error_hint(error, "check %s.address, and that the server is running and can be reached from here",
+				   side(deployment));
 		return false;
 	}
 	error_set(error, deployment->blame, "none of the %u addresses of the %s can be used: %s", attempts->count,
@@ -101,7 +102,7 @@ static bool topology_ask_shards(struct client *client, const struct endpoint *as
 }
 
 static bool topology_ask_slots(struct client *client, const struct endpoint *asked, bool tls, struct topology *ret,
-				struct error *error)
+			       struct error *error)
 {
 	struct client_reply reply;
 
@@ -110,7 +111,7 @@ static bool topology_ask_slots(struct client *client, const struct endpoint *ask
 }
 
 static bool topology_ask_nodes(struct client *client, const struct endpoint *asked, bool tls, struct topology *ret,
-				struct error *error)
+			       struct error *error)
 {
 	struct client_reply reply;
 
@@ -245,7 +246,8 @@ static bool deployment_read(struct deployment *deployment, const struct endpoint
 		} else if (ok) {
 			topology.epoch = epoch_ask(client);
 			if (topology.epoch < deployment->topology.epoch) {
-				error_set(error, deployment->blame, "%s: its map of the cluster is of epoch %llu, older than one of epoch %llu",
+				error_set(error, deployment->blame,
+					  "%s: its map of the cluster is of epoch %llu, older than one of epoch %llu",
 					  client_peer(client), (unsigned long long)topology.epoch,
 					  (unsigned long long)deployment->topology.epoch);
 				topology_free(&topology);
@@ -399,8 +401,9 @@ static bool context_make(const struct tls_options *options, const char *group, s
 	return false;
 }
 
-static struct deployment *open_with(struct loop *loop, const struct deployment_options *options, const char *client_name, uint32_t timeout_ms,
-				    enum error_kind blame, bool lenient, const atomic_bool *stop, struct error *error)
+static struct deployment *open_with(struct loop *loop, const struct deployment_options *options, const char *client_name,
+				    uint32_t timeout_ms, enum error_kind blame, bool lenient, const atomic_bool *stop,
+				    struct error *error)
 {
 	struct deployment *deployment = memory_alloc_zero(1, sizeof(*deployment));
 	struct attempts attempts = {.count = 0};
@@ -436,8 +439,8 @@ struct deployment *deployment_open_partly(struct loop *loop, const struct deploy
 	return open_with(loop, options, client_name, timeout_ms, blame, true, NULL, error);
 }
 
-struct deployment *deployment_open_until(struct loop *loop, const struct deployment_options *options, const char *client_name, uint32_t timeout_ms,
-					 enum error_kind blame, const atomic_bool *stop, struct error *error)
+struct deployment *deployment_open_until(struct loop *loop, const struct deployment_options *options, const char *client_name,
+					 uint32_t timeout_ms, enum error_kind blame, const atomic_bool *stop, struct error *error)
 {
 	return open_with(loop, options, client_name, timeout_ms, blame, false, stop, error);
 }

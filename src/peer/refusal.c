@@ -32,7 +32,8 @@ void refusal_explain_auth(const struct refuser *refuser, const struct credential
 	    slice_starts_with(text, SLICE("NOAUTH")) || text_has(text, "invalid password")) {
 		error_set(error, refuser->blame, "%s: wrong user name or password", refuser->peer);
 		if (credentials->password_file)
-			error_hint(error, "check %s.password_file (%s): it is read again for each new connection", refuser->group, credentials->password_file);
+			error_hint(error, "check %s.password_file (%s): it is read again for each new connection", refuser->group,
+				   credentials->password_file);
 		else if (credentials->username)
 			error_hint(error, "check %s.username and %s.password", refuser->group, refuser->group);
 		else

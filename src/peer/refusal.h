@@ -9,8 +9,8 @@
 
 /* Who refused, and where hints point. */
 struct refuser {
-	const char *peer;     /* "10.0.0.1:6379" */
-	const char *group;    /* group of options: "source", "target.sentinel" */
+	const char *peer;  /* "10.0.0.1:6379" */
+	const char *group; /* group of options: "source", "target.sentinel" */
 	enum error_kind blame;
 };
 

@@ -14,14 +14,9 @@ static const struct {
 	int rdb_version;
 } rdb_versions[] = {
 	{FAMILY_VALKEY, VERSION(9, 0, 0), 80}, /* and those up to 11: 12 to 79 are Redis' own and refused */
-	{FAMILY_VALKEY, VERSION(7, 2, 0), 11},
-	{FAMILY_REDIS, VERSION(7, 4, 0), 12},
-	{FAMILY_REDIS, VERSION(7, 2, 0), 11},
-	{FAMILY_REDIS, VERSION(7, 0, 0), 10},
-	{FAMILY_REDIS, VERSION(5, 0, 0), 9},
-	{FAMILY_REDIS, VERSION(4, 0, 0), 8},
-	{FAMILY_REDIS, VERSION(3, 2, 0), 7},
-	{FAMILY_REDIS, VERSION(0, 0, 0), 6},
+	{FAMILY_VALKEY, VERSION(7, 2, 0), 11}, {FAMILY_REDIS, VERSION(7, 4, 0), 12}, {FAMILY_REDIS, VERSION(7, 2, 0), 11},
+	{FAMILY_REDIS, VERSION(7, 0, 0), 10},  {FAMILY_REDIS, VERSION(5, 0, 0), 9},  {FAMILY_REDIS, VERSION(4, 0, 0), 8},
+	{FAMILY_REDIS, VERSION(3, 2, 0), 7},   {FAMILY_REDIS, VERSION(0, 0, 0), 6},
 };
 
 static int rdb_version_of(enum server_family family, uint32_t version)
@@ -122,7 +117,8 @@ static void keyspace_parse(struct slice number, struct slice facts, struct serve
 			number = rest;
 			rest = (struct slice){0};
 		}
-		if ((slice_equal(name, SLICE("subexpiry")) || slice_equal(name, SLICE("keys_with_volatile_items"))) && slice_to_uint64(number, &count))
+		if ((slice_equal(name, SLICE("subexpiry")) || slice_equal(name, SLICE("keys_with_volatile_items"))) &&
+		    slice_to_uint64(number, &count))
 			info->expiring_fields += count;
 	}
 	if ((int)db > info->highest_db)

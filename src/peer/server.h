@@ -12,16 +12,16 @@ enum server_role { ROLE_MASTER, ROLE_REPLICA };
 
 struct server_info {
 	enum server_family family;
-	uint32_t version;         /* VERSION(7, 0, 15); Valkey's own version (valkey_version), not the redis_version it shows */
+	uint32_t version; /* VERSION(7, 0, 15); Valkey's own version (valkey_version), not the redis_version it shows */
 	enum server_role role;
-	bool cluster;             /* cluster_enabled */
+	bool cluster; /* cluster_enabled */
 	bool loading;
-	struct endpoint master;   /* of a replica */
+	struct endpoint master; /* of a replica */
 	char replid[41];
-	char replid2[41];         /* of the history that it was a replica of before; empty: of none */
-	int64_t repl_offset;      /* master_repl_offset */
+	char replid2[41];    /* of the history that it was a replica of before; empty: of none */
+	int64_t repl_offset; /* master_repl_offset */
 	char run_id[41];
-	int64_t output_cuts;      /* connections that it has ended at their output buffer limit; -1: it does not tell (before Redis 7.2) */
+	int64_t output_cuts; /* connections that it has ended at their output buffer limit; -1: it does not tell (before Redis 7.2) */
 	uint64_t used_memory;
 	uint64_t maxmemory;
 	uint64_t keys;            /* over all databases */

@@ -19,8 +19,8 @@ struct shard {
 	char node_id[41];          /* empty when standalone */
 	struct endpoint *replicas; /* healthy ones */
 	uint32_t replica_count;
-	uint32_t slots;            /* how many it owns */
-	uint64_t epoch;            /* of the master's claim to its slots: of two claims to one slot the higher one counts; 0: not known */
+	uint32_t slots; /* how many it owns */
+	uint64_t epoch; /* of the master's claim to its slots: of two claims to one slot the higher one counts; 0: not known */
 };
 
 struct topology {
@@ -53,8 +53,9 @@ struct deployment; /* an opened side of a task: options, TLS contexts, topology,
 struct deployment *deployment_open(struct loop *loop, const struct deployment_options *options, const char *client_name,
 				   uint32_t timeout_ms, enum error_kind blame, struct error *error) WARN_UNUSED;
 /* The same, and ends early, with an error, once *stop is true; so does whatever is asked of it later. */
-struct deployment *deployment_open_until(struct loop *loop, const struct deployment_options *options, const char *client_name, uint32_t timeout_ms,
-					 enum error_kind blame, const atomic_bool *stop, struct error *error) WARN_UNUSED;
+struct deployment *deployment_open_until(struct loop *loop, const struct deployment_options *options, const char *client_name,
+					 uint32_t timeout_ms, enum error_kind blame, const atomic_bool *stop,
+					 struct error *error) WARN_UNUSED;
 /* The same, but a master of a cluster that does not answer is no failure as long as another node tells the topology: it has no facts then. */
 struct deployment *deployment_open_partly(struct loop *loop, const struct deployment_options *options, const char *client_name,
 					  uint32_t timeout_ms, enum error_kind blame, struct error *error) WARN_UNUSED;

@@ -61,7 +61,8 @@ void finding_measured(struct finding *finding, const char *format, ...)
 	va_end(args);
 }
 
-static char *sentence(const struct precheck_report *report, const struct finding *finding, const char *text, enum language language)
+static char *sentence(const struct precheck_report *report, const struct finding *finding, const char *text,
+		      enum language language)
 {
 	struct text_places places = {
 		.side = precheck_side_word(finding->side, language),
@@ -97,15 +98,17 @@ char *finding_remedy(const struct precheck_report *report, const struct finding 
 static const struct {
 	const char *name;
 	const char *word[LANGUAGES];
-} results[PRECHECK_RESULTS] = {
-	[PRECHECK_PASSED] = {"passed", {"passed", "通过"}},
-	[PRECHECK_SKIPPED] = {"skipped", {"skipped", "跳过"}},
-	[PRECHECK_WARNING] = {"warning", {"warning", "警告"}},
-	[PRECHECK_FAILED] = {"failed", {"failed", "失败"}},
-}, sides[] = {
-	[PRECHECK_SOURCE] = {"source", {"source", "源端"}},
-	[PRECHECK_TARGET] = {"target", {"target", "目标端"}},
-	[PRECHECK_HERE] = {"here", {"here", "本机"}},
+} results[PRECHECK_RESULTS] =
+	{
+		[PRECHECK_PASSED] = {"passed", {"passed", "通过"}},
+		[PRECHECK_SKIPPED] = {"skipped", {"skipped", "跳过"}},
+		[PRECHECK_WARNING] = {"warning", {"warning", "警告"}},
+		[PRECHECK_FAILED] = {"failed", {"failed", "失败"}},
+},
+  sides[] = {
+	  [PRECHECK_SOURCE] = {"source", {"source", "源端"}},
+	  [PRECHECK_TARGET] = {"target", {"target", "目标端"}},
+	  [PRECHECK_HERE] = {"here", {"here", "本机"}},
 };
 
 const char *precheck_result_name(enum precheck_result result)

@@ -18,13 +18,13 @@ struct precheck_item;
 struct finding {
 	const struct precheck_item *item;
 	enum precheck_side side;
-	char node[ENDPOINT_TEXT_MAX];   /* "": the side as a whole */
+	char node[ENDPOINT_TEXT_MAX]; /* "": the side as a whole */
 	enum precheck_result result;
-	bool waived;                    /* a failure or warning that precheck.waive names */
-	enum text text;                 /* TEXT_NONE: passed */
+	bool waived;    /* a failure or warning that precheck.waive names */
+	enum text text; /* TEXT_NONE: passed */
 	char *arguments[TEXT_ARGUMENTS];
 	uint32_t argument_count;
-	char *measured;                 /* what was looked at, in words of options and numbers alone; NULL: nothing */
+	char *measured; /* what was looked at, in words of options and numbers alone; NULL: nothing */
 };
 
 struct precheck_report {

@@ -37,7 +37,8 @@ static void on_answer(void *owner, const struct client_reply *reply, const struc
 		interview->done = true;
 }
 
-void interview_ask(struct witness *witness, struct client *client, interview_take *take, unsigned index, uint32_t argc, const struct slice *argv)
+void interview_ask(struct witness *witness, struct client *client, interview_take *take, unsigned index, uint32_t argc,
+		   const struct slice *argv)
 {
 	struct question *question = memory_alloc_zero(1, sizeof(*question));
 
@@ -134,7 +135,8 @@ static void take_setting(struct witness *witness, const struct resp_node *answer
 static void take_time(struct witness *witness, const struct resp_node *answer, unsigned index)
 {
 	struct node *node = witness->node;
-	const struct resp_node *seconds = answer->type == RESP_ARRAY ? resp_member(answer, 0) : NULL, *micros = seconds ? resp_member(answer, 1) : NULL;
+	const struct resp_node *seconds = answer->type == RESP_ARRAY ? resp_member(answer, 0) : NULL,
+			       *micros = seconds ? resp_member(answer, 1) : NULL;
 	uint64_t s, us;
 
 	if (!micros || !slice_to_uint64(seconds->text, &s) || !slice_to_uint64(micros->text, &us) || s > INT64_MAX / 2000)

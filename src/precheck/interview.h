@@ -32,9 +32,11 @@ struct witness {
 struct question;
 /* Takes the answer to a question; `index` is as given. Not called where the connection was lost. */
 typedef void interview_take(struct witness *witness, const struct resp_node *answer, unsigned index);
-void interview_ask(struct witness *witness, struct client *client, interview_take *take, unsigned index, uint32_t argc, const struct slice *argv);
+void interview_ask(struct witness *witness, struct client *client, interview_take *take, unsigned index, uint32_t argc,
+		   const struct slice *argv);
 /* The same with words; NULL ends them. */
-void interview_ask_words(struct witness *witness, struct client *client, interview_take *take, unsigned index, ...) __attribute__((sentinel));
+void interview_ask_words(struct witness *witness, struct client *client, interview_take *take, unsigned index, ...)
+	__attribute__((sentinel));
 /* A connection to the node, as its side's options say. */
 struct client *interview_connect(const struct witness *witness);
 

@@ -13,18 +13,18 @@ enum item_scope {
 	SCOPE_SIDE = 1 << 2,    /* once for a side whose masters have all answered */
 	SCOPE_OF_SOURCE = 1 << 3,
 	SCOPE_OF_TARGET = 1 << 4,
-	SCOPE_ONCE = 1 << 5,    /* once, whatever the sides are */
+	SCOPE_ONCE = 1 << 5,     /* once, whatever the sides are */
 	SCOPE_COMPARES = 1 << 6, /* only where all masters of both sides have answered, or the source is files */
 };
 
 struct precheck_item {
 	const char *name;
-	unsigned scope;          /* enum item_scope */
+	unsigned scope;              /* enum item_scope */
 	const char *what[LANGUAGES]; /* what is looked at: a few words for the lists */
-	enum error_kind kind;    /* what a failure of it amounts to; ERROR_SOURCE: of the side that it is found at */
-	bool fixed;              /* cannot be waived: the task could not run, or has an option of its own for it */
-	bool waited_out;         /* a running task waits for it: no obstacle for one that goes on */
-	bool told_later;         /* the running task warns of it itself */
+	enum error_kind kind;        /* what a failure of it amounts to; ERROR_SOURCE: of the side that it is found at */
+	bool fixed;                  /* cannot be waived: the task could not run, or has an option of its own for it */
+	bool waited_out;             /* a running task waits for it: no obstacle for one that goes on */
+	bool told_later;             /* the running task warns of it itself */
 	void (*judge)(const struct subject *subject);
 };
 

@@ -54,10 +54,12 @@ void judge_types(const struct subject *subject)
 		if (target_has(subject->precheck, type))
 			continue;
 		list_add(lacking, type, node->types[i].count);
-		lossy &= strcmp(type, "stream") == 0 || strcmp(type, "vectorset") == 0 ? task->downgrade == DOWNGRADE_LOSSY : task->unsupported == UNSUPPORTED_SKIP;
+		lossy &= strcmp(type, "stream") == 0 || strcmp(type, "vectorset") == 0 ? task->downgrade == DOWNGRADE_LOSSY
+										       : task->unsupported == UNSUPPORTED_SKIP;
 	}
 	if (lacking[0]) {
-		finding = finding_add(subject, lossy ? PRECHECK_WARNING : PRECHECK_FAILED, lossy ? TEXT_TYPES_SKIP : TEXT_TYPES_STOP);
+		finding = finding_add(subject, lossy ? PRECHECK_WARNING : PRECHECK_FAILED,
+				      lossy ? TEXT_TYPES_SKIP : TEXT_TYPES_STOP);
 		finding_argument(finding, "%s", lacking);
 	} else {
 		finding = finding_add(subject, PRECHECK_PASSED, TEXT_NONE);

@@ -31,10 +31,12 @@ void judge_source_files(const struct subject *subject)
 		finding_argument(finding, "%s", options->source_error->hint);
 		return;
 	}
-	finding = finding_add(subject, files->cut[0] ? PRECHECK_WARNING : PRECHECK_PASSED, files->cut[0] ? TEXT_SOURCE_FILES_CUT : TEXT_NONE);
+	finding = finding_add(subject, files->cut[0] ? PRECHECK_WARNING : PRECHECK_PASSED,
+			      files->cut[0] ? TEXT_SOURCE_FILES_CUT : TEXT_NONE);
 	finding_argument(finding, "%s", files->cut);
-	finding_measured(finding, "%llu bytes, %llu keys, %llu commands", (unsigned long long)(options->input ? options->input->total : 0),
-			 (unsigned long long)files->keys, (unsigned long long)files->commands);
+	finding_measured(finding, "%llu bytes, %llu keys, %llu commands",
+			 (unsigned long long)(options->input ? options->input->total : 0), (unsigned long long)files->keys,
+			 (unsigned long long)files->commands);
 }
 
 /* The servers that can load what a source of this version of RDB is written as. Version 10 is Redis 7.0, 8 is 4.0. */
@@ -125,7 +127,8 @@ void judge_work_directory(const struct subject *subject)
 	wrong = why_unusable(folder);
 	finding = finding_add(subject, wrong ? PRECHECK_FAILED : PRECHECK_PASSED, wrong ? TEXT_WORK_DIR : TEXT_NONE);
 	finding_argument(finding, "%s", path);
-	finding_argument(finding, "%s%s%s", wrong && strcmp(folder, path) != 0 ? folder : "", wrong && strcmp(folder, path) != 0 ? ": " : "", strerror(wrong));
+	finding_argument(finding, "%s%s%s", wrong && strcmp(folder, path) != 0 ? folder : "",
+			 wrong && strcmp(folder, path) != 0 ? ": " : "", strerror(wrong));
 	finding_measured(finding, "%s", path);
 }
 
@@ -153,7 +156,8 @@ void judge_disk(const struct subject *subject)
 		most += size < (double)task->spool_max_size ? (uint64_t)size : task->spool_max_size;
 	}
 	if (precheck->options->input)
-		most = precheck->options->input->total < task->spool_max_size ? precheck->options->input->total : task->spool_max_size;
+		most = precheck->options->input->total < task->spool_max_size ? precheck->options->input->total
+									      : task->spool_max_size;
 	measure_bytes(free_bytes, free_text);
 	if (free_bytes < least) {
 		finding = finding_add(subject, PRECHECK_FAILED, TEXT_DISK_FULL);
@@ -161,7 +165,8 @@ void judge_disk(const struct subject *subject)
 	} else {
 		bool is_short = free_bytes < most;
 
-		finding = finding_add(subject, is_short ? PRECHECK_WARNING : PRECHECK_PASSED, is_short ? TEXT_DISK_SHORT : TEXT_NONE);
+		finding = finding_add(subject, is_short ? PRECHECK_WARNING : PRECHECK_PASSED,
+				      is_short ? TEXT_DISK_SHORT : TEXT_NONE);
 		measure_bytes(most, need_text);
 	}
 	finding_argument(finding, "%s", task->data_dir);

@@ -22,7 +22,8 @@ void judge_psync(const struct subject *subject)
 		return;
 	/* Where a replica is read, it is that one. */
 	for (uint32_t i = 0; i < precheck->node_count; i++)
-		if (precheck->nodes[i].side == PRECHECK_SOURCE && precheck->nodes[i].reads && precheck->nodes[i].shard == node->shard)
+		if (precheck->nodes[i].side == PRECHECK_SOURCE && precheck->nodes[i].reads &&
+		    precheck->nodes[i].shard == node->shard)
 			at.node = &precheck->nodes[i];
 	node = at.node;
 	if (node->psync.state == RIGHT_UNKNOWN) {
@@ -32,7 +33,8 @@ void judge_psync(const struct subject *subject)
 
 		finding = finding_add(&at, PRECHECK_FAILED, TEXT_PSYNC_DENIED);
 		finding_argument(finding, "%s", user_of(&at));
-		finding_argument(finding, "%s%s%s", missing ? "+psync" : "", missing && node->rules_needed[0] ? " " : "", node->rules_needed);
+		finding_argument(finding, "%s%s%s", missing ? "+psync" : "", missing && node->rules_needed[0] ? " " : "",
+				 node->rules_needed);
 		finding_argument(finding, "%s", missing ? node->psync.said : node->denial);
 	} else if (node->psync.state == RIGHT_NOT_ASKED) {
 		finding_argument(finding_add(&at, PRECHECK_SKIPPED, TEXT_PSYNC_NOT_ASKED), "Redis 6.0");
@@ -83,7 +85,10 @@ void judge_heartbeat(const struct subject *subject)
 		return;
 	}
 	finding = finding_add(subject, PRECHECK_WARNING, TEXT_HEARTBEAT);
-	finding_argument(finding, "%s", node->heartbeat.said[0] ? node->heartbeat.said : node->write_refusal[0] ? node->write_refusal : "SETEX");
+	finding_argument(finding, "%s",
+			 node->heartbeat.said[0]  ? node->heartbeat.said
+			 : node->write_refusal[0] ? node->write_refusal
+						  : "SETEX");
 	finding_argument(finding, "%s", user_of(subject));
 }
 
@@ -98,7 +103,8 @@ void judge_rights(const struct subject *subject)
 		finding_argument(finding, "%s", node->rules_needed);
 		finding_argument(finding, "%s", node->denial);
 	} else if (!node->rights_asked || node->rights_refusal[0]) {
-		finding_argument(finding_add(subject, PRECHECK_SKIPPED, TEXT_RIGHTS_NOT_ASKED), "%s", node->rights_refusal[0] ? node->rights_refusal : "EXEC");
+		finding_argument(finding_add(subject, PRECHECK_SKIPPED, TEXT_RIGHTS_NOT_ASKED), "%s",
+				 node->rights_refusal[0] ? node->rights_refusal : "EXEC");
 		return;
 	}
 	if (node->rules_later[0]) {

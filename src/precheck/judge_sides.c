@@ -17,7 +17,9 @@ void judge_connect(const struct subject *subject)
 {
 	const struct precheck_options *options = subject->precheck->options;
 	const struct node *node = subject->node;
-	const struct error *error = node ? &node->error : subject->side == PRECHECK_SOURCE ? options->source_error : options->target_error;
+	const struct error *error = node                               ? &node->error
+				    : subject->side == PRECHECK_SOURCE ? options->source_error
+								       : options->target_error;
 	struct finding *finding;
 	char name[64];
 
@@ -32,7 +34,8 @@ void judge_connect(const struct subject *subject)
 	finding = finding_add(subject, node && !node->master && !node->reads ? PRECHECK_WARNING : PRECHECK_FAILED,
 			      node && !node->master && !node->reads ? TEXT_CONNECT_REPLICA : TEXT_CONNECT);
 	/* Errors of a whole side say which one it is. */
-	finding_argument(finding, "%s%s%s", node && node->master ? precheck_side_name(subject->side) : "", node && node->master ? " " : "", error->text);
+	finding_argument(finding, "%s%s%s", node && node->master ? precheck_side_name(subject->side) : "",
+			 node && node->master ? " " : "", error->text);
 	finding_argument(finding, "%s", error->hint);
 }
 
@@ -56,7 +59,8 @@ void judge_slots(const struct subject *subject)
 
 	if (!topology->cluster)
 		return;
-	finding = finding_add(subject, topology->uncovered ? PRECHECK_FAILED : PRECHECK_PASSED, topology->uncovered ? TEXT_SLOTS : TEXT_NONE);
+	finding = finding_add(subject, topology->uncovered ? PRECHECK_FAILED : PRECHECK_PASSED,
+			      topology->uncovered ? TEXT_SLOTS : TEXT_NONE);
 	finding_measured(finding, "%u / 16384", SLOT_COUNT - topology->uncovered);
 	finding_argument(finding, "%u", topology->uncovered);
 	endpoint_format(&topology->shards[0].master, finding->node);
@@ -109,7 +113,12 @@ static void read_nodes(const struct node *node, char failing[NAMES_MAX], char mo
 			continue;
 		while (word_next(&line, &word))
 			if (word.data[0] == '[' && (has(word, "-<-") || has(word, "->-")))
-				name_add(moving, slice_make(word.data + 1, memchr(word.data, '-', word.len) ? (size_t)((const uint8_t *)memchr(word.data, '-', word.len) - word.data) - 1 : 0));
+				name_add(moving, slice_make(word.data + 1,
+							    memchr(word.data, '-', word.len)
+								    ? (size_t)((const uint8_t *)memchr(word.data, '-', word.len) -
+									       word.data) -
+									      1
+								    : 0));
 	}
 }
 
@@ -229,7 +238,8 @@ static bool next_connection(const struct subject *subject, const char **rest, st
 	while (node_line(rest, &line)) {
 		bool asks = false;
 
-		if (!read_connection(line, ret) || slice_equal(ret->task, slice_of_string(subject->precheck->options->task->name)))
+		if (!read_connection(line, ret) ||
+		    slice_equal(ret->task, slice_of_string(subject->precheck->options->task->name)))
 			continue;
 		for (size_t i = 0; i < sizeof(asking) / sizeof(asking[0]); i++)
 			asks |= slice_equal(ret->rest, slice_of_string(asking[i]));
@@ -282,7 +292,8 @@ void judge_loop(const struct subject *subject)
 	while (next_connection(subject, &rest, &connection)) {
 		if (!connection.replica || !is_connected(subject, PRECHECK_SOURCE, connection.task, false))
 			continue;
-		finding_argument(finding_add(subject, PRECHECK_FAILED, TEXT_LOOP_TASK), "%.*s", (int)connection.task.len, (const char *)connection.task.data);
+		finding_argument(finding_add(subject, PRECHECK_FAILED, TEXT_LOOP_TASK), "%.*s", (int)connection.task.len,
+				 (const char *)connection.task.data);
 		return;
 	}
 	if (subject->node->texts[NODE_CLIENTS])

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COVER_LEAST_S 60  /* a restart, or a short loss of the network */
+#define COVER_LEAST_S 60 /* a restart, or a short loss of the network */
 #define COVER_WANTED_S 300
-#define RATE_LEAST 1024   /* bytes a second: below it the figures mean nothing */
+#define RATE_LEAST 1024 /* bytes a second: below it the figures mean nothing */
 #define LONG_SNAPSHOT_S (12 * 3600)
 #define REPL_TIMEOUT_LEAST_S 10
 #define DISKLESS_DELAY_MOST_S 60
@@ -44,7 +44,8 @@ void judge_snapshot(const struct subject *subject)
 	finding_argument(finding, "%s", measure_bytes(estimate.bytes, bytes));
 	finding_argument(finding, "%s", measure_seconds(estimate.seconds, seconds));
 	finding_argument(finding, "%s", estimate.limit);
-	finding_measured(finding, "%llu keys, <= %s, ~%s (%s)", (unsigned long long)estimate.keys, bytes, seconds, estimate.limit);
+	finding_measured(finding, "%llu keys, <= %s, ~%s (%s)", (unsigned long long)estimate.keys, bytes, seconds,
+			 estimate.limit);
 }
 
 void judge_fork_memory(const struct subject *subject)
@@ -148,16 +149,18 @@ void judge_output_buffer(const struct subject *subject)
 	}
 	hard = limits[0] > 0 && gathers > (double)limits[0];
 	soft = limits[1] > 0 && gathers > (double)limits[1] && estimate.seconds > (double)limits[2];
-	finding = finding_add(subject, hard || soft ? PRECHECK_WARNING : PRECHECK_PASSED, hard || soft ? TEXT_OUTPUT_BUFFER : TEXT_NONE);
+	finding = finding_add(subject, hard || soft ? PRECHECK_WARNING : PRECHECK_PASSED,
+			      hard || soft ? TEXT_OUTPUT_BUFFER : TEXT_NONE);
 	wanted = round_up(2 * gathers);
 	finding_argument(finding, "%s", measure_bytes(hard ? limits[0] : limits[1], limit_text));
-	finding_argument(finding, "client-output-buffer-limit %s %llu %llu %llu", word, (unsigned long long)limits[0], (unsigned long long)limits[1],
-			 (unsigned long long)limits[2]);
+	finding_argument(finding, "client-output-buffer-limit %s %llu %llu %llu", word, (unsigned long long)limits[0],
+			 (unsigned long long)limits[1], (unsigned long long)limits[2]);
 	finding_argument(finding, "%s", measure_bytes(node_write_rate(node), rate_text));
 	finding_argument(finding, "%s", measure_bytes((uint64_t)gathers, gathers_text));
 	finding_argument(finding, "%llu", (unsigned long long)(wanted > BUFFER_LEAST ? wanted : BUFFER_LEAST));
 	finding_argument(finding, "%s", word);
-	finding_measured(finding, "%s %llu %llu %llu", word, (unsigned long long)limits[0], (unsigned long long)limits[1], (unsigned long long)limits[2]);
+	finding_measured(finding, "%s %llu %llu %llu", word, (unsigned long long)limits[0], (unsigned long long)limits[1],
+			 (unsigned long long)limits[2]);
 }
 
 void judge_repl_timeout(const struct subject *subject)

@@ -18,14 +18,20 @@ void judge_target_empty(const struct subject *subject)
 
 	if (options->own_data || options->task->existing == EXISTING_MERGE) {
 		finding = finding_add(subject, PRECHECK_PASSED, TEXT_NONE);
-		finding_measured(finding, "%llu keys, %s", (unsigned long long)keys, options->own_data ? "keyferry:task" : "target.existing: merge");
+		finding_measured(finding, "%llu keys, %s", (unsigned long long)keys,
+				 options->own_data ? "keyferry:task" : "target.existing: merge");
 		return;
 	}
 	/* Marks of other tasks are no data. */
 	if (keys > 0 && keys <= MARKS_MOST && checkpoint_count(options->target, subject->node->shard, &marks, &ignored))
 		keys -= marks < keys ? marks : keys;
-	finding = finding_add(subject, keys == 0 ? PRECHECK_PASSED : fails ? PRECHECK_FAILED : PRECHECK_WARNING,
-			      keys == 0 ? TEXT_NONE : fails ? TEXT_TARGET_EMPTY : TEXT_TARGET_FLUSH);
+	finding = finding_add(subject,
+			      keys == 0 ? PRECHECK_PASSED
+			      : fails   ? PRECHECK_FAILED
+					: PRECHECK_WARNING,
+			      keys == 0 ? TEXT_NONE
+			      : fails   ? TEXT_TARGET_EMPTY
+					: TEXT_TARGET_FLUSH);
 	finding_argument(finding, "%llu", (unsigned long long)keys);
 	finding_measured(finding, "%llu keys", (unsigned long long)keys);
 }
@@ -85,11 +91,13 @@ void judge_target_memory(const struct subject *subject)
 		} else {
 			finding_argument(finding, "%s", refusal);
 		}
-	} else if (info->maxmemory > 0 && subject->node->settings[SETTING_EVICTION] && !evicts(subject->node) && info->used_memory >= info->maxmemory) {
+	} else if (info->maxmemory > 0 && subject->node->settings[SETTING_EVICTION] && !evicts(subject->node) &&
+		   info->used_memory >= info->maxmemory) {
 		finding = finding_add(subject, PRECHECK_FAILED, TEXT_MEMORY_FULL);
 		finding_argument(finding, "%llu", (unsigned long long)info->used_memory);
 		finding_argument(finding, "%llu", (unsigned long long)info->maxmemory);
-	} else if (!precheck->options->own_data && subject->node == precheck_next_master(precheck, PRECHECK_TARGET, NULL) && is_short(precheck, &needed, &room)) {
+	} else if (!precheck->options->own_data && subject->node == precheck_next_master(precheck, PRECHECK_TARGET, NULL) &&
+		   is_short(precheck, &needed, &room)) {
 		/* Once for all of them. */
 		finding = finding_add(subject, PRECHECK_WARNING, TEXT_MEMORY_SHORT);
 		finding_argument(finding, "%s", measure_bytes(needed, needed_text));
@@ -97,7 +105,8 @@ void judge_target_memory(const struct subject *subject)
 	} else {
 		finding = finding_add(subject, PRECHECK_PASSED, TEXT_NONE);
 	}
-	finding_measured(finding, "maxmemory %llu, used_memory %llu", (unsigned long long)info->maxmemory, (unsigned long long)info->used_memory);
+	finding_measured(finding, "maxmemory %llu, used_memory %llu", (unsigned long long)info->maxmemory,
+			 (unsigned long long)info->used_memory);
 }
 
 void judge_eviction(const struct subject *subject)
@@ -120,7 +129,8 @@ void judge_eviction(const struct subject *subject)
 	loses = node->info.maxmemory > 0 && evicts(node);
 	finding = finding_add(subject, loses ? PRECHECK_WARNING : PRECHECK_PASSED, loses ? TEXT_EVICTION : TEXT_NONE);
 	finding_argument(finding, "%s", node->settings[SETTING_EVICTION]);
-	finding_measured(finding, "maxmemory-policy %s, maxmemory %llu", node->settings[SETTING_EVICTION], (unsigned long long)node->info.maxmemory);
+	finding_measured(finding, "maxmemory-policy %s, maxmemory %llu", node->settings[SETTING_EVICTION],
+			 (unsigned long long)node->info.maxmemory);
 }
 
 /* ---- databases ---- */
@@ -144,7 +154,8 @@ static int read_databases(const struct precheck *precheck, uint64_t ret[DATABASE
 			const uint8_t *colon = line.len > 0 ? memchr(line.data, ':', line.len) : NULL;
 			uint64_t db;
 
-			if (colon && slice_starts_with(line, SLICE("db")) && slice_to_uint64(slice_make(line.data + 2, (size_t)(colon - line.data) - 2), &db) &&
+			if (colon && slice_starts_with(line, SLICE("db")) &&
+			    slice_to_uint64(slice_make(line.data + 2, (size_t)(colon - line.data) - 2), &db) &&
 			    db < DATABASES_MAX)
 				ret[db / 64] |= 1ULL << (db % 64);
 		}
@@ -205,7 +216,10 @@ void judge_databases(const struct subject *subject)
 	}
 	list_meeting(task, databases, meeting);
 	if (worst >= 0 && count > 0 && most >= count) {
-		finding = finding_add(subject, PRECHECK_FAILED, !cluster ? TEXT_DATABASES_FEW : count == 1 ? TEXT_DATABASES_CLUSTER : TEXT_DATABASES_CLUSTER_FEW);
+		finding = finding_add(subject, PRECHECK_FAILED,
+				      !cluster     ? TEXT_DATABASES_FEW
+				      : count == 1 ? TEXT_DATABASES_CLUSTER
+						   : TEXT_DATABASES_CLUSTER_FEW);
 		finding_argument(finding, "%d", worst);
 		finding_argument(finding, "%u", count);
 	} else if (meeting[0]) {

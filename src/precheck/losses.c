@@ -173,7 +173,8 @@ void judge_modules(const struct subject *subject)
 	if (sentence.parts == 0) {
 		finding = finding_add(subject, PRECHECK_PASSED, TEXT_NONE);
 	} else {
-		finding = finding_add(subject, PRECHECK_WARNING, subject->precheck->abilities.skip_unsupported ? TEXT_MODULES_SKIP : TEXT_MODULES_STOP);
+		finding = finding_add(subject, PRECHECK_WARNING,
+				      subject->precheck->abilities.skip_unsupported ? TEXT_MODULES_SKIP : TEXT_MODULES_STOP);
 		finding_argument(finding, "%s", sentence.text);
 	}
 	if (source.modules[0])

@@ -126,7 +126,8 @@ uint64_t node_write_rate(const struct node *node)
 	const uint8_t *dot;
 
 	/* Without a backlog the offset stands still, whatever is written. */
-	if (node_number(node, "repl_backlog_active", &backlog) && backlog && node->sampled_us > 0 && node->sampled_offset >= node->info.repl_offset)
+	if (node_number(node, "repl_backlog_active", &backlog) && backlog && node->sampled_us > 0 &&
+	    node->sampled_offset >= node->info.repl_offset)
 		return (uint64_t)((double)(node->sampled_offset - node->info.repl_offset) * 1e6 / (double)node->sampled_us);
 	/* "12.34": kilobytes a second. */
 	if (!node_field(node, "instantaneous_input_kbps", &value) || !(dot = memchr(value.data, '.', value.len)))

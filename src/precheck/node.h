@@ -16,7 +16,7 @@ enum node_text {
 	NODE_CLUSTER_INFO,
 	NODE_CLUSTER_NODES,
 	NODE_CLIENTS,
-	NODE_USER,         /* ACL WHOAMI */
+	NODE_USER, /* ACL WHOAMI */
 	NODE_TEXTS,
 };
 
@@ -58,16 +58,16 @@ struct right_answer {
 struct node {
 	enum precheck_side side;
 	uint32_t shard;
-	bool master;            /* of its shard, as the topology has it; a replica is asked whether it can be used, and no more */
-	bool reads;             /* replication, or reading by SCAN, is from here */
+	bool master; /* of its shard, as the topology has it; a replica is asked whether it can be used, and no more */
+	bool reads;  /* replication, or reading by SCAN, is from here */
 	struct endpoint endpoint;
 	char name[ENDPOINT_TEXT_MAX];
-	bool answered;          /* its facts are known */
-	struct error error;     /* why not */
+	bool answered;      /* its facts are known */
+	struct error error; /* why not */
 	struct server_info info;
 
 	char *texts[NODE_TEXTS];
-	char *text_refusals[NODE_TEXTS];     /* in its place: what the server said */
+	char *text_refusals[NODE_TEXTS]; /* in its place: what the server said */
 	char *settings[NODE_SETTINGS];
 	char *settings_refusal;
 
@@ -81,13 +81,13 @@ struct node {
 	/* rights */
 	struct right_answer psync, heartbeat;
 	bool rights_asked;
-	char rights_refusal[200];              /* why they could not be asked */
-	char rules_needed[NODE_RULES_MAX];     /* what the user lacks, as ACL rules: without them nothing works */
-	char rules_later[NODE_RULES_MAX];      /* needed in some situations */
+	char rights_refusal[200];          /* why they could not be asked */
+	char rules_needed[NODE_RULES_MAX]; /* what the user lacks, as ACL rules: without them nothing works */
+	char rules_later[NODE_RULES_MAX];  /* needed in some situations */
 	char later_why[64];
-	char rules_seen[NODE_RULES_MAX];       /* for commands that the source's clients have used */
-	char denial[200];                      /* the first one, in the server's words */
-	char write_refusal[200];               /* what a write was answered, where that was no matter of rights: "MISCONF ..." */
+	char rules_seen[NODE_RULES_MAX]; /* for commands that the source's clients have used */
+	char denial[200];                /* the first one, in the server's words */
+	char write_refusal[200];         /* what a write was answered, where that was no matter of rights: "MISCONF ..." */
 
 	/* a sample of the source's keys; commands that the target does not know */
 	struct node_type {

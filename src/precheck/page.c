@@ -14,7 +14,9 @@
 static const struct {
 	const char *waived, *heading[COLUMNS], *summary;
 } words[LANGUAGES] = {
-	[LANGUAGE_EN] = {"waived", {"RESULT", "ITEM", "SIDE", "NODE", "MEASURED"}, "%d passed, %d skipped, %d warnings, %d failed, %d waived\n"},
+	[LANGUAGE_EN] = {"waived",
+			 {"RESULT", "ITEM", "SIDE", "NODE", "MEASURED"},
+			 "%d passed, %d skipped, %d warnings, %d failed, %d waived\n"},
 	[LANGUAGE_ZH] = {"已豁免", {"结果", "检查项", "端", "节点", "测得"}, "通过 %d，跳过 %d，警告 %d，失败 %d，豁免 %d\n"},
 };
 
@@ -48,7 +50,9 @@ static const char *side_word(const json_t *item, enum language language)
 static const char *cell_of(const json_t *item, enum language language, unsigned column)
 {
 	static const char *const names[COLUMNS] = {NULL, "item", NULL, "node", "measured"};
-	const char *text = column == 0 ? result_word(item, language) : column == 2 ? side_word(item, language) : text_of(item, names[column]);
+	const char *text = column == 0   ? result_word(item, language)
+			   : column == 2 ? side_word(item, language)
+					 : text_of(item, names[column]);
 
 	return text ? text : "-";
 }
@@ -112,7 +116,7 @@ char *precheck_page_text(const json_t *report, enum language language)
 	buffer_init(&out, PAGE_MAX);
 	for (unsigned column = 0; column < COLUMNS - 1; column++) {
 		widths[column] = columns_of(words[language].heading[column]);
-		json_array_foreach(items, i, item) {
+		json_array_foreach (items, i, item) {
 			size_t width = columns_of(cell_of(item, language, column));
 
 			widths[column] = width > widths[column] ? width : widths[column];
@@ -122,9 +126,10 @@ char *precheck_page_text(const json_t *report, enum language language)
 		put_cell(&out, words[language].heading[column], widths[column]);
 	put(&out, words[language].heading[COLUMNS - 1]);
 	put(&out, "\n");
-	json_array_foreach(items, i, item)
+	json_array_foreach (items, i, item)
 		put_item(&out, item, language, widths);
-	if (!buffer_printf(&out, words[language].summary, count(report, "passed"), count(report, "skipped"), count(report, "warning"), count(report, "failed"), count(report, "waived")))
+	if (!buffer_printf(&out, words[language].summary, count(report, "passed"), count(report, "skipped"),
+			   count(report, "warning"), count(report, "failed"), count(report, "waived")))
 		put(&out, "\n");
 	text = memory_strndup((const char *)buffer_readable(&out).data, buffer_readable(&out).len);
 	buffer_free(&out);

@@ -38,13 +38,15 @@ bool precheck_is_cluster(const struct precheck *precheck, enum precheck_side sid
 	return deployment && deployment_topology(deployment)->cluster;
 }
 
-static void add_node(struct precheck *precheck, enum precheck_side side, uint32_t shard, const struct endpoint *endpoint, bool master, bool reads)
+static void add_node(struct precheck *precheck, enum precheck_side side, uint32_t shard, const struct endpoint *endpoint,
+		     bool master, bool reads)
 {
 	struct node *node;
 
 	precheck->nodes = memory_realloc_array(precheck->nodes, precheck->node_count + 1, sizeof(*precheck->nodes));
 	node = &precheck->nodes[precheck->node_count++];
-	*node = (struct node){.side = side, .shard = shard, .endpoint = *endpoint, .master = master, .reads = reads, .sampled_offset = -1};
+	*node = (struct node){
+		.side = side, .shard = shard, .endpoint = *endpoint, .master = master, .reads = reads, .sampled_offset = -1};
 	endpoint_format(endpoint, node->name);
 }
 
@@ -56,9 +58,11 @@ static void add_side(struct precheck *precheck, enum precheck_side side, struct 
 		const struct shard *shard = &topology->shards[i];
 		struct endpoint from = scan_rights_read_from(precheck->options->task, shard);
 
-		add_node(precheck, side, i, &shard->master, true, side == PRECHECK_SOURCE && endpoint_equal(&from, &shard->master));
+		add_node(precheck, side, i, &shard->master, true,
+			 side == PRECHECK_SOURCE && endpoint_equal(&from, &shard->master));
 		for (uint32_t k = 0; k < shard->replica_count; k++)
-			add_node(precheck, side, i, &shard->replicas[k], false, side == PRECHECK_SOURCE && endpoint_equal(&from, &shard->replicas[k]));
+			add_node(precheck, side, i, &shard->replicas[k], false,
+				 side == PRECHECK_SOURCE && endpoint_equal(&from, &shard->replicas[k]));
 	}
 }
 
@@ -82,9 +86,11 @@ struct estimate precheck_estimate(const struct precheck *precheck, const struct 
 	if (node_number(source, "rdb_last_bgsave_time_sec", &last))
 		limits[1] = (struct limit){"rdb_last_bgsave_time_sec", (double)last};
 	if (task->limit_records_per_second)
-		limits[2] = (struct limit){"limit.records_per_second", (double)estimate.keys / (double)task->limit_records_per_second};
+		limits[2] = (struct limit){"limit.records_per_second",
+					   (double)estimate.keys / (double)task->limit_records_per_second};
 	if (task->limit_bytes_per_second)
-		limits[3] = (struct limit){"limit.bytes_per_second", (double)estimate.bytes / (double)task->limit_bytes_per_second};
+		limits[3] =
+			(struct limit){"limit.bytes_per_second", (double)estimate.bytes / (double)task->limit_bytes_per_second};
 	for (int i = 0; i < 4; i++) {
 		if (i > 0 && limits[i].seconds <= estimate.seconds)
 			continue;
@@ -134,7 +140,8 @@ static void judge_item(struct precheck *precheck, const struct precheck_item *it
 	struct subject here = {.precheck = precheck, .item = item, .side = PRECHECK_HERE};
 
 	/* What compares both sides needs all of both. */
-	if ((item->scope & SCOPE_COMPARES) && (!is_whole(precheck, PRECHECK_TARGET) || (!precheck->options->files && !is_whole(precheck, PRECHECK_SOURCE))))
+	if ((item->scope & SCOPE_COMPARES) &&
+	    (!is_whole(precheck, PRECHECK_TARGET) || (!precheck->options->files && !is_whole(precheck, PRECHECK_SOURCE))))
 		return;
 	if (item->scope & SCOPE_ONCE)
 		item->judge(&here);
@@ -162,7 +169,8 @@ bool precheck_waive_check(const struct task_options *task, struct error *error)
 		if (item)
 			error_set(error, ERROR_USAGE, "precheck.waive: the item %s cannot be waived", quoted);
 		else
-			error_set(error, ERROR_USAGE, "precheck.waive: there is no item %s%s%s%s", quoted, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+			error_set(error, ERROR_USAGE, "precheck.waive: there is no item %s%s%s%s", quoted,
+				  near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 		error_hint(error, "'keyferry precheck --list' shows all items, and which can be waived");
 		return false;
 	}
@@ -179,7 +187,8 @@ static void read_abilities(struct precheck *precheck)
 		precheck->abilities = abilities_of_files(precheck->target_name);
 }
 
-bool precheck_run(const struct precheck_options *options, struct precheck_report *ret, struct target_abilities *ret_abilities, char name[64], struct error *error)
+bool precheck_run(const struct precheck_options *options, struct precheck_report *ret, struct target_abilities *ret_abilities,
+		  char name[64], struct error *error)
 {
 	struct precheck precheck = {.options = options, .report = {.task = options->task->name}};
 

@@ -19,16 +19,16 @@ struct precheck_options {
 	struct deployment *target;
 	const struct error *source_error; /* why it could not be opened; NULL: it could */
 	const struct error *target_error;
-	const struct input *input;        /* the source's files; NULL: none */
-	const struct inspection *files;   /* what is in them; NULL: not looked at */
-	bool own_data;      /* the target holds what an earlier run of this task has brought */
-	uint32_t sample_ms; /* how long the rate of writes is measured; 0: as the servers tell it themselves */
+	const struct input *input;      /* the source's files; NULL: none */
+	const struct inspection *files; /* what is in them; NULL: not looked at */
+	bool own_data;                  /* the target holds what an earlier run of this task has brought */
+	uint32_t sample_ms;             /* how long the rate of writes is measured; 0: as the servers tell it themselves */
 };
 
 /* Judges all items. *ret_abilities, where it is not NULL, are the target's (of a target of files: the source's), if it could be asked; `name`, which they point to, lives
  * as long as the caller's. False: precheck.waive names what cannot be waived; ERROR_USAGE. */
-bool precheck_run(const struct precheck_options *options, struct precheck_report *ret, struct target_abilities *ret_abilities, char name[64],
-		  struct error *error) WARN_UNUSED;
+bool precheck_run(const struct precheck_options *options, struct precheck_report *ret, struct target_abilities *ret_abilities,
+		  char name[64], struct error *error) WARN_UNUSED;
 
 /* Is every name of precheck.waive that of an item which can be waived? ERROR_USAGE. */
 bool precheck_waive_check(const struct task_options *task, struct error *error) WARN_UNUSED;

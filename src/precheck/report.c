@@ -71,9 +71,11 @@ static json_t *finding_json(const struct precheck_report *report, const struct f
 {
 	bool told = finding->text != TEXT_NONE;
 
-	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o}", "item", finding->item->name, "side", precheck_side_name(finding->side), "node",
-			 copy_or_null(finding->node), "result", precheck_result_name(finding->result), "waived", (int)finding->waived, "waivable",
-			 (int)!finding->item->fixed, "measured", copy_or_null(finding->measured), "cause", string_or_null(told ? finding_cause(report, finding, language) : NULL), "remedy",
+	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o}", "item", finding->item->name, "side",
+			 precheck_side_name(finding->side), "node", copy_or_null(finding->node), "result",
+			 precheck_result_name(finding->result), "waived", (int)finding->waived, "waivable",
+			 (int)!finding->item->fixed, "measured", copy_or_null(finding->measured), "cause",
+			 string_or_null(told ? finding_cause(report, finding, language) : NULL), "remedy",
 			 string_or_null(told ? finding_remedy(report, finding, language) : NULL));
 }
 
@@ -94,10 +96,12 @@ static json_t *tree_of(const struct precheck_report *report, enum language langu
 
 	for (uint32_t i = 0; i < report->count; i++)
 		json_array_append_new(items, finding_json(report, &report->findings[i], language));
-	return json_pack("{s:s, s:b, s:i, s:{s:i, s:i, s:i, s:i, s:i}, s:o}", "task", report->task, "passed", (int)(verdict == ERROR_NONE), "exit_code", (int)verdict,
-			      "counts", "passed", (int)precheck_report_count(report, PRECHECK_PASSED), "skipped", (int)precheck_report_count(report, PRECHECK_SKIPPED), "warning",
-			      (int)precheck_report_count(report, PRECHECK_WARNING), "failed", (int)precheck_report_count(report, PRECHECK_FAILED), "waived",
-			      (int)count_waived(report), "items", items);
+	return json_pack(
+		"{s:s, s:b, s:i, s:{s:i, s:i, s:i, s:i, s:i}, s:o}", "task", report->task, "passed", (int)(verdict == ERROR_NONE),
+		"exit_code", (int)verdict, "counts", "passed", (int)precheck_report_count(report, PRECHECK_PASSED), "skipped",
+		(int)precheck_report_count(report, PRECHECK_SKIPPED), "warning",
+		(int)precheck_report_count(report, PRECHECK_WARNING), "failed",
+		(int)precheck_report_count(report, PRECHECK_FAILED), "waived", (int)count_waived(report), "items", items);
 }
 
 char *precheck_report_json(const struct precheck_report *report, enum language language)
@@ -123,7 +127,9 @@ static char *places_of(const struct precheck_item *item, enum language language)
 
 	return memory_printf("%s%s%s", source ? precheck_side_word(PRECHECK_SOURCE, language) : "",
 			     source && target ? (language == LANGUAGE_ZH ? "、" : ", ") : "",
-			     target ? precheck_side_word(PRECHECK_TARGET, language) : source ? "" : precheck_side_word(PRECHECK_HERE, language));
+			     target   ? precheck_side_word(PRECHECK_TARGET, language)
+			     : source ? ""
+				      : precheck_side_word(PRECHECK_HERE, language));
 }
 
 static const char *yes_or_no(bool yes, enum language language)
@@ -133,7 +139,8 @@ static const char *yes_or_no(bool yes, enum language language)
 
 static char *list_table(bool markdown, enum language language)
 {
-	static const char *const heading[LANGUAGES] = {"| item | where | what is looked at | can be waived |\n", "| 检查项 | 位置 | 检查内容 | 可豁免 |\n"};
+	static const char *const heading[LANGUAGES] = {"| item | where | what is looked at | can be waived |\n",
+						       "| 检查项 | 位置 | 检查内容 | 可豁免 |\n"};
 	struct buffer out;
 
 	buffer_init(&out, PAGE_MAX);
@@ -146,7 +153,8 @@ static char *list_table(bool markdown, enum language language)
 		char *places = places_of(item, language), *row;
 
 		if (markdown) {
-			row = memory_printf("| `%s` | %s | %s | %s |\n", item->name, places, item->what[language], yes_or_no(!item->fixed, language));
+			row = memory_printf("| `%s` | %s | %s | %s |\n", item->name, places, item->what[language],
+					    yes_or_no(!item->fixed, language));
 			put(&out, row);
 			free(row);
 		} else {
@@ -169,8 +177,10 @@ static char *list_json(enum language language)
 	for (uint32_t i = 0; i < precheck_item_count; i++) {
 		const struct precheck_item *item = &precheck_items[i];
 
-		json_array_append_new(items, json_pack("{s:s, s:b, s:b, s:s, s:b}", "item", item->name, "source", (int)((item->scope & SCOPE_OF_SOURCE) != 0), "target",
-						       (int)((item->scope & SCOPE_OF_TARGET) != 0), "what", item->what[language], "waivable", (int)!item->fixed));
+		json_array_append_new(items, json_pack("{s:s, s:b, s:b, s:s, s:b}", "item", item->name, "source",
+						       (int)((item->scope & SCOPE_OF_SOURCE) != 0), "target",
+						       (int)((item->scope & SCOPE_OF_TARGET) != 0), "what", item->what[language],
+						       "waivable", (int)!item->fixed));
 	}
 	return dump(items);
 }

@@ -27,18 +27,20 @@ static bool text_has(struct slice text, const char *word)
 /* EXEC says it in words of its own: "EXECABORT Transaction discarded because of: NOPERM ...". */
 static bool is_refused(struct slice text)
 {
-	return slice_starts_with(text, SLICE("NOPERM")) || (slice_starts_with(text, SLICE("EXECABORT")) && text_has(text, ": NOPERM"));
+	return slice_starts_with(text, SLICE("NOPERM")) ||
+	       (slice_starts_with(text, SLICE("EXECABORT")) && text_has(text, ": NOPERM"));
 }
 
 enum denial rights_denial(const struct resp_node *answer, bool dry_run)
 {
 	struct slice text = answer->text;
 
-	if (answer->type == RESP_ERROR && (slice_starts_with(text, SLICE("ERR unknown command")) || text_has(text, "is renamed or not supported")))
+	if (answer->type == RESP_ERROR &&
+	    (slice_starts_with(text, SLICE("ERR unknown command")) || text_has(text, "is renamed or not supported")))
 		return DENIAL_UNKNOWN;
 	/* A dry run that would be denied is answered by a text, one of a command that is not there by an error. */
-	if (dry_run ? (answer->type != RESP_BULK && answer->type != RESP_SIMPLE) || slice_equal(text, SLICE("OK")) :
-		      answer->type != RESP_ERROR || !is_refused(text))
+	if (dry_run ? (answer->type != RESP_BULK && answer->type != RESP_SIMPLE) || slice_equal(text, SLICE("OK"))
+		    : answer->type != RESP_ERROR || !is_refused(text))
 		return dry_run && answer->type == RESP_ERROR && text_has(text, "not found") ? DENIAL_UNKNOWN : DENIAL_NONE;
 	/* A key may have any name: "... no permissions to access the 'command' key". */
 	return text_has(text, "to run") ? DENIAL_COMMAND : DENIAL_KEY;
@@ -54,21 +56,15 @@ struct right {
 
 /* Queued at the target, and dropped. The first one tells whether writes are taken. */
 static const struct right queued_rights[] = {
-	{"+hset", {"HSET", "$K", "f", "v"}},
-	{"+hmget", {"HMGET", "$K", "f"}},
-	{"+hgetall", {"HGETALL", "$K"}},
-	{"+set", {"SET", "$K", "v"}},
-	{"+restore", {"RESTORE", "$K", "0", "v"}},
-	{"+del", {"DEL", "$K"}},
-	{"+pexpireat", {"PEXPIREAT", "$K", "1"}},
-	{"+select", {"SELECT", "0"}},
+	{"+hset", {"HSET", "$K", "f", "v"}},       {"+hmget", {"HMGET", "$K", "f"}},
+	{"+hgetall", {"HGETALL", "$K"}},           {"+set", {"SET", "$K", "v"}},
+	{"+restore", {"RESTORE", "$K", "0", "v"}}, {"+del", {"DEL", "$K"}},
+	{"+pexpireat", {"PEXPIREAT", "$K", "1"}},  {"+select", {"SELECT", "0"}},
 };
 /* Queued at a cluster that follows a source of other slots: for commands whose keys lie in several of them. */
 static const struct right across_rights[] = {
-	{"+dump", {"DUMP", "$K"}},
-	{"+lindex", {"LINDEX", "$K", "0"}},
-	{"+pexpiretime", {"PEXPIRETIME", "$K"}}, /* 7.0 */
-	{"+pttl", {"PTTL", "$K"}},               /* before */
+	{"+dump", {"DUMP", "$K"}}, {"+lindex", {"LINDEX", "$K", "0"}}, {"+pexpiretime", {"PEXPIRETIME", "$K"}}, /* 7.0 */
+	{"+pttl", {"PTTL", "$K"}},                                                                              /* before */
 	{"+time", {"TIME"}},
 };
 #define CHECKPOINT_RIGHTS 3 /* the first of them are needed for marks alone */
@@ -107,7 +103,8 @@ static void own_key(const struct witness *witness, char out[200])
 }
 
 /* Sends it, as a dry run where that may be. */
-static void ask(struct witness *witness, struct client *client, interview_take *take, unsigned index, uint32_t argc, const struct slice *argv)
+static void ask(struct witness *witness, struct client *client, interview_take *take, unsigned index, uint32_t argc,
+		const struct slice *argv)
 {
 	struct slice words[ARGUMENTS_MAX + 3] = {SLICE("ACL"), SLICE("DRYRUN")};
 
@@ -121,10 +118,10 @@ static void ask(struct witness *witness, struct client *client, interview_take *
 	interview_ask(witness, witness->client, take, index, argc + 3, words);
 }
 
-#define ASK(witness, take, index, ...)                                                                               \
-	do {                                                                                                         \
-		const struct slice words_[] = {__VA_ARGS__};                                                         \
-		ask(witness, (witness)->client, take, index, sizeof(words_) / sizeof(words_[0]), words_);           \
+#define ASK(witness, take, index, ...)                                                                                           \
+	do {                                                                                                                     \
+		const struct slice words_[] = {__VA_ARGS__};                                                                     \
+		ask(witness, (witness)->client, take, index, sizeof(words_) / sizeof(words_[0]), words_);                        \
 	} while (0)
 
 /* ---- how ---- */
@@ -165,9 +162,7 @@ static void take_direct(struct witness *witness, const struct resp_node *answer,
 		if (denial == DENIAL_COMMAND)
 			need(node, "+replconf", answer);
 		break;
-	case ASK_PSYNC:
-		answer_right(&node->psync, denial, answer);
-		break;
+	case ASK_PSYNC: answer_right(&node->psync, denial, answer); break;
 	case ASK_PSYNC_THERE:
 		/* It takes more arguments, which is said before rights are looked at. */
 		if (denial == DENIAL_UNKNOWN)
@@ -204,20 +199,23 @@ static void ask_source(struct witness *witness)
 		if (witness->dry_run)
 			ASK(witness, take_direct, ASK_PSYNC, SLICE("PSYNC"), SLICE("?"), SLICE("-1"));
 		else if (is_since(node, VERSION(6, 2, 0)))
-			ASK(witness, take_direct, ASK_PSYNC, SLICE("PSYNC"), SLICE(REPLICATION_ID), SLICE("-1"), SLICE("FAILOVER"));
+			ASK(witness, take_direct, ASK_PSYNC, SLICE("PSYNC"), SLICE(REPLICATION_ID), SLICE("-1"),
+			    SLICE("FAILOVER"));
 		else if (!is_since(node, VERSION(6, 0, 0)))
 			node->psync.state = RIGHT_GRANTED; /* by all who may log in */
 	}
 	if (node->master && options->task->heartbeat && node->info.role == ROLE_MASTER) {
 		char key[80] = HEARTBEAT_KEY;
 
-		for (uint32_t slot = 0; precheck_is_cluster(witness->interview->precheck, PRECHECK_SOURCE) && slot < SLOT_COUNT; slot++) {
+		for (uint32_t slot = 0; precheck_is_cluster(witness->interview->precheck, PRECHECK_SOURCE) && slot < SLOT_COUNT;
+		     slot++) {
 			if (deployment_topology(options->source)->owner[slot] != node->shard)
 				continue;
 			snprintf(key, sizeof(key), HEARTBEAT_KEY ":{%s}", slot_tag((uint16_t)slot));
 			break;
 		}
-		ASK(witness, take_direct, ASK_HEARTBEAT, SLICE("SETEX"), slice_of_string(key), witness->dry_run ? SLICE("1") : SLICE("0"), SLICE("0"));
+		ASK(witness, take_direct, ASK_HEARTBEAT, SLICE("SETEX"), slice_of_string(key),
+		    witness->dry_run ? SLICE("1") : SLICE("0"), SLICE("0"));
 	}
 }
 
@@ -254,18 +252,14 @@ static void take_queued(struct witness *witness, const struct resp_node *answer,
 	struct node *node = witness->node;
 
 	switch (rights_denial(answer, witness->dry_run)) {
-	case DENIAL_COMMAND:
-		need(node, right->rule, answer);
-		break;
+	case DENIAL_COMMAND: need(node, right->rule, answer); break;
 	case DENIAL_KEY:
 		/* Of other commands the keys will be those of the data. */
 		if (index < CHECKPOINT_RIGHTS)
 			need(node, OWN_KEYS_RULE, answer);
 		break;
 	case DENIAL_UNKNOWN:
-	case DENIAL_NONE:
-		note_refusal(node, answer);
-		break;
+	case DENIAL_NONE: note_refusal(node, answer); break;
 	}
 }
 
@@ -320,7 +314,8 @@ static bool is_asked(const struct precheck *precheck, unsigned index)
 	return index != SELECT_RIGHT || precheck->usage.other_databases;
 }
 
-static void ask_right(struct witness *witness, struct client *client, interview_take *take, unsigned index, const struct right *right)
+static void ask_right(struct witness *witness, struct client *client, interview_take *take, unsigned index,
+		      const struct right *right)
 {
 	struct slice argv[5];
 	uint32_t argc = 0;
@@ -420,8 +415,8 @@ static void ask_psync_queued(struct witness *witness)
 {
 	const struct node *node = witness->node;
 
-	if (!node->reads || node->psync.state != RIGHT_NOT_ASKED || witness->interview->precheck->options->task->source.mode == MODE_SCAN ||
-	    is_since(node, VERSION(6, 2, 0)))
+	if (!node->reads || node->psync.state != RIGHT_NOT_ASKED ||
+	    witness->interview->precheck->options->task->source.mode == MODE_SCAN || is_since(node, VERSION(6, 2, 0)))
 		return;
 	witness->second = interview_connect(witness);
 	interview_ask_words(witness, witness->second, take_multi_of_source, 0, "MULTI", NULL);

@@ -19,7 +19,8 @@ static void take_type(struct witness *witness, const struct resp_node *answer, u
 	if (answer->type == RESP_ERROR && !node->sample_refusal)
 		node->sample_refusal = memory_strndup((const char *)answer->text.data, answer->text.len);
 	/* "none": the key has gone meanwhile. */
-	if (answer->type != RESP_SIMPLE || slice_equal(answer->text, SLICE("none")) || answer->text.len >= sizeof(node->types[0].name))
+	if (answer->type != RESP_SIMPLE || slice_equal(answer->text, SLICE("none")) ||
+	    answer->text.len >= sizeof(node->types[0].name))
 		return;
 	while (i < node->type_count && !slice_equal(slice_of_string(node->types[i].name), answer->text))
 		i++;
@@ -59,11 +60,14 @@ static int largest_database(const struct witness *witness)
 	int largest = -1;
 
 	while (node_line(&rest, &line)) {
-		const uint8_t *colon = line.len > 0 ? memchr(line.data, ':', line.len) : NULL, *comma = colon ? memchr(colon, ',', line.len - (size_t)(colon - line.data)) : NULL;
+		const uint8_t *colon = line.len > 0 ? memchr(line.data, ':', line.len) : NULL,
+			      *comma = colon ? memchr(colon, ',', line.len - (size_t)(colon - line.data)) : NULL;
 		uint64_t db, keys;
 
-		if (!comma || !slice_starts_with(line, SLICE("db")) || !slice_to_uint64(slice_make(line.data + 2, (size_t)(colon - line.data) - 2), &db) ||
-		    db >= DATABASES_MAX || !task_options_database_selected(task, (uint32_t)db) || !slice_starts_with(slice_make(colon, (size_t)(comma - colon)), SLICE(":keys=")) ||
+		if (!comma || !slice_starts_with(line, SLICE("db")) ||
+		    !slice_to_uint64(slice_make(line.data + 2, (size_t)(colon - line.data) - 2), &db) || db >= DATABASES_MAX ||
+		    !task_options_database_selected(task, (uint32_t)db) ||
+		    !slice_starts_with(slice_make(colon, (size_t)(comma - colon)), SLICE(":keys=")) ||
 		    !slice_to_uint64(slice_make(colon + 6, (size_t)(comma - colon) - 6), &keys) || keys <= most)
 			continue;
 		most = keys;

@@ -13,8 +13,10 @@
 /* These write, and reach the target as other commands: DEL, LPOP, SREM, SET, PEXPIREAT, XCLAIM ..., times to live as absolute ones. */
 static bool is_rewritten(struct slice name)
 {
-	static const char *const names[] = {"blpop", "brpop", "blmpop", "bzpopmin", "bzpopmax", "bzmpop", "blmove", "brpoplpush", "getex", "getdel", "spop",
-					    "xreadgroup", "xautoclaim", "incrbyfloat", "hincrbyfloat", "expire", "pexpire", "expireat", "setex", "psetex", "migrate", "restore-asking"};
+	static const char *const names[] = {
+		"blpop",   "brpop",    "blmpop", "bzpopmin",   "bzpopmax",   "bzmpop",        "blmove",       "brpoplpush",
+		"getex",   "getdel",   "spop",   "xreadgroup", "xautoclaim", "incrbyfloat",   "hincrbyfloat", "expire",
+		"pexpire", "expireat", "setex",  "psetex",     "migrate",    "restore-asking"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (slice_equal(name, slice_of_string(names[i])))
@@ -29,10 +31,13 @@ static void judge(struct used_command *used)
 
 	if (!info)
 		return;
-	counted = info->key_rule != COMMAND_KEYS_RANGE && info->key_rule != COMMAND_KEYS_STREAMS && info->key_rule != COMMAND_KEYS_UNKNOWN;
+	counted = info->key_rule != COMMAND_KEYS_RANGE && info->key_rule != COMMAND_KEYS_STREAMS &&
+		  info->key_rule != COMMAND_KEYS_UNKNOWN;
 	several = counted || info->keys.first != info->keys.last;
-	used->streamed = (info->flags & COMMAND_WRITE) && !(info->flags & COMMAND_SCRIPT) && !is_rewritten(slice_of_string(used->name));
-	used->across = (info->flags & COMMAND_WRITE) && several && !(info->flags & COMMAND_SPLIT) && !(info->flags & COMMAND_SCRIPT);
+	used->streamed =
+		(info->flags & COMMAND_WRITE) && !(info->flags & COMMAND_SCRIPT) && !is_rewritten(slice_of_string(used->name));
+	used->across =
+		(info->flags & COMMAND_WRITE) && several && !(info->flags & COMMAND_SPLIT) && !(info->flags & COMMAND_SCRIPT);
 	used->other_database = info->flags & COMMAND_OTHER_DATABASE;
 }
 

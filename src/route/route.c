@@ -54,7 +54,8 @@ struct route route_command(const struct event *event, struct error *error)
 		return (struct route){.kind = ROUTE_ALL};
 	keys = command_keys(info, event->argc, event->argv, see_key, &seen);
 	if (keys < 0)
-		return refuse(event, error, "its keys cannot be told from its arguments", "Please report the command with its arguments");
+		return refuse(event, error, "its keys cannot be told from its arguments",
+			      "Please report the command with its arguments");
 	if (keys == 0) {
 		if (info->flags & COMMAND_ANY_NODE)
 			return (struct route){.kind = ROUTE_ANY};
@@ -63,7 +64,8 @@ struct route route_command(const struct event *event, struct error *error)
 	}
 	if (!seen.several)
 		return (struct route){.kind = ROUTE_SLOT, .slot = seen.first};
-	return (struct route){.kind = (info->flags & COMMAND_SPLIT) || is(info, "msetnx") || is(info, "smove") ? ROUTE_SPLIT : ROUTE_CROSSING};
+	return (struct route){.kind = (info->flags & COMMAND_SPLIT) || is(info, "msetnx") || is(info, "smove") ? ROUTE_SPLIT
+													       : ROUTE_CROSSING};
 }
 
 /* ---- splitting ---- */

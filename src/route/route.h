@@ -12,12 +12,12 @@
 #include "wire/slot.h"
 
 enum route_kind {
-	ROUTE_SLOT,      /* as it is, to `slot` */
-	ROUTE_SPLIT,     /* keys of several slots, each acted on by itself: route_split() */
-	ROUTE_CROSSING,  /* keys of several slots that depend on each other: no node can execute it */
-	ROUTE_ALL,       /* to every master, between everything before and everything after */
-	ROUTE_ANY,       /* to any one master; ordered with nothing */
-	ROUTE_REFUSED,   /* cannot be done on a cluster: the error says why */
+	ROUTE_SLOT,     /* as it is, to `slot` */
+	ROUTE_SPLIT,    /* keys of several slots, each acted on by itself: route_split() */
+	ROUTE_CROSSING, /* keys of several slots that depend on each other: no node can execute it */
+	ROUTE_ALL,      /* to every master, between everything before and everything after */
+	ROUTE_ANY,      /* to any one master; ordered with nothing */
+	ROUTE_REFUSED,  /* cannot be done on a cluster: the error says why */
 };
 
 struct route {
@@ -39,7 +39,7 @@ struct route_part {
 struct route_splitter {
 	struct slice *argv;
 	struct route_part *parts;
-	uint64_t *order;    /* slot and argument index of each key, sorted */
+	uint64_t *order; /* slot and argument index of each key, sorted */
 	uint32_t argv_room, parts_room, order_room;
 };
 void route_splitter_free(struct route_splitter *splitter);

@@ -64,14 +64,17 @@ static enum service_result task_create(const struct call *call, json_t **ret)
 {
 	const char *document = need(call, "document");
 
-	return document ? service_task_create(call->service, call->caller, slice_of_string(document), ret, call->error) : SERVICE_INVALID;
+	return document ? service_task_create(call->service, call->caller, slice_of_string(document), ret, call->error)
+			: SERVICE_INVALID;
 }
 
 static enum service_result document_check(const struct call *call, json_t **ret)
 {
 	const char *document = need(call, "document");
 
-	return document ? service_document_check(call->service, text_of(call, "task"), slice_of_string(document), ret, call->error) : SERVICE_INVALID;
+	return document
+		       ? service_document_check(call->service, text_of(call, "task"), slice_of_string(document), ret, call->error)
+		       : SERVICE_INVALID;
 }
 
 static enum service_result task_update(const struct call *call, json_t **ret)
@@ -81,7 +84,8 @@ static enum service_result task_update(const struct call *call, json_t **ret)
 
 	if (!document)
 		return SERVICE_INVALID;
-	return service_task_update(call->service, call->caller, task, number_of(call, "revision"), accept, slice_of_string(document), ret, call->error);
+	return service_task_update(call->service, call->caller, task, number_of(call, "revision"), accept,
+				   slice_of_string(document), ret, call->error);
 }
 
 static enum service_result task_delete(const struct call *call, json_t **ret)
@@ -147,7 +151,8 @@ static enum service_result job(const struct call *call, enum service_job kind, j
 
 	if (!task)
 		return SERVICE_INVALID;
-	return service_job_start(call->service, call->caller, task, kind, json_object_get(call->request, "options"), text_of(call, "language"), ret, call->error);
+	return service_job_start(call->service, call->caller, task, kind, json_object_get(call->request, "options"),
+				 text_of(call, "language"), ret, call->error);
 }
 
 static enum service_result task_precheck(const struct call *call, json_t **ret)
@@ -182,14 +187,17 @@ static enum service_result task_log(const struct call *call, json_t **ret)
 {
 	const char *task = need(call, "task");
 
-	return task ? service_task_log(call->service, task, (uint32_t)number_of(call, "most"), ret, call->error) : SERVICE_INVALID;
+	return task ? service_task_log(call->service, task, (uint32_t)number_of(call, "most"), ret, call->error)
+		    : SERVICE_INVALID;
 }
 
 static enum service_result task_differences(const struct call *call, json_t **ret)
 {
 	const char *task = need(call, "task");
 
-	return task ? service_differences(call->service, task, text_of(call, "kind"), number_of(call, "after"), (uint32_t)number_of(call, "most"), ret, call->error) : SERVICE_INVALID;
+	return task ? service_differences(call->service, task, text_of(call, "kind"), number_of(call, "after"),
+					  (uint32_t)number_of(call, "most"), ret, call->error)
+		    : SERVICE_INVALID;
 }
 
 static enum service_result task_trend(const struct call *call, json_t **ret)
@@ -201,7 +209,8 @@ static enum service_result task_trend(const struct call *call, json_t **ret)
 
 static enum service_result logged(const struct call *call, enum service_log log, json_t **ret)
 {
-	return service_log_list(call->service, log, text_of(call, "task"), text_of(call, "kind"), number_of(call, "before"), (uint32_t)number_of(call, "most"), ret, call->error);
+	return service_log_list(call->service, log, text_of(call, "task"), text_of(call, "kind"), number_of(call, "before"),
+				(uint32_t)number_of(call, "most"), ret, call->error);
 }
 
 static enum service_result history(const struct call *call, json_t **ret)
@@ -231,7 +240,8 @@ static enum service_result token_create(const struct call *call, json_t **ret)
 
 	for (enum service_role role = SERVICE_VIEWER; word && role <= SERVICE_ADMIN; role++)
 		if (strcmp(word, service_role_name(role)) == 0)
-			return service_token_create(call->service, call->caller, name, role, days > 0 ? clock_wall_ms() + days * 86400000 : 0, ret, call->error);
+			return service_token_create(call->service, call->caller, name, role,
+						    days > 0 ? clock_wall_ms() + days * 86400000 : 0, ret, call->error);
 	if (word)
 		error_set(call->error, ERROR_USAGE, "\"role\" is viewer, operator or admin");
 	return SERVICE_INVALID;
@@ -286,8 +296,8 @@ static const struct row {
 
 static json_t *refusal(enum service_result result, const struct error *error)
 {
-	return json_pack("{s:b, s:s, s:{s:s, s:s, s:s, s:i}}", "ok", 0, "result", service_result_name(result), "error", "kind", error_kind_name(error->kind), "text", error->text, "hint",
-			 error->hint, "exit_code", (int)error->kind);
+	return json_pack("{s:b, s:s, s:{s:s, s:s, s:s, s:i}}", "ok", 0, "result", service_result_name(result), "error", "kind",
+			 error_kind_name(error->kind), "text", error->text, "hint", error->hint, "exit_code", (int)error->kind);
 }
 
 json_t *call_answer(struct service *service, const struct service_caller *caller, const json_t *request)

@@ -46,28 +46,37 @@ static bool parse_probes(const struct option_row *row, void *object, const struc
 }
 
 static const struct option_row rows[] = {
-	{"data", OPTION_STRING, "folder", NULL, .example = "/var/lib/keyferry/serve", FIELD(data_dir), .sentence = "Data directory: tasks, their work directories, the key of stored passwords."},
-	{"listen", OPTION_STRING, "address with port", "127.0.0.1:7280", .example = "127.0.0.1:7280", FIELD(listen), .sentence = "Where the API listens."},
+	{"data", OPTION_STRING, "folder", NULL, .example = "/var/lib/keyferry/serve", FIELD(data_dir),
+	 .sentence = "Data directory: tasks, their work directories, the key of stored passwords."},
+	{"listen", OPTION_STRING, "address with port", "127.0.0.1:7280", .example = "127.0.0.1:7280", FIELD(listen),
+	 .sentence = "Where the API listens."},
 	{"require_token", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(require_token),
-		.sentence = "Ask for a token on a loopback address too. On any other address one is always asked for."},
+	 .sentence = "Ask for a token on a loopback address too. On any other address one is always asked for."},
 	{"probes", OPTION_OTHER, NULL, "token", probes, .example = "open", .parse = parse_probes,
-		.sentence = "Whether /healthz and /readyz ask for a token where everything else does; `open`: they answer everybody, with `ok`, `ready` or `not ready` and nothing more."},
+	 .sentence =
+		 "Whether /healthz and /readyz ask for a token where everything else does; `open`: they answer everybody, with `ok`, `ready` or `not ready` and nothing more."},
 	{"tls.certificate", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/api.pem", FIELD(tls_certificate),
-		.sentence = "Certificate of the API (PEM), followed by those that it depends on; read again at a reload. Needs `tls.key`."},
-	{"tls.key", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/api.key", FIELD(tls_key), .sentence = "Private key of the certificate (PEM), without a password."},
+	 .sentence =
+		 "Certificate of the API (PEM), followed by those that it depends on; read again at a reload. Needs `tls.key`."},
+	{"tls.key", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/api.key", FIELD(tls_key),
+	 .sentence = "Private key of the certificate (PEM), without a password."},
 	{"key_file", OPTION_STRING, "file", NULL, .example = "/etc/keyferry/key", FIELD(key_file),
-		.sentence = "Key of stored passwords, 32 bytes, made at the first start; by default `key` in the data directory."},
-	{"log.level", OPTION_ENUM, NULL, "info", levels, .example = "debug", FIELD(log_level), .sentence = "Least level of what is logged, by the daemon and by workers."},
-	{"log.format", OPTION_OTHER, NULL, "text", formats, .example = "json", .parse = parse_format, .sentence = "Form of log lines, of the daemon and of workers."},
+	 .sentence = "Key of stored passwords, 32 bytes, made at the first start; by default `key` in the data directory."},
+	{"log.level", OPTION_ENUM, NULL, "info", levels, .example = "debug", FIELD(log_level),
+	 .sentence = "Least level of what is logged, by the daemon and by workers."},
+	{"log.format", OPTION_OTHER, NULL, "text", formats, .example = "json", .parse = parse_format,
+	 .sentence = "Form of log lines, of the daemon and of workers."},
 	{"worker.memory", OPTION_SIZE, "size", NULL, .example = "2GiB", FIELD(worker_memory), .min = 64u << 20, .max = UINT64_MAX,
-		.sentence = "Memory that a worker may take for itself (RLIMIT_DATA); without it there is no limit."},
-	{"worker.open_files", OPTION_COUNT, "number", NULL, .example = "65536", FIELD(worker_open_files), .min = 64, .max = 1u << 20,
-		.sentence = "Files and connections that a worker may have open (RLIMIT_NOFILE); without it as many as the daemon."},
-	{"worker.nice", OPTION_COUNT, "number", NULL, .example = "5", FIELD(worker_nice), .min = 0, .max = 19, .sentence = "By how much workers give way to other processes."},
-	{"worker.log_size", OPTION_SIZE, "size", "16MiB", .example = "64MiB", FIELD(worker_log_size), .min = 64u << 10, .max = 1u << 30,
-		.sentence = "Size of a worker's log from which on it is turned; the one before is kept."},
-	{"worker.stop_timeout", OPTION_DURATION, "duration", "30s", .example = "1m", FIELD(stop_timeout_ms), .min = 1000, .max = 3600000,
-		.sentence = "How long a worker may take to end cleanly before it is killed."},
+	 .sentence = "Memory that a worker may take for itself (RLIMIT_DATA); without it there is no limit."},
+	{"worker.open_files", OPTION_COUNT, "number", NULL, .example = "65536", FIELD(worker_open_files), .min = 64,
+	 .max = 1u << 20,
+	 .sentence = "Files and connections that a worker may have open (RLIMIT_NOFILE); without it as many as the daemon."},
+	{"worker.nice", OPTION_COUNT, "number", NULL, .example = "5", FIELD(worker_nice), .min = 0, .max = 19,
+	 .sentence = "By how much workers give way to other processes."},
+	{"worker.log_size", OPTION_SIZE, "size", "16MiB", .example = "64MiB", FIELD(worker_log_size), .min = 64u << 10,
+	 .max = 1u << 30, .sentence = "Size of a worker's log from which on it is turned; the one before is kept."},
+	{"worker.stop_timeout", OPTION_DURATION, "duration", "30s", .example = "1m", FIELD(stop_timeout_ms), .min = 1000,
+	 .max = 3600000, .sentence = "How long a worker may take to end cleanly before it is killed."},
 };
 
 const struct option_table service_config_table = {rows, sizeof(rows) / sizeof(rows[0])};
@@ -86,7 +95,8 @@ void service_config_free(struct service_config *config)
 
 /* ---- the file ---- */
 
-static bool set_node(struct service_config *config, const char *file, const char *path, const struct document_node *node, struct error *error)
+static bool set_node(struct service_config *config, const char *file, const char *path, const struct document_node *node,
+		     struct error *error)
 {
 	const struct option_row *row = option_find(&service_config_table, slice_of_string(path));
 	struct option_place place = {.line = node->line};
@@ -100,12 +110,14 @@ static bool set_node(struct service_config *config, const char *file, const char
 	} else {
 		bool near = option_nearest(&service_config_table, slice_of_string(path), nearest) != NULL;
 
-		error_set(error, ERROR_USAGE, "%s:%u: unknown option '%s'%s%s%s", file, node->line, path, near ? ": did you mean '" : "", near ? nearest : "", near ? "'?" : "");
+		error_set(error, ERROR_USAGE, "%s:%u: unknown option '%s'%s%s%s", file, node->line, path,
+			  near ? ": did you mean '" : "", near ? nearest : "", near ? "'?" : "");
 	}
 	return false;
 }
 
-static bool set_children(struct service_config *config, const char *file, const char *prefix, const struct document_node *parent, struct error *error)
+static bool set_children(struct service_config *config, const char *file, const char *prefix, const struct document_node *parent,
+			 struct error *error)
 {
 	for (const struct document_node *node = parent->first; node; node = node->next) {
 		char path[OPTION_PATH_MAX];

@@ -9,11 +9,11 @@
 #include "base/option.h"
 
 struct service_config {
-	char *data_dir;             /* data: by default /var/lib/keyferry/serve for root and the service's user, else $XDG_STATE_HOME/keyferry/serve */
-	char *listen;               /* listen: of the API */
-	bool require_token;         /* require_token: on a loopback address too */
-	bool open_probes;           /* probes: open: /healthz and /readyz want no token */
-	char *tls_certificate;      /* tls.certificate, tls.key: PEM files; NULL: plain HTTP */
+	char *data_dir; /* data: by default /var/lib/keyferry/serve for root and the service's user, else $XDG_STATE_HOME/keyferry/serve */
+	char *listen;          /* listen: of the API */
+	bool require_token;    /* require_token: on a loopback address too */
+	bool open_probes;      /* probes: open: /healthz and /readyz want no token */
+	char *tls_certificate; /* tls.certificate, tls.key: PEM files; NULL: plain HTTP */
 	char *tls_key;
 	char *key_file;             /* key_file: by default DATA/key */
 	enum log_level log_level;   /* log.level: of the daemon, and of workers that have none of their own */

@@ -138,7 +138,8 @@ static json_t *read_page(struct reader *reader, const char *kind, uint32_t most,
 static json_t *read_file(struct reader *reader, const char *kind, int64_t after, uint32_t most)
 {
 	size_t len;
-	json_t *head = next_line(reader, &len), *items = json_array(), *next = json_null(), *job = json_incref(json_object_get(head, "job"));
+	json_t *head = next_line(reader, &len), *items = json_array(), *next = json_null(),
+	       *job = json_incref(json_object_get(head, "job"));
 
 	if (head && seek_line(reader, after))
 		next = read_page(reader, kind, most, items);

@@ -30,6 +30,7 @@ void differences_drop(struct differences_writer *writer);
 /* A page: of one kind (NULL: all), from `after` on, which is `next` of the page before (0: from the beginning), at most `most`, less where they are large. New tree:
  * {"job": N | null, "items": [...], "next": null | NUMBER}. job null: there was no verification yet. Of an `after` that is none of this file's the page is empty: another verification
  * has ended meanwhile, as its job says. False: the disk. */
-bool differences_read(const char *dir, const char *kind, int64_t after, uint32_t most, json_t **ret, struct error *error) WARN_UNUSED;
+bool differences_read(const char *dir, const char *kind, int64_t after, uint32_t most, json_t **ret,
+		      struct error *error) WARN_UNUSED;
 
 #endif

@@ -114,8 +114,9 @@ json_t *error_tree(const struct error *error)
 	/* Servers' words may be no UTF-8. */
 	text = json_string(error->text);
 	hint = json_string(error->hint);
-	return json_pack("{s:s, s:o, s:o, s:i}", "kind", error_kind_name(error->kind), "text", text ? text : json_string("(text that is no UTF-8)"), "hint", hint ? hint : json_string(""),
-			 "exit_code", (int)error->kind);
+	return json_pack("{s:s, s:o, s:o, s:i}", "kind", error_kind_name(error->kind), "text",
+			 text ? text : json_string("(text that is no UTF-8)"), "hint", hint ? hint : json_string(""), "exit_code",
+			 (int)error->kind);
 }
 
 enum task_state entry_state(const struct entry *entry)
@@ -145,12 +146,14 @@ static void replace(char **text, char *with)
 
 static void tell_state(const struct entry *entry, enum task_state state)
 {
-	const char *text = json_string_value(json_object_get(entry->error, "text")), *hint = json_string_value(json_object_get(entry->error, "hint"));
+	const char *text = json_string_value(json_object_get(entry->error, "text")),
+		   *hint = json_string_value(json_object_get(entry->error, "hint"));
 
 	if (!text)
 		log_info("task %s: %s", entry->row.name, task_state_name(state));
 	else
-		log_warning("task %s: %s: %s%s%s", entry->row.name, task_state_name(state), text, hint && hint[0] ? ". " : "", hint ? hint : "");
+		log_warning("task %s: %s: %s%s%s", entry->row.name, task_state_name(state), text, hint && hint[0] ? ". " : "",
+			    hint ? hint : "");
 }
 
 void entry_set_state(struct entry *entry, enum task_state state, json_t *cause)
@@ -159,7 +162,8 @@ void entry_set_state(struct entry *entry, enum task_state state, json_t *cause)
 	struct error error;
 	bool ok;
 
-	if (strcmp(entry->row.state, task_state_name(state)) == 0 && json_equal(entry->error ? entry->error : json_null(), cause ? cause : json_null())) {
+	if (strcmp(entry->row.state, task_state_name(state)) == 0 &&
+	    json_equal(entry->error ? entry->error : json_null(), cause ? cause : json_null())) {
 		json_decref(cause);
 		return;
 	}
@@ -175,7 +179,9 @@ void entry_set_state(struct entry *entry, enum task_state state, json_t *cause)
 	entry->row.since_ms = clock_wall_ms();
 	tell_state(entry, state);
 	ok = store_begin(service->store, &error) && store_task_update(service->store, &entry->row, &error) &&
-	     store_log_add(service->store, STORE_HISTORY, entry->row.id, entry->row.since_ms, entry->row.state, entry->row.error, NULL, &error) && store_commit(service->store, &error);
+	     store_log_add(service->store, STORE_HISTORY, entry->row.id, entry->row.since_ms, entry->row.state, entry->row.error,
+			   NULL, &error) &&
+	     store_commit(service->store, &error);
 	if (!ok) {
 		store_rollback(service->store);
 		if (!service->store_failed)
@@ -224,7 +230,7 @@ void entry_take_events(struct entry *entry, const json_t *status, int64_t before
 	bool begun = false, ok = true;
 	size_t i;
 
-	json_array_foreach(json_object_get(status, "events"), i, event) {
+	json_array_foreach (json_object_get(status, "events"), i, event) {
 		int64_t at_ms = clock_parse_rfc3339(json_string_value(json_object_get(event, "time")));
 
 		if (!ok || at_ms <= was || at_ms >= before_ms)

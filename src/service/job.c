@@ -154,7 +154,9 @@ static json_t *result_of(const struct job *job)
 
 	if (job->kind != SERVICE_JOB_VERIFY)
 		return text.len ? json_loadb((const char *)text.data, text.len, 0, NULL) : NULL;
-	return job->summary ? json_pack("{s:O, s:O, s:b}", "summary", job->summary, "differences", job->differences, "differences_cut", job->difference_count > DIFFERENCES_MAX) : NULL;
+	return job->summary ? json_pack("{s:O, s:O, s:b}", "summary", job->summary, "differences", job->differences,
+					"differences_cut", job->difference_count > DIFFERENCES_MAX)
+			    : NULL;
 }
 
 /* ---- why it failed ---- */
@@ -200,17 +202,21 @@ static json_t *failed_item(const json_t *result, int code)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(result, "items"), i, item) {
-		const char *word = json_string_value(json_object_get(item, "result")), *cause = json_string_value(json_object_get(item, "cause"));
-		const char *name = json_string_value(json_object_get(item, "item")), *node = json_string_value(json_object_get(item, "node"));
+	json_array_foreach (json_object_get(result, "items"), i, item) {
+		const char *word = json_string_value(json_object_get(item, "result")),
+			   *cause = json_string_value(json_object_get(item, "cause"));
+		const char *name = json_string_value(json_object_get(item, "item")),
+			   *node = json_string_value(json_object_get(item, "node"));
 		const char *remedy = json_string_value(json_object_get(item, "remedy"));
 		char *text;
 		json_t *error;
 
 		if (!word || strcmp(word, "failed") != 0 || json_is_true(json_object_get(item, "waived")))
 			continue;
-		text = memory_printf("%s%s%s: %s", name ? name : "precheck", node ? " " : "", node ? node : "", cause ? cause : word);
-		error = json_pack("{s:s, s:s, s:s, s:i}", "kind", error_kind_name((enum error_kind)code), "text", text, "hint", remedy ? remedy : "", "exit_code", code);
+		text = memory_printf("%s%s%s: %s", name ? name : "precheck", node ? " " : "", node ? node : "",
+				     cause ? cause : word);
+		error = json_pack("{s:s, s:s, s:s, s:i}", "kind", error_kind_name((enum error_kind)code), "text", text, "hint",
+				  remedy ? remedy : "", "exit_code", code);
 		free(text);
 		return error;
 	}
@@ -229,7 +235,8 @@ static json_t *cause_of(const struct entry *entry, const json_t *result, int cod
 		text = json_string_value(json_object_get(line, "message"));
 	if (entry->job->cancelled)
 		text = "cancelled";
-	cause = json_pack("{s:s, s:s, s:s, s:i}", "kind", error_kind_name((enum error_kind)code), "text", text, "hint", "", "exit_code", code);
+	cause = json_pack("{s:s, s:s, s:s, s:i}", "kind", error_kind_name((enum error_kind)code), "text", text, "hint", "",
+			  "exit_code", code);
 	json_decref(line);
 	return cause;
 }
@@ -239,11 +246,13 @@ static json_t *cause_of(const struct entry *entry, const json_t *result, int cod
 static void store_result(struct entry *entry, int code, json_t *cause, json_t *result)
 {
 	struct job *job = entry->job;
-	json_t *tree = json_pack("{s:I, s:o, s:i, s:O?, s:O?}", "job", (json_int_t)job->id, "begun", view_time(job->begun_ms), "exit_code", code, "error", cause, "result", result);
+	json_t *tree = json_pack("{s:I, s:o, s:i, s:O?, s:O?}", "job", (json_int_t)job->id, "begun", view_time(job->begun_ms),
+				 "exit_code", code, "error", cause, "result", result);
 	char *text = json_dumps(tree, JSON_COMPACT);
 	struct error error;
 
-	if (!store_log_add(entry->service->store, STORE_RESULTS, entry->row.id, clock_wall_ms(), service_job_name(job->kind), text, NULL, &error))
+	if (!store_log_add(entry->service->store, STORE_RESULTS, entry->row.id, clock_wall_ms(), service_job_name(job->kind),
+			   text, NULL, &error))
 		log_error_value(LOG_ERROR, &error);
 	free(text);
 	json_decref(tree);
@@ -271,7 +280,10 @@ static void act(struct entry *entry, int code, json_t *cause)
 		if (job->cancelled && code != ERROR_NONE)
 			entry_set_state(entry, job->state_before, json_incref(job->error_before));
 		else
-			entry_set_state(entry, code == ERROR_NONE ? (entry->wanted == WANTED_PAUSED ? TASK_PAUSED : TASK_READY) : TASK_PRECHECK_FAILED, json_incref(cause));
+			entry_set_state(entry,
+					code == ERROR_NONE ? (entry->wanted == WANTED_PAUSED ? TASK_PAUSED : TASK_READY)
+							   : TASK_PRECHECK_FAILED,
+					json_incref(cause));
 		break;
 	case SERVICE_JOB_CUTOVER:
 		if (code == ERROR_NONE && !json_is_true(json_object_get(job->options, "dry_run")))
@@ -292,7 +304,8 @@ static void end(struct entry *entry, int code, json_t *cause, json_t *result)
 	const char *text = json_string_value(json_object_get(cause, "text"));
 
 	if (cause)
-		log_warning("task %s: %s ended with %d: %s", entry->row.name, service_job_name(job->kind), code, text ? text : "");
+		log_warning("task %s: %s ended with %d: %s", entry->row.name, service_job_name(job->kind), code,
+			    text ? text : "");
 	else
 		log_info("task %s: %s is done", entry->row.name, service_job_name(job->kind));
 	differences_end(job->found);
@@ -323,7 +336,9 @@ static void reap(struct entry *entry)
 
 static size_t add_words(const struct job *job, const char **words, size_t at)
 {
-	static const char *const texts[] = {"mode", "verify", "timeout", "hold"}, *const flags[] = {"repair", "by_hand", "dry_run"}, *const flag_words[] = {"--repair", "--by-hand", "--dry-run"};
+	static const char *const texts[] = {"mode", "verify", "timeout", "hold"},
+				 *const flags[] = {"repair", "by_hand", "dry_run"},
+				 *const flag_words[] = {"--repair", "--by-hand", "--dry-run"};
 	static const char *const text_words[] = {"--mode", "--verify", "--timeout", "--hold"};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -354,8 +369,20 @@ static bool spawn(struct entry *entry, struct error *error)
 {
 	struct job *job = entry->job;
 	char *log = memory_printf("%s/job.log", entry->dir);
-	const char *words[WORDS_MAX] = {"keyferry", service_job_name(job->kind), PROCESS_DOCUMENT, "--data", entry->dir, "--name", entry->row.name, "--log-format", "json"};
-	struct process_options options = {.argv = words, .log = log, .new_log = true, .dies_with_parent = true, .nice = entry->service->config->worker_nice};
+	const char *words[WORDS_MAX] = {"keyferry",
+					service_job_name(job->kind),
+					PROCESS_DOCUMENT,
+					"--data",
+					entry->dir,
+					"--name",
+					entry->row.name,
+					"--log-format",
+					"json"};
+	struct process_options options = {.argv = words,
+					  .log = log,
+					  .new_log = true,
+					  .dies_with_parent = true,
+					  .nice = entry->service->config->worker_nice};
 	int ends[2] = {-1, -1}, pidfd;
 	pid_t pid = -1;
 

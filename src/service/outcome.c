@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-static const char *const names[] = {[WANTED_IDLE] = "idle", [WANTED_RUNNING] = "running", [WANTED_PAUSED] = "paused", [WANTED_FINISHED] = "finished"};
+static const char *const names[] = {
+	[WANTED_IDLE] = "idle", [WANTED_RUNNING] = "running", [WANTED_PAUSED] = "paused", [WANTED_FINISHED] = "finished"};
 
 const char *wanted_name(enum wanted wanted)
 {

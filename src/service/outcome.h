@@ -35,12 +35,20 @@ struct ending {
 	bool cutting;       /* a cut-over is under way, and has asked it to end */
 	bool known;         /* `code` is; else it was killed, crashed, or nobody saw it end */
 	int code;
-	bool finished;      /* by its own word: all is applied */
-	bool held;          /* a process has its work directory, now */
-	bool begun;         /* something has been copied before: its work directory has links */
+	bool finished; /* by its own word: all is applied */
+	bool held;     /* a process has its work directory, now */
+	bool begun;    /* something has been copied before: its work directory has links */
 };
 
-enum outcome { OUTCOME_PAUSED, OUTCOME_READY, OUTCOME_AGAIN_NOW, OUTCOME_AGAIN, OUTCOME_FAILED, OUTCOME_PRECHECK_FAILED, OUTCOME_FINISHED };
+enum outcome {
+	OUTCOME_PAUSED,
+	OUTCOME_READY,
+	OUTCOME_AGAIN_NOW,
+	OUTCOME_AGAIN,
+	OUTCOME_FAILED,
+	OUTCOME_PRECHECK_FAILED,
+	OUTCOME_FINISHED
+};
 
 enum outcome outcome_of(const struct ending *ending);
 /* How long to wait before the next start. `pause_ms`: what was waited before this one, 0: nothing; `ran_ms`: for how long it ran. */

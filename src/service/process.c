@@ -112,12 +112,16 @@ static pid_t start(const struct process_options *options, int log, int null, int
 
 pid_t process_start(const struct process_options *options, int *ret_pidfd, struct error *error)
 {
-	int log = open(options->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (options->new_log ? O_TRUNC : 0), 0600), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int log = open(options->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (options->new_log ? O_TRUNC : 0), 0600),
+	    null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	pid_t child = log >= 0 && null >= 0 ? start(options, log, null, ret_pidfd) : -1;
 
 	if (child < 0) {
-		error_set_errno(error, ERROR_INTERNAL, errno, log < 0 ? "%s cannot be written to" : "a process cannot be started (its log would be %s)", options->log);
-		error_hint(error, log < 0 ? "Make room on the disk of the data directory" : "Raise the limits of processes and open files");
+		error_set_errno(error, ERROR_INTERNAL, errno,
+				log < 0 ? "%s cannot be written to" : "a process cannot be started (its log would be %s)",
+				options->log);
+		error_hint(error, log < 0 ? "Make room on the disk of the data directory"
+					  : "Raise the limits of processes and open files");
 	}
 	if (log >= 0)
 		close(log);

@@ -57,7 +57,8 @@ static bool lock_folder(struct service *service, struct error *error)
 
 	service->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	/* A daemon that was killed while it started a process has left it the lock until that has begun its program. */
-	for (int i = 0; service->lock_file >= 0 && i < LOCK_TRIES && !(locked = flock(service->lock_file, LOCK_EX | LOCK_NB) == 0); i++)
+	for (int i = 0;
+	     service->lock_file >= 0 && i < LOCK_TRIES && !(locked = flock(service->lock_file, LOCK_EX | LOCK_NB) == 0); i++)
 		usleep(LOCK_PAUSE_US);
 	if (service->lock_file < 0) {
 		error_set_errno(error, ERROR_USAGE, errno, "%s cannot be opened", path);
@@ -66,7 +67,8 @@ static bool lock_folder(struct service *service, struct error *error)
 		got = pread(service->lock_file, holder, sizeof(holder) - 1, 0);
 		holder[got > 0 ? got : 0] = '\0';
 		holder[strcspn(holder, "\n")] = '\0';
-		error_set(error, ERROR_BUSY, "the data directory %s is that of another daemon, process %s", service->config->data_dir, holder[0] ? holder : "(unknown)");
+		error_set(error, ERROR_BUSY, "the data directory %s is that of another daemon, process %s",
+			  service->config->data_dir, holder[0] ? holder : "(unknown)");
 		error_hint(error, "Stop that one first, or give this one a data directory of its own with --data");
 		close(service->lock_file);
 		service->lock_file = -1;
@@ -113,7 +115,8 @@ static bool open_parts(struct service *service, struct error *error)
 {
 	const struct service_config *config = service->config;
 	char *tasks = memory_printf("%s/tasks", config->data_dir), *store = memory_printf("%s/keyferry.db", config->data_dir);
-	bool ok = make_folder(config->data_dir, error) && lock_folder(service, error) && make_folder(tasks, error) && (service->store = store_open(store, error)) && load_tasks(service, error) &&
+	bool ok = make_folder(config->data_dir, error) && lock_folder(service, error) && make_folder(tasks, error) &&
+		  (service->store = store_open(store, error)) && load_tasks(service, error) &&
 		  (service->vault = vault_open(config->key_file, !has_secrets(service), error));
 
 	free(tasks);
@@ -132,7 +135,8 @@ static void on_wake(void *owner)
 	pthread_mutex_lock(&service->lock);
 	supervisor_turn(service);
 	trends_save(service, false);
-	empty = atomic_load(&service->end) == SERVICE_LEAVE_WORKERS ? supervisor_has_no_jobs(service) : supervisor_is_empty(service);
+	empty = atomic_load(&service->end) == SERVICE_LEAVE_WORKERS ? supervisor_has_no_jobs(service)
+								    : supervisor_is_empty(service);
 	/* Whoever waits for a change is not to hold up the end. */
 	if (stopping)
 		pthread_cond_broadcast(&service->changed);
@@ -300,12 +304,13 @@ enum service_result service_no_task(const char *task, struct error *error)
 	return SERVICE_NOT_FOUND;
 }
 
-void service_note(struct service *service, const struct service_caller *caller, const char *action, const struct entry *entry, enum service_result result, const struct error *error,
-		  json_t *detail)
+void service_note(struct service *service, const struct service_caller *caller, const char *action, const struct entry *entry,
+		  enum service_result result, const struct error *error, json_t *detail)
 {
 	json_t *refusal = result == SERVICE_OK || !error ? NULL : json_string(error->text);
-	json_t *tree = json_pack("{s:s, s:s, s:s, s:s?, s:o*, s:o?}", "who", caller->who, "from", caller->from, "result", service_result_name(result), "name", entry ? entry->row.name : NULL,
-				 "refusal", refusal, "detail", detail);
+	json_t *tree = json_pack("{s:s, s:s, s:s, s:s?, s:o*, s:o?}", "who", caller->who, "from", caller->from, "result",
+				 service_result_name(result), "name", entry ? entry->row.name : NULL, "refusal", refusal,
+				 "detail", detail);
 	char *text = json_dumps(tree, JSON_COMPACT);
 	struct error ignored;
 
@@ -315,9 +320,11 @@ void service_note(struct service *service, const struct service_caller *caller, 
 	json_decref(tree);
 }
 
-void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result, json_t *detail)
+void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result,
+		   json_t *detail)
 {
-	json_t *tree = json_pack("{s:s, s:s, s:s, s:o?}", "who", caller->who, "from", caller->from, "result", result, "detail", detail);
+	json_t *tree =
+		json_pack("{s:s, s:s, s:s, s:o?}", "who", caller->who, "from", caller->from, "result", result, "detail", detail);
 	char *text = json_dumps(tree, JSON_COMPACT);
 	struct error error;
 
@@ -343,8 +350,9 @@ json_t *service_health(struct service *service)
 		failed += state == TASK_FAILED || state == TASK_PRECHECK_FAILED;
 	}
 	healthy = !service->store_failed && clock_monotonic_us() - atomic_load(&service->turned_us) < ALIVE_US;
-	tree = json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:s, s:b}", "version", KEYFERRY_VERSION, "started", view_time(service->started_ms), "pid", (int)getpid(), "tasks", (int)service->count,
-			 "running", running, "failed", failed, "data", service->config->data_dir, "healthy", healthy);
+	tree = json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:s, s:b}", "version", KEYFERRY_VERSION, "started",
+			 view_time(service->started_ms), "pid", (int)getpid(), "tasks", (int)service->count, "running", running,
+			 "failed", failed, "data", service->config->data_dir, "healthy", healthy);
 	pthread_mutex_unlock(&service->lock);
 	return tree;
 }

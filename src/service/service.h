@@ -88,17 +88,22 @@ enum service_result service_task_show(struct service *service, const char *task,
 enum service_result service_task_status(struct service *service, const char *task, json_t **ret, struct error *error) WARN_UNUSED;
 
 /* `document`: YAML or JSON text as `keyferry sync` takes it, with a `name`. Checked whole, as `keyferry sync` does it before it asks any server: files of passwords and of a script have to be there. The task is `created`; *ret its tree. */
-enum service_result service_task_create(struct service *service, const struct service_caller *caller, struct slice document, json_t **ret, struct error *error) WARN_UNUSED;
+enum service_result service_task_create(struct service *service, const struct service_caller *caller, struct slice document,
+					json_t **ret, struct error *error) WARN_UNUSED;
 /* The whole document anew; the name stays. `revision` 0: whatever is there now. Not while it runs or a job is under way (SERVICE_STATE). `accept_changes`: options that decide
  * what is copied may change though it has copied already (as --accept-changes). Back to `created`, or `paused` where it was begun. */
-enum service_result service_task_update(struct service *service, const struct service_caller *caller, const char *task, int64_t revision, bool accept_changes, struct slice document,
-					json_t **ret, struct error *error) WARN_UNUSED;
+enum service_result service_task_update(struct service *service, const struct service_caller *caller, const char *task,
+					int64_t revision, bool accept_changes, struct slice document, json_t **ret,
+					struct error *error) WARN_UNUSED;
 /* Not while it runs or a job is under way. Its work directory goes too; the target is left alone (finish first, to leave nothing of keyferry there). */
-enum service_result service_task_delete(struct service *service, const struct service_caller *caller, const char *task, struct error *error) WARN_UNUSED;
+enum service_result service_task_delete(struct service *service, const struct service_caller *caller, const char *task,
+					struct error *error) WARN_UNUSED;
 /* Reads a document as creation does and stores nothing: *ret the document as JSON. `task`: whose stored secrets SERVICE_SECRET stands for; NULL: of none. */
-enum service_result service_document_check(struct service *service, const char *task, struct slice document, json_t **ret, struct error *error) WARN_UNUSED;
+enum service_result service_document_check(struct service *service, const char *task, struct slice document, json_t **ret,
+					   struct error *error) WARN_UNUSED;
 /* Puts the stored secrets of `task` (NULL: of none) where SERVICE_SECRET stands in a document, which need not be whole: for asking its servers. It goes into no answer then. */
-enum service_result service_document_open(struct service *service, const char *task, json_t *document, struct error *error) WARN_UNUSED;
+enum service_result service_document_open(struct service *service, const char *task, json_t *document,
+					  struct error *error) WARN_UNUSED;
 
 /* What an operator asks of a task. Each answers at once, with *ret the task's tree; what becomes of it is told by state and history.
  *   from                                       does                                                          ends in
@@ -110,14 +115,16 @@ enum service_result service_document_open(struct service *service, const char *t
  *   RESTART running                            worker ended cleanly and started at once (new binary)         as START */
 enum service_action { SERVICE_START, SERVICE_PAUSE, SERVICE_RESUME, SERVICE_STOP, SERVICE_RESTART };
 const char *service_action_name(enum service_action action); /* "start" */
-enum service_result service_task_do(struct service *service, const struct service_caller *caller, const char *task, enum service_action action, json_t **ret, struct error *error) WARN_UNUSED;
+enum service_result service_task_do(struct service *service, const struct service_caller *caller, const char *task,
+				    enum service_action action, json_t **ret, struct error *error) WARN_UNUSED;
 
 /* A change that a running worker takes at once; the document has it then, as a new revision. 0: unlimited. */
-enum service_result service_task_limit(struct service *service, const struct service_caller *caller, const char *task, uint64_t records_per_second, uint64_t bytes_per_second,
-				       json_t **ret, struct error *error) WARN_UNUSED;
+enum service_result service_task_limit(struct service *service, const struct service_caller *caller, const char *task,
+				       uint64_t records_per_second, uint64_t bytes_per_second, json_t **ret,
+				       struct error *error) WARN_UNUSED;
 /* "debug", "info", "warning", "error"; of the task's worker. */
-enum service_result service_task_log_level(struct service *service, const struct service_caller *caller, const char *task, const char *level, json_t **ret,
-					   struct error *error) WARN_UNUSED;
+enum service_result service_task_log_level(struct service *service, const struct service_caller *caller, const char *task,
+					   const char *level, json_t **ret, struct error *error) WARN_UNUSED;
 
 /* ---- jobs: one at a time per task ---- */
 
@@ -129,10 +136,12 @@ enum service_result service_task_log_level(struct service *service, const struct
 enum service_job { SERVICE_JOB_PRECHECK, SERVICE_JOB_VERIFY, SERVICE_JOB_CUTOVER, SERVICE_JOB_FINISH, SERVICE_JOBS };
 const char *service_job_name(enum service_job job); /* "precheck" */
 /* `options`: NULL or an object; an unknown member is SERVICE_INVALID. `language`: "en" or "zh" for texts of the precheck. *ret: {"id","kind","begun"}. */
-enum service_result service_job_start(struct service *service, const struct service_caller *caller, const char *task, enum service_job job, const json_t *options, const char *language,
-				      json_t **ret, struct error *error) WARN_UNUSED;
+enum service_result service_job_start(struct service *service, const struct service_caller *caller, const char *task,
+				      enum service_job job, const json_t *options, const char *language, json_t **ret,
+				      struct error *error) WARN_UNUSED;
 /* Ends the job that is under way (SIGTERM). */
-enum service_result service_job_cancel(struct service *service, const struct service_caller *caller, const char *task, struct error *error) WARN_UNUSED;
+enum service_result service_job_cancel(struct service *service, const struct service_caller *caller, const char *task,
+				       struct error *error) WARN_UNUSED;
 
 /* ---- what was ---- */
 
@@ -143,17 +152,21 @@ enum service_log { SERVICE_HISTORY, SERVICE_EVENTS, SERVICE_RESULTS, SERVICE_AUD
  *   events   {"id","task","time","kind","cause","link","text","offset","cost"}           docs/events.md
  *   results  {"id","task","time","kind","job","begun","exit_code","error","result": {...}}     result: as the command printed it
  *   audit    {"id","task","time","action","who","from","result","detail"} */
-enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind, int64_t before, uint32_t most, json_t **ret,
-				     struct error *error) WARN_UNUSED;
+enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind,
+				     int64_t before, uint32_t most, json_t **ret, struct error *error) WARN_UNUSED;
 /* All differences of the last verification that has ended, page by page (service/differences.h). `kind` as in results of a verification, NULL: all; `after`: `next` of the page before, 0: the
  * first page. *ret: {"job": its id | null, "items": [{"kind","db","key","target_db","target_key","difference","repaired"}], "next": null | NUMBER}. */
-enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most, json_t **ret, struct error *error) WARN_UNUSED;
+enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most,
+					json_t **ret, struct error *error) WARN_UNUSED;
 /* How it went, for charts; `span` "15m", "1h" or "24h". *ret: service/trend.h. */
-enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret, struct error *error) WARN_UNUSED;
+enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret,
+				       struct error *error) WARN_UNUSED;
 /* The last `most` lines of the worker's log (at most 10000): {"lines": [...]}, as written by it. */
-enum service_result service_task_log(struct service *service, const char *task, uint32_t most, json_t **ret, struct error *error) WARN_UNUSED;
+enum service_result service_task_log(struct service *service, const char *task, uint32_t most, json_t **ret,
+				     struct error *error) WARN_UNUSED;
 /* Of what service/ does not do itself: logins, refused tokens. `detail` NULL or an object without secrets; taken over. */
-void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result, json_t *detail);
+void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result,
+		   json_t *detail);
 
 /* Changes, for those who show them live: rises with every change of any task's tree or status. service_wait() returns when it is not `seen` any more, or after the time;
  * the present number. Also returns when the service stops. */
@@ -165,11 +178,13 @@ bool service_stopping(const struct service *service);
 enum service_role { SERVICE_VIEWER, SERVICE_OPERATOR, SERVICE_ADMIN };
 const char *service_role_name(enum service_role role);
 /* *ret: {"id","name","role","created","expires","token": "kf_..."}: the only time that the token is told. expires_ms 0: never. */
-enum service_result service_token_create(struct service *service, const struct service_caller *caller, const char *name, enum service_role role, int64_t expires_ms, json_t **ret,
+enum service_result service_token_create(struct service *service, const struct service_caller *caller, const char *name,
+					 enum service_role role, int64_t expires_ms, json_t **ret,
 					 struct error *error) WARN_UNUSED;
 /* *ret: [{"id","name","role","created","expires","used"}]. */
 enum service_result service_token_list(struct service *service, json_t **ret, struct error *error) WARN_UNUSED;
-enum service_result service_token_delete(struct service *service, const struct service_caller *caller, int64_t id, struct error *error) WARN_UNUSED;
+enum service_result service_token_delete(struct service *service, const struct service_caller *caller, int64_t id,
+					 struct error *error) WARN_UNUSED;
 /* Is it one, and not expired? name: for service_caller. Writes to the disk once a minute at most (when it was used). */
 bool service_token_check(struct service *service, const char *token, enum service_role *ret_role, char name[128]);
 

@@ -32,7 +32,8 @@ static enum service_result check_job(const struct entry *entry, const char *what
 {
 	if (!entry->job || entry->job->kind == SERVICE_JOB_VERIFY)
 		return SERVICE_OK;
-	error_set(error, ERROR_USAGE, "task %s cannot be %s while its %s is under way", entry->row.name, what, service_job_name(entry->job->kind));
+	error_set(error, ERROR_USAGE, "task %s cannot be %s while its %s is under way", entry->row.name, what,
+		  service_job_name(entry->job->kind));
 	error_hint(error, "Wait for its end, or cancel it");
 	return SERVICE_STATE;
 }
@@ -63,7 +64,8 @@ static enum service_result start(struct entry *entry, struct error *error)
 }
 
 /* Where nothing runs it is done at once; else the supervisor brings it about. */
-static enum service_result end(struct entry *entry, enum wanted wanted, enum task_state state, const char *what, struct error *error)
+static enum service_result end(struct entry *entry, enum wanted wanted, enum task_state state, const char *what,
+			       struct error *error)
 {
 	enum service_result result = check_job(entry, what, error);
 
@@ -114,7 +116,8 @@ static enum service_result act(struct entry *entry, enum service_action action, 
 	return SERVICE_INVALID;
 }
 
-enum service_result service_task_do(struct service *service, const struct service_caller *caller, const char *task, enum service_action action, json_t **ret, struct error *error)
+enum service_result service_task_do(struct service *service, const struct service_caller *caller, const char *task,
+				    enum service_action action, json_t **ret, struct error *error)
 {
 	char name[32];
 	enum service_result result;
@@ -165,13 +168,14 @@ static enum service_result set_limit(struct entry *entry, uint64_t records, uint
 	free(entry->row.document);
 	entry->row = row;
 	entry_read_document(entry);
-	supervisor_order(entry, json_pack("{s:s, s:I, s:I}", "do", "limit", "records_per_second", (json_int_t)records, "bytes_per_second", (json_int_t)bytes));
+	supervisor_order(entry, json_pack("{s:s, s:I, s:I}", "do", "limit", "records_per_second", (json_int_t)records,
+					  "bytes_per_second", (json_int_t)bytes));
 	service_touch(entry->service);
 	return SERVICE_OK;
 }
 
-enum service_result service_task_limit(struct service *service, const struct service_caller *caller, const char *task, uint64_t records_per_second, uint64_t bytes_per_second,
-				       json_t **ret, struct error *error)
+enum service_result service_task_limit(struct service *service, const struct service_caller *caller, const char *task,
+				       uint64_t records_per_second, uint64_t bytes_per_second, json_t **ret, struct error *error)
 {
 	enum service_result result;
 	struct entry *entry;
@@ -180,7 +184,8 @@ enum service_result service_task_limit(struct service *service, const struct ser
 	entry = service_find(service, task);
 	result = entry ? set_limit(entry, records_per_second, bytes_per_second, error) : service_no_task(task, error);
 	service_note(service, caller, "task.limit", entry, result, error,
-		     json_pack("{s:I, s:I}", "records_per_second", (json_int_t)records_per_second, "bytes_per_second", (json_int_t)bytes_per_second));
+		     json_pack("{s:I, s:I}", "records_per_second", (json_int_t)records_per_second, "bytes_per_second",
+			       (json_int_t)bytes_per_second));
 	if (result == SERVICE_OK)
 		*ret = view_task(entry, true);
 	pthread_mutex_unlock(&service->lock);
@@ -209,7 +214,8 @@ static enum service_result set_level(struct entry *entry, const char *level, str
 	return SERVICE_OK;
 }
 
-enum service_result service_task_log_level(struct service *service, const struct service_caller *caller, const char *task, const char *level, json_t **ret, struct error *error)
+enum service_result service_task_log_level(struct service *service, const struct service_caller *caller, const char *task,
+					   const char *level, json_t **ret, struct error *error)
 {
 	enum service_result result;
 	struct entry *entry;
@@ -256,7 +262,8 @@ static bool is_valid(const struct job_option *option, const json_t *value)
 	if (option->words)
 		return json_is_string(value) && is_one_of(json_string_value(value), option->words);
 	if (option->duration)
-		return json_is_string(value) && units_parse_duration(slice_of_string(json_string_value(value)), &ms) && ms <= INT32_MAX;
+		return json_is_string(value) && units_parse_duration(slice_of_string(json_string_value(value)), &ms) &&
+		       ms <= INT32_MAX;
 	return json_is_boolean(value);
 }
 
@@ -270,7 +277,7 @@ static enum service_result check_options(enum service_job job, const json_t *opt
 		error_hint(error, "for example {\"mode\": \"outline\"}");
 		return SERVICE_INVALID;
 	}
-	json_object_foreach((json_t *)options, name, value) {
+	json_object_foreach ((json_t *)options, name, value) {
 		const struct job_option *found = NULL;
 
 		for (size_t i = 0; i < sizeof(job_options) / sizeof(job_options[0]); i++)
@@ -278,7 +285,8 @@ static enum service_result check_options(enum service_job job, const json_t *opt
 				found = &job_options[i];
 		if (found && is_valid(found, value))
 			continue;
-		error_set(error, ERROR_USAGE, found ? "%s: '%s' cannot have that value" : "%s has no option '%.40s'", service_job_name(job), name);
+		error_set(error, ERROR_USAGE, found ? "%s: '%s' cannot have that value" : "%s has no option '%.40s'",
+			  service_job_name(job), name);
 		error_hint(error, "docs/serve.md lists the options of jobs");
 		return SERVICE_INVALID;
 	}
@@ -291,7 +299,8 @@ static enum service_result check_state(const struct entry *entry, enum service_j
 	enum task_state state = entry_state(entry);
 
 	if (entry->job) {
-		error_set(error, ERROR_USAGE, "task %s: its %s is under way", entry->row.name, service_job_name(entry->job->kind));
+		error_set(error, ERROR_USAGE, "task %s: its %s is under way", entry->row.name,
+			  service_job_name(entry->job->kind));
 		error_hint(error, "Wait for its end, or cancel it");
 		return SERVICE_STATE;
 	}
@@ -301,12 +310,14 @@ static enum service_result check_state(const struct entry *entry, enum service_j
 		return refuse(entry, "finished", "Stop it first", error);
 	if (job == SERVICE_JOB_CUTOVER && state != TASK_STREAMING)
 		return refuse(entry, "cut over", "Start it, and wait until it streams", error);
-	if (job == SERVICE_JOB_VERIFY && state != TASK_STREAMING && state != TASK_PAUSED && state != TASK_FINISHED && state != TASK_READY)
+	if (job == SERVICE_JOB_VERIFY && state != TASK_STREAMING && state != TASK_PAUSED && state != TASK_FINISHED &&
+	    state != TASK_READY)
 		return refuse(entry, "verified", "Wait until it streams, or pause it", error);
 	return SERVICE_OK;
 }
 
-static enum service_result start_job(struct entry *entry, enum service_job kind, const json_t *options, const char *language, struct error *error)
+static enum service_result start_job(struct entry *entry, enum service_job kind, const json_t *options, const char *language,
+				     struct error *error)
 {
 	enum service_result result = check_options(kind, options, error);
 	struct job *job;
@@ -326,8 +337,9 @@ static enum service_result start_job(struct entry *entry, enum service_job kind,
 	return SERVICE_OK;
 }
 
-enum service_result service_job_start(struct service *service, const struct service_caller *caller, const char *task, enum service_job job, const json_t *options, const char *language,
-				      json_t **ret, struct error *error)
+enum service_result service_job_start(struct service *service, const struct service_caller *caller, const char *task,
+				      enum service_job job, const json_t *options, const char *language, json_t **ret,
+				      struct error *error)
 {
 	char name[32];
 	enum service_result result;
@@ -337,14 +349,16 @@ enum service_result service_job_start(struct service *service, const struct serv
 	pthread_mutex_lock(&service->lock);
 	entry = service_find(service, task);
 	result = entry ? start_job(entry, job, options, language, error) : service_no_task(task, error);
-	service_note(service, caller, name, entry, result, error, options && result == SERVICE_OK ? json_deep_copy(options) : NULL);
+	service_note(service, caller, name, entry, result, error,
+		     options && result == SERVICE_OK ? json_deep_copy(options) : NULL);
 	if (result == SERVICE_OK)
 		*ret = view_job(entry->job);
 	pthread_mutex_unlock(&service->lock);
 	return result;
 }
 
-enum service_result service_job_cancel(struct service *service, const struct service_caller *caller, const char *task, struct error *error)
+enum service_result service_job_cancel(struct service *service, const struct service_caller *caller, const char *task,
+				       struct error *error)
 {
 	enum service_result result = SERVICE_OK;
 	struct entry *entry;

@@ -50,7 +50,8 @@ static json_t *item_of(struct service *service, enum service_log log, const stru
 	return item;
 }
 
-static enum service_result list(struct service *service, enum service_log log, int64_t task, const char *kind, int64_t before, uint32_t most, json_t **ret, struct error *error)
+static enum service_result list(struct service *service, enum service_log log, int64_t task, const char *kind, int64_t before,
+				uint32_t most, json_t **ret, struct error *error)
 {
 	static const enum store_log logs[] = {STORE_HISTORY, STORE_EVENTS, STORE_RESULTS, STORE_AUDIT};
 	json_t *items;
@@ -68,14 +69,16 @@ static enum service_result list(struct service *service, enum service_log log, i
 	return SERVICE_OK;
 }
 
-enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind, int64_t before, uint32_t most, json_t **ret, struct error *error)
+enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind,
+				     int64_t before, uint32_t most, json_t **ret, struct error *error)
 {
 	enum service_result result;
 	struct entry *entry;
 
 	pthread_mutex_lock(&service->lock);
 	entry = task ? service_find(service, task) : NULL;
-	result = task && !entry ? service_no_task(task, error) : list(service, log, entry ? entry->row.id : 0, kind, before, most, ret, error);
+	result = task && !entry ? service_no_task(task, error)
+				: list(service, log, entry ? entry->row.id : 0, kind, before, most, ret, error);
 	pthread_mutex_unlock(&service->lock);
 	return result;
 }
@@ -93,7 +96,8 @@ static char *dir_of(struct service *service, const char *task)
 	return dir;
 }
 
-enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most, json_t **ret, struct error *error)
+enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most,
+					json_t **ret, struct error *error)
 {
 	char *dir = dir_of(service, task);
 	bool ok;
@@ -105,7 +109,8 @@ enum service_result service_differences(struct service *service, const char *tas
 	return ok ? SERVICE_OK : SERVICE_FAILED;
 }
 
-enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret, struct error *error)
+enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret,
+				       struct error *error)
 {
 	enum service_result result = SERVICE_OK;
 	struct entry *entry;

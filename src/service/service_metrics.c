@@ -13,7 +13,8 @@ static void want(struct worker *worker, uint64_t since)
 /* Who has had its time is not waited for again before it has answered. */
 static bool is_awaited(const struct worker *worker, uint64_t since, uint64_t patience_us)
 {
-	return worker->pidfd >= 0 && worker->metrics_us < since && worker->metrics_wanted_us && clock_monotonic_us() - worker->metrics_wanted_us < patience_us;
+	return worker->pidfd >= 0 && worker->metrics_us < since && worker->metrics_wanted_us &&
+	       clock_monotonic_us() - worker->metrics_wanted_us < patience_us;
 }
 
 static bool all_told(const struct service *service, uint64_t since, uint64_t patience_us)

@@ -9,11 +9,11 @@
 #include "base/buffer.h"
 #include "control/task.h"
 #include "net/poller.h"
-#include "service/worker_line.h"
 #include "service/differences.h"
 #include "service/outcome.h"
 #include "service/service.h"
 #include "service/trend.h"
+#include "service/worker_line.h"
 #include "store/store.h"
 #include "store/vault.h"
 
@@ -27,23 +27,24 @@
 /* A process that runs a task. */
 struct worker {
 	pid_t pid;
-	int pidfd;              /* -1: there is no worker */
-	struct poller *exit;    /* of the pidfd */
-	struct worker_line *line;      /* NULL: not connected */
-	bool line_closed;       /* to be freed */
-	bool adopted;           /* it ran already when this daemon started */
-	bool exited;            /* to be seen to */
-	bool ending;            /* was asked to end */
-	bool killed;            /* for it did not */
-	json_t *orders;         /* requests that have not been sent yet; NULL: none */
+	int pidfd;                /* -1: there is no worker */
+	struct poller *exit;      /* of the pidfd */
+	struct worker_line *line; /* NULL: not connected */
+	bool line_closed;         /* to be freed */
+	bool adopted;             /* it ran already when this daemon started */
+	bool exited;              /* to be seen to */
+	bool ending;              /* was asked to end */
+	bool killed;              /* for it did not */
+	json_t *orders;           /* requests that have not been sent yet; NULL: none */
 	char run[RUN_ID_LEN + 1], version[64];
-	int64_t revision;       /* of the document that it has */
+	int64_t revision; /* of the document that it has */
 	int64_t started_ms;
 	uint64_t started_us, ending_us, asked_us; /* monotonic; asked for its status last */
-	uint64_t answered_us;   /* 0: never */
-	json_t *metrics;        /* its last answer; NULL: none, or it knows no such request. Read by others when the lock is let go of: never changed */
-	uint64_t metrics_us, metrics_wanted_us; /* monotonic: when it came, 0: never; since when another one is wanted, 0: none is */
-	bool metrics_asked;     /* on the line, and not answered yet */
+	uint64_t answered_us;                     /* 0: never */
+	json_t *metrics; /* its last answer; NULL: none, or it knows no such request. Read by others when the lock is let go of: never changed */
+	uint64_t metrics_us,
+		metrics_wanted_us; /* monotonic: when it came, 0: never; since when another one is wanted, 0: none is */
+	bool metrics_asked;        /* on the line, and not answered yet */
 };
 
 /* A process that does something with a task, beside or instead of its worker. */
@@ -54,14 +55,14 @@ struct job {
 	char language[3];
 	int64_t begun_ms;
 	pid_t pid;
-	int pidfd, output;      /* -1: not started yet */
+	int pidfd, output; /* -1: not started yet */
 	struct poller *exit, *reader;
 	bool exited, cancelled;
-	bool while_running;     /* the task ran when it was asked for: its state is left alone */
+	bool while_running; /* the task ran when it was asked for: its state is left alone */
 	enum task_state state_before;
-	json_t *error_before;   /* likewise; NULL */
-	struct buffer text;     /* what it has printed; of a verification, what is no line yet */
-	json_t *summary, *differences; /* of a verification; of the differences the first ones */
+	json_t *error_before;             /* likewise; NULL */
+	struct buffer text;               /* what it has printed; of a verification, what is no line yet */
+	json_t *summary, *differences;    /* of a verification; of the differences the first ones */
 	struct differences_writer *found; /* all of them; NULL: it cannot be written */
 	uint64_t difference_count;
 };
@@ -70,23 +71,23 @@ struct job {
 struct entry {
 	struct service *service;
 	struct store_task row;
-	json_t *document;       /* row.document, read */
+	json_t *document;                    /* row.document, read */
 	uint64_t limit_records, limit_bytes; /* as it says; 0: unlimited */
-	enum wanted wanted;     /* row.wanted, read */
-	char *dir;              /* work directory */
-	bool unsaved;           /* the row could not be written: again later */
+	enum wanted wanted;                  /* row.wanted, read */
+	char *dir;                           /* work directory */
+	bool unsaved;                        /* the row could not be written: again later */
 	struct worker worker;
-	uint64_t start_at_us;   /* monotonic: no start before; 0: at once */
-	int64_t restart_at_ms;  /* the same as wall clock, for people; 0: none */
-	uint32_t pause_ms;      /* before the last start; outcome_pause() */
+	uint64_t start_at_us;  /* monotonic: no start before; 0: at once */
+	int64_t restart_at_ms; /* the same as wall clock, for people; 0: none */
+	uint32_t pause_ms;     /* before the last start; outcome_pause() */
 	uint32_t restarts;
 	uint64_t held_since_us; /* somebody else has the work directory since; 0: nobody */
 	json_t *error;          /* row.error, read; NULL */
 	json_t *last_error;     /* with "at"; NULL */
 	json_t *status;         /* the worker's last word; NULL */
 	int64_t status_ms;
-	struct trend *trend;    /* NULL: it has not run for a day */
-	struct job *job;        /* NULL: none */
+	struct trend *trend; /* NULL: it has not run for a day */
+	struct job *job;     /* NULL: none */
 };
 
 struct service {
@@ -105,14 +106,14 @@ struct service {
 	struct loop *loop;
 	struct wake *wake;
 	struct timer *tick;
-	atomic_int end;             /* enum service_end, or -1 */
+	atomic_int end; /* enum service_end, or -1 */
 	atomic_bool reload_asked;
 	void (*reload)(void *owner);
 	void *reload_owner;
-	bool store_failed;          /* at the last write */
-	int64_t last_job;           /* from the time of the start on, so that no number comes again */
-	uint64_t ending_us;         /* monotonic, since when it ends; 0: it does not */
-	uint64_t trends_us;         /* monotonic, when minutes of trends were stored last */
+	bool store_failed;              /* at the last write */
+	int64_t last_job;               /* from the time of the start on, so that no number comes again */
+	uint64_t ending_us;             /* monotonic, since when it ends; 0: it does not */
+	uint64_t trends_us;             /* monotonic, when minutes of trends were stored last */
 	atomic_uint_fast64_t turned_us; /* the main thread, last */
 };
 
@@ -127,8 +128,8 @@ struct entry *service_find(struct service *service, const char *task);
 /* SERVICE_NOT_FOUND with its text. */
 enum service_result service_no_task(const char *task, struct error *error);
 /* Into the audit log, best effort. `entry` NULL: none; detail is taken over, NULL: none. */
-void service_note(struct service *service, const struct service_caller *caller, const char *action, const struct entry *entry, enum service_result result, const struct error *error,
-		  json_t *detail);
+void service_note(struct service *service, const struct service_caller *caller, const char *action, const struct entry *entry,
+		  enum service_result result, const struct error *error, json_t *detail);
 
 /* ---- entry.c: a task's row and what is kept with it ---- */
 

@@ -30,7 +30,8 @@ enum service_result service_task_list(struct service *service, json_t **ret, str
 	return SERVICE_OK;
 }
 
-static enum service_result show(struct service *service, const char *task, json_t *(*view)(const struct entry *entry), json_t **ret, struct error *error)
+static enum service_result show(struct service *service, const char *task, json_t *(*view)(const struct entry *entry),
+				json_t **ret, struct error *error)
 {
 	enum service_result result = SERVICE_OK;
 	struct entry *entry;
@@ -150,7 +151,8 @@ static bool draft_read(struct slice text, const struct entry *old, struct draft 
 		ok = ok && check_options(slice_of_string(whole_text), &name, error);
 		text_wipe(whole_text);
 		if (ok)
-			*ret = (struct draft){.secrets = stored_take_secrets(whole), .document = json_incref(whole), .name = name};
+			*ret = (struct draft){
+				.secrets = stored_take_secrets(whole), .document = json_incref(whole), .name = name};
 	}
 	json_decref(whole);
 	return ok;
@@ -168,7 +170,8 @@ static void seal_secrets(const struct service *service, const struct draft *draf
 	text_wipe(text);
 }
 
-enum service_result service_document_check(struct service *service, const char *task, struct slice document, json_t **ret, struct error *error)
+enum service_result service_document_check(struct service *service, const char *task, struct slice document, json_t **ret,
+					   struct error *error)
 {
 	enum service_result result = SERVICE_INVALID;
 	struct entry *old;
@@ -225,7 +228,8 @@ static enum service_result add_task(struct service *service, const struct draft 
 	row.created_ms = row.updated_ms = row.since_ms;
 	seal_secrets(service, draft, &row);
 	if (!store_begin(service->store, error) || !store_task_add(service->store, &row, error) ||
-	    !store_log_add(service->store, STORE_HISTORY, row.id, row.since_ms, row.state, NULL, NULL, error) || !store_commit(service->store, error)) {
+	    !store_log_add(service->store, STORE_HISTORY, row.id, row.since_ms, row.state, NULL, NULL, error) ||
+	    !store_commit(service->store, error)) {
 		store_rollback(service->store);
 		store_task_free(&row);
 		return SERVICE_FAILED;
@@ -236,7 +240,8 @@ static enum service_result add_task(struct service *service, const struct draft 
 	return SERVICE_OK;
 }
 
-enum service_result service_task_create(struct service *service, const struct service_caller *caller, struct slice document, json_t **ret, struct error *error)
+enum service_result service_task_create(struct service *service, const struct service_caller *caller, struct slice document,
+					json_t **ret, struct error *error)
 {
 	enum service_result result = SERVICE_INVALID;
 	struct entry *entry = NULL;
@@ -265,7 +270,8 @@ static enum service_result check_quiet(const struct entry *entry, const char *wh
 		return SERVICE_STATE;
 	}
 	if (entry->job) {
-		error_set(error, ERROR_USAGE, "task %s cannot be %s while its %s is under way", entry->row.name, what, service_job_name(entry->job->kind));
+		error_set(error, ERROR_USAGE, "task %s cannot be %s while its %s is under way", entry->row.name, what,
+			  service_job_name(entry->job->kind));
 		error_hint(error, "Wait for its end, or cancel it");
 		return SERVICE_STATE;
 	}
@@ -273,7 +279,8 @@ static enum service_result check_quiet(const struct entry *entry, const char *wh
 }
 
 /* Another document, all at once; history and state go with it. */
-static enum service_result change_document(struct entry *entry, const struct draft *draft, bool accept_changes, struct error *error)
+static enum service_result change_document(struct entry *entry, const struct draft *draft, bool accept_changes,
+					   struct error *error)
 {
 	struct service *service = entry->service;
 	struct store_task row = entry->row;
@@ -298,7 +305,8 @@ static enum service_result change_document(struct entry *entry, const struct dra
 	return SERVICE_OK;
 }
 
-static enum service_result update(struct entry *entry, int64_t revision, bool accept_changes, struct slice document, struct error *error)
+static enum service_result update(struct entry *entry, int64_t revision, bool accept_changes, struct slice document,
+				  struct error *error)
 {
 	enum service_result result = check_quiet(entry, "changed", error);
 	struct draft draft;
@@ -306,15 +314,16 @@ static enum service_result update(struct entry *entry, int64_t revision, bool ac
 	if (result != SERVICE_OK)
 		return result;
 	if (revision != 0 && revision != entry->row.revision) {
-		error_set(error, ERROR_USAGE, "task %s has been changed meanwhile: its document is revision %lld, and not %lld", entry->row.name, (long long)entry->row.revision,
-			  (long long)revision);
+		error_set(error, ERROR_USAGE, "task %s has been changed meanwhile: its document is revision %lld, and not %lld",
+			  entry->row.name, (long long)entry->row.revision, (long long)revision);
 		error_hint(error, "Read it again and make the change there");
 		return SERVICE_CHANGED;
 	}
 	if (!draft_read(document, entry, &draft, error))
 		return SERVICE_INVALID;
 	if (strcmp(draft.name, entry->row.name) != 0) {
-		error_set(error, ERROR_USAGE, "task %s cannot be named %s: its marks in the target bear its name", entry->row.name, draft.name);
+		error_set(error, ERROR_USAGE, "task %s cannot be named %s: its marks in the target bear its name",
+			  entry->row.name, draft.name);
 		error_hint(error, "Keep the name, or create another task");
 		result = SERVICE_INVALID;
 	} else {
@@ -326,8 +335,9 @@ static enum service_result update(struct entry *entry, int64_t revision, bool ac
 	return result;
 }
 
-enum service_result service_task_update(struct service *service, const struct service_caller *caller, const char *task, int64_t revision, bool accept_changes, struct slice document,
-					json_t **ret, struct error *error)
+enum service_result service_task_update(struct service *service, const struct service_caller *caller, const char *task,
+					int64_t revision, bool accept_changes, struct slice document, json_t **ret,
+					struct error *error)
 {
 	enum service_result result;
 	struct entry *entry;
@@ -335,7 +345,10 @@ enum service_result service_task_update(struct service *service, const struct se
 	pthread_mutex_lock(&service->lock);
 	entry = service_find(service, task);
 	result = entry ? update(entry, revision, accept_changes, document, error) : service_no_task(task, error);
-	service_note(service, caller, "task.update", entry, result, error, entry ? json_pack("{s:I, s:b}", "revision", (json_int_t)entry->row.revision, "accept_changes", accept_changes) : NULL);
+	service_note(
+		service, caller, "task.update", entry, result, error,
+		entry ? json_pack("{s:I, s:b}", "revision", (json_int_t)entry->row.revision, "accept_changes", accept_changes)
+		      : NULL);
 	if (result == SERVICE_OK)
 		*ret = view_task(entry, true);
 	pthread_mutex_unlock(&service->lock);
@@ -365,27 +378,25 @@ static void drop_entry(struct service *service, struct entry *entry)
 }
 
 /* The row first: a work directory without a task is only room on the disk, and ids are never given again. */
-static enum service_result delete(struct service *service, struct entry *entry, struct error *error)
-{
+static enum service_result delete (struct service *service, struct entry *entry, struct error *error) {
 	enum service_result result = check_quiet(entry, "deleted", error);
 
-	if (result != SERVICE_OK)
-		return result;
-	if (!store_task_remove(service->store, entry->row.id, error))
-		return SERVICE_FAILED;
+	if (result != SERVICE_OK) return result;
+	if (!store_task_remove(service->store, entry->row.id, error)) return SERVICE_FAILED;
 	if (access(entry->dir, F_OK) == 0 && nftw(entry->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
 		log_warning("task %s is deleted; its work directory %s could not be removed whole", entry->row.name, entry->dir);
 	return SERVICE_OK;
 }
 
-enum service_result service_task_delete(struct service *service, const struct service_caller *caller, const char *task, struct error *error)
+enum service_result service_task_delete(struct service *service, const struct service_caller *caller, const char *task,
+					struct error *error)
 {
 	enum service_result result;
 	struct entry *entry;
 
 	pthread_mutex_lock(&service->lock);
 	entry = service_find(service, task);
-	result = entry ? delete(service, entry, error) : service_no_task(task, error);
+	result = entry ? delete (service, entry, error) : service_no_task(task, error);
 	service_note(service, caller, "task.delete", entry, result, error, NULL);
 	if (result == SERVICE_OK)
 		drop_entry(service, entry);

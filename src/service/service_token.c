@@ -28,8 +28,9 @@ static enum service_role role_parse(const char *name)
 
 static json_t *view_token(const struct store_token *token)
 {
-	return json_pack("{s:I, s:s, s:s, s:o, s:o, s:o}", "id", (json_int_t)token->id, "name", token->name, "role", token->role, "created", view_time(token->created_ms), "expires",
-			 view_time(token->expires_ms), "used", view_time(token->used_ms));
+	return json_pack("{s:I, s:s, s:s, s:o, s:o, s:o}", "id", (json_int_t)token->id, "name", token->name, "role", token->role,
+			 "created", view_time(token->created_ms), "expires", view_time(token->expires_ms), "used",
+			 view_time(token->used_ms));
 }
 
 static bool is_usable(const char *name)
@@ -44,7 +45,8 @@ static bool is_usable(const char *name)
 	return true;
 }
 
-static enum service_result add_token(struct service *service, const char *name, enum service_role role, int64_t expires_ms, json_t **ret, struct error *error)
+static enum service_result add_token(struct service *service, const char *name, enum service_role role, int64_t expires_ms,
+				     json_t **ret, struct error *error)
 {
 	struct store_token token = {.created_ms = clock_wall_ms(), .expires_ms = expires_ms};
 	char text[VAULT_TOKEN_MAX];
@@ -82,14 +84,15 @@ static enum service_result add_token(struct service *service, const char *name, 
 	return SERVICE_OK;
 }
 
-enum service_result service_token_create(struct service *service, const struct service_caller *caller, const char *name, enum service_role role, int64_t expires_ms, json_t **ret,
-					 struct error *error)
+enum service_result service_token_create(struct service *service, const struct service_caller *caller, const char *name,
+					 enum service_role role, int64_t expires_ms, json_t **ret, struct error *error)
 {
 	enum service_result result;
 
 	pthread_mutex_lock(&service->lock);
 	result = add_token(service, name, role, expires_ms, ret, error);
-	service_note(service, caller, "token.create", NULL, result, error, result == SERVICE_OK ? json_pack("{s:s, s:s}", "token", name, "role", service_role_name(role)) : NULL);
+	service_note(service, caller, "token.create", NULL, result, error,
+		     result == SERVICE_OK ? json_pack("{s:s, s:s}", "token", name, "role", service_role_name(role)) : NULL);
 	pthread_mutex_unlock(&service->lock);
 	return result;
 }
@@ -129,7 +132,8 @@ static enum service_result remove_token(struct service *service, int64_t id, jso
 	return SERVICE_NOT_FOUND;
 }
 
-enum service_result service_token_delete(struct service *service, const struct service_caller *caller, int64_t id, struct error *error)
+enum service_result service_token_delete(struct service *service, const struct service_caller *caller, int64_t id,
+					 struct error *error)
 {
 	enum service_result result;
 	json_t *detail = NULL;

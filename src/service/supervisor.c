@@ -33,14 +33,16 @@ bool entry_has_worker(const struct entry *entry)
 /* The daemon before may have been killed when it had stored a change and not yet told it. */
 static void tell_settings(struct entry *entry)
 {
-	supervisor_order(entry, json_pack("{s:s, s:I, s:I}", "do", "limit", "records_per_second", (json_int_t)entry->limit_records, "bytes_per_second", (json_int_t)entry->limit_bytes));
+	supervisor_order(entry, json_pack("{s:s, s:I, s:I}", "do", "limit", "records_per_second",
+					  (json_int_t)entry->limit_records, "bytes_per_second", (json_int_t)entry->limit_bytes));
 	supervisor_tell_level(entry);
 }
 
 static void on_hello(struct entry *entry, const json_t *answer)
 {
 	struct worker *worker = &entry->worker;
-	const char *run = json_string_value(json_object_get(answer, "run")), *version = json_string_value(json_object_get(answer, "version"));
+	const char *run = json_string_value(json_object_get(answer, "run")),
+		   *version = json_string_value(json_object_get(answer, "version"));
 
 	snprintf(worker->run, sizeof(worker->run), "%s", run ? run : "");
 	snprintf(worker->version, sizeof(worker->version), "%s", version ? version : "");
@@ -206,7 +208,9 @@ static json_t *take_ended(const struct entry *entry, const char *run)
 
 	unlink(path);
 	free(path);
-	if (ended && run[0] && strcmp(json_string_value(json_object_get(ended, "run")) ? json_string_value(json_object_get(ended, "run")) : "", run) != 0) {
+	if (ended && run[0] &&
+	    strcmp(json_string_value(json_object_get(ended, "run")) ? json_string_value(json_object_get(ended, "run")) : "",
+		   run) != 0) {
 		json_decref(ended);
 		ended = NULL;
 	}
@@ -242,9 +246,24 @@ static bool spawn(struct entry *entry, struct error *error)
 	const struct service_config *config = entry->service->config;
 	char revision[32], log_size[32], *log = memory_printf("%s/log", entry->dir);
 	json_t *ended = take_ended(entry, "");
-	const char *argv[24] = {"keyferry", "worker", PROCESS_DOCUMENT, "--data", entry->dir, "--name", entry->row.name, "--run", entry->worker.run, "--revision", revision,
-				"--log-size", log_size, "--log-format", config->log_json ? "json" : "text", "--log-level",
-				entry->row.log_level ? entry->row.log_level : log_level_name(config->log_level), entry->row.accept_changes ? "--accept-changes" : NULL};
+	const char *argv[24] = {"keyferry",
+				"worker",
+				PROCESS_DOCUMENT,
+				"--data",
+				entry->dir,
+				"--name",
+				entry->row.name,
+				"--run",
+				entry->worker.run,
+				"--revision",
+				revision,
+				"--log-size",
+				log_size,
+				"--log-format",
+				config->log_json ? "json" : "text",
+				"--log-level",
+				entry->row.log_level ? entry->row.log_level : log_level_name(config->log_level),
+				entry->row.accept_changes ? "--accept-changes" : NULL};
 	struct process_options options = {
 		.argv = argv,
 		.log = log,
@@ -280,10 +299,12 @@ static bool spawn(struct entry *entry, struct error *error)
 
 static json_t *cause_of(const json_t *ended, int code)
 {
-	const char *text = json_string_value(json_object_get(ended, "text")), *hint = json_string_value(json_object_get(ended, "hint"));
+	const char *text = json_string_value(json_object_get(ended, "text")),
+		   *hint = json_string_value(json_object_get(ended, "hint"));
 
-	return json_pack("{s:s, s:s, s:s, s:i}", "kind", error_kind_name((enum error_kind)code), "text", text && text[0] ? text : "the worker told no cause; its log may", "hint",
-			 hint ? hint : "", "exit_code", code);
+	return json_pack("{s:s, s:s, s:s, s:i}", "kind", error_kind_name((enum error_kind)code), "text",
+			 text && text[0] ? text : "the worker told no cause; its log may", "hint", hint ? hint : "", "exit_code",
+			 code);
 }
 
 static json_t *crash_cause(const struct entry *entry, bool reaped, int status)
@@ -291,7 +312,8 @@ static json_t *crash_cause(const struct entry *entry, bool reaped, int status)
 	struct error error;
 
 	if (reaped && WIFSIGNALED(status))
-		error_set(&error, ERROR_INTERNAL, "the worker was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		error_set(&error, ERROR_INTERNAL, "the worker was ended by signal %d (%s)", WTERMSIG(status),
+			  strsignal(WTERMSIG(status)));
 	else if (reaped)
 		error_set(&error, ERROR_INTERNAL, "the worker ended with exit code %d and told no cause", WEXITSTATUS(status));
 	else
@@ -379,7 +401,8 @@ static void worker_ended(struct entry *entry)
 
 	if (ending.known && ending.code == ERROR_NONE) {
 		json_decref(cause);
-		cause = json_pack("{s:s, s:s, s:s, s:i}", "kind", "internal", "text", "the worker was stopped by somebody else (SIGTERM)", "hint",
+		cause = json_pack("{s:s, s:s, s:s, s:i}", "kind", "internal", "text",
+				  "the worker was stopped by somebody else (SIGTERM)", "hint",
 				  "Pause or stop the task instead: it is started again by itself", "exit_code", 0);
 	}
 	take_last_status(entry, ended);
@@ -431,7 +454,7 @@ void supervisor_order(struct entry *entry, json_t *request)
 	}
 	if (!worker->orders)
 		worker->orders = json_array();
-	json_array_foreach(worker->orders, i, order) {
+	json_array_foreach (worker->orders, i, order) {
 		if (strcmp(json_string_value(json_object_get(order, "do")), what) == 0) {
 			json_array_remove(worker->orders, i);
 			break;
@@ -453,7 +476,8 @@ static void send_orders(struct worker *worker)
 	json_t *order;
 	size_t i;
 
-	json_array_foreach(worker->orders, i, order) worker_line_ask(worker->line, WORKER_ORDER, json_incref(order));
+	json_array_foreach (worker->orders, i, order)
+		worker_line_ask(worker->line, WORKER_ORDER, json_incref(order));
 	json_decref(worker->orders);
 	worker->orders = NULL;
 }
@@ -478,7 +502,8 @@ static bool is_held(struct entry *entry)
 	if (!entry->held_since_us)
 		entry->held_since_us = now;
 	if (now - entry->held_since_us > HELD_MAX_US) {
-		error_set(&error, ERROR_BUSY, "process %s has the task's work directory %s, and does not answer", holder[0] ? holder : "(unknown)", entry->dir);
+		error_set(&error, ERROR_BUSY, "process %s has the task's work directory %s, and does not answer",
+			  holder[0] ? holder : "(unknown)", entry->dir);
 		error_hint(&error, "End that process (kill), then start the task");
 		entry->held_since_us = 0;
 		settle(entry, WANTED_IDLE, TASK_FAILED, error_tree(&error));

@@ -41,7 +41,8 @@ static const struct span {
 	uint32_t seconds, step_s;
 } spans[] = {{"15m", 15 * 60, FINE_STEP_S}, {"1h", 3600, MINUTE_S}, {"24h", TREND_DAY_S, MINUTE_S}};
 
-static const char *const names[TREND_VALUES] = {"lag_seconds", "commands_per_second", "bytes_per_second", "spool_bytes", "progress"};
+static const char *const names[TREND_VALUES] = {"lag_seconds", "commands_per_second", "bytes_per_second", "spool_bytes",
+						"progress"};
 
 struct trend *trend_new(void)
 {

@@ -36,7 +36,9 @@ static json_t *side(const struct entry *entry, const char *name)
 
 json_t *view_job(const struct job *job)
 {
-	return job ? json_pack("{s:I, s:s, s:o}", "id", (json_int_t)job->id, "kind", service_job_name(job->kind), "begun", view_time(job->begun_ms)) : json_null();
+	return job ? json_pack("{s:I, s:s, s:o}", "id", (json_int_t)job->id, "kind", service_job_name(job->kind), "begun",
+			       view_time(job->begun_ms))
+		   : json_null();
 }
 
 static json_t *view_worker(const struct entry *entry)
@@ -46,8 +48,10 @@ static json_t *view_worker(const struct entry *entry)
 
 	if (worker->pidfd < 0)
 		return json_null();
-	return json_pack("{s:i, s:o, s:o, s:I, s:b, s:b, s:b}", "pid", (int)worker->pid, "version", worker->version[0] ? json_string(worker->version) : json_null(), "started",
-			 view_time(worker->started_ms), "document_revision", (json_int_t)worker->revision, "adopted", worker->adopted, "ending", worker->ending, "answers",
+	return json_pack("{s:i, s:o, s:o, s:I, s:b, s:b, s:b}", "pid", (int)worker->pid, "version",
+			 worker->version[0] ? json_string(worker->version) : json_null(), "started",
+			 view_time(worker->started_ms), "document_revision", (json_int_t)worker->revision, "adopted",
+			 worker->adopted, "ending", worker->ending, "answers",
 			 worker->line != NULL && worker->answered_us > 0 && now - worker->answered_us < 10000000);
 }
 
@@ -72,8 +76,9 @@ static struct sums add_links(const json_t *status)
 	const json_t *link;
 	size_t i;
 
-	json_array_foreach(json_object_get(status, "links"), i, link) {
-		const json_t *snapshot = json_object_get(link, "snapshot"), *lag = json_object_get(link, "lag"), *rates = json_object_get(link, "rates");
+	json_array_foreach (json_object_get(status, "links"), i, link) {
+		const json_t *snapshot = json_object_get(link, "snapshot"), *lag = json_object_get(link, "lag"),
+			     *rates = json_object_get(link, "rates");
 
 		sums.links++;
 		sums.connected += json_is_true(json_object_get(link, "connected"));
@@ -95,7 +100,8 @@ static struct sums add_links(const json_t *status)
 /* By bytes; where a diskless source tells no size, by its count of keys. */
 static double progress_of(const struct sums *sums)
 {
-	double total = sums->bytes_total > 0 ? sums->bytes_total : sums->keys_total, done = sums->bytes_total > 0 ? sums->bytes_done : sums->keys_done;
+	double total = sums->bytes_total > 0 ? sums->bytes_total : sums->keys_total,
+	       done = sums->bytes_total > 0 ? sums->bytes_done : sums->keys_done;
 
 	if (total <= 0)
 		return (double)NAN;
@@ -124,11 +130,14 @@ static void add_sums(json_t *tree, const struct entry *entry)
 	const json_t *status = entry->worker.pidfd >= 0 ? entry->status : NULL;
 	struct sums sums = add_links(status);
 
-	json_object_set_new(tree, "progress", number_or_null(status && entry_state(entry) == TASK_SNAPSHOT ? progress_of(&sums) : (double)NAN));
-	json_object_set_new(tree, "lag",
-			    json_pack("{s:o, s:o}", "seconds", sums.links && sums.lag_known ? json_real(sums.lag_seconds) : json_null(), "bytes",
-				      sums.links && sums.lag_bytes_known ? json_integer((json_int_t)sums.lag_bytes) : json_null()));
-	json_object_set_new(tree, "rates", json_pack("{s:f, s:f}", "commands_per_second", sums.commands, "bytes_per_second", sums.bytes));
+	json_object_set_new(tree, "progress",
+			    number_or_null(status && entry_state(entry) == TASK_SNAPSHOT ? progress_of(&sums) : (double)NAN));
+	json_object_set_new(
+		tree, "lag",
+		json_pack("{s:o, s:o}", "seconds", sums.links && sums.lag_known ? json_real(sums.lag_seconds) : json_null(),
+			  "bytes", sums.links && sums.lag_bytes_known ? json_integer((json_int_t)sums.lag_bytes) : json_null()));
+	json_object_set_new(tree, "rates",
+			    json_pack("{s:f, s:f}", "commands_per_second", sums.commands, "bytes_per_second", sums.bytes));
 	json_object_set_new(tree, "links", json_integer(sums.links));
 	json_object_set_new(tree, "links_connected", json_integer(sums.connected));
 }
@@ -136,9 +145,11 @@ static void add_sums(json_t *tree, const struct entry *entry)
 json_t *view_task(const struct entry *entry, bool with_document)
 {
 	const struct store_task *row = &entry->row;
-	json_t *tree = json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:o, s:o}", "id", (json_int_t)row->id, "name", row->name, "state", row->state, "since", view_time(row->since_ms),
-				 "error", copy_or_null(entry->error), "last_error", copy_or_null(entry->last_error), "wanted", row->wanted, "revision", (json_int_t)row->revision,
-				 "created", view_time(row->created_ms), "updated", view_time(row->updated_ms));
+	json_t *tree = json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:o, s:o}", "id", (json_int_t)row->id, "name",
+				 row->name, "state", row->state, "since", view_time(row->since_ms), "error",
+				 copy_or_null(entry->error), "last_error", copy_or_null(entry->last_error), "wanted", row->wanted,
+				 "revision", (json_int_t)row->revision, "created", view_time(row->created_ms), "updated",
+				 view_time(row->updated_ms));
 
 	json_object_set_new(tree, "source", side(entry, "source"));
 	json_object_set_new(tree, "target", side(entry, "target"));
@@ -147,8 +158,11 @@ json_t *view_task(const struct entry *entry, bool with_document)
 	json_object_set_new(tree, "worker", view_worker(entry));
 	json_object_set_new(tree, "job", view_job(entry->job));
 	add_sums(tree, entry);
-	json_object_set_new(tree, "limit", json_pack("{s:I, s:I}", "records_per_second", (json_int_t)entry->limit_records, "bytes_per_second", (json_int_t)entry->limit_bytes));
-	json_object_set_new(tree, "log_level", json_string(row->log_level ? row->log_level : log_level_name(entry->service->config->log_level)));
+	json_object_set_new(tree, "limit",
+			    json_pack("{s:I, s:I}", "records_per_second", (json_int_t)entry->limit_records, "bytes_per_second",
+				      (json_int_t)entry->limit_bytes));
+	json_object_set_new(tree, "log_level",
+			    json_string(row->log_level ? row->log_level : log_level_name(entry->service->config->log_level)));
 	if (with_document)
 		json_object_set_new(tree, "document", json_deep_copy(entry->document));
 	return tree;
@@ -156,7 +170,9 @@ json_t *view_task(const struct entry *entry, bool with_document)
 
 json_t *view_status(const struct entry *entry)
 {
-	json_t *tree = entry->status ? json_deep_copy(entry->status) : json_pack("{s:n, s:n, s:[], s:[], s:[]}", "expiry", "verify", "targets", "links", "events");
+	json_t *tree = entry->status
+			       ? json_deep_copy(entry->status)
+			       : json_pack("{s:n, s:n, s:[], s:[], s:[]}", "expiry", "verify", "targets", "links", "events");
 
 	json_object_set_new(tree, "task", json_string(entry->row.name));
 	json_object_set_new(tree, "state", json_string(entry->row.state));

@@ -110,7 +110,8 @@ static void on_ready(void *owner, int ready)
 		poller_start(line->poller, POLLER_READ | (buffer_readable(&line->out).len > 0 ? POLLER_WRITE : 0));
 }
 
-struct worker_line *worker_line_open(struct loop *loop, const char *data_dir, const struct worker_line_events *events, void *owner, pid_t *ret_pid)
+struct worker_line *worker_line_open(struct loop *loop, const char *data_dir, const struct worker_line_events *events,
+				     void *owner, pid_t *ret_pid)
 {
 	int pid, fd = json_server_connect(data_dir, CONTROL_NAME, &pid);
 	struct worker_line *line;

@@ -21,7 +21,8 @@ struct worker_line_events {
 };
 
 /* NULL: nobody listens in that work directory. *ret_pid: of the process that does. */
-struct worker_line *worker_line_open(struct loop *loop, const char *data_dir, const struct worker_line_events *events, void *owner, pid_t *ret_pid);
+struct worker_line *worker_line_open(struct loop *loop, const char *data_dir, const struct worker_line_events *events,
+				     void *owner, pid_t *ret_pid);
 void worker_line_free(struct worker_line *line); /* NULL is fine */
 /* The tree is taken over. With more than a handful under way it is dropped: who does not answer is not asked more. */
 void worker_line_ask(struct worker_line *line, enum worker_request request, json_t *tree);

@@ -20,7 +20,8 @@ struct target_abilities abilities_of_server(const struct server_info *info)
 		.stream_counters = valkey || info->version >= VERSION(7, 0, 0),
 		.field_expiry = info->version >= (valkey ? VERSION(9, 0, 0) : VERSION(7, 4, 0)),
 		/* Those before do not tell their modules in INFO, so nobody knows. */
-		.ends_at_modules = !valkey && info->version >= VERSION(6, 0, 0) && info->version < VERSION(6, 2, 0) && info->modules[0] == '\0',
+		.ends_at_modules = !valkey && info->version >= VERSION(6, 0, 0) && info->version < VERSION(6, 2, 0) &&
+				   info->modules[0] == '\0',
 		.valkey_rdb = info->rdb_version >= VALKEY_RDB,
 		.rdb_version = info->rdb_version,
 		.bulk_max = ABILITIES_BULK_MAX_DEFAULT,

@@ -15,7 +15,8 @@ static uint32_t shard_of(const struct deployment *target, uint16_t slot)
 }
 
 /* False: the reply is an error, and `error` says so. */
-static bool call(struct client *client, struct client_reply *reply, struct error *error, const char *a, const char *b, const char *c, const char *d)
+static bool call(struct client *client, struct client_reply *reply, struct error *error, const char *a, const char *b,
+		 const char *c, const char *d)
 {
 	if (client && client_call(client, reply, false, error, a, b, c, d, NULL))
 		return true;
@@ -25,7 +26,8 @@ static bool call(struct client *client, struct client_reply *reply, struct error
 }
 
 /* All fields of the record, from where it is. *ret_aside: what the reply belongs to, where its slot is half moved and the record is with the other node already; else NULL. */
-static bool read_record(struct deployment *target, const char *key, struct client **ret_aside, struct client_reply *reply, struct error *error)
+static bool read_record(struct deployment *target, const char *key, struct client **ret_aside, struct client_reply *reply,
+			struct error *error)
 {
 	uint32_t shard = shard_of(target, slot_of_key(slice_of_string(key)));
 	struct client *client = deployment_client(target, shard, error);
@@ -39,10 +41,12 @@ static bool read_record(struct deployment *target, const char *key, struct clien
 	snprintf(text, sizeof(text), "%.*s", (int)reply->nodes[0].text.len, (const char *)reply->nodes[0].text.data);
 	if (reply->nodes[0].type != RESP_ERROR)
 		return true;
-	if (verdict_of(text) != VERDICT_ASK || !verdict_redirection(text, &deployment_topology(target)->shards[shard].master, &slot, &to))
+	if (verdict_of(text) != VERDICT_ASK ||
+	    !verdict_redirection(text, &deployment_topology(target)->shards[shard].master, &slot, &to))
 		return call(client, reply, error, "HGETALL", key, NULL, NULL);
 	*ret_aside = deployment_client_at(target, &to);
-	return client_call(*ret_aside, reply, false, error, "ASKING", NULL) && call(*ret_aside, reply, error, "HGETALL", key, NULL, NULL);
+	return client_call(*ret_aside, reply, false, error, "ASKING", NULL) &&
+	       call(*ret_aside, reply, error, "HGETALL", key, NULL, NULL);
 }
 
 static struct checkpoint_link *link_of(struct checkpoint *checkpoint, struct slice id)
@@ -80,7 +84,8 @@ bool checkpoint_read(struct deployment *target, const char *task, struct checkpo
 	*ret = (struct checkpoint){0};
 	ok = read_record(target, key, &aside, &reply, error);
 	free(key);
-	for (uint32_t i = 0; ok && (field = resp_member(&reply.nodes[0], i)) && (value = resp_member(&reply.nodes[0], i + 1)); i += 2)
+	for (uint32_t i = 0; ok && (field = resp_member(&reply.nodes[0], i)) && (value = resp_member(&reply.nodes[0], i + 1));
+	     i += 2)
 		take_field(ret, field->text, value->text);
 	client_free(aside);
 	return ok;
@@ -92,7 +97,8 @@ void checkpoint_free(struct checkpoint *checkpoint)
 	*checkpoint = (struct checkpoint){0};
 }
 
-const struct checkpoint_link *checkpoint_find(const struct checkpoint *checkpoint, const char *replid, const char *replid2, const char *source, bool alone)
+const struct checkpoint_link *checkpoint_find(const struct checkpoint *checkpoint, const char *replid, const char *replid2,
+					      const char *source, bool alone)
 {
 	const char *const histories[] = {replid, replid2};
 
@@ -114,7 +120,8 @@ static bool count_matching(struct client *client, const char *pattern, uint64_t 
 		const struct resp_node *next, *keys;
 		struct client_reply reply;
 
-		if (!client || !client_call(client, &reply, false, error, "SCAN", cursor, "MATCH", pattern, "COUNT", "10000", NULL))
+		if (!client ||
+		    !client_call(client, &reply, false, error, "SCAN", cursor, "MATCH", pattern, "COUNT", "10000", NULL))
 			return false;
 		next = resp_member(&reply.nodes[0], 0);
 		keys = resp_member(&reply.nodes[0], 1);
@@ -133,7 +140,8 @@ bool checkpoint_count(struct deployment *target, uint32_t shard, uint64_t *ret, 
 	struct client *client = deployment_client(target, shard, error);
 
 	*ret = 0;
-	return client && count_matching(client, MARK_PREFIX "{*}", ret, error) && count_matching(client, MARK_TASK_PREFIX "*", ret, error);
+	return client && count_matching(client, MARK_PREFIX "{*}", ret, error) &&
+	       count_matching(client, MARK_TASK_PREFIX "*", ret, error);
 }
 
 struct removal {
@@ -151,7 +159,8 @@ static void on_removed(void *owner, const struct client_reply *reply, const stru
 	if (error)
 		removal->error = *error;
 	else if (reply->nodes[0].type == RESP_ERROR)
-		error_set(&removal->error, ERROR_TARGET, "a mark cannot be removed: %.*s", (int)reply->nodes[0].text.len, (const char *)reply->nodes[0].text.data);
+		error_set(&removal->error, ERROR_TARGET, "a mark cannot be removed: %.*s", (int)reply->nodes[0].text.len,
+			  (const char *)reply->nodes[0].text.data);
 }
 
 /* Of one link, on the masters of a cluster. All questions to a master are sent at once; the last one's answer is waited for. */
@@ -191,7 +200,8 @@ bool checkpoint_forget_link(struct deployment *target, const char *task, const c
 {
 	char *key = memory_printf(MARK_TASK_PREFIX "%s", task);
 	char *owner = memory_printf("%s" MARK_OWNER_SUFFIX, id);
-	char *low = memory_printf("%s" MARK_LOW_SUFFIX, id); /* of a standalone target; it has one until the first command of the stream */
+	char *low = memory_printf("%s" MARK_LOW_SUFFIX,
+				  id); /* of a standalone target; it has one until the first command of the stream */
 	struct client *client;
 	struct client_reply reply;
 	bool ok = !deployment_topology(target)->cluster || remove_marks(target, id, error);
@@ -214,7 +224,8 @@ bool checkpoint_forget(struct deployment *target, const char *task, uint32_t *re
 	for (uint32_t i = 0; ok && deployment_topology(target)->cluster && i < checkpoint.count; i++)
 		ok = remove_marks(target, checkpoint.links[i].id, error);
 	/* Last: it is what names the others. */
-	ok = ok && call(deployment_client(target, shard_of(target, slot_of_key(slice_of_string(key))), error), &reply, error, "DEL", key, NULL, NULL);
+	ok = ok && call(deployment_client(target, shard_of(target, slot_of_key(slice_of_string(key))), error), &reply, error,
+			"DEL", key, NULL, NULL);
 	*ret_links = checkpoint.count;
 	checkpoint_free(&checkpoint);
 	free(key);

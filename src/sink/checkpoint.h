@@ -21,7 +21,8 @@ bool checkpoint_read(struct deployment *target, const char *task, struct checkpo
 void checkpoint_free(struct checkpoint *checkpoint);
 /* The link that belongs to a source: by its replication id, by that of the master before it (replid2, empty: not known), else by its address; else, where `alone` says
  * that the source has but one master at a time, the only one there is. NULL: none. */
-const struct checkpoint_link *checkpoint_find(const struct checkpoint *checkpoint, const char *replid, const char *replid2, const char *source, bool alone);
+const struct checkpoint_link *checkpoint_find(const struct checkpoint *checkpoint, const char *replid, const char *replid2,
+					      const char *source, bool alone);
 
 /* How many keys of all tasks' marks lie on a master (of database 0; nothing is there of others). */
 bool checkpoint_count(struct deployment *target, uint32_t shard, uint64_t *ret, struct error *error) WARN_UNUSED;

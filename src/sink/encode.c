@@ -184,7 +184,8 @@ static bool integer_text(const struct event *event, uint8_t digits[24], struct s
 	else if (event->value.len == 3 && value[0] == 0xc1)
 		number = (int16_t)(value[1] | value[2] << 8);
 	else if (event->value.len == 5 && value[0] == 0xc2)
-		number = (int32_t)((uint32_t)value[1] | (uint32_t)value[2] << 8 | (uint32_t)value[3] << 16 | (uint32_t)value[4] << 24);
+		number = (int32_t)((uint32_t)value[1] | (uint32_t)value[2] << 8 | (uint32_t)value[3] << 16 |
+				   (uint32_t)value[4] << 24);
 	else
 		return false;
 	*ret = slice_make(digits, resp_put_int64(digits, number));

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define RETRY_MS 100
-#define TURN_MS 10          /* another fence is taking the record over */
+#define TURN_MS 10 /* another fence is taking the record over */
 #define HISTORY_ID_MAX 64
 
 void fence_drop_lists(struct fence *fence)
@@ -100,9 +100,12 @@ bool fence_stopped_by(struct fence *fence, const char *what, struct slice text)
 		return false;
 	}
 	error_set(&error, ERROR_TARGET, "target %s: %s: %s", node_peer(fence->node), what, copy);
-	error_hint(&error, "%s", verdict_of(copy) == VERDICT_DENIED ? "Give the target's user the rights that docs/least-rights.md lists, or set checkpoint: local"
-								    : "Marks are hashes that HSET and HMSET write and HMGET reads: see to it that the target knows them and that nobody else "
-								      "uses the keys keyferry:*, or set checkpoint: local");
+	error_hint(
+		&error, "%s",
+		verdict_of(copy) == VERDICT_DENIED
+			? "Give the target's user the rights that docs/least-rights.md lists, or set checkpoint: local"
+			: "Marks are hashes that HSET and HMSET write and HMGET reads: see to it that the target knows them and that nobody else "
+			  "uses the keys keyferry:*, or set checkpoint: local");
 	sink_fail(fence->sink, &error);
 	return true;
 }
@@ -116,14 +119,14 @@ struct client *fence_connect(struct fence *fence, const struct endpoint *endpoin
 
 	/* A successor has to find it: it may have the owner on its way. */
 	client = client_new(options->loop, &(struct client_options){
-						 .endpoint = *endpoint,
-						 .credentials = &target->credentials,
-						 .tls = deployment_tls(options->target),
-						 .tls_name = target->tls.server_name,
-						 .name = name,
-						 .timeout_ms = options->connect_timeout_ms,
-						 .blame = ERROR_TARGET,
-					 });
+						   .endpoint = *endpoint,
+						   .credentials = &target->credentials,
+						   .tls = deployment_tls(options->target),
+						   .tls_name = target->tls.server_name,
+						   .name = name,
+						   .timeout_ms = options->connect_timeout_ms,
+						   .blame = ERROR_TARGET,
+					   });
 	free(name);
 	return client;
 }
@@ -158,7 +161,9 @@ static void stand_down(struct fence *fence)
 
 	error_set(&error, ERROR_BUSY, "another process has taken over link %s of the task (target %s says so in key %s)",
 		  fence->sink->marker->options.link, node_peer(fence->node), fence->sink->marker->task_key);
-	error_hint(&error, "This one stands down, so that nothing is applied twice. Stop the other one first if it is this one that should run");
+	error_hint(
+		&error,
+		"This one stands down, so that nothing is applied twice. Stop the other one first if it is this one that should run");
 	sink_fail(fence->sink, &error);
 }
 
@@ -257,7 +262,8 @@ static void on_owner(void *owner, const struct client_reply *reply, const struct
 	if (fence->record_asks)
 		fence_send_asking(fence, client);
 	if (takes && (!record || record->type == RESP_NULL))
-		client_send_strings(client, on_owner_written, fence, "HMSET", marker->task_key, field, marker->owner, marker->options.link, value, NULL);
+		client_send_strings(client, on_owner_written, fence, "HMSET", marker->task_key, field, marker->owner,
+				    marker->options.link, value, NULL);
 	else
 		client_send_strings(client, on_owner_written, fence, "HSET", marker->task_key, field, marker->owner, NULL);
 }
@@ -377,10 +383,11 @@ static void tell_denied(struct fence *fence, struct slice text)
 	if (marker->kill_denied)
 		return;
 	marker->kill_denied = true;
-	sink_note(fence->sink, LOG_WARNING,
-		  "target %s: older connections of this link cannot be found and ended there (%.*s), so a command that one of them had under way might be "
-		  "applied twice: give the target's user +client|setname, +client|list and +client|kill",
-		  node_peer(fence->node), (int)(text.len < 200 ? text.len : 200), (const char *)text.data);
+	sink_note(
+		fence->sink, LOG_WARNING,
+		"target %s: older connections of this link cannot be found and ended there (%.*s), so a command that one of them had under way might be "
+		"applied twice: give the target's user +client|setname, +client|list and +client|kill",
+		node_peer(fence->node), (int)(text.len < 200 ? text.len : 200), (const char *)text.data);
 }
 
 static void on_list(void *owner, const struct client_reply *reply, const struct error *error)
@@ -415,8 +422,9 @@ static void on_killed(void *owner, const struct client_reply *reply, const struc
 	if (fence->predecessors > 0) {
 		struct incident incident = incident_make(
 			INCIDENT_PREDECESSOR_FENCED, sink_offset_before(fence->sink, fence->sink->window.position),
-			"target %s: %" PRIu32 " connection%s of an earlier process of this link ended there, so that nothing of what it sent can run any more", node_peer(fence->node),
-			fence->predecessors, fence->predecessors == 1 ? " was" : "s were");
+			"target %s: %" PRIu32
+			" connection%s of an earlier process of this link ended there, so that nothing of what it sent can run any more",
+			node_peer(fence->node), fence->predecessors, fence->predecessors == 1 ? " was" : "s were");
 
 		incident_add_cost(&incident, "connections", fence->predecessors);
 		fence->sink->events->tell(fence->sink->owner, &incident);
@@ -499,7 +507,9 @@ static void fall(struct fence *fence)
 	struct sink *sink = fence->sink;
 	struct marker *marker = sink->marker;
 	struct mark_low from = floor_lowest(sink);
-	struct sink_fall told = {.peer = node_peer(fence->node), .slots = fence->fallen_back, .repairable = fence->fallen_back == 0 || fence->best.known};
+	struct sink_fall told = {.peer = node_peer(fence->node),
+				 .slots = fence->fallen_back,
+				 .repairable = fence->fallen_back == 0 || fence->best.known};
 
 	if (fence->fallen_back > 0 && fence->best.known && mark_low_before(fence->best, from))
 		from = fence->best;
@@ -573,9 +583,7 @@ static void go_on(struct fence *fence)
 			return;
 		}
 		/* fall through */
-	case FENCE_LOWS:
-		fence_read_marks(fence);
-		break;
+	case FENCE_LOWS: fence_read_marks(fence); break;
 	case FENCE_DONE: finish(fence); break;
 	}
 }

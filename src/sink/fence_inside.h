@@ -12,25 +12,25 @@ struct fence {
 	struct fence *next;
 	struct sink *sink;
 	struct node *node;
-	bool whole;             /* something is lost: all slots of the node are read, by a new map of the target */
-	uint64_t map_number;    /* before that */
-	bool opens;             /* for a connection; else marks alone */
+	bool whole;          /* something is lost: all slots of the node are read, by a new map of the target */
+	uint64_t map_number; /* before that */
+	bool opens;          /* for a connection; else marks alone */
 	enum fence_step step;
 	struct client *client;  /* to the node */
 	struct client *central; /* to the node of the record, where that is another one */
 	bool record_asks;       /* the record's slot is on its way, and the record is there already */
 	struct endpoint record_at;
 	struct timer *timer;
-	bool again;             /* this attempt has failed; the timer begins another */
-	bool lower;             /* a low mark is lower than it was */
-	bool takes;             /* it is the one that makes this process the owner */
-	char **kills;           /* id, or address with a colon, of each connection to end */
+	bool again;   /* this attempt has failed; the timer begins another */
+	bool lower;   /* a low mark is lower than it was */
+	bool takes;   /* it is the one that makes this process the owner */
+	char **kills; /* id, or address with a colon, of each connection to end */
 	uint32_t kill_count;
-	uint16_t *slots;        /* whose marks are read */
+	uint16_t *slots; /* whose marks are read */
 	uint32_t slot_count, next_slot;
 	uint32_t outstanding, answered;
-	uint32_t predecessors;  /* of these, connections of earlier processes */
-	uint32_t missed;        /* slots that another node has, or that cannot be read now */
+	uint32_t predecessors;      /* of these, connections of earlier processes */
+	uint32_t missed;            /* slots that another node has, or that cannot be read now */
 	struct redirect *redirects; /* of the slots just asked for, those whose marks are with another node already */
 	uint32_t redirect_count;
 	uint32_t redirect_run;  /* of these, from the first on: being asked for by `aside` */
@@ -38,8 +38,9 @@ struct fence {
 	struct mark_low *found; /* low mark of each of the slots */
 	uint32_t history;       /* number of the server's; 0: it does not tell */
 	struct mark_low best;   /* the highest of them */
-	uint32_t fallen_back;   /* slots whose mark, or low mark, is below what it was: the target has lost what it had acknowledged */
-	uint32_t doubtful;      /* slots of which it may have lost commands that had no mark */
+	uint32_t
+		fallen_back; /* slots whose mark, or low mark, is below what it was: the target has lost what it had acknowledged */
+	uint32_t doubtful;   /* slots of which it may have lost commands that had no mark */
 };
 
 /* A slot on its way to another node, to which its mark has gone. */

@@ -40,7 +40,8 @@ bool fence_awaits_lows(struct fence *fence)
 		if (node == fence->node)
 			fence->step = FENCE_LOWS;
 		else if (node)
-			sink_remember_cause(sink, node_peer(node), "not connected yet, and what it still has must be known before anything goes on");
+			sink_remember_cause(sink, node_peer(node),
+					    "not connected yet, and what it still has must be known before anything goes on");
 	}
 	return waits;
 }
@@ -53,7 +54,8 @@ static void find_slots(struct fence *fence)
 	fence->slots = memory_alloc_zero(marker->slots, sizeof(fence->slots[0]));
 	fence->found = memory_alloc_zero(marker->slots, sizeof(fence->found[0]));
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
-		if ((fence->step == FENCE_LOWS ? is_missed(marker, slot) : marker->stale[slot] || fence->whole) && fence->sink->owner_of[slot] == fence->node)
+		if ((fence->step == FENCE_LOWS ? is_missed(marker, slot) : marker->stale[slot] || fence->whole) &&
+		    fence->sink->owner_of[slot] == fence->node)
 			fence->slots[fence->slot_count++] = (uint16_t)slot;
 }
 
@@ -180,7 +182,8 @@ static void ask_mark(struct fence *fence, struct client *client, client_callback
 
 	snprintf(key, sizeof(key), MARK_PREFIX "{%s}", slot_tag(slot));
 	snprintf(low, sizeof(low), "%s" MARK_LOW_SUFFIX, marker->options.link);
-	client_send_strings(client, callback, fence, "HMGET", fence->sink->cluster ? key : marker->task_key, marker->options.link, low, NULL);
+	client_send_strings(client, callback, fence, "HMGET", fence->sink->cluster ? key : marker->task_key, marker->options.link,
+			    low, NULL);
 }
 
 static void ask_marks(struct fence *fence)

@@ -4,9 +4,9 @@
 #include "sink/fence.h"
 #include "sink/sink_state.h"
 
-#define BUSY_US 1000000ULL /* between two low marks of a node that was sent something */
+#define BUSY_US 1000000ULL   /* between two low marks of a node that was sent something */
 #define QUIET_US 10000000ULL /* ... and of one that was not */
-#define STRETCH (16u << 20) /* of the spool, after which they do not wait for their time */
+#define STRETCH (16u << 20)  /* of the spool, after which they do not wait for their time */
 
 struct mark_low floor_mark(const struct sink *sink, uint64_t position, uint32_t db)
 {
@@ -91,7 +91,8 @@ static bool choose_slot(const struct sink *sink, struct node *node, uint16_t *sl
 		uint16_t at = (uint16_t)((*slot + i) % marker->slots);
 
 		/* What another node has of it under way, a slot that has just moved, is awaited there first. */
-		if (sink->owner_of[at] != node || marker->stale[at] || lanes_find(&sink->lanes, at) || (sink->busy[at] > 0 && sink->busy_node[at] != node))
+		if (sink->owner_of[at] != node || marker->stale[at] || lanes_find(&sink->lanes, at) ||
+		    (sink->busy[at] > 0 && sink->busy_node[at] != node))
 			continue;
 		*slot = at;
 		return true;
@@ -111,7 +112,8 @@ static bool is_due(const struct sink *sink, struct node *node, struct mark_low l
 		return false;
 	/* Begun again further back, the link is not where it was yet: one that goes down would look like a loss to the next run. */
 	for (uint32_t slot = 0; slot < sink->marker->slots; slot++)
-		if (sink->marker->lows[slot].known && sink->owner_of[slot] == node && mark_low_before(low, sink->marker->lows[slot]))
+		if (sink->marker->lows[slot].known && sink->owner_of[slot] == node &&
+		    mark_low_before(low, sink->marker->lows[slot]))
 			return false;
 	/* In the stream a standalone target's record says it. */
 	if (!sink->cluster && low.offset >= 0)
@@ -128,7 +130,8 @@ static void end_lost_floor(struct sink *sink)
 
 	/* While the cluster is down nobody may have a slot: it is looked at when somebody has it again. */
 	for (uint32_t slot = 0; slot < marker->slots; slot++)
-		if (marker->stale[slot] && (sink->owner_of[slot] || marker->plain[slot] > 0 || marker->marks[slot].offset >= 0 || marker->lows[slot].known))
+		if (marker->stale[slot] && (sink->owner_of[slot] || marker->plain[slot] > 0 || marker->marks[slot].offset >= 0 ||
+					    marker->lows[slot].known))
 			return;
 	marker->lost_floor.known = false;
 }

@@ -14,16 +14,16 @@
 
 struct lane {
 	struct unit_list waiting;
-	struct unit *probe;        /* sent alone, not answered yet */
+	struct unit *probe; /* sent alone, not answered yet */
 	uint64_t held_since_us;
-	uint64_t retry_at_us;      /* not before */
-	uint32_t backoff_ms;       /* 0: the cause needs no waiting (MOVED) */
-	bool one_by_one;           /* the slot is migrating: each unit is a probe */
-	uint32_t passed;           /* probes in a row that needed no ASKING */
-	bool asking;               /* the next probe goes to `ask` behind ASKING */
+	uint64_t retry_at_us; /* not before */
+	uint32_t backoff_ms;  /* 0: the cause needs no waiting (MOVED) */
+	bool one_by_one;      /* the slot is migrating: each unit is a probe */
+	uint32_t passed;      /* probes in a row that needed no ASKING */
+	bool asking;          /* the next probe goes to `ask` behind ASKING */
 	struct endpoint ask;
 	uint16_t slot;
-	uint32_t index;            /* in lanes.held */
+	uint32_t index; /* in lanes.held */
 };
 
 struct lanes {

@@ -24,8 +24,9 @@ size_t mark_put(const char *epoch, struct mark mark, char out[MARK_TEXT_MAX])
 
 size_t mark_record_put(const struct mark_record *record, char out[MARK_RECORD_MAX])
 {
-	return (size_t)snprintf(out, MARK_RECORD_MAX, "%s %s %" PRId64 " %" PRIu32 " %" PRId64 " %" PRIu32 " %s", record->epoch, record->replid,
-				record->offset, record->db, record->mark.offset, record->mark.sub, record->source);
+	return (size_t)snprintf(out, MARK_RECORD_MAX, "%s %s %" PRId64 " %" PRIu32 " %" PRId64 " %" PRIu32 " %s", record->epoch,
+				record->replid, record->offset, record->db, record->mark.offset, record->mark.sub,
+				record->source);
 }
 
 size_t mark_low_put(const char *epoch, struct mark_low low, char out[MARK_TEXT_MAX])
@@ -97,8 +98,8 @@ bool mark_record_parse(struct slice text, struct mark_record *ret)
 	int64_t db;
 
 	if (!take_text(&text, record.epoch, sizeof(record.epoch)) || !take_text(&text, record.replid, sizeof(record.replid)) ||
-	    !take_number(&text, -1, INT64_MAX, &record.offset) || !take_number(&text, 0, UINT32_MAX, &db) || !take_mark(&text, &record.mark) ||
-	    text.len >= sizeof(record.source))
+	    !take_number(&text, -1, INT64_MAX, &record.offset) || !take_number(&text, 0, UINT32_MAX, &db) ||
+	    !take_mark(&text, &record.mark) || text.len >= sizeof(record.source))
 		return false;
 	record.db = (uint32_t)db;
 	memcpy(record.source, text.data, text.len);

@@ -104,7 +104,10 @@ uint64_t marker_turn(struct slice owner)
 	const uint8_t *colon = owner.len ? memchr(owner.data, ':', owner.len) : NULL;
 	uint64_t turn;
 
-	return colon && slice_to_uint64(slice_make(colon + 1, (size_t)(owner.data + owner.len - colon - 1)), &turn) && turn < UINT64_MAX ? turn : 0;
+	return colon && slice_to_uint64(slice_make(colon + 1, (size_t)(owner.data + owner.len - colon - 1)), &turn) &&
+			       turn < UINT64_MAX
+		       ? turn
+		       : 0;
 }
 
 void marker_take_turn(struct marker *marker, uint64_t turn)
@@ -119,7 +122,8 @@ char *marker_connection_name(struct sink *sink)
 {
 	const struct marker_options *options = &sink->marker->options;
 
-	return memory_printf("%s:%s:%s:%u-%u", sink->options.name, options->link, options->token, options->life, ++sink->marker->serial);
+	return memory_printf("%s:%s:%s:%u-%u", sink->options.name, options->link, options->token, options->life,
+			     ++sink->marker->serial);
 }
 
 static bool is_refused(const struct marker *marker, const struct unit *unit, uint32_t *at)
@@ -151,7 +155,8 @@ void marker_accept(struct sink *sink, const struct unit *unit)
 	uint32_t at;
 
 	if (marker->refused_count > 0 && is_refused(marker, unit, &at))
-		memmove(marker->refused + at, marker->refused + at + 1, (--marker->refused_count - at) * sizeof(marker->refused[0]));
+		memmove(marker->refused + at, marker->refused + at + 1,
+			(--marker->refused_count - at) * sizeof(marker->refused[0]));
 }
 
 void marker_place(struct sink *sink, struct unit *unit)
@@ -294,8 +299,8 @@ static void send_ahead(struct sink *sink)
 
 	if (marker->ahead && sink->busy[0] == 1)
 		end_ahead(sink);
-	if (marker->ahead || sink->busy[0] != 1 || marker->gathered < marker->most || marker->stale[0] || lanes_find(&sink->lanes, 0) || !node || !node_ready(node) ||
-	    sink->busy_node[0] != node)
+	if (marker->ahead || sink->busy[0] != 1 || marker->gathered < marker->most || marker->stale[0] ||
+	    lanes_find(&sink->lanes, 0) || !node || !node_ready(node) || sink->busy_node[0] != node)
 		return;
 	marker->ahead = flight_begin(sink, node, 0, &marker->gathering[0], marker->most);
 	marker->gathered -= marker->ahead->count;
@@ -390,8 +395,9 @@ bool marker_record(struct sink *sink)
 		return true;
 	if (!sink->cluster && marker->lows[0].known && offset < marker->lows[0].offset)
 		return false;
-	if (offset < 0 || offset == marker->recorded || sink->busy[marker->record_slot] > 0 || marker->gathering[marker->record_slot].head ||
-	    lanes_find(&sink->lanes, marker->record_slot) || marker->stale[marker->record_slot] || !node || !node_ready(node))
+	if (offset < 0 || offset == marker->recorded || sink->busy[marker->record_slot] > 0 ||
+	    marker->gathering[marker->record_slot].head || lanes_find(&sink->lanes, marker->record_slot) ||
+	    marker->stale[marker->record_slot] || !node || !node_ready(node))
 		return false;
 	/* A standalone target's record is the mark as well, so what it says must be below everything that is on its way: nothing is. */
 	sink_put_on_node(sink, node, &flight_make(sink, node, marker->record_slot, &none, 0)->carrier);

@@ -36,15 +36,17 @@ struct fence;
 /* As the link is known in the target; all strings outlive the sink. */
 struct marker_options {
 	const char *task;
-	const char *link;   /* its id */
+	const char *link; /* its id */
 	const char *epoch;
-	const char *token;  /* of this process: differs from run to run */
-	uint64_t *turn;     /* of this process as the link's owner, outlives the sink; 0: it is not yet. NULL: nothing is remembered */
-	uint32_t life;      /* of this sink: another one for each of the process */
-	const char *source; /* for whoever reads the record: address of the source master */
+	const char *token; /* of this process: differs from run to run */
+	uint64_t
+		*turn; /* of this process as the link's owner, outlives the sink; 0: it is not yet. NULL: nothing is remembered */
+	uint32_t life; /* of this sink: another one for each of the process */
+	const char *source;         /* for whoever reads the record: address of the source master */
 	const struct mark *refused; /* by the run before (sink_refused()), copied */
 	uint32_t refused_count;
-	const struct mark_witness *witnesses; /* low marks that the target had, copied: where one is lower now, the target has lost something */
+	const struct mark_witness
+		*witnesses; /* low marks that the target had, copied: where one is lower now, the target has lost something */
 	uint32_t witness_count;
 };
 
@@ -52,55 +54,57 @@ struct flight {
 	struct unit carrier; /* what the node sees; first, so that it can be turned into its flight */
 	struct unit_list members;
 	uint32_t count;
-	bool record;         /* it brings the link's record */
-	bool low;            /* it brings its node's low mark, and nothing else */
+	bool record;              /* it brings the link's record */
+	bool low;                 /* it brings its node's low mark, and nothing else */
 	struct mark_low low_mark; /* that it brings; of a standalone target's record likewise */
-	bool discarded;      /* sent ahead and given up: DISCARD stands where EXEC would */
-	uint64_t ended_us;   /* when its end was sent */
-	struct mark mark;    /* that it brings */
+	bool discarded;           /* sent ahead and given up: DISCARD stands where EXEC would */
+	uint64_t ended_us;        /* when its end was sent */
+	struct mark mark;         /* that it brings */
 	struct slice *pieces;
 	uint32_t piece_room;
-	char *text;          /* of what is short, and of its last commands */
+	char *text; /* of what is short, and of its last commands */
 	size_t text_len;
 	struct flight *all, *spare;
 };
 
 struct marker {
 	struct marker_options options;
-	uint32_t slots;              /* 1 or SLOT_COUNT */
+	uint32_t slots; /* 1 or SLOT_COUNT */
 	uint16_t record_slot;
 	char *task_key;
-	struct mark *marks;          /* as far as known */
+	struct mark *marks; /* as far as known */
 	bool *stale;
-	bool *low_found;             /* of a stale slot that is known to have had a low mark: it was read, and is no lower */
-	struct mark_low *lows;       /* of each slot, as far as it is known to have one */
-	uint64_t *plain;             /* end of the last unit that was applied without a mark */
-	struct mark_low lost_floor;  /* floor of nodes that were lost, as long as slots of theirs are stale */
-	char **histories;            /* of servers, as fences found them: run id and replication id. Both the same: nothing can have been lost meanwhile */
+	bool *low_found;            /* of a stale slot that is known to have had a low mark: it was read, and is no lower */
+	struct mark_low *lows;      /* of each slot, as far as it is known to have one */
+	uint64_t *plain;            /* end of the last unit that was applied without a mark */
+	struct mark_low lost_floor; /* floor of nodes that were lost, as long as slots of theirs are stale */
+	char **histories; /* of servers, as fences found them: run id and replication id. Both the same: nothing can have been lost meanwhile */
 	uint32_t history_count;
-	uint32_t *history;           /* of each slot, when its mark was read: from 1; 0: not known */
-	bool in_stream;              /* so was the low-water position, when last looked at */
-	uint64_t low_due;            /* position at which low marks do not wait for their time */
+	uint32_t *history; /* of each slot, when its mark was read: from 1; 0: not known */
+	bool in_stream;    /* so was the low-water position, when last looked at */
+	uint64_t low_due;  /* position at which low marks do not wait for their time */
 	struct unit_list *gathering;
-	uint16_t *pending;           /* ring of slots that have something gathered and may have nothing out */
+	uint16_t *pending; /* ring of slots that have something gathered and may have nothing out */
 	bool *is_pending;
 	uint32_t pending_head, pending_count;
-	char **selects;              /* SELECT of each database, made when first needed */
+	char **selects; /* SELECT of each database, made when first needed */
 	struct flight *all, *spare;
-	uint32_t gathered;           /* standalone: units in gathering[0] */
-	struct flight *ahead;        /* standalone: sent without its end */
-	uint32_t most;               /* standalone: units in a flight, by how soon flights are answered */
+	uint32_t gathered;    /* standalone: units in gathering[0] */
+	struct flight *ahead; /* standalone: sent without its end */
+	uint32_t most;        /* standalone: units in a flight, by how soon flights are answered */
 	struct timer *record_timer;
 	uint32_t records_out;
-	int64_t recorded;            /* record's offset, as last sent */
-	bool taken, taking;          /* the record's owner is this process; it is being told so */
-	bool kill_denied;            /* told once */
-	char owner[MARK_OWNER_MAX];  /* as it stands in the target: "<token>:<turn>" */
-	uint32_t serial;             /* of node names */
+	int64_t recorded;           /* record's offset, as last sent */
+	bool taken, taking;         /* the record's owner is this process; it is being told so */
+	bool kill_denied;           /* told once */
+	char owner[MARK_OWNER_MAX]; /* as it stands in the target: "<token>:<turn>" */
+	uint32_t serial;            /* of node names */
 	struct fence *fences;
-	char (*ended)[MARK_ID_LEN + 1]; /* tokens of the processes whose connections were ended: what of theirs is found as owner came before that */
+	char (*ended)
+		[MARK_ID_LEN +
+		 1]; /* tokens of the processes whose connections were ended: what of theirs is found as owner came before that */
 	uint32_t ended_count;
-	struct mark *refused;        /* commands below their slot's mark that were refused for good; ascending */
+	struct mark *refused; /* commands below their slot's mark that were refused for good; ascending */
 	uint32_t refused_count;
 };
 

@@ -84,7 +84,8 @@ uint32_t sink_master_slots(const struct sink *sink, uint16_t *out, uint32_t max)
 	uint32_t count = 0;
 
 	for (uint32_t slot = 0; slot < (sink->cluster ? SLOT_COUNT : 1u) && count < max; slot++) {
-		bool seen = slot > 0 && sink->owner_of[slot] == sink->owner_of[slot - 1]; /* slots of a master mostly lie together */
+		bool seen =
+			slot > 0 && sink->owner_of[slot] == sink->owner_of[slot - 1]; /* slots of a master mostly lie together */
 
 		for (uint32_t i = 0; i < count && !seen; i++)
 			seen = sink->owner_of[out[i]] == sink->owner_of[slot];

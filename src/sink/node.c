@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define PIECES_PER_WRITE 256
-#define WRITE_MAX (1u << 20)    /* bytes in one system call: keeps replies and other nodes served */
+#define WRITE_MAX (1u << 20) /* bytes in one system call: keeps replies and other nodes served */
 #define READ_MAX (64u << 10)
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 2000
@@ -31,8 +31,8 @@ struct node {
 	uint32_t backoff_ms;
 	bool ready, open, was_ready, stopped;
 	struct floor floor;
-	char *connection_name;   /* guarded */
-	uint32_t connections;    /* made so far */
+	char *connection_name; /* guarded */
+	uint32_t connections;  /* made so far */
 	/* handshake */
 	struct buffer hello;
 	enum handshake_step steps[STEP_DONE];
@@ -40,12 +40,12 @@ struct node {
 	int64_t connection_id; /* CLIENT ID of the present or last connection; 0: unknown */
 	/* writing */
 	struct unit_list queue;
-	uint64_t queue_written;  /* bytes of queue.head, prefix included, that are written */
-	uint32_t db_written;     /* database selected behind everything written */
-	char prefix[96];         /* of queue.head, fixed once its first byte is written */
+	uint64_t queue_written; /* bytes of queue.head, prefix included, that are written */
+	uint32_t db_written;    /* database selected behind everything written */
+	char prefix[96];        /* of queue.head, fixed once its first byte is written */
 	size_t prefix_len;
 	uint64_t selected[DATABASES_MAX / 64]; /* databases that this connection has selected with success once */
-	bool trying;             /* a SELECT of its own is on its way; nothing is written behind it */
+	bool trying;                           /* a SELECT of its own is on its way; nothing is written behind it */
 	uint32_t tried_db;
 	char trial[96];
 	size_t trial_len, trial_written;
@@ -56,8 +56,8 @@ struct node {
 	char error_text[REPLY_TEXT_MAX];
 	uint8_t *in;
 	size_t in_len;
-	uint64_t progress_us;    /* when the oldest unit, or the greeting, last came a step further */
-	struct error failure;    /* waits for the retry timer to be told */
+	uint64_t progress_us; /* when the oldest unit, or the greeting, last came a step further */
+	struct error failure; /* waits for the retry timer to be told */
 	char peer[ENDPOINT_TEXT_MAX];
 };
 
@@ -72,7 +72,8 @@ static void on_member_error(void *owner, uint32_t member, const char *text)
 	struct node *node = owner;
 	struct unit *unit = node->ready ? oldest(node) : NULL;
 
-	if (unit && (unit->flags & UNIT_FLIGHT) && unit->answered + 1 == unit->replies + unit->prefix_replies && node->events->member_error)
+	if (unit && (unit->flags & UNIT_FLIGHT) && unit->answered + 1 == unit->replies + unit->prefix_replies &&
+	    node->events->member_error)
 		node->events->member_error(node->owner, node, unit, member, text);
 }
 
@@ -207,9 +208,8 @@ static bool take_hello_reply(struct node *node, const struct reply *reply)
 		break;
 	case STEP_NAME:
 	case STEP_IMPORT: /* refused where import mode has ended: the task looks after that */
-	case STEP_KILL: /* "No such client": it is gone already */
-	case STEP_DONE:
-		break;
+	case STEP_KILL:   /* "No such client": it is gone already */
+	case STEP_DONE: break;
 	}
 	if (++node->step == node->step_count) {
 		node->ready = true;
@@ -273,7 +273,8 @@ static bool take_reply(struct node *node, struct reply *reply)
 	if (!unit && node->trying)
 		return take_trial_reply(node, reply);
 	if (!unit) {
-		error_set(&error, ERROR_TARGET, "target %s sent a reply that nothing was asked for: %.64s", node->peer, reply->text);
+		error_set(&error, ERROR_TARGET, "target %s sent a reply that nothing was asked for: %.64s", node->peer,
+			  reply->text);
 		fail(node, &error);
 		return false;
 	}
@@ -293,7 +294,8 @@ static bool take_reply(struct node *node, struct reply *reply)
 	if (++unit->answered < unit->replies + unit->prefix_replies || (unit->flags & UNIT_OPEN))
 		return true;
 	if (unit != node->sent.head) {
-		error_set(&error, ERROR_TARGET, "target %s answered a command that it has not got whole: %.64s", node->peer, reply->text);
+		error_set(&error, ERROR_TARGET, "target %s answered a command that it has not got whole: %.64s", node->peer,
+			  reply->text);
 		fail(node, &error);
 		return false;
 	}
@@ -608,7 +610,8 @@ static void start_connection(struct node *node)
 
 /* ---- public ---- */
 
-struct node *node_new(const struct endpoint *endpoint, const struct node_options *options, const struct node_events *events, void *owner)
+struct node *node_new(const struct endpoint *endpoint, const struct node_options *options, const struct node_events *events,
+		      void *owner)
 {
 	struct node *node = memory_alloc_zero(1, sizeof(*node));
 

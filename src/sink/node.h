@@ -19,13 +19,13 @@ struct node;
 
 /* What the replies to one unit amount to. */
 struct unit_answer {
-	const char *error;   /* text of the first error among its replies, or NULL */
-	uint32_t error_at;   /* reply with it; UNIT_PREFIX: SELECT or ASKING before the unit */
+	const char *error;     /* text of the first error among its replies, or NULL */
+	uint32_t error_at;     /* reply with it; UNIT_PREFIX: SELECT or ASKING before the unit */
 	uint32_t error_member; /* when that reply is EXEC's array: the member */
-	bool inside_exec;    /* the error is a member of EXEC's array: the transaction was executed */
-	bool null;           /* its last reply was nil */
-	const char *last;    /* text of its last reply: of EXEC, when `error` is that of a command refused before */
-	bool last_error;     /* its last reply was an error */
+	bool inside_exec;      /* the error is a member of EXEC's array: the transaction was executed */
+	bool null;             /* its last reply was nil */
+	const char *last;      /* text of its last reply: of EXEC, when `error` is that of a command refused before */
+	bool last_error;       /* its last reply was an error */
 };
 #define UNIT_PREFIX UINT32_MAX
 
@@ -42,28 +42,30 @@ struct node_options {
 	const struct credentials *credentials;
 	struct tls_context *tls;
 	const char *tls_name;
-	const char *name;            /* CLIENT SETNAME */
-	bool guarded;                /* each connection has a name of its own (`name`, a dot and a number), nothing is killed in the greeting, and the
+	const char *name; /* CLIENT SETNAME */
+	bool guarded; /* each connection has a name of its own (`name`, a dot and a number), nothing is killed in the greeting, and the
 	                              * node is not ready until the owner has called node_open() */
 	uint32_t connect_timeout_ms;
-	bool import_source;          /* CLIENT IMPORT-SOURCE ON, whatever is answered */
-	struct spool *spool;         /* pages of large values leave memory behind the write; may be NULL */
+	bool import_source;  /* CLIENT IMPORT-SOURCE ON, whatever is answered */
+	struct spool *spool; /* pages of large values leave memory behind the write; may be NULL */
 };
 
 /* What of the node's work is certain to stay: floor.h, which alone changes it. */
 struct floor {
-	struct mark_low acked; /* all of the link below it was executed there before its low mark, or before anything that came later */
+	struct mark_low
+		acked; /* all of the link below it was executed there before its low mark, or before anything that came later */
 	struct mark_low written; /* that the node is known to have */
-	bool touched;          /* something was sent that its low mark does not cover */
-	uint64_t sent;         /* position of the highest unit that was sent */
-	bool out;              /* a low mark is under way */
-	bool unmapped;         /* met by MOVED, and the map not read since: it may have more slots than is known */
-	uint16_t slot;         /* that has it */
+	bool touched;            /* something was sent that its low mark does not cover */
+	uint64_t sent;           /* position of the highest unit that was sent */
+	bool out;                /* a low mark is under way */
+	bool unmapped;           /* met by MOVED, and the map not read since: it may have more slots than is known */
+	uint16_t slot;           /* that has it */
 	uint64_t sent_us;
-	uint64_t asked_us;     /* fence_marks.c: marks of slots on their way to it were last asked for there */
+	uint64_t asked_us; /* fence_marks.c: marks of slots on their way to it were last asked for there */
 };
 
-struct node *node_new(const struct endpoint *endpoint, const struct node_options *options, const struct node_events *events, void *owner);
+struct node *node_new(const struct endpoint *endpoint, const struct node_options *options, const struct node_events *events,
+		      void *owner);
 void node_free(struct node *node);
 /* Begins to connect (also by itself after a loss, with back-off). */
 void node_connect(struct node *node);

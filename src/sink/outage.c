@@ -110,17 +110,24 @@ static void tell(struct sink *sink, const struct outage *outage)
 
 	endpoint_format(&outage->endpoint, peer);
 	if (outage->replaced)
-		incident = incident_make(INCIDENT_TARGET_FAILOVER, outage->offset, "failover of the target: %s is the master now, in place of %s (%s), after %.1f s", endpoint_format(&outage->successor, other),
-					 peer, outage->why, seconds);
+		incident = incident_make(INCIDENT_TARGET_FAILOVER, outage->offset,
+					 "failover of the target: %s is the master now, in place of %s (%s), after %.1f s",
+					 endpoint_format(&outage->successor, other), peer, outage->why, seconds);
 	else
-		incident = incident_make(INCIDENT_TARGET_RECONNECTED, outage->offset, "target %s: connected again after %.1f s (%s)", peer, seconds, outage->why);
+		incident = incident_make(INCIDENT_TARGET_RECONNECTED, outage->offset,
+					 "target %s: connected again after %.1f s (%s)", peer, seconds, outage->why);
 	if (outage->in_flight == 0)
 		incident_add_text(&incident, "; nothing was under way");
 	else if (sink->marker)
-		incident_add_text(&incident, "; of %" PRIu32 " commands under way %" PRIu32 " were found applied and %" PRIu32 " sent again", outage->in_flight, outage->found,
-				  outage->again);
+		incident_add_text(&incident,
+				  "; of %" PRIu32 " commands under way %" PRIu32 " were found applied and %" PRIu32 " sent again",
+				  outage->in_flight, outage->found, outage->again);
 	else
-		incident_add_text(&incident, "; %" PRIu32 " commands were under way and are sent again, so some of them may be applied twice (checkpoint: local)", outage->in_flight);
+		incident_add_text(
+			&incident,
+			"; %" PRIu32
+			" commands were under way and are sent again, so some of them may be applied twice (checkpoint: local)",
+			outage->in_flight);
 	if (outage->offset >= 0)
 		incident_add_text(&incident, "; it goes on behind offset %" PRId64, outage->offset);
 	else
@@ -147,7 +154,8 @@ void outages_tell(struct sink *sink)
 	while ((outage = *at)) {
 		bool over = outage->back || outage->replaced;
 		/* A node that had lost its slots before it went is nobody's matter. */
-		bool gone = !over && slot_moves_bare(sink, &outage->endpoint) && !slot_moves_pending(sink->moves, &outage->endpoint);
+		bool gone =
+			!over && slot_moves_bare(sink, &outage->endpoint) && !slot_moves_pending(sink->moves, &outage->endpoint);
 
 		if ((!over && !gone) || outage->found + outage->again < outage->in_flight) {
 			at = &outage->next;

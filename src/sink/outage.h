@@ -13,13 +13,13 @@ struct sink;
 struct outage {
 	struct outage *next;
 	struct endpoint endpoint;
-	bool back;               /* the node is ready again */
-	bool replaced;           /* its slots are another node's: */
+	bool back;     /* the node is ready again */
+	bool replaced; /* its slots are another node's: */
 	struct endpoint successor;
 	uint64_t since_us, end_us;
-	uint32_t in_flight;      /* commands, and keys of the snapshot, that were under way */
-	uint32_t found, again;   /* of these */
-	int64_t offset;          /* up to which everything was applied then; -1: in the snapshot */
+	uint32_t in_flight;    /* commands, and keys of the snapshot, that were under way */
+	uint32_t found, again; /* of these */
+	int64_t offset;        /* up to which everything was applied then; -1: in the snapshot */
 	char why[320];
 };
 

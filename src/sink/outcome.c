@@ -85,8 +85,8 @@ static void describe(const struct unit *unit, char *out, size_t cap)
 	info = command_lookup(argc, argv);
 	if (info && info->keys.first > 0)
 		at = (uint32_t)info->keys.first;
-	snprintf(out, cap, "%.*s%s%s", (int)(argv[0].len > 64 ? 64 : argv[0].len), (const char *)argv[0].data, at < argc ? " of key " : "",
-		 at < argc ? slice_quote(argv[at], key, sizeof(key)) : "");
+	snprintf(out, cap, "%.*s%s%s", (int)(argv[0].len > 64 ? 64 : argv[0].len), (const char *)argv[0].data,
+		 at < argc ? " of key " : "", at < argc ? slice_quote(argv[at], key, sizeof(key)) : "");
 }
 
 /* The name of the module's type in the payload of RESTORE key ttl payload. Returns out. */
@@ -119,13 +119,17 @@ static bool unsupported(struct sink *sink, struct node *node, struct unit *unit,
 	lossy = abilities->lossy && strcmp(module, "vectorset") == 0;
 	if (abilities->skip_unsupported || lossy) {
 		sink->counters.unsupported_keys++;
-		sink_note(sink, LOG_WARNING, "left out as target.%s says: %s (database %u, %s), a value of module type %s that target %s cannot read",
-			  lossy ? "downgrade: lossy" : "unsupported: skip", what, unit->db, place, module, node_peer(node));
+		sink_note(
+			sink, LOG_WARNING,
+			"left out as target.%s says: %s (database %u, %s), a value of module type %s that target %s cannot read",
+			lossy ? "downgrade: lossy" : "unsupported: skip", what, unit->db, place, module, node_peer(node));
 		return true;
 	}
-	error_set(&error, ERROR_CONFLICT, "target %s refuses %s (database %u, %s), a value of module type %s: %s", node_peer(node), what, unit->db, place, module,
-		  text);
-	error_hint(&error, "Load that module into the target, in a version that is not older, or set target.unsupported: skip to leave such values out");
+	error_set(&error, ERROR_CONFLICT, "target %s refuses %s (database %u, %s), a value of module type %s: %s",
+		  node_peer(node), what, unit->db, place, module, text);
+	error_hint(
+		&error,
+		"Load that module into the target, in a version that is not older, or set target.unsupported: skip to leave such values out");
 	sink_fail(sink, &error);
 	return false;
 }
@@ -133,17 +137,19 @@ static bool unsupported(struct sink *sink, struct node *node, struct unit *unit,
 /* The target refuses for good: what the policy says. True: the unit is settled. `executed`: what it belongs to was. */
 static bool refused(struct sink *sink, struct node *node, struct unit *unit, const char *text, bool executed)
 {
-	const char *hint = "Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip";
+	const char *hint =
+		"Somebody else may have written to the target: mend the key there and start again, or set on_conflict: skip";
 	struct error error;
 	char what[256], place[EVENT_PLACE_MAX];
 
 	describe(unit, what, sizeof(what));
-	event_place_text(sink->options.spool ? spool_offset_of(sink->options.spool, unit->start) : EVENT_IN_SNAPSHOT, unit->start, place);
+	event_place_text(sink->options.spool ? spool_offset_of(sink->options.spool, unit->start) : EVENT_IN_SNAPSHOT, unit->start,
+			 place);
 	if (sink->options.on_conflict == ON_CONFLICT_SKIP && !(unit->flags & UNIT_KEY)) {
 		sink->counters.conflicts++;
 		sink_note(sink, LOG_WARNING, "skipped as on_conflict: skip says: %s%s (database %u, %s): target %s answered %s",
-		     unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place,
-		     node_peer(node), text);
+			  unit->flags & UNIT_TRANSACTION ? "a transaction with " : "", what, unit->db, place, node_peer(node),
+			  text);
 		return true;
 	}
 	error_set(&error, ERROR_CONFLICT, "target %s refuses %s%s (database %u, %s): %s", node_peer(node),
@@ -175,8 +181,8 @@ static bool key_exists(struct sink *sink, struct node *node, struct unit *unit)
 		return true;
 	}
 	describe(unit, what, sizeof(what));
-	error_set(&error, ERROR_CONFLICT, "target %s holds a key already that the snapshot brings: %s (database %u)", node_peer(node), what,
-		  unit->db);
+	error_set(&error, ERROR_CONFLICT, "target %s holds a key already that the snapshot brings: %s (database %u)",
+		  node_peer(node), what, unit->db);
 	error_hint(&error, "Remove it there, or set target.conflict to overwrite or skip");
 	sink_fail(sink, &error);
 	return false;
@@ -247,7 +253,8 @@ static void settled(struct sink *sink, struct unit *unit, bool in_flight)
 		lane->asking = false;
 		lane->held_since_us = clock_monotonic_us();
 		unit_done(sink, unit, in_flight);
-		if (!lane->one_by_one && sink->busy[lane->slot] == 0 && sink->owner_of[lane->slot] && node_ready(sink->owner_of[lane->slot]))
+		if (!lane->one_by_one && sink->busy[lane->slot] == 0 && sink->owner_of[lane->slot] &&
+		    node_ready(sink->owner_of[lane->slot]))
 			sink_release_rest(sink, lane);
 		return;
 	}
@@ -326,12 +333,8 @@ static void turned_away(struct sink *sink, struct node *node, struct unit_list m
 
 	switch (verdict_of(answer->error)) {
 	case VERDICT_MOVED:
-	case VERDICT_ASK:
-		moved(sink, node, first, answer->error, verdict_of(answer->error) == VERDICT_ASK);
-		break;
-	case VERDICT_WAIT:
-		must_wait(sink, node, first, answer->error);
-		break;
+	case VERDICT_ASK: moved(sink, node, first, answer->error, verdict_of(answer->error) == VERDICT_ASK); break;
+	case VERDICT_WAIT: must_wait(sink, node, first, answer->error); break;
 	case VERDICT_DENIED:
 		sink_hold(sink, first);
 		denied(sink, node, answer->error);
@@ -339,7 +342,8 @@ static void turned_away(struct sink *sink, struct node *node, struct unit_list m
 	default:
 		sink_hold(sink, first);
 		if (answer->error_at == UNIT_PREFIX) {
-			error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), first->db, answer->error);
+			error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), first->db,
+				  answer->error);
 			error_hint(&error, "Raise `databases` on the target, or choose databases with source.databases");
 			sink_fail(sink, &error);
 		}
@@ -454,9 +458,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 	} else {
 		switch (verdict_of(answer->error)) {
 		case VERDICT_MOVED:
-		case VERDICT_ASK:
-			moved(sink, node, unit, answer->error, verdict_of(answer->error) == VERDICT_ASK);
-			return;
+		case VERDICT_ASK: moved(sink, node, unit, answer->error, verdict_of(answer->error) == VERDICT_ASK); return;
 		case VERDICT_WAIT:
 			if (answer->inside_exec) {
 				ok = refused(sink, node, unit, answer->error, executed);
@@ -470,9 +472,7 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 			else if (!(unit->flags & UNIT_RESENT) || !executed)
 				ok = refused(sink, node, unit, answer->error, executed);
 			break;
-		case VERDICT_DENIED:
-			denied(sink, node, answer->error);
-			return;
+		case VERDICT_DENIED: denied(sink, node, answer->error); return;
 		case VERDICT_NOSCRIPT:
 		case VERDICT_UNKNOWN:
 			if (unit->flags & UNIT_MODULE) {

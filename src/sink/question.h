@@ -15,11 +15,11 @@
 struct unit_answer;
 
 struct question {
-	struct buffer reply;   /* all replies of the unit as they came; its max bounds them. The caller's to make and free */
+	struct buffer reply; /* all replies of the unit as they came; its max bounds them. The caller's to make and free */
 	/* The slot does not matter, another would do as well. ASK and TRYAGAIN, which a slot answers while it moves, are an answer then. */
 	bool anywhere;
 	bool answered;
-	bool too_long;         /* more than the buffer may hold */
+	bool too_long;              /* more than the buffer may hold */
 	char error[REPLY_TEXT_MAX]; /* why it was not executed; "": it was. Errors within EXEC's reply stand in `reply` alone */
 };
 

@@ -23,11 +23,12 @@ struct refresh {
 	struct timer *timer;
 	struct client *client; /* of the question under way */
 	struct endpoint asked;
-	struct buffer nodes;   /* its reply to CLUSTER NODES, asked first: epochs are not newer than the claims that they are put to */
-	bool nodes_denied;     /* it is not asked again: each refusal is an entry in the server's ACL LOG */
-	bool answered;         /* the client has served; it is freed on the timer's next turn */
+	struct buffer
+		nodes; /* its reply to CLUSTER NODES, asked first: epochs are not newer than the claims that they are put to */
+	bool nodes_denied; /* it is not asked again: each refusal is an entry in the server's ACL LOG */
+	bool answered;     /* the client has served; it is freed on the timer's next turn */
 	bool wanted;
-	uint32_t turn;         /* which candidate comes next; 0 after a success */
+	uint32_t turn; /* which candidate comes next; 0 after a success */
 	uint64_t last_us;
 };
 
@@ -127,7 +128,8 @@ static void ask(struct refresh *refresh)
 	refresh->answered = false;
 	refresh->client = client_new(refresh->loop, &client);
 	if (sentinel) {
-		client_send_strings(refresh->client, on_sentinel, refresh, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", options->master, NULL);
+		client_send_strings(refresh->client, on_sentinel, refresh, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", options->master,
+				    NULL);
 		return;
 	}
 	buffer_clear(&refresh->nodes);

@@ -99,8 +99,7 @@ static int take_line(struct reply_reader *reader, const uint8_t *line, size_t le
 			return -1;
 		reader->left[reader->depth++] = members;
 		return 0;
-	default:
-		return -1;
+	default: return -1;
 	}
 }
 

@@ -14,20 +14,20 @@
 #define REPLY_TEXT_MAX 512
 
 struct reply {
-	enum resp_type type;      /* of the outermost value */
-	uint32_t count;           /* array: members */
-	bool has_error;           /* it is an error, or an array that holds one */
-	uint32_t error_index;     /* array: the top-level member with the first error */
+	enum resp_type type;  /* of the outermost value */
+	uint32_t count;       /* array: members */
+	bool has_error;       /* it is an error, or an array that holds one */
+	uint32_t error_index; /* array: the top-level member with the first error */
 	size_t text_len;
 	char text[REPLY_TEXT_MAX]; /* simple string, number, or the (first) error's text; cut, NUL-terminated */
 };
 
 struct reply_reader {
-	uint64_t skip;           /* bytes of a bulk still to pass */
-	uint32_t depth;          /* 0: between replies */
+	uint64_t skip;                 /* bytes of a bulk still to pass */
+	uint32_t depth;                /* 0: between replies */
 	uint64_t left[RESP_DEPTH_MAX]; /* members still to come on each level */
-	uint32_t top_done;       /* members of the outermost array already complete */
-	struct reply reply;      /* being put together */
+	uint32_t top_done;             /* members of the outermost array already complete */
+	struct reply reply;            /* being put together */
 	/* Told of each error inside an array, for the reply keeps the first one only; NULL: nobody. `member`: of the outermost array. */
 	void (*member_error)(void *owner, uint32_t member, const char *text);
 	void *owner;

@@ -89,7 +89,8 @@ static void submit(struct sink *sink, struct unit *unit)
 		marker_skip(sink, unit);
 		return;
 	}
-	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node) || (sink->marker && sink->marker->stale[slot])))
+	if (!lane && (!node || !node_ready(node) || (sink->busy[slot] > 0 && sink->busy_node[slot] != node) ||
+		      (sink->marker && sink->marker->stale[slot])))
 		lane = sink_hold_slot(sink, slot);
 	if (lane)
 		unit_list_append(&lane->waiting, unit);
@@ -543,9 +544,10 @@ void sink_key(struct sink *sink, const struct event *event, uint64_t end, uint16
 		.replace = sink->options.conflict == CONFLICT_OVERWRITE,
 		.spool = sink->options.spool,
 	};
-	struct unit *unit = new_unit(sink, event->start, end, slot, event->db, event->db, db_stream,
-				     UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED |
-					     (event->type == RDB_TYPE_MODULE_2 || event->type == RDB_TYPE_MODULE_PRE_GA ? UNIT_MODULE : 0));
+	struct unit *unit =
+		new_unit(sink, event->start, end, slot, event->db, event->db, db_stream,
+			 UNIT_KEY | UNIT_REPLAY_SAFE | UNIT_COUNTED |
+				 (event->type == RDB_TYPE_MODULE_2 || event->type == RDB_TYPE_MODULE_PRE_GA ? UNIT_MODULE : 0));
 
 	encode_key(&sink->window, unit, event, &options);
 	submit(sink, unit);
@@ -589,7 +591,8 @@ void sink_command(struct sink *sink, const struct event *event, uint16_t slot, u
 	submit(sink, unit);
 }
 
-void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint32_t at, struct slice argument)
+void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint32_t at,
+		  struct slice argument)
 {
 	struct unit *unit =
 		new_unit(sink, event->start, event->end, slot, event->db, event->db, db_stream, command_flags(event, event->end));
@@ -611,7 +614,8 @@ void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, 
 }
 
 /* What is made is copied, what is not is referenced. */
-static void set_pieces(struct sink *sink, struct unit *unit, const struct sink_piece *pieces, uint32_t piece_count, uint32_t replies)
+static void set_pieces(struct sink *sink, struct unit *unit, const struct sink_piece *pieces, uint32_t piece_count,
+		       uint32_t replies)
 {
 	size_t array = piece_count > UNIT_INLINE_PIECES ? (piece_count + 1) * sizeof(struct slice) : 0;
 	size_t made = 0;

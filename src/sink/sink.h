@@ -27,9 +27,9 @@ struct mark_witness;
 struct tally; /* wire/tally.h */
 
 struct sink_fall {
-	const char *peer;  /* valid within the call */
-	uint32_t slots;    /* whose marks are lower than they were; 0: none are, but commands that had no mark yet may be missing */
-	bool repairable;   /* false: the node does not know how far it had come, or it was before what the spool's history begins with */
+	const char *peer; /* valid within the call */
+	uint32_t slots; /* whose marks are lower than they were; 0: none are, but commands that had no mark yet may be missing */
+	bool repairable; /* false: the node does not know how far it had come, or it was before what the spool's history begins with */
 	uint64_t position; /* from which on everything is there to be sent again, and the database selected there */
 	uint32_t db;
 };
@@ -39,7 +39,8 @@ struct sink_events {
 	void (*applied)(void *owner);                               /* the low-water position has moved (once per turn) */
 	void (*failed)(void *owner, const struct error *error);     /* told once; nothing is sent any more */
 	void (*note)(void *owner, int log_level, const char *text); /* a finished sentence for the log */
-	void (*tell)(void *owner, const struct incident *incident); /* waiting, lost connections, failovers, slots that moved, predecessors */
+	void (*tell)(void *owner,
+		     const struct incident *incident); /* waiting, lost connections, failovers, slots that moved, predecessors */
 	/* Guarded: a node has lost, or may have lost, what it had acknowledged (floor.h). Told once; nothing is sent any more: another sink has to go on at fall->position,
 	 * with the present low marks as witnesses. Not to be freed within this call. */
 	void (*fell)(void *owner, const struct sink_fall *fall);
@@ -49,8 +50,9 @@ struct sink_options {
 	struct loop *loop;
 	struct deployment *target;       /* options and TLS; read-only, outlives the sink */
 	const struct topology *topology; /* as it was at the start */
-	struct sink *before;             /* whose place it takes: who has which slots it knows better, and what it has not told yet is told by this one; NULL: none */
-	const char *name;                /* of its connections */
+	struct sink *
+		before; /* whose place it takes: who has which slots it knows better, and what it has not told yet is told by this one; NULL: none */
+	const char *name; /* of its connections */
 	struct spool *spool;
 	struct target_abilities abilities;
 	enum conflict_policy conflict;
@@ -62,8 +64,9 @@ struct sink_options {
 	uint64_t position;           /* where applying begins, and the database selected there */
 	uint32_t db;
 	uint64_t sent_before; /* what begins below it may have been applied by an earlier run already */
-	struct tally *tally; /* of the commands that are applied; outlives the sink. NULL: nobody wants to know */
-	const struct marker_options *marker; /* the target keeps marks, and each command of the stream is applied once (marker.h); NULL: at least once */
+	struct tally *tally;  /* of the commands that are applied; outlives the sink. NULL: nobody wants to know */
+	const struct marker_options *
+		marker; /* the target keeps marks, and each command of the stream is applied once (marker.h); NULL: at least once */
 };
 
 struct sink *sink_new(const struct sink_options *options, const struct sink_events *events, void *owner);
@@ -105,7 +108,8 @@ void sink_encoded(struct sink *sink, const struct event *event, uint64_t end, ui
 /* A command as it came. */
 void sink_command(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream);
 /* The same but for argument `at`, which is `argument` instead (copied). */
-void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint32_t at, struct slice argument);
+void sink_patched(struct sink *sink, const struct event *event, uint16_t slot, uint32_t db_stream, uint32_t at,
+		  struct slice argument);
 /* A command made anew, copied. `flags`: unit flags. */
 void sink_arguments(struct sink *sink, const struct event *event, uint64_t end, uint16_t slot, uint32_t db_stream, uint16_t flags,
 		    uint32_t argc, const struct slice *argv);
@@ -159,15 +163,15 @@ void sink_flush(struct sink *sink);
 void sink_applied(const struct sink *sink, uint64_t *position, uint32_t *db);
 
 struct sink_counters {
-	uint64_t keys;          /* of the snapshot, applied */
-	uint64_t commands;      /* of the stream, applied */
-	uint64_t skipped_keys;  /* existed at the target, policy skip */
+	uint64_t keys;             /* of the snapshot, applied */
+	uint64_t commands;         /* of the stream, applied */
+	uint64_t skipped_keys;     /* existed at the target, policy skip */
 	uint64_t unsupported_keys; /* of modules that the target has not loaded, policy skip */
-	uint64_t conflicts;     /* commands that the target refused for good, policy skip */
-	uint64_t script_errors; /* scripts that ended in an error, as at the source */
-	uint64_t redirections;  /* MOVED and ASK */
-	uint64_t already_applied; /* units that a mark of the target covers: not sent (again) */
-	uint64_t retries;       /* units sent again */
+	uint64_t conflicts;        /* commands that the target refused for good, policy skip */
+	uint64_t script_errors;    /* scripts that ended in an error, as at the source */
+	uint64_t redirections;     /* MOVED and ASK */
+	uint64_t already_applied;  /* units that a mark of the target covers: not sent (again) */
+	uint64_t retries;          /* units sent again */
 	uint64_t reconnects;
 	uint64_t in_flight_bytes;
 	uint32_t in_flight_units;

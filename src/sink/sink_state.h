@@ -4,8 +4,8 @@
 #define KEYFERRY_SINK_SINK_STATE_H
 
 #include "base/log.h"
-#include "sink/marker.h"
 #include "sink/lane.h"
+#include "sink/marker.h"
 #include "sink/node.h"
 #include "sink/outage.h"
 #include "sink/refresh.h"
@@ -21,21 +21,21 @@ struct sink {
 	struct window window;
 	struct node **nodes;
 	uint32_t node_count;
-	struct node *owner_of[SLOT_COUNT];   /* by the map; standalone: [0] alone */
-	uint32_t busy[SLOT_COUNT];           /* units of the slot on a node */
-	struct node *busy_node[SLOT_COUNT];  /* that node */
-	uint64_t owner_epoch[SLOT_COUNT];    /* of the claim that made it so; 0: not known */
-	uint64_t old_claims_since_us;        /* every map since then had claims that were too old; 0: the last one had none */
-	uint64_t map_number;                 /* how often the map was read anew */
-	uint64_t masters_number;             /* how often anything was learned of who has the slots */
+	struct node *owner_of[SLOT_COUNT];  /* by the map; standalone: [0] alone */
+	uint32_t busy[SLOT_COUNT];          /* units of the slot on a node */
+	struct node *busy_node[SLOT_COUNT]; /* that node */
+	uint64_t owner_epoch[SLOT_COUNT];   /* of the claim that made it so; 0: not known */
+	uint64_t old_claims_since_us;       /* every map since then had claims that were too old; 0: the last one had none */
+	uint64_t map_number;                /* how often the map was read anew */
+	uint64_t masters_number;            /* how often anything was learned of who has the slots */
 	struct lanes lanes;
-	struct marker *marker;                 /* NULL: checkpoint: local */
-	uint64_t event_start;                /* of the event under way, and the number of its next unit */
+	struct marker *marker; /* NULL: checkpoint: local */
+	uint64_t event_start;  /* of the event under way, and the number of its next unit */
 	uint32_t next_sub;
 	struct refresh *refresh;
 	struct timer *lane_timer;
 	struct timer *housekeeping;
-	struct idle *turn;                   /* settles once per turn what the replies of that turn have changed */
+	struct idle *turn; /* settles once per turn what the replies of that turn have changed */
 	bool divert_wanted;
 	bool failed;
 	bool room_wanted;
@@ -44,7 +44,7 @@ struct sink {
 	char cause[1200];
 	char waiting_for[1200];
 	uint64_t waiting_since_us;
-	bool waiting_told_by_outage;         /* when it is over, for a connection was lost */
+	bool waiting_told_by_outage; /* when it is over, for a connection was lost */
 	struct sink_counters counters;
 	uint16_t multi; /* command_number() of MULTI: what transactions are counted as */
 };

@@ -51,7 +51,8 @@ void slot_moves_look(struct sink *sink, const struct topology *topology)
 			const struct shard *shard = &topology->shards[i];
 
 			for (uint32_t k = 0; k < shard->replica_count; k++)
-				move->failover |= endpoint_equal(&shard->master, &move->to) && endpoint_equal(&shard->replicas[k], &move->from);
+				move->failover |= endpoint_equal(&shard->master, &move->to) &&
+						  endpoint_equal(&shard->replicas[k], &move->from);
 		}
 	}
 }
@@ -80,9 +81,12 @@ static void tell(struct sink *sink, const struct slot_move *move)
 	endpoint_format(&move->from, from);
 	endpoint_format(&move->to, to);
 	if (move->failover && slot_moves_bare(sink, &move->from)) {
-		incident = incident_make(INCIDENT_TARGET_FAILOVER, move->offset, "failover of the target: %s is the master now, in place of %s, whose connection was not lost", to, from);
+		incident = incident_make(
+			INCIDENT_TARGET_FAILOVER, move->offset,
+			"failover of the target: %s is the master now, in place of %s, whose connection was not lost", to, from);
 	} else {
-		incident = incident_make(INCIDENT_TARGET_SLOTS_MOVED, move->offset, "%" PRIu32 " slot%s of the target (%u", move->count, move->count == 1 ? "" : "s", move->lowest);
+		incident = incident_make(INCIDENT_TARGET_SLOTS_MOVED, move->offset, "%" PRIu32 " slot%s of the target (%u",
+					 move->count, move->count == 1 ? "" : "s", move->lowest);
 		if (move->count > 1)
 			incident_add_text(&incident, " to %u", move->highest);
 		incident_add_text(&incident, ") moved from %s to %s within %.1f s; the rest went on", from, to, seconds);
@@ -105,7 +109,8 @@ void slot_moves_tell(struct sink *sink)
 			continue;
 		}
 		/* Replaced, or emptied by moves? A map that was read at once knows it as a replica too late. */
-		if (!move->failover && slot_moves_bare(sink, &move->from) && !outage_exists(&sink->outages, &move->from) && now - move->last_us < FAILOVER_SEEN_US) {
+		if (!move->failover && slot_moves_bare(sink, &move->from) && !outage_exists(&sink->outages, &move->from) &&
+		    now - move->last_us < FAILOVER_SEEN_US) {
 			refresh_want(sink->refresh);
 			at = &move->next;
 			continue;

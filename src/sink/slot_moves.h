@@ -14,9 +14,9 @@ struct slot_move {
 	struct endpoint from, to;
 	uint32_t count;
 	uint16_t lowest, highest;
-	bool failover;             /* `to` has `from` as its replica now, or is all of a standalone target */
+	bool failover; /* `to` has `from` as its replica now, or is all of a standalone target */
 	uint64_t first_us, last_us;
-	int64_t offset;            /* up to which everything was applied when it began; -1: in the snapshot */
+	int64_t offset; /* up to which everything was applied when it began; -1: in the snapshot */
 };
 
 void slot_moves_free(struct slot_move *first);

@@ -26,39 +26,47 @@ enum unit_flag {
 	UNIT_ANY_ERROR = 1 << 5,   /* an error reply of the server is no reason to stop (function that is there already) */
 	UNIT_COUNTED = 1 << 6,     /* a record for limits and counters */
 	UNIT_DONE = 1 << 7,
-	UNIT_PLACE = 1 << 9,       /* RENAME or RENAMENX of a rewritten key: 0 says that the key exists; resent, "no such key" that it was done */
-	UNIT_MODULE = 1 << 10,     /* the value is a module's: a target without that module refuses it */
-	UNIT_ASKING = 1 << 8,     /* goes out behind ASKING: its slot is being imported by the node */
-	UNIT_REFUSED = 1 << 11,   /* its flight was executed, and it was refused for good: it is to be tried again by the next run */
-	UNIT_FOUND = 1 << 13,     /* of an event whose units are found anew each time it is applied: that one of them is applied says nothing of the others */
-	UNIT_UNSURE = 1 << 15,    /* was under way when its connection was lost, and it is not known yet what came of it (outage.h) */
-	UNIT_FLIGHT = 1 << 12,    /* it is the carrier of a flight (flight.h), and no unit of the window */
-	UNIT_OPEN = 1 << 14,      /* pieces and replies are added while it is on a node; what there is is written, and nothing of others behind it */
+	UNIT_PLACE =
+		1
+		<< 9, /* RENAME or RENAMENX of a rewritten key: 0 says that the key exists; resent, "no such key" that it was done */
+	UNIT_MODULE = 1 << 10, /* the value is a module's: a target without that module refuses it */
+	UNIT_ASKING = 1 << 8,  /* goes out behind ASKING: its slot is being imported by the node */
+	UNIT_REFUSED =
+		1 << 11, /* its flight was executed, and it was refused for good: it is to be tried again by the next run */
+	UNIT_FOUND =
+		1
+		<< 13, /* of an event whose units are found anew each time it is applied: that one of them is applied says nothing of the others */
+	UNIT_UNSURE =
+		1 << 15, /* was under way when its connection was lost, and it is not known yet what came of it (outage.h) */
+	UNIT_FLIGHT = 1 << 12, /* it is the carrier of a flight (flight.h), and no unit of the window */
+	UNIT_OPEN =
+		1
+		<< 14, /* pieces and replies are added while it is on a node; what there is is written, and nothing of others behind it */
 };
 
 struct question; /* question.h */
 
 struct unit {
-	struct unit *next;     /* in the list it is in */
-	uint64_t start, end;   /* spool positions */
-	int64_t offset;        /* replication offset of `start`; -1: in the snapshot. Set and used where the target keeps marks */
-	uint32_t sub;          /* which of the units of its event it is, from 0 */
-	uint32_t exec_at;      /* in a flight: the member of EXEC's array that its first reply is */
-	uint64_t size;         /* bytes of all pieces */
-	uint64_t memory_end;   /* the window's memory may be reused up to here once this unit has left */
-	struct slice *pieces;  /* `inline_pieces`, or an array in the window's memory */
+	struct unit *next;    /* in the list it is in */
+	uint64_t start, end;  /* spool positions */
+	int64_t offset;       /* replication offset of `start`; -1: in the snapshot. Set and used where the target keeps marks */
+	uint32_t sub;         /* which of the units of its event it is, from 0 */
+	uint32_t exec_at;     /* in a flight: the member of EXEC's array that its first reply is */
+	uint64_t size;        /* bytes of all pieces */
+	uint64_t memory_end;  /* the window's memory may be reused up to here once this unit has left */
+	struct slice *pieces; /* `inline_pieces`, or an array in the window's memory */
 	uint32_t piece_count;
-	void *own_memory;      /* of what did not fit into the window's memory; freed when it leaves */
-	uint32_t db;           /* database it has to run in */
-	uint32_t db_after;     /* database selected on the connection after it */
-	uint32_t db_stream;    /* database selected in the source's stream at `end`: kept with the position */
-	uint32_t replies;      /* expected, SELECT and ASKING before it not counted */
-	uint32_t answered;     /* of these, prefix replies included */
-	uint32_t prefix_replies; /* of SELECT and ASKING as sent this time */
+	void *own_memory;          /* of what did not fit into the window's memory; freed when it leaves */
+	uint32_t db;               /* database it has to run in */
+	uint32_t db_after;         /* database selected on the connection after it */
+	uint32_t db_stream;        /* database selected in the source's stream at `end`: kept with the position */
+	uint32_t replies;          /* expected, SELECT and ASKING before it not counted */
+	uint32_t answered;         /* of these, prefix replies included */
+	uint32_t prefix_replies;   /* of SELECT and ASKING as sent this time */
 	struct question *question; /* somebody wants to know its replies; NULL: nobody does */
 	uint16_t slot;
 	uint16_t flags;
-	uint16_t command;      /* its command_number(); 0 in the snapshot */
+	uint16_t command; /* its command_number(); 0 in the snapshot */
 	struct slice inline_pieces[UNIT_INLINE_PIECES];
 };
 

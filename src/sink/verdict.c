@@ -51,7 +51,8 @@ enum verdict verdict_of(const char *error)
 		return VERDICT_WAIT;
 	/* A script's call that the source has executed and this server cannot: no error that the source saw as well. */
 	if (strstr(error, "nknown Redis command called from") || strstr(error, "nknown command called from") ||
-	    strstr(error, "attempted to access a non local key") || strstr(error, "attempted to access keys that do not hash to the same slot"))
+	    strstr(error, "attempted to access a non local key") ||
+	    strstr(error, "attempted to access keys that do not hash to the same slot"))
 		return VERDICT_UNKNOWN;
 	return VERDICT_REFUSED;
 }

@@ -7,10 +7,10 @@
 #include "net/endpoint.h"
 
 enum verdict {
-	VERDICT_MOVED,   /* the slot lives elsewhere */
-	VERDICT_ASK,     /* this key is on its way elsewhere */
-	VERDICT_WAIT,    /* passes by itself or by the operator's hand: LOADING, OOM, READONLY, CLUSTERDOWN, ... */
-	VERDICT_EXISTS,  /* BUSYKEY */
+	VERDICT_MOVED,  /* the slot lives elsewhere */
+	VERDICT_ASK,    /* this key is on its way elsewhere */
+	VERDICT_WAIT,   /* passes by itself or by the operator's hand: LOADING, OOM, READONLY, CLUSTERDOWN, ... */
+	VERDICT_EXISTS, /* BUSYKEY */
 	VERDICT_NOSCRIPT,
 	VERDICT_DENIED,  /* NOPERM, NOAUTH, WRONGPASS */
 	VERDICT_UNKNOWN, /* the target does not understand the command or value, whatever its data */

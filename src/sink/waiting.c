@@ -20,8 +20,8 @@ void sink_waiting_ends(struct sink *sink)
 	if (!sink->waiting_for[0])
 		return;
 	if (!sink->waiting_told_by_outage) {
-		incident = incident_make(INCIDENT_TARGET_GOES_ON, sink_offset_before(sink, sink->window.position), "the target takes commands again after %.1f s (%s)", seconds,
-					 sink->waiting_for);
+		incident = incident_make(INCIDENT_TARGET_GOES_ON, sink_offset_before(sink, sink->window.position),
+					 "the target takes commands again after %.1f s (%s)", seconds, sink->waiting_for);
 		incident_add_cost(&incident, "seconds", seconds);
 		sink->events->tell(sink->owner, &incident);
 	}
@@ -49,8 +49,8 @@ void sink_check_waiting(struct sink *sink)
 		memcpy(sink->waiting_for, sink->cause, sizeof(sink->waiting_for));
 		sink->waiting_since_us = lane->held_since_us;
 		sink->waiting_told_by_outage = sink->outages.first != NULL;
-		incident = incident_make(INCIDENT_TARGET_WAITS, sink_offset_before(sink, sink->window.position), "waiting for %s; it goes on by itself when that is over",
-					 sink->waiting_for);
+		incident = incident_make(INCIDENT_TARGET_WAITS, sink_offset_before(sink, sink->window.position),
+					 "waiting for %s; it goes on by itself when that is over", sink->waiting_for);
 		sink->events->tell(sink->owner, &incident);
 		return;
 	}

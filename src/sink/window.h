@@ -20,9 +20,9 @@ struct window {
 	uint64_t memory_size;
 	uint64_t memory_head, memory_tail; /* counters */
 	uint64_t bytes, bytes_max;
-	uint64_t position;  /* low-water */
-	uint32_t db;        /* selected in the source's stream at `position` */
-	uint64_t latest;    /* end of the last event seen, with a unit or without */
+	uint64_t position; /* low-water */
+	uint32_t db;       /* selected in the source's stream at `position` */
+	uint64_t latest;   /* end of the last event seen, with a unit or without */
 	uint32_t latest_db;
 };
 

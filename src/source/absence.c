@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define TOLD_AFTER_US 1000000ULL
-#define UNREAD_US 1000000ULL /* who has not read for so long may have been cut for it */
+#define UNREAD_US 1000000ULL       /* who has not read for so long may have been cut for it */
 #define UNREAD_SEEN_US 10000000ULL /* which is seen when what was sent before has been read */
 
 void absence_begin(struct absence *absence, const char *cause, const char *why)
@@ -73,12 +73,14 @@ static void find_cause(struct absence *absence, const struct absence_end *end)
 		snprintf(absence->why + len, sizeof(absence->why) - len, "; the source was restarted");
 	} else if (absence->output_cuts >= 0 && end->server->output_cuts > absence->output_cuts) {
 		absence->cause = "output_buffer";
-		snprintf(absence->why + len, sizeof(absence->why) - len, "; the source has ended connections at its client-output-buffer-limit: raise it");
+		snprintf(absence->why + len, sizeof(absence->why) - len,
+			 "; the source has ended connections at its client-output-buffer-limit: raise it");
 	} else if (absence->unread_us > 0) {
 		absence->cause = "not_read";
-		snprintf(absence->why + len, sizeof(absence->why) - len,
-			 "; nothing had been read for %.1f s, for the spool took nothing, which sources end at their client-output-buffer-limit: raise it, or spool.max_size",
-			 (double)absence->unread_us / 1e6);
+		snprintf(
+			absence->why + len, sizeof(absence->why) - len,
+			"; nothing had been read for %.1f s, for the spool took nothing, which sources end at their client-output-buffer-limit: raise it, or spool.max_size",
+			(double)absence->unread_us / 1e6);
 	}
 }
 
@@ -105,20 +107,28 @@ struct incident absence_continued(struct absence *absence, const struct absence_
 	}
 	find_cause(absence, end);
 	if (is_moved(absence, end) && end->renamed)
-		incident = incident_make(INCIDENT_SOURCE_FAILOVER, end->offset, "failover of the source: %s is the master now, in place of %s (%s)", peer, before,
+		incident = incident_make(INCIDENT_SOURCE_FAILOVER, end->offset,
+					 "failover of the source: %s is the master now, in place of %s (%s)", peer, before,
 					 absence->why);
 	else if (end->renamed && !absence->had)
-		incident = incident_make(INCIDENT_SOURCE_RECONNECTED, end->offset, "%s: was restarted, or is the master after a failover (%s)", peer, absence->why);
+		incident = incident_make(INCIDENT_SOURCE_RECONNECTED, end->offset,
+					 "%s: was restarted, or is the master after a failover (%s)", peer, absence->why);
 	else if (end->renamed && end->server->role == ROLE_REPLICA)
-		incident = incident_make(INCIDENT_SOURCE_FAILOVER, end->offset, "failover of the source: %s is the master now, and %s, a replica now, passes its stream on (%s)",
-					 endpoint_format(&end->server->master, before), peer, absence->why);
+		incident = incident_make(
+			INCIDENT_SOURCE_FAILOVER, end->offset,
+			"failover of the source: %s is the master now, and %s, a replica now, passes its stream on (%s)",
+			endpoint_format(&end->server->master, before), peer, absence->why);
 	else if (end->renamed && !is_restarted(absence, end))
-		incident = incident_make(INCIDENT_SOURCE_FAILOVER, end->offset, "failover of the source: %s goes on with its history (%s)", peer, absence->why);
+		incident = incident_make(INCIDENT_SOURCE_FAILOVER, end->offset,
+					 "failover of the source: %s goes on with its history (%s)", peer, absence->why);
 	else if (is_moved(absence, end))
-		incident = incident_make(INCIDENT_SOURCE_RECONNECTED, end->offset, "%s: is not read any more; going on with %s", before, peer);
+		incident = incident_make(INCIDENT_SOURCE_RECONNECTED, end->offset, "%s: is not read any more; going on with %s",
+					 before, peer);
 	else
-		incident = incident_make(INCIDENT_SOURCE_RECONNECTED, end->offset, "%s: connected again after %.1f s (%s)", peer, seconds(absence), absence->why);
-	incident_add_text(&incident, ": streaming from offset %" PRId64 "%s", end->offset, end->renamed ? ", under a new replication id" : "");
+		incident = incident_make(INCIDENT_SOURCE_RECONNECTED, end->offset, "%s: connected again after %.1f s (%s)", peer,
+					 seconds(absence), absence->why);
+	incident_add_text(&incident, ": streaming from offset %" PRId64 "%s", end->offset,
+			  end->renamed ? ", under a new replication id" : "");
 	if (incident.kind == INCIDENT_SOURCE_FAILOVER)
 		incident_add_text(&incident, ", after %.1f s", seconds(absence));
 	else
@@ -144,9 +154,11 @@ struct incident absence_resynced(struct absence *absence, const struct absence_e
 {
 	bool first = end->generation == 0;
 	char peer[ENDPOINT_TEXT_MAX], before[ENDPOINT_TEXT_MAX], server[64];
-	struct incident incident = incident_make(first ? INCIDENT_SNAPSHOT_BEGUN : INCIDENT_FULL_RESYNC, end->offset,
-						 "%s: %s: full resync, %s at offset %" PRId64 " of replication id %s", endpoint_format(end->endpoint, peer),
-						 server_name(end->server, server), end->snapshot ? "a snapshot" : "the stream alone begins", end->offset, end->replid);
+	struct incident incident =
+		incident_make(first ? INCIDENT_SNAPSHOT_BEGUN : INCIDENT_FULL_RESYNC, end->offset,
+			      "%s: %s: full resync, %s at offset %" PRId64 " of replication id %s",
+			      endpoint_format(end->endpoint, peer), server_name(end->server, server),
+			      end->snapshot ? "a snapshot" : "the stream alone begins", end->offset, end->replid);
 
 	if (!first) {
 		incident.cause = resync_cause(absence, end);
@@ -161,7 +173,8 @@ struct incident absence_resynced(struct absence *absence, const struct absence_e
 	else if (strcmp(end->asked_replid, end->replid) == 0)
 		incident_add_text(&incident, ": its backlog does not hold offset %" PRId64 " any more", end->asked_offset + 1);
 	else
-		incident_add_text(&incident, ": it does not know offset %" PRId64 " of replication id %s", end->asked_offset + 1, end->asked_replid);
+		incident_add_text(&incident, ": it does not know offset %" PRId64 " of replication id %s", end->asked_offset + 1,
+				  end->asked_replid);
 	if (!first && is_moved(absence, end))
 		incident_add_text(&incident, "; it is read in place of %s", endpoint_format(&absence->from, before));
 	if (absence->away) {
@@ -169,7 +182,9 @@ struct incident absence_resynced(struct absence *absence, const struct absence_e
 		incident_add_cost(&incident, "seconds", seconds(absence));
 	}
 	if (!first && !end->snapshot)
-		incident_add_text(&incident, ". Snapshot is off, so what the source changed between the two is missing in the target; begin again with a snapshot to have it");
+		incident_add_text(
+			&incident,
+			". Snapshot is off, so what the source changed between the two is missing in the target; begin again with a snapshot to have it");
 	remember(absence, end);
 	return incident;
 }

@@ -10,16 +10,16 @@
 
 struct absence {
 	bool away;
-	bool told;               /* that it is */
+	bool told; /* that it is */
 	uint64_t since_us;
-	char why[512];           /* the first cause, names the peer */
-	const char *cause;       /* its machine word */
+	char why[512];     /* the first cause, names the peer */
+	const char *cause; /* its machine word */
 	/* Of the last connection that was taken on: */
-	bool had;                /* there was one */
+	bool had; /* there was one */
 	struct endpoint from;
 	char run_id[41];
 	int64_t output_cuts;
-	uint64_t unread_us;      /* for how long reading was held, if that was long and came just before the loss */
+	uint64_t unread_us; /* for how long reading was held, if that was long and came just before the loss */
 	uint64_t unread_end_us;
 };
 
@@ -30,10 +30,10 @@ struct absence_end {
 	const struct server_info *server;
 	const char *replid;
 	int64_t offset;
-	bool renamed;              /* the history goes on under another replication id */
-	bool snapshot;             /* false: the stream alone is copied */
-	uint64_t generation;       /* of the history that a full resync ends; 0: there was none */
-	const char *asked_replid;  /* of a full resync; empty: nothing was asked for */
+	bool renamed;             /* the history goes on under another replication id */
+	bool snapshot;            /* false: the stream alone is copied */
+	uint64_t generation;      /* of the history that a full resync ends; 0: there was none */
+	const char *asked_replid; /* of a full resync; empty: nothing was asked for */
 	int64_t asked_offset;
 };
 

@@ -26,7 +26,8 @@ struct parse_state {
 static bool fail(struct parse_state *state, const char *what)
 {
 	error_set(state->error, ERROR_SOURCE, "line %u: %s", state->number, what);
-	error_hint(state->error, "This is not the manifest of an append-only file, or it is damaged: take another copy of the whole folder");
+	error_hint(state->error,
+		   "This is not the manifest of an append-only file, or it is damaged: take another copy of the whole folder");
 	return false;
 }
 
@@ -45,18 +46,12 @@ static int hex(uint8_t c)
 static char unescape(uint8_t c)
 {
 	switch (c) {
-	case 'n':
-		return '\n';
-	case 'r':
-		return '\r';
-	case 't':
-		return '\t';
-	case 'b':
-		return '\b';
-	case 'a':
-		return '\a';
-	default:
-		return (char)c;
+	case 'n': return '\n';
+	case 'r': return '\r';
+	case 't': return '\t';
+	case 'b': return '\b';
+	case 'a': return '\a';
+	default: return (char)c;
 	}
 }
 

@@ -18,7 +18,8 @@
 
 #define AOF_MANIFEST_BYTES_MAX (1u << 20)
 #define AOF_MANIFEST_LINE_MAX 1024 /* as the servers have it */
-#define AOF_MANIFEST_FILES_MAX 1000 /* each stays open while the task runs; servers delete history at once, and seldom have more than three */
+#define AOF_MANIFEST_FILES_MAX                                                                                                   \
+	1000 /* each stays open while the task runs; servers delete history at once, and seldom have more than three */
 
 struct aof_manifest {
 	char **files; /* base and increments, in the order in which they are read; names without a folder */

@@ -21,7 +21,7 @@ struct backlog {
 	struct changes *changes;
 	struct changes *deferred; /* no key is in both */
 	struct timer *timer;
-	uint32_t mark;            /* of what is added now: a moment waits for what has a lower one */
+	uint32_t mark; /* of what is added now: a moment waits for what has a lower one */
 	uint64_t awaited;
 	struct recent recent[RECENT];
 };

@@ -137,7 +137,8 @@ static bool make_room(struct changes *changes, size_t len)
 {
 	size_t held = buffer_readable(&changes->queue).len;
 
-	return changes->queue.cap - changes->queue.end >= len || buffer_reserve(&changes->queue, changes->queue.start < held ? held + len : len);
+	return changes->queue.cap - changes->queue.end >= len ||
+	       buffer_reserve(&changes->queue, changes->queue.start < held ? held + len : len);
 }
 
 enum changes_answer changes_add(struct changes *changes, uint32_t db, struct slice key, uint32_t mark)

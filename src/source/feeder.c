@@ -51,7 +51,8 @@ static bool append_more(struct feeder *feeder, uint64_t end, uint64_t until, str
 	struct slice bytes;
 	size_t len;
 
-	if (!input_read(feeder->input, end, feeder->bytes, until - end < READ_SIZE ? (size_t)(until - end) : READ_SIZE, &len, error))
+	if (!input_read(feeder->input, end, feeder->bytes, until - end < READ_SIZE ? (size_t)(until - end) : READ_SIZE, &len,
+			error))
 		return false;
 	bytes = slice_make(feeder->bytes, len);
 	feeder->hold = intake_append(&feeder->intake, &bytes);
@@ -71,7 +72,8 @@ static void advance(struct feeder *feeder)
 	feeder->hold = HOLD_NONE;
 	if (spool_origin(feeder->spool).generation == 0) {
 		/* A snapshot counts as the stream's first bytes, so that an offset is a place in the line of bytes. */
-		feeder->hold = intake_begin(&feeder->intake, input->identity, (int64_t)input->snapshot_end, input->snapshot_end > 0);
+		feeder->hold =
+			intake_begin(&feeder->intake, input->identity, (int64_t)input->snapshot_end, input->snapshot_end > 0);
 	} else if (in_snapshot && end == input->snapshot_end) {
 		feeder->hold = intake_finish_snapshot(&feeder->intake);
 	} else if (end >= input->total) {
@@ -131,7 +133,8 @@ static void on_tell(void *owner, const struct incident *incident)
 
 static const struct intake_events intake_callbacks = {on_note, on_tell};
 
-struct feeder *feeder_new(struct loop *loop, const struct input *input, struct spool *spool, const struct feeder_events *events, void *owner)
+struct feeder *feeder_new(struct loop *loop, const struct input *input, struct spool *spool, const struct feeder_events *events,
+			  void *owner)
 {
 	struct feeder *feeder = memory_alloc_zero(1, sizeof(*feeder));
 

@@ -26,7 +26,8 @@ struct feeder_events {
 };
 
 /* `input` has been inspected, and is the one that the spool's history was begun with; it outlives the feeder. */
-struct feeder *feeder_new(struct loop *loop, const struct input *input, struct spool *spool, const struct feeder_events *events, void *owner);
+struct feeder *feeder_new(struct loop *loop, const struct input *input, struct spool *spool, const struct feeder_events *events,
+			  void *owner);
 struct source feeder_as_source(struct feeder *feeder);
 
 #endif

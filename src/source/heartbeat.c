@@ -34,31 +34,31 @@ struct heartbeat {
 	void (*note)(void *owner, int log_level, const char *text);
 	void *owner;
 
-	struct client *client;  /* NULL: waiting for `retry` */
+	struct client *client; /* NULL: waiting for `retry` */
 	struct backoff backoff;
 	struct timer *retry;
 	struct timer *sample_timer;
 	struct timer *write_timer;
-	struct wake *wake;      /* somebody waits for a sample */
+	struct wake *wake; /* somebody waits for a sample */
 	char key[64];
 	enum write_state writing;
-	bool written;           /* at least once, on this node */
-	bool sample_refused;    /* noted */
-	bool sampling;          /* a request is on its way: its number is `asked` */
-	bool again;             /* another is wanted behind it */
+	bool written;        /* at least once, on this node */
+	bool sample_refused; /* noted */
+	bool sampling;       /* a request is on its way: its number is `asked` */
+	bool again;          /* another is wanted behind it */
 	int64_t asked_wall_ms;
 	uint64_t asked_us;
 
-	bool asking_owners;     /* a request is on its way, sent at `owners_asked_us` */
+	bool asking_owners; /* a request is on its way, sent at `owners_asked_us` */
 	uint64_t owners_asked_us;
 	atomic_bool owners_wanted;
 
 	_Atomic uint64_t asked;
-	pthread_mutex_t lock;   /* of what follows */
+	pthread_mutex_t lock; /* of what follows */
 	struct samples samples;
-	char ended_replid[41];  /* of the history in which a master became a replica; empty: it is one still */
+	char ended_replid[41]; /* of the history in which a master became a replica; empty: it is one still */
 	int64_t ended_offset;
-	uint32_t *owners;       /* of each slot: a hash of the master's id; NULL: never answered ... */
+	uint32_t *owners;                       /* of each slot: a hash of the master's id; NULL: never answered ... */
 	uint64_t owners_us, owners_answered_us; /* ... to what was asked then, and when */
 };
 
@@ -141,7 +141,8 @@ static void note_end(struct heartbeat *heartbeat, struct slice info)
 	const size_t len = sizeof(heartbeat->ended_replid) - 1;
 	int64_t offset;
 
-	if (!found || (size_t)(info.data + info.len - found) < sizeof(name) - 1 + len || !info_offset(info, "\nmaster_repl_offset:", &offset))
+	if (!found || (size_t)(info.data + info.len - found) < sizeof(name) - 1 + len ||
+	    !info_offset(info, "\nmaster_repl_offset:", &offset))
 		return;
 	pthread_mutex_lock(&heartbeat->lock);
 	/* The first time: later it has the history of another master, and passes that on. */
@@ -178,7 +179,8 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 				       slice_quote(refusal->text, quoted, sizeof(quoted)));
 		heartbeat->sample_refused = true;
 	} else if (reply->count > 0 && heartbeat->options.cluster && is_replica(reply->nodes[0].text)) {
-		heartbeat->sample_refused = false; /* of another shard perhaps, whose offsets are others; who is the master now is found out elsewhere */
+		heartbeat->sample_refused =
+			false; /* of another shard perhaps, whose offsets are others; who is the master now is found out elsewhere */
 		note_end(heartbeat, reply->nodes[0].text);
 	} else if (reply->count > 0 && info_offset(reply->nodes[0].text, "\nmaster_repl_offset:", &sample.offset)) {
 		heartbeat->sample_refused = false;
@@ -254,7 +256,8 @@ static void heartbeat_ask_owners(struct heartbeat *heartbeat)
 	client_send_strings(heartbeat->client, heartbeat_owners_told, heartbeat, "CLUSTER", "SLOTS", NULL);
 }
 
-bool heartbeat_owners(struct heartbeat *heartbeat, uint64_t us, const uint64_t *slots, uint64_t *ret_digest, uint64_t *ret_answered_us)
+bool heartbeat_owners(struct heartbeat *heartbeat, uint64_t us, const uint64_t *slots, uint64_t *ret_digest,
+		      uint64_t *ret_answered_us)
 {
 	uint64_t digest = 0;
 	bool known;
@@ -289,7 +292,8 @@ static void heartbeat_tick(void *owner)
 	struct heartbeat *heartbeat = owner;
 	const struct heartbeat_options *options = &heartbeat->options;
 
-	if (options->hurries(heartbeat->owner) || clock_monotonic_us() - heartbeat->asked_us >= (uint64_t)options->sample_ms * 1000)
+	if (options->hurries(heartbeat->owner) ||
+	    clock_monotonic_us() - heartbeat->asked_us >= (uint64_t)options->sample_ms * 1000)
 		heartbeat_sample(heartbeat);
 }
 
@@ -476,13 +480,13 @@ bool heartbeat_is_key(struct slice key)
 
 	if (!slice_starts_with(key, SLICE(HEARTBEAT_KEY)))
 		return false;
-	return key.len == name ||
-	       (key.len >= name + 4 && memcmp(key.data + name, ":{", 2) == 0 && key.data[key.len - 1] == '}');
+	return key.len == name || (key.len >= name + 4 && memcmp(key.data + name, ":{", 2) == 0 && key.data[key.len - 1] == '}');
 }
 
 /* `history`: NULL: any; *ret_same: whether the samples are of that one. */
-static bool copy_sample_of(const struct heartbeat *heartbeat, const char *history, const struct sample *(*find)(const struct samples *, uint64_t),
-			   uint64_t argument, struct sample *ret, bool *ret_same)
+static bool copy_sample_of(const struct heartbeat *heartbeat, const char *history,
+			   const struct sample *(*find)(const struct samples *, uint64_t), uint64_t argument, struct sample *ret,
+			   bool *ret_same)
 {
 	pthread_mutex_t *lock = (pthread_mutex_t *)&heartbeat->lock; /* no part of what the caller sees as constant */
 	const struct sample *found;

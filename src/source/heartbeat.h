@@ -55,7 +55,8 @@ uint64_t heartbeat_ticket(struct heartbeat *heartbeat);
 bool heartbeat_sampled_since(const struct heartbeat *heartbeat, uint64_t ticket, int64_t *ret_offset);
 /* (any) When had the source certainly executed all up to `offset` of the history of that replication id, by clock_monotonic_us()? *ret_to: the same is true up to there.
  * False: not known. */
-bool heartbeat_executed(const struct heartbeat *heartbeat, const char *history, int64_t offset, uint64_t *ret_us, int64_t *ret_to);
+bool heartbeat_executed(const struct heartbeat *heartbeat, const char *history, int64_t offset, uint64_t *ret_us,
+			int64_t *ret_to);
 /* (any) An offset behind all that the source had executed by that time, the lowest that is known. False: none is known; heartbeat_ticket() brings one.
  * *ret_same: it is of the history of that replication id; or the server does not tell. */
 bool heartbeat_fence(const struct heartbeat *heartbeat, const char *history, uint64_t us, int64_t *ret_offset, bool *ret_same);
@@ -64,7 +65,8 @@ bool heartbeat_fence(const struct heartbeat *heartbeat, const char *history, uin
 bool heartbeat_ended(const struct heartbeat *heartbeat, const char *replid, int64_t *ret_offset);
 /* (any) Which master the source says of each of these slots (bits; NULL: all) that it is, by CLUSTER SLOTS, asked at that time (clock_monotonic_us()) or later: a digest, to be
  * compared with another one's. *ret_answered_us: when that was known. False: not known; it is asked for. */
-bool heartbeat_owners(struct heartbeat *heartbeat, uint64_t us, const uint64_t *slots, uint64_t *ret_digest, uint64_t *ret_answered_us);
+bool heartbeat_owners(struct heartbeat *heartbeat, uint64_t us, const uint64_t *slots, uint64_t *ret_digest,
+		      uint64_t *ret_answered_us);
 /* (any) When did the source stand at `offset`? The wall-clock ms of the latest sample at or below it; 0: unknown. */
 int64_t heartbeat_time_of_offset(const struct heartbeat *heartbeat, int64_t offset);
 

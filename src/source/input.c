@@ -34,8 +34,9 @@ static bool add_file(struct input *input, const char *path, struct error *error)
 	}
 	if (!S_ISREG(status.st_mode)) {
 		error_set(error, ERROR_SOURCE, "%s is not a file", path);
-		error_hint(error, "%s", input->kind == INPUT_RDB ? "An RDB file is read as it lies on disk, not from a pipe: save it first"
-								  : "An append-only file is read as it lies on disk");
+		error_hint(error, "%s",
+			   input->kind == INPUT_RDB ? "An RDB file is read as it lies on disk, not from a pipe: save it first"
+						    : "An append-only file is read as it lies on disk");
 		close(file);
 		return false;
 	}
@@ -123,9 +124,12 @@ static bool open_folder(struct input *input, const char *path, struct error *err
 	}
 	closedir(folder);
 	if (count != 1) {
-		error_set(error, ERROR_SOURCE, "the folder %s has %s", path, count ? "several manifests of append-only files" : "no manifest of an append-only file");
-		error_hint(error, "%s", count ? "Name one of its *.manifest files"
-					      : "Name the folder that has a *.manifest file (a server's appenddirname), or the append-only file itself");
+		error_set(error, ERROR_SOURCE, "the folder %s has %s", path,
+			  count ? "several manifests of append-only files" : "no manifest of an append-only file");
+		error_hint(
+			error, "%s",
+			count ? "Name one of its *.manifest files"
+			      : "Name the folder that has a *.manifest file (a server's appenddirname), or the append-only file itself");
 		free(found);
 		return false;
 	}
@@ -215,10 +219,11 @@ bool input_read(const struct input *input, uint64_t position, void *out, size_t 
 		return true;
 	}
 	if (got < 0)
-		error_set_errno(error, ERROR_SOURCE, errno, "%s cannot be read at byte %llu", file->path, (unsigned long long)offset);
+		error_set_errno(error, ERROR_SOURCE, errno, "%s cannot be read at byte %llu", file->path,
+				(unsigned long long)offset);
 	else
-		error_set(error, ERROR_SOURCE, "%s has become shorter: it ends before byte %llu, and had %llu", file->path, (unsigned long long)offset,
-			  (unsigned long long)file->size);
+		error_set(error, ERROR_SOURCE, "%s has become shorter: it ends before byte %llu, and had %llu", file->path,
+			  (unsigned long long)offset, (unsigned long long)file->size);
 	error_hint(error, "The position is kept: with the file as it was, a new start goes on there");
 	return false;
 }

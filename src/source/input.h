@@ -48,6 +48,7 @@ void input_close(struct input *input);
 void input_lay_out(struct input *input);
 
 /* Reads up to cap bytes from `position` (below the total) on; at least one. False: the disk fails, or the file is shorter than it was. */
-bool input_read(const struct input *input, uint64_t position, void *out, size_t cap, size_t *ret_len, struct error *error) WARN_UNUSED;
+bool input_read(const struct input *input, uint64_t position, void *out, size_t cap, size_t *ret_len,
+		struct error *error) WARN_UNUSED;
 
 #endif

@@ -15,7 +15,8 @@ void intake_init(struct intake *intake, struct spool *spool, const struct intake
 /* Returns out. */
 static const char *intake_sentence(const struct error *error, const char *consequence, char out[SENTENCE_MAX])
 {
-	snprintf(out, SENTENCE_MAX, "%s%s%s%s; %s", error->text, error->hint[0] != '\0' ? " (" : "", error->hint, error->hint[0] != '\0' ? ")" : "", consequence);
+	snprintf(out, SENTENCE_MAX, "%s%s%s%s; %s", error->text, error->hint[0] != '\0' ? " (" : "", error->hint,
+		 error->hint[0] != '\0' ? ")" : "", consequence);
 	return out;
 }
 
@@ -35,8 +36,9 @@ static enum hold intake_refused(struct intake *intake, const struct error *error
 		return HOLD_DISK;
 	intake->refused = true;
 	intake->refused_us = clock_monotonic_us();
-	incident = incident_make(INCIDENT_DISK_FULL, intake_held_offset(intake), "%s",
-				 intake_sentence(error, "reading from the source waits, and the disk is tried again each second", text));
+	incident = incident_make(
+		INCIDENT_DISK_FULL, intake_held_offset(intake), "%s",
+		intake_sentence(error, "reading from the source waits, and the disk is tried again each second", text));
 	intake->events->tell(intake->owner, &incident);
 	return HOLD_DISK;
 }
@@ -48,7 +50,8 @@ static enum hold intake_took(struct intake *intake)
 
 	if (intake->full_us > 0) {
 		seconds = (double)(clock_monotonic_us() - intake->full_us) / 1e6;
-		incident = incident_make(INCIDENT_SPOOL_FREE, intake_held_offset(intake), "the spool has room again after %.1f s, reading goes on", seconds);
+		incident = incident_make(INCIDENT_SPOOL_FREE, intake_held_offset(intake),
+					 "the spool has room again after %.1f s, reading goes on", seconds);
 		incident_add_cost(&incident, "seconds", seconds);
 		intake->events->tell(intake->owner, &incident);
 		intake->full_us = 0;
@@ -57,7 +60,8 @@ static enum hold intake_took(struct intake *intake)
 		return HOLD_NONE;
 	intake->refused = false;
 	seconds = (double)(clock_monotonic_us() - intake->refused_us) / 1e6;
-	incident = incident_make(INCIDENT_DISK_FREE, intake_held_offset(intake), "the spool's disk takes bytes again after %.1f s, reading goes on", seconds);
+	incident = incident_make(INCIDENT_DISK_FREE, intake_held_offset(intake),
+				 "the spool's disk takes bytes again after %.1f s, reading goes on", seconds);
 	incident_add_cost(&incident, "seconds", seconds);
 	intake->events->tell(intake->owner, &incident);
 	return HOLD_NONE;
@@ -70,10 +74,11 @@ void intake_tell_full(struct intake *intake, uint64_t since_us)
 	if (intake->full_us > 0)
 		return;
 	intake->full_us = since_us;
-	incident = incident_make(INCIDENT_SPOOL_FULL, intake_held_offset(intake),
-				 "the spool is full, so reading has waited for %.0f s; if the target cannot keep up, the source will cut "
-				 "the connection at its client-output-buffer-limit or repl-timeout (raise those, or spool.max_size)",
-				 (double)(clock_monotonic_us() - since_us) / 1e6);
+	incident = incident_make(
+		INCIDENT_SPOOL_FULL, intake_held_offset(intake),
+		"the spool is full, so reading has waited for %.0f s; if the target cannot keep up, the source will cut "
+		"the connection at its client-output-buffer-limit or repl-timeout (raise those, or spool.max_size)",
+		(double)(clock_monotonic_us() - since_us) / 1e6);
 	intake->events->tell(intake->owner, &incident);
 }
 

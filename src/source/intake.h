@@ -25,9 +25,9 @@ struct intake {
 	int64_t origin_offset; /* of the spool's generation */
 	bool refused;          /* the disk refused, and has not taken anything since */
 	bool flush_refused;
-	bool unflushed;        /* bytes were appended since the last flush */
-	uint64_t refused_us;   /* since when */
-	uint64_t full_us;      /* since when the spool has no room, where that is told; 0: it is not */
+	bool unflushed;      /* bytes were appended since the last flush */
+	uint64_t refused_us; /* since when */
+	uint64_t full_us;    /* since when the spool has no room, where that is told; 0: it is not */
 	const struct intake_events *events;
 	void *owner;
 };

@@ -29,9 +29,9 @@ struct line {
 	char group[24];
 	enum error_kind blame;
 	bool connected;
-	uint32_t hello;     /* answers to AUTH and CLIENT SETNAME that are still to come */
-	bool hello_auth;    /* the next of them is that of AUTH */
-	struct buffer out;  /* requests */
+	uint32_t hello;    /* answers to AUTH and CLIENT SETNAME that are still to come */
+	bool hello_auth;   /* the next of them is that of AUTH */
+	struct buffer out; /* requests */
 	struct buffer hello_out;
 	struct buffer in;
 	struct resp_node *nodes;
@@ -57,7 +57,8 @@ static void lose(struct line *line, const struct error *error, bool refused)
 
 static void watch_writing(struct line *line)
 {
-	bool wanted = line->connected && (buffer_readable(&line->hello_out).len > 0 || (line->hello == 0 && buffer_readable(&line->out).len > 0));
+	bool wanted = line->connected &&
+		      (buffer_readable(&line->hello_out).len > 0 || (line->hello == 0 && buffer_readable(&line->out).len > 0));
 
 	if (line->stream)
 		stream_want_write(line->stream, wanted);
@@ -149,8 +150,9 @@ static uint64_t long_bulk(struct slice in, size_t *header)
 	const uint8_t *end = memchr(in.data, '\n', in.len < 32 ? in.len : 32);
 	uint64_t len;
 
-	if (in.data[0] != '$' || !end || end - in.data < 3 || !slice_to_uint64(slice_make(in.data + 1, (size_t)(end - in.data) - 2), &len) ||
-	    len <= LINE_WHOLE_MAX || len > (uint64_t)RESP_BULK_MAX)
+	if (in.data[0] != '$' || !end || end - in.data < 3 ||
+	    !slice_to_uint64(slice_make(in.data + 1, (size_t)(end - in.data) - 2), &len) || len <= LINE_WHOLE_MAX ||
+	    len > (uint64_t)RESP_BULK_MAX)
 		return 0;
 	*header = (size_t)(end - in.data) + 1;
 	return len;
@@ -189,7 +191,8 @@ static void fail_parsing(struct line *line, const struct parse_fault *fault)
 {
 	struct error error;
 
-	error_set(&error, line->blame, "%s: an answer cannot be read: byte %llu: %s", line->peer, (unsigned long long)fault->offset, fault->what);
+	error_set(&error, line->blame, "%s: an answer cannot be read: byte %llu: %s", line->peer,
+		  (unsigned long long)fault->offset, fault->what);
 	lose(line, &error, false);
 }
 
@@ -214,13 +217,9 @@ static bool take_next(struct line *line)
 		return true;
 	}
 	switch (resp_reply_skim(in, &skim, &fault)) {
-	case PARSE_MORE:
-		return false;
-	case PARSE_BAD:
-		fail_parsing(line, &fault);
-		return false;
-	case PARSE_OK:
-		break;
+	case PARSE_MORE: return false;
+	case PARSE_BAD: fail_parsing(line, &fault); return false;
+	case PARSE_OK: break;
 	}
 	if (!parse_whole(line, slice_make(in.data, (size_t)skim.taken), &fault)) {
 		fail_parsing(line, &fault);
@@ -329,7 +328,8 @@ static void make_hello(struct line *line, const char *name)
 	if (password) {
 		fits = buffer_reserve(&line->hello_out, 2 * strlen(password) + 4096);
 		if (credentials->username)
-			fits = fits && resp_command_write_strings(&line->hello_out, "AUTH", credentials->username, password, NULL);
+			fits = fits &&
+			       resp_command_write_strings(&line->hello_out, "AUTH", credentials->username, password, NULL);
 		else
 			fits = fits && resp_command_write_strings(&line->hello_out, "AUTH", password, NULL);
 		line->hello_auth = true;

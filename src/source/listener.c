@@ -18,7 +18,7 @@ struct listener {
 	bool listening, barrier;
 	bool put_off;        /* an answer to the barrier said: not now */
 	uint64_t barrier_us; /* when it was sent */
-	bool dead;        /* the subscription was refused: the error is told when the line has ended */
+	bool dead;           /* the subscription was refused: the error is told when the line has ended */
 	bool denied;
 	struct idle *refused;
 	struct error error;
@@ -34,7 +34,8 @@ bool listener_parse(struct slice channel, struct slice message, uint32_t *db, st
 	if (!is_event && !slice_starts_with(channel, SLICE("__keyspace@")))
 		return false;
 	end = memmem(channel.data + prefix, channel.len - prefix, "__:", 3);
-	if (!end || !slice_to_uint64(slice_make(channel.data + prefix, (size_t)(end - channel.data) - prefix), &number) || number > INT32_MAX)
+	if (!end || !slice_to_uint64(slice_make(channel.data + prefix, (size_t)(end - channel.data) - prefix), &number) ||
+	    number > INT32_MAX)
 		return false;
 	*db = (uint32_t)number;
 	*key = is_event ? message : slice_make(end + 3, channel.len - (size_t)(end + 3 - channel.data));
@@ -48,11 +49,12 @@ static bool has(struct slice setting, char flag)
 
 bool listener_setting(struct slice setting, bool streams, unsigned *channels, char wanted[32])
 {
-	static const char classes[] = "g$lshzxet", others[] = "mndoc"; /* of no concern here, or for modules; the operator may have set them */
+	static const char classes[] = "g$lshzxet",
+			  others[] = "mndoc"; /* of no concern here, or for modules; the operator may have set them */
 	bool all = has(setting, 'A');
 	size_t len = 0;
 
-	for (const char *class = classes; *class && !all; class++) {
+	for (const char *class = classes; *class && !all; class ++) {
 		if (!has(setting, *class) && (*class != 't' || streams))
 			break;
 		all = class[1] == '\0';
@@ -126,7 +128,9 @@ static void on_answer(void *owner, const struct resp_node *nodes, uint32_t count
 	if (nodes[0].type == RESP_ERROR) {
 		refusal_explain(&refuser, "PSUBSCRIBE", nodes[0].text, &listener->error);
 		if (slice_starts_with(nodes[0].text, SLICE("NOPERM")))
-			error_hint(&listener->error, "source.mode: scan follows changes by keyspace notifications: the user needs +psubscribe allchannels");
+			error_hint(
+				&listener->error,
+				"source.mode: scan follows changes by keyspace notifications: the user needs +psubscribe allchannels");
 		listener->dead = true;
 		listener->denied = slice_starts_with(nodes[0].text, SLICE("NOPERM"));
 		idle_start(listener->refused);
@@ -149,8 +153,8 @@ static void on_lost(void *owner, const struct error *error, bool refused)
 		listener->events.lost(listener->owner, error, refused);
 }
 
-struct listener *listener_new(struct loop *loop, const struct client_options *options, unsigned channels, const struct listener_events *events,
-			      void *owner)
+struct listener *listener_new(struct loop *loop, const struct client_options *options, unsigned channels,
+			      const struct listener_events *events, void *owner)
 {
 	static const struct line_events line_events = {on_ready, on_answer, NULL, NULL, on_lost};
 	struct listener *listener = memory_alloc_zero(1, sizeof(*listener));

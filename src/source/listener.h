@@ -30,8 +30,8 @@ enum listener_channels {
 	LISTENER_KEYSPACE = 2, /* both: each change may be told twice, where it is not known which of them the server sends */
 };
 
-struct listener *listener_new(struct loop *loop, const struct client_options *options, unsigned channels, const struct listener_events *events,
-			      void *owner);
+struct listener *listener_new(struct loop *loop, const struct client_options *options, unsigned channels,
+			      const struct listener_events *events, void *owner);
 void listener_free(struct listener *listener); /* NULL is fine */
 bool listener_listening(const struct listener *listener);
 /* Listening, and none under way: sends one. False: not now. */

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RECENT 65536          /* names that are known to be written; a power of two */
+#define RECENT 65536 /* names that are known to be written; a power of two */
 #define SORTER_MEMORY (32u << 20)
 #define PORTION_BYTES (1u << 20)
 #define PORTION_RECORDS 8192
@@ -31,24 +31,24 @@ enum phase { RESTING, READING, MERGING, MERGED };
 
 struct names {
 	char *dir;
-	int fd;               /* of the last file; -1: none is open */
-	struct file *files;   /* in the order of their numbers */
+	int fd;             /* of the last file; -1: none is open */
+	struct file *files; /* in the order of their numbers */
 	uint32_t count;
 	struct buffer waiting;
-	uint64_t *recent;     /* hashes of names added of late */
-	uint64_t tidy_size;   /* bytes after the last job */
-	uint64_t pass_first;  /* files from this number on are the pass's */
+	uint64_t *recent;    /* hashes of names added of late */
+	uint64_t tidy_size;  /* bytes after the last job */
+	uint64_t pass_first; /* files from this number on are the pass's */
 
 	enum phase phase;
-	bool forgets;         /* the job is a pass's: what is missing is left out */
-	uint64_t job_end;     /* files below this number take part */
-	uint32_t reading;     /* index of the file being read */
+	bool forgets;     /* the job is a pass's: what is missing is left out */
+	uint64_t job_end; /* files below this number take part */
+	uint32_t reading; /* index of the file being read */
 	int in, out;
 	uint64_t out_size;
 	struct buffer bytes;  /* of `in` */
 	struct buffer merged; /* for `out` */
 	struct sorter *sorter;
-	struct slice group;   /* the name whose records are being counted */
+	struct slice group; /* the name whose records are being counted */
 	bool group_seen, group_any, at_end;
 };
 
@@ -93,8 +93,8 @@ static bool list_files(struct names *names, struct error *error)
 
 		if (len > 4 && strcmp(entry->d_name + len - 4, ".tmp") == 0)
 			unlinkat(dirfd(dir), entry->d_name, 0); /* a job that was cut off */
-		if (len != 26 || strcmp(entry->d_name + 20, ".names") != 0 || !slice_to_uint64(slice_make(entry->d_name, 20), &number) ||
-		    fstatat(dirfd(dir), entry->d_name, &facts, 0) < 0)
+		if (len != 26 || strcmp(entry->d_name + 20, ".names") != 0 ||
+		    !slice_to_uint64(slice_make(entry->d_name, 20), &number) || fstatat(dirfd(dir), entry->d_name, &facts, 0) < 0)
 			continue;
 		add_file(names, number, (uint64_t)facts.st_size);
 	}

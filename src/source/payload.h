@@ -25,12 +25,12 @@ enum payload_step {
 
 struct payload {
 	bool marked;
-	uint64_t remaining;             /* length form */
+	uint64_t remaining; /* length form */
 	uint8_t mark[PAYLOAD_MARK];
-	size_t held;                    /* mark form: so many bytes, equal to the mark's first, are held back */
+	size_t held;                      /* mark form: so many bytes, equal to the mark's first, are held back */
 	uint8_t window[2 * PAYLOAD_MARK]; /* where held bytes and the next few stand together */
-	uint64_t total;                 /* RDB bytes handed out so far */
-	uint64_t sum;                   /* CRC-64 of all of them but the last `trailing` */
+	uint64_t total;                   /* RDB bytes handed out so far */
+	uint64_t sum;                     /* CRC-64 of all of them but the last `trailing` */
 	uint8_t trailer[8];
 	size_t trailing;
 };

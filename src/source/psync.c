@@ -6,8 +6,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define LINE_MAX_LEN 4096        /* longer reply lines do not come from a Redis */
-#define INFO_MAX_LEN (4u << 20)  /* INFO of a server with thousands of databases is some 100 KB */
+#define LINE_MAX_LEN 4096       /* longer reply lines do not come from a Redis */
+#define INFO_MAX_LEN (4u << 20) /* INFO of a server with thousands of databases is some 100 KB */
 
 void psync_init(struct psync *psync)
 {
@@ -88,12 +88,14 @@ static enum psync_step psync_answered_error(struct psync *psync, const char *com
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("NOPERM"))) {
-		error_hint(&psync->error, "the source's user needs +info +psync +replconf (docs/least-rights.md); where that cannot be had, source.mode: scan does without");
+		error_hint(
+			&psync->error,
+			"the source's user needs +info +psync +replconf (docs/least-rights.md); where that cannot be had, source.mode: scan does without");
 		return psync_refuse(psync);
 	}
 	if (slice_starts_with(text, SLICE("DENIED"))) {
 		error_hint(&psync->error, "the source is in protected mode: without a password it takes connections from its own "
-			   "host only");
+					  "host only");
 		return psync_refuse(psync);
 	}
 	if (text_has(text, "unknown command") || text_has(text, "unknown subcommand")) {
@@ -265,7 +267,8 @@ static enum psync_step psync_not_understood(struct psync *psync, const char *com
 
 	error_set(&psync->error, ERROR_SOURCE, "%s was answered with %s, which is not understood", command,
 		  slice_quote(text, quoted, sizeof(quoted)));
-	error_hint(&psync->error, "check that the source's address is that of a Redis or Valkey server, without a proxy in between");
+	error_hint(&psync->error,
+		   "check that the source's address is that of a Redis or Valkey server, without a proxy in between");
 	return psync_refuse(psync);
 }
 
@@ -349,21 +352,15 @@ static enum psync_step psync_got_error(struct psync *psync, struct slice text)
 		    text_has(text, "max number of clients"))
 			return psync_answered_error(psync, "PING", text);
 		return psync_ask_auth(psync);
-	case PSYNC_AUTH:
-		return psync_answered_error(psync, "AUTH", text);
-	case PSYNC_NAME:
-		return psync_ask_info(psync);
-	case PSYNC_INFO:
-		return psync_answered_error(psync, "INFO", text);
+	case PSYNC_AUTH: return psync_answered_error(psync, "AUTH", text);
+	case PSYNC_NAME: return psync_ask_info(psync);
+	case PSYNC_INFO: return psync_answered_error(psync, "INFO", text);
 	case PSYNC_PORT:
 		/* Without REPLCONF no acknowledgement would be taken later, and the master would cut the connection every time. */
 		return psync_answered_error(psync, "REPLCONF listening-port", text);
-	case PSYNC_CAPABILITIES:
-		return psync_ask_version(psync);
-	case PSYNC_VERSION:
-		return psync_ask_psync(psync);
-	default:
-		return psync_answered_error(psync, "PSYNC", text);
+	case PSYNC_CAPABILITIES: return psync_ask_version(psync);
+	case PSYNC_VERSION: return psync_ask_psync(psync);
+	default: return psync_answered_error(psync, "PSYNC", text);
 	}
 }
 
@@ -377,20 +374,13 @@ static enum psync_step psync_got_line(struct psync *psync, struct slice line)
 		return psync_got_request(psync, line);
 	if (line.data[0] == '+') {
 		switch (psync->state) {
-		case PSYNC_PING:
-			return psync_ask_auth(psync);
-		case PSYNC_AUTH:
-			return psync_ask_name(psync);
-		case PSYNC_NAME:
-			return psync_ask_info(psync);
-		case PSYNC_PORT:
-			return psync_ask_capabilities(psync);
-		case PSYNC_CAPABILITIES:
-			return psync_ask_version(psync);
-		case PSYNC_VERSION:
-			return psync_ask_psync(psync);
-		default:
-			break;
+		case PSYNC_PING: return psync_ask_auth(psync);
+		case PSYNC_AUTH: return psync_ask_name(psync);
+		case PSYNC_NAME: return psync_ask_info(psync);
+		case PSYNC_PORT: return psync_ask_capabilities(psync);
+		case PSYNC_CAPABILITIES: return psync_ask_version(psync);
+		case PSYNC_VERSION: return psync_ask_psync(psync);
+		default: break;
 		}
 	}
 	if (psync->state == PSYNC_INFO && line.data[0] == '$') {
@@ -471,15 +461,10 @@ static enum psync_step psync_next_bulk(struct psync *psync, struct slice in, siz
 static enum psync_step psync_next_payload(struct psync *psync, struct slice in, size_t *ret_taken, struct slice *ret_bytes)
 {
 	switch (payload_next(&psync->payload, in, ret_taken, ret_bytes)) {
-	case PAYLOAD_MORE:
-		return PSYNC_NEED_MORE;
-	case PAYLOAD_BYTES:
-		return PSYNC_SNAPSHOT_BYTES;
-	case PAYLOAD_END:
-		psync->state = PSYNC_STREAM;
-		return PSYNC_SNAPSHOT_END;
-	case PAYLOAD_WRONG:
-		break;
+	case PAYLOAD_MORE: return PSYNC_NEED_MORE;
+	case PAYLOAD_BYTES: return PSYNC_SNAPSHOT_BYTES;
+	case PAYLOAD_END: psync->state = PSYNC_STREAM; return PSYNC_SNAPSHOT_END;
+	case PAYLOAD_WRONG: break;
 	}
 	if (psync->payload.total < PAYLOAD_RDB_MIN)
 		error_set(&psync->error, ERROR_SOURCE, "the snapshot has only %" PRIu64 " bytes, too few to be one",
@@ -504,14 +489,10 @@ enum psync_step psync_next(struct psync *psync, struct slice in, size_t *ret_tak
 		*ret_taken = in.len;
 		*ret_bytes = in;
 		return in.len > 0 ? PSYNC_STREAM_BYTES : PSYNC_NEED_MORE;
-	case PSYNC_PAYLOAD:
-		return psync_next_payload(psync, in, ret_taken, ret_bytes);
+	case PSYNC_PAYLOAD: return psync_next_payload(psync, in, ret_taken, ret_bytes);
 	case PSYNC_IDLE:
-	case PSYNC_OVER:
-		*ret_taken = in.len;
-		return PSYNC_NEED_MORE;
-	default:
-		break;
+	case PSYNC_OVER: *ret_taken = in.len; return PSYNC_NEED_MORE;
+	default: break;
 	}
 	if (in.len == 0)
 		return PSYNC_NEED_MORE;

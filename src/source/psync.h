@@ -36,7 +36,7 @@ enum psync_state {
 	PSYNC_HEADER,  /* full resync: the payload's header is awaited */
 	PSYNC_PAYLOAD,
 	PSYNC_STREAM,
-	PSYNC_OVER,    /* after FAILED or REFUSED */
+	PSYNC_OVER, /* after FAILED or REFUSED */
 };
 
 /* What to ask for. Strings and credentials outlive the handshake. */
@@ -45,7 +45,7 @@ struct psync_request {
 	const char *name;                      /* CLIENT SETNAME; NULL: none */
 	const char *replid;                    /* the history to go on with; NULL: none, a full resync */
 	int64_t offset;                        /* of the last byte held: the next one is asked for */
-	bool no_foreign_replica; /* a replica is only asked for the history in `replid` */
+	bool no_foreign_replica;               /* a replica is only asked for the history in `replid` */
 	bool from_now; /* without replid: go on from where INFO says the master stands, no snapshot wanted */
 };
 
@@ -64,16 +64,16 @@ enum psync_step {
 struct psync {
 	enum psync_state state;
 	struct psync_request request;
-	struct buffer *out;      /* what to send is appended here */
-	struct buffer reply;     /* the reply so far, without its line end */
-	bool reply_is_bulk;      /* its header line is in: reply_left bytes are to come */
+	struct buffer *out;  /* what to send is appended here */
+	struct buffer reply; /* the reply so far, without its line end */
+	bool reply_is_bulk;  /* its header line is in: reply_left bytes are to come */
 	size_t reply_left;
 	struct server_info server; /* from INFO; valid from PSYNC_PORT on */
 	char replid[41];
 	int64_t offset;
 	uint64_t snapshot_length;
 	struct payload payload;
-	struct error error;      /* kind ERROR_SOURCE; the text does not name the peer */
+	struct error error; /* kind ERROR_SOURCE; the text does not name the peer */
 };
 
 void psync_init(struct psync *psync);

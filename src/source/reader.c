@@ -22,11 +22,11 @@ enum stage { STAGE_SELECT, STAGE_ASKING, STAGE_TIME, STAGE_EXPIRY, STAGE_ASKING_
 /* In `requests`, followed by the key. */
 struct request {
 	uint8_t kind;
-	bool scanned;   /* the key came from SCAN */
+	bool scanned; /* the key came from SCAN */
 	bool asking;
-	bool selects;   /* SELECT was sent before it */
+	bool selects; /* SELECT was sent before it */
 	uint32_t db;
-	uint32_t len;   /* of the key */
+	uint32_t len; /* of the key */
 	uint64_t cursor;
 	const char *section; /* of INFO, name of CONFIG */
 };
@@ -42,10 +42,10 @@ struct reader {
 	struct idle *broken;
 	struct backoff backoff;
 	bool running, paused;
-	uint32_t greetings;      /* answers on a new connection that say nothing */
-	uint32_t line_db;        /* selected on the line behind what was sent */
-	struct buffer requests;  /* that are not answered, in order; all sent while the line is ready */
-	uint32_t keys_out;       /* of them with a key */
+	uint32_t greetings;     /* answers on a new connection that say nothing */
+	uint32_t line_db;       /* selected on the line behind what was sent */
+	struct buffer requests; /* that are not answered, in order; all sent while the line is ready */
+	uint32_t keys_out;      /* of them with a key */
 	uint64_t asked, answered;
 	/* of the first request */
 	enum stage stage;
@@ -56,10 +56,10 @@ struct reader {
 	uint32_t scan_db;
 	uint64_t cursor;
 	uint32_t scan_keys_out;
-	struct buffer names;     /* of SCAN, not asked for yet: length (4 bytes) and bytes of each */
-	struct buffer put_off;   /* requests without a key that the server could not answer then */
-	bool turn;               /* who comes next when both have keys */
-	double size;             /* of the values of late, rather large than small */
+	struct buffer names;   /* of SCAN, not asked for yet: length (4 bytes) and bytes of each */
+	struct buffer put_off; /* requests without a key that the server could not answer then */
+	bool turn;             /* who comes next when both have keys */
+	double size;           /* of the values of late, rather large than small */
 	uint64_t bytes;
 	struct buffer libraries;
 };
@@ -146,15 +146,9 @@ static void send(struct reader *reader, uint8_t *record)
 		snprintf(count, sizeof(count), "%u", reader->options.count);
 		line_send_strings(reader->line, "SCAN", number, "COUNT", count, NULL);
 		break;
-	case REQUEST_INFO:
-		line_send_strings(reader->line, "INFO", request.section, NULL);
-		break;
-	case REQUEST_CONFIG:
-		line_send_strings(reader->line, "CONFIG", "GET", request.section, NULL);
-		break;
-	case REQUEST_FUNCTIONS:
-		line_send_strings(reader->line, "FUNCTION", "DUMP", NULL);
-		break;
+	case REQUEST_INFO: line_send_strings(reader->line, "INFO", request.section, NULL); break;
+	case REQUEST_CONFIG: line_send_strings(reader->line, "CONFIG", "GET", request.section, NULL); break;
+	case REQUEST_FUNCTIONS: line_send_strings(reader->line, "FUNCTION", "DUMP", NULL); break;
 	}
 }
 
@@ -272,12 +266,15 @@ static void fail(struct reader *reader, const char *command, struct slice text, 
 	char quoted[120], what[200];
 
 	if (request->kind == REQUEST_KEY)
-		snprintf(what, sizeof(what), "%s of key %s (database %u)", command, slice_quote(key, quoted, sizeof(quoted)), request->db);
+		snprintf(what, sizeof(what), "%s of key %s (database %u)", command, slice_quote(key, quoted, sizeof(quoted)),
+			 request->db);
 	else
 		snprintf(what, sizeof(what), "%s", command);
 	refusal_explain(&refuser, what, text, &error);
 	if (slice_starts_with(text, SLICE("NOPERM")))
-		error_hint(&error, "source.mode: scan reads every key of the selected databases: the user needs ~* (or %%R~*) and the rights in docs/least-rights.md");
+		error_hint(
+			&error,
+			"source.mode: scan reads every key of the selected databases: the user needs ~* (or %%R~*) and the rights in docs/least-rights.md");
 	reader->events.failed(reader->owner, &error);
 }
 
@@ -342,7 +339,8 @@ static void take_scan(struct reader *reader, const struct request *request, cons
 		return;
 	}
 	if (!keys || keys->type != RESP_ARRAY || !slice_to_uint64(cursor->text, &reader->cursor)) {
-		fail(reader, "SCAN", node->type == RESP_ERROR ? node->text : SLICE("its answer cannot be read"), request, (struct slice){0});
+		fail(reader, "SCAN", node->type == RESP_ERROR ? node->text : SLICE("its answer cannot be read"), request,
+		     (struct slice){0});
 		return;
 	}
 	for (uint32_t i = 0; i < keys->count; i++) {
@@ -376,12 +374,8 @@ static void take_value(struct reader *reader, const struct resp_node *node)
 	}
 	/* Out of the queue only after it: the key stands there. */
 	switch ((enum request_kind)request.kind) {
-	case REQUEST_KEY:
-		take_key(reader, &request, key, node);
-		break;
-	case REQUEST_SCAN:
-		take_scan(reader, &request, node);
-		break;
+	case REQUEST_KEY: take_key(reader, &request, key, node); break;
+	case REQUEST_SCAN: take_scan(reader, &request, node); break;
 	case REQUEST_INFO:
 		if (node->type == RESP_BULK)
 			reader->events.info(reader->owner, request.section, node->text);
@@ -389,10 +383,12 @@ static void take_value(struct reader *reader, const struct resp_node *node)
 			fail(reader, "INFO", node->text, &request, none);
 		break;
 	case REQUEST_CONFIG:
-		reader->events.config(reader->owner, request.section, node->count == 2 ? resp_member(node, 1)->text : none, node->count != 2);
+		reader->events.config(reader->owner, request.section, node->count == 2 ? resp_member(node, 1)->text : none,
+				      node->count != 2);
 		break;
 	case REQUEST_FUNCTIONS:
-		reader->events.functions(reader->owner, node->type == RESP_BULK ? node->text : none, node->type == RESP_ERROR ? node->text : none);
+		reader->events.functions(reader->owner, node->type == RESP_BULK ? node->text : none,
+					 node->type == RESP_ERROR ? node->text : none);
 		break;
 	}
 	pop(reader, &request);
@@ -411,7 +407,8 @@ static void take_time(struct reader *reader, const struct resp_node *node)
 {
 	uint64_t seconds, micro;
 
-	if (node->type == RESP_ARRAY && node->count == 2 && slice_to_uint64(node[1].text, &seconds) && slice_to_uint64(node[2].text, &micro))
+	if (node->type == RESP_ARRAY && node->count == 2 && slice_to_uint64(node[1].text, &seconds) &&
+	    slice_to_uint64(node[2].text, &micro))
 		reader->server_ms = (int64_t)(seconds * 1000 + micro / 1000);
 	else
 		reader->server_ms = clock_wall_ms();
@@ -452,19 +449,12 @@ static void on_answer(void *owner, const struct resp_node *nodes, uint32_t count
 		line_pause(reader->line, true);
 		idle_start(reader->broken);
 		return;
-	case STAGE_TIME:
-		take_time(reader, nodes);
-		break;
-	case STAGE_EXPIRY:
-		take_expiry(reader, nodes);
-		break;
-	case STAGE_VALUE:
-		take_value(reader, nodes);
-		return;
+	case STAGE_TIME: take_time(reader, nodes); break;
+	case STAGE_EXPIRY: take_expiry(reader, nodes); break;
+	case STAGE_VALUE: take_value(reader, nodes); return;
 	case STAGE_ASKING:
 	case STAGE_ASKING_AGAIN:
-	case STAGE_DONE:
-		break;
+	case STAGE_DONE: break;
 	}
 	advance(reader);
 }
@@ -584,7 +574,8 @@ static void on_scan_retry(void *owner)
 	pump(reader);
 }
 
-struct reader *reader_new(struct loop *loop, const struct reader_options *options, const struct reader_events *events, void *owner)
+struct reader *reader_new(struct loop *loop, const struct reader_options *options, const struct reader_events *events,
+			  void *owner)
 {
 	struct reader *reader = memory_alloc_zero(1, sizeof(*reader));
 
@@ -670,7 +661,8 @@ void reader_tick(struct reader *reader)
 	if (!line_is_ready(reader) || reader->paused || buffer_readable(&reader->requests).len == 0 ||
 	    clock_monotonic_us() - line_heard_us(reader->line) < reader->options.silence_ms * 1000ULL)
 		return;
-	error_set(&error, ERROR_SOURCE, "%s: no answer within %g s", line_peer(reader->line), reader->options.silence_ms / 1000.0);
+	error_set(&error, ERROR_SOURCE, "%s: no answer within %g s", line_peer(reader->line),
+		  reader->options.silence_ms / 1000.0);
 	on_lost(reader, &error, false);
 }
 

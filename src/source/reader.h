@@ -26,7 +26,8 @@ struct reader_events {
 	/* expire_at_ms: Unix ms, or -1. */
 	void (*value)(void *owner, uint32_t db, struct slice key, int64_t expire_at_ms, struct slice payload);
 	/* A large one: first piece (`begins`) to the last (`ends`). A first piece may come again, after a lost connection. */
-	void (*piece)(void *owner, uint32_t db, struct slice key, int64_t expire_at_ms, struct slice bytes, bool begins, bool ends);
+	void (*piece)(void *owner, uint32_t db, struct slice key, int64_t expire_at_ms, struct slice bytes, bool begins,
+		      bool ends);
 	void (*gone)(void *owner, uint32_t db, struct slice key);
 	/* The server cannot answer now (LOADING, CLUSTERDOWN, TRYAGAIN ...). */
 	void (*later)(void *owner, uint32_t db, struct slice key);
@@ -56,7 +57,8 @@ struct reader_options {
 	uint32_t silence_ms; /* without an answer, after which the connection is given up */
 };
 
-struct reader *reader_new(struct loop *loop, const struct reader_options *options, const struct reader_events *events, void *owner);
+struct reader *reader_new(struct loop *loop, const struct reader_options *options, const struct reader_events *events,
+			  void *owner);
 void reader_free(struct reader *reader); /* NULL is fine */
 /* Connects. */
 void reader_start(struct reader *reader);
@@ -77,7 +79,7 @@ void reader_tick(struct reader *reader);
 void reader_scan(struct reader *reader, uint32_t db);
 bool reader_scanning(const struct reader *reader);
 void reader_info(struct reader *reader, const char *section); /* static text */
-void reader_config(struct reader *reader, const char *name); /* static text */
+void reader_config(struct reader *reader, const char *name);  /* static text */
 void reader_functions(struct reader *reader);
 /* Requests so far, and answered: what was asked before is answered once reader_answered() has come to reader_asked() as it was then. */
 uint64_t reader_asked(const struct reader *reader);

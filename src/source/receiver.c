@@ -27,9 +27,9 @@
 #include <stdlib.h>
 
 #define IN_SIZE (256u << 10)
-#define READS_A_TURN 4          /* then the loop's other business gets its turn */
-#define OUT_MAX (1u << 20)      /* the longest command is an AUTH */
-#define OUT_BUSY 1024           /* with more than this unsent, another acknowledgement waits for its next second */
+#define READS_A_TURN 4     /* then the loop's other business gets its turn */
+#define OUT_MAX (1u << 20) /* the longest command is an AUTH */
+#define OUT_BUSY 1024      /* with more than this unsent, another acknowledgement waits for its next second */
 #define TICK_MS 1000
 #define REPL_TIMEOUT_MS 60000
 #define BACKOFF_FIRST_MS 100
@@ -43,16 +43,16 @@ struct receiver {
 	struct receiver_events events;
 	void *owner;
 
-	struct stream *stream;    /* NULL: waiting for `retry`, or stopped */
+	struct stream *stream; /* NULL: waiting for `retry`, or stopped */
 	struct psync psync;
-	char asked_replid[41];    /* what this connection asked for; empty: a full resync */
+	char asked_replid[41]; /* what this connection asked for; empty: a full resync */
 	int64_t asked_offset;
 	struct buffer out;
 	uint8_t *in;
 	size_t in_start, in_end;
 	struct intake intake;
 	enum psync_step step;
-	struct slice bytes;       /* of the step */
+	struct slice bytes; /* of the step */
 	enum hold hold;
 	uint64_t hold_since_us;
 
@@ -65,10 +65,10 @@ struct receiver {
 	struct absence absence;
 
 	bool connected_before;
-	bool received;            /* a master has accepted us once: from then on there is always another attempt */
-	bool settled;             /* this connection has brought some of the stream, or held for a while */
-	bool anew_asked;          /* the applier has asked for it */
-	bool resync_asked;        /* events.resync was called and no new generation is begun yet */
+	bool received;     /* a master has accepted us once: from then on there is always another attempt */
+	bool settled;      /* this connection has brought some of the stream, or held for a while */
+	bool anew_asked;   /* the applier has asked for it */
+	bool resync_asked; /* events.resync was called and no new generation is begun yet */
 	uint64_t snapshot_since_us;
 
 	/* From other threads. */
@@ -377,7 +377,8 @@ static enum hold receiver_continued(struct receiver *receiver)
 	first = !receiver->absence.had && !receiver->absence.away && !end.renamed;
 	incident = absence_continued(&receiver->absence, &end);
 	if (first)
-		receiver_note(receiver, LOG_INFO, "%s: streaming from offset %" PRId64, server_name(&psync->server, server), psync->offset);
+		receiver_note(receiver, LOG_INFO, "%s: streaming from offset %" PRId64, server_name(&psync->server, server),
+			      psync->offset);
 	else
 		receiver_tell(receiver, &incident);
 	receiver_acknowledge(receiver);
@@ -418,22 +419,14 @@ static enum hold receiver_snapshot_ends(struct receiver *receiver)
 static enum hold receiver_act(struct receiver *receiver)
 {
 	switch (receiver->step) {
-	case PSYNC_FULL_RESYNC:
-		return receiver_full_resync(receiver);
-	case PSYNC_CONTINUED:
-		return receiver_continued(receiver);
-	case PSYNC_SNAPSHOT_BEGIN:
-		receiver_snapshot_begins(receiver);
-		return HOLD_NONE;
+	case PSYNC_FULL_RESYNC: return receiver_full_resync(receiver);
+	case PSYNC_CONTINUED: return receiver_continued(receiver);
+	case PSYNC_SNAPSHOT_BEGIN: receiver_snapshot_begins(receiver); return HOLD_NONE;
 	case PSYNC_SNAPSHOT_BYTES:
 		return receiver->options.snapshot ? intake_append(&receiver->intake, &receiver->bytes) : HOLD_NONE;
-	case PSYNC_SNAPSHOT_END:
-		return receiver_snapshot_ends(receiver);
-	case PSYNC_STREAM_BYTES:
-		receiver->settled = true;
-		return intake_append(&receiver->intake, &receiver->bytes);
-	default:
-		return HOLD_NONE;
+	case PSYNC_SNAPSHOT_END: return receiver_snapshot_ends(receiver);
+	case PSYNC_STREAM_BYTES: receiver->settled = true; return intake_append(&receiver->intake, &receiver->bytes);
+	default: return HOLD_NONE;
 	}
 }
 
@@ -461,8 +454,7 @@ static bool receiver_next_step(struct receiver *receiver)
 	case PSYNC_SNAPSHOT_BYTES:
 		atomic_fetch_add_explicit(&receiver->snapshot_received, receiver->bytes.len, memory_order_relaxed);
 		return true;
-	default:
-		return true;
+	default: return true;
 	}
 }
 

@@ -20,7 +20,14 @@
 
 struct receiver;
 
-enum receiver_state { RECEIVER_CONNECTING, RECEIVER_HANDSHAKE, RECEIVER_WAITING, RECEIVER_SNAPSHOT, RECEIVER_STREAMING, RECEIVER_STOPPED };
+enum receiver_state {
+	RECEIVER_CONNECTING,
+	RECEIVER_HANDSHAKE,
+	RECEIVER_WAITING,
+	RECEIVER_SNAPSHOT,
+	RECEIVER_STREAMING,
+	RECEIVER_STOPPED
+};
 
 /* Told on the receiver's thread. `text` arguments are finished sentences for the log. */
 struct receiver_events {
@@ -37,28 +44,30 @@ struct receiver_events {
 };
 
 struct receiver_options {
-	struct endpoint endpoint;              /* the master; receiver_move() changes it */
+	struct endpoint endpoint; /* the master; receiver_move() changes it */
 	const struct credentials *credentials;
 	struct tls_context *tls;
 	const char *tls_name;
-	const char *name;                      /* for CLIENT SETNAME */
+	const char *name; /* for CLIENT SETNAME */
 	uint32_t connect_timeout_ms;
-	uint32_t repl_timeout_ms;              /* silence after which the connection is given up; 0: 60,000 */
+	uint32_t repl_timeout_ms; /* silence after which the connection is given up; 0: 60,000 */
 	struct spool *spool;
-	bool master;                           /* always that of one shard of a cluster: what has become the replica of another shard's master sends what that one's link receives too, so it
+	bool master; /* always that of one shard of a cluster: what has become the replica of another shard's master sends what that one's link receives too, so it
 	                                        * is not followed there */
-	bool snapshot;                         /* false: stream only. Then the first PSYNC asks for the history's end as the master's INFO
+	bool snapshot; /* false: stream only. Then the first PSYNC asks for the history's end as the master's INFO
 	                                        * tells it; a snapshot sent all the same is read and thrown away. */
 };
 
-struct receiver *receiver_new(struct loop *loop, const struct receiver_options *options, const struct receiver_events *events, void *owner);
+struct receiver *receiver_new(struct loop *loop, const struct receiver_options *options, const struct receiver_events *events,
+			      void *owner);
 void receiver_start(struct receiver *receiver);
 /* Closes the connection; the spool is flushed. No callback after this. */
 void receiver_stop(struct receiver *receiver);
 void receiver_free(struct receiver *receiver);
 void receiver_resync_ready(struct receiver *receiver); /* (any) */
-void receiver_begin_anew(struct receiver *receiver); /* (any) the applier has let go of the spool, and needs a full resync */
-void receiver_move(struct receiver *receiver, const struct endpoint *endpoint); /* the shard has another master: reconnect there */
+void receiver_begin_anew(struct receiver *receiver);   /* (any) the applier has let go of the spool, and needs a full resync */
+void receiver_move(struct receiver *receiver,
+		   const struct endpoint *endpoint); /* the shard has another master: reconnect there */
 
 /* (any) The replication offset up to which everything is applied; acknowledged to the source each second, at once if `now`. Until it is told in a generation,
  * the snapshot is not applied, and 0 is acknowledged: WAIT at the source and the offset in its INFO tell the truth. */
@@ -67,12 +76,12 @@ void receiver_set_applied(struct receiver *receiver, int64_t offset, bool now);
 /* (any) A snapshot of its counters. */
 struct receiver_status {
 	enum receiver_state state;
-	uint64_t snapshot_bytes_total;  /* 0: not known (diskless) */
+	uint64_t snapshot_bytes_total; /* 0: not known (diskless) */
 	uint64_t snapshot_bytes_received;
-	uint64_t bytes_received;        /* since start, all kinds */
+	uint64_t bytes_received; /* since start, all kinds */
 	uint64_t reconnects;
-	uint64_t resyncs;               /* full resyncs after the first */
-	uint64_t last_heard_us;         /* clock_monotonic_us() of the last byte */
+	uint64_t resyncs;       /* full resyncs after the first */
+	uint64_t last_heard_us; /* clock_monotonic_us() of the last byte */
 };
 struct receiver_status receiver_status(const struct receiver *receiver);
 

@@ -13,10 +13,10 @@
 #define SAMPLES_MAX 2048
 
 struct sample {
-	uint64_t number;  /* of the request that brought it, counted from 1 */
+	uint64_t number; /* of the request that brought it, counted from 1 */
 	int64_t offset;
-	int64_t wall_ms;  /* when that request was sent */
-	uint64_t at_us;   /* the same by clock_monotonic_us() */
+	int64_t wall_ms;      /* when that request was sent */
+	uint64_t at_us;       /* the same by clock_monotonic_us() */
 	uint64_t answered_us; /* when the first answer with this offset had come */
 };
 

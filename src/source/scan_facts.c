@@ -39,8 +39,8 @@ uint32_t scan_facts_databases(struct slice text, uint32_t **ret)
 
 		line_end = line_end ? line_end : end;
 		colon = memchr(at, ':', (size_t)(line_end - at));
-		if (colon && colon - at > 2 && at[0] == 'd' && at[1] == 'b' && slice_to_uint64(slice_make(at + 2, (size_t)(colon - at) - 2), &db) &&
-		    db <= INT32_MAX) {
+		if (colon && colon - at > 2 && at[0] == 'd' && at[1] == 'b' &&
+		    slice_to_uint64(slice_make(at + 2, (size_t)(colon - at) - 2), &db) && db <= INT32_MAX) {
 			*ret = memory_realloc_array(*ret, count + 1, sizeof(**ret));
 			(*ret)[count++] = (uint32_t)db;
 		}

@@ -39,7 +39,8 @@ void scan_pass_ask_moment(struct scanner *scanner)
 {
 	struct moment *moment = &scanner->moment;
 
-	if (moment->asked || moment->pending || !scanner->begun || scanner_in_snapshot(scanner) || (scanner->stale && scanner->pass != PASS_SETTLING))
+	if (moment->asked || moment->pending || !scanner->begun || scanner_in_snapshot(scanner) ||
+	    (scanner->stale && scanner->pass != PASS_SETTLING))
 		return;
 	if (scanner->listens) {
 		if (!listener_listening(scanner->listener))
@@ -78,9 +79,11 @@ static void end_pass(struct scanner *scanner)
 	scanner->commit_at = scan_writer_offset(scanner->scan_writer);
 	scanner->stale = scanner->misses != scanner->misses_at_pass;
 	scanner->next_pass_us = interval ? now + interval * 1000 : 0;
-	scanner_note(scanner, LOG_INFO, "pass %" PRIu64 " over all keys is complete: %" PRIu64 " keys read in %.1f s, %" PRIu64 " that were there before are gone%s",
-	     scanner->passes, scanner->pass_keys, (double)(now - scanner->pass_began_us) / 1e6, scanner->pass_gone,
-	     scanner->stale ? "; another one follows, for something was missed meanwhile" : "");
+	scanner_note(scanner, LOG_INFO,
+		     "pass %" PRIu64 " over all keys is complete: %" PRIu64 " keys read in %.1f s, %" PRIu64
+		     " that were there before are gone%s",
+		     scanner->passes, scanner->pass_keys, (double)(now - scanner->pass_began_us) / 1e6, scanner->pass_gone,
+		     scanner->stale ? "; another one follows, for something was missed meanwhile" : "");
 	if (!scanner->options.task->scan_follow)
 		scanner_finish(scanner);
 }
@@ -96,7 +99,8 @@ void scan_pass_check_moment(struct scanner *scanner)
 		moment->read = true;
 		moment->answers = reader_asked(scanner->reader);
 	}
-	if (reader_answered(scanner->reader) < moment->answers || scan_writer_waiting(scanner->scan_writer) > 0 || scanner->hold != HOLD_NONE)
+	if (reader_answered(scanner->reader) < moment->answers || scan_writer_waiting(scanner->scan_writer) > 0 ||
+	    scanner->hold != HOLD_NONE)
 		return;
 	moment->sample.offset = scan_writer_offset(scanner->scan_writer);
 	if (scanner->heartbeat && scanner->misses == scanner->misses_at_pass)
@@ -205,14 +209,9 @@ static void tidy_names(struct scanner *scanner)
 
 	switch (names_work(scanner->options.names, &db, &key, &error)) {
 	case NAMES_MORE:
-	case NAMES_MISSING:
-		idle_start(scanner->again);
-		break;
-	case NAMES_FAILED:
-		names_fail(scanner, &error);
-		break;
-	case NAMES_DONE:
-		break;
+	case NAMES_MISSING: idle_start(scanner->again); break;
+	case NAMES_FAILED: names_fail(scanner, &error); break;
+	case NAMES_DONE: break;
 	}
 }
 
@@ -236,11 +235,9 @@ void scan_pass_run(struct scanner *scanner)
 		break;
 	case PASS_LISTING:
 	case PASS_SCANNING:
-	case PASS_SETTLING:
-		break;
+	case PASS_SETTLING: break;
 	}
 }
-
 
 void scan_pass_commit_names(struct scanner *scanner)
 {
@@ -252,4 +249,3 @@ void scan_pass_commit_names(struct scanner *scanner)
 		names_fail(scanner, &error);
 	scanner->commit_at = -1;
 }
-

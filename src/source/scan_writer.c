@@ -28,11 +28,11 @@ struct scan_writer {
 	const struct intake_events *events;
 	void *owner;
 	struct intake intake;
-	bool snapshot;      /* what is put belongs to one */
-	bool ending;        /* its last byte is in `out` */
-	uint32_t version;   /* of its RDB; 0: nothing of it is written */
+	bool snapshot;    /* what is put belongs to one */
+	bool ending;      /* its last byte is in `out` */
+	uint32_t version; /* of its RDB; 0: nothing of it is written */
 	bool has_db;
-	uint32_t db;        /* selected behind `out` */
+	uint32_t db; /* selected behind `out` */
 	struct buffer out;
 	/* a large value */
 	int scratch;
@@ -40,10 +40,11 @@ struct scan_writer {
 	uint64_t copied, to_copy; /* of it into the spool, behind `out` */
 	struct buffer tail;       /* behind that */
 	uint8_t *piece;
-	bool names_refused;       /* noted */
+	bool names_refused; /* noted */
 };
 
-struct scan_writer *scan_writer_new(struct spool *spool, struct names *names, const char *dir, const struct intake_events *events, void *owner)
+struct scan_writer *scan_writer_new(struct spool *spool, struct names *names, const char *dir, const struct intake_events *events,
+				    void *owner)
 {
 	struct scan_writer *scan_writer = memory_alloc_zero(1, sizeof(*scan_writer));
 
@@ -158,7 +159,8 @@ static bool fit_version(struct scan_writer *scan_writer, const uint8_t *footer, 
 		put_magic(scan_writer, version);
 	if ((scan_writer->version >= VALKEY_RDB_FIRST) == (version >= VALKEY_RDB_FIRST))
 		return true;
-	error_set(error, ERROR_SOURCE, "the source gave values of RDB version %" PRIu32 " and of %" PRIu32 ", which do not stand in one snapshot",
+	error_set(error, ERROR_SOURCE,
+		  "the source gave values of RDB version %" PRIu32 " and of %" PRIu32 ", which do not stand in one snapshot",
 		  scan_writer->version, version);
 	error_hint(error, "Was the source replaced by another version? Start again: a new pass reads all of it");
 	return false;
@@ -239,7 +241,8 @@ static void select_db(struct scan_writer *scan_writer, uint32_t db)
 }
 
 /* Up to the payload's bytes. */
-static void put_restore_head(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms, uint64_t payload_len)
+static void put_restore_head(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms,
+			     uint64_t payload_len)
 {
 	select_db(scan_writer, db);
 	put_text(&scan_writer->out, expire_at_ms != NEVER ? "*6\r\n$7\r\nRESTORE\r\n" : "*5\r\n$7\r\nRESTORE\r\n");
@@ -263,8 +266,8 @@ static bool put_heartbeat(struct scan_writer *scan_writer, uint32_t db, struct s
 	uint64_t need;
 	bool ok;
 
-	if (!heartbeat_is_key(key) || payload.data[0] != RDB_TYPE_STRING || rdb_string_read(stored, 0, &string, &need, &fault) != PARSE_OK ||
-	    stored.len < string.header + string.stored)
+	if (!heartbeat_is_key(key) || payload.data[0] != RDB_TYPE_STRING ||
+	    rdb_string_read(stored, 0, &string, &need, &fault) != PARSE_OK || stored.len < string.header + string.stored)
 		return false;
 	buffer_init(&memory, 64);
 	ok = !rdb_string_plain(&string, stored.data + string.header, &memory, &plain);
@@ -286,12 +289,13 @@ static bool is_payload(uint64_t len, struct slice key, struct error *error)
 
 	if (len > SCAN_WRITER_FOOTER + 1)
 		return true;
-	error_set(error, ERROR_SOURCE, "the answer to DUMP of key %s has %" PRIu64 " bytes, which no value has", slice_quote(key, quoted, sizeof(quoted)),
-		  len);
+	error_set(error, ERROR_SOURCE, "the answer to DUMP of key %s has %" PRIu64 " bytes, which no value has",
+		  slice_quote(key, quoted, sizeof(quoted)), len);
 	return false;
 }
 
-bool scan_writer_key(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms, struct slice payload, struct error *error)
+bool scan_writer_key(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms, struct slice payload,
+		     struct error *error)
 {
 	if (!is_payload(payload.len, key, error))
 		return false;
@@ -393,7 +397,8 @@ uint64_t scan_writer_large_size(const struct scan_writer *scan_writer)
 	return scan_writer->scratch_size;
 }
 
-bool scan_writer_large_end(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms, struct error *error)
+bool scan_writer_large_end(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms,
+			   struct error *error)
 {
 	uint8_t type, footer[SCAN_WRITER_FOOTER];
 	uint64_t size = scan_writer->scratch_size;
@@ -447,7 +452,8 @@ static enum hold refused(struct scan_writer *scan_writer, const struct error *er
 /* The next part of the large value, behind what is in `out`. */
 static bool load_piece(struct scan_writer *scan_writer, struct error *error)
 {
-	size_t len = scan_writer->to_copy - scan_writer->copied < COPY_SIZE ? (size_t)(scan_writer->to_copy - scan_writer->copied) : COPY_SIZE;
+	size_t len = scan_writer->to_copy - scan_writer->copied < COPY_SIZE ? (size_t)(scan_writer->to_copy - scan_writer->copied)
+									    : COPY_SIZE;
 
 	if (!scan_writer->piece)
 		scan_writer->piece = memory_alloc(COPY_SIZE);

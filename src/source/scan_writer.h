@@ -20,7 +20,8 @@
 struct scan_writer;
 
 /* `dir`: where the scratch file is made, without a name. `names` and `events` outlive it. */
-struct scan_writer *scan_writer_new(struct spool *spool, struct names *names, const char *dir, const struct intake_events *events, void *owner);
+struct scan_writer *scan_writer_new(struct spool *spool, struct names *names, const char *dir, const struct intake_events *events,
+				    void *owner);
 void scan_writer_free(struct scan_writer *scan_writer);
 
 /* Begins a generation; with a snapshot, or with commands from the first byte on. May be repeated until HOLD_NONE. */
@@ -29,14 +30,16 @@ bool scan_writer_in_snapshot(const struct scan_writer *scan_writer);
 /* The answer to FUNCTION DUMP; in a snapshot, before the first key. */
 bool scan_writer_functions(struct scan_writer *scan_writer, struct slice payload, struct error *error) WARN_UNUSED;
 /* A key and the answer to its DUMP. expire_at_ms: Unix ms, or EXPIRE_NEVER (-1). False: it is none (ERROR_SOURCE); nothing was put. */
-bool scan_writer_key(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms, struct slice payload, struct error *error) WARN_UNUSED;
+bool scan_writer_key(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms, struct slice payload,
+		     struct error *error) WARN_UNUSED;
 /* Not in a snapshot. */
 void scan_writer_gone(struct scan_writer *scan_writer, uint32_t db, struct slice key);
 /* The same as scan_writer_key() in pieces: begin, pieces up to the total, end. A begin throws away what was not ended. After the end nothing may be put before
  * scan_writer_flush() has answered HOLD_NONE. False: the disk (ERROR_INTERNAL), or no value. */
 bool scan_writer_large_begin(struct scan_writer *scan_writer, struct error *error) WARN_UNUSED;
 bool scan_writer_large_piece(struct scan_writer *scan_writer, struct slice bytes, struct error *error) WARN_UNUSED;
-bool scan_writer_large_end(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms, struct error *error) WARN_UNUSED;
+bool scan_writer_large_end(struct scan_writer *scan_writer, uint32_t db, struct slice key, int64_t expire_at_ms,
+			   struct error *error) WARN_UNUSED;
 uint64_t scan_writer_large_size(const struct scan_writer *scan_writer); /* so far */
 /* The snapshot is over once this is flushed. */
 void scan_writer_end_snapshot(struct scan_writer *scan_writer);

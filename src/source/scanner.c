@@ -17,7 +17,7 @@
 #define BACKOFF_MOST_MS 10000
 #define FLUSH_BYTES (256u << 10) /* put together before they go to the spool */
 #define SILENT_POLL_US 2000000
-#define BEAT_PATIENCE 3          /* heartbeats that nobody told of, before that is said */
+#define BEAT_PATIENCE 3 /* heartbeats that nobody told of, before that is said */
 #define NOTIFY_SETTING "notify-keyspace-events"
 
 static void advance(struct scanner *scanner);
@@ -109,8 +109,9 @@ void scanner_finish(struct scanner *scanner)
 static void overflow(struct scanner *scanner)
 {
 	if (!scanner->full_noted)
-		scanner_note(scanner, LOG_WARNING,
-		     "more keys change than are remembered until they are read (source.scan.changes): what does not fit is found by another pass");
+		scanner_note(
+			scanner, LOG_WARNING,
+			"more keys change than are remembered until they are read (source.scan.changes): what does not fit is found by another pass");
 	scanner->full_noted = true;
 	scan_pass_missed(scanner);
 }
@@ -169,7 +170,8 @@ static void on_listening(void *owner)
 	scanner->listening_since_us = clock_monotonic_us();
 	scanner->beat_noted = false;
 	scanner_note(scanner, LOG_INFO, "listening to keyspace notifications%s",
-	     scanner->ever_listened && scanner->options.task->snapshot ? "; a pass over all keys finds what was missed" : "");
+		     scanner->ever_listened && scanner->options.task->snapshot ? "; a pass over all keys finds what was missed"
+									       : "");
 	scanner->ever_listened = true;
 	idle_start(scanner->again);
 }
@@ -192,8 +194,10 @@ static void on_listener_lost(void *owner, const struct error *error, bool denied
 	}
 	atomic_fetch_add(&scanner->reconnects, 1);
 	if (listened)
-		scanner_note(scanner, LOG_WARNING, "%s: the subscription to keyspace notifications is lost, and with it what changes until there is a new one%s",
-		     error->text, scanner->options.task->snapshot ? "" : "; with snapshot: false that is not looked for");
+		scanner_note(
+			scanner, LOG_WARNING,
+			"%s: the subscription to keyspace notifications is lost, and with it what changes until there is a new one%s",
+			error->text, scanner->options.task->snapshot ? "" : "; with snapshot: false that is not looked for");
 	else
 		scanner_note(scanner, LOG_WARNING, "%s; listening is tried again", error->text);
 	if (listened)
@@ -232,8 +236,10 @@ static void on_config(void *owner, const char *name, struct slice value, bool re
 		scanner->channels = LISTENER_KEYEVENT | LISTENER_KEYSPACE;
 	} else if (!listener_setting(value, scanner->options.streams, &scanner->channels, wanted)) {
 		if (!scanner->setting_noted)
-			scanner_note(scanner, LOG_ERROR, "the server tells nobody of all changes (%s is '%.*s'): CONFIG SET %s %s there; it is looked at again",
-			     NOTIFY_SETTING, (int)value.len, (const char *)value.data, NOTIFY_SETTING, wanted);
+			scanner_note(
+				scanner, LOG_ERROR,
+				"the server tells nobody of all changes (%s is '%.*s'): CONFIG SET %s %s there; it is looked at again",
+				NOTIFY_SETTING, (int)value.len, (const char *)value.data, NOTIFY_SETTING, wanted);
 		scanner->setting_noted = true;
 		listen_again(scanner);
 		return;
@@ -276,7 +282,8 @@ static void on_piece(void *owner, uint32_t db, struct slice key, int64_t expire_
 	if (!scanner->running)
 		return;
 	atomic_fetch_add_explicit(&scanner->bytes_received, bytes.len, memory_order_relaxed);
-	if ((begins && !scan_writer_large_begin(scanner->scan_writer, &error)) || !scan_writer_large_piece(scanner->scan_writer, bytes, &error)) {
+	if ((begins && !scan_writer_large_begin(scanner->scan_writer, &error)) ||
+	    !scan_writer_large_piece(scanner->scan_writer, bytes, &error)) {
 		scanner_note(scanner, LOG_ERROR, "%s (%s); the value is read again", error.text, error.hint);
 		reader_pause(scanner->reader, true);
 		reader_break(scanner->reader);
@@ -330,7 +337,9 @@ static void take_silent_calls(struct scanner *scanner, uint64_t calls)
 {
 	/* Fewer: they were reset, or it is another server. */
 	if (scanner->silent_known && calls > scanner->silent_calls) {
-		scanner_note(scanner, LOG_WARNING, "FLUSHALL, FLUSHDB or SWAPDB was called, which servers tell nobody of: a pass over all keys follows");
+		scanner_note(
+			scanner, LOG_WARNING,
+			"FLUSHALL, FLUSHDB or SWAPDB was called, which servers tell nobody of: a pass over all keys follows");
 		scan_pass_missed(scanner);
 	}
 	scanner->silent_calls = calls;
@@ -380,7 +389,8 @@ static void on_reader_connected(void *owner)
 		scanner_note(scanner, LOG_INFO, "connected; keys are read by SCAN and DUMP (source.mode: scan)");
 	} else if (scanner->lost_us > 0) {
 		seconds = (double)(clock_monotonic_us() - scanner->lost_us) / 1e6;
-		incident = incident_make(INCIDENT_SOURCE_RECONNECTED, -1, "connected again after %.1f s; reading goes on", seconds);
+		incident =
+			incident_make(INCIDENT_SOURCE_RECONNECTED, -1, "connected again after %.1f s; reading goes on", seconds);
 		incident.cause = "connection";
 		incident_add_cost(&incident, "seconds", seconds);
 		scanner_tell(scanner, incident);
@@ -433,8 +443,9 @@ static bool begin_generation(struct scanner *scanner)
 		return false;
 	if (spool_origin(scanner->options.spool).generation > 0 && !scanner->resync_asked) {
 		scanner->resync_asked = true;
-		incident = incident_make(INCIDENT_RESUMED, -1,
-					 "what happened while nobody listened is not known: all keys are read again, and those that are gone are deleted in the target");
+		incident = incident_make(
+			INCIDENT_RESUMED, -1,
+			"what happened while nobody listened is not known: all keys are read again, and those that are gone are deleted in the target");
 		incident.cause = "scan";
 		scanner_tell(scanner, incident);
 		scanner->events.resync(scanner->owner);
@@ -493,9 +504,11 @@ static void check_listener(struct scanner *scanner)
 	    now - scanner->listening_since_us < BEAT_PATIENCE * interval_us + 1000000)
 		return;
 	scanner->beat_noted = true;
-	scanner_note(scanner, LOG_WARNING,
-	     "nothing was told of the heartbeat that is written there: the server seems to tell nobody of changes. Set %s to KEA (or, for less traffic, AE) "
-	     "where this service lets you", NOTIFY_SETTING);
+	scanner_note(
+		scanner, LOG_WARNING,
+		"nothing was told of the heartbeat that is written there: the server seems to tell nobody of changes. Set %s to KEA (or, for less traffic, AE) "
+		"where this service lets you",
+		NOTIFY_SETTING);
 }
 
 static void on_tick(void *owner)
@@ -513,7 +526,8 @@ static void on_tick(void *owner)
 	}
 	scan_pass_commit_names(scanner);
 	scan_writer_sync(scanner->scan_writer, false);
-	if (scanner->listens && scanner->reader_up && scanner->passes > 0 && !scanner->silent_asked && now - scanner->silent_polled_us >= SILENT_POLL_US) {
+	if (scanner->listens && scanner->reader_up && scanner->passes > 0 && !scanner->silent_asked &&
+	    now - scanner->silent_polled_us >= SILENT_POLL_US) {
 		scanner->silent_polled_us = now;
 		scanner->silent_asked = true;
 		reader_info(scanner->reader, "commandstats");
@@ -535,11 +549,22 @@ static void on_room_made(void *owner)
 	wake_send(((struct scanner *)owner)->wake);
 }
 
-struct scanner *scanner_new(struct loop *loop, const struct scanner_options *options, const struct scanner_events *events, void *owner)
+struct scanner *scanner_new(struct loop *loop, const struct scanner_options *options, const struct scanner_events *events,
+			    void *owner)
 {
 	static const struct reader_events reader_events = {
-		.want = on_want, .value = on_value, .piece = on_piece, .gone = on_gone, .later = on_later, .info = on_info, .config = on_config,
-		.functions = on_functions, .scanned = on_scanned, .idle = on_reader_idle, .lost = on_reader_lost, .connected = on_reader_connected,
+		.want = on_want,
+		.value = on_value,
+		.piece = on_piece,
+		.gone = on_gone,
+		.later = on_later,
+		.info = on_info,
+		.config = on_config,
+		.functions = on_functions,
+		.scanned = on_scanned,
+		.idle = on_reader_idle,
+		.lost = on_reader_lost,
+		.connected = on_reader_connected,
 		.failed = on_reader_failed,
 	};
 	struct scanner *scanner = memory_alloc_zero(1, sizeof(*scanner));
@@ -577,9 +602,9 @@ struct scanner *scanner_new(struct loop *loop, const struct scanner_options *opt
 void scanner_move(struct scanner *scanner, const struct endpoint *endpoint, bool readonly)
 {
 	char before[ENDPOINT_TEXT_MAX], peer[ENDPOINT_TEXT_MAX];
-	struct incident incident =
-		incident_make(INCIDENT_SOURCE_RECONNECTED, -1, "%s: is not read any more; going on with %s, with a pass over all keys",
-			      endpoint_format(&scanner->options.client.endpoint, before), endpoint_format(endpoint, peer));
+	struct incident incident = incident_make(
+		INCIDENT_SOURCE_RECONNECTED, -1, "%s: is not read any more; going on with %s, with a pass over all keys",
+		endpoint_format(&scanner->options.client.endpoint, before), endpoint_format(endpoint, peer));
 	bool same = endpoint_equal(endpoint, &scanner->options.client.endpoint);
 
 	scanner->options.client.endpoint = *endpoint;

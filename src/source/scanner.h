@@ -55,7 +55,8 @@ struct scanner_options {
 	struct spool *spool;
 };
 
-struct scanner *scanner_new(struct loop *loop, const struct scanner_options *options, const struct scanner_events *events, void *owner);
+struct scanner *scanner_new(struct loop *loop, const struct scanner_options *options, const struct scanner_events *events,
+			    void *owner);
 /* Is fed with samples; before the start. */
 void scanner_set_heartbeat(struct scanner *scanner, struct heartbeat *heartbeat);
 /* The shard has another master, or another server is to be read: a pass over all keys of that one follows. */

@@ -8,8 +8,8 @@
 #include "source/backoff.h"
 #include "source/listener.h"
 #include "source/reader.h"
-#include "source/scanner.h"
 #include "source/scan_writer.h"
+#include "source/scanner.h"
 
 #include <stdatomic.h>
 
@@ -17,9 +17,9 @@ enum pass { PASS_NONE, PASS_LISTING, PASS_SCANNING, PASS_ENDING, PASS_NAMES, PAS
 
 /* The moment whose keys are being awaited. */
 struct moment {
-	bool asked;      /* the barrier is under way */
-	bool pending;    /* it has passed: keys with this mark, or an older one, are being read */
-	bool read;       /* they are asked for: answered when the reader comes to `answers` */
+	bool asked;   /* the barrier is under way */
+	bool pending; /* it has passed: keys with this mark, or an older one, are being read */
+	bool read;    /* they are asked for: answered when the reader comes to `answers` */
 	uint64_t answers;
 	struct sample sample;
 };
@@ -40,10 +40,10 @@ struct scanner {
 	struct error error; /* of the doom */
 
 	bool running;
-	bool listens;        /* notifications are wanted */
-	bool reader_up;      /* its connection stands */
+	bool listens;   /* notifications are wanted */
+	bool reader_up; /* its connection stands */
 	bool ever_listened, ever_connected;
-	uint64_t lost_us;   /* when its server was lost; 0: it is not, or another one is read now */
+	uint64_t lost_us; /* when its server was lost; 0: it is not, or another one is read now */
 	char lost_why[sizeof(((struct error *)NULL)->text)];
 	bool setting_asked, setting_known, setting_noted;
 	unsigned channels;
@@ -54,8 +54,8 @@ struct scanner {
 
 	enum pass pass;
 	bool pass_due;
-	bool stale;          /* something may have been missed since the last pass began */
-	uint64_t misses;     /* counted; a pass that sees none more has seen everything */
+	bool stale;      /* something may have been missed since the last pass began */
+	uint64_t misses; /* counted; a pass that sees none more has seen everything */
 	uint64_t misses_at_pass;
 	uint64_t passes, pass_keys, pass_gone;
 	uint64_t pass_began_us;
@@ -64,7 +64,7 @@ struct scanner {
 	uint32_t *databases;
 	uint32_t database_count, database_at;
 	bool full_noted;
-	uint8_t *missing;       /* a name that did not fit into `changes` yet */
+	uint8_t *missing; /* a name that did not fit into `changes` yet */
 	size_t missing_len;
 	uint32_t missing_db;
 

@@ -19,7 +19,7 @@ struct source_status {
 	uint64_t snapshot_bytes_total; /* 0: not known */
 	uint64_t bytes_received;       /* since start, all kinds */
 	uint64_t reconnects;
-	uint64_t resyncs;              /* new generations after the first; of a scanner passes after the first */
+	uint64_t resyncs; /* new generations after the first; of a scanner passes after the first */
 };
 
 struct source_ops {

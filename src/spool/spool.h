@@ -30,9 +30,10 @@ struct spool_options {
 	const char *dir;       /* exists; the spool is alone in it */
 	uint64_t segment_size; /* multiple of 1 MiB, at most 256 MiB; 0: 16 MiB. A generation keeps the size it was begun with */
 	uint64_t max_size;     /* bytes on disk before appending must wait; at least four segments */
-	uint64_t keep_size;    /* bytes already released that are kept, to be read again after spool_rewind(), at most half of max_size; 0: none. They go as soon as
+	uint64_t
+		keep_size; /* bytes already released that are kept, to be read again after spool_rewind(), at most half of max_size; 0: none. They go as soon as
 				* appending has no room */
-	uint64_t view_max;     /* longest view, 0: SPOOL_VIEW_MAX; less takes less address space */
+	uint64_t view_max; /* longest view, 0: SPOOL_VIEW_MAX; less takes less address space */
 	const struct disk *disk; /* NULL: the real one */
 };
 

@@ -39,7 +39,8 @@ static int version_of(sqlite3 *db)
 	sqlite3_stmt *statement = NULL;
 	int version = -1;
 
-	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+	    sqlite3_step(statement) == SQLITE_ROW)
 		version = sqlite3_column_int(statement, 0);
 	sqlite3_finalize(statement);
 	return version;
@@ -63,14 +64,16 @@ bool schema_migrate(sqlite3 *db, const char *path, const char *const *migrations
 		return false;
 	}
 	if ((size_t)version > count) {
-		error_set(error, ERROR_USAGE, "%s has schema %d, made by a newer keyferry; this one knows %zu", path, version, count);
+		error_set(error, ERROR_USAGE, "%s has schema %d, made by a newer keyferry; this one knows %zu", path, version,
+			  count);
 		error_hint(error, "Install that version again, or put back the copy of %s that was made before it", path);
 		return false;
 	}
 	for (size_t i = (size_t)version; i < count; i++) {
 		if (apply(db, migrations[i], i + 1))
 			continue;
-		error_set(error, ERROR_INTERNAL, "%s cannot be brought from schema %zu to %zu: %s", path, i, i + 1, sqlite3_errmsg(db));
+		error_set(error, ERROR_INTERNAL, "%s cannot be brought from schema %zu to %zu: %s", path, i, i + 1,
+			  sqlite3_errmsg(db));
 		error_hint(error, "It stands at schema %zu, unharmed. Make room on its disk and start again", i);
 		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 		return false;

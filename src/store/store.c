@@ -36,12 +36,14 @@ static bool bind(sqlite3_stmt *statement, const char *types, va_list *args)
 		} else if (*types == 't') {
 			const char *text = va_arg(*args, const char *);
 
-			result = text ? sqlite3_bind_text(statement, i, text, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(statement, i);
+			result = text ? sqlite3_bind_text(statement, i, text, -1, SQLITE_TRANSIENT)
+				      : sqlite3_bind_null(statement, i);
 		} else if (*types == 'b') {
 			const void *data = va_arg(*args, const void *);
 			size_t len = va_arg(*args, size_t);
 
-			result = data ? sqlite3_bind_blob64(statement, i, data, len, SQLITE_TRANSIENT) : sqlite3_bind_null(statement, i);
+			result = data ? sqlite3_bind_blob64(statement, i, data, len, SQLITE_TRANSIENT)
+				      : sqlite3_bind_null(statement, i);
 		}
 		if (result != SQLITE_OK)
 			return false;
@@ -139,7 +141,8 @@ static bool check_owner(struct store *store, struct error *error)
 static bool check_whole(struct store *store, struct error *error)
 {
 	sqlite3_stmt *statement = NULL;
-	bool row, whole = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW;
+	bool row, whole = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
+			  sqlite3_step(statement) == SQLITE_ROW;
 	char *found = whole ? store_text(statement, 0) : NULL;
 
 	row = found && strcmp(found, "ok") == 0;
@@ -154,8 +157,9 @@ static bool check_whole(struct store *store, struct error *error)
 
 static bool prepare_file(struct store *store, struct error *error)
 {
-	char *setup = memory_printf("PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA application_id = %d",
-				    STORE_APPLICATION);
+	char *setup = memory_printf(
+		"PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA application_id = %d",
+		STORE_APPLICATION);
 	bool ok = sqlite3_exec(store->db, setup, NULL, NULL, NULL) == SQLITE_OK;
 
 	free(setup);
@@ -230,10 +234,12 @@ void store_rollback(struct store *store)
 
 /* ---- tasks ---- */
 
-#define COLUMNS "document, secrets, revision, wanted, state, error, log_level, accept_changes, since_ms, created_ms, updated_ms, event_ms"
-#define VALUES(task)                                                                                                                                     \
-	(task)->document, (const void *)(task)->secrets, (task)->secrets_len, (task)->revision, (task)->wanted, (task)->state, (task)->error, (task)->log_level, \
-		(int64_t)(task)->accept_changes, (task)->since_ms, (task)->created_ms, (task)->updated_ms, (task)->event_ms
+#define COLUMNS                                                                                                                  \
+	"document, secrets, revision, wanted, state, error, log_level, accept_changes, since_ms, created_ms, updated_ms, event_ms"
+#define VALUES(task)                                                                                                             \
+	(task)->document, (const void *)(task)->secrets, (task)->secrets_len, (task)->revision, (task)->wanted, (task)->state,   \
+		(task)->error, (task)->log_level, (int64_t)(task)->accept_changes, (task)->since_ms, (task)->created_ms,         \
+		(task)->updated_ms, (task)->event_ms
 
 void store_task_free(struct store_task *task)
 {
@@ -249,7 +255,10 @@ void store_task_free(struct store_task *task)
 
 bool store_task_add(struct store *store, struct store_task *task, struct error *error)
 {
-	if (!store_run(store, error, "INSERT INTO task (" COLUMNS ", name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "tbitttt" "iiiiit", VALUES(task), task->name))
+	if (!store_run(store, error, "INSERT INTO task (" COLUMNS ", name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		       "tbitttt"
+		       "iiiiit",
+		       VALUES(task), task->name))
 		return false;
 	task->id = sqlite3_last_insert_rowid(store->db);
 	return true;
@@ -257,7 +266,10 @@ bool store_task_add(struct store *store, struct store_task *task, struct error *
 
 bool store_task_update(struct store *store, const struct store_task *task, struct error *error)
 {
-	return store_run(store, error, "UPDATE task SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?", "tbitttt" "iiiiii", VALUES(task), task->id);
+	return store_run(store, error, "UPDATE task SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?",
+			 "tbitttt"
+			 "iiiiii",
+			 VALUES(task), task->id);
 }
 
 bool store_task_remove(struct store *store, int64_t id, struct error *error)

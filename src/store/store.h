@@ -41,8 +41,8 @@ void store_rollback(struct store *store);
 struct store_task {
 	int64_t id; /* never given twice, also after a deletion */
 	char *name;
-	char *document;      /* JSON, without secrets (task/document_text.h) */
-	void *secrets;       /* a sealed box (store/vault.h); NULL: the document has none */
+	char *document; /* JSON, without secrets (task/document_text.h) */
+	void *secrets;  /* a sealed box (store/vault.h); NULL: the document has none */
 	size_t secrets_len;
 	int64_t revision;    /* of the document; from 1 */
 	char *wanted;        /* a word of service/: what the operator wants it to do */
@@ -51,7 +51,7 @@ struct store_task {
 	char *log_level;     /* of its worker; NULL: the daemon's */
 	bool accept_changes; /* its next start takes options that decide what is copied as they are now */
 	int64_t since_ms, created_ms, updated_ms;
-	int64_t event_ms;    /* time of the newest event that was taken over from its worker; 0: none */
+	int64_t event_ms; /* time of the newest event that was taken over from its worker; 0: none */
 };
 
 void store_task_free(struct store_task *task); /* its fields */
@@ -76,7 +76,7 @@ enum store_log {
 };
 
 struct store_entry {
-	int64_t id; /* rises within a log */
+	int64_t id;   /* rises within a log */
 	int64_t task; /* 0: none (audit) */
 	int64_t at_ms;
 	char *kind;
@@ -84,10 +84,11 @@ struct store_entry {
 };
 
 /* `text` may be NULL. *ret_id, unless ret_id is NULL, is the new entry's. */
-bool store_log_add(struct store *store, enum store_log log, int64_t task, int64_t at_ms, const char *kind, const char *text, int64_t *ret_id, struct error *error) WARN_UNUSED;
+bool store_log_add(struct store *store, enum store_log log, int64_t task, int64_t at_ms, const char *kind, const char *text,
+		   int64_t *ret_id, struct error *error) WARN_UNUSED;
 /* Newest first: of one task (0: of all), older than `before` (0: from the newest), of one kind (NULL: of all), at most `most`. */
-bool store_log_list(struct store *store, enum store_log log, int64_t task, const char *kind, int64_t before, uint32_t most, struct store_entry **ret, size_t *ret_count,
-		    struct error *error) WARN_UNUSED;
+bool store_log_list(struct store *store, enum store_log log, int64_t task, const char *kind, int64_t before, uint32_t most,
+		    struct store_entry **ret, size_t *ret_count, struct error *error) WARN_UNUSED;
 void store_entries_free(struct store_entry *entries, size_t count);
 
 /* ---- how a task went (service/trend.h) ---- */
@@ -103,7 +104,8 @@ struct store_trend {
 /* In the place of one of the same minute. */
 bool store_trend_add(struct store *store, int64_t task, const struct store_trend *minute, struct error *error) WARN_UNUSED;
 /* Of a task, the oldest first; *ret: free(). */
-bool store_trend_list(struct store *store, int64_t task, struct store_trend **ret, size_t *ret_count, struct error *error) WARN_UNUSED;
+bool store_trend_list(struct store *store, int64_t task, struct store_trend **ret, size_t *ret_count,
+		      struct error *error) WARN_UNUSED;
 /* What began before goes; `task` 0: of all. */
 bool store_trend_prune(struct store *store, int64_t task, int64_t before_s, struct error *error) WARN_UNUSED;
 

@@ -27,11 +27,14 @@ static bool prune(struct store *store, enum store_log log, int64_t task, struct 
 		snprintf(sql, sizeof(sql), "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?");
 		return store_run(store, error, sql, "i", tables[log].kept);
 	}
-	snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE task = ? AND id <= (SELECT id FROM %s WHERE task = ? ORDER BY id DESC LIMIT 1 OFFSET ?)", tables[log].name, tables[log].name);
+	snprintf(sql, sizeof(sql),
+		 "DELETE FROM %s WHERE task = ? AND id <= (SELECT id FROM %s WHERE task = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+		 tables[log].name, tables[log].name);
 	return store_run(store, error, sql, "iii", task, task, tables[log].kept);
 }
 
-bool store_log_add(struct store *store, enum store_log log, int64_t task, int64_t at_ms, const char *kind, const char *text, int64_t *ret_id, struct error *error)
+bool store_log_add(struct store *store, enum store_log log, int64_t task, int64_t at_ms, const char *kind, const char *text,
+		   int64_t *ret_id, struct error *error)
 {
 	char sql[SQL_MAX];
 	int64_t id;
@@ -45,8 +48,8 @@ bool store_log_add(struct store *store, enum store_log log, int64_t task, int64_
 	return id % PRUNE_EVERY != 0 || prune(store, log, task, error);
 }
 
-bool store_log_list(struct store *store, enum store_log log, int64_t task, const char *kind, int64_t before, uint32_t most, struct store_entry **ret, size_t *ret_count,
-		    struct error *error)
+bool store_log_list(struct store *store, enum store_log log, int64_t task, const char *kind, int64_t before, uint32_t most,
+		    struct store_entry **ret, size_t *ret_count, struct error *error)
 {
 	struct store_entry *entries = NULL;
 	sqlite3_stmt *statement;
@@ -55,8 +58,10 @@ bool store_log_list(struct store *store, enum store_log log, int64_t task, const
 	bool row, ok;
 
 	/* Written so that the index by task is used where one is named. */
-	snprintf(sql, sizeof(sql), "SELECT id, ifnull(task, 0), at_ms, kind, text FROM %s WHERE %s AND id < ? AND (?3 IS NULL OR kind = ?3) ORDER BY id DESC LIMIT ?", tables[log].name,
-		 task ? "task = ?" : "? = 0");
+	snprintf(
+		sql, sizeof(sql),
+		"SELECT id, ifnull(task, 0), at_ms, kind, text FROM %s WHERE %s AND id < ? AND (?3 IS NULL OR kind = ?3) ORDER BY id DESC LIMIT ?",
+		tables[log].name, task ? "task = ?" : "? = 0");
 	statement = store_prepare(store, error, sql, "iiti", task, before > 0 ? before : INT64_MAX, kind, (int64_t)most);
 	ok = statement != NULL;
 	while (ok && (ok = store_step(store, statement, &row, error)) && row) {

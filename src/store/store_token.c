@@ -14,8 +14,10 @@ void store_token_free(struct store_token *token)
 
 bool store_token_add(struct store *store, struct store_token *token, struct error *error)
 {
-	if (!store_run(store, error, "INSERT INTO token (name, role, hash, created_ms, expires_ms, used_ms) VALUES (?, ?, ?, ?, ?, ?)", "ttbiii", token->name, token->role,
-		       (const void *)token->hash, sizeof(token->hash), token->created_ms, token->expires_ms, token->used_ms))
+	if (!store_run(store, error,
+		       "INSERT INTO token (name, role, hash, created_ms, expires_ms, used_ms) VALUES (?, ?, ?, ?, ?, ?)",
+		       "ttbiii", token->name, token->role, (const void *)token->hash, sizeof(token->hash), token->created_ms,
+		       token->expires_ms, token->used_ms))
 		return false;
 	token->id = sqlite3_last_insert_rowid(store->db);
 	return true;
@@ -46,7 +48,8 @@ static void read_token(sqlite3_stmt *statement, struct store_token *ret)
 
 bool store_token_list(struct store *store, struct store_token **ret, size_t *ret_count, struct error *error)
 {
-	sqlite3_stmt *statement = store_prepare(store, error, "SELECT id, name, role, hash, created_ms, expires_ms, used_ms FROM token ORDER BY id", "");
+	sqlite3_stmt *statement = store_prepare(
+		store, error, "SELECT id, name, role, hash, created_ms, expires_ms, used_ms FROM token ORDER BY id", "");
 	struct store_token *tokens = NULL;
 	size_t count = 0;
 	bool row, ok = statement != NULL;
@@ -90,5 +93,8 @@ bool store_setting_set(struct store *store, const char *name, const char *value,
 {
 	if (!value)
 		return store_run(store, error, "DELETE FROM setting WHERE name = ?", "t", name);
-	return store_run(store, error, "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", "tt", name, value);
+	return store_run(
+		store, error,
+		"INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", "tt",
+		name, value);
 }

@@ -9,8 +9,10 @@ bool store_trend_add(struct store *store, int64_t task, const struct store_trend
 {
 	const double *values = minute->values;
 
-	return store_run(store, error, "INSERT OR REPLACE INTO trend (task, at_s, lag, commands, bytes, spool, progress) VALUES (?, ?, ?, ?, ?, ?, ?)", "iiddddd", task, minute->at_s,
-			 values[0], values[1], values[2], values[3], values[4]);
+	return store_run(
+		store, error,
+		"INSERT OR REPLACE INTO trend (task, at_s, lag, commands, bytes, spool, progress) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		"iiddddd", task, minute->at_s, values[0], values[1], values[2], values[3], values[4]);
 }
 
 static double value_of(sqlite3_stmt *statement, int column)
@@ -20,7 +22,9 @@ static double value_of(sqlite3_stmt *statement, int column)
 
 bool store_trend_list(struct store *store, int64_t task, struct store_trend **ret, size_t *ret_count, struct error *error)
 {
-	sqlite3_stmt *statement = store_prepare(store, error, "SELECT at_s, lag, commands, bytes, spool, progress FROM trend WHERE task = ? ORDER BY at_s", "i", task);
+	sqlite3_stmt *statement = store_prepare(
+		store, error, "SELECT at_s, lag, commands, bytes, spool, progress FROM trend WHERE task = ? ORDER BY at_s", "i",
+		task);
 	struct store_trend *minutes = NULL;
 	size_t count = 0, room = 0;
 	bool row, ok = statement != NULL;

@@ -39,7 +39,8 @@ static bool read_key(int file, const char *path, uint8_t key[crypto_kdf_KEYBYTES
 
 	if (fstat(file, &info) < 0 || others_may_read(&info)) {
 		error_set(error, ERROR_USAGE, "%s may be read by others: it holds the key to all stored passwords", path);
-		error_hint(error, "chmod 600 %s (640 where root owns it), and change the passwords if others may have read it", path);
+		error_hint(error, "chmod 600 %s (640 where root owns it), and change the passwords if others may have read it",
+			   path);
 		return false;
 	}
 	if (read(file, key, crypto_kdf_KEYBYTES) == (ssize_t)crypto_kdf_KEYBYTES && read(file, &more, 1) == 0)
@@ -57,7 +58,8 @@ static bool make_key(const char *path, uint8_t key[crypto_kdf_KEYBYTES], struct 
 	bool ok;
 
 	randombytes_buf(key, crypto_kdf_KEYBYTES);
-	ok = file >= 0 && fchmod(file, 0600) == 0 && write(file, key, crypto_kdf_KEYBYTES) == (ssize_t)crypto_kdf_KEYBYTES && fsync(file) == 0 && rename(beside, path) == 0;
+	ok = file >= 0 && fchmod(file, 0600) == 0 && write(file, key, crypto_kdf_KEYBYTES) == (ssize_t)crypto_kdf_KEYBYTES &&
+	     fsync(file) == 0 && rename(beside, path) == 0;
 	if (!ok)
 		error_set_errno(error, ERROR_USAGE, errno, "the key file %s cannot be made", path);
 	if (file >= 0)
@@ -75,7 +77,8 @@ static bool get_key(const char *path, bool may_make, uint8_t key[crypto_kdf_KEYB
 		return make_key(path, key, error);
 	if (file < 0) {
 		error_set_errno(error, ERROR_USAGE, errno, "the key file %s cannot be opened", path);
-		error_hint(error, "Put back the copy that belongs to this data directory: stored passwords cannot be read without it");
+		error_hint(error,
+			   "Put back the copy that belongs to this data directory: stored passwords cannot be read without it");
 		return false;
 	}
 	ok = read_key(file, path, key, error);
@@ -137,7 +140,8 @@ void *vault_seal(const struct vault *vault, const char *context, struct slice pl
 	return box;
 }
 
-char *vault_unseal(const struct vault *vault, const char *context, const void *box, size_t len, size_t *ret_len, struct error *error)
+char *vault_unseal(const struct vault *vault, const char *context, const void *box, size_t len, size_t *ret_len,
+		   struct error *error)
 {
 	size_t overhead = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES + CONTEXT_LEN;
 	const uint8_t *bytes = box;
@@ -149,7 +153,8 @@ char *vault_unseal(const struct vault *vault, const char *context, const void *b
 
 		inner = memory_alloc(inner_len);
 		hash_context(context, expected);
-		if (crypto_secretbox_open_easy(inner, bytes + crypto_secretbox_NONCEBYTES, len - crypto_secretbox_NONCEBYTES, bytes, vault->boxes) == 0 &&
+		if (crypto_secretbox_open_easy(inner, bytes + crypto_secretbox_NONCEBYTES, len - crypto_secretbox_NONCEBYTES,
+					       bytes, vault->boxes) == 0 &&
 		    sodium_memcmp(inner, expected, CONTEXT_LEN) == 0) {
 			plain = memory_strndup((const char *)inner + CONTEXT_LEN, inner_len - CONTEXT_LEN);
 			*ret_len = inner_len - CONTEXT_LEN;
@@ -159,8 +164,12 @@ char *vault_unseal(const struct vault *vault, const char *context, const void *b
 	}
 	if (plain)
 		return plain;
-	error_set(error, ERROR_INTERNAL, "the stored passwords cannot be opened: the key file is another one than they were stored with, or they are damaged");
-	error_hint(error, "Put back the key file that belongs to this data directory, or give the passwords anew (update the task's document)");
+	error_set(
+		error, ERROR_INTERNAL,
+		"the stored passwords cannot be opened: the key file is another one than they were stored with, or they are damaged");
+	error_hint(
+		error,
+		"Put back the key file that belongs to this data directory, or give the passwords anew (update the task's document)");
 	return NULL;
 }
 

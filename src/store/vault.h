@@ -20,7 +20,8 @@ void vault_close(struct vault *vault); /* NULL is fine */
 /* A new box, free(). `context` is bound to it: a box opens with the same one only ("task:7"). */
 void *vault_seal(const struct vault *vault, const char *context, struct slice plain, size_t *ret_len);
 /* NUL-terminated; the caller wipes and frees it. NULL + ERROR_INTERNAL: another key, another context, or damage. */
-char *vault_unseal(const struct vault *vault, const char *context, const void *box, size_t len, size_t *ret_len, struct error *error) WARN_UNUSED;
+char *vault_unseal(const struct vault *vault, const char *context, const void *box, size_t len, size_t *ret_len,
+		   struct error *error) WARN_UNUSED;
 
 #define VAULT_TOKEN_MAX 64
 /* "kf_" and 43 characters of base64url: 256 random bits. */

@@ -43,7 +43,8 @@ bool credentials_read_file(const char *path, const char *what, char **ret, struc
 	if (len > 0 && text[len - 1] == '\r')
 		len--;
 	if (len == 0 || memchr(text, '\n', len) || memchr(text, '\0', len)) {
-		error_set(error, ERROR_USAGE, "%s '%s' %s", what, path, len == 0 ? "is empty" : "holds more than one line, or a NUL byte");
+		error_set(error, ERROR_USAGE, "%s '%s' %s", what, path,
+			  len == 0 ? "is empty" : "holds more than one line, or a NUL byte");
 		goto failed;
 	}
 	*ret = memory_strndup(text, len);
@@ -62,8 +63,9 @@ bool credentials_finish(struct credentials *credentials, const char *group, stru
 	if (credentials->complete)
 		return true;
 	if (given > 1) {
-		error_set(error, ERROR_USAGE, "%s.password, %s.password_file and %s.password_env are ways to give one password: more than one is set",
-			group, group, group);
+		error_set(error, ERROR_USAGE,
+			  "%s.password, %s.password_file and %s.password_env are ways to give one password: more than one is set",
+			  group, group, group);
 		error_hint(error, "keep the one that holds the current password");
 		return false;
 	}
@@ -76,8 +78,8 @@ bool credentials_finish(struct credentials *credentials, const char *group, stru
 		const char *value = getenv(credentials->password_env);
 
 		if (!value || value[0] == '\0') {
-			error_set(error, ERROR_USAGE, "option '%s.password_env': the environment variable '%s' is %s", group, credentials->password_env,
-				value ? "empty" : "not set");
+			error_set(error, ERROR_USAGE, "option '%s.password_env': the environment variable '%s' is %s", group,
+				  credentials->password_env, value ? "empty" : "not set");
 			error_hint(error, "set it for this process, or use %s.password_file", group);
 			return false;
 		}

@@ -8,8 +8,8 @@
 #include "base/error.h"
 
 struct credentials {
-	char *username; /* NULL: the default user (AUTH with one argument) */
-	char *password; /* NULL: none; what the task began with; wiped when freed */
+	char *username;      /* NULL: the default user (AUTH with one argument) */
+	char *password;      /* NULL: none; what the task began with; wiped when freed */
 	char *password_file; /* where it is from; NULL: not from there */
 	char *password_env;
 	bool complete; /* by credentials_finish() */

@@ -19,7 +19,7 @@ bool document_fail(struct document_builder *builder, size_t line, const char *fo
 }
 
 static bool check(struct document_builder *builder, const struct document_node *parent, struct slice key, struct slice text,
-	size_t line, size_t depth)
+		  size_t line, size_t depth)
 {
 	if (depth > DOCUMENT_DEPTH_MAX)
 		return document_fail(builder, line, "nested more than %u deep", DOCUMENT_DEPTH_MAX);
@@ -38,7 +38,7 @@ static bool check(struct document_builder *builder, const struct document_node *
 }
 
 struct document_node *document_add(struct document_builder *builder, struct document_node *parent, struct slice key,
-	enum document_kind kind, struct slice text, size_t line, size_t depth)
+				   enum document_kind kind, struct slice text, size_t line, size_t depth)
 {
 	struct document_node *node;
 
@@ -104,7 +104,8 @@ struct document_node *document_parse(struct slice text, const char *file, struct
 		error_set(error, ERROR_USAGE, "%s: the document is empty", file);
 		read = false;
 	} else if (read && builder.root->kind != DOCUMENT_MAP) {
-		read = document_fail(&builder, builder.root->line, "a task document is a mapping of options, such as 'source: ...'");
+		read = document_fail(&builder, builder.root->line,
+				     "a task document is a mapping of options, such as 'source: ...'");
 	}
 	if (!read) {
 		document_free(builder.root);

@@ -22,10 +22,10 @@ enum document_kind { DOCUMENT_MAP, DOCUMENT_LIST, DOCUMENT_SCALAR, DOCUMENT_NULL
 
 struct document_node {
 	enum document_kind kind;
-	unsigned line;              /* of the key, or of the value in a list; from 1 */
-	char *key;                  /* NUL-terminated; NULL in lists and at the root */
-	char *text;                 /* of a scalar; NUL-terminated, holds no other NUL */
-	size_t count;               /* children */
+	unsigned line; /* of the key, or of the value in a list; from 1 */
+	char *key;     /* NUL-terminated; NULL in lists and at the root */
+	char *text;    /* of a scalar; NUL-terminated, holds no other NUL */
+	size_t count;  /* children */
 	struct document_node *first, *last, *next;
 };
 
@@ -44,7 +44,7 @@ struct document_builder {
 
 /* Adds a node below parent (NULL: the root), checking bounds and duplicate keys. NULL: the error is filled. */
 struct document_node *document_add(struct document_builder *builder, struct document_node *parent, struct slice key,
-	enum document_kind kind, struct slice text, size_t line, size_t depth) WARN_UNUSED;
+				   enum document_kind kind, struct slice text, size_t line, size_t depth) WARN_UNUSED;
 /* "<file>:<line>: <problem>"; returns false. */
 bool document_fail(struct document_builder *builder, size_t line, const char *format, ...) PRINTF_LIKE(3, 4);
 

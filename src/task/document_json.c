@@ -60,7 +60,7 @@ static bool add_children(struct json_walk *walk, struct document_node *node, jso
 
 	skip_bracket(walk);
 	if (json_is_object(value)) {
-		json_object_foreach(value, name, child) {
+		json_object_foreach (value, name, child) {
 			size_t line;
 
 			skip_to_value(walk);
@@ -70,7 +70,7 @@ static bool add_children(struct json_walk *walk, struct document_node *node, jso
 				return false;
 		}
 	} else {
-		json_array_foreach(value, i, child)
+		json_array_foreach (value, i, child)
 			if (!add(walk, node, (struct slice){0}, 0, child, depth + 1))
 				return false;
 	}
@@ -81,8 +81,10 @@ static bool add_children(struct json_walk *walk, struct document_node *node, jso
 /* line 0: of the value itself. */
 static bool add(struct json_walk *walk, struct document_node *parent, struct slice key, size_t line, json_t *value, size_t depth)
 {
-	enum document_kind kind = json_is_object(value) ? DOCUMENT_MAP : json_is_array(value) ? DOCUMENT_LIST :
-		json_is_null(value) ? DOCUMENT_NULL : DOCUMENT_SCALAR;
+	enum document_kind kind = json_is_object(value)  ? DOCUMENT_MAP
+				  : json_is_array(value) ? DOCUMENT_LIST
+				  : json_is_null(value)  ? DOCUMENT_NULL
+							 : DOCUMENT_SCALAR;
 	struct slice text = {0};
 	struct document_node *node;
 

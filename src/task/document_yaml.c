@@ -25,11 +25,11 @@ static size_t line_at(struct slice text, size_t offset)
 static bool fail_by_parser(struct yaml_reader *reader, const yaml_parser_t *parser)
 {
 	/* A problem of the encoding comes with an offset, all others with a mark. */
-	size_t line = parser->error == YAML_READER_ERROR ? line_at(reader->text, parser->problem_offset) :
-		parser->problem_mark.line + 1;
+	size_t line = parser->error == YAML_READER_ERROR ? line_at(reader->text, parser->problem_offset)
+							 : parser->problem_mark.line + 1;
 
 	return document_fail(reader->builder, line, "not YAML: %s%s%s", parser->problem ? parser->problem : "it cannot be read",
-		parser->context ? " " : "", parser->context ? parser->context : "");
+			     parser->context ? " " : "", parser->context ? parser->context : "");
 }
 
 static bool is_null(const yaml_event_t *event)
@@ -81,7 +81,8 @@ static bool read_scalar(struct yaml_reader *reader, yaml_event_t *event)
 	if (!awaits_key(reader))
 		return add(reader, is_null(event) ? DOCUMENT_NULL : DOCUMENT_SCALAR, text, line);
 	if (slice_equal(text, SLICE("<<")))
-		return document_fail(reader->builder, line, "merge keys (<<) are not used in a task document: write the options out");
+		return document_fail(reader->builder, line,
+				     "merge keys (<<) are not used in a task document: write the options out");
 	reader->key.event = *event;
 	reader->key.held = true;
 	memset(event, 0, sizeof(*event));
@@ -97,7 +98,7 @@ static bool read_start(struct yaml_reader *reader, enum document_kind kind, cons
 		return document_fail(reader->builder, line, "tags (!...) are not used in a task document");
 	if (awaits_key(reader))
 		return document_fail(reader->builder, line, "the name of an option is a word, not a %s",
-			kind == DOCUMENT_MAP ? "mapping" : "list");
+				     kind == DOCUMENT_MAP ? "mapping" : "list");
 	return add(reader, kind, (struct slice){0}, line);
 }
 
@@ -111,7 +112,8 @@ static bool read_event(struct yaml_reader *reader, yaml_event_t *event)
 			return document_fail(reader->builder, line, "a second document (---): one file describes one task");
 		return true;
 	case YAML_ALIAS_EVENT:
-		return document_fail(reader->builder, line, "aliases (*...) are not used in a task document: write the options out");
+		return document_fail(reader->builder, line,
+				     "aliases (*...) are not used in a task document: write the options out");
 	case YAML_SCALAR_EVENT: return read_scalar(reader, event);
 	case YAML_MAPPING_START_EVENT: return read_start(reader, DOCUMENT_MAP, event);
 	case YAML_SEQUENCE_START_EVENT: return read_start(reader, DOCUMENT_LIST, event);

@@ -105,7 +105,7 @@ static bool walk_node(struct walk *walk, const struct document_node *node);
 
 /* Two rows of one mapping that store into one field contradict each other; across mappings and --set the later one counts. */
 static bool check_rivals(struct walk *walk, const struct document_node *parent, const struct document_node *node,
-	const struct option_row *row, size_t parent_len)
+			 const struct option_row *row, size_t parent_len)
 {
 	if (!row || row->width == 0)
 		return true;
@@ -117,7 +117,8 @@ static bool check_rivals(struct walk *walk, const struct document_node *parent, 
 		rival = option_find(&task_option_table, slice_of_string(path));
 		if (!rival || rival->width == 0 || rival->offset != row->offset)
 			continue;
-		error_set(walk->error, ERROR_USAGE, "it sets the same as '%s' in line %u: give one of them", rival->path, other->line);
+		error_set(walk->error, ERROR_USAGE, "it sets the same as '%s' in line %u: give one of them", rival->path,
+			  other->line);
 		return fail_at(walk, node);
 	}
 	return true;
@@ -158,7 +159,9 @@ static bool walk_group(struct walk *walk, const struct document_node *node, cons
 		return set_scalar(walk->options, row, node->text, walk->error) || fail_at(walk, node);
 	if (row) {
 		error_set(walk->error, ERROR_USAGE, "it takes true, false or a mapping of its options, %s",
-			node->kind == DOCUMENT_LIST ? "not a list" : node->kind == DOCUMENT_MAP ? "not an empty one" : "but has no value");
+			  node->kind == DOCUMENT_LIST  ? "not a list"
+			  : node->kind == DOCUMENT_MAP ? "not an empty one"
+						       : "but has no value");
 		error_hint(walk->error, "for example %s: %s", row->path, row->example);
 	} else {
 		set_not_a_group(walk->path, walk->error);

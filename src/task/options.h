@@ -38,8 +38,8 @@ struct deployment_options {
 	size_t address_count;
 	struct credentials credentials;
 	struct tls_options tls;
-	char *path;                            /* rdb, aof, jsonl: the file or folder */
-	char *master;                          /* sentinel: the master's name */
+	char *path;   /* rdb, aof, jsonl: the file or folder */
+	char *master; /* sentinel: the master's name */
 	struct credentials sentinel_credentials;
 	struct tls_options sentinel_tls;
 };
@@ -62,8 +62,8 @@ struct task_options {
 	/* source.mode scan */
 	uint32_t scan_count;
 	uint32_t scan_pipeline;
-	uint64_t scan_changes;       /* bytes */
-	uint32_t scan_interval_ms;   /* 0: never */
+	uint64_t scan_changes;     /* bytes */
+	uint32_t scan_interval_ms; /* 0: never */
 	bool scan_follow;
 	enum scan_notifications scan_notifications;
 
@@ -75,18 +75,18 @@ struct task_options {
 	enum resync_policy resync; /* what becomes of keys that a second snapshot has not */
 	enum expiry_guard expiry_guard;
 	uint32_t expiry_margin_ms;
-	enum downgrade_policy downgrade; /* of what the target has nothing for */
+	enum downgrade_policy downgrade;     /* of what the target has nothing for */
 	enum unsupported_policy unsupported; /* of what only a module knows that the target has not loaded */
-	bool keep_idle; /* carry LRU and LFU of the snapshot's keys */
+	bool keep_idle;                      /* carry LRU and LFU of the snapshot's keys */
 	enum on_conflict_policy on_conflict;
 	enum checkpoint_place checkpoint;
-	struct database_map *database_map; /* NULL: every database to its own number */
+	struct database_map *database_map;  /* NULL: every database to its own number */
 	struct option_objects allow, block; /* struct filter_rule */
 	struct option_objects rename;       /* struct rename_rule */
 	struct option_objects expiry;       /* struct expiry_rule */
 	char *lua_script;                   /* text; after task_options_finish() also that of lua_file */
 	char *lua_file;
-	uint32_t lua_steps;                 /* instructions of one call */
+	uint32_t lua_steps; /* instructions of one call */
 	uint64_t lua_memory;
 
 	bool snapshot;
@@ -100,25 +100,25 @@ struct task_options {
 	uint64_t spool_keep_size;    /* of it, what is applied and kept to be sent again */
 	uint32_t spool_keep_time_ms; /* for no longer than that */
 	uint64_t spool_segment_size;
-	uint64_t in_flight_bytes;    /* per link: sent to the target, not yet answered */
+	uint64_t in_flight_bytes; /* per link: sent to the target, not yet answered */
 	uint32_t in_flight_commands;
 	uint32_t connect_timeout_ms;
-	uint32_t repl_timeout_ms;    /* silence of the source after which the link reconnects */
+	uint32_t repl_timeout_ms; /* silence of the source after which the link reconnects */
 
-	uint32_t verify_every_ms;    /* 0: never */
+	uint32_t verify_every_ms; /* 0: never */
 	enum verify_mode verify_mode;
 	bool verify_repair;
-	uint64_t verify_rate;        /* keys a second; 0: unlimited */
+	uint64_t verify_rate; /* keys a second; 0: unlimited */
 
-	struct text_list waive;      /* names of precheck items whose failures do not stop the start */
+	struct text_list waive; /* names of precheck items whose failures do not stop the start */
 
 	char *data_dir;
-	char *listen;                /* "127.0.0.1:9121", or NULL */
-	bool open_probes;            /* its probes want no token */
+	char *listen;     /* "127.0.0.1:9121", or NULL */
+	bool open_probes; /* its probes want no token */
 	enum stop_when stop_when;
 
-	struct settings settings;    /* of the above, those that decide what is copied, as written */
-	bool accept_changes;         /* of these, where the task was begun with others */
+	struct settings settings; /* of the above, those that decide what is copied, as written */
+	bool accept_changes;      /* of these, where the task was begun with others */
 };
 
 /* Everything at its default. */

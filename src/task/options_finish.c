@@ -36,7 +36,7 @@ static bool finish_tls(const struct tls_options *tls, const char *group, struct 
 	if (!tls->certificate == !tls->key)
 		return true;
 	fail(error, "%s.tls.%s is given without %s.tls.%s", group, tls->certificate ? "cert" : "key", group,
-		tls->key ? "cert" : "key");
+	     tls->key ? "cert" : "key");
 	error_hint(error, "a client certificate and its private key belong together");
 	return false;
 }
@@ -52,7 +52,8 @@ static bool finish_sentinel(struct deployment_options *side, const char *group, 
 		if (!side->master && !credentials->username && !credentials->password && !credentials->password_file &&
 		    !credentials->password_env && !side->sentinel_tls.enabled)
 			return true;
-		fail(error, "%s.%s is for Sentinels, but %s.mode is not 'sentinel'", group, side->master ? "master" : "sentinel", group);
+		fail(error, "%s.%s is for Sentinels, but %s.mode is not 'sentinel'", group, side->master ? "master" : "sentinel",
+		     group);
 		error_hint(error, "write %s.mode: sentinel, with the addresses of the Sentinels in %s.address", group, group);
 		return false;
 	}
@@ -62,7 +63,8 @@ static bool finish_sentinel(struct deployment_options *side, const char *group, 
 		return false;
 	}
 	snprintf(sentinel, sizeof(sentinel), "%s.sentinel", group);
-	return credentials_finish(&side->sentinel_credentials, sentinel, error) && finish_tls(&side->sentinel_tls, sentinel, error);
+	return credentials_finish(&side->sentinel_credentials, sentinel, error) &&
+	       finish_tls(&side->sentinel_tls, sentinel, error);
 }
 
 static const char *mode_name(const struct deployment_options *side)
@@ -76,14 +78,20 @@ static bool check_files(const struct deployment_options *side, const char *group
 	const struct credentials *credentials = &side->credentials;
 
 	if (!side->path) {
-		fail(error, "%s.path is missing: %s.mode '%s' %s files", group, group, mode_name(side), strcmp(group, "source") == 0 ? "reads" : "writes");
+		fail(error, "%s.path is missing: %s.mode '%s' %s files", group, group, mode_name(side),
+		     strcmp(group, "source") == 0 ? "reads" : "writes");
 		error_hint(error, "for example %s.path: %s", group, example);
 		return false;
 	}
 	if (side->address_count > 0 || credentials->username || credentials->password || credentials->password_file ||
 	    credentials->password_env || side->tls.enabled || side->master) {
-		fail(error, "%s.%s is for servers, but %s.mode is '%s'", group, side->address_count > 0 ? "address" :
-			side->tls.enabled ? "tls" : side->master ? "master" : credentials->username ? "username" : "password", group, mode_name(side));
+		fail(error, "%s.%s is for servers, but %s.mode is '%s'", group,
+		     side->address_count > 0 ? "address"
+		     : side->tls.enabled     ? "tls"
+		     : side->master          ? "master"
+		     : credentials->username ? "username"
+					     : "password",
+		     group, mode_name(side));
 		error_hint(error, "leave it out: of files there is only %s.path", group);
 		return false;
 	}
@@ -92,10 +100,12 @@ static bool check_files(const struct deployment_options *side, const char *group
 
 static bool finish_source_files(const struct task_options *options, struct error *error)
 {
-	if (!check_files(&options->source, "source", options->source.mode == MODE_RDB ? "/backup/dump.rdb" : "/var/lib/redis/appendonlydir", error))
+	if (!check_files(&options->source, "source",
+			 options->source.mode == MODE_RDB ? "/backup/dump.rdb" : "/var/lib/redis/appendonlydir", error))
 		return false;
 	if (!options->snapshot) {
-		fail(error, "snapshot is false, but source.mode '%s' has nothing that would be written from now on", mode_name(&options->source));
+		fail(error, "snapshot is false, but source.mode '%s' has nothing that would be written from now on",
+		     mode_name(&options->source));
 		error_hint(error, "leave snapshot out");
 		return false;
 	}
@@ -107,8 +117,11 @@ static bool finish_target_files(const struct task_options *options, struct error
 	const struct deployment_options *source = &options->source, *target = &options->target;
 	bool follows = target->mode != MODE_RDB && options->follow;
 
-	if (!check_files(target, "target", target->mode == MODE_AOF ? "/backup/orders-aof" : target->mode == MODE_RDB ? "/backup/orders.rdb" :
-		"/backup/orders.jsonl", error))
+	if (!check_files(target, "target",
+			 target->mode == MODE_AOF   ? "/backup/orders-aof"
+			 : target->mode == MODE_RDB ? "/backup/orders.rdb"
+						    : "/backup/orders.jsonl",
+			 error))
 		return false;
 	if (options->existing == EXISTING_MERGE) {
 		fail(error, "target.existing is 'merge', but nothing can be added to a file of another task");
@@ -117,13 +130,16 @@ static bool finish_target_files(const struct task_options *options, struct error
 	}
 	if (!options->snapshot && !follows) {
 		fail(error, "snapshot is false and the stream is not followed either: nothing would be written");
-		error_hint(error, target->mode == MODE_RDB ? "leave snapshot out: target.mode 'rdb' is the snapshot" : "leave snapshot out, or target.follow");
+		error_hint(error, target->mode == MODE_RDB ? "leave snapshot out: target.mode 'rdb' is the snapshot"
+							   : "leave snapshot out, or target.follow");
 		return false;
 	}
 	if (source->mode == MODE_AOF && !follows) {
 		fail(error, "source.mode is 'aof' and target.%s: the commands of an append-only file cannot be made a snapshot",
-			target->mode == MODE_RDB ? "mode 'rdb'" : "follow false");
-		error_hint(error, "write target.mode: aof or jsonl, with target.follow: true; or load it into a server and let that save");
+		     target->mode == MODE_RDB ? "mode 'rdb'" : "follow false");
+		error_hint(
+			error,
+			"write target.mode: aof or jsonl, with target.follow: true; or load it into a server and let that save");
 		return false;
 	}
 	if (source->path && strcmp(source->path, target->path) == 0) {
@@ -152,7 +168,7 @@ static bool finish_scan(const struct task_options *options, struct error *error)
 	}
 	if (!options->snapshot && (!options->scan_follow || options->scan_notifications == SCAN_NOTIFICATIONS_OFF)) {
 		fail(error, "snapshot is false, and source.scan.%s leaves nothing else to do",
-			options->scan_follow ? "notifications: off" : "follow: false");
+		     options->scan_follow ? "notifications: off" : "follow: false");
 		error_hint(error, "leave snapshot out");
 		return false;
 	}
@@ -162,7 +178,8 @@ static bool finish_scan(const struct task_options *options, struct error *error)
 static bool finish_side(struct deployment_options *side, const char *group, struct error *error)
 {
 	if (side->path) {
-		fail(error, "%s.path is for files, but %s.mode is none of rdb, aof%s", group, group, strcmp(group, "target") == 0 ? ", jsonl" : "");
+		fail(error, "%s.path is for files, but %s.mode is none of rdb, aof%s", group, group,
+		     strcmp(group, "target") == 0 ? ", jsonl" : "");
 		error_hint(error, "write %s.mode: rdb, or leave %s.path out", group, group);
 		return false;
 	}
@@ -180,7 +197,7 @@ static bool finish_side(struct deployment_options *side, const char *group, stru
 		if (side->addresses[i].port == 0 && !endpoint_is_unix(&side->addresses[i]))
 			side->addresses[i].port = side->mode == MODE_SENTINEL ? SENTINEL_PORT : REDIS_PORT;
 	return credentials_finish(&side->credentials, group, error) && finish_tls(&side->tls, group, error) &&
-		finish_sentinel(side, group, error);
+	       finish_sentinel(side, group, error);
 }
 
 /* Copying a server onto itself would never end. Sentinels may watch both sides, so their addresses say nothing. */
@@ -195,7 +212,7 @@ static bool check_sides_differ(const struct task_options *options, struct error 
 		for (size_t j = 0; j < target->address_count; j++)
 			if (endpoint_equal(&source->addresses[i], &target->addresses[j]))
 				return fail(error, "source and target are the same server: %s",
-					endpoint_format(&source->addresses[i], text));
+					    endpoint_format(&source->addresses[i], text));
 	return true;
 }
 
@@ -255,7 +272,9 @@ static bool finish_script(struct task_options *options, struct error *error)
 		error_set_errno(error, ERROR_USAGE, errno, "option 'lua.file': '%s' cannot be read", options->lua_file);
 	else if (len == 0 || len > SCRIPT_MAX || memchr(text, '\0', len))
 		fail(error, "option 'lua.file': '%s' is %s", options->lua_file,
-			len == 0 ? "empty" : len > SCRIPT_MAX ? "longer than 1 MiB" : "no text: it holds a NUL byte");
+		     len == 0           ? "empty"
+		     : len > SCRIPT_MAX ? "longer than 1 MiB"
+					: "no text: it holds a NUL byte");
 	else
 		options->lua_script = memory_strndup(text, len);
 	if (file)
@@ -344,7 +363,8 @@ static bool finish_name(struct task_options *options, struct error *error)
 		if (name_is_usable(options->name))
 			return true;
 		fail(error, "%s cannot name a task", slice_quote(slice_of_string(options->name), quoted, sizeof(quoted)));
-		error_hint(error,
+		error_hint(
+			error,
 			"a name has letters, digits, '.', '_' and '-', does not begin with '.' or '-', and is at most %d bytes long",
 			NAME_MAX_BYTES);
 		return false;
@@ -353,8 +373,9 @@ static bool finish_name(struct task_options *options, struct error *error)
 	strcat(derived, "-to-");
 	append_side(derived, sizeof(derived), &options->target);
 	if (!name_is_usable(derived)) {
-		fail(error, "no name can be made of the addresses: %s", strlen(derived) > NAME_MAX_BYTES ? "they are too long" :
-			"they have characters that a file name cannot have");
+		fail(error, "no name can be made of the addresses: %s",
+		     strlen(derived) > NAME_MAX_BYTES ? "they are too long"
+						      : "they have characters that a file name cannot have");
 		error_hint(error, "name the task: --name NAME, or 'name: NAME' in its document");
 		return false;
 	}
@@ -400,7 +421,7 @@ static bool check_listen(const struct task_options *options, struct error *error
 	if (!options->listen || (endpoint_parse(slice_of_string(options->listen), 0, &endpoint) && !endpoint_is_unix(&endpoint)))
 		return true;
 	fail(error, "--listen %s is not an address with a port",
-		slice_quote(slice_of_string(options->listen), quoted, sizeof(quoted)));
+	     slice_quote(slice_of_string(options->listen), quoted, sizeof(quoted)));
 	error_hint(error, "for example --listen 127.0.0.1:9121");
 	return false;
 }
@@ -409,10 +430,11 @@ bool task_options_finish(struct task_options *options, struct error *error)
 {
 	const struct deployment_options *source = &options->source, *target = &options->target;
 
-	return (deployment_options_are_files(source) ? finish_source_files(options, error) : finish_side(&options->source, "source", error)) &&
-		(deployment_options_are_files(target) ? finish_target_files(options, error) : finish_side(&options->target, "target", error)) &&
-		finish_scan(options, error) &&
-		check_sides_differ(options, error) && check_databases(options, error) && check_spool(options, error) &&
-		finish_script(options, error) &&
-		check_listen(options, error) && finish_name(options, error) && finish_data_dir(options, error);
+	return (deployment_options_are_files(source) ? finish_source_files(options, error)
+						     : finish_side(&options->source, "source", error)) &&
+	       (deployment_options_are_files(target) ? finish_target_files(options, error)
+						     : finish_side(&options->target, "target", error)) &&
+	       finish_scan(options, error) && check_sides_differ(options, error) && check_databases(options, error) &&
+	       check_spool(options, error) && finish_script(options, error) && check_listen(options, error) &&
+	       finish_name(options, error) && finish_data_dir(options, error);
 }

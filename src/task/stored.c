@@ -82,7 +82,8 @@ static json_t *value_of(const struct option_row *row, const struct document_node
 	}
 	value = json_object();
 	for (const struct document_node *child = node->first; child; child = child->next) {
-		const struct option_row *member = row && row->item_table ? option_find(row->item_table, slice_of_string(child->key)) : NULL;
+		const struct option_row *member =
+			row && row->item_table ? option_find(row->item_table, slice_of_string(child->key)) : NULL;
 
 		json_object_set_new(value, child->key, value_of(member, child));
 	}
@@ -146,7 +147,8 @@ bool stored_put_secrets(json_t *document, const json_t *secrets, struct error *e
 			continue;
 		secret = json_object_get(secrets, row->path);
 		if (!secret) {
-			error_set(error, ERROR_USAGE, "option '%s' is %s, which stands for a stored password, and none is stored", row->path, STORED_SECRET);
+			error_set(error, ERROR_USAGE, "option '%s' is %s, which stands for a stored password, and none is stored",
+				  row->path, STORED_SECRET);
 			error_hint(error, "Give the password itself, or leave the option out");
 			return false;
 		}

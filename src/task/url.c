@@ -24,9 +24,15 @@ struct scheme {
 };
 
 static const struct scheme schemes[] = {
-	{.name = "redis"}, {.name = "rediss", .tls = true}, {.name = "valkey"}, {.name = "valkeys", .tls = true},
-	{.name = "redis-sentinel", .sentinel = true}, {.name = "rediss-sentinel", .tls = true, .sentinel = true},
-	{.name = "unix", .unix_socket = true}, {.name = "rdb", .files = MODE_RDB}, {.name = "aof", .files = MODE_AOF},
+	{.name = "redis"},
+	{.name = "rediss", .tls = true},
+	{.name = "valkey"},
+	{.name = "valkeys", .tls = true},
+	{.name = "redis-sentinel", .sentinel = true},
+	{.name = "rediss-sentinel", .tls = true, .sentinel = true},
+	{.name = "unix", .unix_socket = true},
+	{.name = "rdb", .files = MODE_RDB},
+	{.name = "aof", .files = MODE_AOF},
 	{.name = "jsonl", .files = MODE_JSONL},
 };
 
@@ -78,7 +84,8 @@ static char *decode(struct slice text)
 		int c = text.data[i];
 
 		if (c == '%') {
-			int high = i + 1 < text.len ? hex(text.data[i + 1]) : -1, low = i + 2 < text.len ? hex(text.data[i + 2]) : -1;
+			int high = i + 1 < text.len ? hex(text.data[i + 1]) : -1,
+			    low = i + 2 < text.len ? hex(text.data[i + 2]) : -1;
 
 			c = high < 0 || low < 0 ? 0 : high * 16 + low;
 			i += 2;
@@ -155,8 +162,9 @@ static bool parse_scheme(struct url *url, struct slice *rest, struct error *erro
 			return true;
 		}
 	}
-	error_set(error, ERROR_USAGE, "the scheme before '://' is none of redis, rediss, valkey, valkeys, redis-sentinel, "
-		"rediss-sentinel, unix, rdb, aof, jsonl");
+	error_set(error, ERROR_USAGE,
+		  "the scheme before '://' is none of redis, rediss, valkey, valkeys, redis-sentinel, "
+		  "rediss-sentinel, unix, rdb, aof, jsonl");
 	error_hint(error, "for example redis://host:6379, or rediss://host:6379 for TLS");
 	return false;
 }
@@ -171,7 +179,7 @@ static bool parse_userinfo(struct url *url, struct slice info, struct error *err
 		password = after(info, user.len + 1);
 	}
 	return (user.len == 0 || decode_into(user, &url->username, "user", error)) &&
-		(password.len == 0 || decode_into(password, &url->password, "password", error));
+	       (password.len == 0 || decode_into(password, &url->password, "password", error));
 }
 
 static bool parse_hosts(struct url *url, struct slice hosts, uint16_t port, struct error *error)
@@ -198,8 +206,12 @@ static bool parse_hosts(struct url *url, struct slice hosts, uint16_t port, stru
 
 static bool parse_mode(struct url *url, const char *value, struct error *error)
 {
-	static const struct { const char *name; enum deployment_mode mode; } modes[] = {
-		{"auto", MODE_AUTO}, {"standalone", MODE_STANDALONE}, {"cluster", MODE_CLUSTER}, {"sentinel", MODE_SENTINEL}, {"scan", MODE_SCAN},
+	static const struct {
+		const char *name;
+		enum deployment_mode mode;
+	} modes[] = {
+		{"auto", MODE_AUTO}, {"standalone", MODE_STANDALONE}, {"cluster", MODE_CLUSTER}, {"sentinel", MODE_SENTINEL},
+		{"scan", MODE_SCAN},
 	};
 
 	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
@@ -227,7 +239,7 @@ static bool parse_option(struct url *url, struct slice name, struct slice text, 
 	if (which == sizeof(names) / sizeof(names[0])) {
 		near = suggest_nearest(name, names, which);
 		error_set(error, ERROR_USAGE, "unknown option after '?'%s%s%s", near ? ": did you mean '" : "", near ? near : "",
-			near ? "'?" : "");
+			  near ? "'?" : "");
 		error_hint(error, "a URL takes mode, ca, cert, key, insecure; all others are given by --set");
 		return false;
 	}
@@ -298,8 +310,10 @@ static bool parse_files(struct url *url, struct slice rest, struct error *error)
 {
 	if (rest.len < 2 || rest.data[0] != '/') {
 		error_set(error, ERROR_USAGE, "the path of a file is absolute");
-		error_hint(error, "for example %s", url->scheme->files == MODE_RDB ? "rdb:///backup/dump.rdb" :
-			url->scheme->files == MODE_AOF ? "aof:///var/lib/redis/appendonlydir" : "jsonl:///backup/orders.jsonl");
+		error_hint(error, "for example %s",
+			   url->scheme->files == MODE_RDB   ? "rdb:///backup/dump.rdb"
+			   : url->scheme->files == MODE_AOF ? "aof:///var/lib/redis/appendonlydir"
+							    : "jsonl:///backup/orders.jsonl");
 		return false;
 	}
 	if (memchr(rest.data, '?', rest.len) || memchr(rest.data, '#', rest.len)) {
@@ -396,10 +410,11 @@ static bool check(const struct url *url, bool is_source, uint64_t *ret_database,
 		return false;
 	}
 	if (!is_source && database != 0) {
-		error_set(error, ERROR_USAGE,
+		error_set(
+			error, ERROR_USAGE,
 			"a target's URL names no database: each key goes to the one it came from, unless that is mapped to another");
 		error_hint(error, "leave '/%llu' out, and bring all keys there with --set 'target.database_map={\"*\": %llu}'",
-			(unsigned long long)database, (unsigned long long)database);
+			   (unsigned long long)database, (unsigned long long)database);
 		return false;
 	}
 	*ret_database = database;

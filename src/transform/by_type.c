@@ -28,8 +28,9 @@ bool stage_types(struct transform *transform, const struct event *event, uint32_
 /* ",list,hash," */
 static struct slice types_text(struct transform *transform, uint32_t types)
 {
-	static const char *const names[VALUE_TYPES] = {[VALUE_STRING] = "string", [VALUE_LIST] = "list",     [VALUE_SET] = "set",      [VALUE_ZSET] = "zset",
-						       [VALUE_HASH] = "hash",     [VALUE_STREAM] = "stream", [VALUE_MODULE] = "module"};
+	static const char *const names[VALUE_TYPES] = {
+		[VALUE_STRING] = "string", [VALUE_LIST] = "list",     [VALUE_SET] = "set",      [VALUE_ZSET] = "zset",
+		[VALUE_HASH] = "hash",     [VALUE_STREAM] = "stream", [VALUE_MODULE] = "module"};
 	char *text = arena_take(&transform->arena, TYPES_TEXT);
 	size_t len = 0;
 
@@ -46,17 +47,19 @@ static struct slice types_text(struct transform *transform, uint32_t types)
 	return slice_make(text, len);
 }
 
-enum transform_outcome stage_move_by_type(struct transform *transform, const struct event *event, const struct typed_move *move, struct error *error)
+enum transform_outcome stage_move_by_type(struct transform *transform, const struct event *event, const struct typed_move *move,
+					  struct error *error)
 {
 	struct slice *argv;
 	struct event *made;
 	uint32_t argc = 0;
 
 	if (move->to_types & ~move->from_types)
-		return stage_refuse(event, error,
-				    "values of some types are selected under the new name and not under the old one, so the target may not have what it "
-				    "needs",
-				    "Give the rules that mean both keys the same types; or leave the command out (filter.block: [{command: ...}])");
+		return stage_refuse(
+			event, error,
+			"values of some types are selected under the new name and not under the old one, so the target may not have what it "
+			"needs",
+			"Give the rules that mean both keys the same types; or leave the command out (filter.block: [{command: ...}])");
 	argv = stage_arguments(transform, 11);
 	argv[argc++] = SLICE("EVAL");
 	argv[argc++] = slice_of_string(script_move_by_type);

@@ -43,9 +43,10 @@ static enum transform_outcome clear(struct transform *transform, const struct ev
 	const char *why = transform_clears_not(transform);
 
 	if (why)
-		return stage_refuse(event, error, why,
-				    "Write the rule so that `to` has every group of `match` and all else in `match` is plain text; or let the command be "
-				    "left out (filter.block: [{command: \"flush*\"}])");
+		return stage_refuse(
+			event, error, why,
+			"Write the rule so that `to` has every group of `match` and all else in `match` is plain text; or let the command be "
+			"left out (filter.block: [{command: \"flush*\"}])");
 	return TRANSFORM_CLEAR;
 }
 
@@ -57,10 +58,12 @@ static enum transform_outcome flush_one(struct transform *transform, const struc
 		return TRANSFORM_DROPPED;
 	/* Without new names by database no key of the target tells where it came from. */
 	if (answer == ANSWER_YES && !transform->renamer && shares_target(transform, event, event->db, ANSWER_YES))
-		return stage_refuse(event, error, "it clears one of several databases that target.database_map brings together in one",
-				    "Keep them apart with a prefix (rename: [{prefix: \"\", to: \"${db}:\"}]); or let the command be left out "
-				    "(filter.block: [{command: flushdb}])");
-	if (answer != ANSWER_YES || transform->renamer || transform->target.shared || shares_target(transform, event, event->db, ANSWER_MAYBE))
+		return stage_refuse(
+			event, error, "it clears one of several databases that target.database_map brings together in one",
+			"Keep them apart with a prefix (rename: [{prefix: \"\", to: \"${db}:\"}]); or let the command be left out "
+			"(filter.block: [{command: flushdb}])");
+	if (answer != ANSWER_YES || transform->renamer || transform->target.shared ||
+	    shares_target(transform, event, event->db, ANSWER_MAYBE))
 		return clear(transform, event, error);
 	event_list_add(&transform->made, event)->db = task_options_database_of(transform->options, event->db);
 	return TRANSFORM_CHANGED;
@@ -85,7 +88,8 @@ static enum transform_outcome flush_all(struct transform *transform, const struc
 		any = true;
 		/* Databases beyond what servers have unless told otherwise, not chosen by number, of a target that does not say how many it has: it is asked
 		 * which hold keys. */
-		if (answer != ANSWER_YES || (!all && target >= 16 && transform->options->all_databases && transform->target.databases == 0))
+		if (answer != ANSWER_YES ||
+		    (!all && target >= 16 && transform->options->all_databases && transform->target.databases == 0))
 			by_key = true;
 		if (target < limit)
 			cleared[target / 64] |= 1ULL << (target % 64);
@@ -141,11 +145,12 @@ static enum transform_outcome swap(struct transform *transform, const struct eve
 				    "Use a standalone target, or leave the command out (filter.block: [{command: swapdb}])");
 	/* It exchanges all that is there, foreign keys too. */
 	if (options->existing == EXISTING_MERGE && (of_a != ANSWER_YES || transform->renamer))
-		return stage_refuse(event, error,
-				    "it would exchange whole databases, of which this task copies only some keys, while others are in the target already "
-				    "(target.existing: merge)",
-				    "Copy into databases of their own (target.database_map) that were empty, or leave the command out (filter.block: "
-				    "[{command: swapdb}])");
+		return stage_refuse(
+			event, error,
+			"it would exchange whole databases, of which this task copies only some keys, while others are in the target already "
+			"(target.existing: merge)",
+			"Copy into databases of their own (target.database_map) that were empty, or leave the command out (filter.block: "
+			"[{command: swapdb}])");
 	if (!options->database_map)
 		return TRANSFORM_SAME;
 	if (shares_target(transform, event, a, ANSWER_MAYBE) || shares_target(transform, event, b, ANSWER_MAYBE))
@@ -217,7 +222,8 @@ static enum transform_outcome move_whole(struct transform *transform, const stru
 	return TRANSFORM_CHANGED;
 }
 
-static enum transform_outcome move_typed(struct transform *transform, const struct event *event, const struct move *move, struct error *error)
+static enum transform_outcome move_typed(struct transform *transform, const struct event *event, const struct move *move,
+					 struct error *error)
 {
 	struct typed_move typed = {
 		.copies = move->copy,
@@ -229,10 +235,12 @@ static enum transform_outcome move_typed(struct transform *transform, const stru
 
 	if (!stage_types(transform, event, event->db, event->argv[1], &typed.from_types) ||
 	    !stage_types(transform, event, move->db, move->key, &typed.to_types) ||
-	    !stage_rename(transform, event->db, event->argv[1], &typed.from) || !stage_rename(transform, move->db, move->key, &typed.to))
+	    !stage_rename(transform, event->db, event->argv[1], &typed.from) ||
+	    !stage_rename(transform, move->db, move->key, &typed.to))
 		return stage_undecided(event, error);
 	if (typed.from_db == typed.to_db && slice_equal(typed.from, typed.to))
-		return stage_refuse(event, error, "both keys are one at the target, and of them not the same types are selected", HINT_MIXED);
+		return stage_refuse(event, error, "both keys are one at the target, and of them not the same types are selected",
+				    HINT_MIXED);
 	return stage_move_by_type(transform, event, &typed, error);
 }
 

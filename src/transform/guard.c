@@ -15,9 +15,9 @@ static const struct {
 	enum rule rule;
 	bool seconds;
 } names[] = {
-	{"set", RULE_SET, false},         {"pexpireat", RULE_EXPIRE, false},  {"expireat", RULE_EXPIRE, true},         {"restore", RULE_RESTORE, false},
-	{"hsetex", RULE_HSETEX, false},   {"hpexpireat", RULE_FIELDS, false}, {"hexpireat", RULE_FIELDS, true},        {"msetex", RULE_MSETEX, false},
-	{"restore-asking", RULE_RESTORE, false},
+	{"set", RULE_SET, false},         {"pexpireat", RULE_EXPIRE, false}, {"expireat", RULE_EXPIRE, true},
+	{"restore", RULE_RESTORE, false}, {"hsetex", RULE_HSETEX, false},    {"hpexpireat", RULE_FIELDS, false},
+	{"hexpireat", RULE_FIELDS, true}, {"msetex", RULE_MSETEX, false},    {"restore-asking", RULE_RESTORE, false},
 };
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
@@ -99,13 +99,14 @@ static bool word_is(struct slice argument, const char *word)
 /* The true time of argument `at`. False: it is none, or stays as it is. */
 static bool true_time(const struct work *work, uint32_t at, bool seconds, int64_t *ret)
 {
-	return at < work->argc && slice_to_int64(work->argv[at], ret) && !__builtin_mul_overflow(*ret, seconds ? 1000 : 1, ret) && *ret > 0 &&
-	       *ret < GUARD_SPAN;
+	return at < work->argc && slice_to_int64(work->argv[at], ret) && !__builtin_mul_overflow(*ret, seconds ? 1000 : 1, ret) &&
+	       *ret > 0 && *ret < GUARD_SPAN;
 }
 
 static struct slice number(const struct work *work, bool field, int64_t at_ms)
 {
-	return arena_number(work->arena, field ? guard_field_time(work->times, at_ms, work->now_ms) : guard_key_time(work->times, at_ms, work->now_ms));
+	return arena_number(work->arena, field ? guard_field_time(work->times, at_ms, work->now_ms)
+					       : guard_key_time(work->times, at_ms, work->now_ms));
 }
 
 static void copy_arguments(const struct work *work, uint32_t argc)
@@ -234,8 +235,9 @@ static enum guard_outcome change_msetex(const struct work *work)
 	return change_option(work, 2 + 2 * (uint32_t)keys, work->argc, false);
 }
 
-enum guard_outcome guard_command(struct guard *guard, const struct guard_times *times, int64_t now_ms, const struct command_info *info, uint32_t argc,
-				 const struct slice *argv, struct arena *arena, struct guard_command *ret)
+enum guard_outcome guard_command(struct guard *guard, const struct guard_times *times, int64_t now_ms,
+				 const struct command_info *info, uint32_t argc, const struct slice *argv, struct arena *arena,
+				 struct guard_command *ret)
 {
 	struct work work = {times, now_ms, argc, argv, arena, ret};
 

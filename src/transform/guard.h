@@ -82,8 +82,9 @@ struct guard_command {
 };
 
 /* A command with absolute times, as the downgrade leaves it. Relative times stay what they are. */
-enum guard_outcome guard_command(struct guard *guard, const struct guard_times *times, int64_t now_ms, const struct command_info *info, uint32_t argc,
-				 const struct slice *argv, struct arena *arena, struct guard_command *ret);
+enum guard_outcome guard_command(struct guard *guard, const struct guard_times *times, int64_t now_ms,
+				 const struct command_info *info, uint32_t argc, const struct slice *argv, struct arena *arena,
+				 struct guard_command *ret);
 
 /* May it take a held time from one key to another, past a scan? RENAME, COPY, MOVE, SWAPDB, scripts, and commands that nobody knows. */
 static inline bool guard_moves_times(const struct command_info *info)

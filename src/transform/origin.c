@@ -46,7 +46,8 @@ static void consider(struct transform *transform, const struct brought_scope *sc
 {
 	struct origins *origins = &transform->origins;
 
-	if (!task_options_database_selected(transform->options, db) || task_options_database_of(transform->options, db) != target_db)
+	if (!task_options_database_selected(transform->options, db) ||
+	    task_options_database_of(transform->options, db) != target_db)
 		return;
 	for (uint32_t i = 0; i < origins->count; i++)
 		if (alike(transform, scope, origins->dbs[i], db))
@@ -89,7 +90,8 @@ struct verdict {
 	bool unclear;
 };
 
-static enum answer ask(struct transform *transform, const struct brought_scope *scope, uint32_t db, struct slice key, uint32_t types)
+static enum answer ask(struct transform *transform, const struct brought_scope *scope, uint32_t db, struct slice key,
+		       uint32_t types)
 {
 	struct subject subject = {db, key, types};
 
@@ -116,16 +118,22 @@ static void judge(void *owner, uint32_t db, struct slice key)
 		*at = answer_or(*at, answer);
 }
 
-enum brought transform_brought(struct transform *transform, const struct brought_scope *scope, uint32_t target_db, struct slice key, uint32_t types)
+enum brought transform_brought(struct transform *transform, const struct brought_scope *scope, uint32_t target_db,
+			       struct slice key, uint32_t types)
 {
-	struct verdict verdict = {.transform = transform, .scope = scope, .target_db = target_db, .types = types, .inside = ANSWER_NO, .beside = ANSWER_NO};
+	struct verdict verdict = {.transform = transform,
+				  .scope = scope,
+				  .target_db = target_db,
+				  .types = types,
+				  .inside = ANSWER_NO,
+				  .beside = ANSWER_NO};
 
 	if (selection_is_own_key(key))
 		return BROUGHT_NO;
 	find_origins(transform, scope, target_db);
 	arena_reset(&transform->origin_arena);
-	if (renamer_reverse(transform->renamer, transform->origins.dbs, transform->origins.count, key, &transform->origin_arena, judge, &verdict) ==
-		    ANSWER_UNDECIDED ||
+	if (renamer_reverse(transform->renamer, transform->origins.dbs, transform->origins.count, key, &transform->origin_arena,
+			    judge, &verdict) == ANSWER_UNDECIDED ||
 	    verdict.unclear)
 		return BROUGHT_UNCLEAR;
 	if (verdict.inside == ANSWER_NO)
@@ -146,7 +154,8 @@ static void visit_origin(void *owner, uint32_t db, struct slice key)
 {
 	struct visiting *visiting = owner;
 
-	if (task_options_database_selected(visiting->options, db) && task_options_database_of(visiting->options, db) == visiting->target_db)
+	if (task_options_database_selected(visiting->options, db) &&
+	    task_options_database_of(visiting->options, db) == visiting->target_db)
 		visiting->visit(visiting->owner, db, key);
 }
 
@@ -162,7 +171,8 @@ bool transform_origins(struct transform *transform, uint32_t target_db, struct s
 	if (!transform->options->database_map)
 		dbs[count++] = target_db;
 	arena_reset(&transform->origin_arena);
-	return renamer_reverse(transform->renamer, dbs, count, key, &transform->origin_arena, visit_origin, &visiting) != ANSWER_UNDECIDED;
+	return renamer_reverse(transform->renamer, dbs, count, key, &transform->origin_arena, visit_origin, &visiting) !=
+	       ANSWER_UNDECIDED;
 }
 
 bool transform_brings_to(struct transform *transform, const struct brought_scope *scope, uint32_t target_db)
@@ -171,15 +181,17 @@ bool transform_brings_to(struct transform *transform, const struct brought_scope
 
 	find_origins(transform, scope, target_db);
 	for (uint32_t i = 0; i < origins->count; i++)
-		if (in_scope(scope, origins->dbs[i]) && ask(transform, scope, origins->dbs[i], (struct slice){0}, TYPES_ALL) != ANSWER_NO)
+		if (in_scope(scope, origins->dbs[i]) &&
+		    ask(transform, scope, origins->dbs[i], (struct slice){0}, TYPES_ALL) != ANSWER_NO)
 			return true;
 	return false;
 }
 
 uint32_t transform_type_bits(struct slice name)
 {
-	static const char *const names[VALUE_TYPES] = {[VALUE_STRING] = "string", [VALUE_LIST] = "list",     [VALUE_SET] = "set", [VALUE_ZSET] = "zset",
-						       [VALUE_HASH] = "hash",     [VALUE_STREAM] = "stream", [VALUE_MODULE] = ""};
+	static const char *const names[VALUE_TYPES] = {
+		[VALUE_STRING] = "string", [VALUE_LIST] = "list",     [VALUE_SET] = "set", [VALUE_ZSET] = "zset",
+		[VALUE_HASH] = "hash",     [VALUE_STREAM] = "stream", [VALUE_MODULE] = ""};
 
 	if (name.len == 0)
 		return TYPES_ALL;

@@ -49,7 +49,8 @@ static uint32_t types_of_key(const struct event *event, enum effect effect, uint
 		return value_type_bits(event->argv[3].data[0]);
 	/* SORT */
 	if (effect == EFFECT_STORE_LAST && event->info->group == COMMAND_GROUP_GENERIC)
-		return last && number > 0 ? TYPE_BIT(VALUE_LIST) : TYPE_BIT(VALUE_LIST) | TYPE_BIT(VALUE_SET) | TYPE_BIT(VALUE_ZSET);
+		return last && number > 0 ? TYPE_BIT(VALUE_LIST)
+					  : TYPE_BIT(VALUE_LIST) | TYPE_BIT(VALUE_SET) | TYPE_BIT(VALUE_ZSET);
 	/* Sets may be read as sorted ones. */
 	if (effect == EFFECT_STORE_FIRST && number > 0 && event->info->group == COMMAND_GROUP_SORTED_SET)
 		return types | TYPE_BIT(VALUE_SET);
@@ -244,20 +245,24 @@ static enum transform_outcome select_keyless(struct transform *transform, const 
 }
 
 /* RENAME and RENAMENX, where the type decides. `ret_handled` false: it does not. */
-static enum transform_outcome rename_by_type(struct transform *transform, const struct event *event, bool *ret_handled, struct error *error)
+static enum transform_outcome rename_by_type(struct transform *transform, const struct event *event, bool *ret_handled,
+					     struct error *error)
 {
 	struct slice from = event->argv[transform->uses[0].index], to = event->argv[transform->uses[1].index];
-	enum answer of_from = stage_ask(transform, event, event->db, from, TYPES_ALL), of_to = stage_ask(transform, event, event->db, to, TYPES_ALL);
+	enum answer of_from = stage_ask(transform, event, event->db, from, TYPES_ALL),
+		    of_to = stage_ask(transform, event, event->db, to, TYPES_ALL);
 	struct typed_move move = {.replaces = true, .db = event->db, .from = from, .to = to};
 
-	*ret_handled = of_from != ANSWER_UNDECIDED && of_to != ANSWER_UNDECIDED && (of_from == ANSWER_MAYBE || of_to == ANSWER_MAYBE);
+	*ret_handled =
+		of_from != ANSWER_UNDECIDED && of_to != ANSWER_UNDECIDED && (of_from == ANSWER_MAYBE || of_to == ANSWER_MAYBE);
 	if (!*ret_handled)
 		return TRANSFORM_SAME;
 	if (of_to == ANSWER_NO) {
 		replace(transform, event, "DEL", from, NULL);
 		return TRANSFORM_CHANGED;
 	}
-	if (!stage_types(transform, event, event->db, from, &move.from_types) || !stage_types(transform, event, event->db, to, &move.to_types))
+	if (!stage_types(transform, event, event->db, from, &move.from_types) ||
+	    !stage_types(transform, event, event->db, to, &move.to_types))
 		return stage_undecided(event, error);
 	return stage_move_by_type(transform, event, &move, error);
 }

@@ -33,7 +33,7 @@ struct rule {
 	bool at_start, to_end; /* the match begins where the key does, ends where it ends */
 	struct piece *pieces;
 	size_t piece_count;
-	uint8_t *literals;     /* of the pieces */
+	uint8_t *literals; /* of the pieces */
 };
 
 struct renamer {

@@ -337,11 +337,16 @@ static void match_parts(struct search *search, size_t number, struct slice rest)
 	}
 }
 
-enum answer renamer_reverse(struct renamer *renamer, const uint32_t *dbs, uint32_t db_count, struct slice name, struct arena *arena,
-			    void (*visit)(void *owner, uint32_t db, struct slice key), void *owner)
+enum answer renamer_reverse(struct renamer *renamer, const uint32_t *dbs, uint32_t db_count, struct slice name,
+			    struct arena *arena, void (*visit)(void *owner, uint32_t db, struct slice key), void *owner)
 {
-	struct search search = {
-		.renamer = renamer, .dbs = dbs, .db_count = db_count, .name = name, .arena = arena, .visit = visit, .owner = owner};
+	struct search search = {.renamer = renamer,
+				.dbs = dbs,
+				.db_count = db_count,
+				.name = name,
+				.arena = arena,
+				.visit = visit,
+				.owner = owner};
 
 	for (uint32_t i = 0; !renamer && i < db_count; i++)
 		visit(owner, dbs[i], name);

@@ -48,28 +48,29 @@ const char script_copy[] = EFFECTS FAILED EXPIRY "local value=redis.call('DUMP',
 
 /* KEYS: from, to. ARGV: MOVE or COPY, the database of the first key, of the second, the types selected under the first name (",list,hash,"), under the
  * second, REPLACE or "". */
-const char script_move_by_type[] = EFFECTS FAILED EXPIRY "local known={string=1,list=1,set=1,zset=1,hash=1,stream=1}\n"
-							 "local kind=redis.call('TYPE',KEYS[1])\n"
-							 "kind=kind.ok or kind\n"
-							 "local function has(types) return string.find(types,','..(known[kind] and kind or 'module')..',',1,true) end\n"
-							 "local same,held=ARGV[2]==ARGV[3],kind~='none' and has(ARGV[4])\n"
-							 "local r=0\n"
-							 "if held and has(ARGV[5]) then\n"
-							 "if same and ARGV[1]=='MOVE' then return redis.pcall('RENAME',KEYS[1],KEYS[2]) end\n"
-							 "local value,at=redis.call('DUMP',KEYS[1]),expiry(KEYS[1])\n"
-							 "if not same then redis.call('SELECT',ARGV[3]) end\n"
-							 "r=redis.pcall('RESTORE',KEYS[2],0,value,'REPLACE')\n"
-							 "if failed(r) then return r end\n"
-							 "if at>=0 then redis.call('PEXPIREAT',KEYS[2],string.format('%.0f',at)) end\n"
-							 "if not same then redis.call('SELECT',ARGV[2]) end\n"
-							 "elseif ARGV[6]~='' then\n"
-							 "if not same then redis.call('SELECT',ARGV[3]) end\n"
-							 "r=redis.pcall('DEL',KEYS[2])\n"
-							 "if failed(r) then return r end\n"
-							 "if not same then redis.call('SELECT',ARGV[2]) end\n"
-							 "end\n"
-							 "if held and ARGV[1]=='MOVE' then return redis.pcall('DEL',KEYS[1]) end\n"
-							 "return r";
+const char script_move_by_type[] = EFFECTS FAILED EXPIRY
+	"local known={string=1,list=1,set=1,zset=1,hash=1,stream=1}\n"
+	"local kind=redis.call('TYPE',KEYS[1])\n"
+	"kind=kind.ok or kind\n"
+	"local function has(types) return string.find(types,','..(known[kind] and kind or 'module')..',',1,true) end\n"
+	"local same,held=ARGV[2]==ARGV[3],kind~='none' and has(ARGV[4])\n"
+	"local r=0\n"
+	"if held and has(ARGV[5]) then\n"
+	"if same and ARGV[1]=='MOVE' then return redis.pcall('RENAME',KEYS[1],KEYS[2]) end\n"
+	"local value,at=redis.call('DUMP',KEYS[1]),expiry(KEYS[1])\n"
+	"if not same then redis.call('SELECT',ARGV[3]) end\n"
+	"r=redis.pcall('RESTORE',KEYS[2],0,value,'REPLACE')\n"
+	"if failed(r) then return r end\n"
+	"if at>=0 then redis.call('PEXPIREAT',KEYS[2],string.format('%.0f',at)) end\n"
+	"if not same then redis.call('SELECT',ARGV[2]) end\n"
+	"elseif ARGV[6]~='' then\n"
+	"if not same then redis.call('SELECT',ARGV[3]) end\n"
+	"r=redis.pcall('DEL',KEYS[2])\n"
+	"if failed(r) then return r end\n"
+	"if not same then redis.call('SELECT',ARGV[2]) end\n"
+	"end\n"
+	"if held and ARGV[1]=='MOVE' then return redis.pcall('DEL',KEYS[1]) end\n"
+	"return r";
 
 /* KEYS: from, to. ARGV: the end to take from, the end to put to. The element is put before it is taken, so a list of one that is moved into itself
  * stays, with its expiry. */

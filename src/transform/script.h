@@ -7,9 +7,9 @@
 
 #include "wire/command.h"
 
-extern const char script_bitop[], script_copy[], script_geo_box[], script_hpexpireat_if[], script_hsetex_keepttl[], script_lmove[], script_move_by_type[],
-	script_set_keepttl[],
-	script_xtrim[], script_zadd[], script_zdiffstore[], script_zrangestore[];
+extern const char script_bitop[], script_copy[], script_geo_box[], script_hpexpireat_if[], script_hsetex_keepttl[],
+	script_lmove[], script_move_by_type[], script_set_keepttl[], script_xtrim[], script_zadd[], script_zdiffstore[],
+	script_zrangestore[];
 
 /* What an EVAL of ours is to routing; not marked as a script of the source. */
 extern const struct command_info script_call;

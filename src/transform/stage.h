@@ -33,7 +33,7 @@ struct transform {
 	struct command_info own_script; /* EVAL, with an error that the source did not see */
 	struct arena arena;
 	struct arena origin_arena; /* of one question about a key of the target */
-	struct origins {           /* databases of the source that come to one of the target; one stands for all that the rules treat alike */
+	struct origins { /* databases of the source that come to one of the target; one stands for all that the rules treat alike */
 		bool valid;
 		uint32_t target_db;
 		struct brought_scope scope;

@@ -16,9 +16,9 @@
 struct transform;
 
 struct transform_target {
-	uint32_t databases; /* that the target has; 0: not known */
-	bool cluster;       /* it is one */
-	bool shared;        /* other links of the task bring keys there, too; then: */
+	uint32_t databases;                       /* that the target has; 0: not known */
+	bool cluster;                             /* it is one */
+	bool shared;                              /* other links of the task bring keys there, too; then: */
 	bool (*owns)(void *owner, uint16_t slot); /* are this link's source's keys in that slot? */
 	void *owner;
 };
@@ -40,7 +40,7 @@ enum transform_outcome {
 	TRANSFORM_CHANGED, /* `events` in its place */
 	TRANSFORM_DROPPED, /* not copied */
 	TRANSFORM_REFUSED, /* ERROR_CONFLICT: on_conflict decides */
-	TRANSFORM_CLEAR,   /* FLUSHDB or FLUSHALL, of which only some keys of the target are meant: those that transform_brought() says */
+	TRANSFORM_CLEAR, /* FLUSHDB or FLUSHALL, of which only some keys of the target are meant: those that transform_brought() says */
 };
 
 /* What stands in place of an event. Its memory is the transform's, until the next call. Of an event whose arguments are new, raw.data is NULL; `db` is
@@ -63,7 +63,7 @@ const char *transform_clears_not(const struct transform *transform);
 const char *transform_options_clear_not(const struct task_options *options);
 
 struct brought_scope {
-	bool every_database;         /* of the source, or `db` alone */
+	bool every_database; /* of the source, or `db` alone */
 	uint32_t db;
 	const struct event *command; /* rules that name commands are asked about this one; NULL: as about a key of the snapshot */
 };
@@ -76,7 +76,8 @@ enum brought {
 };
 
 /* Is this key of the target one that the link has brought, within the scope? `types`: bits of transform_type_bits(). */
-enum brought transform_brought(struct transform *transform, const struct brought_scope *scope, uint32_t target_db, struct slice key, uint32_t types);
+enum brought transform_brought(struct transform *transform, const struct brought_scope *scope, uint32_t target_db,
+			       struct slice key, uint32_t types);
 /* The keys of the source that have this name at the target, chosen or not, in its databases up to `highest_db`: calls visit for each, some perhaps twice. Not where
  * transform_clears_not() says why names cannot be led back. False: the bound on the work was met. */
 bool transform_origins(struct transform *transform, uint32_t target_db, struct slice key, uint32_t highest_db,

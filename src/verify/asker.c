@@ -145,8 +145,8 @@ static void fail_selecting(struct asker *asker, struct slice text)
 {
 	struct error error;
 
-	error_set(&error, asker->options.blame, "%s: a database cannot be selected: %.*s", line_peer(asker->line), (int)(text.len > 200 ? 200 : text.len),
-		  (const char *)text.data);
+	error_set(&error, asker->options.blame, "%s: a database cannot be selected: %.*s", line_peer(asker->line),
+		  (int)(text.len > 200 ? 200 : text.len), (const char *)text.data);
 	fail(asker, &error);
 }
 

@@ -66,7 +66,8 @@ static bool ask_replication(struct side *source, uint32_t shard, struct slice *r
 	*ret = reply.nodes[0].text;
 	if (reply.nodes[0].type == RESP_BULK)
 		return true;
-	error_set(error, ERROR_SOURCE, "INFO replication was answered with %.*s", (int)(ret->len > 200 ? 200 : ret->len), (const char *)ret->data);
+	error_set(error, ERROR_SOURCE, "INFO replication was answered with %.*s", (int)(ret->len > 200 ? 200 : ret->len),
+		  (const char *)ret->data);
 	return false;
 }
 
@@ -136,7 +137,8 @@ static int64_t recorded(const struct checkpoint *checkpoint, const struct goal *
 {
 	const struct checkpoint_link *link = checkpoint_find(checkpoint, goal->replid, goal->replid2, goal->address, false);
 
-	if (!link || (goal->replid[0] && strcmp(link->record.replid, goal->replid) != 0 && strcmp(link->record.replid, goal->replid2) != 0))
+	if (!link || (goal->replid[0] && strcmp(link->record.replid, goal->replid) != 0 &&
+		      strcmp(link->record.replid, goal->replid2) != 0))
 		return -1;
 	return link->record.offset;
 }
@@ -180,17 +182,24 @@ static bool give_up(struct error *error)
 static void tell_late(const struct catch_up_options *options, bool live, struct error *error)
 {
 	if (options->demanded) {
-		error_set(error, ERROR_TARGET, "the target has not come within %u s to where the source stood%s", options->wait_ms / 1000,
-			  live ? "" : ": no link of the task is connected to it");
-		error_hint(error, "Wait until the task is streaming with a small lag (its log, /status), or give it longer with --timeout");
+		error_set(error, ERROR_TARGET, "the target has not come within %u s to where the source stood%s",
+			  options->wait_ms / 1000, live ? "" : ": no link of the task is connected to it");
+		error_hint(
+			error,
+			"Wait until the task is streaming with a small lag (its log, /status), or give it longer with --timeout");
 		return;
 	}
-	error_set(error, ERROR_TARGET, "the target has not caught up with the source within %u s: what differs now may just not have arrived yet", options->wait_ms / 1000);
-	error_hint(error, "Wait until the task is streaming with a small lag (keyferry's log, /status), or stop it, or give it longer with --wait");
+	error_set(error, ERROR_TARGET,
+		  "the target has not caught up with the source within %u s: what differs now may just not have arrived yet",
+		  options->wait_ms / 1000);
+	error_hint(
+		error,
+		"Wait until the task is streaming with a small lag (keyferry's log, /status), or stop it, or give it longer with --wait");
 }
 
 /* One attempt, and a pause. *ret: it has come so far, or nobody brings it any further. */
-static bool look(const struct catch_up_options *options, const struct goal *goals, uint32_t count, uint64_t deadline, bool *ret, struct error *error)
+static bool look(const struct catch_up_options *options, const struct goal *goals, uint32_t count, uint64_t deadline, bool *ret,
+		 struct error *error)
 {
 	bool live;
 

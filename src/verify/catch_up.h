@@ -11,8 +11,8 @@
 struct catch_up_options {
 	const struct task_options *task;
 	struct side *source, *target;
-	bool demanded;              /* where no link is running, too: else nobody brings the target any further, and it counts as there */
-	uint32_t wait_ms;           /* the most that the target is waited for */
+	bool demanded;    /* where no link is running, too: else nobody brings the target any further, and it counts as there */
+	uint32_t wait_ms; /* the most that the target is waited for */
 	bool (*go_on)(void *owner); /* false: give up */
 	void *owner;
 };

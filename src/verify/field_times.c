@@ -26,12 +26,14 @@ void field_times_free(struct field_times *times)
 	free(times);
 }
 
-void field_times_each(struct field_times *times, const struct value_form *form, void (*visit)(void *owner, struct slice field, int64_t at_ms), void *owner)
+void field_times_each(struct field_times *times, const struct value_form *form,
+		      void (*visit)(void *owner, struct slice field, int64_t at_ms), void *owner)
 {
 	struct value_item item;
 	struct parse_fault fault;
 
-	if (!rdb_type_has_field_expiry(form->type, form->valkey) || !value_reader_begin(times->reader, form->type, form->valkey, form->value))
+	if (!rdb_type_has_field_expiry(form->type, form->valkey) ||
+	    !value_reader_begin(times->reader, form->type, form->valkey, form->value))
 		return;
 	while (value_reader_next(times->reader, &item, &fault) == VALUE_ITEM)
 		if (item.expire_at_ms >= 0)

@@ -10,6 +10,7 @@ struct field_times;
 struct field_times *field_times_new(void);
 void field_times_free(struct field_times *times);
 /* Calls visit for each field that has a time (Unix ms); of other values for none. The field lives during the call. A damaged value ends it. */
-void field_times_each(struct field_times *times, const struct value_form *form, void (*visit)(void *owner, struct slice field, int64_t at_ms), void *owner);
+void field_times_each(struct field_times *times, const struct value_form *form,
+		      void (*visit)(void *owner, struct slice field, int64_t at_ms), void *owner);
 
 #endif

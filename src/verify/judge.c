@@ -171,7 +171,8 @@ static enum verdict judge_full(struct judge *judge, struct reading *source, stru
 		snprintf(text, VALUE_DIFFERENCE_MAX, "DUMP gave what is no value");
 		return source->place->error.kind == ERROR_NONE ? differ(DIFFERENCE_VALUE, ret_kind) : VERDICT_UNREAD;
 	}
-	if (forms[0].type == forms[1].type && forms[0].valkey == forms[1].valkey && same_bytes(source, forms[0].value, target, forms[1].value) &&
+	if (forms[0].type == forms[1].type && forms[0].valkey == forms[1].valkey &&
+	    same_bytes(source, forms[0].value, target, forms[1].value) &&
 	    !rdb_type_has_field_expiry(forms[0].type, forms[0].valkey))
 		return VERDICT_SAME;
 	for (int i = 0; i < 2; i++)

@@ -25,8 +25,8 @@ struct judge_options {
 	bool guarded;         /* the target's times may have the guard's forms, with: */
 	int64_t base;         /* of held times of this task's keys */
 	int64_t margin_ms;    /* of live ones */
-	bool no_deletes;      /* the source's writes are paused: it sends no DEL of keys whose time comes, and the target keeps them for the margin */
-	bool writes_guarded;  /* what a repair writes is to have them */
+	bool no_deletes; /* the source's writes are paused: it sends no DEL of keys whose time comes, and the target keeps them for the margin */
+	bool writes_guarded; /* what a repair writes is to have them */
 };
 
 /* In what forms times of expiry at the target were seen to be, of keys that are the same. */

@@ -141,7 +141,8 @@ static void ask_source(struct portion *portion, enum reading_form form)
 		struct pair *pair = &portion->pairs[i];
 
 		reading_ask(&pair->source, form, portion->options->source, &portion->place, pair->source_db, pair->source_key,
-			    form == READING_OUTLINE ? type_guess(portion->options->guesses, pair->source_key) : (struct slice){0});
+			    form == READING_OUTLINE ? type_guess(portion->options->guesses, pair->source_key)
+						    : (struct slice){0});
 	}
 }
 

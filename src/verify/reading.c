@@ -89,7 +89,8 @@ static void take_dump(struct reading *reading, const struct resp_node *node)
 
 static void take_whole(struct reading *reading, enum part part, const struct resp_node *node)
 {
-	if (node->type == RESP_ERROR && part == PART_LENGTH && reading->expected && slice_starts_with(node->text, SLICE("WRONGTYPE"))) {
+	if (node->type == RESP_ERROR && part == PART_LENGTH && reading->expected &&
+	    slice_starts_with(node->text, SLICE("WRONGTYPE"))) {
 		expect_no_more(reading);
 		return;
 	}

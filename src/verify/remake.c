@@ -66,12 +66,14 @@ bool remake_is_needed(const struct remake *remake, struct slice payload)
 		return false;
 	if (remake->abilities.ends_at_modules && payload.data[0] == RDB_TYPE_MODULE_2)
 		return true;
-	return !abilities_take_version(&remake->abilities, (int)rdb_little_endian(payload.data + payload.len - READING_FOOTER_LEN, 2));
+	return !abilities_take_version(&remake->abilities,
+				       (int)rdb_little_endian(payload.data + payload.len - READING_FOOTER_LEN, 2));
 }
 
 bool remake_is_refusal(struct slice answer)
 {
-	return slice_starts_with(answer, SLICE("ERR DUMP payload version")) || slice_starts_with(answer, SLICE("ERR Bad data format"));
+	return slice_starts_with(answer, SLICE("ERR DUMP payload version")) ||
+	       slice_starts_with(answer, SLICE("ERR Bad data format"));
 }
 
 static bool begin(struct remake *remake, const struct remake_key *key, bool large, struct error *error)
@@ -89,7 +91,8 @@ static bool begin(struct remake *remake, const struct remake_key *key, bool larg
 	};
 
 	rewrite_set_times(remake->rewrite, &key->times);
-	return rewrite_begin(remake->rewrite, &event, slot_of_key(key->key), key->form.valkey, &remake->abilities, large ? REWRITE_RENAME : REWRITE_DIRECT, error);
+	return rewrite_begin(remake->rewrite, &event, slot_of_key(key->key), key->form.valkey, &remake->abilities,
+			     large ? REWRITE_RENAME : REWRITE_DIRECT, error);
 }
 
 bool remake_begin(struct remake *remake, const struct remake_key *key, bool large, struct error *error)

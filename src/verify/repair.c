@@ -38,9 +38,9 @@ struct lane {
 	bool refused;                    /* an answer was an error; `reason` */
 	bool later;                      /* it said "not here" or "not now" */
 	char reason[160];
-	uint32_t commands, room;         /* in its transaction */
-	uint32_t *of_command;            /* key that each of them belongs to */
-	bool executed;                      /* EXEC did not answer nil */
+	uint32_t commands, room; /* in its transaction */
+	uint32_t *of_command;    /* key that each of them belongs to */
+	bool executed;           /* EXEC did not answer nil */
 	bool failed[LANE_KEYS];
 	char failures[LANE_KEYS][160];
 };
@@ -107,8 +107,8 @@ static void take_results(struct lane *lane, const struct resp_node *array)
 		if (!one || one->type != RESP_ERROR)
 			continue;
 		lane->failed[key] = true;
-		snprintf(lane->failures[key], sizeof(lane->failures[key]), "%.*s", (int)(one->text.len > 150 ? 150 : one->text.len),
-			 (const char *)one->text.data);
+		snprintf(lane->failures[key], sizeof(lane->failures[key]), "%.*s",
+			 (int)(one->text.len > 150 ? 150 : one->text.len), (const char *)one->text.data);
 	}
 }
 
@@ -321,8 +321,10 @@ static bool restore(struct repair *repair, struct lane *lane, uint32_t key, stru
 	bool expires = pair->expire_at_ms != READING_NO_EXPIRY, absolute = expires && repair->verify->target.absolute_ttl;
 	struct guard_times times = times_to_write(repair);
 	uint8_t digits[24];
-	struct slice at = slice_make(digits, resp_put_int64(digits, expires ? guard_key_time(&times, pair->expire_at_ms, clock_wall_ms()) : 0));
-	struct slice argv[6] = {SLICE("RESTORE"), pair->target_key, absolute ? at : SLICE("0"), payload, SLICE("REPLACE"), SLICE("ABSTTL")};
+	struct slice at = slice_make(
+		digits, resp_put_int64(digits, expires ? guard_key_time(&times, pair->expire_at_ms, clock_wall_ms()) : 0));
+	struct slice argv[6] = {SLICE("RESTORE"), pair->target_key, absolute ? at : SLICE("0"),
+				payload,          SLICE("REPLACE"), SLICE("ABSTTL")};
 
 	put_command(repair, lane, key, absolute ? 6 : 5, argv);
 	if (expires && !absolute)
@@ -463,7 +465,8 @@ static size_t bytes_in(uint32_t argc, const struct slice *argv)
 }
 
 /* The commands up to the one that puts it in its place, which is left in argc and argv. */
-static bool fill_temporary(struct repair *repair, struct lane *lane, uint32_t *ret_argc, struct slice **ret_argv, struct error *error)
+static bool fill_temporary(struct repair *repair, struct lane *lane, uint32_t *ret_argc, struct slice **ret_argv,
+			   struct error *error)
 {
 	size_t bytes = 0;
 

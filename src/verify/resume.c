@@ -74,7 +74,8 @@ static bool is_named(const struct resume *resume)
 {
 	struct stat named, open;
 
-	return stat(resume->found_path, &named) == 0 && fstat(resume->found, &open) == 0 && named.st_ino == open.st_ino && named.st_dev == open.st_dev;
+	return stat(resume->found_path, &named) == 0 && fstat(resume->found, &open) == 0 && named.st_ino == open.st_ino &&
+	       named.st_dev == open.st_dev;
 }
 
 /* `*ret_locked`: another process has it. */
@@ -105,8 +106,9 @@ struct fact {
 static uint32_t facts_of(struct verify_counts *counts, struct fact out[FACTS_MAX])
 {
 	const struct fact facts[] = {
-		{"keys_total", &counts->keys_total}, {"source_keys", &counts->source_keys}, {"target_keys", &counts->target_keys},
-		{"compared", &counts->compared},     {"left_out", &counts->left_out},       {"others", &counts->others},
+		{"keys_total", &counts->keys_total},     {"source_keys", &counts->source_keys},
+		{"target_keys", &counts->target_keys},   {"compared", &counts->compared},
+		{"left_out", &counts->left_out},         {"others", &counts->others},
 		{"incomparable", &counts->incomparable},
 	};
 
@@ -151,8 +153,8 @@ static bool take_state(struct resume *resume, struct resume_state *ret, int64_t 
 	int format, highest;
 	json_t *counts, *walk;
 
-	if (json_unpack(resume->state, "{s:i, s:I, s:I, s:o, s:i, s:o, s:I}", "format", &format, "begun", &begun, "written", &written, "counts", &counts, "highest_database",
-			&highest, "walk", &walk, "found", &length) < 0 ||
+	if (json_unpack(resume->state, "{s:i, s:I, s:I, s:o, s:i, s:o, s:I}", "format", &format, "begun", &begun, "written",
+			&written, "counts", &counts, "highest_database", &highest, "walk", &walk, "found", &length) < 0 ||
 	    format != FORMAT || highest < 0 || length < 0 || !take_counts(counts, &ret->counts))
 		return false;
 	ret->begun_ms = begun;
@@ -169,7 +171,7 @@ static const char *other_member(json_t *then, const json_t *now)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)now, name, value)
+	json_object_foreach ((json_t *)(uintptr_t)now, name, value)
 		if (!json_equal(value, json_object_get(then, name)))
 			return name;
 	return NULL;
@@ -227,7 +229,8 @@ static bool read_at(struct resume *resume, void *out, uint64_t len)
 	return true;
 }
 
-bool resume_next(struct resume *resume, uint32_t *ret_source_db, struct slice *ret_source_key, uint32_t *ret_target_db, struct slice *ret_target_key)
+bool resume_next(struct resume *resume, uint32_t *ret_source_db, struct slice *ret_source_key, uint32_t *ret_target_db,
+		 struct slice *ret_target_key)
 {
 	struct heading heading;
 	uint64_t bytes;
@@ -244,7 +247,8 @@ bool resume_next(struct resume *resume, uint32_t *ret_source_db, struct slice *r
 	*ret_source_db = heading.source_db;
 	*ret_target_db = heading.target_db;
 	*ret_source_key = slice_make(resume->keys, heading.source_len);
-	*ret_target_key = heading.target_len == NO_KEY ? (struct slice){0} : slice_make(resume->keys + heading.source_len, heading.target_len);
+	*ret_target_key = heading.target_len == NO_KEY ? (struct slice){0}
+						       : slice_make(resume->keys + heading.source_len, heading.target_len);
 	return true;
 }
 
@@ -252,7 +256,8 @@ bool resume_next(struct resume *resume, uint32_t *ret_source_db, struct slice *r
 
 void resume_note(struct resume *resume, uint32_t source_db, struct slice source_key, uint32_t target_db, struct slice target_key)
 {
-	struct heading heading = {source_db, target_db, (uint32_t)source_key.len, target_key.data ? (uint32_t)target_key.len : NO_KEY};
+	struct heading heading = {source_db, target_db, (uint32_t)source_key.len,
+				  target_key.data ? (uint32_t)target_key.len : NO_KEY};
 
 	if (resume->idle)
 		return;
@@ -285,7 +290,8 @@ static bool write_state(struct resume *resume, json_t *state)
 {
 	char *beside = memory_printf("%s.new", resume->state_path);
 	int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool ok = file >= 0 && json_dumpfd(state, file, JSON_INDENT(1)) == 0 && fdatasync(file) == 0 && rename(beside, resume->state_path) == 0;
+	bool ok = file >= 0 && json_dumpfd(state, file, JSON_INDENT(1)) == 0 && fdatasync(file) == 0 &&
+		  rename(beside, resume->state_path) == 0;
 
 	if (file >= 0)
 		close(file);
@@ -302,9 +308,10 @@ bool resume_keep(struct resume *resume, const json_t *identity, const struct res
 		return true;
 	ok = open_found(resume, O_CREAT, &locked) && write_notes(resume);
 	if (ok) {
-		json = json_pack("{s:i, s:I, s:I, s:O, s:O, s:o, s:i, s:I}", "format", FORMAT, "begun", (json_int_t)state->begun_ms, "written", (json_int_t)clock_wall_ms(),
-				 "identity", identity, "walk", state->walk, "counts", put_counts(&state->counts), "highest_database", (int)state->highest_source_db, "found",
-				 (json_int_t)resume->length);
+		json = json_pack("{s:i, s:I, s:I, s:O, s:O, s:o, s:i, s:I}", "format", FORMAT, "begun",
+				 (json_int_t)state->begun_ms, "written", (json_int_t)clock_wall_ms(), "identity", identity,
+				 "walk", state->walk, "counts", put_counts(&state->counts), "highest_database",
+				 (int)state->highest_source_db, "found", (json_int_t)resume->length);
 		ok = write_state(resume, json);
 		json_decref(json);
 	}

@@ -38,12 +38,14 @@ bool resume_exists(const char *stem);
  * damaged. LOCKED: another process has it, and nothing may be kept. */
 enum resume_found resume_read(struct resume *resume, const json_t *identity, struct resume_state *ret, char why[160]);
 /* After THERE: the next suspect; its bytes are valid until the next call. False: there are no more. */
-bool resume_next(struct resume *resume, uint32_t *ret_source_db, struct slice *ret_source_key, uint32_t *ret_target_db, struct slice *ret_target_key);
+bool resume_next(struct resume *resume, uint32_t *ret_source_db, struct slice *ret_source_key, uint32_t *ret_target_db,
+		 struct slice *ret_target_key);
 
 /* A suspect, for the next resume_keep(). */
 void resume_note(struct resume *resume, uint32_t source_db, struct slice source_key, uint32_t target_db, struct slice target_key);
 /* `identity` and state->walk stay the caller's. False: it cannot be written, and will not be tried again. */
-bool resume_keep(struct resume *resume, const json_t *identity, const struct resume_state *state, struct error *error) WARN_UNUSED;
+bool resume_keep(struct resume *resume, const json_t *identity, const struct resume_state *state,
+		 struct error *error) WARN_UNUSED;
 /* Forgets all of it, where it is this process's: it has come to its end, or is to begin anew. */
 void resume_clear(struct resume *resume);
 

@@ -40,12 +40,14 @@ static json_t *identity_of_side(const struct side *side)
 	json_t *masters = json_array();
 	char slots[20];
 
-	snprintf(slots, sizeof(slots), "%016llx", topology->cluster ? (unsigned long long)XXH3_64bits(topology->owner, sizeof(topology->owner)) : 0);
+	snprintf(slots, sizeof(slots), "%016llx",
+		 topology->cluster ? (unsigned long long)XXH3_64bits(topology->owner, sizeof(topology->owner)) : 0);
 	for (uint32_t i = 0; i < topology->shard_count; i++) {
 		const struct server_info *info = deployment_server(side->deployment, i);
 		char address[ENDPOINT_TEXT_MAX];
 
-		json_array_append_new(masters, json_pack("[s, s]", endpoint_format(&topology->shards[i].master, address), info ? info->run_id : ""));
+		json_array_append_new(masters, json_pack("[s, s]", endpoint_format(&topology->shards[i].master, address),
+							 info ? info->run_id : ""));
 	}
 	return json_pack("{s:o, s:s}", "masters", masters, "slots", slots);
 }
@@ -63,10 +65,12 @@ static json_t *make_identity(const struct verify *verify)
 {
 	const struct judge_options *judge = &verify->options->judge;
 
-	return json_pack("{s:s, s:{s:I, s:b}, s:{s:b, s:I, s:I}, s:o, s:o, s:o}", "mode", verify->options->full ? "full" : "outline", "comparison", "tolerance_ms",
-			 (json_int_t)judge->tolerance_ms, "strict", (int)judge->strict, "expiry", "guarded", (int)judge->guarded, "base", (json_int_t)judge->base, "margin_ms",
-			 (json_int_t)judge->margin_ms, "settings", identity_of_settings(&verify->options->task->settings), "source", identity_of_side(&verify->source), "target",
-			 identity_of_side(&verify->target));
+	return json_pack("{s:s, s:{s:I, s:b}, s:{s:b, s:I, s:I}, s:o, s:o, s:o}", "mode",
+			 verify->options->full ? "full" : "outline", "comparison", "tolerance_ms",
+			 (json_int_t)judge->tolerance_ms, "strict", (int)judge->strict, "expiry", "guarded", (int)judge->guarded,
+			 "base", (json_int_t)judge->base, "margin_ms", (json_int_t)judge->margin_ms, "settings",
+			 identity_of_settings(&verify->options->task->settings), "source", identity_of_side(&verify->source),
+			 "target", identity_of_side(&verify->target));
 }
 
 /* Why a state is void whose member is another one; what is no member tells it itself. */
@@ -110,15 +114,18 @@ static bool go_on(struct verify *verify, const struct resume_state *state, struc
 	verify->counts->resumed_keys = state->counts.source_keys + state->counts.target_keys;
 	verify->begun_ms = state->begun_ms;
 	verify->highest_source_db = state->highest_source_db;
-	note(verify, LOG_INFO, "going on with the verification begun at %s, which was cut off behind %llu of about %llu keys; --restart begins anew",
-	     clock_format_rfc3339(state->begun_ms, begun), (unsigned long long)verify->counts->resumed_keys, (unsigned long long)state->counts.keys_total);
+	note(verify, LOG_INFO,
+	     "going on with the verification begun at %s, which was cut off behind %llu of about %llu keys; --restart begins anew",
+	     clock_format_rfc3339(state->begun_ms, begun), (unsigned long long)verify->counts->resumed_keys,
+	     (unsigned long long)state->counts.keys_total);
 	return look_again(verify, error);
 }
 
 static bool begin_anew(struct verify *verify, const char *why)
 {
 	if (why)
-		note(verify, LOG_INFO, "the last verification was cut off, and this one cannot go on with it: %s. It begins anew", why);
+		note(verify, LOG_INFO, "the last verification was cut off, and this one cannot go on with it: %s. It begins anew",
+		     why);
 	resume_clear(verify->resume);
 	return true;
 }
@@ -130,7 +137,10 @@ static bool take_up(struct verify *verify, struct error *error)
 
 	switch (resume_read(verify->resume, verify->identity, &state, why)) {
 	case RESUME_NOTHING: return true;
-	case RESUME_LOCKED: note(verify, LOG_INFO, "another verification of the task is under way: this one cannot be gone on with if it is cut off"); return true;
+	case RESUME_LOCKED:
+		note(verify, LOG_INFO,
+		     "another verification of the task is under way: this one cannot be gone on with if it is cut off");
+		return true;
 	case RESUME_VOID: return begin_anew(verify, verify->options->restart ? NULL : reason_of(why));
 	case RESUME_THERE: break;
 	}
@@ -138,7 +148,8 @@ static bool take_up(struct verify *verify, struct error *error)
 		return begin_anew(verify, NULL);
 	verify->going_on = walk_go_on(state.counts.stage == VERIFY_SOURCE ? &verify->source : &verify->target, state.walk, error);
 	if (!verify->going_on)
-		return error->kind == ERROR_NONE && begin_anew(verify, "the servers do not tell their run ids, or were restarted");
+		return error->kind == ERROR_NONE &&
+		       begin_anew(verify, "the servers do not tell their run ids, or were restarted");
 	return go_on(verify, &state, error);
 }
 

@@ -68,7 +68,8 @@ static void open_askers(struct side *side)
 }
 
 bool side_open(struct side *side, struct loop *loop, const struct deployment_options *options, const char *name,
-	       uint32_t timeout_ms, enum error_kind blame, const atomic_bool *stop, void (*turn)(void *owner), void *owner, struct error *error)
+	       uint32_t timeout_ms, enum error_kind blame, const atomic_bool *stop, void (*turn)(void *owner), void *owner,
+	       struct error *error)
 {
 	*side = (struct side){.loop = loop,
 			      .options = options,
@@ -103,7 +104,8 @@ bool side_refresh(struct side *side, struct error *error)
 	return true;
 }
 
-bool side_call(struct side *side, uint32_t shard, struct client_reply *ret, struct error *error, const char *first, const char *second)
+bool side_call(struct side *side, uint32_t shard, struct client_reply *ret, struct error *error, const char *first,
+	       const char *second)
 {
 	uint64_t deadline = clock_monotonic_us() + ASKER_PATIENCE_MS * 1000ULL;
 	static const bool never;

@@ -16,8 +16,8 @@ struct side {
 	uint32_t timeout_ms;
 	enum error_kind blame;
 	const atomic_bool *stop; /* NULL: never */
-	struct asker **askers; /* one per shard of the topology */
-	uint32_t map_number;   /* how often the map has been read */
+	struct asker **askers;   /* one per shard of the topology */
+	uint32_t map_number;     /* how often the map has been read */
 	uint32_t count;
 	bool cluster;
 	bool tells_times;                  /* PEXPIRETIME: Redis 7.0, Valkey */
@@ -38,7 +38,8 @@ void side_close(struct side *side);
 /* Nothing may be under way. */
 bool side_refresh(struct side *side, struct error *error) WARN_UNUSED;
 /* Asks a master straight-line; error replies are replies. A lost connection is made again for ASKER_PATIENCE_MS. *ret is valid until the next call. */
-bool side_call(struct side *side, uint32_t shard, struct client_reply *ret, struct error *error, const char *first, const char *second) WARN_UNUSED;
+bool side_call(struct side *side, uint32_t shard, struct client_reply *ret, struct error *error, const char *first,
+	       const char *second) WARN_UNUSED;
 uint32_t side_shard(const struct side *side, struct slice key);
 struct asker *side_asker(const struct side *side, struct slice key);
 /* The shard whose master that is; SHARD_NONE: there is none any more. */

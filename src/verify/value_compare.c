@@ -73,15 +73,15 @@ static enum value_verdict differ_in(struct value_comparer *comparer, const char 
 {
 	char a[QUOTED], b[QUOTED];
 
-	snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "%s is %s in the source and %s in the target", what, slice_quote(source, a, sizeof(a)),
-		 slice_quote(target, b, sizeof(b)));
+	snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "%s is %s in the source and %s in the target", what,
+		 slice_quote(source, a, sizeof(a)), slice_quote(target, b, sizeof(b)));
 	return VALUES_DIFFER;
 }
 
 static enum value_verdict differ_in_number(struct value_comparer *comparer, const char *what, uint64_t source, uint64_t target)
 {
-	snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "%s is %llu in the source and %llu in the target", what, (unsigned long long)source,
-		 (unsigned long long)target);
+	snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "%s is %llu in the source and %llu in the target", what,
+		 (unsigned long long)source, (unsigned long long)target);
 	return VALUES_DIFFER;
 }
 
@@ -94,7 +94,8 @@ static void say_string(struct value_comparer *comparer, struct slice source, str
 
 	while (at < shorter && source.data[at] == target.data[at])
 		at++;
-	snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "from byte %zu on it is %s in the source (%zu bytes in all) and %s in the target (%zu)", at,
+	snprintf(comparer->text, VALUE_DIFFERENCE_MAX,
+		 "from byte %zu on it is %s in the source (%zu bytes in all) and %s in the target (%zu)", at,
 		 slice_quote(slice_make(source.data + at, source.len - at), a, sizeof(a)), source.len,
 		 slice_quote(slice_make(target.data + at, target.len - at), b, sizeof(b)), target.len);
 }
@@ -104,7 +105,8 @@ static bool same_item(const struct value_item *a, const struct value_item *b)
 	if (a->kind != b->kind)
 		return false;
 	switch (a->kind) {
-	case VALUE_ITEM_MODULE: return slice_equal(a->bytes, b->bytes) && a->module.id == b->module.id && a->module.version == b->module.version;
+	case VALUE_ITEM_MODULE:
+		return slice_equal(a->bytes, b->bytes) && a->module.id == b->module.id && a->module.version == b->module.version;
 	case VALUE_ITEM_SIGNED: return a->integer == b->integer;
 	case VALUE_ITEM_UNSIGNED: return a->number == b->number;
 	case VALUE_ITEM_FLOAT:
@@ -129,8 +131,10 @@ static enum value_verdict compare_in_order(struct value_comparer *comparer, enum
 		if (a == VALUE_END && b == VALUE_END)
 			return VALUES_EQUAL;
 		if (a != b) {
-			snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "the %s has element %llu, the %s has not", a == VALUE_ITEM ? "source" : "target",
-				 (unsigned long long)(a == VALUE_ITEM ? source : target)->item.index, a == VALUE_ITEM ? "target" : "source");
+			snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "the %s has element %llu, the %s has not",
+				 a == VALUE_ITEM ? "source" : "target",
+				 (unsigned long long)(a == VALUE_ITEM ? source : target)->item.index,
+				 a == VALUE_ITEM ? "target" : "source");
 			return VALUES_DIFFER;
 		}
 		if (same_item(&source->item, &target->item))
@@ -187,7 +191,8 @@ static enum value_answer next_element(const struct value_comparer *comparer, str
 	do {
 		answer = value_reader_next(side->reader, &side->item, &side->fault);
 		if (answer == VALUE_ITEM && kind == VALUE_HASH && side == &comparer->target)
-			side->item.expire_at_ms = guard_true_field_time(comparer->how->held_times, comparer->how->margin_ms, side->item.expire_at_ms);
+			side->item.expire_at_ms = guard_true_field_time(comparer->how->held_times, comparer->how->margin_ms,
+									side->item.expire_at_ms);
 	} while (answer == VALUE_ITEM && is_gone(comparer, &side->item, kind));
 	return answer;
 }
@@ -234,14 +239,16 @@ static void say_changed(struct value_comparer *comparer, enum value_kind kind, c
 		;
 	slice_quote(target->bytes, name, sizeof(name));
 	if (kind == VALUE_ZSET)
-		snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "the score of member %s is %.17g in the source and %.17g in the target", name,
-			 source->item.score, target->score);
+		snprintf(comparer->text, VALUE_DIFFERENCE_MAX,
+			 "the score of member %s is %.17g in the source and %.17g in the target", name, source->item.score,
+			 target->score);
 	else if (!slice_equal(source->item.content, target->content))
 		snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "field %s is %s in the source and %s in the target", name,
 			 slice_quote(source->item.content, a, sizeof(a)), slice_quote(target->content, b, sizeof(b)));
 	else
-		snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "field %s expires at %lld in the source and at %lld in the target (Unix ms; -1: never)",
-			 name, (long long)source->item.expire_at_ms, (long long)target->expire_at_ms);
+		snprintf(comparer->text, VALUE_DIFFERENCE_MAX,
+			 "field %s expires at %lld in the source and at %lld in the target (Unix ms; -1: never)", name,
+			 (long long)source->item.expire_at_ms, (long long)target->expire_at_ms);
 }
 
 static void say_alone(struct value_comparer *comparer, enum value_kind kind, const struct side *side)
@@ -261,7 +268,8 @@ static void name_element(struct value_comparer *comparer, enum value_kind kind, 
 
 	rewind_side(source);
 	while (next_element(comparer, source, kind) == VALUE_ITEM && count < source_count)
-		known[count++] = (struct known){XXH3_128bits(source->item.bytes.data, source->item.bytes.len), hash_of(&source->item, kind), false};
+		known[count++] = (struct known){XXH3_128bits(source->item.bytes.data, source->item.bytes.len),
+						hash_of(&source->item, kind), false};
 	qsort(known, count, sizeof(*known), by_name);
 	rewind_side(target);
 	while (next_element(comparer, target, kind) == VALUE_ITEM) {
@@ -315,14 +323,17 @@ static bool same_id(struct value_stream_id a, struct value_stream_id b)
 	return a.ms == b.ms && a.seq == b.seq;
 }
 
-static enum value_verdict differ_in_id(struct value_comparer *comparer, const char *what, struct value_stream_id source, struct value_stream_id target)
+static enum value_verdict differ_in_id(struct value_comparer *comparer, const char *what, struct value_stream_id source,
+				       struct value_stream_id target)
 {
 	snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "%s is %llu-%llu in the source and %llu-%llu in the target", what,
-		 (unsigned long long)source.ms, (unsigned long long)source.seq, (unsigned long long)target.ms, (unsigned long long)target.seq);
+		 (unsigned long long)source.ms, (unsigned long long)source.seq, (unsigned long long)target.ms,
+		 (unsigned long long)target.seq);
 	return VALUES_DIFFER;
 }
 
-static enum value_verdict compare_stream_facts(struct value_comparer *comparer, const struct value_item *a, const struct value_item *b)
+static enum value_verdict compare_stream_facts(struct value_comparer *comparer, const struct value_item *a,
+					       const struct value_item *b)
 {
 	if (!same_id(a->stream.last_id, b->stream.last_id))
 		return differ_in_id(comparer, "the last id", a->stream.last_id, b->stream.last_id);
@@ -336,7 +347,8 @@ static enum value_verdict compare_stream_facts(struct value_comparer *comparer, 
 	if (!same_id(a->stream.max_deleted_id, b->stream.max_deleted_id))
 		return differ_in_id(comparer, "the highest deleted id", a->stream.max_deleted_id, b->stream.max_deleted_id);
 	if (a->stream.entries_added != b->stream.entries_added)
-		return differ_in_number(comparer, "the number of entries ever added", a->stream.entries_added, b->stream.entries_added);
+		return differ_in_number(comparer, "the number of entries ever added", a->stream.entries_added,
+					b->stream.entries_added);
 	return VALUES_EQUAL;
 }
 
@@ -353,7 +365,8 @@ static enum value_verdict compare_group(struct value_comparer *comparer, const s
 	if (a->group.consumers != b->group.consumers)
 		return differ_in_number(comparer, "the number of a group's consumers", a->group.consumers, b->group.consumers);
 	if (a->group.entries_read != b->group.entries_read)
-		return differ_in_number(comparer, "the number of entries a group has read", (uint64_t)a->group.entries_read, (uint64_t)b->group.entries_read);
+		return differ_in_number(comparer, "the number of entries a group has read", (uint64_t)a->group.entries_read,
+					(uint64_t)b->group.entries_read);
 	return VALUES_EQUAL;
 }
 
@@ -362,7 +375,8 @@ static enum value_verdict compare_pending(struct value_comparer *comparer, const
 	if (!same_id(a->pending.id, b->pending.id))
 		return differ_in_id(comparer, "a pending entry", a->pending.id, b->pending.id);
 	if (a->pending.delivery_count != b->pending.delivery_count)
-		return differ_in_number(comparer, "how often a pending entry was delivered", a->pending.delivery_count, b->pending.delivery_count);
+		return differ_in_number(comparer, "how often a pending entry was delivered", a->pending.delivery_count,
+					b->pending.delivery_count);
 	if (comparer->how->strict && a->pending.delivered_at_ms != b->pending.delivered_at_ms)
 		return differ_in_number(comparer, "when a pending entry was delivered", (uint64_t)a->pending.delivered_at_ms,
 					(uint64_t)b->pending.delivered_at_ms);
@@ -376,8 +390,9 @@ static enum value_verdict compare_stream_items(struct value_comparer *comparer)
 	if (a->kind == VALUE_ITEM_ENTRY && b->kind == VALUE_ITEM_ENTRY) {
 		if (!same_id(a->entry.id, b->entry.id))
 			return differ_in_id(comparer, "an entry", a->entry.id, b->entry.id);
-		return a->entry.fields == b->entry.fields ? VALUES_EQUAL
-							  : differ_in_number(comparer, "the number of an entry's fields", a->entry.fields, b->entry.fields);
+		return a->entry.fields == b->entry.fields
+			       ? VALUES_EQUAL
+			       : differ_in_number(comparer, "the number of an entry's fields", a->entry.fields, b->entry.fields);
 	}
 	if (a->kind != b->kind)
 		return differ(comparer, a->kind == VALUE_ITEM_ENTRY   ? "the source has more entries than the target"
@@ -387,7 +402,8 @@ static enum value_verdict compare_stream_items(struct value_comparer *comparer)
 	case VALUE_ITEM_FIELD:
 		if (!slice_equal(a->bytes, b->bytes))
 			return differ_in(comparer, "the name of an entry's field", a->bytes, b->bytes);
-		return slice_equal(a->content, b->content) ? VALUES_EQUAL : differ_in(comparer, "an entry's field", a->content, b->content);
+		return slice_equal(a->content, b->content) ? VALUES_EQUAL
+							   : differ_in(comparer, "an entry's field", a->content, b->content);
 	case VALUE_ITEM_STREAM: return compare_stream_facts(comparer, a, b);
 	case VALUE_ITEM_GROUP: return compare_group(comparer, a, b);
 	case VALUE_ITEM_CONSUMER:
@@ -395,7 +411,8 @@ static enum value_verdict compare_stream_items(struct value_comparer *comparer)
 			return differ_in(comparer, "a consumer's name", a->bytes, b->bytes);
 		return a->consumer.pending == b->consumer.pending
 			       ? VALUES_EQUAL
-			       : differ_in_number(comparer, "the number of a consumer's pending entries", a->consumer.pending, b->consumer.pending);
+			       : differ_in_number(comparer, "the number of a consumer's pending entries", a->consumer.pending,
+						  b->consumer.pending);
 	case VALUE_ITEM_PENDING: return compare_pending(comparer, a, b);
 	default: return VALUES_EQUAL; /* a stream has no others */
 	}
@@ -407,14 +424,16 @@ static enum value_answer next_of_stream(const struct value_comparer *comparer, s
 
 	do
 		answer = value_reader_next(side->reader, &side->item, &side->fault);
-	while (answer == VALUE_ITEM && !comparer->how->strict && side->item.kind == VALUE_ITEM_CONSUMER && side->item.consumer.pending == 0);
+	while (answer == VALUE_ITEM && !comparer->how->strict && side->item.kind == VALUE_ITEM_CONSUMER &&
+	       side->item.consumer.pending == 0);
 	return answer;
 }
 
 static enum value_verdict compare_streams(struct value_comparer *comparer)
 {
 	while (true) {
-		enum value_answer a = next_of_stream(comparer, &comparer->source), b = next_of_stream(comparer, &comparer->target);
+		enum value_answer a = next_of_stream(comparer, &comparer->source),
+				  b = next_of_stream(comparer, &comparer->target);
 		enum value_verdict verdict;
 
 		if (a == VALUE_BAD)
@@ -424,7 +443,8 @@ static enum value_verdict compare_streams(struct value_comparer *comparer)
 		if (a == VALUE_END && b == VALUE_END)
 			return VALUES_EQUAL;
 		if (a != b)
-			return differ(comparer, a == VALUE_ITEM ? "the target lacks some of the groups or consumers" : "the source lacks some of the groups or consumers");
+			return differ(comparer, a == VALUE_ITEM ? "the target lacks some of the groups or consumers"
+								: "the source lacks some of the groups or consumers");
 		verdict = compare_stream_items(comparer);
 		if (verdict != VALUES_EQUAL)
 			return verdict;
@@ -438,12 +458,14 @@ static bool begin(struct value_comparer *comparer, struct side *side, const stru
 	side->form = form;
 	if (value_reader_begin(side->reader, form->type, form->valkey, form->value))
 		return true;
-	snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "the value in the %s: %s", side->name, rdb_type_refusal(form->type, form->valkey));
+	snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "the value in the %s: %s", side->name,
+		 rdb_type_refusal(form->type, form->valkey));
 	return false;
 }
 
-enum value_verdict value_compare(struct value_comparer *comparer, const struct value_form *source, const struct value_form *target,
-				 const struct value_comparison *how, char text[VALUE_DIFFERENCE_MAX])
+enum value_verdict value_compare(struct value_comparer *comparer, const struct value_form *source,
+				 const struct value_form *target, const struct value_comparison *how,
+				 char text[VALUE_DIFFERENCE_MAX])
 {
 	enum value_kind kind, other;
 
@@ -457,7 +479,8 @@ enum value_verdict value_compare(struct value_comparer *comparer, const struct v
 	kind = value_reader_kind(comparer->source.reader);
 	other = value_reader_kind(comparer->target.reader);
 	if (kind != other) {
-		snprintf(text, VALUE_DIFFERENCE_MAX, "it is a %s in the source and a %s in the target", kind_name(kind), kind_name(other));
+		snprintf(text, VALUE_DIFFERENCE_MAX, "it is a %s in the source and a %s in the target", kind_name(kind),
+			 kind_name(other));
 		return VALUES_DIFFER;
 	}
 	switch (kind) {

@@ -33,14 +33,15 @@ void value_comparer_free(struct value_comparer *comparer);
 
 struct value_comparison {
 	bool strict;
-	int64_t now_ms;             /* fields of hashes whose time has passed then are as good as gone, on both sides */
-	bool held_times;            /* the target's fields may have held times (transform/guard.h): what is true is compared */
-	int64_t margin_ms;          /* and other times at the target are so much later than the true ones */
+	int64_t now_ms;    /* fields of hashes whose time has passed then are as good as gone, on both sides */
+	bool held_times;   /* the target's fields may have held times (transform/guard.h): what is true is compared */
+	int64_t margin_ms; /* and other times at the target are so much later than the true ones */
 };
 
 #define VALUE_DIFFERENCE_MAX 320
 /* `text` says what differs first, the source's side first: "element 7 is \"a\" in the source and \"b\" in the target"; "" when equal. */
-enum value_verdict value_compare(struct value_comparer *comparer, const struct value_form *source, const struct value_form *target,
-				 const struct value_comparison *how, char text[VALUE_DIFFERENCE_MAX]);
+enum value_verdict value_compare(struct value_comparer *comparer, const struct value_form *source,
+				 const struct value_form *target, const struct value_comparison *how,
+				 char text[VALUE_DIFFERENCE_MAX]);
 
 #endif

@@ -374,13 +374,17 @@ static void tell_of_moves(struct verify *verify, const struct walk *walk, const 
 	char text[300];
 
 	if (walk_restarted(walk) > 0) {
-		snprintf(text, sizeof(text), "%u times a master of the %s was gone through anew, for it had been restarted meanwhile", walk_restarted(walk), direction_name(direction));
+		snprintf(text, sizeof(text),
+			 "%u times a master of the %s was gone through anew, for it had been restarted meanwhile",
+			 walk_restarted(walk), direction_name(direction));
 		verify->events->note(verify->owner, LOG_INFO, text);
 	}
 	if (walk_lost(walk) == 0 && direction->side->map_number == map_number && !direction->side->moved)
 		return;
-	snprintf(text, sizeof(text), "slots of the %s moved while its keys were gone through, which may have hidden some: verify again when they stand still",
-		 direction_name(direction));
+	snprintf(
+		text, sizeof(text),
+		"slots of the %s moved while its keys were gone through, which may have hidden some: verify again when they stand still",
+		direction_name(direction));
 	verify->events->note(verify->owner, LOG_WARNING, text);
 }
 
@@ -443,10 +447,10 @@ static bool open_both(struct verify *verify, struct error *error)
 	const struct task_options *task = verify->options->task;
 
 	return transform_check(task, error) &&
-	       side_open(&verify->source, verify->loop, &task->source, verify->name, task->connect_timeout_ms, ERROR_SOURCE, verify->options->stop,
-			 on_turn, verify, error) &&
-	       side_open(&verify->target, verify->loop, &task->target, verify->name, task->connect_timeout_ms, ERROR_TARGET, verify->options->stop,
-			 on_turn, verify, error);
+	       side_open(&verify->source, verify->loop, &task->source, verify->name, task->connect_timeout_ms, ERROR_SOURCE,
+			 verify->options->stop, on_turn, verify, error) &&
+	       side_open(&verify->target, verify->loop, &task->target, verify->name, task->connect_timeout_ms, ERROR_TARGET,
+			 verify->options->stop, on_turn, verify, error);
 }
 
 static void begin(struct verify *verify)
@@ -456,8 +460,8 @@ static void begin(struct verify *verify)
 
 	verify->transform = transform_new(options->task, &target);
 	verify->judge = judge_new(&options->judge);
-	verify->portion_options =
-		(struct portion_options){&verify->source, &verify->target, verify->transform, verify->judge, options->full, &verify->guesses};
+	verify->portion_options = (struct portion_options){&verify->source, &verify->target, verify->transform,
+							   verify->judge,   options->full,   &verify->guesses};
 	for (uint32_t i = 0; i < PORTIONS; i++)
 		verify->portions[i] = portion_new(&verify->portion_options, on_portion, verify);
 	limit_init(&verify->rate, options->rate);

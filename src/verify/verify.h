@@ -26,7 +26,8 @@ struct verify_options {
 	uint32_t rounds;  /* the most, for what both sides change */
 	uint32_t wait_ms; /* the most that the target is waited for, in each */
 	uint64_t rate;    /* keys a second; 0: unlimited */
-	const char *state_stem;  /* "DIR/verify": files beginning so say how far it has come (resume.h); NULL: none, and it cannot be gone on with */
+	const char *
+		state_stem; /* "DIR/verify": files beginning so say how far it has come (resume.h); NULL: none, and it cannot be gone on with */
 	bool restart;            /* what an earlier run has left there is forgotten */
 	const atomic_bool *stop; /* true: whatever is waited for, it ends soon; NULL: never */
 };
@@ -35,10 +36,10 @@ enum verify_stage { VERIFY_SOURCE, VERIFY_TARGET, VERIFY_ROUNDS, VERIFY_REPAIR }
 
 struct verify_counts {
 	enum verify_stage stage;
-	bool live;            /* a link of the task was running */
-	uint64_t keys_total;  /* of both sides, as they said at the beginning of each walk */
+	bool live;             /* a link of the task was running */
+	uint64_t keys_total;   /* of both sides, as they said at the beginning of each walk */
 	uint64_t resumed_keys; /* of those that follow, gone through by earlier runs that were cut off */
-	uint64_t source_keys; /* gone through so far */
+	uint64_t source_keys;  /* gone through so far */
 	uint64_t target_keys;
 	uint64_t compared; /* of the source, those that the task copies */
 	uint64_t left_out; /* by the task's rules */

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define COUNT "1000"             /* a fraction of a millisecond of the server's time */
-#define AHEAD_BYTES (64u << 10)  /* of names that wait, after which a master is not asked for more */
+#define COUNT "1000"            /* a fraction of a millisecond of the server's time */
+#define AHEAD_BYTES (64u << 10) /* of names that wait, after which a master is not asked for more */
 #define NAMES_MAX (1u << 30)
 #define CURSOR_MAX 24
 #define RUN_ID_MAX 41
@@ -24,7 +24,7 @@ struct path {
 	bool asking;
 	bool ended; /* all names are here; it remains to be seen whether it was one process that told them */
 	bool over;
-	uint32_t again; /* begun again, for another process answered */
+	uint32_t again;      /* begun again, for another process answered */
 	struct buffer names; /* of each: database, length, bytes */
 };
 
@@ -38,7 +38,7 @@ struct walk {
 	void *owner;
 	struct path *paths;
 	uint32_t count, turn;
-	bool held;     /* nothing more is asked */
+	bool held;          /* nothing more is asked */
 	uint32_t lost;      /* masters */
 	uint32_t restarted; /* likewise */
 	uint64_t keys;
@@ -210,8 +210,9 @@ static json_t *path_place(const struct path *path)
 
 	for (uint32_t i = 0; i < path->count; i++)
 		json_array_append_new(databases, json_integer(path->databases[i]));
-	return json_pack("{s:s, s:s, s:o, s:i, s:s, s:b, s:b}", "master", endpoint_format(&path->master, master), "run_id", path->run_id, "databases", databases, "at",
-			 (int)path->at, "cursor", path->cursor, "ended", (int)path->ended, "over", (int)path->over);
+	return json_pack("{s:s, s:s, s:o, s:i, s:s, s:b, s:b}", "master", endpoint_format(&path->master, master), "run_id",
+			 path->run_id, "databases", databases, "at", (int)path->at, "cursor", path->cursor, "ended",
+			 (int)path->ended, "over", (int)path->over);
 }
 
 static bool is_number(const char *text)
@@ -230,15 +231,16 @@ static bool take_place(struct path *path, json_t *place)
 	json_t *databases, *db;
 	size_t i;
 
-	if (json_unpack(place, "{s:s, s:s, s:o, s:i, s:s, s:b, s:b}", "master", &master, "run_id", &run_id, "databases", &databases, "at", &at, "cursor", &cursor,
-			"ended", &ended, "over", &over) < 0 ||
+	if (json_unpack(place, "{s:s, s:s, s:o, s:i, s:s, s:b, s:b}", "master", &master, "run_id", &run_id, "databases",
+			&databases, "at", &at, "cursor", &cursor, "ended", &ended, "over", &over) < 0 ||
 	    strcmp(master, endpoint_format(&path->master, address)) != 0 || strcmp(run_id, path->run_id) != 0 || !run_id[0])
 		return false;
 	path->count = (uint32_t)json_array_size(databases);
-	if (strlen(cursor) >= CURSOR_MAX || !is_number(cursor) || at < 0 || (uint32_t)at > path->count || (!ended && !over && (uint32_t)at == path->count))
+	if (strlen(cursor) >= CURSOR_MAX || !is_number(cursor) || at < 0 || (uint32_t)at > path->count ||
+	    (!ended && !over && (uint32_t)at == path->count))
 		return false;
 	path->databases = memory_alloc_zero(path->count + 1, sizeof(*path->databases));
-	json_array_foreach(databases, i, db)
+	json_array_foreach (databases, i, db)
 		path->databases[i] = (uint32_t)json_integer_value(db);
 	snprintf(path->cursor, sizeof(path->cursor), "%s", cursor);
 	path->at = (uint32_t)at;

@@ -220,24 +220,14 @@ static bool runs_find(struct runs *runs, const struct command_info *info, uint32
 	if (!arity_fits(info, argc))
 		return false;
 	switch ((enum command_key_rule)info->key_rule) {
-	case COMMAND_KEYS_RANGE:
-		return range_add(runs, info, argc);
+	case COMMAND_KEYS_RANGE: return range_add(runs, info, argc);
 	case COMMAND_KEYS_COUNTED:
-	case COMMAND_KEYS_SCRIPT:
-		return range_add(runs, info, argc) && counted_add(runs, info, argc, argv);
-	case COMMAND_KEYS_SORT:
-		sort_add(runs, argc, argv);
-		return true;
-	case COMMAND_KEYS_GEORADIUS:
-		georadius_add(runs, argc, argv);
-		return true;
-	case COMMAND_KEYS_MIGRATE:
-		migrate_add(runs, argc, argv);
-		return true;
-	case COMMAND_KEYS_STREAMS:
-		return streams_add(runs, argc, argv);
-	case COMMAND_KEYS_UNKNOWN:
-		return false;
+	case COMMAND_KEYS_SCRIPT: return range_add(runs, info, argc) && counted_add(runs, info, argc, argv);
+	case COMMAND_KEYS_SORT: sort_add(runs, argc, argv); return true;
+	case COMMAND_KEYS_GEORADIUS: georadius_add(runs, argc, argv); return true;
+	case COMMAND_KEYS_MIGRATE: migrate_add(runs, argc, argv); return true;
+	case COMMAND_KEYS_STREAMS: return streams_add(runs, argc, argv);
+	case COMMAND_KEYS_UNKNOWN: return false;
 	}
 	return false;
 }
@@ -314,16 +304,11 @@ bool command_is_replay_safe(const struct command_info *info, uint32_t argc, cons
 	if (info->flags & COMMAND_REPLAY_SAFE)
 		return true;
 	switch ((enum command_form)info->safe_form) {
-	case COMMAND_FORM_NONE:
-		return false;
-	case COMMAND_FORM_SET:
-		return set_is_safe(argc, argv);
-	case COMMAND_FORM_ZADD:
-		return add_is_safe(argc, argv, true);
-	case COMMAND_FORM_GEOADD:
-		return add_is_safe(argc, argv, false);
-	case COMMAND_FORM_RESTORE:
-		return restore_is_safe(argc, argv);
+	case COMMAND_FORM_NONE: return false;
+	case COMMAND_FORM_SET: return set_is_safe(argc, argv);
+	case COMMAND_FORM_ZADD: return add_is_safe(argc, argv, true);
+	case COMMAND_FORM_GEOADD: return add_is_safe(argc, argv, false);
+	case COMMAND_FORM_RESTORE: return restore_is_safe(argc, argv);
 	}
 	return false;
 }

@@ -14,18 +14,19 @@ enum command_flag {
 	COMMAND_WRITE = 1 << 0,
 	COMMAND_DENYOOM = 1 << 1,
 	COMMAND_MOVABLE_KEYS = 1 << 2, /* key positions need the arguments (EVAL, ZUNIONSTORE, SORT STORE, ...) */
-	COMMAND_REPLAY_SAFE = 1 << 3,  /* a suffix of a slot's commands that holds this one, in whatever form, may be applied twice */
-	COMMAND_SPLIT = 1 << 4,        /* acts on each key by itself: may be split by slot (MSET, DEL, UNLINK, TOUCH) */
-	COMMAND_ALL_NODES = 1 << 5,    /* has no key and concerns the whole server (FLUSHALL, FUNCTION LOAD, SCRIPT LOAD, ...) */
-	COMMAND_ANY_NODE = 1 << 6,     /* has no key and any one node will do (PUBLISH) */
-	COMMAND_SCRIPT = 1 << 7,       /* EVAL, EVALSHA, FCALL: an error reply may be what the source saw as well */
-	COMMAND_RELATIVE_EXPIRY = 1 << 8, /* carries a time to live, or may (EXPIRE, SETEX, SET EX ...) */
-	COMMAND_LEARNED = 1 << 9,      /* from COMMAND INFO, not from the table */
-	COMMAND_OTHER_DATABASE = 1 << 10, /* names a database (MOVE, COPY DB, SWAPDB) */
+	COMMAND_REPLAY_SAFE =
+		1 << 3,         /* a suffix of a slot's commands that holds this one, in whatever form, may be applied twice */
+	COMMAND_SPLIT = 1 << 4, /* acts on each key by itself: may be split by slot (MSET, DEL, UNLINK, TOUCH) */
+	COMMAND_ALL_NODES = 1 << 5, /* has no key and concerns the whole server (FLUSHALL, FUNCTION LOAD, SCRIPT LOAD, ...) */
+	COMMAND_ANY_NODE = 1 << 6,  /* has no key and any one node will do (PUBLISH) */
+	COMMAND_SCRIPT = 1 << 7,    /* EVAL, EVALSHA, FCALL: an error reply may be what the source saw as well */
+	COMMAND_RELATIVE_EXPIRY = 1 << 8,    /* carries a time to live, or may (EXPIRE, SETEX, SET EX ...) */
+	COMMAND_LEARNED = 1 << 9,            /* from COMMAND INFO, not from the table */
+	COMMAND_OTHER_DATABASE = 1 << 10,    /* names a database (MOVE, COPY DB, SWAPDB) */
 	COMMAND_REPLAY_SAFE_FORMS = 1 << 11, /* some of its forms are replay-safe: ask command_is_replay_safe() */
 	COMMAND_LATER_FORMS = 1 << 12, /* has options that came later than the command itself (SET KEEPTTL, LPOP with a count) */
-	COMMAND_EXPIRY = 1 << 13, /* carries an absolute time of expiry, or may (PEXPIREAT, SET PXAT ...) */
-	COMMAND_RENAMES = 1 << 14, /* RENAME, RENAMENX */
+	COMMAND_EXPIRY = 1 << 13,      /* carries an absolute time of expiry, or may (PEXPIREAT, SET PXAT ...) */
+	COMMAND_RENAMES = 1 << 14,     /* RENAME, RENAMENX */
 };
 
 /* How the keys are found. */
@@ -70,17 +71,17 @@ struct command_keys {
 };
 
 struct command_info {
-	const char *name;   /* lower case; with the sub-command for containers: "function load", "xgroup create" */
-	int16_t arity;      /* as in COMMAND INFO: negative means at least */
-	uint32_t flags;     /* enum command_flag */
+	const char *name; /* lower case; with the sub-command for containers: "function load", "xgroup create" */
+	int16_t arity;    /* as in COMMAND INFO: negative means at least */
+	uint32_t flags;   /* enum command_flag */
 	struct command_keys keys;
 	uint8_t name_len;
-	uint8_t key_rule;  /* enum command_key_rule */
+	uint8_t key_rule; /* enum command_key_rule */
 	uint8_t key_at;
 	uint8_t key_step;
-	uint8_t safe_form; /* enum command_form */
-	uint8_t group;     /* enum command_group */
-	bool container;    /* has sub-commands, each with its own row */
+	uint8_t safe_form;     /* enum command_form */
+	uint8_t group;         /* enum command_group */
+	bool container;        /* has sub-commands, each with its own row */
 	uint32_t redis_since;  /* 0xMMmmpp: 0x060200 is 6.2.0; 0: never in Redis */
 	uint32_t valkey_since; /* likewise; 0x070200 for all that Valkey inherited */
 };

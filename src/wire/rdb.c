@@ -209,13 +209,9 @@ enum parse rdb_string_read(struct slice in, uint64_t at, struct rdb_string *ret,
 	switch (first) {
 	case 0xc0:
 	case 0xc1:
-	case 0xc2:
-		*ret = (struct rdb_string){RDB_STRING_INTEGER, 1, 1U << (first & 3), 0};
-		return PARSE_OK;
-	case 0xc3:
-		return read_lzf(in, at, ret, need, fault);
-	default:
-		return bad(fault, at, "a string's form is not known");
+	case 0xc2: *ret = (struct rdb_string){RDB_STRING_INTEGER, 1, 1U << (first & 3), 0}; return PARSE_OK;
+	case 0xc3: return read_lzf(in, at, ret, need, fault);
+	default: return bad(fault, at, "a string's form is not known");
 	}
 }
 

@@ -19,23 +19,23 @@
 
 #define RDB_MAGIC_LEN 9
 #define RDB_CHECKSUM_LEN 8
-#define RDB_CHECKSUM_SINCE 5          /* the RDB version from which the checksum follows EOF; eight zero bytes: none was made */
-#define RDB_LENGTH_MAX (1ULL << 40)   /* a longer string, or more elements, is damage and not data */
-#define RDB_PLAIN_MAX (512ULL << 20)  /* decompressed strings: Redis's own limit of a string, unless raised by its operator */
-#define RDB_DATABASES_MAX (1U << 30)  /* servers number databases with a signed int */
+#define RDB_CHECKSUM_SINCE 5         /* the RDB version from which the checksum follows EOF; eight zero bytes: none was made */
+#define RDB_LENGTH_MAX (1ULL << 40)  /* a longer string, or more elements, is damage and not data */
+#define RDB_PLAIN_MAX (512ULL << 20) /* decompressed strings: Redis's own limit of a string, unless raised by its operator */
+#define RDB_DATABASES_MAX (1U << 30) /* servers number databases with a signed int */
 
 enum rdb_opcode {
-	RDB_OPCODE_SLOT_IMPORT = 243, /* Valkey 9, cluster: slots being taken over; in Redis 8.4 module metadata */
-	RDB_OPCODE_SLOT_INFO = 244,   /* Redis 7.4, cluster: slot, keys, keys with expiry */
-	RDB_OPCODE_FUNCTION2 = 245,   /* 7.0: a library's code */
+	RDB_OPCODE_SLOT_IMPORT = 243,     /* Valkey 9, cluster: slots being taken over; in Redis 8.4 module metadata */
+	RDB_OPCODE_SLOT_INFO = 244,       /* Redis 7.4, cluster: slot, keys, keys with expiry */
+	RDB_OPCODE_FUNCTION2 = 245,       /* 7.0: a library's code */
 	RDB_OPCODE_FUNCTION_PRE_GA = 246, /* release candidates of 7.0 */
-	RDB_OPCODE_MODULE_AUX = 247,  /* 5.0 */
-	RDB_OPCODE_IDLE = 248,        /* 5.0: seconds, before a key */
-	RDB_OPCODE_FREQ = 249,        /* 5.0: one byte, before a key */
-	RDB_OPCODE_AUX = 250,         /* 3.2: name, value */
-	RDB_OPCODE_RESIZEDB = 251,    /* 3.2: keys, keys with expiry */
-	RDB_OPCODE_EXPIRETIME_MS = 252, /* 8 bytes, before a key */
-	RDB_OPCODE_EXPIRETIME = 253,  /* 4 bytes, seconds, before a key: before 2.6 */
+	RDB_OPCODE_MODULE_AUX = 247,      /* 5.0 */
+	RDB_OPCODE_IDLE = 248,            /* 5.0: seconds, before a key */
+	RDB_OPCODE_FREQ = 249,            /* 5.0: one byte, before a key */
+	RDB_OPCODE_AUX = 250,             /* 3.2: name, value */
+	RDB_OPCODE_RESIZEDB = 251,        /* 3.2: keys, keys with expiry */
+	RDB_OPCODE_EXPIRETIME_MS = 252,   /* 8 bytes, before a key */
+	RDB_OPCODE_EXPIRETIME = 253,      /* 4 bytes, seconds, before a key: before 2.6 */
 	RDB_OPCODE_SELECTDB = 254,
 	RDB_OPCODE_EOF = 255,
 };
@@ -48,7 +48,7 @@ enum rdb_type {
 	RDB_TYPE_SET = 2,
 	RDB_TYPE_ZSET = 3, /* scores as text */
 	RDB_TYPE_HASH = 4,
-	RDB_TYPE_ZSET_2 = 5, /* scores as 8-byte doubles */
+	RDB_TYPE_ZSET_2 = 5,        /* scores as 8-byte doubles */
 	RDB_TYPE_MODULE_PRE_GA = 6, /* release candidates of 4.0 */
 	RDB_TYPE_MODULE_2 = 7,
 	RDB_TYPE_HASH_ZIPMAP = 9,
@@ -161,9 +161,9 @@ enum rdb_string_form { RDB_STRING_RAW, RDB_STRING_INTEGER, RDB_STRING_LZF };
 /* Where a string's parts stand; nothing is decoded and its bytes are not touched. */
 struct rdb_string {
 	enum rdb_string_form form;
-	uint32_t header;   /* bytes before `stored` */
-	uint64_t stored;   /* bytes after the header: plain, compressed, or a little-endian integer of 1, 2 or 4 bytes */
-	uint64_t plain;    /* RDB_STRING_RAW and RDB_STRING_LZF: the length of the plain bytes */
+	uint32_t header; /* bytes before `stored` */
+	uint64_t stored; /* bytes after the header: plain, compressed, or a little-endian integer of 1, 2 or 4 bytes */
+	uint64_t plain;  /* RDB_STRING_RAW and RDB_STRING_LZF: the length of the plain bytes */
 };
 
 /* Reads the header of the string at in.data + at; the bytes after it need not be there. OK: *ret. MORE: *need is the

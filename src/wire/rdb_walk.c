@@ -30,8 +30,7 @@ static const uint8_t zset[] = {LOOP, STRING_LEAST + DOUBLE_LEAST, STRING, TEXT_D
 static const uint8_t zset_2[] = {LOOP, STRING_LEAST + 8, STRING, BYTES_8, NEXT, STOP};
 static const uint8_t quicklist_2[] = {LOOP, NUMBER_LEAST + STRING_LEAST, NODE_KIND, STRING, NEXT, STOP};
 /* The earliest expiry of all fields; then each field's, relative to it, plus 1, or 0 for none. */
-static const uint8_t hash_metadata[] = {
-	BYTES_8, LOOP, NUMBER_LEAST + 2 * STRING_LEAST, NUMBER, STRING, STRING, NEXT, STOP};
+static const uint8_t hash_metadata[] = {BYTES_8, LOOP, NUMBER_LEAST + 2 * STRING_LEAST, NUMBER, STRING, STRING, NEXT, STOP};
 static const uint8_t hash_listpack_ex[] = {BYTES_8, STRING, STOP};
 /* field, value, absolute milliseconds or -1 */
 static const uint8_t valkey_hash_2[] = {LOOP, 2 * STRING_LEAST + 8, STRING, STRING, BYTES_8, NEXT, STOP};
@@ -39,25 +38,33 @@ static const uint8_t module_2[] = {NUMBER, MODULE, STOP};
 
 /* Streams of the three formats differ in what stands between these parts. */
 #define STREAM_NODES LOOP, ID_LEAST + STRING_LEAST, STREAM_ID_STRING, STRING, NEXT
-#define STREAM_HEAD NUMBER, NUMBER, NUMBER                           /* length, last id */
-#define STREAM_HEAD_2 NUMBER, NUMBER, NUMBER, NUMBER, NUMBER         /* first id, greatest deleted id, entries added */
+#define STREAM_HEAD NUMBER, NUMBER, NUMBER                   /* length, last id */
+#define STREAM_HEAD_2 NUMBER, NUMBER, NUMBER, NUMBER, NUMBER /* first id, greatest deleted id, entries added */
 #define STREAM_GROUP_PENDING LOOP, 16 + 8 + NUMBER_LEAST, BYTES_16, BYTES_8, NUMBER, NEXT /* id, delivered at, times delivered */
 #define STREAM_CONSUMER_PENDING LOOP, 16, BYTES_16, NEXT
 #define STREAM_CONSUMERS LOOP, STRING_LEAST + 8 + LOOP_LEAST, STRING, BYTES_8, STREAM_CONSUMER_PENDING, NEXT
 #define STREAM_CONSUMERS_3 LOOP, STRING_LEAST + 16 + LOOP_LEAST, STRING, BYTES_8, BYTES_8, STREAM_CONSUMER_PENDING, NEXT
 
-static const uint8_t stream[] = {
-	STREAM_NODES, STREAM_HEAD,
-	LOOP, STRING_LEAST + 2 * NUMBER_LEAST + 2 * LOOP_LEAST, STRING, NUMBER, NUMBER, STREAM_GROUP_PENDING, STREAM_CONSUMERS, NEXT,
-	STOP};
+static const uint8_t stream[] = {STREAM_NODES,     STREAM_HEAD, LOOP,   STRING_LEAST + 2 * NUMBER_LEAST + 2 * LOOP_LEAST,
+				 STRING,           NUMBER,      NUMBER, STREAM_GROUP_PENDING,
+				 STREAM_CONSUMERS, NEXT,        STOP};
 static const uint8_t stream_2[] = {
-	STREAM_NODES, STREAM_HEAD, STREAM_HEAD_2,
-	LOOP, STRING_LEAST + 3 * NUMBER_LEAST + 2 * LOOP_LEAST, STRING, NUMBER, NUMBER, NUMBER, STREAM_GROUP_PENDING, STREAM_CONSUMERS,
-	NEXT, STOP};
-static const uint8_t stream_3[] = {
-	STREAM_NODES, STREAM_HEAD, STREAM_HEAD_2,
-	LOOP, STRING_LEAST + 3 * NUMBER_LEAST + 2 * LOOP_LEAST, STRING, NUMBER, NUMBER, NUMBER, STREAM_GROUP_PENDING, STREAM_CONSUMERS_3,
-	NEXT, STOP};
+	STREAM_NODES,     STREAM_HEAD, STREAM_HEAD_2, LOOP,   STRING_LEAST + 3 * NUMBER_LEAST + 2 * LOOP_LEAST,
+	STRING,           NUMBER,      NUMBER,        NUMBER, STREAM_GROUP_PENDING,
+	STREAM_CONSUMERS, NEXT,        STOP};
+static const uint8_t stream_3[] = {STREAM_NODES,
+				   STREAM_HEAD,
+				   STREAM_HEAD_2,
+				   LOOP,
+				   STRING_LEAST + 3 * NUMBER_LEAST + 2 * LOOP_LEAST,
+				   STRING,
+				   NUMBER,
+				   NUMBER,
+				   NUMBER,
+				   STREAM_GROUP_PENDING,
+				   STREAM_CONSUMERS_3,
+				   NEXT,
+				   STOP};
 
 static const uint8_t *const layouts[] = {
 	[RDB_TYPE_STRING] = packed,
@@ -86,10 +93,8 @@ static const uint8_t *const layouts[] = {
 
 /* What a module opcode announces; then the next one. */
 static const uint8_t module_items[][3] = {
-	[RDB_MODULE_SINT] = {NUMBER, MODULE, STOP},
-	[RDB_MODULE_UINT] = {NUMBER, MODULE, STOP},
-	[RDB_MODULE_FLOAT] = {BYTES_4, MODULE, STOP},
-	[RDB_MODULE_DOUBLE] = {BYTES_8, MODULE, STOP},
+	[RDB_MODULE_SINT] = {NUMBER, MODULE, STOP},   [RDB_MODULE_UINT] = {NUMBER, MODULE, STOP},
+	[RDB_MODULE_FLOAT] = {BYTES_4, MODULE, STOP}, [RDB_MODULE_DOUBLE] = {BYTES_8, MODULE, STOP},
 	[RDB_MODULE_STRING] = {STRING, MODULE, STOP},
 };
 
@@ -248,30 +253,18 @@ static enum parse run_step(struct rdb_walk *walk, struct slice in, uint64_t *nee
 	uint64_t number = 0;
 	enum parse answer;
 
-	switch ((enum step)*walk->step) {
-	case STRING:
-		answer = take_string(walk, in, &number, need, fault);
-		break;
+	switch ((enum step) * walk->step) {
+	case STRING: answer = take_string(walk, in, &number, need, fault); break;
 	case STREAM_ID_STRING:
 		answer = take_string(walk, in, &number, need, fault);
 		if (answer == PARSE_OK && number != 16)
 			return bad(fault, start, "a stream's node has an id that is not 16 bytes long");
 		break;
-	case NUMBER:
-		answer = take_number(walk, in, &number, need, fault);
-		break;
-	case BYTES_4:
-		answer = take_bytes(walk, in, 4, need);
-		break;
-	case BYTES_8:
-		answer = take_bytes(walk, in, 8, need);
-		break;
-	case BYTES_16:
-		answer = take_bytes(walk, in, 16, need);
-		break;
-	case TEXT_DOUBLE:
-		answer = take_text_double(walk, in, need);
-		break;
+	case NUMBER: answer = take_number(walk, in, &number, need, fault); break;
+	case BYTES_4: answer = take_bytes(walk, in, 4, need); break;
+	case BYTES_8: answer = take_bytes(walk, in, 8, need); break;
+	case BYTES_16: answer = take_bytes(walk, in, 16, need); break;
+	case TEXT_DOUBLE: answer = take_text_double(walk, in, need); break;
 	case NODE_KIND:
 		answer = take_number(walk, in, &number, need, fault);
 		if (answer == PARSE_OK && number != 1 && number != 2)
@@ -296,8 +289,7 @@ static enum parse run_step(struct rdb_walk *walk, struct slice in, uint64_t *nee
 			break;
 		walk->step += 2;
 		return enter_loop(walk, number, start, fault);
-	default:
-		return bad(fault, start, "no such step");
+	default: return bad(fault, start, "no such step");
 	}
 	if (answer == PARSE_OK)
 		walk->step++;

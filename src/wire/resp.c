@@ -338,24 +338,15 @@ static enum parse head_read(struct slice in, uint64_t at, struct head *head, str
 	head->type = (enum resp_type)mark;
 	switch (mark) {
 	case '+':
-	case '-':
-		return line_read(in, at + 1, &head->text, &head->next, fault);
-	case ':':
-		return integer_read(in, at + 1, head, fault);
-	case '$':
-		return bulk_read(in, at + 1, head, fault);
+	case '-': return line_read(in, at + 1, &head->text, &head->next, fault);
+	case ':': return integer_read(in, at + 1, head, fault);
+	case '$': return bulk_read(in, at + 1, head, fault);
 	case '*':
 	case '~':
-	case '>':
-		return count_read(in, at + 1, 1, head, fault);
-	case '|':
-		head->attribute = true;
-		return count_read(in, at + 1, 2, head, fault);
-	case '%':
-		return count_read(in, at + 1, 2, head, fault);
-	case '!':
-		head->type = RESP_ERROR;
-		return bulk_read(in, at + 1, head, fault);
+	case '>': return count_read(in, at + 1, 1, head, fault);
+	case '|': head->attribute = true; return count_read(in, at + 1, 2, head, fault);
+	case '%': return count_read(in, at + 1, 2, head, fault);
+	case '!': head->type = RESP_ERROR; return bulk_read(in, at + 1, head, fault);
 	case '=':
 		head->type = RESP_BULK;
 		result = bulk_read(in, at + 1, head, fault);
@@ -365,9 +356,7 @@ static enum parse head_read(struct slice in, uint64_t at, struct head *head, str
 			return bad(fault, at, "verbatim text without its format");
 		head->text = slice_make(head->text.data + 4, head->text.len - 4);
 		return PARSE_OK;
-	case '(':
-		head->type = RESP_SIMPLE;
-		return line_read(in, at + 1, &head->text, &head->next, fault);
+	case '(': head->type = RESP_SIMPLE; return line_read(in, at + 1, &head->text, &head->next, fault);
 	case ',':
 		result = line_read(in, at + 1, &head->text, &head->next, fault);
 		return result == PARSE_OK && head->text.len == 0 ? bad(fault, at + 1, "double expected") : result;
@@ -382,8 +371,7 @@ static enum parse head_read(struct slice in, uint64_t at, struct head *head, str
 	case '_':
 		result = line_read(in, at + 1, &head->text, &head->next, fault);
 		return result == PARSE_OK && head->text.len != 0 ? bad(fault, at + 1, "null with a text") : result;
-	default:
-		return bad(fault, at, "not the beginning of a reply");
+	default: return bad(fault, at, "not the beginning of a reply");
 	}
 }
 
@@ -414,8 +402,11 @@ static enum parse reply_walk(struct slice in, struct head head, uint64_t head_at
 			if (attributes == 0 && nodes) {
 				if (used == max || head.count > max - used - 1)
 					return bad(fault, head_at, "reply has more values than were asked for");
-				nodes[used++] = (struct resp_node){.type = head.type, .count = head.count, .span = 1,
-								   .integer = head.integer, .text = head.text};
+				nodes[used++] = (struct resp_node){.type = head.type,
+								   .count = head.count,
+								   .span = 1,
+								   .integer = head.integer,
+								   .text = head.text};
 			}
 			if (attributes == 0 && skim) {
 				if (outermost) {
@@ -439,7 +430,8 @@ static enum parse reply_walk(struct slice in, struct head head, uint64_t head_at
 			if (depth == RESP_DEPTH_MAX)
 				return bad(fault, head_at, "reply is nested too deep");
 			depth++;
-			frames[depth] = (struct frame){.remaining = head.count, .node = used ? used - 1 : 0, .attribute = head.attribute};
+			frames[depth] =
+				(struct frame){.remaining = head.count, .node = used ? used - 1 : 0, .attribute = head.attribute};
 			attributes += head.attribute;
 		}
 		while (depth > 0 && frames[depth].remaining == 0) {

@@ -21,12 +21,12 @@
  * bytes. A bare "\r\n" or "\n" between commands (a master's keep-alive) is a command of zero arguments.
  * Inline arguments are split at blanks; quotes and bytes that are not printable ASCII are BAD there: no server sends them. */
 struct resp_command_parser {
-	struct slice *argv;  /* output, valid until the next parse; internal before that: the arguments so far */
+	struct slice *argv; /* output, valid until the next parse; internal before that: the arguments so far */
 	uint32_t room;
-	uint32_t announced;  /* arguments announced; 0 before the header is in */
+	uint32_t announced; /* arguments announced; 0 before the header is in */
 	uint32_t done;
-	uint64_t at;         /* first byte not yet taken */
-	uintptr_t base;      /* where the input was at the last call: argv moves with it */
+	uint64_t at;    /* first byte not yet taken */
+	uintptr_t base; /* where the input was at the last call: argv moves with it */
 	bool header;
 };
 
@@ -47,8 +47,9 @@ enum resp_type {
 	RESP_SIMPLE = '+',
 	RESP_ERROR = '-',
 	RESP_INTEGER = ':',
-	RESP_BULK = '$',   /* null bulk ($-1), RESP3 null (_) and null array (*-1) are RESP_NULL; verbatim text without its "txt:" */
-	RESP_ARRAY = '*',  /* RESP3 sets and pushes too; a RESP3 map is an array of 2n; attributes (|) are passed over */
+	RESP_BULK =
+		'$', /* null bulk ($-1), RESP3 null (_) and null array (*-1) are RESP_NULL; verbatim text without its "txt:" */
+	RESP_ARRAY = '*', /* RESP3 sets and pushes too; a RESP3 map is an array of 2n; attributes (|) are passed over */
 	RESP_NULL = '_',
 	RESP_DOUBLE = ',', /* text form kept */
 	RESP_BOOLEAN = '#',
@@ -57,10 +58,10 @@ enum resp_type {
 /* One value of a reply, in a flat array in document order: an array is followed by its members. */
 struct resp_node {
 	enum resp_type type;
-	uint32_t count;     /* RESP_ARRAY: members */
-	uint32_t span;      /* nodes that this value occupies, itself included: node + span is the next sibling */
-	int64_t integer;    /* RESP_INTEGER, RESP_BOOLEAN */
-	struct slice text;  /* all but arrays: the bytes, into `in` */
+	uint32_t count;    /* RESP_ARRAY: members */
+	uint32_t span;     /* nodes that this value occupies, itself included: node + span is the next sibling */
+	int64_t integer;   /* RESP_INTEGER, RESP_BOOLEAN */
+	struct slice text; /* all but arrays: the bytes, into `in` */
 };
 
 /* Reads one whole reply into nodes[0..max). BAD also when it has more nodes or is nested deeper than RESP_DEPTH_MAX. */
@@ -70,10 +71,10 @@ enum parse resp_reply_parse(struct slice in, struct resp_node *nodes, uint32_t m
  * bulk's bytes). For an array, whether any direct or nested member is an error, and the first such error's text. */
 struct resp_skim {
 	enum resp_type type;
-	struct slice text;        /* of the outermost value; empty for arrays */
-	uint32_t count;           /* RESP_ARRAY: members */
-	bool has_error;           /* an error inside an array */
-	uint32_t error_index;     /* top-level member in which the first error stands */
+	struct slice text;    /* of the outermost value; empty for arrays */
+	uint32_t count;       /* RESP_ARRAY: members */
+	bool has_error;       /* an error inside an array */
+	uint32_t error_index; /* top-level member in which the first error stands */
 	struct slice first_error;
 	uint64_t taken;
 };

@@ -13,11 +13,12 @@ static void take_block(uint32_t state[5], const uint8_t *block)
 	uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
 
 	for (unsigned i = 0; i < 16; i++)
-		w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+		w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 |
+		       block[4 * i + 3];
 	for (unsigned i = 16; i < 80; i++)
 		w[i] = rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
 	for (unsigned i = 0; i < 80; i++) {
-		uint32_t mixed = i < 20	  ? ((b & c) | (~b & d)) + 0x5a827999
+		uint32_t mixed = i < 20   ? ((b & c) | (~b & d)) + 0x5a827999
 				 : i < 40 ? (b ^ c ^ d) + 0x6ed9eba1
 				 : i < 60 ? ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc
 					  : (b ^ c ^ d) + 0xca62c1d6;

@@ -5,15 +5,18 @@
 /* CRC16 with polynomial 0x1021, not reflected, initial value 0, is linear: the CRC of a byte is the sum (xor) of the CRCs of its
  * bits. Row k of the table is for a byte that k more bytes follow, so eight bytes cost eight independent look-ups (slicing by
  * eight) instead of a chain of eight. The arguments of ROW() are the CRCs of the bits 1, 2, 4 ... 128, k zero bytes behind. */
-#define BITS(b, c0, c1, c2, c3, c4, c5, c6, c7) \
-	(((b) & 1 ? c0 : 0) ^ ((b) & 2 ? c1 : 0) ^ ((b) & 4 ? c2 : 0) ^ ((b) & 8 ? c3 : 0) ^ ((b) & 16 ? c4 : 0) ^ \
-	 ((b) & 32 ? c5 : 0) ^ ((b) & 64 ? c6 : 0) ^ ((b) & 128 ? c7 : 0))
+#define BITS(b, c0, c1, c2, c3, c4, c5, c6, c7)                                                                                  \
+	(((b)&1 ? c0 : 0) ^ ((b)&2 ? c1 : 0) ^ ((b)&4 ? c2 : 0) ^ ((b)&8 ? c3 : 0) ^ ((b)&16 ? c4 : 0) ^ ((b)&32 ? c5 : 0) ^     \
+	 ((b)&64 ? c6 : 0) ^ ((b)&128 ? c7 : 0))
 #define FOUR(b, ...) BITS(b, __VA_ARGS__), BITS((b) + 1, __VA_ARGS__), BITS((b) + 2, __VA_ARGS__), BITS((b) + 3, __VA_ARGS__)
 #define SIXTEEN(b, ...) FOUR(b, __VA_ARGS__), FOUR((b) + 4, __VA_ARGS__), FOUR((b) + 8, __VA_ARGS__), FOUR((b) + 12, __VA_ARGS__)
-#define SIXTY_FOUR(b, ...) \
+#define SIXTY_FOUR(b, ...)                                                                                                       \
 	SIXTEEN(b, __VA_ARGS__), SIXTEEN((b) + 16, __VA_ARGS__), SIXTEEN((b) + 32, __VA_ARGS__), SIXTEEN((b) + 48, __VA_ARGS__)
-#define ROW(...) \
-	{SIXTY_FOUR(0, __VA_ARGS__), SIXTY_FOUR(64, __VA_ARGS__), SIXTY_FOUR(128, __VA_ARGS__), SIXTY_FOUR(192, __VA_ARGS__)}
+#define ROW(...)                                                                                                                 \
+	{                                                                                                                        \
+		SIXTY_FOUR(0, __VA_ARGS__), SIXTY_FOUR(64, __VA_ARGS__), SIXTY_FOUR(128, __VA_ARGS__),                           \
+			SIXTY_FOUR(192, __VA_ARGS__)                                                                             \
+	}
 
 static const uint16_t crc_table[8][256] = {
 	ROW(0x1021, 0x2042, 0x4084, 0x8108, 0x1231, 0x2462, 0x48c4, 0x9188),
@@ -42,8 +45,8 @@ uint16_t slot_crc16(struct slice bytes)
 	uint16_t crc = 0;
 
 	for (; len >= 8; len -= 8, p += 8)
-		crc = crc_table[7][p[0] ^ (crc >> 8)] ^ crc_table[6][p[1] ^ (crc & 0xff)] ^ crc_table[5][p[2]] ^ crc_table[4][p[3]] ^
-		      crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^ crc_table[0][p[7]];
+		crc = crc_table[7][p[0] ^ (crc >> 8)] ^ crc_table[6][p[1] ^ (crc & 0xff)] ^ crc_table[5][p[2]] ^
+		      crc_table[4][p[3]] ^ crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^ crc_table[0][p[7]];
 	for (; len > 0; len--, p++)
 		crc = (uint16_t)(crc << 8) ^ crc_table[0][(crc >> 8) ^ *p];
 	return crc;

@@ -1,10 +1,10 @@
 /* A request of the HTTP API, by somebody who may do everything: the first line is method and target, the second one media types, what is behind it the body. A service in memory stands behind it. Every
  * answer has a status, and a problem is JSON of the same status. */
+#include "../unit/api/fake_service.h"
 #include "api/api.h"
 #include "api/mailbox.h"
 #include "api/route.h"
 #include "base/memory.h"
-#include "../unit/api/fake_service.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -45,9 +45,19 @@ static void check(const struct answer *answer)
 static void ask(struct api *api, const char *method, const char *target, const char *types, struct slice body)
 {
 	struct sockaddr_in peer = {.sin_family = AF_INET};
-	struct call call = {.method = method, .target = target, .peer = (struct sockaddr *)&peer, .from = "127.0.0.1", .body = body,
-			    .headers = {.host = "localhost", .content_type = types, .accept = types[0] == 'a' ? "*/*" : types, .accept_language = types, .if_match = types, .if_none_match = types,
-					.last_event_id = types, .cookie = types}};
+	struct call call = {.method = method,
+			    .target = target,
+			    .peer = (struct sockaddr *)&peer,
+			    .from = "127.0.0.1",
+			    .body = body,
+			    .headers = {.host = "localhost",
+					.content_type = types,
+					.accept = types[0] == 'a' ? "*/*" : types,
+					.accept_language = types,
+					.if_match = types,
+					.if_none_match = types,
+					.last_event_id = types,
+					.cookie = types}};
 	struct answer answer = {0};
 
 	/* What asks servers on the network is none for a fuzzer. */

@@ -59,8 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!end)
 		return 0;
 	expected = simple(data, (size_t)(end - data), end + 1, size - (size_t)(end + 1 - data), &steps);
-	if (steps <= 200000 &&
-	    pattern_glob(slice_make(data, (size_t)(end - data)), slice_make(end + 1, size - (size_t)(end + 1 - data)), false) != expected)
+	if (steps <= 200000 && pattern_glob(slice_make(data, (size_t)(end - data)),
+					    slice_make(end + 1, size - (size_t)(end + 1 - data)), false) != expected)
 		abort();
 	return 0;
 }

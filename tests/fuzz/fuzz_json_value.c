@@ -1,7 +1,7 @@
 /* A value as a line of JSON: input as fuzz_value's. Whatever is printed is one line and reads as JSON; of a damaged value nothing is
  * printed at all. */
-#include "json/value.h"
 #include "wire/rdb.h"
+#include "json/value.h"
 
 #include <jansson.h>
 #include <stdlib.h>

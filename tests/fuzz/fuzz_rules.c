@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void one_command(struct transform *transform, uint32_t db, uint32_t argc, struct slice *argv)
 {
-	struct event event = {.kind = EVENT_COMMAND, .db = db, .start = 1, .end = 2, .argc = argc, .argv = argv, .expire_at_ms = EXPIRE_NEVER};
+	struct event event = {
+		.kind = EVENT_COMMAND, .db = db, .start = 1, .end = 2, .argc = argc, .argv = argv, .expire_at_ms = EXPIRE_NEVER};
 	struct transform_output output = {0};
 	struct error error = {0};
 	uint32_t key;
@@ -40,7 +41,8 @@ static void one_command(struct transform *transform, uint32_t db, uint32_t argc,
 static void one_key(struct transform *transform, uint32_t db, uint8_t type, struct slice name)
 {
 	static const uint8_t nothing[1];
-	struct event event = {.kind = EVENT_KEY, .db = db, .type = type, .key = name, .value = {nothing, 1}, .expire_at_ms = EXPIRE_NEVER};
+	struct event event = {
+		.kind = EVENT_KEY, .db = db, .type = type, .key = name, .value = {nothing, 1}, .expire_at_ms = EXPIRE_NEVER};
 	const struct brought_scope scope = {.every_database = true};
 	struct transform_output output = {0};
 	struct error error;
@@ -48,7 +50,8 @@ static void one_key(struct transform *transform, uint32_t db, uint8_t type, stru
 	switch (transform_event(transform, &event, &output, &error)) {
 	case TRANSFORM_CHANGED:
 		for (uint32_t i = 0; i < output.count && !transform_clears_not(transform); i++)
-			if (transform_brought(transform, &scope, output.events[i].db, output.events[i].key, transform_type_bits(SLICE(""))) == BROUGHT_NO)
+			if (transform_brought(transform, &scope, output.events[i].db, output.events[i].key,
+					      transform_type_bits(SLICE(""))) == BROUGHT_NO)
 				abort();
 		break;
 	default: break;

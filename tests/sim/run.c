@@ -13,7 +13,9 @@
 
 #define SETTLE_MOST (400 * SECOND)
 #define STEPS_MOST 30000000ULL /* something goes round in circles */
-#define QUIET (10 * SECOND)    /* commands that a dead connection has left behind would come in this time, and a loss of the target is made good */
+#define QUIET                                                                                                                    \
+	(10 *                                                                                                                    \
+	 SECOND) /* commands that a dead connection has left behind would come in this time, and a loss of the target is made good */
 
 struct run {
 	const struct run_options *options;

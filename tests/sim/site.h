@@ -81,7 +81,7 @@ struct group {
 	struct site *site;
 	struct server nodes[SITE_NODES];
 	unsigned master;
-	unsigned epoch; /* of its claim to its slots */
+	unsigned epoch;       /* of its claim to its slots */
 	struct buffer stream; /* all of it; its first byte has offset `base` + 1 */
 	int64_t base;
 	uint64_t backlog; /* bytes of the stream that a replica may still ask for */

@@ -55,7 +55,7 @@ static json_t *find(struct service *service, const char *task, size_t *ret_index
 	json_t *tree;
 	size_t i;
 
-	json_array_foreach(service->tasks, i, tree) {
+	json_array_foreach (service->tasks, i, tree) {
 		char id[24];
 
 		snprintf(id, sizeof(id), "%lld", (long long)json_integer_value(json_object_get(tree, "id")));
@@ -77,8 +77,9 @@ static enum service_result not_found(struct error *error)
 static void note(struct service *service, const struct service_caller *caller, const char *action, const char *result)
 {
 	json_array_append_new(service->logs[SERVICE_AUDIT],
-			      json_pack("{s:I, s:n, s:s, s:s, s:s, s:s, s:s, s:n}", "id", (json_int_t)service->next_entry++, "task", "time", TIME, "action", action, "who", caller->who,
-					"from", caller->from, "result", result, "detail"));
+			      json_pack("{s:I, s:n, s:s, s:s, s:s, s:s, s:s, s:n}", "id", (json_int_t)service->next_entry++,
+					"task", "time", TIME, "action", action, "who", caller->who, "from", caller->from,
+					"result", result, "detail"));
 }
 
 void fake_service_set(struct service *service, const char *task, const char *name, json_t *value)
@@ -91,8 +92,10 @@ void fake_service_set(struct service *service, const char *task, const char *nam
 void fake_service_tell(struct service *service, enum service_log log, int64_t task, const char *kind)
 {
 	pthread_mutex_lock(&service->lock);
-	json_array_append_new(service->logs[log], json_pack("{s:I, s:I, s:s, s:s, s:s, s:n, s:s}", "id", (json_int_t)service->next_entry++, "task", (json_int_t)task, "time", TIME,
-							    log == SERVICE_HISTORY ? "state" : "kind", kind, "text", "it happened", "error", "link", "127.0.0.1:6379"));
+	json_array_append_new(service->logs[log],
+			      json_pack("{s:I, s:I, s:s, s:s, s:s, s:n, s:s}", "id", (json_int_t)service->next_entry++, "task",
+					(json_int_t)task, "time", TIME, log == SERVICE_HISTORY ? "state" : "kind", kind, "text",
+					"it happened", "error", "link", "127.0.0.1:6379"));
 	pthread_mutex_unlock(&service->lock);
 }
 
@@ -106,8 +109,8 @@ char *fake_service_audit(struct service *service)
 	for (size_t i = json_array_size(service->logs[SERVICE_AUDIT]); i-- > 0;) {
 		json_t *entry = json_array_get(service->logs[SERVICE_AUDIT], i);
 
-		fprintf(out, "%s %s %s;", json_string_value(json_object_get(entry, "who")), json_string_value(json_object_get(entry, "action")),
-			json_string_value(json_object_get(entry, "result")));
+		fprintf(out, "%s %s %s;", json_string_value(json_object_get(entry, "who")),
+			json_string_value(json_object_get(entry, "action")), json_string_value(json_object_get(entry, "result")));
 	}
 	pthread_mutex_unlock(&service->lock);
 	fclose(out);
@@ -137,7 +140,7 @@ enum service_result service_task_list(struct service *service, json_t **ret, str
 	pthread_mutex_lock(&service->lock);
 	*ret = json_deep_copy(service->tasks);
 	pthread_mutex_unlock(&service->lock);
-	json_array_foreach(*ret, i, tree)
+	json_array_foreach (*ret, i, tree)
 		json_object_del(tree, "document");
 	return SERVICE_OK;
 }
@@ -154,8 +157,9 @@ enum service_result service_task_status(struct service *service, const char *tas
 
 	if (result != SERVICE_OK)
 		return result;
-	*ret = json_pack("{s:O, s:O, s:s, s:n, s:[{s:s, s:b, s:{s:n, s:i}}], s:s}", "task", json_object_get(tree, "name"), "state", json_object_get(tree, "state"), "since", TIME,
-			 "error", "links", "source", "127.0.0.1:6379", "connected", 1, "lag", "seconds", "bytes", 0, "as_of", TIME);
+	*ret = json_pack("{s:O, s:O, s:s, s:n, s:[{s:s, s:b, s:{s:n, s:i}}], s:s}", "task", json_object_get(tree, "name"),
+			 "state", json_object_get(tree, "state"), "since", TIME, "error", "links", "source", "127.0.0.1:6379",
+			 "connected", 1, "lag", "seconds", "bytes", 0, "as_of", TIME);
 	json_decref(tree);
 	return SERVICE_OK;
 }
@@ -173,7 +177,8 @@ static json_t *read_document(struct slice document, struct error *error)
 	return NULL;
 }
 
-enum service_result service_task_create(struct service *service, const struct service_caller *caller, struct slice document, json_t **ret, struct error *error)
+enum service_result service_task_create(struct service *service, const struct service_caller *caller, struct slice document,
+					json_t **ret, struct error *error)
 {
 	json_t *tree = read_document(document, error), *task = NULL;
 	enum service_result result = tree ? SERVICE_OK : SERVICE_INVALID;
@@ -184,11 +189,13 @@ enum service_result service_task_create(struct service *service, const struct se
 		result = SERVICE_EXISTS;
 	}
 	if (result == SERVICE_OK) {
-		task = json_pack("{s:I, s:O, s:s, s:s, s:n, s:n, s:s, s:i, s:s, s:s, s:{}, s:{}, s:i, s:n, s:n, s:n, s:n, s:{s:n, s:n}, s:{s:n, s:n}, s:i, s:i, s:{s:i, s:i}, s:s, s:O}", "id",
-				 (json_int_t)service->next_task++, "name", json_object_get(tree, "name"), "state", "created", "since", TIME, "error", "last_error", "wanted", "idle",
-				 "revision", 1, "created", TIME, "updated", TIME, "source", "target", "restarts", 0, "restart_at", "worker", "job", "progress", "lag", "seconds",
-				 "bytes", "rates", "commands_per_second", "bytes_per_second", "links", 0, "links_connected", 0, "limit", "records_per_second", 0,
-				 "bytes_per_second", 0, "log_level", "info", "document", tree);
+		task = json_pack(
+			"{s:I, s:O, s:s, s:s, s:n, s:n, s:s, s:i, s:s, s:s, s:{}, s:{}, s:i, s:n, s:n, s:n, s:n, s:{s:n, s:n}, s:{s:n, s:n}, s:i, s:i, s:{s:i, s:i}, s:s, s:O}",
+			"id", (json_int_t)service->next_task++, "name", json_object_get(tree, "name"), "state", "created",
+			"since", TIME, "error", "last_error", "wanted", "idle", "revision", 1, "created", TIME, "updated", TIME,
+			"source", "target", "restarts", 0, "restart_at", "worker", "job", "progress", "lag", "seconds", "bytes",
+			"rates", "commands_per_second", "bytes_per_second", "links", 0, "links_connected", 0, "limit",
+			"records_per_second", 0, "bytes_per_second", 0, "log_level", "info", "document", tree);
 		json_array_append_new(service->tasks, task);
 		*ret = json_deep_copy(task);
 	}
@@ -198,8 +205,9 @@ enum service_result service_task_create(struct service *service, const struct se
 	return result;
 }
 
-enum service_result service_task_update(struct service *service, const struct service_caller *caller, const char *task, int64_t revision, bool accept_changes, struct slice document,
-					json_t **ret, struct error *error)
+enum service_result service_task_update(struct service *service, const struct service_caller *caller, const char *task,
+					int64_t revision, bool accept_changes, struct slice document, json_t **ret,
+					struct error *error)
 {
 	json_t *tree = read_document(document, error), *old;
 	enum service_result result = tree ? SERVICE_OK : SERVICE_INVALID;
@@ -210,7 +218,8 @@ enum service_result service_task_update(struct service *service, const struct se
 	if (result == SERVICE_OK && !old)
 		result = not_found(error);
 	if (result == SERVICE_OK && revision && revision != json_integer_value(json_object_get(old, "revision"))) {
-		error_set(error, ERROR_USAGE, "the document has revision %lld", json_integer_value(json_object_get(old, "revision")));
+		error_set(error, ERROR_USAGE, "the document has revision %lld",
+			  json_integer_value(json_object_get(old, "revision")));
 		result = SERVICE_CHANGED;
 	}
 	if (result == SERVICE_OK) {
@@ -224,7 +233,8 @@ enum service_result service_task_update(struct service *service, const struct se
 	return result;
 }
 
-enum service_result service_task_delete(struct service *service, const struct service_caller *caller, const char *task, struct error *error)
+enum service_result service_task_delete(struct service *service, const struct service_caller *caller, const char *task,
+					struct error *error)
 {
 	size_t at;
 	bool there;
@@ -238,7 +248,8 @@ enum service_result service_task_delete(struct service *service, const struct se
 	return there ? SERVICE_OK : not_found(error);
 }
 
-enum service_result service_document_check(struct service *service, const char *task, struct slice document, json_t **ret, struct error *error)
+enum service_result service_document_check(struct service *service, const char *task, struct slice document, json_t **ret,
+					   struct error *error)
 {
 	(void)service;
 	(void)task;
@@ -261,7 +272,8 @@ const char *service_action_name(enum service_action action)
 	return names[action];
 }
 
-enum service_result service_task_do(struct service *service, const struct service_caller *caller, const char *task, enum service_action action, json_t **ret, struct error *error)
+enum service_result service_task_do(struct service *service, const struct service_caller *caller, const char *task,
+				    enum service_action action, json_t **ret, struct error *error)
 {
 	static const char *const states[] = {"prechecking", "paused", "prechecking", "ready", "streaming"};
 	json_t *tree;
@@ -283,19 +295,21 @@ enum service_result service_task_do(struct service *service, const struct servic
 	return result;
 }
 
-enum service_result service_task_limit(struct service *service, const struct service_caller *caller, const char *task, uint64_t records_per_second, uint64_t bytes_per_second,
-				       json_t **ret, struct error *error)
+enum service_result service_task_limit(struct service *service, const struct service_caller *caller, const char *task,
+				       uint64_t records_per_second, uint64_t bytes_per_second, json_t **ret, struct error *error)
 {
 	(void)caller;
 	if (give(service, task, ret, error) != SERVICE_OK)
 		return SERVICE_NOT_FOUND;
 	json_decref(*ret);
 	fake_service_set(service, task, "limit",
-			 json_pack("{s:I, s:I}", "records_per_second", (json_int_t)records_per_second, "bytes_per_second", (json_int_t)bytes_per_second));
+			 json_pack("{s:I, s:I}", "records_per_second", (json_int_t)records_per_second, "bytes_per_second",
+				   (json_int_t)bytes_per_second));
 	return give(service, task, ret, error);
 }
 
-enum service_result service_task_log_level(struct service *service, const struct service_caller *caller, const char *task, const char *level, json_t **ret, struct error *error)
+enum service_result service_task_log_level(struct service *service, const struct service_caller *caller, const char *task,
+					   const char *level, json_t **ret, struct error *error)
 {
 	(void)caller;
 	if (give(service, task, ret, error) != SERVICE_OK)
@@ -312,8 +326,9 @@ const char *service_job_name(enum service_job job)
 	return names[job];
 }
 
-enum service_result service_job_start(struct service *service, const struct service_caller *caller, const char *task, enum service_job job, const json_t *options, const char *language,
-				      json_t **ret, struct error *error)
+enum service_result service_job_start(struct service *service, const struct service_caller *caller, const char *task,
+				      enum service_job job, const json_t *options, const char *language, json_t **ret,
+				      struct error *error)
 {
 	json_t *tree = NULL;
 
@@ -323,14 +338,16 @@ enum service_result service_job_start(struct service *service, const struct serv
 		return SERVICE_NOT_FOUND;
 	json_decref(tree);
 	pthread_mutex_lock(&service->lock);
-	*ret = json_pack("{s:I, s:s, s:s}", "id", (json_int_t)service->next_entry++, "kind", service_job_name(job), "begun", TIME);
+	*ret = json_pack("{s:I, s:s, s:s}", "id", (json_int_t)service->next_entry++, "kind", service_job_name(job), "begun",
+			 TIME);
 	json_object_set(find(service, task, NULL), "job", *ret);
 	note(service, caller, service_job_name(job), "ok");
 	pthread_mutex_unlock(&service->lock);
 	return SERVICE_OK;
 }
 
-enum service_result service_job_cancel(struct service *service, const struct service_caller *caller, const char *task, struct error *error)
+enum service_result service_job_cancel(struct service *service, const struct service_caller *caller, const char *task,
+				       struct error *error)
 {
 	json_t *tree = NULL;
 	bool runs;
@@ -349,8 +366,8 @@ enum service_result service_job_cancel(struct service *service, const struct ser
 	return runs ? SERVICE_OK : SERVICE_STATE;
 }
 
-enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind, int64_t before, uint32_t most, json_t **ret,
-				     struct error *error)
+enum service_result service_log_list(struct service *service, enum service_log log, const char *task, const char *kind,
+				     int64_t before, uint32_t most, json_t **ret, struct error *error)
 {
 	json_t *items = json_array(), *tree = task ? NULL : NULL;
 	int64_t id = 0;
@@ -364,7 +381,8 @@ enum service_result service_log_list(struct service *service, enum service_log l
 	for (size_t i = json_array_size(service->logs[log]); (!task || tree) && i-- > 0 && json_array_size(items) < most;) {
 		json_t *entry = json_array_get(service->logs[log], i);
 
-		if ((!task || json_integer_value(json_object_get(entry, "task")) == id) && (!before || json_integer_value(json_object_get(entry, "id")) < before))
+		if ((!task || json_integer_value(json_object_get(entry, "task")) == id) &&
+		    (!before || json_integer_value(json_object_get(entry, "id")) < before))
 			json_array_append(items, entry);
 	}
 	*ret = json_pack("{s:o, s:n}", "items", json_deep_copy(items), "next");
@@ -389,7 +407,8 @@ enum service_result service_task_log(struct service *service, const char *task, 
 	return SERVICE_OK;
 }
 
-enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most, json_t **ret, struct error *error)
+enum service_result service_differences(struct service *service, const char *task, const char *kind, int64_t after, uint32_t most,
+					json_t **ret, struct error *error)
 {
 	json_t *tree = NULL;
 
@@ -397,24 +416,26 @@ enum service_result service_differences(struct service *service, const char *tas
 		return SERVICE_NOT_FOUND;
 	json_decref(tree);
 	/* What it was asked for. */
-	*ret = json_pack("{s:i, s:[{s:s, s:i, s:s, s:b}], s:I}", "job", 9, "items", "kind", kind ? kind : "missing", "db", (int)most, "key", "a", "repaired", 0, "next",
-			 (json_int_t)after + 1);
+	*ret = json_pack("{s:i, s:[{s:s, s:i, s:s, s:b}], s:I}", "job", 9, "items", "kind", kind ? kind : "missing", "db",
+			 (int)most, "key", "a", "repaired", 0, "next", (json_int_t)after + 1);
 	return SERVICE_OK;
 }
 
-enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret, struct error *error)
+enum service_result service_task_trend(struct service *service, const char *task, const char *span, json_t **ret,
+				       struct error *error)
 {
 	json_t *tree = NULL;
 
 	if (give(service, task, &tree, error) != SERVICE_OK)
 		return SERVICE_NOT_FOUND;
 	json_decref(tree);
-	*ret = json_pack("{s:s, s:i, s:[i], s:[f], s:[i], s:[i], s:[i], s:[n]}", "span", span, "step", 60, "time", 1767323040, "lag_seconds", 0.25, "commands_per_second", 7,
-			 "bytes_per_second", 100, "spool_bytes", 0, "progress");
+	*ret = json_pack("{s:s, s:i, s:[i], s:[f], s:[i], s:[i], s:[i], s:[n]}", "span", span, "step", 60, "time", 1767323040,
+			 "lag_seconds", 0.25, "commands_per_second", 7, "bytes_per_second", 100, "spool_bytes", 0, "progress");
 	return SERVICE_OK;
 }
 
-void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result, json_t *detail)
+void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result,
+		   json_t *detail)
 {
 	pthread_mutex_lock(&service->lock);
 	note(service, caller, action, result);
@@ -435,14 +456,15 @@ const char *service_role_name(enum service_role role)
 	return names[role];
 }
 
-enum service_result service_token_create(struct service *service, const struct service_caller *caller, const char *name, enum service_role role, int64_t expires_ms, json_t **ret,
-					 struct error *error)
+enum service_result service_token_create(struct service *service, const struct service_caller *caller, const char *name,
+					 enum service_role role, int64_t expires_ms, json_t **ret, struct error *error)
 {
 	(void)service;
 	(void)caller;
 	(void)expires_ms;
 	(void)error;
-	*ret = json_pack("{s:i, s:s, s:s, s:s, s:n, s:s}", "id", 4, "name", name, "role", service_role_name(role), "created", TIME, "expires", "token", "kf_new");
+	*ret = json_pack("{s:i, s:s, s:s, s:s, s:n, s:s}", "id", 4, "name", name, "role", service_role_name(role), "created",
+			 TIME, "expires", "token", "kf_new");
 	return SERVICE_OK;
 }
 
@@ -450,11 +472,13 @@ enum service_result service_token_list(struct service *service, json_t **ret, st
 {
 	(void)service;
 	(void)error;
-	*ret = json_pack("[{s:i, s:s, s:s, s:s, s:n, s:n}]", "id", 1, "name", "ci", "role", "viewer", "created", TIME, "expires", "used");
+	*ret = json_pack("[{s:i, s:s, s:s, s:s, s:n, s:n}]", "id", 1, "name", "ci", "role", "viewer", "created", TIME, "expires",
+			 "used");
 	return SERVICE_OK;
 }
 
-enum service_result service_token_delete(struct service *service, const struct service_caller *caller, int64_t id, struct error *error)
+enum service_result service_token_delete(struct service *service, const struct service_caller *caller, int64_t id,
+					 struct error *error)
 {
 	(void)service;
 	(void)caller;
@@ -488,14 +512,18 @@ json_t *service_metrics(struct service *service, uint32_t patience_ms)
 
 	(void)patience_ms;
 	pthread_mutex_lock(&service->lock);
-	json_array_foreach(service->tasks, i, task) {
+	json_array_foreach (service->tasks, i, task) {
 		const char *name = json_string_value(json_object_get(task, "name"));
 
-		json_object_set_new(told, name,
-				    strcmp(name, "silent") == 0 ? json_null()
-								: json_pack("{s:{s:s, s:s, s:[[s, i, s, s, s, s], [s, i, s, s, s, s]]}, s:{s:s, s:s, s:[[s, i]]}}", "keyferry_link_retries", "type",
-									    "counter", "help", "Commands sent again", "samples", "", 3, "task", name, "link", "a:1", "", 4, "task", name, "link",
-									    "b:2", "process_threads", "type", "gauge", "help", "Threads", "samples", "", 7));
+		json_object_set_new(
+			told, name,
+			strcmp(name, "silent") == 0
+				? json_null()
+				: json_pack(
+					  "{s:{s:s, s:s, s:[[s, i, s, s, s, s], [s, i, s, s, s, s]]}, s:{s:s, s:s, s:[[s, i]]}}",
+					  "keyferry_link_retries", "type", "counter", "help", "Commands sent again", "samples",
+					  "", 3, "task", name, "link", "a:1", "", 4, "task", name, "link", "b:2",
+					  "process_threads", "type", "gauge", "help", "Threads", "samples", "", 7));
 	}
 	pthread_mutex_unlock(&service->lock);
 	return told;
@@ -503,6 +531,6 @@ json_t *service_metrics(struct service *service, uint32_t patience_ms)
 
 json_t *service_health(struct service *service)
 {
-	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:s, s:i, s:b}", "version", "1.2.3", "started", TIME, "pid", 1, "tasks", 0, "running", 0, "failed", 0, "data", "/nowhere", "schema",
-			 1, "healthy", !service->unwell);
+	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:s, s:i, s:b}", "version", "1.2.3", "started", TIME, "pid", 1, "tasks",
+			 0, "running", 0, "failed", 0, "data", "/nowhere", "schema", 1, "healthy", !service->unwell);
 }

@@ -51,7 +51,11 @@ static int tear_down(void **state)
 
 static struct call ask(const char *method, const char *target)
 {
-	return (struct call){.method = method, .target = target, .headers = {.host = "localhost"}, .peer = (struct sockaddr *)&peer, .from = "127.0.0.1"};
+	return (struct call){.method = method,
+			     .target = target,
+			     .headers = {.host = "localhost"},
+			     .peer = (struct sockaddr *)&peer,
+			     .from = "127.0.0.1"};
 }
 
 static struct answer put(struct call *call, const char *body)
@@ -94,7 +98,8 @@ static void expect(struct call call, const char *body, unsigned status, const ch
 	char name[64];
 
 	if (answer.status != status || strcmp(problem_of(&answer, name), problem) != 0)
-		fail_msg("%s %s: %u %s, not %u %s", call.method, call.target, answer.status, answer.body ? answer.body : "", status, problem);
+		fail_msg("%s %s: %u %s, not %u %s", call.method, call.target, answer.status, answer.body ? answer.body : "",
+			 status, problem);
 	answer_free(&answer);
 }
 
@@ -119,7 +124,9 @@ static void create(const char *name)
 static void test_nothing_without_token(void **state)
 {
 	/* But for the console's files (test_console.c). */
-	static const char *const targets[] = {"/console", "/api/v1/tasks", "/api/v1/nothing", "/healthz", "/metrics", "/api/v1/openapi.json", "/api/v1/session", "/%zz", "*", "/api/v1/tasks/a/b/c/d"};
+	static const char *const targets[] = {"/console", "/api/v1/tasks",        "/api/v1/nothing", "/healthz",
+					      "/metrics", "/api/v1/openapi.json", "/api/v1/session", "/%zz",
+					      "*",        "/api/v1/tasks/a/b/c/d"};
 	static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"};
 
 	(void)state;
@@ -381,7 +388,12 @@ static void test_bodies(void **state)
 /* What a body says is not in the answer, whatever is wrong with it. */
 static void test_no_secret_in_answers(void **state)
 {
-	static const char *const bodies[] = {"{\"token\": S3cret}", "{\"S3cret", "{\"token\":5,\"x\":\"S3cret\"}", "\"S3cret\"", "{\"token\":\"S3cret\"}", "{\"token\":\"S3cret\"} S3cret"};
+	static const char *const bodies[] = {"{\"token\": S3cret}",
+					     "{\"S3cret",
+					     "{\"token\":5,\"x\":\"S3cret\"}",
+					     "\"S3cret\"",
+					     "{\"token\":\"S3cret\"}",
+					     "{\"token\":\"S3cret\"} S3cret"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
@@ -466,9 +478,12 @@ static void test_metrics(void **state)
 	answer = put(&call, NULL);
 	assert_int_equal(answer.status, 200);
 	text = memory_printf("%.*s", (int)answer.len, answer.body);
-	assert_non_null(strstr(text, "keyferry_task_up{task=\"a\"} 1\nkeyferry_task_up{task=\"silent\"} 0\nkeyferry_task_up{task=\"b\"} 1\n#"));
-	assert_non_null(strstr(text, "counter\nkeyferry_link_retries_total{task=\"a\",link=\"a:1\"} 3\nkeyferry_link_retries_total{task=\"a\",link=\"b:2\"} 4\n"
-				     "keyferry_link_retries_total{task=\"b\",link=\"a:1\"} 3\nkeyferry_link_retries_total{task=\"b\",link=\"b:2\"} 4\n"));
+	assert_non_null(strstr(
+		text, "keyferry_task_up{task=\"a\"} 1\nkeyferry_task_up{task=\"silent\"} 0\nkeyferry_task_up{task=\"b\"} 1\n#"));
+	assert_non_null(strstr(
+		text,
+		"counter\nkeyferry_link_retries_total{task=\"a\",link=\"a:1\"} 3\nkeyferry_link_retries_total{task=\"a\",link=\"b:2\"} 4\n"
+		"keyferry_link_retries_total{task=\"b\",link=\"a:1\"} 3\nkeyferry_link_retries_total{task=\"b\",link=\"b:2\"} 4\n"));
 	assert_non_null(strstr(text, "\nprocess_threads{task=\"a\"} 7\nprocess_threads{task=\"b\"} 7\n#"));
 	assert_non_null(strstr(text, "keyferry_task_state{task=\"silent\",state=\"created\"} 1\n"));
 	free(text);
@@ -487,7 +502,8 @@ static void test_answers_fit_their_schemas(void **state)
 	fake_service_tell(service, SERVICE_RESULTS, 1, "verify");
 	for (size_t i = 0; i < route_count; i++) {
 		const struct route *route = &route_table[i];
-		struct call call = ask(route->method, strcmp(route->path, "/api/v1/tokens/{id}") == 0 ? "/api/v1/tokens/1" : route->path);
+		struct call call =
+			ask(route->method, strcmp(route->path, "/api/v1/tokens/{id}") == 0 ? "/api/v1/tokens/1" : route->path);
 		struct schema_fault fault;
 		struct answer answer;
 		json_t *value;
@@ -497,7 +513,8 @@ static void test_answers_fit_their_schemas(void **state)
 		const char *brace = strchr(route->path, '{');
 
 		if (brace && call.target == route->path) {
-			snprintf(target, sizeof(target), "%.*s%%7Btask%%7D%s", (int)(brace - route->path), route->path, strchr(brace, '}') + 1);
+			snprintf(target, sizeof(target), "%.*s%%7Btask%%7D%s", (int)(brace - route->path), route->path,
+				 strchr(brace, '}') + 1);
 			call.target = target;
 		}
 		if (strcmp(route->method, "GET") != 0)
@@ -519,9 +536,21 @@ int main(void)
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, set_up_open, tear_down)
 #define ASKING(test) cmocka_unit_test_setup_teardown(test, set_up_asking, tear_down)
 	const struct CMUnitTest tests[] = {
-		ASKING(test_nothing_without_token), ASKING(test_open_probes), ASKING(test_roles), ASKING(test_wrong_tokens), ASKING(test_revoked), ASKING(test_session), ASKING(test_session_ends_with_token),
-		OPEN(test_host_and_origin), OPEN(test_paths_and_methods), OPEN(test_bodies), OPEN(test_no_secret_in_answers), OPEN(test_documents), OPEN(test_actions),
-		OPEN(test_metrics), OPEN(test_answers_fit_their_schemas),
+		ASKING(test_nothing_without_token),
+		ASKING(test_open_probes),
+		ASKING(test_roles),
+		ASKING(test_wrong_tokens),
+		ASKING(test_revoked),
+		ASKING(test_session),
+		ASKING(test_session_ends_with_token),
+		OPEN(test_host_and_origin),
+		OPEN(test_paths_and_methods),
+		OPEN(test_bodies),
+		OPEN(test_no_secret_in_answers),
+		OPEN(test_documents),
+		OPEN(test_actions),
+		OPEN(test_metrics),
+		OPEN(test_answers_fit_their_schemas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

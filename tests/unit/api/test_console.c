@@ -56,7 +56,8 @@ static void test_forms(void **state)
 		const char *accept;
 		bool packed;
 	} cases[] = {
-		{NULL, false}, {"", false}, {"gzip", true}, {"deflate, gzip;q=0.8, br", true}, {"GZIP", true}, {"gzip;q=0", false}, {"gzip; q=0.5", true}, {"x-gzip, br", false},
+		{NULL, false},  {"", false},         {"gzip", true},        {"deflate, gzip;q=0.8, br", true},
+		{"GZIP", true}, {"gzip;q=0", false}, {"gzip; q=0.5", true}, {"x-gzip, br", false},
 	};
 
 	(void)state;
@@ -108,7 +109,8 @@ static void test_files(void **state)
 
 static void test_what_is_none(void **state)
 {
-	static const char *const calls[][2] = {{"POST", "/"}, {"OPTIONS", "/"}, {"GET", "/index.html"}, {"GET", "/console/"}, {"GET", "//"}, {"GET", "/../"}, {"GET", "/api/v1/tasks"}, {"GET", ""}};
+	static const char *const calls[][2] = {{"POST", "/"}, {"OPTIONS", "/"}, {"GET", "/index.html"},   {"GET", "/console/"},
+					       {"GET", "//"}, {"GET", "/../"},  {"GET", "/api/v1/tasks"}, {"GET", ""}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {

@@ -7,12 +7,12 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
-#include <time.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -57,7 +57,9 @@ static void on_sleep(void *owner)
 
 static struct client listen_to(int64_t task, const char *last_id)
 {
-	struct call call = {.method = "GET", .peer = (struct sockaddr *)&peer, .headers = {.authorization = "Bearer kf_viewer", .last_event_id = last_id},
+	struct call call = {.method = "GET",
+			    .peer = (struct sockaddr *)&peer,
+			    .headers = {.authorization = "Bearer kf_viewer", .last_event_id = last_id},
 			    .principal = {.kind = PRINCIPAL_TOKEN}};
 	struct client client = {.mailbox = feed_listen(feed, &call, task), .text = memory_strdup("")};
 
@@ -239,7 +241,8 @@ static void test_bounds(void **state)
 	free(third.text);
 	leave(&clients[0]);
 	/* Its place is free soon. */
-	for (uint64_t until = clock_monotonic_us() + WAIT_MS * 1000ULL; !third.mailbox && clock_monotonic_us() < until; pause_a_little()) {
+	for (uint64_t until = clock_monotonic_us() + WAIT_MS * 1000ULL; !third.mailbox && clock_monotonic_us() < until;
+	     pause_a_little()) {
 		third = listen_to(0, NULL);
 		if (!third.mailbox)
 			free(third.text);
@@ -294,8 +297,13 @@ static void test_end(void **state)
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-	const struct CMUnitTest tests[] = {CASE(test_tasks_and_changes), CASE(test_one_task), CASE(test_again_from_the_last_id), CASE(test_gap), CASE(test_bounds),
-		cmocka_unit_test(test_slow_reader), CASE(test_end)};
+	const struct CMUnitTest tests[] = {CASE(test_tasks_and_changes),
+					   CASE(test_one_task),
+					   CASE(test_again_from_the_last_id),
+					   CASE(test_gap),
+					   CASE(test_bounds),
+					   cmocka_unit_test(test_slow_reader),
+					   CASE(test_end)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

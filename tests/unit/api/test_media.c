@@ -1,9 +1,9 @@
 /* Which form of an answer a client likes best. */
 #include "api/media.h"
 
-#include <stdint.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

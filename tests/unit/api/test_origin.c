@@ -1,10 +1,10 @@
 /* Host and Origin: what a page of another site can make a browser send. */
 #include "api/origin.h"
 
-#include <stddef.h>
-#include <stdint.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,17 @@
 static void test_host(void **state)
 {
 	static const char *const local[] = {"localhost", "LOCALHOST:7280", "127.0.0.1", "127.8.9.1:1", "[::1]", "[::1]:7280"};
-	static const char *const foreign[] = {"example.net", "localhost.example.net", "127.0.0.1.example.net", "10.0.0.1:7280", "[::2]", "[::1]x", "[::1", "", ":7280", "0.0.0.0", "127.1"};
+	static const char *const foreign[] = {"example.net",
+					      "localhost.example.net",
+					      "127.0.0.1.example.net",
+					      "10.0.0.1:7280",
+					      "[::2]",
+					      "[::1]x",
+					      "[::1",
+					      "",
+					      ":7280",
+					      "0.0.0.0",
+					      "127.1"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)

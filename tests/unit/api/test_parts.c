@@ -69,14 +69,15 @@ static void check_language(const json_t *rows)
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach(rows, i, row) {
+	json_array_foreach (rows, i, row) {
 		const char *sentence = json_string_value(json_object_get(row, "sentence"));
 		bool chinese = false;
 
 		for (const char *at = sentence; *at; at++)
 			chinese |= (*at & 0x80) != 0;
 		if (!chinese)
-			fail_msg("option %s has no Chinese sentence in options_zh.c", json_string_value(json_object_get(row, "path")));
+			fail_msg("option %s has no Chinese sentence in options_zh.c",
+				 json_string_value(json_object_get(row, "path")));
 		check_language(json_object_get(row, "items"));
 	}
 }
@@ -90,7 +91,8 @@ static void test_option_words(void **state)
 	check_language(json_object_get(page, "options"));
 	json_decref(page);
 	page = option_page("en");
-	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(page, "options"), 0), "path")), "name");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(page, "options"), 0), "path")),
+			    "name");
 	json_decref(page);
 }
 
@@ -99,22 +101,33 @@ static void test_keyspace(void **state)
 	struct keyspace keyspace = {.cluster = true};
 
 	(void)state;
-	assert_int_equal(keyspace_add_info(&keyspace, SLICE("# Keyspace\r\ndb0:keys=12,expires=3,avg_ttl=0\r\ndb9:keys=5,expires=0,avg_ttl=0,subexpiry=0\r\n")), 17);
-	assert_int_equal(keyspace_add_info(&keyspace, SLICE("# Keyspace\r\ndb3:keys=1,expires=1\r\ndb0:keys=2,expires=1,avg_ttl=5\r\n")), 3);
+	assert_int_equal(
+		keyspace_add_info(
+			&keyspace,
+			SLICE("# Keyspace\r\ndb0:keys=12,expires=3,avg_ttl=0\r\ndb9:keys=5,expires=0,avg_ttl=0,subexpiry=0\r\n")),
+		17);
+	assert_int_equal(
+		keyspace_add_info(&keyspace, SLICE("# Keyspace\r\ndb3:keys=1,expires=1\r\ndb0:keys=2,expires=1,avg_ttl=5\r\n")),
+		3);
 	assert_int_equal(keyspace.database_count, 3);
 	assert_int_equal(keyspace.databases[0].keys, 14);
 	assert_int_equal(keyspace.databases[0].expiring, 4);
 	assert_int_equal(keyspace.databases[1].number, 3);
 	assert_int_equal(keyspace.databases[2].number, 9);
 	/* of no form that is known */
-	assert_int_equal(keyspace_add_info(&keyspace, SLICE("db:keys=1\ndb99999:keys=4\ndb1:keys=\ndbx\n:keys=3\ndb2:keys=99999999999999999999999\n\n")), 0);
+	assert_int_equal(
+		keyspace_add_info(
+			&keyspace,
+			SLICE("db:keys=1\ndb99999:keys=4\ndb1:keys=\ndbx\n:keys=3\ndb2:keys=99999999999999999999999\n\n")),
+		0);
 	assert_int_equal(keyspace.database_count, 3);
 	keyspace_free(&keyspace);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_etags), cmocka_unit_test(test_places), cmocka_unit_test(test_option_words), cmocka_unit_test(test_keyspace)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_etags), cmocka_unit_test(test_places),
+					   cmocka_unit_test(test_option_words), cmocka_unit_test(test_keyspace)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

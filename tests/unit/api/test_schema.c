@@ -5,9 +5,9 @@
 #include "api/openapi.h"
 #include "api/route.h"
 
-#include <stdint.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,13 +100,15 @@ static bool known(const char *kind, const char *name)
 
 static void check_words(const json_t *schema)
 {
-	static const char *const words[] = {"type", "enum", "properties", "required", "additionalProperties", "items", "minimum", "maximum", "minLength", "maxLength", "maxItems", "$ref",
-		"anyOf", "title", "description", "default", "examples", "format"};
+	static const char *const words[] = {"type",     "enum",     "properties", "required",  "additionalProperties",
+					    "items",    "minimum",  "maximum",    "minLength", "maxLength",
+					    "maxItems", "$ref",     "anyOf",      "title",     "description",
+					    "default",  "examples", "format"};
 	const json_t *child;
 	const char *word;
 	size_t i;
 
-	json_object_foreach((json_t *)(uintptr_t)schema, word, child) {
+	json_object_foreach ((json_t *)(uintptr_t)schema, word, child) {
 		bool ok = false;
 
 		for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -114,14 +116,15 @@ static void check_words(const json_t *schema)
 		if (!ok)
 			fail_msg("schemas.json uses '%s', which schema.c does not know", word);
 	}
-	json_object_foreach(json_object_get(schema, "properties"), word, child)
+	json_object_foreach (json_object_get(schema, "properties"), word, child)
 		check_words(child);
-	json_array_foreach(json_object_get(schema, "anyOf"), i, child)
+	json_array_foreach (json_object_get(schema, "anyOf"), i, child)
 		check_words(child);
 	if (json_object_get(schema, "items"))
 		check_words(json_object_get(schema, "items"));
 	if (json_object_get(schema, "$ref"))
-		assert_true(known("schemas", json_string_value(json_object_get(schema, "$ref")) + strlen("#/components/schemas/")));
+		assert_true(
+			known("schemas", json_string_value(json_object_get(schema, "$ref")) + strlen("#/components/schemas/")));
 }
 
 static void test_words(void **state)
@@ -130,7 +133,7 @@ static void test_words(void **state)
 	const char *name;
 
 	(void)state;
-	json_object_foreach(json_object_get(components, "schemas"), name, schema)
+	json_object_foreach (json_object_get(components, "schemas"), name, schema)
 		check_words(schema);
 }
 
@@ -150,7 +153,8 @@ static void test_routes(void **state)
 		assert_int_equal(route->success == 204, route->types[0] == NULL);
 		for (size_t j = 0; j < i; j++) {
 			assert_string_not_equal(route->id, route_table[j].id);
-			assert_false(strcmp(route->path, route_table[j].path) == 0 && strcmp(route->method, route_table[j].method) == 0);
+			assert_false(strcmp(route->path, route_table[j].path) == 0 &&
+				     strcmp(route->method, route_table[j].method) == 0);
 		}
 		/* Only what changes nothing may be a viewer's, but for one's own session. */
 		if (strcmp(route->method, "GET") != 0 && !route->open && strcmp(route->path, "/api/v1/session") != 0)
@@ -168,15 +172,17 @@ static void test_document(void **state)
 
 	(void)state;
 	assert_non_null(document);
-	assert_non_null(json_object_get(json_object_get(json_object_get(document, "paths"), "/api/v1/tasks/{task}/document"), "put"));
+	assert_non_null(
+		json_object_get(json_object_get(json_object_get(document, "paths"), "/api/v1/tasks/{task}/document"), "put"));
 	json_decref(document);
 	free(text);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_bodies), cmocka_unit_test(test_nothing_is_quoted), cmocka_unit_test(test_long_names), cmocka_unit_test(test_words),
-		cmocka_unit_test(test_routes), cmocka_unit_test(test_document)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_bodies),     cmocka_unit_test(test_nothing_is_quoted),
+					   cmocka_unit_test(test_long_names), cmocka_unit_test(test_words),
+					   cmocka_unit_test(test_routes),     cmocka_unit_test(test_document)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -8,13 +8,13 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -47,7 +47,9 @@ static int tear_down(void **state)
 
 static int dial(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(strrchr(server_url(server), ':') + 1)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons((uint16_t)atoi(strrchr(server_url(server), ':') + 1)),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_true(fd >= 0);
@@ -120,8 +122,12 @@ static void expect(const char *request, const char *status)
 
 static void test_answers(void **state)
 {
-	static const char *const headers[] = {"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'", "X-Content-Type-Options: nosniff", "Cache-Control: no-store",
-		"Referrer-Policy: no-referrer", "X-Frame-Options: DENY", "Content-Type: application/json"};
+	static const char *const headers[] = {"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
+					      "X-Content-Type-Options: nosniff",
+					      "Cache-Control: no-store",
+					      "Referrer-Policy: no-referrer",
+					      "X-Frame-Options: DENY",
+					      "Content-Type: application/json"};
 	char *answer = ask("GET /api/v1/tasks HTTP/1.1\r\n" END);
 
 	(void)state;
@@ -146,15 +152,22 @@ static void test_bodies(void **state)
 	char *request;
 
 	(void)state;
-	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" END "{\"name\":\"a\"}", "201");
-	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" END "5\r\n{\"nam\r\n7\r\ne\":\"b\"}\r\n0\r\n\r\n", "201");
+	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" END "{\"name\":\"a\"}",
+	       "201");
+	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" END
+	       "5\r\n{\"nam\r\n7\r\ne\":\"b\"}\r\n0\r\n\r\n",
+	       "201");
 	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n" END, "413");
-	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99999999999999999999999999\r\n" END, "413");
+	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 99999999999999999999999999\r\n" END,
+	       "413");
 	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: -1\r\n" END, "400");
 	expect("POST /api/v1/tasks/a/start HTTP/1.1\r\n" END, "200");
 	/* Chunks do not say how many there will be. */
 	memset(large, ' ', 100000);
-	request = memory_printf("PUT /api/v1/tasks/a/limits HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" END "186a0\r\n%s\r\n0\r\n\r\n", large);
+	request = memory_printf(
+		"PUT /api/v1/tasks/a/limits HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" END
+		"186a0\r\n%s\r\n0\r\n\r\n",
+		large);
 	expect(request, "413");
 	free(request);
 	memset(large, 'a', 299999);
@@ -188,8 +201,15 @@ static void test_pipelined(void **state)
 /* None of these must hurt; what is answered, if anything, is an error. */
 static void test_not_http(void **state)
 {
-	static const char *const requests[] = {"\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02", "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
-		"POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{", "GET http://x/ HTTP/1.1\r\n" END, "OPTIONS * HTTP/1.1\r\n" END,
+	static const char *const requests[] = {
+		"\r\n\r\n",
+		"GET\r\n\r\n",
+		"GET / HTTP/9.9\r\n\r\n",
+		"\x16\x03\x01\x02",
+		"GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
+		"POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{",
+		"GET http://x/ HTTP/1.1\r\n" END,
+		"OPTIONS * HTTP/1.1\r\n" END,
 		"GET /api/v1/tasks HTTP/1.0\r\n\r\n"};
 
 	(void)state;
@@ -225,7 +245,8 @@ static void test_events(void **state)
 	assert_non_null(strstr(text, "Content-Type: text/event-stream"));
 	free(text);
 	/* A stream sleeps while nothing happens, and others go on meanwhile. */
-	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" END "{\"name\":\"a\"}", "201");
+	expect("POST /api/v1/tasks HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" END "{\"name\":\"a\"}",
+	       "201");
 	text = read_until(fd, "\"name\":\"a\"");
 	free(text);
 	for (int i = 0; i < 5; i++) {
@@ -296,8 +317,14 @@ static void test_where_it_listens(void **state)
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-	const struct CMUnitTest tests[] = {CASE(test_answers), CASE(test_bodies), CASE(test_pipelined), CASE(test_not_http), CASE(test_events), CASE(test_stop_with_clients),
-		CASE(test_clients_that_leave), CASE(test_where_it_listens)};
+	const struct CMUnitTest tests[] = {CASE(test_answers),
+					   CASE(test_bodies),
+					   CASE(test_pipelined),
+					   CASE(test_not_http),
+					   CASE(test_events),
+					   CASE(test_stop_with_clients),
+					   CASE(test_clients_that_leave),
+					   CASE(test_where_it_listens)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

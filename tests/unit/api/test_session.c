@@ -170,8 +170,12 @@ static void test_throttle_full(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_life, set_up, tear_down), cmocka_unit_test_setup_teardown(test_ends, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_most, set_up, tear_down), cmocka_unit_test(test_throttle), cmocka_unit_test(test_throttle_v6), cmocka_unit_test(test_throttle_full)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_life, set_up, tear_down),
+					   cmocka_unit_test_setup_teardown(test_ends, set_up, tear_down),
+					   cmocka_unit_test_setup_teardown(test_most, set_up, tear_down),
+					   cmocka_unit_test(test_throttle),
+					   cmocka_unit_test(test_throttle_v6),
+					   cmocka_unit_test(test_throttle_full)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /* Targets of requests: what is taken apart, and what is refused. */
 #include "api/uri.h"
 
-#include <stdint.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +41,25 @@ static void test_slashes(void **state)
 
 static void test_refused(void **state)
 {
-	static const char *const bad[] = {"", "a", "http://x/a", "*", "/%", "/%4", "/%zz", "/a%00b", "/a%2fb", "/a%0ab", "/%ff", "/%c0%80", "/a#b", "/a?x=1&x=2", "/a?x=%ff", "/a?%00=1",
-		"/1/2/3/4/5/6/7/8/9/10/11/12/13", "/1/2/3/4/5/6/7/8/9/10/11/12/", "/a?1=1&2=2&3=3&4=4&5=5&6=6&7=7&8=8&9=9&10=&11=&12=&13=&14=&15=&16=&17="};
+	static const char *const bad[] = {"",
+					  "a",
+					  "http://x/a",
+					  "*",
+					  "/%",
+					  "/%4",
+					  "/%zz",
+					  "/a%00b",
+					  "/a%2fb",
+					  "/a%0ab",
+					  "/%ff",
+					  "/%c0%80",
+					  "/a#b",
+					  "/a?x=1&x=2",
+					  "/a?x=%ff",
+					  "/a?%00=1",
+					  "/1/2/3/4/5/6/7/8/9/10/11/12/13",
+					  "/1/2/3/4/5/6/7/8/9/10/11/12/",
+					  "/a?1=1&2=2&3=3&4=4&5=5&6=6&7=7&8=8&9=9&10=&11=&12=&13=&14=&15=&16=&17="};
 	struct uri uri;
 
 	(void)state;
@@ -70,7 +87,8 @@ static void test_length(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_path_and_query), cmocka_unit_test(test_slashes), cmocka_unit_test(test_refused), cmocka_unit_test(test_length)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_path_and_query), cmocka_unit_test(test_slashes),
+					   cmocka_unit_test(test_refused), cmocka_unit_test(test_length)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

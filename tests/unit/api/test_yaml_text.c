@@ -3,9 +3,9 @@
 
 #include "task/options.h"
 
-#include <stdint.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,10 @@
 
 static void test_form(void **state)
 {
-	json_t *tree = json_loads("{\"name\":\"orders\",\"source\":{\"address\":[\"10.0.0.1:6379\",\"b\"],\"tls\":{\"ca\":\"/etc/ca.pem\"}},\"snapshot\":true,\"n\":5,"
-				  "\"filter\":{\"allow\":[{\"prefix\":\"user:\",\"type\":[\"hash\"]},{\"glob\":\"*\"}],\"block\":[]},\"odd key\":\"no\",\"x\":{}}", 0, NULL);
+	json_t *tree = json_loads(
+		"{\"name\":\"orders\",\"source\":{\"address\":[\"10.0.0.1:6379\",\"b\"],\"tls\":{\"ca\":\"/etc/ca.pem\"}},\"snapshot\":true,\"n\":5,"
+		"\"filter\":{\"allow\":[{\"prefix\":\"user:\",\"type\":[\"hash\"]},{\"glob\":\"*\"}],\"block\":[]},\"odd key\":\"no\",\"x\":{}}",
+		0, NULL);
 	char *text = yaml_text(tree);
 
 	(void)state;
@@ -43,8 +45,9 @@ static void test_form(void **state)
 
 static void test_read_again(void **state)
 {
-	json_t *tree = json_pack("{s:s, s:{s:s, s:s}, s:{s:s}, s:{s:[{s:[s, s]}]}}", "name", "orders", "source", "address", "10.0.0.1:6379", "password", "- ugly: \"'#\\\n\t\xc3\xa9 |", "target",
-				 "address", "10.0.0.2:6379", "filter", "block", "key", "~", "0x10");
+	json_t *tree = json_pack("{s:s, s:{s:s, s:s}, s:{s:s}, s:{s:[{s:[s, s]}]}}", "name", "orders", "source", "address",
+				 "10.0.0.1:6379", "password", "- ugly: \"'#\\\n\t\xc3\xa9 |", "target", "address",
+				 "10.0.0.2:6379", "filter", "block", "key", "~", "0x10");
 	char *text = yaml_text(tree);
 	struct task_options options;
 	struct error error;

@@ -10,8 +10,12 @@
 
 static void widths(void **state)
 {
-	static const struct { const char *text; size_t columns; } cases[] = {
-		{"", 0}, {"abc", 3}, {"订单", 4}, {"a订b", 4}, {"é", 1}, {"e\u0301", 1}, {"（可）", 6}, {"→", 1}, {"한국", 4}, {"😀", 2}, {"\xff\xfe", 2}, {"\xe8\xae", 2},
+	static const struct {
+		const char *text;
+		size_t columns;
+	} cases[] = {
+		{"", 0},       {"abc", 3}, {"订单", 4}, {"a订b", 4}, {"é", 1},        {"e\u0301", 1},
+		{"（可）", 6}, {"→", 1},   {"한국", 4}, {"😀", 2},    {"\xff\xfe", 2}, {"\xe8\xae", 2},
 	};
 
 	(void)state;
@@ -31,7 +35,10 @@ static void what_fits_is_whole_characters(void **state)
 
 static void what_a_terminal_would_obey_is_gone(void **state)
 {
-	char text[] = "a\x1b[2Jb\nc\xc2\x9b" "d\xff" "订\xe2\x80\xae" "e";
+	char text[] = "a\x1b[2Jb\nc\xc2\x9b"
+		      "d\xff"
+		      "订\xe2\x80\xae"
+		      "e";
 
 	(void)state;
 	columns_clean(text);

@@ -81,9 +81,11 @@ static void every_kind_has_a_word_of_its_own(void **state)
 	(void)state;
 	for (int a = 0; a < INCIDENT_KINDS; a++) {
 		assert_non_null(incident_kind_name((enum incident_kind)a));
-		assert_int_equal(strspn(incident_kind_name((enum incident_kind)a), "abcdefghijklmnopqrstuvwxyz_"), strlen(incident_kind_name((enum incident_kind)a)));
+		assert_int_equal(strspn(incident_kind_name((enum incident_kind)a), "abcdefghijklmnopqrstuvwxyz_"),
+				 strlen(incident_kind_name((enum incident_kind)a)));
 		for (int b = 0; b < a; b++)
-			assert_string_not_equal(incident_kind_name((enum incident_kind)a), incident_kind_name((enum incident_kind)b));
+			assert_string_not_equal(incident_kind_name((enum incident_kind)a),
+						incident_kind_name((enum incident_kind)b));
 	}
 }
 

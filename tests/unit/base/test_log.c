@@ -85,10 +85,11 @@ static void test_json(void **state)
 	incident_log(&incident, "10.0.0.1:6379");
 	log_set_label("link h:1");
 	log_info("plain");
-	assert_string_equal(end(),
-			    "{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"warning\",\"task\":\"orders\",\"link\":\"10.0.0.1:6379\",\"part\":\"source\","
-			    "\"kind\":\"source_reconnected\",\"message\":\"back \\\"?\\\" \xe4\xb8\xad\\u000a\",\"fields\":{\"cause\":\"silence\",\"offset\":77,\"seconds\":1.5}}\n"
-			    "{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"info\",\"task\":\"orders\",\"link\":\"h:1\",\"message\":\"plain\"}\n");
+	assert_string_equal(
+		end(),
+		"{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"warning\",\"task\":\"orders\",\"link\":\"10.0.0.1:6379\",\"part\":\"source\","
+		"\"kind\":\"source_reconnected\",\"message\":\"back \\\"?\\\" \xe4\xb8\xad\\u000a\",\"fields\":{\"cause\":\"silence\",\"offset\":77,\"seconds\":1.5}}\n"
+		"{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"info\",\"task\":\"orders\",\"link\":\"h:1\",\"message\":\"plain\"}\n");
 }
 
 /* A line that is too long is cut, and can be parsed all the same. */
@@ -122,8 +123,9 @@ static void test_limited(void **state)
 	log_set_limited(false);
 	log_info("same");
 	log_info("same");
-	assert_string_equal(end(), "1970-01-01T00:00:00.000Z info    same\n1970-01-01T00:00:00.000Z info    same (2 times more in 0 s)\n"
-				   "1970-01-01T00:00:00.000Z info    same\n1970-01-01T00:00:00.000Z info    same\n");
+	assert_string_equal(end(),
+			    "1970-01-01T00:00:00.000Z info    same\n1970-01-01T00:00:00.000Z info    same (2 times more in 0 s)\n"
+			    "1970-01-01T00:00:00.000Z info    same\n1970-01-01T00:00:00.000Z info    same\n");
 }
 
 /* The journal is the file that standard error is. */
@@ -143,7 +145,9 @@ static void test_journal(void **state)
 	log_warning("away");
 	log_set_json(true);
 	log_failure("gone");
-	assert_string_equal(end(), "<4>link h:1: away\n<3>{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"error\",\"link\":\"h:1\",\"message\":\"gone\"}\n");
+	assert_string_equal(
+		end(),
+		"<4>link h:1: away\n<3>{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"error\",\"link\":\"h:1\",\"message\":\"gone\"}\n");
 	unsetenv("JOURNAL_STREAM");
 	log_look_for_journal();
 	assert_false(log_is_journal());

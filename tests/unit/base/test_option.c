@@ -27,8 +27,8 @@ static const char *const colours_later[] = {"blue", NULL};
 static const struct option_row rows[] = {
 	{"name", OPTION_STRING, "text", NULL, .example = "a", FIELD(name)},
 	{"lid.secret", OPTION_SECRET, "text", NULL, .example = "b", FIELD(secret)},
-	{"lid.enabled", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(enabled), .enables = offsetof(struct thing,
-		wanted)},
+	{"lid.enabled", OPTION_BOOL, NULL, "false", booleans, .example = "true", FIELD(enabled),
+	 .enables = offsetof(struct thing, wanted)},
 	{"lid.colour", OPTION_ENUM, NULL, "green", colours, colours_later, "red", FIELD(colour)},
 	{"box.size", OPTION_SIZE, "size", "1MiB", .example = "2MiB", FIELD(size), .min = 1024, .max = 1 << 21},
 	{"box.time", OPTION_DURATION, "duration", "5s", .example = "1s", FIELD(time_ms)},
@@ -41,7 +41,8 @@ static bool set(struct thing *thing, const char *path, const char *text, struct 
 	struct slice item = slice_of_string(text);
 
 	error_clear(error);
-	return option_set(option_find(&table, slice_of_string(path)), thing, &(struct option_value){OPTION_SCALAR, &item, 1, NULL}, error);
+	return option_set(option_find(&table, slice_of_string(path)), thing,
+			  &(struct option_value){OPTION_SCALAR, &item, 1, NULL}, error);
 }
 
 static void defaults_come_from_the_table(void **state)
@@ -84,7 +85,9 @@ static void values_are_stored(void **state)
 
 static void what_does_not_fit_is_refused_and_changes_nothing(void **state)
 {
-	static const struct { const char *path, *text, *says; } wrong[] = {
+	static const struct {
+		const char *path, *text, *says;
+	} wrong[] = {
 		{"name", "", "the value is empty"},
 		{"lid.enabled", "yes", "\"yes\" is not one of its values: true, false"},
 		{"lid.colour", "reb", "\"reb\" is not one of its values: red, green"},

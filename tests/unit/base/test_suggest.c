@@ -34,7 +34,7 @@ static void long_words_are_near_to_nothing(void **state)
 	assert_int_equal(sizeof(longest) - 1, SUGGEST_WORD_MAX);
 	assert_int_equal(suggest_distance(slice_of_string(longest), SLICE("")), SUGGEST_WORD_MAX);
 	assert_true(suggest_distance(slice_make("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 65),
-		SLICE("a")) == SIZE_MAX);
+				     SLICE("a")) == SIZE_MAX);
 }
 
 static void the_nearest_name_is_found(void **state)

@@ -12,23 +12,43 @@ struct example {
 };
 
 static const struct example sizes[] = {
-	{"0", true, 0}, {"1500", true, 1500}, {"1B", true, 1}, {"64KiB", true, 65536}, {"64MiB", true, 64ULL << 20},
-	{"8GiB", true, 8ULL << 30}, {"2TiB", true, 2ULL << 40}, {"1KB", true, 1000}, {"3MB", true, 3000000}, {"1GB", true,
-		1000000000},
-	{"1TB", true, 1000000000000}, {"64 MiB", true, 64ULL << 20}, {"18446744073709551615", true, UINT64_MAX},
-	{"", false, 0}, {" ", false, 0}, {"MiB", false, 0}, {"-1", false, 0}, {"+1", false, 0}, {"1.5GiB", false, 0}, {"64mib",
-		false, 0},
-	{"64M", false, 0}, {"64MiBs", false, 0}, {"64  MiB", false, 0}, {"64 ", false, 0}, {" 64", false, 0}, {"1_000", false, 0},
-	{"18446744073709551616", false, 0}, {"16777216TiB", false, 0}, {"18446744073709551615KiB", false, 0},
+	{"0", true, 0},
+	{"1500", true, 1500},
+	{"1B", true, 1},
+	{"64KiB", true, 65536},
+	{"64MiB", true, 64ULL << 20},
+	{"8GiB", true, 8ULL << 30},
+	{"2TiB", true, 2ULL << 40},
+	{"1KB", true, 1000},
+	{"3MB", true, 3000000},
+	{"1GB", true, 1000000000},
+	{"1TB", true, 1000000000000},
+	{"64 MiB", true, 64ULL << 20},
+	{"18446744073709551615", true, UINT64_MAX},
+	{"", false, 0},
+	{" ", false, 0},
+	{"MiB", false, 0},
+	{"-1", false, 0},
+	{"+1", false, 0},
+	{"1.5GiB", false, 0},
+	{"64mib", false, 0},
+	{"64M", false, 0},
+	{"64MiBs", false, 0},
+	{"64  MiB", false, 0},
+	{"64 ", false, 0},
+	{" 64", false, 0},
+	{"1_000", false, 0},
+	{"18446744073709551616", false, 0},
+	{"16777216TiB", false, 0},
+	{"18446744073709551615KiB", false, 0},
 };
 
 static const struct example durations[] = {
-	{"500ms", true, 500}, {"5s", true, 5000}, {"0s", true, 0}, {"2m", true, 120000}, {"1h", true, 3600000}, {"1d", true,
-		86400000},
-	{"5 s", true, 5000},
-	{"5", false, 0}, {"", false, 0}, {"s", false, 0}, {"5S", false, 0}, {"5sec", false, 0}, {"1m30s", false, 0}, {"-5s",
-		false, 0},
-	{"18446744073709551615s", false, 0},
+	{"500ms", true, 500}, {"5s", true, 5000},    {"0s", true, 0},
+	{"2m", true, 120000}, {"1h", true, 3600000}, {"1d", true, 86400000},
+	{"5 s", true, 5000},  {"5", false, 0},       {"", false, 0},
+	{"s", false, 0},      {"5S", false, 0},      {"5sec", false, 0},
+	{"1m30s", false, 0},  {"-5s", false, 0},     {"18446744073709551615s", false, 0},
 };
 
 static void check(const struct example *example, bool (*parse)(struct slice text, uint64_t *ret))
@@ -57,8 +77,9 @@ static void durations_are_read(void **state)
 
 static void the_shortest_form_reads_back(void **state)
 {
-	static const uint64_t values[] = {0, 1, 999, 1000, 1023, 1024, 1500, 65536, 60000, 90000, 3600000, 86400000, 64ULL << 20,
-		(64ULL << 20) + 1, 1ULL << 40, UINT64_MAX};
+	static const uint64_t values[] = {0,          1,         999,   1000,    1023,     1024,        1500,
+					  65536,      60000,     90000, 3600000, 86400000, 64ULL << 20, (64ULL << 20) + 1,
+					  1ULL << 40, UINT64_MAX};
 	char text[UNITS_TEXT_MAX];
 
 	(void)state;

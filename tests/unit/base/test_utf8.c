@@ -24,7 +24,7 @@ static void broken_text_is_refused(void **state)
 	assert_false(utf8_is_valid(SLICE("\xc3")));
 	assert_false(utf8_is_valid(SLICE("\xc3(")));
 	assert_false(utf8_is_valid(SLICE("\xe8\xae")));
-	assert_false(utf8_is_valid(SLICE("\xc0\x80")));         /* overlong */
+	assert_false(utf8_is_valid(SLICE("\xc0\x80"))); /* overlong */
 	assert_false(utf8_is_valid(SLICE("\xc1\xbf")));
 	assert_false(utf8_is_valid(SLICE("\xe0\x9f\xbf")));
 	assert_false(utf8_is_valid(SLICE("\xf0\x8f\xbf\xbf")));

@@ -43,13 +43,17 @@ static void expect(const char *bytes, size_t step, const char *events, const cha
 
 static void events_whatever_the_pieces(void **state)
 {
-	static const struct { const char *bytes, *events, *id; } cases[] = {
+	static const struct {
+		const char *bytes, *events, *id;
+	} cases[] = {
 		{"event: task\ndata: {\"id\":7}\n\n", "task={\"id\":7};", ""},
 		{"id: 3-4\nevent: state\ndata: a\n\n:\n\nevent: status\ndata: b\n\n", "state=a;status=b;", "3-4"},
 		{"data: a\r\ndata:b\r\n\r\ndata: c\r\rdata: d\n\n", "message=a\nb;message=c;message=d;", ""},
-		{"\xef\xbb\xbf" "data: first\n\n", "message=first;", ""},
-		{"id: 9-9\n\n", "", "9-9"},                              /* an id alone is kept */
-		{"data: half\nid: 5-5\n", "", ""},                       /* no empty line: nothing has happened yet */
+		{"\xef\xbb\xbf"
+		 "data: first\n\n",
+		 "message=first;", ""},
+		{"id: 9-9\n\n", "", "9-9"},        /* an id alone is kept */
+		{"data: half\nid: 5-5\n", "", ""}, /* no empty line: nothing has happened yet */
 		{"event: none\n\ndata\n\nevent\ndata:  x\n\n", "message=;message= x;", ""},
 		{"unknown: 1\nretry: 250\ndata: y\n\n", "message=y;", ""},
 	};

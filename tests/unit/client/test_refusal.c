@@ -15,17 +15,25 @@ static void read_refusal(unsigned status, const char *body, bool with_token, cha
 
 static void problems_are_told(void **state)
 {
-	static const struct { unsigned status; const char *body, *name; enum error_kind kind; const char *text, *hint; } cases[] = {
-		{404, "{\"type\":\"urn:keyferry:problem:task-not-found\",\"title\":\"There is no such task\",\"status\":404,\"detail\":\"x\"}", "task-not-found", ERROR_USAGE,
-		 "There is no such task: x", "'keyferry task list' shows all tasks"},
-		{422, "{\"type\":\"urn:keyferry:problem:document-invalid\",\"title\":\"T\",\"detail\":\"d:3: wrong\",\"hint\":\"h\","
-		 "\"errors\":[{\"option\":\"source.x\",\"detail\":\"wrong\"},{\"option\":\"limit.y\",\"detail\":\"too large\"}]}", "document-invalid", ERROR_USAGE,
-		 "T: d:3: wrong; limit.y: too large", "h"},
+	static const struct {
+		unsigned status;
+		const char *body, *name;
+		enum error_kind kind;
+		const char *text, *hint;
+	} cases[] = {
+		{404,
+		 "{\"type\":\"urn:keyferry:problem:task-not-found\",\"title\":\"There is no such task\",\"status\":404,\"detail\":\"x\"}",
+		 "task-not-found", ERROR_USAGE, "There is no such task: x", "'keyferry task list' shows all tasks"},
+		{422,
+		 "{\"type\":\"urn:keyferry:problem:document-invalid\",\"title\":\"T\",\"detail\":\"d:3: wrong\",\"hint\":\"h\","
+		 "\"errors\":[{\"option\":\"source.x\",\"detail\":\"wrong\"},{\"option\":\"limit.y\",\"detail\":\"too large\"}]}",
+		 "document-invalid", ERROR_USAGE, "T: d:3: wrong; limit.y: too large", "h"},
 		{502, "{\"type\":\"urn:keyferry:problem:source\",\"title\":\"S\"}", "source", ERROR_SOURCE, "S", ""},
 		{502, "{\"type\":\"urn:keyferry:problem:target\",\"title\":\"S\"}", "target", ERROR_TARGET, "S", ""},
 		{503, "{\"type\":\"urn:keyferry:problem:busy\",\"title\":\"B\"}", "busy", ERROR_INTERNAL, "B", ""},
 		{429, "{\"type\":\"urn:keyferry:problem:too-many\",\"title\":\"M\"}", "too-many", ERROR_INTERNAL, "M", ""},
-		{409, "{\"type\":\"urn:keyferry:problem:state\",\"title\":\"No\",\"detail\":\"\\u001b]0;x\\u0007\\u009b2J\"}", "state", ERROR_USAGE, "No:  ]0;x   2J", ""},
+		{409, "{\"type\":\"urn:keyferry:problem:state\",\"title\":\"No\",\"detail\":\"\\u001b]0;x\\u0007\\u009b2J\"}",
+		 "state", ERROR_USAGE, "No:  ]0;x   2J", ""},
 	};
 	char name[REFUSAL_NAME_MAX];
 	struct error error;
@@ -42,8 +50,14 @@ static void problems_are_told(void **state)
 
 static void strangers_are_told_by_their_status(void **state)
 {
-	static const char *const bodies[] = {"", "<html>no</html>", "{}", "[1]", "{\"type\":7,\"title\":[]}", "{\"type\":\"about:blank\",\"title\":\"Teapot\"}",
-		"{\"type\":\"urn:keyferry:problem:x\"}", "\xff\xfe"};
+	static const char *const bodies[] = {"",
+					     "<html>no</html>",
+					     "{}",
+					     "[1]",
+					     "{\"type\":7,\"title\":[]}",
+					     "{\"type\":\"about:blank\",\"title\":\"Teapot\"}",
+					     "{\"type\":\"urn:keyferry:problem:x\"}",
+					     "\xff\xfe"};
 	char name[REFUSAL_NAME_MAX];
 	struct error error;
 
@@ -72,7 +86,10 @@ static void who_has_no_token_is_told_how_to_give_one(void **state)
 
 static void addresses(void **state)
 {
-	static const struct { const char *text, *server; bool is_private; } good[] = {
+	static const struct {
+		const char *text, *server;
+		bool is_private;
+	} good[] = {
 		{"localhost", "http://localhost:7280", true},
 		{"10.0.0.1:80", "http://10.0.0.1:80", false},
 		{"http://127.0.0.1:7280/", "http://127.0.0.1:7280", true},
@@ -82,7 +99,14 @@ static void addresses(void **state)
 		{"http://127.0.0.1.example.org:1", "http://127.0.0.1.example.org:1", false},
 		{"http://localhost.example.org:1", "http://localhost.example.org:1", false},
 	};
-	static const char *const bad[] = {"", "ftp://h", "http://u:p@h", "http://h?x=s3cret", "http://h#s3cret", "http://h:99999", "file:///etc/passwd", "http://"};
+	static const char *const bad[] = {"",
+					  "ftp://h",
+					  "http://u:p@h",
+					  "http://h?x=s3cret",
+					  "http://h#s3cret",
+					  "http://h:99999",
+					  "file:///etc/passwd",
+					  "http://"};
 	struct error error;
 
 	(void)state;

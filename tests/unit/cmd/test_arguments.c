@@ -61,7 +61,9 @@ static void options_and_words_are_told_apart(void **state)
 
 static void mistakes_are_explained_without_values(void **state)
 {
-	static const struct { const char *line, *says; } wrong[] = {
+	static const struct {
+		const char *line, *says;
+	} wrong[] = {
 		{"--sorce=redis://u:s3cret@h", "unknown option --sorce: did you mean '--source'?"},
 		{"--frobnicate=s3cret", "unknown option --frobnicate"},
 		{"--source", "--source needs a value: --source URL"},

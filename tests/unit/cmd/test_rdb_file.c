@@ -1,11 +1,11 @@
 /* The reader and the summary behind `keyferry rdb`. */
+#include "../decode/fixture.h"
 #include "base/memory.h"
 #include "cmd/rdb_file.h"
 #include "cmd/rdb_summary.h"
+#include "scratch_file.h"
 #include "wire/crc64.h"
 #include "wire/rdb.h"
-#include "../decode/fixture.h"
-#include "scratch_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,13 +94,25 @@ static void test_files_of_servers(void **state)
 static void test_summary(void **state)
 {
 	static const char rdb[] = "REDIS0011"
-				  "\xfa\x09redis-ver\x05" "7.2.6" "\xfa\x05" "ctime\xc2\x00\xf1\x53\x65"
-				  "\xfa\x03lua\x08return 1" "\xf5\x0a" "#!lua name"
-				  "\xfe\x09" "\x00\x01" "a\x05" "12345"
-				  "\xfc\x00\x00\x00\x00\x01\x00\x00\x00\x00\x01" "b\x01x" /* 1970 */
-				  "\xfc\x00\x40\x23\x0e\x43\x02\x00\x00\x02\x01" "c\x01\x03one" /* 2048 or so */
-				  "\xfe\x00" "\x00\x01\n\x02yy"
-				  "\xff\x00\x00\x00\x00\x00\x00\x00\x00" "*1\r\n";
+				  "\xfa\x09redis-ver\x05"
+				  "7.2.6"
+				  "\xfa\x05"
+				  "ctime\xc2\x00\xf1\x53\x65"
+				  "\xfa\x03lua\x08return 1"
+				  "\xf5\x0a"
+				  "#!lua name"
+				  "\xfe\x09"
+				  "\x00\x01"
+				  "a\x05"
+				  "12345"
+				  "\xfc\x00\x00\x00\x00\x01\x00\x00\x00\x00\x01"
+				  "b\x01x" /* 1970 */
+				  "\xfc\x00\x40\x23\x0e\x43\x02\x00\x00\x02\x01"
+				  "c\x01\x03one" /* 2048 or so */
+				  "\xfe\x00"
+				  "\x00\x01\n\x02yy"
+				  "\xff\x00\x00\x00\x00\x00\x00\x00\x00"
+				  "*1\r\n";
 	struct reading reading;
 
 	(void)state;
@@ -134,8 +146,11 @@ static void test_largest(void **state)
 	(void)state;
 	rdb_summary_init(&summary, 0);
 	for (unsigned i = 0; i < 40; i++) {
-		struct event event = {.kind = EVENT_KEY, .db = i, .expire_at_ms = EXPIRE_NEVER, .key = SLICE("k"),
-			.value = slice_make(value, 1 + i * 17 % 40)};
+		struct event event = {.kind = EVENT_KEY,
+				      .db = i,
+				      .expire_at_ms = EXPIRE_NEVER,
+				      .key = SLICE("k"),
+				      .value = slice_make(value, 1 + i * 17 % 40)};
 
 		rdb_summary_add(&summary, &event, (struct snapshot_place){.rdb_version = 11});
 	}
@@ -157,8 +172,11 @@ static void test_many_module_types(void **state)
 	rdb_summary_init(&summary, 0);
 	for (unsigned i = 0; i < 500; i++) {
 		uint8_t value[] = {0x81, 0, 0, 0, (uint8_t)(i >> 8), (uint8_t)i, 0, 0, 0, 0};
-		struct event event = {.kind = EVENT_KEY, .type = RDB_TYPE_MODULE_2, .expire_at_ms = EXPIRE_NEVER,
-			.key = SLICE("k"), .value = slice_make(value, sizeof(value))};
+		struct event event = {.kind = EVENT_KEY,
+				      .type = RDB_TYPE_MODULE_2,
+				      .expire_at_ms = EXPIRE_NEVER,
+				      .key = SLICE("k"),
+				      .value = slice_make(value, sizeof(value))};
 
 		rdb_summary_add(&summary, &event, (struct snapshot_place){.rdb_version = 11});
 	}
@@ -252,10 +270,24 @@ static void test_damage(void **state)
 	assert_damaged(SLICE(""), 0, "cut off", "position 0");
 	assert_damaged(SLICE("REDIS00"), 0, "cut off", "position 7");
 	assert_damaged(SLICE("*1\r\n$4\r\nPING\r\n"), 0, "position 0", "not an RDB file");
-	assert_damaged(SLICE("REDIS0011\x00\x01" "a\x01" "b"), 1, "cut off", "position 14");
-	assert_damaged(SLICE("REDIS0011\x00\x01" "a\x01" "b\xff\x01\x02"), 1, "cut off", "at least 6 bytes more");
-	assert_damaged(SLICE("REDIS0011\x00\x01" "a\x01" "b\x32\x01" "c\x01" "d"), 1, "value type 50", "position 14");
-	assert_damaged(SLICE("REDIS0011\x00\x01" "a\x01" "b\xff\x01\x02\x03\x04\x05\x06\x07\x08"), 1, "checksum", "position 15");
+	assert_damaged(SLICE("REDIS0011\x00\x01"
+			     "a\x01"
+			     "b"),
+		       1, "cut off", "position 14");
+	assert_damaged(SLICE("REDIS0011\x00\x01"
+			     "a\x01"
+			     "b\xff\x01\x02"),
+		       1, "cut off", "at least 6 bytes more");
+	assert_damaged(SLICE("REDIS0011\x00\x01"
+			     "a\x01"
+			     "b\x32\x01"
+			     "c\x01"
+			     "d"),
+		       1, "value type 50", "position 14");
+	assert_damaged(SLICE("REDIS0011\x00\x01"
+			     "a\x01"
+			     "b\xff\x01\x02\x03\x04\x05\x06\x07\x08"),
+		       1, "checksum", "position 15");
 }
 
 static void test_no_file(void **state)
@@ -276,12 +308,8 @@ static void test_no_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_files_of_servers),
-		cmocka_unit_test(test_summary),
-		cmocka_unit_test(test_largest),
-		cmocka_unit_test(test_many_module_types),
-		cmocka_unit_test(test_large_values),
-		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_files_of_servers),  cmocka_unit_test(test_summary),      cmocka_unit_test(test_largest),
+		cmocka_unit_test(test_many_module_types), cmocka_unit_test(test_large_values), cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_no_file),
 	};
 

@@ -1,11 +1,11 @@
 /* `keyferry rdb --format jsonl`: every recorded file prints as what the servers said of it, byte for byte; and files that are cut off
  * or damaged. */
 #include "../decode/fixture.h"
-#include "scratch_file.h"
 #include "base/memory.h"
-#include "json/number.h"
 #include "cmd/rdb_lines.h"
+#include "scratch_file.h"
 #include "wire/rdb.h"
+#include "json/number.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

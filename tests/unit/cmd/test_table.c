@@ -48,7 +48,8 @@ static void columns_are_aligned(void **state)
 	(void)state;
 	assert_int_equal(table_rows(table), 2);
 	expect(table, false, 0, "NAME    KEYS  STATE\n订单   12345  streaming\nusers      7  gone [2J\n");
-	expect(table, true, 0, "NAME    KEYS  STATE\n订单   12345  \033[32mstreaming\033[0m\nusers      7  \033[31mgone [2J\033[0m\n");
+	expect(table, true, 0,
+	       "NAME    KEYS  STATE\n订单   12345  \033[32mstreaming\033[0m\nusers      7  \033[31mgone [2J\033[0m\n");
 	table_free(table);
 }
 

@@ -10,7 +10,9 @@
 
 static void passwords_are_overwritten_in_place(void **state)
 {
-	static const struct { const char *word, *shown; } words[] = {
+	static const struct {
+		const char *word, *shown;
+	} words[] = {
 		{"redis://user:s3cret@host:6379/0", "redis://***********@host:6379/0"},
 		{"rediss://s3cret@host", "rediss://******@host"},
 		{"--source=redis://:s3@h", "--source=redis://***@h"},

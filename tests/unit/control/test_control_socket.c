@@ -58,7 +58,8 @@ static const struct control_socket_calls calls = {on_status, on_metrics, on_limi
 static int set_up(void **state)
 {
 	struct error error;
-	const struct control_socket_options options = {.data_dir = folder, .task = "orders", .version = "1.2.3", .run = "r1", .revision = 7};
+	const struct control_socket_options options = {
+		.data_dir = folder, .task = "orders", .version = "1.2.3", .run = "r1", .revision = 7};
 
 	(void)state;
 	snprintf(base, sizeof(base), "/tmp/keyferry-control-XXXXXX");
@@ -170,7 +171,17 @@ static void test_answers(void **state)
 
 static void test_bad_requests(void **state)
 {
-	static const char *const requests[] = {"", "{", "null", "1", "\"do\"", "[]", "{}", "{\"do\": 1}", "{\"do\": \"nothing\"}", "{\"do\": \"hello\", \"do\": \"end\"}", "\x80\xff"};
+	static const char *const requests[] = {"",
+					       "{",
+					       "null",
+					       "1",
+					       "\"do\"",
+					       "[]",
+					       "{}",
+					       "{\"do\": 1}",
+					       "{\"do\": \"nothing\"}",
+					       "{\"do\": \"hello\", \"do\": \"end\"}",
+					       "\x80\xff"};
 	int fd = dial();
 
 	(void)state;
@@ -261,7 +272,8 @@ static void test_one_that_does_not_read(void **state)
 
 static void test_left_socket_is_replaced(void **state)
 {
-	const struct control_socket_options options = {.data_dir = folder, .task = "orders", .version = "1", .run = "r2", .revision = 8};
+	const struct control_socket_options options = {
+		.data_dir = folder, .task = "orders", .version = "1", .run = "r2", .revision = 8};
 	struct error error;
 	struct stat file;
 	char *path = memory_printf("%s/" CONTROL_NAME, folder);

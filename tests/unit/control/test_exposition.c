@@ -62,7 +62,9 @@ static void test_families_stand_together(void **state)
 static void test_what_is_none(void **state)
 {
 	static const char *const families[] = {
-		"[]", "1", "null",
+		"[]",
+		"1",
+		"null",
 		"{\"keyferry_a\": null}",
 		"{\"keyferry_a\": {\"type\": \"summary\", \"help\": \"\", \"samples\": [[\"\", 1]]}}",
 		"{\"keyferry_a\": {\"type\": \"gauge\", \"samples\": [[\"\", 1]]}}",

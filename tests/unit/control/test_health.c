@@ -24,7 +24,8 @@ static int64_t wall(void)
 
 static const struct clock_source owned = {monotonic, wall};
 
-static void expect(const struct health *health, const struct task_status *status, enum health_probe probe, bool ok, const char *text)
+static void expect(const struct health *health, const struct task_status *status, enum health_probe probe, bool ok,
+		   const char *text)
 {
 	bool said;
 	char *answer = health_answer(health, status, probe, &said);

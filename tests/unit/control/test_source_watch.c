@@ -81,7 +81,8 @@ static const char *match(const char *before, const char *after)
 	followers_match(followers, &new.topology, shards);
 	masters[0] = '\0';
 	for (uint32_t i = 0; i < followers->count; i++)
-		sprintf(masters + strlen(masters), "%s%s", i ? " " : "", shards[i] == NO_SHARD ? "-" : new.shards[shards[i]].master.host);
+		sprintf(masters + strlen(masters), "%s%s", i ? " " : "",
+			shards[i] == NO_SHARD ? "-" : new.shards[shards[i]].master.host);
 	free(followers);
 	return masters;
 }

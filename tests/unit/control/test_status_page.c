@@ -83,7 +83,8 @@ static void test_document(void **state)
 static void test_events(void **state)
 {
 	struct link_status link = link_at("h:1");
-	struct task_status status = {.name = "copy", .state = TASK_STREAMING, .incidents = incidents_new(2), .link_count = 1, .links = &link};
+	struct task_status status = {
+		.name = "copy", .state = TASK_STREAMING, .incidents = incidents_new(2), .link_count = 1, .links = &link};
 	struct incident incident = incident_make(INCIDENT_SOURCE_RECONNECTED, 77, "h:1: back \xff");
 	json_t *root, *first, *second;
 	char *page;
@@ -232,10 +233,11 @@ static void test_counted(void **state)
 	link.incidents[INCIDENT_SOURCE_RECONNECTED] = 3;
 	link.incidents[INCIDENT_SOURCE_FAILOVER] = 1;
 	page = metrics_page_text(&status, false);
-	assert_non_null(strstr(page, "# TYPE keyferry_link_applied_commands_total counter\n"
-				     "keyferry_link_applied_commands_total{task=\"t\",link=\"h:1\",command=\"other\"} 1\n"
-				     "keyferry_link_applied_commands_total{task=\"t\",link=\"h:1\",command=\"set\"} 2\n"
-				     "keyferry_link_applied_commands_total{task=\"t\",link=\"h:1\",command=\"xgroup create\"} 1\n#"));
+	assert_non_null(strstr(page,
+			       "# TYPE keyferry_link_applied_commands_total counter\n"
+			       "keyferry_link_applied_commands_total{task=\"t\",link=\"h:1\",command=\"other\"} 1\n"
+			       "keyferry_link_applied_commands_total{task=\"t\",link=\"h:1\",command=\"set\"} 2\n"
+			       "keyferry_link_applied_commands_total{task=\"t\",link=\"h:1\",command=\"xgroup create\"} 1\n#"));
 	assert_non_null(strstr(page, "keyferry_link_delay_seconds_bucket{task=\"t\",link=\"h:1\",le=\"0.001\"} 2\n"));
 	assert_non_null(strstr(page, "keyferry_link_delay_seconds_bucket{task=\"t\",link=\"h:1\",le=\"0.05\"} 3\n"));
 	assert_non_null(strstr(page, "keyferry_link_delay_seconds_bucket{task=\"t\",link=\"h:1\",le=\"7200.0\"} 3\n"));
@@ -258,7 +260,9 @@ static void test_open_metrics(void **state)
 	char *page = metrics_page_text(&status, true);
 
 	(void)state;
-	assert_non_null(strstr(page, "# TYPE keyferry_link_received_bytes counter\nkeyferry_link_received_bytes_total{task=\"t\",link=\"h:?\"} 0\n"));
+	assert_non_null(strstr(
+		page,
+		"# TYPE keyferry_link_received_bytes counter\nkeyferry_link_received_bytes_total{task=\"t\",link=\"h:?\"} 0\n"));
 	assert_non_null(strstr(page, "# TYPE keyferry_build info\nkeyferry_build_info{version="));
 	assert_string_equal(page + strlen(page) - 6, "# EOF\n");
 	assert_null(strstr(page, "# TYPE keyferry_link_received_bytes_total"));
@@ -281,8 +285,15 @@ static void test_no_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_document), cmocka_unit_test(test_events), cmocka_unit_test(test_targets), cmocka_unit_test(test_unknowns), cmocka_unit_test(test_texts_of_any_bytes),
-		cmocka_unit_test(test_metrics),  cmocka_unit_test(test_no_links), cmocka_unit_test(test_counted), cmocka_unit_test(test_open_metrics),
+		cmocka_unit_test(test_document),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_unknowns),
+		cmocka_unit_test(test_texts_of_any_bytes),
+		cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_no_links),
+		cmocka_unit_test(test_counted),
+		cmocka_unit_test(test_open_metrics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

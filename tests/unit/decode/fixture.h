@@ -11,13 +11,13 @@
 
 /* One RDB file and what the server that wrote it said of it. */
 struct fixture {
-	char name[128];     /* "redis-7.4.1/dump-lru.rdb" */
-	uint8_t *data;      /* the RDB alone, without the marks of a diskless transfer */
+	char name[128]; /* "redis-7.4.1/dump-lru.rdb" */
+	uint8_t *data;  /* the RDB alone, without the marks of a diskless transfer */
 	size_t len;
-	char expected[512]; /* path of its expected*.jsonl */
+	char expected[512];  /* path of its expected*.jsonl */
 	char functions[512]; /* path of its functions*.json; empty where there is none */
-	char scripts[512];  /* likewise */
-	bool checksum;      /* written with a checksum */
+	char scripts[512];   /* likewise */
+	bool checksum;       /* written with a checksum */
 };
 
 /* Calls visit for every RDB file of every server; `small`: only for files of at most that many bytes (0: all). Returns their

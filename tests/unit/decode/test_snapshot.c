@@ -23,7 +23,7 @@ struct kept {
 	uint8_t *key;
 	uint8_t *value; /* of anything but a key, whose value is told by its place */
 	uint64_t value_at;
-	uint64_t string_at; /* UINT64_MAX: none */
+	uint64_t string_at;          /* UINT64_MAX: none */
 	struct snapshot_place place; /* behind the event */
 };
 
@@ -89,8 +89,7 @@ static void assert_same(const struct kept *kept, const struct event *event, stru
 	assert_int_equal(event->value.len, kept->event.value.len);
 	assert_int_equal(event->value.data - in.data, kept->value_at);
 	assert_int_equal(event->string.len, kept->event.string.len);
-	assert_true(kept->string_at == UINT64_MAX ? event->string.data == NULL
-						  : event->string.data == in.data + kept->string_at);
+	assert_true(kept->string_at == UINT64_MAX ? event->string.data == NULL : event->string.data == in.data + kept->string_at);
 }
 
 /* All events of a file that is there as a whole, with `base` as the position of its first byte. */
@@ -209,7 +208,7 @@ static void assert_bodies(const char *path, const char *field, enum event_kind k
 	json_t *entry;
 
 	assert_non_null(expected);
-	json_array_foreach(expected, i, entry) {
+	json_array_foreach (expected, i, entry) {
 		const json_t *body = json_object_get(entry, field);
 		bool met = false;
 
@@ -581,22 +580,68 @@ static void assert_refused(struct slice in, bool valkey, const char *first, cons
 static void test_refusals(void **state)
 {
 	(void)state;
-	assert_refused(SLICE("\x1a\x03" "abc" "xxxxxxxxxxxx"), false, "position 1000", "value type 26 is not known");
-	assert_refused(SLICE("\x1a\x03" "abc" "xxxxxxxxxxxx"), false, "key \"abc\"", "database 3");
-	assert_refused(SLICE("\x16\x03" "abc" "xxxxxxxxxxxx"), false, "value type 22", "candidates of Redis 7.4");
-	assert_refused(SLICE("\x18\x03" "abc" "xxxxxxxxxxxx"), true, "value type 24", "of Valkey");
-	assert_refused(SLICE("\x06\x03" "abc" "xxxxxxxxxxxx"), false, "value type 6", "candidates of Redis 4.0");
-	assert_refused(SLICE("\x08\xff" "abc" "xxxxxxxxxxxx"), false, "value type 8", "not known");
-	assert_refused(SLICE("\x08\x80\xff\xff\xff\xff" "xxxxxxxxx"), false, "value type 8", "not known");
-	assert_refused(SLICE("\xf6\x03" "abc" "xxxxxxxxxxxx"), false, "opcode 246", "candidates of Redis 7.0");
-	assert_refused(SLICE("\xf3\x03" "abc" "xxxxxxxxxxxx"), false, "opcode 243", "Redis 8.4");
-	assert_refused(SLICE("\xd0\x03" "abc" "xxxxxxxxxxxx"), false, "opcode 208", "not known");
-	assert_refused(SLICE("\xfc" "12345678" "\xfe\x00" "xxxx"), false, "position 1009", "before an opcode");
-	assert_refused(SLICE("\x02\x01k\x02\x01" "a" "\xc7xxxxxxxxxxxxx"), false, "position 1006", "key \"k\"");
-	assert_refused(SLICE("\x12\x01k\x01\x03\x01" "a" "xxxxxxxxxxxxx"), false, "neither plain nor packed", "value type 18");
-	assert_refused(SLICE("\x00\xc3\x02\x3f" "ab" "xxxxxxxxxxxxx"), false, "compressed string is damaged", "1001");
-	assert_refused(SLICE("\x00\xc3\x02\x80\x10\x00\x00\x00" "abxxxxxxxx"), false, "lengths are impossible", "1001");
-	assert_refused(SLICE("\xfe\x80\xff\xff\xff\xff" "xxxxxxxxx"), false, "database", "1001");
+	assert_refused(SLICE("\x1a\x03"
+			     "abc"
+			     "xxxxxxxxxxxx"),
+		       false, "position 1000", "value type 26 is not known");
+	assert_refused(SLICE("\x1a\x03"
+			     "abc"
+			     "xxxxxxxxxxxx"),
+		       false, "key \"abc\"", "database 3");
+	assert_refused(SLICE("\x16\x03"
+			     "abc"
+			     "xxxxxxxxxxxx"),
+		       false, "value type 22", "candidates of Redis 7.4");
+	assert_refused(SLICE("\x18\x03"
+			     "abc"
+			     "xxxxxxxxxxxx"),
+		       true, "value type 24", "of Valkey");
+	assert_refused(SLICE("\x06\x03"
+			     "abc"
+			     "xxxxxxxxxxxx"),
+		       false, "value type 6", "candidates of Redis 4.0");
+	assert_refused(SLICE("\x08\xff"
+			     "abc"
+			     "xxxxxxxxxxxx"),
+		       false, "value type 8", "not known");
+	assert_refused(SLICE("\x08\x80\xff\xff\xff\xff"
+			     "xxxxxxxxx"),
+		       false, "value type 8", "not known");
+	assert_refused(SLICE("\xf6\x03"
+			     "abc"
+			     "xxxxxxxxxxxx"),
+		       false, "opcode 246", "candidates of Redis 7.0");
+	assert_refused(SLICE("\xf3\x03"
+			     "abc"
+			     "xxxxxxxxxxxx"),
+		       false, "opcode 243", "Redis 8.4");
+	assert_refused(SLICE("\xd0\x03"
+			     "abc"
+			     "xxxxxxxxxxxx"),
+		       false, "opcode 208", "not known");
+	assert_refused(SLICE("\xfc"
+			     "12345678"
+			     "\xfe\x00"
+			     "xxxx"),
+		       false, "position 1009", "before an opcode");
+	assert_refused(SLICE("\x02\x01k\x02\x01"
+			     "a"
+			     "\xc7xxxxxxxxxxxxx"),
+		       false, "position 1006", "key \"k\"");
+	assert_refused(SLICE("\x12\x01k\x01\x03\x01"
+			     "a"
+			     "xxxxxxxxxxxxx"),
+		       false, "neither plain nor packed", "value type 18");
+	assert_refused(SLICE("\x00\xc3\x02\x3f"
+			     "ab"
+			     "xxxxxxxxxxxxx"),
+		       false, "compressed string is damaged", "1001");
+	assert_refused(SLICE("\x00\xc3\x02\x80\x10\x00\x00\x00"
+			     "abxxxxxxxx"),
+		       false, "lengths are impossible", "1001");
+	assert_refused(SLICE("\xfe\x80\xff\xff\xff\xff"
+			     "xxxxxxxxx"),
+		       false, "database", "1001");
 	assert_refused(SLICE("\xf8\x01\xf8\x01\xf8\x01\xf8\x01\xf8\x01\xf8\x01\xf8\x01\xf8\x01\xf8\x01\xf8\x01\xf8\x01\xf8\x01"
 			     "\xf8\x01\xf8\x01\xf8\x01\xf8\x01\xf8\x01"),
 		       false, "too many opcodes", "1032");

@@ -33,10 +33,10 @@ static void transcript_add(struct transcript *transcript, const struct event *ev
 	assert_int_equal(event->raw.len, event->end - event->start);
 	transcript->end = event->end;
 	snprintf(transcript->text + at, sizeof(transcript->text) - at, "%s%s db%u%s%s %.*s key=%.*s %llu\n",
-		 event->kind == EVENT_COMMAND ? "command" : "progress", edges[event->edge], event->db, event->ask_getack ? " getack" : "",
-		 event->info || event->argc == 0 ? "" : " unknown", event->argc ? (int)event->argv[0].len : 0,
-		 event->argc ? (const char *)event->argv[0].data : "", (int)event->key.len, (const char *)event->key.data,
-		 (unsigned long long)event->end);
+		 event->kind == EVENT_COMMAND ? "command" : "progress", edges[event->edge], event->db,
+		 event->ask_getack ? " getack" : "", event->info || event->argc == 0 ? "" : " unknown",
+		 event->argc ? (int)event->argv[0].len : 0, event->argc ? (const char *)event->argv[0].data : "",
+		 (int)event->key.len, (const char *)event->key.data, (unsigned long long)event->end);
 }
 
 /* Decodes all of `in`, handing it out in growing pieces of `step` bytes, each time in other memory; 0: all at once. */
@@ -54,7 +54,8 @@ static void decode_in_steps(struct slice in, size_t step, struct transcript *tra
 
 		if (len)
 			memcpy(copy, in.data + from, len);
-		transcript->result = stream_decode(decoder, slice_make(copy, len), BEGIN + from, &event, &need, &transcript->error);
+		transcript->result =
+			stream_decode(decoder, slice_make(copy, len), BEGIN + from, &event, &need, &transcript->error);
 		if (transcript->result == PARSE_OK) {
 			assert_ptr_equal(event.raw.data, copy);
 			transcript_add(transcript, &event);
@@ -121,12 +122,13 @@ static void plain_stream(void **state)
 static void messages_of_sentinels(void **state)
 {
 	(void)state;
-	assert_stream(SLICE("*3\r\n$7\r\nPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$1\r\nm\r\n*3\r\n$7\r\npublish\r\n$19\r\n__sentinel__:hello2\r\n$1\r\nm\r\n"
-			    "*3\r\n$8\r\nSPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$1\r\nm\r\n*1\r\n$7\r\nPUBLISH\r\n"),
-		      "progress db0 PUBLISH key= 1049\n"
-		      "command db0 publish key= 1099\n"
-		      "command db0 SPUBLISH key=__sentinel__:hello 1149\n"
-		      "command db0 PUBLISH key= 1166\n");
+	assert_stream(
+		SLICE("*3\r\n$7\r\nPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$1\r\nm\r\n*3\r\n$7\r\npublish\r\n$19\r\n__sentinel__:hello2\r\n$1\r\nm\r\n"
+		      "*3\r\n$8\r\nSPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$1\r\nm\r\n*1\r\n$7\r\nPUBLISH\r\n"),
+		"progress db0 PUBLISH key= 1049\n"
+		"command db0 publish key= 1099\n"
+		"command db0 SPUBLISH key=__sentinel__:hello 1149\n"
+		"command db0 PUBLISH key= 1166\n");
 }
 
 static void transaction(void **state)
@@ -147,15 +149,16 @@ static void transaction(void **state)
 static void annotations(void **state)
 {
 	(void)state;
-	assert_stream(SLICE("#TS:1700000000\r\n*1\r\n$5\r\nMULTI\r\n#TS:1700000001\r\n*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n#\n*1\r\n$4\r\nEXEC\r\n"
-			    "# \"any\" \x01 bytes\n"),
-		      "progress db0  key= 1016\n"
-		      "command begin db0 MULTI key= 1031\n"
-		      "progress inside db0  key= 1047\n"
-		      "command inside db0 INCR key=k 1068\n"
-		      "progress inside db0  key= 1070\n"
-		      "command end db0 EXEC key= 1084\n"
-		      "progress db0  key= 1100\n");
+	assert_stream(
+		SLICE("#TS:1700000000\r\n*1\r\n$5\r\nMULTI\r\n#TS:1700000001\r\n*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n#\n*1\r\n$4\r\nEXEC\r\n"
+		      "# \"any\" \x01 bytes\n"),
+		"progress db0  key= 1016\n"
+		"command begin db0 MULTI key= 1031\n"
+		"progress inside db0  key= 1047\n"
+		"command inside db0 INCR key=k 1068\n"
+		"progress inside db0  key= 1070\n"
+		"command end db0 EXEC key= 1084\n"
+		"progress db0  key= 1100\n");
 }
 
 static void bad_streams(void **state)
@@ -164,16 +167,19 @@ static void bad_streams(void **state)
 
 	(void)state;
 	memset(endless, '#', sizeof(endless));
-	assert_bad(slice_make(endless, sizeof(endless)), "command stream at position 1000: a line that begins with # does not end");
+	assert_bad(slice_make(endless, sizeof(endless)),
+		   "command stream at position 1000: a line that begins with # does not end");
 	assert_bad(SLICE("*1\r\n$4\r\nEXEC\r\n"), "command stream at position 1000: EXEC without MULTI");
-	assert_bad(SLICE("*1\r\n$5\r\nMULTI\r\n*1\r\n$5\r\nMULTI\r\n"), "command stream at position 1015: MULTI inside a transaction");
+	assert_bad(SLICE("*1\r\n$5\r\nMULTI\r\n*1\r\n$5\r\nMULTI\r\n"),
+		   "command stream at position 1015: MULTI inside a transaction");
 	assert_bad(SLICE("*1\r\n$5\r\nMULTI\r\n*1\r\n$7\r\nDISCARD\r\n"),
 		   "command stream at position 1015: DISCARD, which no master sends");
 	assert_bad(SLICE("\n*2\r\n$6\r\nSELECT\r\n$2\r\n-1\r\n"),
 		   "command stream at position 1001: SELECT of \"-1\", which is no database number");
 	assert_bad(SLICE("*2\r\n$6\r\nSELECT\r\n$10\r\n2147483648\r\n"),
 		   "command stream at position 1000: SELECT of \"2147483648\", which is no database number");
-	assert_bad(SLICE("*1\r\n$6\r\nSELECT\r\n"), "command stream at position 1000: SELECT of \"\", which is no database number");
+	assert_bad(SLICE("*1\r\n$6\r\nSELECT\r\n"),
+		   "command stream at position 1000: SELECT of \"\", which is no database number");
 	assert_bad(SLICE("\n*1\r\n+OK\r\n"), "command stream at position 1005: '$' of an argument expected");
 }
 
@@ -210,8 +216,8 @@ static void learned_command(void **state)
 
 	(void)state;
 	command_table_learn(table, SLICE("json.set"), -4, true, false, (struct command_keys){1, 1, 1});
-	assert_int_equal(stream_decode(decoder, SLICE("*4\r\n$8\r\nJSON.SET\r\n$1\r\nk\r\n$1\r\n$\r\n$1\r\n1\r\n"), 0, &event, &need,
-				       &error),
+	assert_int_equal(stream_decode(decoder, SLICE("*4\r\n$8\r\nJSON.SET\r\n$1\r\nk\r\n$1\r\n$\r\n$1\r\n1\r\n"), 0, &event,
+				       &need, &error),
 			 PARSE_OK);
 	assert_non_null(event.info);
 	assert_true(slice_equal(event.key, SLICE("k")));
@@ -340,14 +346,9 @@ static void recorded_streams(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_stream),
-		cmocka_unit_test(messages_of_sentinels),
-		cmocka_unit_test(transaction),
-		cmocka_unit_test(annotations),
-		cmocka_unit_test(bad_streams),
-		cmocka_unit_test(resume),
-		cmocka_unit_test(learned_command),
-		cmocka_unit_test(recorded_streams),
+		cmocka_unit_test(plain_stream),    cmocka_unit_test(messages_of_sentinels), cmocka_unit_test(transaction),
+		cmocka_unit_test(annotations),     cmocka_unit_test(bad_streams),           cmocka_unit_test(resume),
+		cmocka_unit_test(learned_command), cmocka_unit_test(recorded_streams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

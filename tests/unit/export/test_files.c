@@ -86,7 +86,8 @@ static void assert_published(const struct files *files)
 		assert_file("/disk/dump.rdb.partial", NULL);
 		return;
 	}
-	assert_file("/disk/appendonly.aof.manifest", "file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n");
+	assert_file("/disk/appendonly.aof.manifest",
+		    "file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n");
 	assert_file("/disk/appendonly.aof.2.base.rdb", SNAPSHOT);
 	assert_file("/disk/appendonly.aof.2.incr.aof", "");
 	assert_file("/disk/appendonly.aof.1.base.rdb", NULL);
@@ -103,7 +104,8 @@ static void assert_old_or_new(const struct files *files)
 		assert_file("/disk/appendonly.aof.1.base.rdb", OLD);
 		assert_file("/disk/appendonly.aof.1.incr.aof", OLD);
 	} else if (strcmp(name, OLD) != 0 && files->parts) {
-		assert_string_equal(name, "file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n");
+		assert_string_equal(name,
+				    "file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n");
 		assert_file("/disk/appendonly.aof.2.base.rdb", SNAPSHOT);
 		assert_file("/disk/appendonly.aof.2.incr.aof", "");
 	} else if (strcmp(name, OLD) != 0) {
@@ -202,7 +204,10 @@ static void test_names(void **state)
 {
 	static const struct {
 		const char *path, *resolved;
-	} cases[] = {{"/a/{shard}.rdb", "/a/12.rdb"}, {"/a/b", "/a/b"}, {"/{shard}/{shard}", "/12/12"}, {"{shar}{shard", "{shar}{shard"}};
+	} cases[] = {{"/a/{shard}.rdb", "/a/12.rdb"},
+		     {"/a/b", "/a/b"},
+		     {"/{shard}/{shard}", "/12/12"},
+		     {"{shar}{shard", "{shar}{shard"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -246,9 +251,12 @@ static void test_preparing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_file_cut_short),	   cmocka_unit_test(test_parts_cut_short),
-		cmocka_unit_test(test_nothing_of_others_is_replaced), cmocka_unit_test(test_manifest_of_somebody_else),
-		cmocka_unit_test(test_numbers),			   cmocka_unit_test(test_names),
+		cmocka_unit_test(test_one_file_cut_short),
+		cmocka_unit_test(test_parts_cut_short),
+		cmocka_unit_test(test_nothing_of_others_is_replaced),
+		cmocka_unit_test(test_manifest_of_somebody_else),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_preparing),
 	};
 

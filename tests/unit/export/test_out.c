@@ -214,8 +214,9 @@ static void test_faults_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pieces_of_all_sizes), cmocka_unit_test(test_cutting_back),     cmocka_unit_test(test_full_disk),
-		cmocka_unit_test(test_going_on),	    cmocka_unit_test(test_faults_are_told),
+		cmocka_unit_test(test_pieces_of_all_sizes), cmocka_unit_test(test_cutting_back),
+		cmocka_unit_test(test_full_disk),           cmocka_unit_test(test_going_on),
+		cmocka_unit_test(test_faults_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

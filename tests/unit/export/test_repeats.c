@@ -45,7 +45,7 @@ static void test_repeats(void **state)
 	assert_false(CHECK("\xfe\3" KEY("x") "\xfe\0" KEY("x") "\xfe\3" KEY("x"), &error));
 	assert_non_null(strstr(error.text, "database 3"));
 	assert_false(CHECK("\0\0\1v\0\0\1v", &error)); /* the empty key */
-	assert_false(CHECK("\0\77", &error));	       /* damage */
+	assert_false(CHECK("\0\77", &error));          /* damage */
 	assert_int_equal(error.kind, ERROR_INTERNAL);
 	assert_false(repeats_check("/tmp/no-such-file-of-keyferry", 100, &error));
 }

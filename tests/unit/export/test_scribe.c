@@ -127,8 +127,13 @@ static void test_lengths(void **state)
 		uint64_t length;
 		const char *bytes;
 		size_t count;
-	} cases[] = {{0, "\0", 1}, {63, "\x3f", 1}, {64, "\x40\x40", 2}, {16383, "\x7f\xff", 2}, {16384, "\x80\0\0\x40\0", 5},
-		     {UINT32_MAX, "\x80\xff\xff\xff\xff", 5}, {1ULL << 32, "\x81\0\0\0\1\0\0\0\0", 9}};
+	} cases[] = {{0, "\0", 1},
+		     {63, "\x3f", 1},
+		     {64, "\x40\x40", 2},
+		     {16383, "\x7f\xff", 2},
+		     {16384, "\x80\0\0\x40\0", 5},
+		     {UINT32_MAX, "\x80\xff\xff\xff\xff", 5},
+		     {1ULL << 32, "\x81\0\0\0\1\0\0\0\0", 9}};
 	struct bench bench;
 
 	(void)state;
@@ -172,11 +177,19 @@ static void test_aof(void **state)
 	put_magic(&bench);
 	put_key(&bench, 0, "a", EXPIRE_NEVER, -1, -1);
 	scribe_snapshot_end(bench.scribe, &bench.place);
-	CLOSE(&bench, "REDIS0010\xfa\x08" "aof-base\1" "1\xfe\0\0\1a\2hi\xff", true);
+	CLOSE(&bench,
+	      "REDIS0010\xfa\x08"
+	      "aof-base\1"
+	      "1\xfe\0\0\1a\2hi\xff",
+	      true);
 
 	open_bench(&bench, SCRIBE_AOF, 9, false);
 	put_magic(&bench);
-	CLOSE(&bench, "REDIS0009\xfa\x0c" "aof-preamble\1" "1", false);
+	CLOSE(&bench,
+	      "REDIS0009\xfa\x0c"
+	      "aof-preamble\1"
+	      "1",
+	      false);
 
 	open_bench(&bench, SCRIBE_AOF, 9, false);
 	event = make_command(0, set, 3);

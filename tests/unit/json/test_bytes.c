@@ -1,6 +1,6 @@
+#include "../decode/fixture.h"
 #include "base/memory.h"
 #include "json/bytes.h"
-#include "../decode/fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +39,9 @@ static void test_forms(void **state)
 	assert_printed(SLICE("\"\\/"), "\"\\\"\\\\/\"");
 	assert_printed(SLICE("a\"b\\\\c"), "\"a\\\"b\\\\\\\\c\"");
 	assert_printed(SLICE("\x7f"), "{\"b64\":\"fw==\"}");
-	assert_printed(SLICE("\x1f" "ab"), "{\"b64\":\"H2Fi\"}");
+	assert_printed(SLICE("\x1f"
+			     "ab"),
+		       "{\"b64\":\"H2Fi\"}");
 	assert_printed(SLICE("caf\xc3\xa9"), "{\"b64\":\"Y2Fmw6k=\"}");
 }
 
@@ -52,7 +54,7 @@ static void test_long(void **state)
 	(void)state;
 	memset(text, 'a', JSON_BYTES_MAX + 1);
 	assert_printed(slice_make(text, JSON_BYTES_MAX + 1),
-		"{\"sha256\":\"008ffc88d3c96a9f307524eb361e47c5222a887fc45fa0c1fb8d429c5c23b430\",\"len\":65537}");
+		       "{\"sha256\":\"008ffc88d3c96a9f307524eb361e47c5222a887fc45fa0c1fb8d429c5c23b430\",\"len\":65537}");
 	out = printed(slice_make(text, JSON_BYTES_MAX));
 	assert_int_equal(strlen(out), JSON_BYTES_MAX + 2);
 	free(out);

@@ -79,7 +79,12 @@ static void make(struct bench *bench, const char *words)
 {
 	uint32_t at;
 
-	bench->event = (struct event){.kind = EVENT_COMMAND, .start = 10, .end = 20, .offset = 4711, .raw = slice_of_string(words), .argv = bench->argv};
+	bench->event = (struct event){.kind = EVENT_COMMAND,
+				      .start = 10,
+				      .end = 20,
+				      .offset = 4711,
+				      .raw = slice_of_string(words),
+				      .argv = bench->argv};
 	while (*words) {
 		size_t len = strcspn(words, " ");
 
@@ -103,8 +108,12 @@ static enum adapt_outcome run(struct bench *bench)
 	bench->text[0] = '\0';
 	for (uint32_t i = 0; outcome == ADAPT_CHANGED && i < bench->output.count; i++)
 		for (uint32_t j = 0; j < bench->output.events[i].argc; j++)
-			used += (size_t)snprintf(bench->text + used, sizeof(bench->text) - used, "%s%.*s", j ? " " : i ? "|" : "",
-						 (int)bench->output.events[i].argv[j].len, (const char *)bench->output.events[i].argv[j].data);
+			used += (size_t)snprintf(bench->text + used, sizeof(bench->text) - used, "%s%.*s",
+						 j   ? " "
+						 : i ? "|"
+						     : "",
+						 (int)bench->output.events[i].argv[j].len,
+						 (const char *)bench->output.events[i].argv[j].data);
 	return outcome;
 }
 
@@ -129,7 +138,8 @@ static void see(struct bench *bench, struct slice body)
 {
 	struct slice argv[] = {SLICE("EVAL"), body, SLICE("0")};
 
-	scripts_see(bench->scripts, &(struct event){.kind = EVENT_COMMAND, .info = command_lookup(3, argv), .argc = 3, .argv = argv});
+	scripts_see(bench->scripts,
+		    &(struct event){.kind = EVENT_COMMAND, .info = command_lookup(3, argv), .argc = 3, .argv = argv});
 }
 
 static void test_calls_by_sha(void **state)
@@ -248,7 +258,8 @@ static void test_too_long(void **state)
 		bench->event.raw.len = 1030;
 		assert_int_equal(run(bench), over ? ADAPT_REFUSED : ADAPT_SAME);
 	}
-	assert_non_null(strstr(bench->error.text, "has an argument of 1001 bytes, and Redis 7.0.0 takes 1000 at most (proto-max-bulk-len)"));
+	assert_non_null(strstr(bench->error.text,
+			       "has an argument of 1001 bytes, and Redis 7.0.0 takes 1000 at most (proto-max-bulk-len)"));
 	/* Made by an earlier stage, of unknown length as a whole. */
 	bench->event.raw = (struct slice){0};
 	assert_int_equal(run(bench), ADAPT_REFUSED);

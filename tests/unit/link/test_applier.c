@@ -186,7 +186,7 @@ static struct link_state state_of(const struct bench *bench)
 /* Waits on the target's loop; the macro's texts come from the sink of the bench, which is not there. */
 #define wait_for(bench, condition)                                                                                               \
 	do {                                                                                                                     \
-		uint64_t deadline_ = clock_monotonic_us() + 120000000;                                                            \
+		uint64_t deadline_ = clock_monotonic_us() + 120000000;                                                           \
 		while (!(condition)) {                                                                                           \
 			bench_turn(&(bench)->target);                                                                            \
 			if (clock_monotonic_us() > deadline_)                                                                    \

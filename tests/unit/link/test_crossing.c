@@ -43,7 +43,8 @@ static const char *answer_to(struct bench *bench, const char *text, bool inside)
 		struct answer *answer = &bench->answers[i];
 		bool queueing = answer->text[0] == '@'; /* "@DUMP": when it is queued, not when it is executed */
 
-		if (bench->used[i] || strncmp(text, answer->text + queueing, strlen(answer->text + queueing)) != 0 || (inside && queueing))
+		if (bench->used[i] || strncmp(text, answer->text + queueing, strlen(answer->text + queueing)) != 0 ||
+		    (inside && queueing))
 			continue;
 		if (answer->times > 0 && --answer->times == 0)
 			bench->used[i] = true;
@@ -93,13 +94,15 @@ static void open_bench(struct bench *bench, uint32_t redis)
 	bench->target.fakes[0].decide = decide;
 	bench->target.fakes[0].member = member;
 	bench->target.fakes[0].owner = bench;
-	bench->abilities = (struct target_abilities){.redis = redis, .restore_absolute_ttl = !redis || redis >= VERSION(5, 0, 0), .bulk_max = 1000};
+	bench->abilities = (struct target_abilities){
+		.redis = redis, .restore_absolute_ttl = !redis || redis >= VERSION(5, 0, 0), .bulk_max = 1000};
 }
 
 static void start(struct bench *bench)
 {
 	sink_bench_start(&bench->target);
-	bench->crossing = crossing_new(&(struct crossing_options){bench->target.loop, &bench->abilities, on_note, on_go_on, bench});
+	bench->crossing =
+		crossing_new(&(struct crossing_options){bench->target.loop, &bench->abilities, on_note, on_go_on, bench});
 	crossing_reset(bench->crossing, bench->target.sink);
 }
 
@@ -115,7 +118,8 @@ static void set_event(struct bench *bench, const char *words)
 	uint32_t at;
 
 	strcpy(text, words);
-	bench->event = (struct event){.kind = EVENT_COMMAND, .argv = bench->argv, .start = bench->target.position, .offset = EVENT_IN_SNAPSHOT};
+	bench->event = (struct event){
+		.kind = EVENT_COMMAND, .argv = bench->argv, .start = bench->target.position, .offset = EVENT_IN_SNAPSHOT};
 	for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
 		bench->argv[bench->event.argc++] = slice_of_string(word);
 	bench->event.info = command_lookup(bench->event.argc, bench->argv);
@@ -251,8 +255,9 @@ static void test_expiry_of_old_targets(void **state)
 	bench.answers[4] = (struct answer){"TIME", "*2\r\n$2\r\n10\r\n$4\r\n3001\r\n", 0};
 	start(&bench);
 	assert_int_equal(cross(&bench, "RENAMENX a b"), CROSSING_DONE);
-	expect(&bench, "0 DUMP a [tx]\n0 TIME [tx]\n0 PTTL a [tx]\n0 TIME [tx]\n0 DUMP a [tx]\n0 TIME [tx]\n0 PTTL a [tx]\n0 TIME [tx]\n"
-		       "0 RESTORE b 0 value REPLACE [tx]\n0 PEXPIREAT b 10503 [tx]\n0 UNLINK a\n");
+	expect(&bench,
+	       "0 DUMP a [tx]\n0 TIME [tx]\n0 PTTL a [tx]\n0 TIME [tx]\n0 DUMP a [tx]\n0 TIME [tx]\n0 PTTL a [tx]\n0 TIME [tx]\n"
+	       "0 RESTORE b 0 value REPLACE [tx]\n0 PEXPIREAT b 10503 [tx]\n0 UNLINK a\n");
 	close_bench(&bench);
 }
 
@@ -285,12 +290,13 @@ static void test_run(void **state)
 	bench.answers[3] = (struct answer){"DUMP keyferry:tmp:0", "$-1\r\n", 1};
 	start(&bench);
 	assert_int_equal(cross(&bench, "SUNIONSTORE a b c {b}2 missing c"), CROSSING_DONE);
-	snprintf(expected, sizeof(expected),
-		 "0 UNLINK keyferry:tmp:0:{%s} keyferry:tmp:2:{%s} keyferry:tmp:4:{%s} [tx]\n0 RESTORE keyferry:tmp:2:{%s} 0 value [tx]\n"
-		 "0 SUNIONSTORE keyferry:tmp:0:{%s} b keyferry:tmp:2:{%s} {b}2 keyferry:tmp:4:{%s} keyferry:tmp:2:{%s} [tx]\n"
-		 "0 DUMP keyferry:tmp:0:{%s} [tx]\n0 UNLINK keyferry:tmp:0:{%s} keyferry:tmp:2:{%s} keyferry:tmp:4:{%s} [tx]\n"
-		 "0 RESTORE a 0 result REPLACE\n",
-		 tag, tag, tag, tag, tag, tag, tag, tag, tag, tag, tag, tag);
+	snprintf(
+		expected, sizeof(expected),
+		"0 UNLINK keyferry:tmp:0:{%s} keyferry:tmp:2:{%s} keyferry:tmp:4:{%s} [tx]\n0 RESTORE keyferry:tmp:2:{%s} 0 value [tx]\n"
+		"0 SUNIONSTORE keyferry:tmp:0:{%s} b keyferry:tmp:2:{%s} {b}2 keyferry:tmp:4:{%s} keyferry:tmp:2:{%s} [tx]\n"
+		"0 DUMP keyferry:tmp:0:{%s} [tx]\n0 UNLINK keyferry:tmp:0:{%s} keyferry:tmp:2:{%s} keyferry:tmp:4:{%s} [tx]\n"
+		"0 RESTORE a 0 result REPLACE\n",
+		tag, tag, tag, tag, tag, tag, tag, tag, tag, tag, tag, tag);
 	executed = fake_executed(&bench.target.fakes[0], NULL);
 	assert_string_equal(strstr(executed, "0 UNLINK"), expected);
 	free(executed);
@@ -358,7 +364,8 @@ static const char *half_moved(void *owner, struct fake_target *fake, const struc
 	if (!about_a)
 		return NULL;
 	if (fake->index == 0) {
-		snprintf(ask, sizeof(ask), "-ASK %u 127.0.0.1:%u\r\n", slot_of_key(SLICE("a")), bench->target.fakes[1].endpoint.port);
+		snprintf(ask, sizeof(ask), "-ASK %u 127.0.0.1:%u\r\n", slot_of_key(SLICE("a")),
+			 bench->target.fakes[1].endpoint.port);
 		return ask;
 	}
 	snprintf(ask, sizeof(ask), "-MOVED %u 127.0.0.1:%u\r\n", slot_of_key(SLICE("a")), bench->target.fakes[0].endpoint.port);
@@ -425,7 +432,8 @@ static void test_refusals(void **state)
 		{"SUNIONSTORE a b c", "SUNIONSTORE", "WRONGTYPE", "-WRONGTYPE Operation against a key\r\n"},
 		{"SUNIONSTORE a b c", "@SUNIONSTORE", "unknown command", "-ERR unknown command\r\n"},
 		{"SUNIONSTORE a b c", "RESTORE keyferry", "Bad data format", "-ERR Bad data format\r\n"},
-		{"EVAL code 2 a b", "EVAL", "non local key", "-ERR Script attempted to access a non local key in a cluster node\r\n"},
+		{"EVAL code 2 a b", "EVAL", "non local key",
+		 "-ERR Script attempted to access a non local key in a cluster node\r\n"},
 		{"EVALSHA code 2 a b", "EVALSHA", "NOSCRIPT", "-NOSCRIPT No matching script\r\n"},
 		{"LMOVE a b LEFT LEFT", "LINDEX", "WRONGTYPE", "-WRONGTYPE Operation against a key\r\n"},
 		{"SORT a BY w_* STORE b", "", "keys that the data names", NULL},
@@ -464,7 +472,8 @@ static void test_refusals_of_what_was_sent_before(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		open_bench(&bench, 0);
-		bench.answers[0] = (struct answer){i == 0 ? "SUNIONSTORE" : "LINDEX", "-WRONGTYPE Operation against a key\r\n", 0};
+		bench.answers[0] =
+			(struct answer){i == 0 ? "SUNIONSTORE" : "LINDEX", "-WRONGTYPE Operation against a key\r\n", 0};
 		bench.answers[1] = (struct answer){"DUMP", VALUE, 0};
 		bench.target.options.sent_before = 1000000;
 		start(&bench);
@@ -522,7 +531,8 @@ static void test_drain(void **state)
 {
 	struct bench bench;
 	struct slice words[] = {SLICE("SET"), SLICE("b"), SLICE("1")};
-	struct event before = {.kind = EVENT_COMMAND, .argc = 3, .argv = words, .start = 1000, .end = 1100, .offset = EVENT_IN_SNAPSHOT};
+	struct event before = {
+		.kind = EVENT_COMMAND, .argc = 3, .argv = words, .start = 1000, .end = 1100, .offset = EVENT_IN_SNAPSHOT};
 
 	(void)state;
 	open_bench(&bench, 0);

@@ -158,7 +158,8 @@ static void test_transaction_of_several_databases(void **state)
 /* A heartbeat stays away; but a MIGRATE of the source deletes it by one command together with what else it has moved. */
 static void test_heartbeat_among_others(void **state)
 {
-	static const char *const commands[] = {"SET DTS_REDIS_TIMESTAMP_HEARTBEAT:{3} 1795422720000", "DEL DTS_REDIS_TIMESTAMP_HEARTBEAT:{3}",
+	static const char *const commands[] = {"SET DTS_REDIS_TIMESTAMP_HEARTBEAT:{3} 1795422720000",
+					       "DEL DTS_REDIS_TIMESTAMP_HEARTBEAT:{3}",
 					       "DEL DTS_REDIS_TIMESTAMP_HEARTBEAT:{3} {3}a {3}b", NULL};
 	struct bench bench;
 
@@ -207,8 +208,10 @@ static void test_held_times(void **state)
 	begin(&bench);
 	dispatch_set_times(bench.dispatch, &held);
 	assert_int_equal(dispatch_last_move(bench.dispatch), 0);
-	expect_stream(&bench, commands, "0 SET a 1 PXAT 4507702072170496\n0 PEXPIREAT a 4507702072170496\n0 SET b 1 PXAT 4507702072170496 [tx]\n0 INCR c [tx]\n"
-				"0 RENAME a d\n0 SET e 1\n");
+	expect_stream(
+		&bench, commands,
+		"0 SET a 1 PXAT 4507702072170496\n0 PEXPIREAT a 4507702072170496\n0 SET b 1 PXAT 4507702072170496 [tx]\n0 INCR c [tx]\n"
+		"0 RENAME a d\n0 SET e 1\n");
 	moved = dispatch_last_move(bench.dispatch);
 	assert_true(moved > 0 && moved < bench.target.position);
 	close_bench(&bench);
@@ -246,7 +249,11 @@ static void test_passed_keys(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct guard_times times = {.form = cases[i].form, .base = GUARD_KEY_BASE, .margin_ms = 60000};
-		struct event event = {.kind = EVENT_KEY, .key = SLICE("k"), .value = SLICE("\001v"), .string = SLICE("v"), .expire_at_ms = 1000};
+		struct event event = {.kind = EVENT_KEY,
+				      .key = SLICE("k"),
+				      .value = SLICE("\001v"),
+				      .string = SLICE("v"),
+				      .expire_at_ms = 1000};
 		struct bench bench;
 		struct error error;
 
@@ -290,8 +297,9 @@ static void expect_filtered(struct bench *bench, const char *filter, const char 
 /* A MULTI and EXEC for each slot; what concerns all masters stands between those before and those behind it. */
 static void test_transaction_across_slots(void **state)
 {
-	static const char *const commands[] = {"MULTI", "SET {x}1 1", "SET {y}1 1", "MSET {x}2 1 {y}2 1", "INCR {y}1", "FLUSHALL", "SET {y}3 1",
-					       "PUBLISH channel text", "EXEC", "SET {x}4 1", NULL};
+	static const char *const commands[] = {"MULTI",     "SET {x}1 1", "SET {y}1 1", "MSET {x}2 1 {y}2 1",
+					       "INCR {y}1", "FLUSHALL",   "SET {y}3 1", "PUBLISH channel text",
+					       "EXEC",      "SET {x}4 1", NULL};
 	struct bench bench;
 	struct error error;
 
@@ -332,7 +340,8 @@ static void test_transaction_of_many_slots(void **state)
 	commands[62] = "INCR key:7";
 	assert_true(stream(&bench, commands, &error));
 	bench_settle(&bench.target);
-	assert_int_equal(fake_executed_count(&bench.target.fakes[0], "INCR") + fake_executed_count(&bench.target.fakes[1], "INCR"), 61);
+	assert_int_equal(
+		fake_executed_count(&bench.target.fakes[0], "INCR") + fake_executed_count(&bench.target.fakes[1], "INCR"), 61);
 	assert_int_equal(bench.target.applied_max, bench.target.position);
 	close_bench(&bench);
 }
@@ -348,15 +357,18 @@ static const char *one_value(void *owner, const char *text)
 /* Commands across slots within a transaction keep their place in it, two in a row as well. */
 static void test_crossings_in_a_transaction(void **state)
 {
-	static const char *const commands[] = {"MULTI", "SET {x}1 1", "RENAME {x}1 {y}1", "RENAME {y}1 {x}2", "SET {x}2 1", "EXEC", NULL};
+	static const char *const commands[] = {"MULTI", "SET {x}1 1", "RENAME {x}1 {y}1", "RENAME {y}1 {x}2", "SET {x}2 1",
+					       "EXEC",  NULL};
 	struct bench bench;
 
 	(void)state;
 	open_bench(&bench, 1);
 	bench.target.fakes[0].member = one_value;
 	begin(&bench);
-	expect_stream(&bench, commands, "0 SET {x}1 1 [tx]\n0 DUMP {x}1 [tx]\n0 PEXPIRETIME {x}1 [tx]\n0 RESTORE {y}1 0 value REPLACE\n0 UNLINK {x}1\n"
-				"0 DUMP {y}1 [tx]\n0 PEXPIRETIME {y}1 [tx]\n0 RESTORE {x}2 0 value REPLACE\n0 UNLINK {y}1\n0 SET {x}2 1 [tx]\n");
+	expect_stream(
+		&bench, commands,
+		"0 SET {x}1 1 [tx]\n0 DUMP {x}1 [tx]\n0 PEXPIRETIME {x}1 [tx]\n0 RESTORE {y}1 0 value REPLACE\n0 UNLINK {x}1\n"
+		"0 DUMP {y}1 [tx]\n0 PEXPIRETIME {y}1 [tx]\n0 RESTORE {x}2 0 value REPLACE\n0 UNLINK {y}1\n0 SET {x}2 1 [tx]\n");
 	assert_int_equal(dispatch_counters(bench.dispatch).crossings.commands, 2);
 	assert_false(dispatch_half_done(bench.dispatch));
 	close_bench(&bench);

@@ -10,7 +10,8 @@ static struct expiry expiry;
 
 static void begin(enum guard_form form, int64_t margin_ms, bool always)
 {
-	expiry_begin(&expiry, &(struct expiry_plan){.form = form, .base = GUARD_KEY_BASE, .margin_ms = margin_ms, .always = always});
+	expiry_begin(&expiry,
+		     &(struct expiry_plan){.form = form, .base = GUARD_KEY_BASE, .margin_ms = margin_ms, .always = always});
 }
 
 static enum guard_form look(bool caught_up, int64_t behind_ms, uint64_t decoded, uint64_t applied)

@@ -1,7 +1,5 @@
 /* The handover of slots between links: who waits for whom, across moves there and back, restarts, and links that wait for each other. */
-#include "link/handover.h"
-
-#include "base/memory.h"
+#include "handover_bench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,262 +10,123 @@
 
 #include <cmocka.h>
 
-#define LINKS 3
-#define SLOT 93
-#define OTHER_SLOT 94
-
-/* A source whose time is counted in steps: at step t its offset is offsets[t]. */
-struct source {
-	int64_t now;   /* its offset */
-	bool silent;   /* nobody answers */
-	int64_t received;
-	bool ended;    /* as a master, at `now` */
-	uint64_t generation; /* of its link, to which its offsets belong */
-	uint64_t map;  /* what it says of who has the slots ... */
-	uint64_t map_us; /* ... and when it was asked last */
-	bool executed; /* its samples tell that everything was executed by the beginning of time */
-};
-
-struct bench {
-	struct handover *handover;
-	struct source sources[LINKS];
-};
-
-static bool on_executed(void *owner, int64_t offset, uint64_t *ret_us, int64_t *ret_to)
-{
-	struct source *source = owner;
-
-	(void)offset;
-	*ret_us = 0;
-	*ret_to = source->now;
-	return source->executed;
-}
-
-static bool on_fence(void *owner, uint64_t us, uint64_t *ret_generation, int64_t *ret_offset)
-{
-	struct source *source = owner;
-
-	(void)us;
-	*ret_generation = source->generation;
-	*ret_offset = source->now;
-	return !source->silent;
-}
-
-static int64_t on_received(void *owner)
-{
-	return ((struct source *)owner)->received;
-}
-
-/* Answered at once. */
-static bool on_owners(void *owner, uint64_t us, const uint64_t *slots, uint64_t *ret_digest, uint64_t *ret_answered_us)
-{
-	struct source *source = owner;
-
-	assert_non_null(slots);
-	source->map_us = us;
-	*ret_digest = source->map;
-	*ret_answered_us = us + 1;
-	return !source->silent;
-}
-
-static bool on_ended(void *owner, int64_t *ret_offset)
-{
-	struct source *source = owner;
-
-	*ret_offset = source->now;
-	return source->ended;
-}
-
-static void begin(struct bench *bench, const char *path)
-{
-	static const char *const names[LINKS] = {"0", "1", "2"};
-	uint16_t owners[SLOT_COUNT];
-	struct error error;
-
-	bench->handover = handover_open(path, &error);
-	assert_non_null(bench->handover);
-	for (uint32_t i = 0; i < LINKS; i++) {
-		const struct handover_source source = {on_executed, on_fence, on_received, on_ended, on_owners, &bench->sources[i]};
-
-		bench->sources[i] = (struct source){.now = 1000, .generation = 1};
-		assert_int_equal(handover_join(bench->handover, names[i], &source), i);
-		handover_applied(bench->handover, i, 1, 1000);
-	}
-	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-		owners[slot] = slot == OTHER_SLOT ? 1 : 0;
-	assert_true(handover_begin(bench->handover, owners, &error));
-}
-
-static void end(struct bench *bench)
-{
-	handover_close(bench->handover);
-}
-
-static struct handover_event event_at(uint16_t slot, int64_t end, const char *key, bool imports)
-{
-	return (struct handover_event){.slot = slot,
-				       .imports = imports,
-				       .start = end - 10,
-				       .end = end,
-				       .received = end,
-				       .key_count = 1,
-				       .keys = {handover_hash(key, 1)}};
-}
-
-static enum handover_answer ask(struct bench *bench, uint32_t link, uint16_t slot, int64_t end, const char *key, bool imports)
-{
-	struct handover_event event = event_at(slot, end, key, imports);
-	struct error error;
-	uint16_t from;
-
-	return handover_ask(bench->handover, link, &event, &from, &error);
-}
-
-/* An atomic migration brings SLOT and OTHER_SLOT. */
-static enum handover_answer ask_brought(struct bench *bench, uint32_t link, int64_t end, uint64_t job)
-{
-	static const uint64_t slots[SLOT_COUNT / 64] = {[SLOT / 64] = 3ULL << (SLOT % 64)};
-	struct handover_event event = {.slot = SLOT, .imports = true, .brought = true, .slots = slots, .job = job, .start = end - 10, .end = end, .received = end};
-	struct error error;
-	uint16_t from;
-
-	return handover_ask(bench->handover, link, &event, &from, &error);
-}
-
 static void test_holder_and_exporter_do_not_ask(void **state)
 {
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	assert_true(handover_is_free(bench.handover, 0, SLOT, false));
 	assert_false(handover_is_free(bench.handover, 1, SLOT, false));
 	assert_false(handover_is_free(bench.handover, 0, SLOT, true));
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO); /* all of the holder's is applied */
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO); /* all of the holder's is applied */
 	assert_int_equal(handover_holder(bench.handover, SLOT), 1);
 	assert_int_equal(handover_moving(bench.handover), 1);
 	assert_true(handover_is_free(bench.handover, 0, SLOT, false));
 	assert_false(handover_is_free(bench.handover, 0, SLOT, true));
 	assert_false(handover_is_free(bench.handover, 1, SLOT, false));
-	end(&bench);
+	handover_bench_end(&bench);
 }
 
 static void test_importer_waits_for_the_fence(void **state)
 {
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	bench.sources[0].now = 1200;
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	bench.sources[0].now = 9999; /* what the holder does later is not waited for */
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	assert_int_equal(handover_wanted(bench.handover, 0), 1200);
 	handover_applied(bench.handover, 0, 1, 1199);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 0, 1, 1200);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	/* The key is the holder's now; another one has a fence of its own. */
-	assert_int_equal(ask(&bench, 1, SLOT, 60, "k", false), HANDOVER_GO);
-	assert_int_equal(ask(&bench, 1, SLOT, 70, "n", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 60, "k", false), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 70, "n", true), HANDOVER_WAIT);
 	assert_int_equal(handover_counters(bench.handover, 1).slots, 1);
 	assert_int_equal(handover_counters(bench.handover, 1).waits, 2);
-	end(&bench);
+	handover_bench_end(&bench);
 }
 
 static void test_one_fence_covers_what_was_received(void **state)
 {
-	struct handover_event event = event_at(SLOT, 50, "k", true);
-	struct bench bench;
+	struct handover_event event = handover_bench_event(SLOT, 50, "k", true);
+	struct handover_bench bench;
 	struct error error;
 	uint16_t from;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	event.received = 100;
 	assert_int_equal(handover_ask(bench.handover, 1, &event, &from, &error), HANDOVER_GO);
 	assert_int_equal(from, 0);
 	bench.sources[0].now = 5000;
-	assert_int_equal(ask(&bench, 1, SLOT, 90, "n", true), HANDOVER_GO);
-	assert_int_equal(ask(&bench, 1, SLOT, 110, "m", true), HANDOVER_WAIT);
-	end(&bench);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 90, "n", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 110, "m", true), HANDOVER_WAIT);
+	handover_bench_end(&bench);
 }
 
 static void test_silent_source_is_waited_for(void **state)
 {
 	uint16_t owners[SLOT_COUNT];
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	bench.sources[0].silent = true;
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 0, 1, 100000);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	/* Taken out of the cluster, at last. */
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		owners[slot] = 1;
 	for (int i = 0; i < 9; i++)
 		assert_int_equal(handover_map(bench.handover, owners).gone, 0);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	assert_int_equal(handover_map(bench.handover, owners).gone, 1);
 	assert_int_equal(handover_map(bench.handover, owners).gone, 0);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	assert_int_equal(handover_map(bench.handover, owners).settled, 1);
-	end(&bench);
-}
-
-/* A new folder's file of slots, to be removed with remove_file(). */
-static char *make_file(void)
-{
-	char folder[] = "/tmp/keyferry-handover-XXXXXX";
-
-	assert_non_null(mkdtemp(folder));
-	return memory_printf("%s/slots", folder);
-}
-
-static void remove_file(char *path)
-{
-	unlink(path);
-	*strrchr(path, '/') = '\0';
-	rmdir(path);
-	free(path);
+	handover_bench_end(&bench);
 }
 
 /* What lies in the spool of a master that is gone comes first. */
 static void test_gone_with_something_to_apply(void **state)
 {
 	uint16_t owners[SLOT_COUNT];
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	bench.sources[0].silent = true;
 	bench.sources[0].received = 1500;
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		owners[slot] = 1;
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(handover_map(bench.handover, owners).gone, 0);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_LEAVES);
 	assert_false(handover_leave(bench.handover, 0));
 	handover_applied(bench.handover, 0, 1, 1500);
 	assert_int_equal(handover_map(bench.handover, owners).gone, 1);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_WAS_CUT_OFF);
-	end(&bench);
+	handover_bench_end(&bench);
 }
 
 /* A master without slots leaves once all that it did is applied; nobody asks for it any more, and what it had is the others'. */
 static void test_leaves(void **state)
 {
 	uint16_t owners[SLOT_COUNT];
-	char *path = make_file();
-	struct bench bench;
+	char *path = handover_bench_file();
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, path);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	handover_bench_begin(&bench, path);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		owners[slot] = slot == 7 ? 2 : 1;
 	bench.sources[0].now = 1800;
@@ -285,72 +144,73 @@ static void test_leaves(void **state)
 	handover_applied(bench.handover, 0, 1, 1800);
 	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_HAS_LEFT);
 	/* A slot comes back to it just now. */
-	assert_int_equal(ask(&bench, 0, OTHER_SLOT, 1900, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 0, OTHER_SLOT, 1900, "k", true), HANDOVER_GO);
 	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_LEAVES);
 	assert_false(handover_leave(bench.handover, 0));
-	assert_int_equal(ask(&bench, 1, OTHER_SLOT, 950, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, OTHER_SLOT, 950, "k", true), HANDOVER_GO);
 	assert_true(handover_leave(bench.handover, 0));
 	assert_int_equal(handover_stay(bench.handover, 0), HANDOVER_STAYS);
-	assert_int_equal(ask(&bench, 0, SLOT, 2000, "k", false), HANDOVER_WAIT); /* it applies nothing any more */
+	assert_int_equal(handover_bench_ask(&bench, 0, SLOT, 2000, "k", false), HANDOVER_WAIT); /* it applies nothing any more */
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-		assert_int_equal(handover_holder(bench.handover, (uint16_t)slot), slot == SLOT || slot == OTHER_SLOT ? 1 : owners[slot]);
+		assert_int_equal(handover_holder(bench.handover, (uint16_t)slot),
+				 slot == SLOT || slot == OTHER_SLOT ? 1 : owners[slot]);
 	assert_int_equal(handover_moving(bench.handover), 0);
 	assert_true(handover_is_free(bench.handover, 2, 7, false));
-	end(&bench);
-	begin(&bench, path);
+	handover_bench_end(&bench);
+	handover_bench_begin(&bench, path);
 	assert_int_equal(handover_holder(bench.handover, 7), 2);
-	end(&bench);
-	remove_file(path);
+	handover_bench_end(&bench);
+	handover_bench_remove_file(path);
 }
 
 static void test_new_history_is_asked_anew(void **state)
 {
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	bench.sources[0].now = 1200;
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	bench.sources[0].now = 7;
 	bench.sources[0].generation = 2;
 	handover_in_snapshot(bench.handover, 0, 2, 6);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 0, 2, 7);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
-	end(&bench);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	handover_bench_end(&bench);
 }
 
 /* A master has come back with less than it had. Until its link has gone over to that, its offsets say nothing of what the link has applied. */
 static void test_offset_of_another_history_is_no_fence(void **state)
 {
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	bench.sources[0].now = 900;
 	bench.sources[0].generation = 0;
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	assert_int_equal(handover_wanted(bench.handover, 0), -1);
 	bench.sources[0].generation = 2; /* it receives the new history, and is in the old one's end */
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	handover_in_snapshot(bench.handover, 0, 2, 850);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 0, 2, 900);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
-	end(&bench);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	handover_bench_end(&bench);
 }
 
 /* Of what had gone to another master when its snapshot was taken it has nothing, however long that takes. */
 static void test_snapshot_behind_the_fence(void **state)
 {
 	struct handover_question question;
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	bench.sources[0] = (struct source){.now = 500, .generation = 2};
 	handover_in_snapshot(bench.handover, 0, 2, 499);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_WAIT);
 	/* It may look ahead, behind its snapshot. */
 	assert_true(handover_question(bench.handover, 0, &question));
 	assert_int_equal(question.until, 500);
@@ -359,18 +219,18 @@ static void test_snapshot_behind_the_fence(void **state)
 	handover_answer(bench.handover, 0, &question, HANDOVER_SOME);
 	assert_false(handover_question(bench.handover, 0, &question));
 	handover_in_snapshot(bench.handover, 0, 2, 500);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
-	end(&bench);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	handover_bench_end(&bench);
 }
 
 /* What an earlier snapshot has left in a slot may be removed once the others are done with it; then for good, though their masters go on. */
 static void test_others_are_awaited(void **state)
 {
 	uint16_t owners[SLOT_COUNT] = {0};
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	owners[OTHER_SLOT] = 1;
 	for (int i = 0; i < 2; i++) {
 		assert_true(handover_wants_map(bench.handover));
@@ -379,7 +239,7 @@ static void test_others_are_awaited(void **state)
 	}
 	assert_false(handover_wants_map(bench.handover));
 	assert_int_equal(handover_ask_end(bench.handover, 1, 40), HANDOVER_GO);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	assert_int_equal(handover_ask_end(bench.handover, 1, 40), HANDOVER_GO); /* by the map it is another one's still */
 	owners[SLOT] = 1;
 	bench.sources[0].now = 1100;
@@ -396,11 +256,11 @@ static void test_others_are_awaited(void **state)
 	bench.sources[1].now = 1300;
 	handover_applied(bench.handover, 0, 1, 1200);
 	handover_applied(bench.handover, 1, 1, 1300);
-	assert_int_equal(ask(&bench, 0, SLOT, 1250, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 0, SLOT, 1250, "k", true), HANDOVER_GO);
 	bench.sources[1].now = 1400;
 	assert_int_equal(handover_ask_end(bench.handover, 1, 40), HANDOVER_GO);
 	assert_int_equal(handover_ask_end(bench.handover, 0, 40), HANDOVER_WAIT);
-	end(&bench);
+	handover_bench_end(&bench);
 }
 
 /* Both are at the end of snapshots that were taken when the slots had moved: neither's stream has anything of the slots that the other one awaits. */
@@ -408,13 +268,13 @@ static void test_ends_that_wait_for_each_other(void **state)
 {
 	struct handover_question question;
 	uint16_t owners[SLOT_COUNT] = {0};
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	owners[SLOT] = 1;
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
-	assert_int_equal(ask(&bench, 0, OTHER_SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 0, OTHER_SLOT, 50, "k", true), HANDOVER_GO);
 	for (uint32_t link = 0; link < 2; link++) {
 		bench.sources[link] = (struct source){.now = 1200, .generation = 2};
 		handover_in_snapshot(bench.handover, link, 2, 1100);
@@ -438,44 +298,44 @@ static void test_ends_that_wait_for_each_other(void **state)
 	for (uint32_t link = 0; link < 2; link++)
 		assert_int_equal(handover_ask_end(bench.handover, link, 1100), HANDOVER_GO);
 	assert_true(handover_is_done_with(bench.handover, 1, SLOT));
-	end(&bench);
+	handover_bench_end(&bench);
 }
 
 /* The slot has left its holder and come back, and the other link is behind: it has had the slot in between. */
 static void test_back_again_while_the_other_is_behind(void **state)
 {
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	handover_applied(bench.handover, 0, 1, 2000);
 	bench.sources[0].now = 3000;
 	bench.sources[1].now = 500;
 	handover_applied(bench.handover, 1, 1, 40);
-	assert_int_equal(ask(&bench, 0, SLOT, 2010, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 0, SLOT, 2010, "k", true), HANDOVER_WAIT);
 	/* Now the other one comes to the slot; its fence is late, and yet it goes first. */
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	assert_int_equal(handover_holder(bench.handover, SLOT), 1);
-	assert_int_equal(ask(&bench, 1, SLOT, 60, "n", false), HANDOVER_GO);
-	assert_int_equal(ask(&bench, 0, SLOT, 2010, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 60, "n", false), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 0, SLOT, 2010, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 1, 1, 500);
-	assert_int_equal(ask(&bench, 0, SLOT, 2010, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 0, SLOT, 2010, "k", true), HANDOVER_GO);
 	assert_int_equal(handover_holder(bench.handover, SLOT), 0);
-	end(&bench);
+	handover_bench_end(&bench);
 }
 
 /* Two slots move in opposite directions; each link waits for the other, which looks ahead. */
 static void test_links_that_wait_for_each_other(void **state)
 {
 	struct handover_question question;
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
+	handover_bench_begin(&bench, NULL);
 	bench.sources[0].now = bench.sources[1].now = 2000;
-	assert_int_equal(ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_WAIT);
 	assert_false(handover_question(bench.handover, 1, &question));
-	assert_int_equal(ask(&bench, 0, OTHER_SLOT, 1010, "n", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 0, OTHER_SLOT, 1010, "n", true), HANDOVER_WAIT);
 	assert_true(handover_question(bench.handover, 0, &question));
 	assert_int_equal(question.asker, 1);
 	assert_int_equal(question.slot, SLOT);
@@ -486,44 +346,45 @@ static void test_links_that_wait_for_each_other(void **state)
 	assert_true(handover_question(bench.handover, 0, &question)); /* ... unless it could not be told yet ... */
 	handover_answer(bench.handover, 0, &question, HANDOVER_SOME);
 	assert_false(handover_question(bench.handover, 0, &question));
-	assert_int_equal(ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 0, 1, 1001);
 	assert_true(handover_question(bench.handover, 0, &question)); /* ... or more is applied */
 	handover_answer(bench.handover, 0, &question, HANDOVER_NONE);
-	assert_int_equal(ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_GO);
-	assert_int_equal(ask(&bench, 1, SLOT, 1020, "m", true), HANDOVER_WAIT); /* an answer holds for its event alone */
-	end(&bench);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 1020, "m", true),
+			 HANDOVER_WAIT); /* an answer holds for its event alone */
+	handover_bench_end(&bench);
 }
 
 /* The slot has left the first link for the second and comes back; what the second one waited with, as its holder, is older than what comes back. */
 static void test_taken_from_one_that_waits(void **state)
 {
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
-	assert_int_equal(ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_GO);
+	handover_bench_begin(&bench, NULL);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_GO);
 	handover_applied(bench.handover, 1, 1, 2000);
 	bench.sources[0].now = 5000;
-	assert_int_equal(ask(&bench, 1, SLOT, 2005, "n", false), HANDOVER_WAIT); /* its fence lies at 5000 */
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 2005, "n", false), HANDOVER_WAIT); /* its fence lies at 5000 */
 	bench.sources[1].now = 2000;
-	assert_int_equal(ask(&bench, 0, SLOT, 1500, "k", true), HANDOVER_GO); /* takes it back */
+	assert_int_equal(handover_bench_ask(&bench, 0, SLOT, 1500, "k", true), HANDOVER_GO); /* takes it back */
 	bench.sources[1].now = 3000;
-	assert_int_equal(ask(&bench, 0, SLOT, 1600, "n", true), HANDOVER_WAIT);
-	assert_int_equal(ask(&bench, 1, SLOT, 2005, "n", false), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 0, SLOT, 1600, "n", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 2005, "n", false), HANDOVER_GO);
 	handover_applied(bench.handover, 1, 1, 3000);
-	assert_int_equal(ask(&bench, 0, SLOT, 1600, "n", true), HANDOVER_GO);
-	end(&bench);
+	assert_int_equal(handover_bench_ask(&bench, 0, SLOT, 1600, "n", true), HANDOVER_GO);
+	handover_bench_end(&bench);
 }
 
 static void test_settles_when_the_map_says_so_twice(void **state)
 {
 	uint16_t owners[SLOT_COUNT] = {0};
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	handover_bench_begin(&bench, NULL);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	assert_int_equal(handover_map(bench.handover, owners).settled, 0);
 	owners[SLOT] = 1;
 	bench.sources[0].now = 1500;
@@ -534,210 +395,93 @@ static void test_settles_when_the_map_says_so_twice(void **state)
 	assert_int_equal(handover_moving(bench.handover), 0);
 	assert_true(handover_is_free(bench.handover, 1, SLOT, false));
 	assert_false(handover_is_free(bench.handover, 0, SLOT, false));
-	end(&bench);
+	handover_bench_end(&bench);
 }
 
 static void test_third_link_waits_for_both(void **state)
 {
-	struct bench bench;
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, NULL);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	handover_bench_begin(&bench, NULL);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	bench.sources[0].now = bench.sources[1].now = 1100;
-	assert_int_equal(ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 1, 1, 1100);
-	assert_int_equal(ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_WAIT);
+	assert_int_equal(handover_bench_ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_WAIT);
 	handover_applied(bench.handover, 0, 1, 1100);
-	assert_int_equal(ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 2, SLOT, 50, "k", true), HANDOVER_GO);
 	assert_true(handover_is_free(bench.handover, 1, SLOT, false));
-	end(&bench);
+	handover_bench_end(&bench);
 }
 
 static void test_holders_outlive_a_restart(void **state)
 {
-	char *path = make_file();
-	struct bench bench;
+	char *path = handover_bench_file();
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, path);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
-	end(&bench);
+	handover_bench_begin(&bench, path);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	handover_bench_end(&bench);
 	for (int i = 0; i < 2; i++) { /* as read from what was added, and from what was written anew */
-		begin(&bench, path);
+		handover_bench_begin(&bench, path);
 		assert_int_equal(handover_holder(bench.handover, SLOT), 1);
 		assert_int_equal(handover_moving(bench.handover), 1);
 		assert_true(handover_is_free(bench.handover, 0, SLOT, false));
 		assert_int_equal(handover_holder(bench.handover, SLOT + 2), 0);
-		end(&bench);
+		handover_bench_end(&bench);
 	}
-	remove_file(path);
+	handover_bench_remove_file(path);
 }
 
 /* What others have come behind is not sent again by one link alone, also by the next run; a new history begins anew. */
 static void test_going_back(void **state)
 {
-	char *path = make_file();
-	struct bench bench;
+	char *path = handover_bench_file();
+	struct handover_bench bench;
 
 	(void)state;
-	begin(&bench, path);
+	handover_bench_begin(&bench, path);
 	assert_true(handover_may_go_back(bench.handover, 0, 5));
 	bench.sources[0].now = 1200;
 	handover_applied(bench.handover, 0, 1, 1200);
-	assert_int_equal(ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 50, "k", true), HANDOVER_GO);
 	assert_true(handover_may_go_back(bench.handover, 0, 1200));
 	assert_int_equal(handover_rounds(bench.handover), 0);
 	assert_false(handover_may_go_back(bench.handover, 0, 1199));
 	assert_int_equal(handover_rounds(bench.handover), 1);
 	assert_true(handover_may_go_back(bench.handover, 1, 1)); /* nobody has come behind the new holder */
-	end(&bench);
+	handover_bench_end(&bench);
 	for (int i = 0; i < 2; i++) { /* as read from what was added, and from what was written anew */
-		begin(&bench, path);
+		handover_bench_begin(&bench, path);
 		assert_false(handover_may_go_back(bench.handover, 0, 1199));
 		assert_true(handover_may_go_back(bench.handover, 0, 1200));
-		end(&bench);
+		handover_bench_end(&bench);
 	}
-	begin(&bench, path);
+	handover_bench_begin(&bench, path);
 	handover_applied(bench.handover, 0, 2, 10);
 	assert_true(handover_may_go_back(bench.handover, 0, 5));
-	end(&bench);
-	remove_file(path);
-}
-
-static void test_brought_by_atomic_migration(void **state)
-{
-	struct handover_question question;
-	struct bench bench;
-
-	(void)state;
-	begin(&bench, NULL);
-	bench.sources[0].now = 1200;
-	bench.sources[2].map = 1; /* it says that they are its own: the others have not heard of it */
-	assert_int_equal(ask_brought(&bench, 2, 50, 7), HANDOVER_WAIT);
-	handover_applied(bench.handover, 0, 1, 1200);
-	assert_int_equal(ask_brought(&bench, 2, 50, 7), HANDOVER_WAIT); /* no fence counts before */
-	bench.sources[0].map = 1;
-	bench.sources[0].now = 1300; /* with the keys removed */
-	assert_int_equal(ask_brought(&bench, 2, 50, 7), HANDOVER_WAIT);
-	bench.sources[1].map = 1;
-	handover_applied(bench.handover, 0, 1, 1300);
-	assert_true(bench.sources[0].map_us > 0);
-	assert_int_equal(ask_brought(&bench, 2, 50, 7), HANDOVER_GO); /* that of OTHER_SLOT has applied all */
-	assert_int_equal(handover_holder(bench.handover, SLOT), 2);
-	assert_int_equal(handover_holder(bench.handover, OTHER_SLOT), 2);
-	assert_int_equal(handover_moving(bench.handover), 2);
-	assert_false(handover_question(bench.handover, 0, &question));
-	end(&bench);
-}
-
-/* Back again, while the link in between has not come so far: it goes first, whoever asks first, and though their masters' maps are the last one's. */
-static void test_brought_back(void **state)
-{
-	struct bench bench;
-
-	(void)state;
-	begin(&bench, NULL);
-	bench.sources[0].now = bench.sources[1].now = bench.sources[2].now = 2000;
-	assert_int_equal(ask_brought(&bench, 0, 1100, 2), HANDOVER_WAIT);
-	handover_applied(bench.handover, 0, 1, 1090);
-	handover_applied(bench.handover, 2, 1, 490);
-	assert_int_equal(ask_brought(&bench, 2, 500, 1), HANDOVER_WAIT); /* the one of OTHER_SLOT is awaited */
-	handover_applied(bench.handover, 1, 1, 2000);
-	assert_int_equal(ask_brought(&bench, 0, 1100, 2), HANDOVER_WAIT);
-	assert_int_equal(ask_brought(&bench, 2, 500, 1), HANDOVER_GO);
-	assert_int_equal(ask_brought(&bench, 0, 1100, 2), HANDOVER_WAIT);
-	handover_applied(bench.handover, 2, 1, 2000);
-	assert_int_equal(ask_brought(&bench, 0, 1100, 2), HANDOVER_GO);
-	assert_int_equal(handover_holder(bench.handover, SLOT), 0);
-	assert_false(handover_is_mutual(bench.handover, 0, 0, false));
-	end(&bench);
-}
-
-/* A fence that was asked for before does not know of its removal, nor one that was agreed upon for other slots. */
-static void test_brought_has_a_fence_of_its_own(void **state)
-{
-	static const uint64_t other[SLOT_COUNT / 64] = {[OTHER_SLOT / 64] = 1ULL << (OTHER_SLOT % 64)};
-	struct handover_event before = event_at(SLOT, 300, "k", false), more = {.slot = OTHER_SLOT, .imports = true, .brought = true, .slots = other, .job = 8, .start = 590, .end = 600};
-	struct bench bench;
-	struct error error;
-	uint16_t from;
-
-	(void)state;
-	begin(&bench, NULL);
-	before.received = more.received = 900; /* all that follows is there already */
-	bench.sources[0].now = bench.sources[1].now = 1000;
-	assert_int_equal(handover_ask(bench.handover, 2, &before, &from, &error), HANDOVER_GO);
-	bench.sources[2].map = bench.sources[1].map = 1;
-	assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_WAIT);
-	bench.sources[0].map = 1;
-	assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_GO);
-	bench.sources[2].map = 2;
-	assert_int_equal(handover_ask(bench.handover, 2, &more, &from, &error), HANDOVER_WAIT);
-	end(&bench);
-}
-
-/* Two masters take over slots from each other: each link's master deletes its keys behind what the link waits with. */
-static void test_brought_both_ways(void **state)
-{
-	static const uint64_t one[SLOT_COUNT / 64] = {[SLOT / 64] = 1ULL << (SLOT % 64)}, other[SLOT_COUNT / 64] = {[OTHER_SLOT / 64] = 1ULL << (OTHER_SLOT % 64)};
-	struct handover_event there = {.slot = SLOT, .imports = true, .brought = true, .slots = one, .job = 1, .start = 1000, .end = 1010, .received = 1200};
-	struct handover_event back = {.slot = OTHER_SLOT, .imports = true, .brought = true, .slots = other, .job = 2, .start = 1000, .end = 1010, .received = 1200};
-	struct bench bench;
-	struct error error;
-	uint16_t from;
-
-	(void)state;
-	begin(&bench, NULL);
-	bench.sources[0].now = bench.sources[1].now = 1200;
-	assert_int_equal(handover_ask(bench.handover, 1, &there, &from, &error), HANDOVER_WAIT);
-	assert_false(handover_is_mutual(bench.handover, 1, 0, true));
-	assert_int_equal(handover_ask(bench.handover, 0, &back, &from, &error), HANDOVER_WAIT);
-	assert_true(handover_is_mutual(bench.handover, 1, 0, true));
-	assert_true(handover_is_mutual(bench.handover, 0, 0, true));
-	assert_false(handover_is_mutual(bench.handover, 0, 1000000000, true));
-	handover_begin_round(bench.handover);
-	assert_int_equal(handover_rounds(bench.handover), 1);
-	end(&bench);
-}
-
-/* A run that was killed comes to it again: who has waited for it since is behind it. */
-static void test_brought_again_after_a_restart(void **state)
-{
-	char *path = make_file();
-	struct bench bench;
-
-	(void)state;
-	begin(&bench, path);
-	handover_applied(bench.handover, 2, 1, 490);
-	assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_GO);
-	end(&bench);
-	for (int i = 0; i < 2; i++) { /* as read from what was added, and from what was written anew */
-		begin(&bench, path);
-		bench.sources[0].now = 5000;
-		assert_int_equal(ask_brought(&bench, 2, 500, 7), HANDOVER_GO);
-		assert_int_equal(ask_brought(&bench, 2, 700, 8), HANDOVER_WAIT);
-		end(&bench);
-	}
-	remove_file(path);
+	handover_bench_end(&bench);
+	handover_bench_remove_file(path);
 }
 
 static void test_torn_line_says_nothing(void **state)
 {
-	char *path = make_file();
-	struct bench bench;
+	char *path = handover_bench_file();
+	struct handover_bench bench;
 	FILE *file;
 
 	(void)state;
 	file = fopen(path, "w");
 	fputs("keyferry slots 1\n0-16383 0\nnonsense\n99999 1\n7 unknown\n93 1 0\n94 2", file);
 	fclose(file);
-	begin(&bench, path);
+	handover_bench_begin(&bench, path);
 	assert_int_equal(handover_holder(bench.handover, 93), 1);
 	assert_int_equal(handover_holder(bench.handover, 94), 0);
 	assert_int_equal(handover_holder(bench.handover, 7), 0);
-	end(&bench);
-	remove_file(path);
+	handover_bench_end(&bench);
+	handover_bench_remove_file(path);
 }
 
 int main(void)
@@ -761,11 +505,6 @@ int main(void)
 		cmocka_unit_test(test_third_link_waits_for_both),
 		cmocka_unit_test(test_holders_outlive_a_restart),
 		cmocka_unit_test(test_going_back),
-		cmocka_unit_test(test_brought_by_atomic_migration),
-		cmocka_unit_test(test_brought_back),
-		cmocka_unit_test(test_brought_has_a_fence_of_its_own),
-		cmocka_unit_test(test_brought_both_ways),
-		cmocka_unit_test(test_brought_again_after_a_restart),
 		cmocka_unit_test(test_torn_line_says_nothing),
 	};
 

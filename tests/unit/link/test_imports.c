@@ -33,7 +33,10 @@ static void test_words(void **state)
 	struct import said;
 
 	(void)state;
-	assert_int_equal(read_words("CLUSTER SYNCSLOTS ESTABLISH SOURCE " SOURCE " NAME " JOB " SLOTSRANGE 13907 13907 0 1 16383 16383", &said), IMPORT_ESTABLISH);
+	assert_int_equal(read_words("CLUSTER SYNCSLOTS ESTABLISH SOURCE " SOURCE " NAME " JOB
+				    " SLOTSRANGE 13907 13907 0 1 16383 16383",
+				    &said),
+			 IMPORT_ESTABLISH);
 	assert_string_equal(said.name, JOB);
 	assert_true(said.whole);
 	assert_int_equal(said.start, 100);
@@ -75,7 +78,12 @@ static void test_nonsense(void **state)
 
 static void test_opcode(void **state)
 {
-	struct event event = {.kind = EVENT_PROGRESS, .type = RDB_OPCODE_SLOT_IMPORT, .start = 50, .value = SLICE("\x03" "job" "\x02\x00\x05\x41\x00\x41\x01")};
+	struct event event = {.kind = EVENT_PROGRESS,
+			      .type = RDB_OPCODE_SLOT_IMPORT,
+			      .start = 50,
+			      .value = SLICE("\x03"
+					     "job"
+					     "\x02\x00\x05\x41\x00\x41\x01")};
 	struct import said;
 
 	(void)state;
@@ -88,7 +96,9 @@ static void test_opcode(void **state)
 	assert_true(imports_slot(said.slots, 0x101));
 	event.value.len--;
 	assert_int_equal(imports_read(&event, &said), IMPORT_BAD);
-	event.value = SLICE("\x03" "job" "\x01\x05\x02");
+	event.value = SLICE("\x03"
+			    "job"
+			    "\x01\x05\x02");
 	assert_int_equal(imports_read(&event, &said), IMPORT_BAD);
 }
 
@@ -169,7 +179,8 @@ static void test_kept(void **state)
 	json_decref(array);
 	imports_free(&imports);
 	imports_free(&read);
-	array = json_pack("[{s:s, s:i, s:i, s:b, s:[i, i]}]", "job", "x", "position", 1, "database", 0, "whole", 1, "slots", 5, 16384);
+	array = json_pack("[{s:s, s:i, s:i, s:b, s:[i, i]}]", "job", "x", "position", 1, "database", 0, "whole", 1, "slots", 5,
+			  16384);
 	assert_false(imports_take(&read, array));
 	json_decref(array);
 	imports_free(&read);
@@ -179,7 +190,8 @@ static void test_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words), cmocka_unit_test(test_nonsense), cmocka_unit_test(test_opcode), cmocka_unit_test(test_list), cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_words), cmocka_unit_test(test_nonsense), cmocka_unit_test(test_opcode),
+		cmocka_unit_test(test_list),  cmocka_unit_test(test_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

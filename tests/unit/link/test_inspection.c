@@ -76,7 +76,8 @@ static bool inspect(struct bench *bench, enum input_kind kind, const struct slic
 	for (size_t i = 0; i < count; i++) {
 		snprintf(path, sizeof(path), "%s/part%zu", bench->dir, i);
 		write_file(path, contents[i]);
-		snprintf(manifest + strlen(manifest), sizeof(manifest) - strlen(manifest), "file part%zu seq %zu type i\n", i, i + 1);
+		snprintf(manifest + strlen(manifest), sizeof(manifest) - strlen(manifest), "file part%zu seq %zu type i\n", i,
+			 i + 1);
 	}
 	if (count > 1) {
 		snprintf(path, sizeof(path), "%s/x.manifest", bench->dir);
@@ -133,10 +134,11 @@ static void times_that_have_passed(void **state)
 {
 	struct bench *bench = *state;
 
-	assert_true(inspect_text(bench, "*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$13\r\n1700000000000\r\n"
-					"*3\r\n$8\r\nexpireat\r\n$1\r\nk\r\n$10\r\n1700000000\r\n"
-					"*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\npxat\r\n$13\r\n1700000000000\r\n"
-					"*6\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\nEXAT\r\n$10\r\n1700000000\r\n$2\r\nNX\r\n"));
+	assert_true(inspect_text(bench,
+				 "*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$13\r\n1700000000000\r\n"
+				 "*3\r\n$8\r\nexpireat\r\n$1\r\nk\r\n$10\r\n1700000000\r\n"
+				 "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\npxat\r\n$13\r\n1700000000000\r\n"
+				 "*6\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\nEXAT\r\n$10\r\n1700000000\r\n$2\r\nNX\r\n"));
 	assert_int_equal(bench->found.past_expiries, 4);
 	assert_true(inspect_text(bench, "*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$13\r\n4102444800000\r\n"
 					"*3\r\n$8\r\nEXPIREAT\r\n$1\r\nk\r\n$19\r\n9223372036854775807\r\n"
@@ -148,7 +150,8 @@ static void times_that_have_passed(void **state)
 static void every_tail(void **state)
 {
 	static const char text[] = SELECT_3 SET MULTI SET SET EXEC SET;
-	const size_t ends[] = {0, sizeof(SELECT_3) - 1, sizeof(SELECT_3 SET) - 1, sizeof(SELECT_3 SET MULTI SET SET EXEC) - 1, sizeof(text) - 1};
+	const size_t ends[] = {0, sizeof(SELECT_3) - 1, sizeof(SELECT_3 SET) - 1, sizeof(SELECT_3 SET MULTI SET SET EXEC) - 1,
+			       sizeof(text) - 1};
 	struct bench *bench = *state;
 	size_t last = 0;
 
@@ -195,7 +198,8 @@ static void several_files(void **state)
 	assert_true(inspect(bench, INPUT_AOF, contents, 4));
 	assert_string_not_equal(bench->input.identity, first);
 	contents[0] = SLICE(MULTI SET);
-	assert_refused(bench, inspect(bench, INPUT_AOF, contents, 4), "part0 is cut off: it ends at byte 42, inside a transaction");
+	assert_refused(bench, inspect(bench, INPUT_AOF, contents, 4),
+		       "part0 is cut off: it ends at byte 42, inside a transaction");
 }
 
 static void snapshots(void **state)
@@ -219,7 +223,8 @@ static void snapshots(void **state)
 	assert_int_equal(bench->found.commands, 1);
 	assert_int_equal(bench->found.databases[0], 1 << 2 | 1 << 0); /* behind the preamble database 0 is selected */
 	assert_refused(bench, inspect(bench, INPUT_RDB, &aof, 1), "goes on behind the end of its snapshot");
-	assert_refused(bench, inspect(bench, INPUT_AOF, parts, 2), "part1 begins with a snapshot, and other files come before it");
+	assert_refused(bench, inspect(bench, INPUT_AOF, parts, 2),
+		       "part1 begins with a snapshot, and other files come before it");
 	bytes[rdb.len - 1] ^= 1;
 	assert_refused(bench, inspect(bench, INPUT_RDB, &rdb, 1), "the checksum at byte 17");
 	memset(bytes + rdb.len - 8, 0, 8); /* none was made */

@@ -72,7 +72,13 @@ static void test_round_trip(void **state)
 		 .place = {.rdb_version = 80, .valkey = true, .db = 4}},
 		{.generation = 1,
 		 .position = 99,
-		 .file = {.phase = FILE_SNAPSHOT, .format = 1, .length = 1ULL << 40, .checksum = UINT64_MAX - 4, .db = -1, .number = 7, .has_base = true}},
+		 .file = {.phase = FILE_SNAPSHOT,
+			  .format = 1,
+			  .length = 1ULL << 40,
+			  .checksum = UINT64_MAX - 4,
+			  .db = -1,
+			  .number = 7,
+			  .has_base = true}},
 		{.generation = 1, .position = 99, .file = {.phase = FILE_DONE, .format = 2, .db = 15}},
 		{.generation = 1ULL << 40, .position = 4711, .db = INT32_MAX, .place = {.rdb_version = 11, .db = INT32_MAX}},
 	};
@@ -110,11 +116,11 @@ static void test_round_trip(void **state)
 	", \"clean\": false, "                                                                                                   \
 	"\"snapshot\": {\"rdb_version\": " version ", \"valkey\": false, \"database\": " place_db "}}"
 
-#define FILE_STATE(file)                                                                                                          \
-	"{\"format\": 1, \"generation\": 1, \"position\": 1, \"database\": 0, \"clean\": false, "                                      \
+#define FILE_STATE(file)                                                                                                         \
+	"{\"format\": 1, \"generation\": 1, \"position\": 1, \"database\": 0, \"clean\": false, "                                \
 	"\"snapshot\": {\"rdb_version\": 9, \"valkey\": false, \"database\": 0}, \"file\": " file "}"
-#define FILE_FIELDS(phase, length, checksum, db)                                                                                  \
-	FILE_STATE("{\"phase\": \"" phase "\", \"format\": 0, \"length\": " length ", \"checksum\": \"" checksum                    \
+#define FILE_FIELDS(phase, length, checksum, db)                                                                                 \
+	FILE_STATE("{\"phase\": \"" phase "\", \"format\": 0, \"length\": " length ", \"checksum\": \"" checksum                 \
 		   "\", \"database\": " db ", \"number\": 0, \"base\": true}")
 
 static void test_damaged(void **state)

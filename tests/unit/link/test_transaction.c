@@ -132,7 +132,9 @@ static void test_databases(void **state)
 	next(0, "SELECT 5");
 	transaction_close(&transaction);
 	part = expect_part(&transaction,
-			   (const char *const[]){SINK_MULTI, "SET a 1", "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n", "SET b 1", "SET c 1", SINK_EXEC, NULL}, true);
+			   (const char *const[]){SINK_MULTI, "SET a 1", "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n", "SET b 1", "SET c 1",
+						 SINK_EXEC, NULL},
+			   true);
 	assert_int_equal(part.db, 1);
 	assert_int_equal(part.db_after, 2);
 	assert_int_equal(part.replies, 6);
@@ -157,7 +159,8 @@ static void test_made(void **state)
 	event.argv = argv;
 	assert_true(transaction_command(&transaction, &event, false, &error));
 	transaction_close(&transaction);
-	part = expect_part(&transaction, (const char *const[]){SINK_MULTI, "SET a 1", "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n", SINK_EXEC, NULL}, true);
+	part = expect_part(&transaction,
+			   (const char *const[]){SINK_MULTI, "SET a 1", "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n", SINK_EXEC, NULL}, true);
 	assert_true(part.pieces[2].made);
 	assert_false(part.pieces[3].made);
 	transaction_free(&transaction);
@@ -201,7 +204,8 @@ static void add_on_cluster(struct transaction *transaction, const char *words)
 static void test_slots(void **state)
 {
 	static const char *const multi = "*1\r\n$5\r\nMULTI\r\n", *const exec = "*1\r\n$4\r\nEXEC\r\n";
-	static const char *const del_a = "*3\r\n$3\r\nDEL\r\n$1\r\na\r\n$4\r\n{a}2\r\n", *const del_b = "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n";
+	static const char *const del_a = "*3\r\n$3\r\nDEL\r\n$1\r\na\r\n$4\r\n{a}2\r\n", *const del_b =
+												 "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n";
 	struct transaction transaction = {0};
 	struct event start = {.kind = EVENT_COMMAND, .raw = slice_of_string(multi), .start = 77};
 	struct transaction_part part;
@@ -222,7 +226,8 @@ static void test_slots(void **state)
 	part = expect_part(&transaction, (const char *const[]){multi, "SET b 1", del_b, exec, NULL}, false);
 	assert_int_equal(part.slot, slot_of_key(SLICE("b")));
 	assert_int_equal(part.replies, 4);
-	part = expect_part(&transaction, (const char *const[]){multi, "SET {a}1 1PUBLISH channel x", "INCR {a}2", del_a, exec, NULL}, false);
+	part = expect_part(&transaction,
+			   (const char *const[]){multi, "SET {a}1 1PUBLISH channel x", "INCR {a}2", del_a, exec, NULL}, false);
 	assert_int_equal(part.slot, slot_of_key(SLICE("a")));
 	assert_int_equal(part.replies, 6);
 	assert_int_equal(part.flags, 0);

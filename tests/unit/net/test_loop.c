@@ -207,10 +207,13 @@ static void test_stop_from_thread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_timer_repeats),     cmocka_unit_test(test_run_until),
+		cmocka_unit_test(test_timer_repeats),
+		cmocka_unit_test(test_run_until),
 		cmocka_unit_test(test_run_until_timer_due),
-		cmocka_unit_test(test_free_in_callback),  cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_wake_from_threads), cmocka_unit_test(test_stop_from_thread),
+		cmocka_unit_test(test_free_in_callback),
+		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_wake_from_threads),
+		cmocka_unit_test(test_stop_from_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

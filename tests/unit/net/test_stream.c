@@ -28,9 +28,9 @@ struct scene {
 	struct error error;
 	uint8_t *received;
 	size_t received_len, received_cap;
-	size_t chunk;     /* bytes a readable() takes */
-	bool read_all;    /* a readable() goes on until nothing is left */
-	size_t expect;    /* `done` once so many bytes are in */
+	size_t chunk;  /* bytes a readable() takes */
+	bool read_all; /* a readable() goes on until nothing is left */
+	size_t expect; /* `done` once so many bytes are in */
 	int readable, writable;
 	const uint8_t *to_send;
 	size_t to_send_len, sent;

@@ -31,7 +31,8 @@ static EVP_PKEY *other_key;
 /* The path of one of the files made; a table, since threads ask too. */
 static const char *path_of(const char *name)
 {
-	static const char *const names[] = {"server.pem", "other.pem", "server.key", "other.key", "locked.key", "none.pem", "renewed.pem", "renewed.key"};
+	static const char *const names[] = {"server.pem", "other.pem", "server.key",  "other.key",
+					    "locked.key", "none.pem",  "renewed.pem", "renewed.key"};
 	static char paths[sizeof(names) / sizeof(names[0])][64];
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	size_t i = 0;
@@ -93,7 +94,8 @@ static int make_files(void **state)
 
 static int remove_files(void **state)
 {
-	static const char *const files[] = {"server.pem", "other.pem", "server.key", "other.key", "locked.key", "renewed.pem", "renewed.key"};
+	static const char *const files[] = {"server.pem", "other.pem",   "server.key", "other.key",
+					    "locked.key", "renewed.pem", "renewed.key"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
@@ -107,11 +109,11 @@ static int remove_files(void **state)
 /* ---- the server ---- */
 
 enum manner {
-	ECHO,          /* sends back what it reads, changing keys now and then */
-	PLAIN_REDIS,   /* answers with an error of the Redis protocol, without TLS */
-	SILENT,        /* takes the connection and says nothing */
-	CLOSING,       /* closes it at once */
-	GOODBYE,       /* sends five bytes and TLS' goodbye, and keeps the connection */
+	ECHO,        /* sends back what it reads, changing keys now and then */
+	PLAIN_REDIS, /* answers with an error of the Redis protocol, without TLS */
+	SILENT,      /* takes the connection and says nothing */
+	CLOSING,     /* closes it at once */
+	GOODBYE,     /* sends five bytes and TLS' goodbye, and keeps the connection */
 };
 
 struct server {
@@ -287,8 +289,8 @@ static void on_failed(void *owner, const struct error *error)
 static void scene_play(struct scene *scene)
 {
 	static const struct stream_events events = {on_connected, on_readable, on_writable, on_failed};
-	struct stream_options options = {.tls_name = scene->tls_name, .connect_timeout_ms = scene->timeout_ms,
-					 .blame = ERROR_SOURCE};
+	struct stream_options options = {
+		.tls_name = scene->tls_name, .connect_timeout_ms = scene->timeout_ms, .blame = ERROR_SOURCE};
 
 	scene->tls.enabled = true;
 	options.tls = scene->context ? scene->context : tls_context_new(&scene->tls, &scene->error);
@@ -320,7 +322,9 @@ static void check_error(const struct scene *scene, const char *text, const char 
 
 static void play_bulk(int max_version, size_t chunk)
 {
-	struct scene scene = {.tls = {.ca = path_of("server.pem")}, .server = {.max_version = max_version}, .chunk = chunk,
+	struct scene scene = {.tls = {.ca = path_of("server.pem")},
+			      .server = {.max_version = max_version},
+			      .chunk = chunk,
 			      .send_len = chunk == 1 ? 100000 : BULK};
 
 	scene.data = memory_alloc(scene.send_len);
@@ -385,12 +389,14 @@ static void test_unknown_ca(void **state)
 static void test_client_certificate(void **state)
 {
 	struct scene without = {.tls = {.ca = path_of("server.pem")}, .server = {.ask_certificate = true}};
-	struct scene wrong = {.tls = {.ca = path_of("server.pem"), .certificate = path_of("server.pem"),
-				      .key = path_of("server.key")},
-			      .server = {.ask_certificate = true}};
-	struct scene right = {.tls = {.ca = path_of("server.pem"), .certificate = path_of("other.pem"),
-				      .key = path_of("other.key")},
-			      .server = {.ask_certificate = true}, .send_len = 5, .data = (uint8_t *)(char[]){"hello"}};
+	struct scene wrong = {
+		.tls = {.ca = path_of("server.pem"), .certificate = path_of("server.pem"), .key = path_of("server.key")},
+		.server = {.ask_certificate = true}};
+	struct scene right = {
+		.tls = {.ca = path_of("server.pem"), .certificate = path_of("other.pem"), .key = path_of("other.key")},
+		.server = {.ask_certificate = true},
+		.send_len = 5,
+		.data = (uint8_t *)(char[]){"hello"}};
 
 	(void)state;
 	/* With TLS 1.3 the refusal comes after the handshake. */
@@ -408,7 +414,8 @@ static void test_client_certificate(void **state)
 
 static void play_with(struct tls_context *context, bool accepted)
 {
-	struct scene scene = {.context = context, .server = {.ask_certificate = true}, .send_len = 5, .data = (uint8_t *)(char[]){"hello"}};
+	struct scene scene = {
+		.context = context, .server = {.ask_certificate = true}, .send_len = 5, .data = (uint8_t *)(char[]){"hello"}};
 
 	scene_play(&scene);
 	assert_int_equal(scene.received, accepted ? 5 : 0);
@@ -417,7 +424,8 @@ static void play_with(struct tls_context *context, bool accepted)
 /* Renewed while the context is in use: each connection goes by what lies there then, and by what was there before while that is not whole. */
 static void test_renewed_files(void **state)
 {
-	struct tls_options options = {.ca = path_of("server.pem"), .certificate = path_of("renewed.pem"), .key = path_of("renewed.key")};
+	struct tls_options options = {
+		.ca = path_of("server.pem"), .certificate = path_of("renewed.pem"), .key = path_of("renewed.key")};
 	struct error error;
 	struct tls_context *context;
 

@@ -25,7 +25,7 @@ struct scene {
 	int peer;
 
 	int replies, errors, deaths;
-	bool done;       /* set by each callback */
+	bool done; /* set by each callback */
 	bool free_in_callback;
 	struct error error;
 	struct error death;
@@ -48,7 +48,8 @@ static void on_reply(void *owner, const struct client_reply *reply, const struct
 		scene->type = reply->nodes[0].type;
 		for (uint32_t i = 0; i < reply->count && used < sizeof(scene->text) - 1; i++)
 			used += (size_t)snprintf(scene->text + used, sizeof(scene->text) - used, "%c%.*s ",
-						 (char)reply->nodes[i].type, (int)reply->nodes[i].text.len, (const char *)reply->nodes[i].text.data);
+						 (char)reply->nodes[i].type, (int)reply->nodes[i].text.len,
+						 (const char *)reply->nodes[i].text.data);
 	}
 	if (scene->free_in_callback) {
 		client_free(scene->client);
@@ -76,8 +77,11 @@ static void scene_start(struct scene *scene, const struct credentials *credentia
 	assert_int_equal(bind(scene->listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(scene->listener, 4), 0);
 	assert_int_equal(getsockname(scene->listener, (struct sockaddr *)&address, &len), 0);
-	scene->options = (struct client_options){.endpoint = {"127.0.0.1", ntohs(address.sin_port)}, .credentials = credentials,
-						 .name = name, .timeout_ms = timeout_ms, .blame = ERROR_TARGET};
+	scene->options = (struct client_options){.endpoint = {"127.0.0.1", ntohs(address.sin_port)},
+						 .credentials = credentials,
+						 .name = name,
+						 .timeout_ms = timeout_ms,
+						 .blame = ERROR_TARGET};
 	scene->client = client_new(scene->loop, &scene->options);
 	client_on_dead(scene->client, on_dead, scene);
 	/* The connection is there once the kernel has it, whether the loop has seen it or not. */
@@ -213,7 +217,7 @@ static void test_hello_goes_first(void **state)
 	client_send_strings(scene.client, on_reply, &scene, "PING", NULL);
 	/* Nothing of the user's is sent while the password is not accepted. */
 	expect_request(&scene, "*3\r\n$4\r\nAUTH\r\n$4\r\nsync\r\n$6\r\nsesame\r\n"
-		       "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$10\r\nkeyferry:t\r\n");
+			       "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$10\r\nkeyferry:t\r\n");
 	answer(&scene, "+OK\r\n-ERR unknown command\r\n");
 	expect_request(&scene, PING);
 	answer(&scene, "+PONG\r\n");
@@ -429,18 +433,12 @@ static void test_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pipeline_in_order),
-		cmocka_unit_test(test_reply_split_at_every_byte),
-		cmocka_unit_test(test_many_values),
-		cmocka_unit_test(test_hello_goes_first),
-		cmocka_unit_test(test_auth_refused),
-		cmocka_unit_test(test_peer_closes_mid_reply),
-		cmocka_unit_test(test_silence),
-		cmocka_unit_test(test_not_a_server),
-		cmocka_unit_test(test_malformed_later),
-		cmocka_unit_test(test_unasked),
-		cmocka_unit_test(test_free_in_callback),
-		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_pipeline_in_order), cmocka_unit_test(test_reply_split_at_every_byte),
+		cmocka_unit_test(test_many_values),       cmocka_unit_test(test_hello_goes_first),
+		cmocka_unit_test(test_auth_refused),      cmocka_unit_test(test_peer_closes_mid_reply),
+		cmocka_unit_test(test_silence),           cmocka_unit_test(test_not_a_server),
+		cmocka_unit_test(test_malformed_later),   cmocka_unit_test(test_unasked),
+		cmocka_unit_test(test_free_in_callback),  cmocka_unit_test(test_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

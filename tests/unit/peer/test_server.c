@@ -16,12 +16,13 @@ static struct server_info parse(const char *text)
 
 static void test_redis_master(void **state)
 {
-	struct server_info info = parse("# Server\r\nredis_version:7.0.15\r\nredis_mode:cluster\r\n"
-					"run_id:0123456789012345678901234567890123456789\r\n\r\n# Memory\r\nused_memory:1048576\r\n"
-					"maxmemory:4294967296\r\n# Persistence\r\nloading:0\r\nasync_loading:0\r\n# Replication\r\nrole:master\r\n"
-					"master_replid:abcdefabcdefabcdefabcdefabcdefabcdefabcd\r\nmaster_repl_offset:123456789012\r\n"
-					"# Cluster\r\ncluster_enabled:1\r\n\r\n# Keyspace\r\ndb0:keys=5,expires=1,avg_ttl=1000\r\n"
-					"db15:keys=2,expires=0,avg_ttl=0\r\n");
+	struct server_info info =
+		parse("# Server\r\nredis_version:7.0.15\r\nredis_mode:cluster\r\n"
+		      "run_id:0123456789012345678901234567890123456789\r\n\r\n# Memory\r\nused_memory:1048576\r\n"
+		      "maxmemory:4294967296\r\n# Persistence\r\nloading:0\r\nasync_loading:0\r\n# Replication\r\nrole:master\r\n"
+		      "master_replid:abcdefabcdefabcdefabcdefabcdefabcdefabcd\r\nmaster_repl_offset:123456789012\r\n"
+		      "# Cluster\r\ncluster_enabled:1\r\n\r\n# Keyspace\r\ndb0:keys=5,expires=1,avg_ttl=1000\r\n"
+		      "db15:keys=2,expires=0,avg_ttl=0\r\n");
 	char name[64];
 
 	(void)state;
@@ -90,8 +91,13 @@ static void test_versions(void **state)
 
 static void test_refused(void **state)
 {
-	static const char *const texts[] = {"", "\r\n", "HTTP/1.1 200 OK\r\nServer: x\r\n", "redis_version:\r\n", "redis_version:x.y\r\n",
-					    "redis_version", "role:master\r\n"};
+	static const char *const texts[] = {"",
+					    "\r\n",
+					    "HTTP/1.1 200 OK\r\nServer: x\r\n",
+					    "redis_version:\r\n",
+					    "redis_version:x.y\r\n",
+					    "redis_version",
+					    "role:master\r\n"};
 	struct server_info info = {.keys = 77};
 
 	(void)state;
@@ -102,9 +108,10 @@ static void test_refused(void **state)
 
 static void test_odd_fields(void **state)
 {
-	struct server_info info = parse("redis_version:7.0.0\r\ndb0:keys=x\r\ndb:keys=1\r\ndb99999999999:keys=1\r\ndb3:keys=0,expires=0\r\n"
-					"master_port:99999\r\nmaster_repl_offset:99999999999999999999\r\n"
-					"run_id:toolongtoolongtoolongtoolongtoolongtoolongtoolong\r\ndb4:keys=3\r\nused_memory:-1\r\n");
+	struct server_info info =
+		parse("redis_version:7.0.0\r\ndb0:keys=x\r\ndb:keys=1\r\ndb99999999999:keys=1\r\ndb3:keys=0,expires=0\r\n"
+		      "master_port:99999\r\nmaster_repl_offset:99999999999999999999\r\n"
+		      "run_id:toolongtoolongtoolongtoolongtoolongtoolongtoolong\r\ndb4:keys=3\r\nused_memory:-1\r\n");
 
 	(void)state;
 	assert_int_equal(info.keys, 3);
@@ -117,26 +124,27 @@ static void test_odd_fields(void **state)
 
 static void test_holdings(void **state)
 {
-	struct server_info info = parse("# Server\r\nredis_version:8.0.6\r\n# Memory\r\nnumber_of_libraries:3\r\n# Modules\r\n"
-					"module:name=vectorset,ver=1,api=1\r\nmodule:name=bf,ver=1,api=1\r\nmodule:broken\r\n# Keyspace\r\n"
-					"db0:keys=5,expires=1,avg_ttl=1000,subexpiry=2\r\ndb1:keys=2,expires=0,avg_ttl=0,subexpiry=4\r\n"
-					"db0_distrib_hashes_items:1=1\r\n");
+	struct server_info info =
+		parse("# Server\r\nredis_version:8.0.6\r\n# Memory\r\nnumber_of_libraries:3\r\n# Modules\r\n"
+		      "module:name=vectorset,ver=1,api=1\r\nmodule:name=bf,ver=1,api=1\r\nmodule:broken\r\n# Keyspace\r\n"
+		      "db0:keys=5,expires=1,avg_ttl=1000,subexpiry=2\r\ndb1:keys=2,expires=0,avg_ttl=0,subexpiry=4\r\n"
+		      "db0_distrib_hashes_items:1=1\r\n");
 
 	(void)state;
 	assert_int_equal(info.libraries, 3);
 	assert_int_equal(info.expiring_fields, 6);
 	assert_int_equal(info.keys, 7);
 	assert_string_equal(info.modules, "vectorset bf ");
-	info = parse("valkey_version:9.1.2\r\nredis_version:7.2.4\r\ndb0:keys=1,expires=0,avg_ttl=0,keys_with_volatile_items=1\r\n");
+	info = parse(
+		"valkey_version:9.1.2\r\nredis_version:7.2.4\r\ndb0:keys=1,expires=0,avg_ttl=0,keys_with_volatile_items=1\r\n");
 	assert_int_equal(info.expiring_fields, 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_redis_master),
-		cmocka_unit_test(test_holdings), cmocka_unit_test(test_replica),    cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_refused),      cmocka_unit_test(test_odd_fields),
+		cmocka_unit_test(test_redis_master), cmocka_unit_test(test_holdings), cmocka_unit_test(test_replica),
+		cmocka_unit_test(test_versions),     cmocka_unit_test(test_refused),  cmocka_unit_test(test_odd_fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

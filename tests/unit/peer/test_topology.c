@@ -102,8 +102,8 @@ static void check(struct topology *topology, const char *expected)
 		const struct shard *shard = &topology->shards[i];
 		uint32_t owned = 0;
 
-		assert_true(buffer_printf(&text, "%s%s=%u", i ? " " : "", endpoint_format(&shard->master, endpoint),
-					  shard->slots));
+		assert_true(
+			buffer_printf(&text, "%s%s=%u", i ? " " : "", endpoint_format(&shard->master, endpoint), shard->slots));
 		for (uint32_t k = 0; k < shard->replica_count; k++)
 			assert_true(buffer_printf(&text, "+%s", endpoint_format(&shard->replicas[k], endpoint)));
 		for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
@@ -173,7 +173,7 @@ static void test_shards_hosts(void **state)
 static void test_shards_ports(void **state)
 {
 	static const char tree[] = "[[slots [0 0] nodes [[id a port 1 tls-port 11 ip 10.0.0.1 endpoint 10.0.0.1 role "
-					   "master health online]]]"
+				   "master health online]]]"
 				   " [slots [1 1] nodes [[id b tls-port 12 ip 10.0.0.2 endpoint 10.0.0.2 role master "
 				   "health online]]]"
 				   " [slots [2 2] nodes [[id c port 3 ip 10.0.0.3 endpoint 10.0.0.3 role master health "
@@ -347,9 +347,11 @@ static void test_nodes(void **state)
 		   false, "asked.example.com:7000=101 [fd00::2]:7001=100+10.0.0.8:7007 10.0.0.3:7002=100");
 	/* 7.2: further fields after the host name */
 	nodes_text("m1 10.0.0.1:7000@17000,,tls-port=7100,shard-id=69 myself,master - 0 0 1 connected "
-	           "0-16383\n", false, "10.0.0.1:7000=16384");
+		   "0-16383\n",
+		   false, "10.0.0.1:7000=16384");
 	nodes_text("m1 10.0.0.1:7000@17000,,tls-port=7100,shard-id=69 myself,master - 0 0 1 connected "
-	           "0-16383\n", true, "10.0.0.1:7100=16384");
+		   "0-16383\n",
+		   true, "10.0.0.1:7100=16384");
 }
 
 static void test_nodes_refused(void **state)
@@ -381,11 +383,12 @@ static void test_epochs(void **state)
 	struct topology topology = {.shards = shards, .shard_count = 3};
 
 	(void)state;
-	topology_take_epochs(&topology, slice_of_string("m2 10.0.0.2:7001@17001,name master - 0 1 18446744073709551615 connected 5-6\n"
-							"r1 10.0.0.4:7003@17003 slave m1 0 1 77 connected\n"
-							"\n"
-							"m3 10.0.0.3:7002@17002 master - 0 1 many connected 7\r\n"
-							"m1 10.0.0.1:7000@17000 myself,master - 0 0 12 connected 0-4"));
+	topology_take_epochs(&topology,
+			     slice_of_string("m2 10.0.0.2:7001@17001,name master - 0 1 18446744073709551615 connected 5-6\n"
+					     "r1 10.0.0.4:7003@17003 slave m1 0 1 77 connected\n"
+					     "\n"
+					     "m3 10.0.0.3:7002@17002 master - 0 1 many connected 7\r\n"
+					     "m1 10.0.0.1:7000@17000 myself,master - 0 0 12 connected 0-4"));
 	assert_int_equal(shards[0].epoch, 12);
 	assert_true(shards[1].epoch == UINT64_MAX);
 	assert_int_equal(shards[2].epoch, 0);
@@ -418,12 +421,18 @@ static int release(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shards),         cmocka_unit_test(test_shards_of_several_ranges),
-		cmocka_unit_test(test_shards_hosts),   cmocka_unit_test(test_shards_ports),
-		cmocka_unit_test(test_shards_masters), cmocka_unit_test(test_shards_refused),
-		cmocka_unit_test(test_slots),          cmocka_unit_test(test_slots_refused),
-		cmocka_unit_test(test_nodes),          cmocka_unit_test(test_nodes_refused),
-		cmocka_unit_test(test_one),            cmocka_unit_test(test_asked_by_unix_socket),
+		cmocka_unit_test(test_shards),
+		cmocka_unit_test(test_shards_of_several_ranges),
+		cmocka_unit_test(test_shards_hosts),
+		cmocka_unit_test(test_shards_ports),
+		cmocka_unit_test(test_shards_masters),
+		cmocka_unit_test(test_shards_refused),
+		cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_slots_refused),
+		cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_nodes_refused),
+		cmocka_unit_test(test_one),
+		cmocka_unit_test(test_asked_by_unix_socket),
 		cmocka_unit_test(test_epochs),
 		cmocka_unit_test(test_too_many_shards),
 	};

@@ -31,7 +31,11 @@ static int set_up(void **state)
 	given->precheck.nodes = given->nodes;
 	given->precheck.node_count = 2;
 	for (int i = 0; i < 2; i++)
-		given->nodes[i] = (struct node){.side = i ? PRECHECK_TARGET : PRECHECK_SOURCE, .master = true, .answered = true, .name = "10.0.0.1:6379", .sampled_offset = -1};
+		given->nodes[i] = (struct node){.side = i ? PRECHECK_TARGET : PRECHECK_SOURCE,
+						.master = true,
+						.answered = true,
+						.name = "10.0.0.1:6379",
+						.sampled_offset = -1};
 	*state = given;
 	return 0;
 }
@@ -83,7 +87,8 @@ static void memory_for_the_fork(void **state)
 {
 	struct case_of *given = *state;
 	struct node *node = &given->nodes[0];
-	char tight[] = "used_memory_rss:6442450944\r\ntotal_system_memory:8589934592\r\n", roomy[] = "used_memory_rss:1048576\r\ntotal_system_memory:8589934592\r\n";
+	char tight[] = "used_memory_rss:6442450944\r\ntotal_system_memory:8589934592\r\n",
+	     roomy[] = "used_memory_rss:1048576\r\ntotal_system_memory:8589934592\r\n";
 
 	assert_int_equal(judged(given, "fork-memory", PRECHECK_SOURCE, "total_system_memory"), PRECHECK_SKIPPED);
 	node->texts[NODE_INFO] = tight;
@@ -103,21 +108,25 @@ static void backlog_against_the_rate_of_writes(void **state)
 	node->sampled_offset = 12 * MIB;
 	node->sampled_us = 1000000;
 	node->settings[SETTING_BACKLOG_SIZE] = size;
-	assert_int_equal(judged(given, "repl-backlog-size", PRECHECK_SOURCE, "at 12.0 MiB/s the backlog of 1.0 MiB of source 10.0.0.1:6379 covers 0.08 s"), PRECHECK_WARNING);
+	assert_int_equal(judged(given, "repl-backlog-size", PRECHECK_SOURCE,
+				"at 12.0 MiB/s the backlog of 1.0 MiB of source 10.0.0.1:6379 covers 0.08 s"),
+			 PRECHECK_WARNING);
 	finding = &given->precheck.report.findings[given->precheck.report.count - 1];
 	assert_string_equal(finding->arguments[3], "4294967296"); /* five minutes */
 	node->settings[SETTING_BACKLOG_SIZE] = large;
 	assert_int_equal(judged(given, "repl-backlog-size", PRECHECK_SOURCE, NULL), PRECHECK_PASSED);
 	/* CONFIG is denied, and INFO has it. */
 	node->settings[SETTING_BACKLOG_SIZE] = NULL;
-	assert_int_equal(judged(given, "repl-backlog-size", PRECHECK_SOURCE, "does not let repl-backlog-size be read"), PRECHECK_SKIPPED);
+	assert_int_equal(judged(given, "repl-backlog-size", PRECHECK_SOURCE, "does not let repl-backlog-size be read"),
+			 PRECHECK_SKIPPED);
 }
 
 static void output_buffer_against_the_snapshot(void **state)
 {
 	struct case_of *given = *state;
 	struct node *node = &given->nodes[0];
-	char info[] = "repl_backlog_active:1\r\nrdb_last_bgsave_time_sec:100\r\n", usual[] = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+	char info[] = "repl_backlog_active:1\r\nrdb_last_bgsave_time_sec:100\r\n",
+	     usual[] = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
 	     none[] = "normal 0 0 0 replica 0 0 0 pubsub 33554432 8388608 60", short_soft[] = "slave 0 67108864 60";
 	const struct finding *finding;
 
@@ -145,7 +154,9 @@ static void snapshot_under_a_limit(void **state)
 	node->info.keys = 100000000;
 	assert_int_equal(judged(given, "snapshot", PRECHECK_SOURCE, NULL), PRECHECK_PASSED);
 	given->task.limit_records_per_second = 200;
-	assert_int_equal(judged(given, "snapshot", PRECHECK_SOURCE, "takes about 138.9 h, most of it for limit.records_per_second"), PRECHECK_WARNING);
+	assert_int_equal(
+		judged(given, "snapshot", PRECHECK_SOURCE, "takes about 138.9 h, most of it for limit.records_per_second"),
+		PRECHECK_WARNING);
 	given->task.limit_records_per_second = 0;
 	given->task.limit_bytes_per_second = 1024;
 	assert_int_equal(judged(given, "snapshot", PRECHECK_SOURCE, "limit.bytes_per_second"), PRECHECK_WARNING);
@@ -161,7 +172,9 @@ static void memory_of_the_target(void **state)
 	target->info.maxmemory = 50 * MIB;
 	target->info.used_memory = 10 * MIB;
 	target->settings[SETTING_EVICTION] = noeviction;
-	assert_int_equal(judged(given, "target-memory", PRECHECK_TARGET, "takes about 100.0 MiB, and the target has room for 40.0 MiB"), PRECHECK_WARNING);
+	assert_int_equal(
+		judged(given, "target-memory", PRECHECK_TARGET, "takes about 100.0 MiB, and the target has room for 40.0 MiB"),
+		PRECHECK_WARNING);
 	assert_int_equal(judged(given, "eviction", PRECHECK_TARGET, NULL), PRECHECK_PASSED);
 	target->info.used_memory = 50 * MIB;
 	assert_int_equal(judged(given, "target-memory", PRECHECK_TARGET, "is full"), PRECHECK_FAILED);
@@ -182,9 +195,13 @@ static void modules_of_the_source(void **state)
 {
 	struct case_of *given = *state;
 
-	given->nodes[0].info = (struct server_info){.version = VERSION(7, 0, 0), .rdb_version = 10, .modules = "ReJSON search vectorset "};
+	given->nodes[0].info =
+		(struct server_info){.version = VERSION(7, 0, 0), .rdb_version = 10, .modules = "ReJSON search vectorset "};
 	strcpy(given->nodes[1].info.modules, "search ");
-	assert_int_equal(judged(given, "modules", PRECHECK_TARGET, "the source has modules loaded that the target has not: ReJSON; their first value or command stops"), PRECHECK_WARNING);
+	assert_int_equal(
+		judged(given, "modules", PRECHECK_TARGET,
+		       "the source has modules loaded that the target has not: ReJSON; their first value or command stops"),
+		PRECHECK_WARNING);
 	given->precheck.abilities.skip_unsupported = true;
 	assert_int_equal(judged(given, "modules", PRECHECK_TARGET, "are left out, told and counted"), PRECHECK_WARNING);
 	strcpy(given->nodes[1].info.modules, "search ReJSON ");
@@ -201,7 +218,8 @@ static void time_outs_and_delays(void **state)
 	assert_int_equal(judged(given, "repl-timeout", PRECHECK_SOURCE, "has not heard of for 5 s"), PRECHECK_WARNING);
 	node->settings[SETTING_REPL_TIMEOUT] = ninety;
 	node->settings[SETTING_PING_PERIOD_OLD] = sixty;
-	assert_int_equal(judged(given, "repl-timeout", PRECHECK_SOURCE, "every 60 s at least (repl-ping-slave-period)"), PRECHECK_WARNING);
+	assert_int_equal(judged(given, "repl-timeout", PRECHECK_SOURCE, "every 60 s at least (repl-ping-slave-period)"),
+			 PRECHECK_WARNING);
 	node->settings[SETTING_PING_PERIOD] = five;
 	assert_int_equal(judged(given, "repl-timeout", PRECHECK_SOURCE, NULL), PRECHECK_PASSED);
 	assert_int_equal(judged(given, "repl-diskless-sync", PRECHECK_SOURCE, "repl-diskless-sync"), PRECHECK_SKIPPED);
@@ -213,9 +231,11 @@ static void time_outs_and_delays(void **state)
 static void who_else_is_connected(void **state)
 {
 	struct case_of *given = *state;
-	char reader[] = "id=3 addr=127.0.0.1:5 name=keyferry:back:127.0.0.1:6379 age=1 flags=S db=0\n",
-	     writer[] = "id=3 addr=127.0.0.1:5 name= age=1 flags=N\nid=4 addr=127.0.0.1:6 laddr=x name=keyferry:back:127.0.0.1:6379:link:token:1 flags=N db=0\n",
-	     own[] = "id=4 name=keyferry:orders:127.0.0.1:6379:link:token:1 flags=N db=0\nid=5 name=keyferry:other:precheck flags=N\nid=6 name=keyferry: flags=N\n";
+	char reader
+		[] = "id=3 addr=127.0.0.1:5 name=keyferry:back:127.0.0.1:6379 age=1 flags=S db=0\n",
+	  writer[] =
+		  "id=3 addr=127.0.0.1:5 name= age=1 flags=N\nid=4 addr=127.0.0.1:6 laddr=x name=keyferry:back:127.0.0.1:6379:link:token:1 flags=N db=0\n",
+	  own[] = "id=4 name=keyferry:orders:127.0.0.1:6379:link:token:1 flags=N db=0\nid=5 name=keyferry:other:precheck flags=N\nid=6 name=keyferry: flags=N\n";
 
 	assert_int_equal(judged(given, "loop", PRECHECK_TARGET, "does not tell who is connected"), PRECHECK_SKIPPED);
 	given->nodes[0].texts[NODE_CLIENTS] = own;
@@ -224,7 +244,9 @@ static void who_else_is_connected(void **state)
 	assert_int_equal(judged(given, "other-task", PRECHECK_TARGET, NULL), PRECHECK_PASSED);
 	given->nodes[1].texts[NODE_CLIENTS] = writer;
 	assert_int_equal(judged(given, "loop", PRECHECK_TARGET, NULL), PRECHECK_PASSED);
-	assert_int_equal(judged(given, "other-task", PRECHECK_TARGET, "another keyferry task writes to target 10.0.0.1:6379: back"), PRECHECK_WARNING);
+	assert_int_equal(
+		judged(given, "other-task", PRECHECK_TARGET, "another keyferry task writes to target 10.0.0.1:6379: back"),
+		PRECHECK_WARNING);
 	given->nodes[0].texts[NODE_CLIENTS] = writer;
 	given->nodes[1].texts[NODE_CLIENTS] = reader;
 	assert_int_equal(judged(given, "loop", PRECHECK_TARGET, "the keyferry task 'back' copies from target"), PRECHECK_FAILED);

@@ -50,8 +50,9 @@ static void write_rate_is_sampled_or_told(void **state)
 	node.sampled_us = 500000;
 	assert_int_equal(node_write_rate(&node), 0);
 	node = node_with((char[]){"instantaneous_input_kbps:12.34\r\n"});
-	node.texts[NODE_COMMANDSTATS] = (char[]){"cmdstat_get:calls=50,usec=1\r\ncmdstat_set:calls=20,usec=1\r\ncmdstat_xgroup|create:calls=4\r\ncmdstat_ft.add:calls=1\r\n"
-						 "cmdstat_hgetall:calls=25\r\n"};
+	node.texts[NODE_COMMANDSTATS] = (char[]){
+		"cmdstat_get:calls=50,usec=1\r\ncmdstat_set:calls=20,usec=1\r\ncmdstat_xgroup|create:calls=4\r\ncmdstat_ft.add:calls=1\r\n"
+		"cmdstat_hgetall:calls=25\r\n"};
 	assert_int_equal(node_write_rate(&node), 12 * 1024 / 4);
 	node = node_with((char[]){"instantaneous_input_kbps:much\r\n"});
 	assert_int_equal(node_write_rate(&node), 0);

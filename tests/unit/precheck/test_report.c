@@ -43,7 +43,8 @@ static int tear_down(void **state)
 
 static void find(struct case_of *given, const char *item, enum precheck_side side, enum precheck_result result, enum text text)
 {
-	const struct subject subject = {&given->precheck, precheck_item_find(item), side, side == PRECHECK_HERE ? NULL : &given->node};
+	const struct subject subject = {&given->precheck, precheck_item_find(item), side,
+					side == PRECHECK_HERE ? NULL : &given->node};
 	struct finding *finding = finding_add(&subject, result, text);
 
 	finding_argument(finding, "%s", "what \"was\" said\xff");
@@ -138,7 +139,8 @@ static void json_has_every_field(void **state)
 	/* What is no UTF-8 does not make the page unreadable. */
 	assert_non_null(strstr(json_string_value(json_object_get(item, "cause")), "what \"was\" said?"));
 	item = json_array_get(json_object_get(page, "items"), 1);
-	assert_true(json_is_null(json_object_get(item, "cause")) && json_is_null(json_object_get(item, "remedy")) && json_is_null(json_object_get(item, "node")));
+	assert_true(json_is_null(json_object_get(item, "cause")) && json_is_null(json_object_get(item, "remedy")) &&
+		    json_is_null(json_object_get(item, "node")));
 	assert_string_equal(json_string_value(json_object_get(item, "side")), "here");
 	json_decref(page);
 	free(text);

@@ -22,10 +22,11 @@ static void to_the_command(void **state)
 	} rows[] = {
 		{"NOPERM this user has no permissions to run the 'psync' command or its subcommand", DENIAL_COMMAND}, /* 6.0 */
 		{"NOPERM this user has no permissions to run the 'psync' command", DENIAL_COMMAND},                   /* 7.0 */
-		{"NOPERM User sync has no permissions to run the 'config|get' command", DENIAL_COMMAND},             /* 7.2 */
+		{"NOPERM User sync has no permissions to run the 'config|get' command", DENIAL_COMMAND},              /* 7.2 */
 		{"NOPERM this user has no permissions to access one of the keys used as arguments", DENIAL_KEY},
 		{"NOPERM No permissions to access a key", DENIAL_KEY},
-		{"EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'exec' command", DENIAL_COMMAND},
+		{"EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'exec' command",
+		 DENIAL_COMMAND},
 		{"EXECABORT Transaction discarded because of previous errors.", DENIAL_NONE},
 		{"ERR unknown command `PSYNC`, with args beginning with: ", DENIAL_UNKNOWN},
 		{"ERR unknown command 'PSYNC', with args beginning with: ", DENIAL_UNKNOWN},
@@ -49,7 +50,8 @@ static void by_dry_run(void **state)
 	(void)state;
 	assert_int_equal(denial_of(RESP_SIMPLE, "OK", true), DENIAL_NONE);
 	assert_int_equal(denial_of(RESP_BULK, "This user has no permissions to run the 'psync' command", true), DENIAL_COMMAND);
-	assert_int_equal(denial_of(RESP_BULK, "User default has no permissions to run the 'psync' command", true), DENIAL_COMMAND);
+	assert_int_equal(denial_of(RESP_BULK, "User default has no permissions to run the 'psync' command", true),
+			 DENIAL_COMMAND);
 	assert_int_equal(denial_of(RESP_BULK, "This user has no permissions to access the 'k' key", true), DENIAL_KEY);
 	assert_int_equal(denial_of(RESP_BULK, "User default has no permissions to access the 'command' key", true), DENIAL_KEY);
 	assert_int_equal(denial_of(RESP_ERROR, "ERR Command 'PSYNC' not found", true), DENIAL_UNKNOWN);

@@ -34,7 +34,8 @@ static void every_sentence_in_both_languages(void **state)
 	for (int i = TEXT_NONE + 1; i < TEXTS; i++) {
 		const struct text_row *row = &text_table[i];
 
-		if (!row->cause[LANGUAGE_EN] || !row->cause[LANGUAGE_ZH] || !has_chinese(row->cause[LANGUAGE_ZH]) || has_chinese(row->cause[LANGUAGE_EN]))
+		if (!row->cause[LANGUAGE_EN] || !row->cause[LANGUAGE_ZH] || !has_chinese(row->cause[LANGUAGE_ZH]) ||
+		    has_chinese(row->cause[LANGUAGE_EN]))
 			fail_msg("sentence %d is not there in both languages", i);
 		if (!row->remedy[LANGUAGE_EN] != !row->remedy[LANGUAGE_ZH])
 			fail_msg("the remedy of sentence %d is there in one language only: %s", i, row->cause[LANGUAGE_EN]);
@@ -55,7 +56,11 @@ static void places_are_filled(void **state)
 		const char *sentence, *filled;
 	} rows[] = {
 		{"{side} {node}: {0}, {1}{2}.", "source 10.0.0.1:6379: a {1} b, c."},
-		{"", ""}, {"{", "{"}, {"{side", "{side"}, {"{\"*\": 0} {shard} {", "{\"*\": 0} {shard} {"}, {"{9}{}", "{9}{}"},
+		{"", ""},
+		{"{", "{"},
+		{"{side", "{side"},
+		{"{\"*\": 0} {shard} {", "{\"*\": 0} {shard} {"},
+		{"{9}{}", "{9}{}"},
 	};
 
 	(void)state;

@@ -22,9 +22,11 @@ static void is_read_and_judged(void **state)
 	struct usage usage = {.count = 0};
 
 	(void)state;
-	usage_add(&usage, "# Commandstats\r\ncmdstat_get:calls=5,usec=1\r\ncmdstat_set:calls=2,usec=1\r\ncmdstat_rename:calls=3,usec=1\r\n"
-			  "cmdstat_mset:calls=1,usec=1\r\ncmdstat_xgroup|create:calls=1,usec=1\r\ncmdstat_FT.ADD:calls=1,usec=1\r\ncmdstat_move:calls=4,usec=1\r\n"
-			  "cmdstat_zunionstore:calls=1,usec=1\r\ncmdstat_spop:calls=1,usec=1\r\ncmdstat_eval:calls=1,usec=1\r\ncmdstat_swapdb:calls=0,usec=1\r\n");
+	usage_add(
+		&usage,
+		"# Commandstats\r\ncmdstat_get:calls=5,usec=1\r\ncmdstat_set:calls=2,usec=1\r\ncmdstat_rename:calls=3,usec=1\r\n"
+		"cmdstat_mset:calls=1,usec=1\r\ncmdstat_xgroup|create:calls=1,usec=1\r\ncmdstat_FT.ADD:calls=1,usec=1\r\ncmdstat_move:calls=4,usec=1\r\n"
+		"cmdstat_zunionstore:calls=1,usec=1\r\ncmdstat_spop:calls=1,usec=1\r\ncmdstat_eval:calls=1,usec=1\r\ncmdstat_swapdb:calls=0,usec=1\r\n");
 	usage_add(&usage, "cmdstat_set:calls=40,usec=1\n");
 	usage_add(&usage, NULL);
 	assert_int_equal(used(&usage, "set")->calls, 42);

@@ -206,8 +206,12 @@ static void test_commands_that_become_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_slot), cmocka_unit_test(test_kinds),         cmocka_unit_test(test_commands_that_become_others), cmocka_unit_test(test_refusal_says_where),
-		cmocka_unit_test(test_split),    cmocka_unit_test(test_split_of_many),
+		cmocka_unit_test(test_one_slot),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_commands_that_become_others),
+		cmocka_unit_test(test_refusal_says_where),
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_split_of_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,7 +60,8 @@ static void test_defaults(void **state)
 static void test_values(void **state)
 {
 	(void)state;
-	if (!read_text("data: /d\nlisten: 127.0.0.1:80\nlog: {level: debug, format: json}\nprobes: open\nworker:\n  memory: 1GiB\n  open_files: 1000\n  nice: 5\n  stop_timeout: 2s\n"))
+	if (!read_text(
+		    "data: /d\nlisten: 127.0.0.1:80\nlog: {level: debug, format: json}\nprobes: open\nworker:\n  memory: 1GiB\n  open_files: 1000\n  nice: 5\n  stop_timeout: 2s\n"))
 		fail_msg("%s", error.text);
 	assert_true(service_config_finish(&config, &error));
 	assert_string_equal(config.data_dir, "/d");
@@ -85,7 +86,8 @@ static void refused(const char *text, const char *part)
 static void test_mistakes(void **state)
 {
 	(void)state;
-	refused("listen: 127.0.0.1:7280\nworker: {memroy: 1GiB}\n", ":2: unknown option 'worker.memroy': did you mean 'worker.memory'?");
+	refused("listen: 127.0.0.1:7280\nworker: {memroy: 1GiB}\n",
+		":2: unknown option 'worker.memroy': did you mean 'worker.memory'?");
 	refused("worker: {nice: 20}\n", "'worker.nice'");
 	refused("log: {format: xml}\n", "text or json");
 	refused("probes: [open]\n", "token or open");

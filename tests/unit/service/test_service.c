@@ -15,7 +15,8 @@
 
 #include <cmocka.h>
 
-#define DOCUMENT "name: orders\nsource: {address: 127.0.0.1:1, password: s3cret}\ntarget:\n  address: [127.0.0.1:2]\n  tls: {insecure: true}\nsnapshot: false\nlimit: {spec: small}\n"
+#define DOCUMENT                                                                                                                 \
+	"name: orders\nsource: {address: 127.0.0.1:1, password: s3cret}\ntarget:\n  address: [127.0.0.1:2]\n  tls: {insecure: true}\nsnapshot: false\nlimit: {spec: small}\n"
 
 static char folder[64];
 static struct service_config config;
@@ -91,7 +92,8 @@ static void test_document_is_kept(void **state)
 	assert_string_equal(text(tree, NULL, "state"), "created");
 	assert_string_equal(text(tree, "source", "password"), SERVICE_SECRET);
 	assert_true(json_is_false(json_object_get(json_object_get(tree, "document"), "snapshot")));
-	assert_true(json_is_true(json_object_get(json_object_get(json_object_get(json_object_get(tree, "document"), "target"), "tls"), "insecure")));
+	assert_true(json_is_true(json_object_get(
+		json_object_get(json_object_get(json_object_get(tree, "document"), "target"), "tls"), "insecure")));
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(tree, "limit"), "records_per_second")), 2000);
 	reopen();
 	assert_int_equal(service_task_show(service, "1", &again, &error), SERVICE_OK);
@@ -124,17 +126,21 @@ static void test_documents_that_are_refused(void **state)
 	refuse("name: [", SERVICE_INVALID, "document:");
 	refuse("source: {address: a:1}\ntarget: {address: b:2}\n", SERVICE_INVALID, "'name' is missing");
 	refuse("name: '12'\nsource: {address: a:1}\ntarget: {address: b:2}\n", SERVICE_INVALID, "number");
-	refuse("name: a\nsource: {address: a:1, passwrd: s3cret}\ntarget: {address: b:2}\n", SERVICE_INVALID, "document:2: unknown option 'source.passwrd'");
-	refuse("name: a\nsource: {address: a:1, password: '" SERVICE_SECRET "'}\ntarget: {address: b:2}\n", SERVICE_INVALID, "none is stored");
+	refuse("name: a\nsource: {address: a:1, passwrd: s3cret}\ntarget: {address: b:2}\n", SERVICE_INVALID,
+	       "document:2: unknown option 'source.passwrd'");
+	refuse("name: a\nsource: {address: a:1, password: '" SERVICE_SECRET "'}\ntarget: {address: b:2}\n", SERVICE_INVALID,
+	       "none is stored");
 	refuse("name: a\nsource: {address: a:1}\ntarget: {address: a:1}\n", SERVICE_INVALID, "same server");
-	refuse("name: a\nsource: {address: a:1, password_file: /nowhere/s}\ntarget: {address: b:2}\n", SERVICE_INVALID, "password file");
+	refuse("name: a\nsource: {address: a:1, password_file: /nowhere/s}\ntarget: {address: b:2}\n", SERVICE_INVALID,
+	       "password file");
 	refuse("{\"name\": \"a\", \"source.password\": \"s3cret\"}", SERVICE_INVALID, "address");
 }
 
 /* Dotted names are options too, and what stands there no less a secret. */
 static void test_dotted_secret(void **state)
 {
-	json_t *tree = create("{\"name\": \"a\", \"source.password\": \"s3cret\", \"source.address\": \"a:1\", \"target.address\": \"b:2\"}");
+	json_t *tree = create(
+		"{\"name\": \"a\", \"source.password\": \"s3cret\", \"source.address\": \"a:1\", \"target.address\": \"b:2\"}");
 	char *dumped = json_dumps(tree, 0);
 
 	(void)state;
@@ -154,8 +160,10 @@ static void test_update(void **state)
 	json_decref(tree);
 	json_object_set_new(document, "snapshot", json_true());
 	dumped = json_dumps(document, 0);
-	assert_int_equal(service_task_update(service, &caller, "orders", 2, false, slice_of_string(dumped), &tree, &error), SERVICE_CHANGED);
-	assert_int_equal(service_task_update(service, &caller, "orders", 1, false, slice_of_string(dumped), &tree, &error), SERVICE_OK);
+	assert_int_equal(service_task_update(service, &caller, "orders", 2, false, slice_of_string(dumped), &tree, &error),
+			 SERVICE_CHANGED);
+	assert_int_equal(service_task_update(service, &caller, "orders", 1, false, slice_of_string(dumped), &tree, &error),
+			 SERVICE_OK);
 	assert_int_equal(json_integer_value(json_object_get(tree, "revision")), 2);
 	json_decref(tree);
 	/* The secret is still there, through another start. */
@@ -173,19 +181,22 @@ static void test_update(void **state)
 	json_decref(part);
 	json_object_set_new(document, "name", json_string("other"));
 	dumped = json_dumps(document, 0);
-	assert_int_equal(service_task_update(service, &caller, "orders", 0, false, slice_of_string(dumped), &tree, &error), SERVICE_INVALID);
+	assert_int_equal(service_task_update(service, &caller, "orders", 0, false, slice_of_string(dumped), &tree, &error),
+			 SERVICE_INVALID);
 	assert_non_null(strstr(error.text, "cannot be named"));
 	free(dumped);
 	/* Taken out of the document it is gone. */
 	json_object_set_new(document, "name", json_string("orders"));
 	json_object_del(json_object_get(document, "source"), "password");
 	dumped = json_dumps(document, 0);
-	assert_int_equal(service_task_update(service, &caller, "orders", 0, false, slice_of_string(dumped), &tree, &error), SERVICE_OK);
+	assert_int_equal(service_task_update(service, &caller, "orders", 0, false, slice_of_string(dumped), &tree, &error),
+			 SERVICE_OK);
 	json_decref(tree);
 	free(dumped);
 	json_object_set_new(json_object_get(document, "source"), "password", json_string(SERVICE_SECRET));
 	dumped = json_dumps(document, 0);
-	assert_int_equal(service_task_update(service, &caller, "orders", 0, false, slice_of_string(dumped), &tree, &error), SERVICE_INVALID);
+	assert_int_equal(service_task_update(service, &caller, "orders", 0, false, slice_of_string(dumped), &tree, &error),
+			 SERVICE_INVALID);
 	free(dumped);
 	json_decref(document);
 }
@@ -244,18 +255,21 @@ static void test_actions(void **state)
 	expect(SERVICE_RESTART, SERVICE_STATE, "created");
 	expect(SERVICE_START, SERVICE_OK, "created"); /* the main thread, which would start it, does not run here */
 	assert_int_equal(service_task_delete(service, &caller, "orders", &error), SERVICE_STATE);
-	assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_FINISH, NULL, NULL, &tree, &error), SERVICE_STATE);
+	assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_FINISH, NULL, NULL, &tree, &error),
+			 SERVICE_STATE);
 	expect(SERVICE_PAUSE, SERVICE_OK, "paused");
 	/* That holds for the next daemon. */
 	reopen();
 	expect(SERVICE_PAUSE, SERVICE_STATE, "paused");
 	expect(SERVICE_RESUME, SERVICE_OK, "paused");
 	expect(SERVICE_STOP, SERVICE_OK, "ready");
-	assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_PRECHECK, NULL, "zh", &tree, &error), SERVICE_OK);
+	assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_PRECHECK, NULL, "zh", &tree, &error),
+			 SERVICE_OK);
 	json_decref(tree);
 	expect(SERVICE_START, SERVICE_STATE, "prechecking");
 	assert_int_equal(service_task_delete(service, &caller, "orders", &error), SERVICE_STATE);
-	assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_PRECHECK, NULL, "zh", &tree, &error), SERVICE_STATE);
+	assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_PRECHECK, NULL, "zh", &tree, &error),
+			 SERVICE_STATE);
 	reopen();
 	assert_int_equal(service_task_delete(service, &caller, "orders", &error), SERVICE_OK);
 	assert_int_equal(service_task_delete(service, &caller, "orders", &error), SERVICE_NOT_FOUND);
@@ -263,7 +277,13 @@ static void test_actions(void **state)
 
 static void test_job_options(void **state)
 {
-	static const char *const wrong[] = {"[]", "{\"mode\": \"half\"}", "{\"mode\": 1}", "{\"repair\": \"yes\"}", "{\"depth\": 1}", "{\"hold\": \"1s\"}", "\"full\""};
+	static const char *const wrong[] = {"[]",
+					    "{\"mode\": \"half\"}",
+					    "{\"mode\": 1}",
+					    "{\"repair\": \"yes\"}",
+					    "{\"depth\": 1}",
+					    "{\"hold\": \"1s\"}",
+					    "\"full\""};
 	json_t *tree;
 
 	(void)state;
@@ -271,10 +291,12 @@ static void test_job_options(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		json_t *options = json_loads(wrong[i], JSON_DECODE_ANY, NULL);
 
-		assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_VERIFY, options, NULL, &tree, &error), SERVICE_INVALID);
+		assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_VERIFY, options, NULL, &tree, &error),
+				 SERVICE_INVALID);
 		json_decref(options);
 	}
-	assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_VERIFY, NULL, NULL, &tree, &error), SERVICE_STATE);
+	assert_int_equal(service_job_start(service, &caller, "orders", SERVICE_JOB_VERIFY, NULL, NULL, &tree, &error),
+			 SERVICE_STATE);
 	assert_int_equal(service_job_cancel(service, &caller, "orders", &error), SERVICE_STATE);
 }
 
@@ -306,7 +328,8 @@ static void test_tokens(void **state)
 	assert_int_equal(json_array_size(list), 1);
 	assert_null(json_object_get(json_array_get(list, 0), "token"));
 	json_decref(list);
-	assert_int_equal(service_token_delete(service, &caller, json_integer_value(json_object_get(tree, "id")), &error), SERVICE_OK);
+	assert_int_equal(service_token_delete(service, &caller, json_integer_value(json_object_get(tree, "id")), &error),
+			 SERVICE_OK);
 	assert_false(service_token_check(service, token, &role, name));
 	assert_int_equal(service_token_delete(service, &caller, 99, &error), SERVICE_NOT_FOUND);
 	json_decref(tree);
@@ -331,7 +354,8 @@ static void test_audit(void **state)
 	assert_string_equal(text(first, NULL, "who"), "token:test");
 	assert_string_equal(text(first, NULL, "from"), "10.0.0.7");
 	assert_string_equal(text(json_array_get(json_object_get(log, "items"), 1), NULL, "result"), "exists");
-	assert_int_equal(json_integer_value(json_object_get(log, "next")), json_integer_value(json_object_get(json_array_get(json_object_get(log, "items"), 1), "id")));
+	assert_int_equal(json_integer_value(json_object_get(log, "next")),
+			 json_integer_value(json_object_get(json_array_get(json_object_get(log, "items"), 1), "id")));
 	json_decref(log);
 	assert_int_equal(service_log_list(service, SERVICE_HISTORY, "orders", NULL, 0, 0, &log, &error), SERVICE_OK);
 	assert_int_equal(json_array_size(json_object_get(log, "items")), 1);
@@ -358,8 +382,16 @@ static json_t *ask(const char *request)
 
 static void test_calls(void **state)
 {
-	static const char *const wrong[] = {"", "1", "[]", "{}", "{\"call\": 1}", "{\"call\": \"none\"}", "{\"call\": \"task.show\"}", "{\"call\": \"task.show\", \"task\": 1}",
-					    "{\"call\": \"task.create\", \"document\": {}}", "{\"call\": \"token.create\", \"name\": \"a\", \"role\": \"root\"}",
+	static const char *const wrong[] = {"",
+					    "1",
+					    "[]",
+					    "{}",
+					    "{\"call\": 1}",
+					    "{\"call\": \"none\"}",
+					    "{\"call\": \"task.show\"}",
+					    "{\"call\": \"task.show\", \"task\": 1}",
+					    "{\"call\": \"task.create\", \"document\": {}}",
+					    "{\"call\": \"token.create\", \"name\": \"a\", \"role\": \"root\"}",
 					    "{\"call\": \"task.limit\", \"task\": \"orders\", \"records_per_second\": -1}"};
 	json_t *reply;
 

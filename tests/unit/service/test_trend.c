@@ -30,7 +30,11 @@ static int tear_down(void **state)
 
 static void take(int64_t at_s, double lag, double commands)
 {
-	double values[TREND_VALUES] = {[TREND_LAG] = lag, [TREND_COMMANDS] = commands, [TREND_BYTES] = 2 * commands, [TREND_SPOOL] = 3, [TREND_PROGRESS] = (double)NAN};
+	double values[TREND_VALUES] = {[TREND_LAG] = lag,
+				       [TREND_COMMANDS] = commands,
+				       [TREND_BYTES] = 2 * commands,
+				       [TREND_SPOOL] = 3,
+				       [TREND_PROGRESS] = (double)NAN};
 
 	trend_take(trend, at_s * 1000, values);
 }
@@ -42,13 +46,14 @@ static void expect(const char *span, int64_t now_s, const char *column, const ch
 	char text[4096] = "";
 	size_t i;
 
-	json_array_foreach(values, i, value) {
+	json_array_foreach (values, i, value) {
 		size_t len = strlen(text);
 
 		if (json_is_null(value))
 			snprintf(text + len, sizeof(text) - len, "%snull", i ? " " : "");
 		else
-			snprintf(text + len, sizeof(text) - len, "%s%.10g", i ? " " : "", json_number_value(value) - (strcmp(column, "time") == 0 ? (double)NOON : 0));
+			snprintf(text + len, sizeof(text) - len, "%s%.10g", i ? " " : "",
+				 json_number_value(value) - (strcmp(column, "time") == 0 ? (double)NOON : 0));
 	}
 	json_decref(tree);
 	assert_string_equal(text, wanted);

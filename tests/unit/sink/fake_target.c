@@ -190,8 +190,8 @@ void fake_set_field(struct fake_target *fake, const char *key, const char *field
 
 static bool is_mark(uint32_t argc, const struct slice *argv)
 {
-	return argc >= 3 && slice_starts_with(argv[1], SLICE("keyferry:")) && (is(argv[0], "HSET") || is(argv[0], "HMSET") || is(argv[0], "HGET") ||
-											is(argv[0], "HMGET"));
+	return argc >= 3 && slice_starts_with(argv[1], SLICE("keyferry:")) &&
+	       (is(argv[0], "HSET") || is(argv[0], "HMSET") || is(argv[0], "HGET") || is(argv[0], "HMGET"));
 }
 
 /* In the form of `fields`, for all that it sets. */
@@ -200,8 +200,9 @@ static char *mark_text(uint32_t argc, const struct slice *argv)
 	char *all = memory_strdup("");
 
 	for (uint32_t i = 2; i + 1 < argc; i += 2) {
-		char *longer = memory_printf("%s%.*s\n%.*s\n%.*s\n", all, (int)argv[1].len, (const char *)argv[1].data, (int)argv[i].len,
-					     (const char *)argv[i].data, (int)argv[i + 1].len, (const char *)argv[i + 1].data);
+		char *longer =
+			memory_printf("%s%.*s\n%.*s\n%.*s\n", all, (int)argv[1].len, (const char *)argv[1].data, (int)argv[i].len,
+				      (const char *)argv[i].data, (int)argv[i + 1].len, (const char *)argv[i + 1].data);
 
 		free(all);
 		all = longer;
@@ -247,7 +248,8 @@ static void answer_mark(struct connection *connection, uint32_t argc, const stru
 static void tell_history(struct connection *connection)
 {
 	char text[160];
-	int len = snprintf(text, sizeof(text), "# Server\r\nrun_id:%040d\r\n# Replication\r\nmaster_replid:%040d\r\n", connection->fake->run, connection->fake->run);
+	int len = snprintf(text, sizeof(text), "# Server\r\nrun_id:%040d\r\n# Replication\r\nmaster_replid:%040d\r\n",
+			   connection->fake->run, connection->fake->run);
 	char *reply = memory_printf("$%d\r\n%s\r\n", len, text);
 
 	say(connection, reply);
@@ -259,7 +261,8 @@ static void list_clients(struct connection *connection)
 	char *all = memory_strdup(""), *reply;
 
 	for (struct connection *other = connection->fake->state->first; other; other = other->next) {
-		char *longer = memory_printf("%sid=%d addr=127.0.0.1:%d fd=8 name=%s age=1 idle=0\n", all, 1000 + other->number, 40000 + other->number, other->name);
+		char *longer = memory_printf("%sid=%d addr=127.0.0.1:%d fd=8 name=%s age=1 idle=0\n", all, 1000 + other->number,
+					     40000 + other->number, other->name);
 
 		free(all);
 		all = longer;
@@ -407,7 +410,8 @@ static void data_command(struct connection *connection, uint32_t argc, const str
 		answer_mark(connection, argc, argv);
 		return;
 	}
-	record = is_mark(argc, argv) ? mark_text(argc, argv) : memory_printf("%u %s%s", command.db, text, connection->multi ? " [tx]" : "");
+	record = is_mark(argc, argv) ? mark_text(argc, argv)
+				     : memory_printf("%u %s%s", command.db, text, connection->multi ? " [tx]" : "");
 	if (connection->multi) {
 		connection->queue = memory_realloc_array(connection->queue, connection->queue_count + 1, sizeof(char *));
 		connection->queue[connection->queue_count++] = record;

@@ -46,14 +46,16 @@ struct fake_target {
 	struct fake_cluster *cluster; /* NULL: standalone */
 	int index;                    /* among the cluster's members */
 	const char *(*decide)(void *owner, struct fake_target *fake, const struct fake_command *command);
-	const char *(*exec)(void *owner, struct fake_target *fake); /* what becomes of an EXEC: FAKE_CLOSE, FAKE_CLOSE_EXECUTED; NULL: as usual */
+	const char *(*exec)(
+		void *owner,
+		struct fake_target *fake); /* what becomes of an EXEC: FAKE_CLOSE, FAKE_CLOSE_EXECUTED; NULL: as usual */
 	const char *(*greeting)(void *owner, const struct fake_command *command); /* answers AUTH and CLIENT; NULL: as usual */
 	/* What EXEC's reply holds for a command ("DUMP k [tx]"), in RESP; NULL: +OK, as without it. An error: it is not kept as executed. */
 	const char *(*member)(void *owner, const char *text);
 	void *owner;
 	size_t reply_piece; /* bytes of replies written in one turn of the loop; 0: all at once */
 	bool discard_denied;
-	bool mute_hello;    /* reads and answers nothing at all */
+	bool mute_hello; /* reads and answers nothing at all */
 	/* what happened */
 	char **executed; /* "db text", in order; commands of a transaction carry " [tx]" */
 	size_t executed_count;
@@ -61,9 +63,9 @@ struct fake_target {
 	int connections; /* accepted so far */
 	int open;        /* now */
 	int selects;
-	int run;   /* its run id, as INFO tells it */
+	int run; /* its run id, as INFO tells it */
 	int discards;
-	int kills; /* CLIENT KILL of a connection that was there before */
+	int kills;    /* CLIENT KILL of a connection that was there before */
 	char *fields; /* of its hashes: "key\nfield\nvalue\n", the latest last */
 	struct fake_state *state;
 };

@@ -52,7 +52,7 @@ struct slice bench_raw(struct sink_bench *bench, const char *words);
 /* Runs the loop until the condition holds (or a generous deadline, which fails the test). */
 #define bench_wait(bench, condition)                                                                                             \
 	do {                                                                                                                     \
-		uint64_t bench_deadline_ = clock_monotonic_us() + 120000000;                                                      \
+		uint64_t bench_deadline_ = clock_monotonic_us() + 120000000;                                                     \
 		while (!(condition)) {                                                                                           \
 			bench_turn(bench);                                                                                       \
 			if (clock_monotonic_us() > bench_deadline_)                                                              \

@@ -313,9 +313,12 @@ static void test_patched(void **state)
 	assert_int_equal(unit->piece_count, 1);
 
 	/* The argument in the middle, the long one behind it; one at the very end; an empty one. */
-	len = (size_t)snprintf((char *)large, sizeof(large), "*5\r\n$7\r\nRESTORE\r\n$1\r\nk\r\n$13\r\n4102444800000\r\n$5000\r\n%05000d\r\n$6\r\nABSTTL\r\n", 7);
+	len = (size_t)snprintf((char *)large, sizeof(large),
+			       "*5\r\n$7\r\nRESTORE\r\n$1\r\nk\r\n$13\r\n4102444800000\r\n$5000\r\n%05000d\r\n$6\r\nABSTTL\r\n",
+			       7);
 	unit = window_new_unit(&window);
-	encode_patched(&window, unit, slice_make(large, len), slice_make((const uint8_t *)strstr((char *)large, "41024"), 13), SLICE("5"));
+	encode_patched(&window, unit, slice_make(large, len), slice_make((const uint8_t *)strstr((char *)large, "41024"), 13),
+		       SLICE("5"));
 	window_commit(&window, unit);
 	assert_string_equal(read_back(unit), "RESTORE k 5 <5000> ABSTTL");
 	assert_int_equal(unit->piece_count, 3);

@@ -218,7 +218,8 @@ static void begin_with_a_silent_master(struct sink_bench *bench, int64_t low)
 	options = marker;
 	options.witnesses = &witness;
 	options.witness_count = 1;
-	witness = (struct mark_witness){.slot = slot_of_key(slice_of_string(key_of(bench, 1))), .low = {.offset = 900, .known = true}};
+	witness = (struct mark_witness){.slot = slot_of_key(slice_of_string(key_of(bench, 1))),
+					.low = {.offset = 900, .known = true}};
 	bench->options.marker = &options;
 	low_field(witness.slot, key);
 	mark_low_put(EPOCH, (struct mark_low){.offset = low, .known = true}, text);
@@ -303,12 +304,9 @@ static void test_low_mark_has_moved(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kept_with_the_low_marks),
-		cmocka_unit_test(test_quiet_master_holds_nobody_back),
-		cmocka_unit_test(test_low_mark_is_looked_for),
-		cmocka_unit_test(test_forgotten),
-		cmocka_unit_test(test_idle_slot_is_looked_at),
-		cmocka_unit_test(test_all_low_marks_first),
+		cmocka_unit_test(test_kept_with_the_low_marks), cmocka_unit_test(test_quiet_master_holds_nobody_back),
+		cmocka_unit_test(test_low_mark_is_looked_for),  cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_idle_slot_is_looked_at),  cmocka_unit_test(test_all_low_marks_first),
 		cmocka_unit_test(test_low_mark_has_moved),
 	};
 

@@ -38,7 +38,8 @@ static const char *say_ask(void *owner, struct fake_target *fake, const struct f
 	if (at == 0 || slot_of_key(command->argv[at]) != move->slot)
 		return NULL;
 	move->asked++;
-	snprintf(move->reply, sizeof(move->reply), "-ASK %u %s\r\n", move->slot, endpoint_format(&move->cluster->members[move->to]->endpoint, text));
+	snprintf(move->reply, sizeof(move->reply), "-ASK %u %s\r\n", move->slot,
+		 endpoint_format(&move->cluster->members[move->to]->endpoint, text));
 	return move->reply;
 }
 
@@ -203,7 +204,8 @@ static void test_low_mark_is_elsewhere(void **state)
 			bench_settle(&bench);
 			assert_int_equal(bench.falls, 0);
 		}
-		assert_int_equal(fake_executed_count(&bench.fakes[0], NULL) + fake_executed_count(&bench.fakes[1], NULL), lower ? 0 : 2);
+		assert_int_equal(fake_executed_count(&bench.fakes[0], NULL) + fake_executed_count(&bench.fakes[1], NULL),
+				 lower ? 0 : 2);
 		sink_bench_close(&bench);
 	}
 }
@@ -285,10 +287,8 @@ static void test_record_is_elsewhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mark_is_elsewhere),
-		cmocka_unit_test(test_new_master_is_fenced_first),
-		cmocka_unit_test(test_low_mark_is_elsewhere),
-		cmocka_unit_test(test_low_mark_goes_elsewhere),
+		cmocka_unit_test(test_mark_is_elsewhere),     cmocka_unit_test(test_new_master_is_fenced_first),
+		cmocka_unit_test(test_low_mark_is_elsewhere), cmocka_unit_test(test_low_mark_goes_elsewhere),
 		cmocka_unit_test(test_record_is_elsewhere),
 	};
 

@@ -15,7 +15,8 @@
 #define TASK_KEY "keyferry:task:t"
 #define LINK "0123456789ab"
 
-static const struct marker_options marker = {"t", LINK, "feedfacefeedface", "cafecafecafe", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
+static const struct marker_options marker = {"t",  LINK, "feedfacefeedface", "cafecafecafe", NULL, 1, "10.0.0.1:6379", NULL, 0,
+					     NULL, 0};
 
 static void open_guarded(struct sink_bench *bench, int count)
 {
@@ -56,8 +57,11 @@ static struct mark mark_of(const struct fake_target *fake, const char *key)
 
 static void test_forms(void **state)
 {
-	struct mark_record record = {"feedfacefeedface", "8cb37055bb2018703850f3ee6ef31b566d88f6ca", 4711, 3, {4700, 2}, "10.0.0.1:6379"}, again;
-	static const char *const bad[] = {"", " ", "a", "a b 1", "a b 1 2 3 x d", "a b -2 0 1 1 d", "a b 1 -1 1 1 d", "a b 1 4294967296 1 1 d"};
+	struct mark_record record = {"feedfacefeedface", "8cb37055bb2018703850f3ee6ef31b566d88f6ca", 4711, 3, {4700, 2},
+				     "10.0.0.1:6379"},
+			   again;
+	static const char *const bad[] = {
+		"", " ", "a", "a b 1", "a b 1 2 3 x d", "a b -2 0 1 1 d", "a b 1 -1 1 1 d", "a b 1 4294967296 1 1 d"};
 	char text[MARK_RECORD_MAX];
 	struct mark mark = {77, 5};
 
@@ -120,7 +124,8 @@ static void test_databases(void **state)
 	for (int i = 0; i < 6; i++)
 		bench_command(&bench, (uint32_t)(i % 3), "INCR n");
 	bench_settle(&bench);
-	expect_executed(&bench.fakes[0], NULL, "0 INCR n [tx]\n1 INCR n [tx]\n2 INCR n [tx]\n0 INCR n [tx]\n1 INCR n [tx]\n2 INCR n [tx]\n");
+	expect_executed(&bench.fakes[0], NULL,
+			"0 INCR n [tx]\n1 INCR n [tx]\n2 INCR n [tx]\n0 INCR n [tx]\n1 INCR n [tx]\n2 INCR n [tx]\n");
 	assert_int_equal(record_of(&bench.fakes[0]).db, 2);
 	sink_bench_close(&bench);
 }
@@ -530,12 +535,14 @@ static void test_cluster(void **state)
 	bench_command(&bench, 0, "INCR b");
 	bench_settle(&bench);
 	assert_int_equal(fake_executed_count(&bench.fakes[0], "SET a 1") + fake_executed_count(&bench.fakes[1], "SET a 1"), 1);
-	assert_int_equal(fake_executed_count(&bench.fakes[0], "INCR b [tx]") + fake_executed_count(&bench.fakes[1], "INCR b [tx]"), 1);
+	assert_int_equal(
+		fake_executed_count(&bench.fakes[0], "INCR b [tx]") + fake_executed_count(&bench.fakes[1], "INCR b [tx]"), 1);
 	assert_int_equal(mark_of(&bench.fakes[bench.cluster.owner[slot_of_key(SLICE("b"))]], "b").offset, at);
 	assert_int_equal(mark_of(&bench.fakes[bench.cluster.owner[slot_of_key(SLICE("a"))]], "a").offset, -1);
 	/* The record says no more than the nodes' low marks do, so it is right with the second second. */
 	keeper = &bench.fakes[bench.cluster.owner[slot_of_key(SLICE(TASK_KEY))]];
-	bench_wait(&bench, keeper->fields && strstr(keeper->fields, " - ") && record_of(keeper).offset == (int64_t)bench.position - 1);
+	bench_wait(&bench,
+		   keeper->fields && strstr(keeper->fields, " - ") && record_of(keeper).offset == (int64_t)bench.position - 1);
 	sink_bench_close(&bench);
 }
 

@@ -94,7 +94,7 @@ static void close_bench(struct bench *bench)
 
 #define wait_for(bench, condition)                                                                                               \
 	do {                                                                                                                     \
-		uint64_t deadline_ = clock_monotonic_us() + 120000000;                                                            \
+		uint64_t deadline_ = clock_monotonic_us() + 120000000;                                                           \
 		while (!(condition)) {                                                                                           \
 			bench_turn(&(bench)->target);                                                                            \
 			if (clock_monotonic_us() > deadline_)                                                                    \

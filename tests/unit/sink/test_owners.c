@@ -15,7 +15,8 @@
 #define TASK_KEY "keyferry:task:t"
 #define LINK "0123456789ab"
 
-static const struct marker_options marker = {"t", LINK, "feedfacefeedface", "cafecafecafe", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
+static const struct marker_options marker = {"t",  LINK, "feedfacefeedface", "cafecafecafe", NULL, 1, "10.0.0.1:6379", NULL, 0,
+					     NULL, 0};
 
 static void open_guarded(struct sink_bench *bench, int count)
 {
@@ -78,7 +79,8 @@ static void test_known_from_the_start(void **state)
 /* A second process of the same link: the first one's connections are ended before anything is read. */
 static void test_takes_over(void **state)
 {
-	static const struct marker_options second = {"t", LINK, "feedfacefeedface", "beefbeefbeef", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
+	static const struct marker_options second = {
+		"t", LINK, "feedfacefeedface", "beefbeefbeef", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
 	struct sink_bench bench;
 	struct sink *first;
 
@@ -140,7 +142,8 @@ static uint64_t turn_of(const struct fake_target *fake)
 /* A process that has died had its name as owner on the way, for a turn that its successor has too; it arrives behind the successor's, which goes on. */
 static void test_late_owner(void **state)
 {
-	static const struct marker_options second = {"t", LINK, "feedfacefeedface", "beefbeefbeef", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
+	static const struct marker_options second = {
+		"t", LINK, "feedfacefeedface", "beefbeefbeef", NULL, 1, "10.0.0.1:6379", NULL, 0, NULL, 0};
 	struct sink_bench bench;
 	struct sink *first;
 	char text[64];
@@ -206,7 +209,9 @@ static void test_fallen_back(void **state)
 static const char *no_list(void *owner, const struct fake_command *command)
 {
 	(void)owner;
-	return strncmp(command->text, "CLIENT LIST", 11) == 0 ? "-NOPERM this user has no permissions to run the 'client|list' command\r\n" : NULL;
+	return strncmp(command->text, "CLIENT LIST", 11) == 0
+		       ? "-NOPERM this user has no permissions to run the 'client|list' command\r\n"
+		       : NULL;
 }
 
 static void test_list_denied(void **state)
@@ -233,12 +238,9 @@ static void test_list_denied(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stands_down),
-		cmocka_unit_test(test_known_from_the_start),
-		cmocka_unit_test(test_takes_over),
-		cmocka_unit_test(test_all_are_named),
-		cmocka_unit_test(test_late_owner),
-		cmocka_unit_test(test_fallen_back),
+		cmocka_unit_test(test_stands_down), cmocka_unit_test(test_known_from_the_start),
+		cmocka_unit_test(test_takes_over),  cmocka_unit_test(test_all_are_named),
+		cmocka_unit_test(test_late_owner),  cmocka_unit_test(test_fallen_back),
 		cmocka_unit_test(test_list_denied),
 	};
 

@@ -23,9 +23,9 @@ struct call {
 	struct fake_plan plan;
 	int fd;
 	struct buffer in;
-	struct buffer answer;     /* short replies */
-	struct buffer payload;    /* all that follows the reply to PSYNC */
-	uint64_t sent;            /* of the payload */
+	struct buffer answer;  /* short replies */
+	struct buffer payload; /* all that follows the reply to PSYNC */
+	uint64_t sent;         /* of the payload */
 	bool streaming;
 	bool authenticated;
 	bool over;

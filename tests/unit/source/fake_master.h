@@ -17,18 +17,18 @@
 
 /* What befalls one connection. The counts are of bytes sent after the PSYNC reply's line. */
 struct fake_plan {
-	uint64_t cut_at;       /* closes there */
-	uint64_t silent_at;    /* says nothing more from there on */
-	uint64_t damage_at;    /* the byte there is sent wrong */
-	size_t piece;          /* bytes a write, with keep-alive newlines where they may come; 0: as they fit */
-	bool marked;           /* the diskless form */
-	bool full;             /* FULLRESYNC whatever was asked */
-	const char *psync;     /* this reply line to PSYNC instead */
+	uint64_t cut_at;    /* closes there */
+	uint64_t silent_at; /* says nothing more from there on */
+	uint64_t damage_at; /* the byte there is sent wrong */
+	size_t piece;       /* bytes a write, with keep-alive newlines where they may come; 0: as they fit */
+	bool marked;        /* the diskless form */
+	bool full;          /* FULLRESYNC whatever was asked */
+	const char *psync;  /* this reply line to PSYNC instead */
 };
 
 struct fake_master {
 	struct endpoint endpoint;
-	const char *password;  /* NULL: none */
+	const char *password; /* NULL: none */
 	const char *replid;
 	const char *continue_as; /* +CONTINUE names this id */
 	int64_t start_offset;
@@ -42,9 +42,9 @@ struct fake_master {
 	atomic_int connections;
 	atomic_int full_resyncs;
 	atomic_int continues;
-	_Atomic int64_t asked;       /* offset of the last PSYNC; -1 for "? -1" */
+	_Atomic int64_t asked; /* offset of the last PSYNC; -1 for "? -1" */
 	_Atomic int64_t acknowledged;
-	_Atomic uint64_t sent;       /* on the connection at hand */
+	_Atomic uint64_t sent; /* on the connection at hand */
 	int listener;
 	int stop_pipe[2];
 	pthread_t thread;

@@ -57,7 +57,8 @@ static void bench_tell(void *owner, const struct incident *incident)
 	bench_note(owner, (int)incident_kind_level(incident->kind), incident->text);
 }
 
-static const struct receiver_events bench_events = {.note = bench_note, .tell = bench_tell, .resync = bench_resync, .gave_up = bench_gave_up};
+static const struct receiver_events bench_events = {
+	.note = bench_note, .tell = bench_tell, .resync = bench_resync, .gave_up = bench_gave_up};
 
 static void bench_make_receiver(struct bench *bench)
 {

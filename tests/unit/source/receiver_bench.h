@@ -13,17 +13,17 @@ struct bench {
 	struct receiver *receiver;
 	struct receiver_options options;
 	struct spool_options spool_options;
-	struct buffer notes;    /* all of them, a line each; those of incidents too */
+	struct buffer notes; /* all of them, a line each; those of incidents too */
 	uint32_t told[INCIDENT_KINDS];
 	struct incident last_told[INCIDENT_KINDS];
 	int resyncs;
-	bool ready_at_once;     /* the applier lets go as soon as it is asked */
+	bool ready_at_once; /* the applier lets go as soon as it is asked */
 	bool gave_up;
-	struct error error;     /* why */
+	struct error error; /* why */
 	bool (*wanted)(struct bench *bench);
 	bool done;
-	void *master;           /* the test's */
-	uint64_t number;        /* the test's */
+	void *master;    /* the test's */
+	uint64_t number; /* the test's */
 };
 
 void bench_open(struct bench *bench); /* sets all but receiver; options may be changed after */

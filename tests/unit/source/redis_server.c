@@ -28,7 +28,8 @@ static uint16_t free_port(void)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	must(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-		     getsockname(fd, (struct sockaddr *)&address, &len) == 0, "a free port");
+		     getsockname(fd, (struct sockaddr *)&address, &len) == 0,
+	     "a free port");
 	close(fd);
 	return ntohs(address.sin_port);
 }

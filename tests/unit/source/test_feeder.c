@@ -24,9 +24,9 @@ struct bench {
 	struct spool *spool;
 	struct source source;
 	struct timer *look;
-	uint64_t until;  /* stop looking when the spool's end is here; or at the end or failure */
+	uint64_t until; /* stop looking when the spool's end is here; or at the end or failure */
 	uint64_t deadline_us;
-	bool reading;    /* releases what is in the spool all the time */
+	bool reading; /* releases what is in the spool all the time */
 	bool failed;
 	struct error error;
 };

@@ -21,7 +21,9 @@ static void assert_key(const char *channel, const char *message, uint32_t want_d
 
 static void test_notifications(void **state)
 {
-	static const char *const wrong[] = {"", "__keyevent@", "__keyevent@0", "__keyevent@x__:set", "__keyevent@99999999999__:set", "news", "__keyevent@-1__:set"};
+	static const char *const wrong[] = {
+		"",     "__keyevent@",        "__keyevent@0", "__keyevent@x__:set", "__keyevent@99999999999__:set",
+		"news", "__keyevent@-1__:set"};
 	struct slice key;
 	uint32_t db;
 
@@ -69,11 +71,15 @@ static void test_info(void **state)
 
 	(void)state;
 	assert_int_equal(scan_facts_silent_calls(SLICE("")), 0);
-	assert_int_equal(scan_facts_silent_calls(SLICE("# Commandstats\r\ncmdstat_flushall:calls=3,usec=1\r\ncmdstat_flushdb:calls=12,usec=5\r\n"
-						    "cmdstat_set:calls=100,usec=5\r\ncmdstat_swapdb:calls=1,usec=9\r\n")),
+	assert_int_equal(scan_facts_silent_calls(
+				 SLICE("# Commandstats\r\ncmdstat_flushall:calls=3,usec=1\r\ncmdstat_flushdb:calls=12,usec=5\r\n"
+				       "cmdstat_set:calls=100,usec=5\r\ncmdstat_swapdb:calls=1,usec=9\r\n")),
 			 16);
 	assert_int_equal(scan_facts_silent_calls(SLICE("cmdstat_flushall:calls=")), 0);
-	assert_int_equal(scan_facts_databases(SLICE("# Keyspace\r\ndb0:keys=5,expires=0\r\ndb12:keys=1,expires=1\r\ndbx:keys=1\r\ndb3"), &databases), 2);
+	assert_int_equal(
+		scan_facts_databases(SLICE("# Keyspace\r\ndb0:keys=5,expires=0\r\ndb12:keys=1,expires=1\r\ndbx:keys=1\r\ndb3"),
+				     &databases),
+		2);
 	assert_int_equal(databases[0], 0);
 	assert_int_equal(databases[1], 12);
 	free(databases);

@@ -18,21 +18,21 @@
 #define RUN_ID "0011223344556677889900112233445566778899"
 #define MARK "5c93cd6ee61db0627a012bf50e8f43ed96a7946a"
 
-#define INFO_REDIS(version) \
+#define INFO_REDIS(version)                                                                                                      \
 	"# Server\r\nredis_version:" version "\r\nredis_mode:standalone\r\nrun_id:" RUN_ID "\r\n# Replication\r\nrole:master\r\n"
 #define INFO_PSYNC2 "master_replid:" ID "\r\nmaster_repl_offset:4711\r\n"
 #define INFO_28 INFO_REDIS("2.8.24") "master_repl_offset:4711\r\n"
 #define INFO_32 INFO_REDIS("3.2.13") "master_repl_offset:4711\r\n"
 #define INFO_70 INFO_REDIS("7.0.15") INFO_PSYNC2
-#define INFO_VALKEY \
-	"# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nserver_mode:standalone\r\n" \
+#define INFO_VALKEY                                                                                                              \
+	"# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nserver_mode:standalone\r\n"            \
 	"run_id:" RUN_ID "\r\n# Replication\r\nrole:master\r\n" INFO_PSYNC2
 
 /* A question (its words with spaces between) and what the master sends in answer. */
 struct answer {
 	const char *question;
-	const char *reply;   /* INFO: the bulk's text */
-	size_t reply_len;    /* 0: a text */
+	const char *reply; /* INFO: the bulk's text */
+	size_t reply_len;  /* 0: a text */
 };
 
 struct session {
@@ -67,11 +67,8 @@ static void say(struct session *session, struct psync *psync, enum psync_step st
 	bool fine = true;
 
 	switch (step) {
-	case PSYNC_NEED_MORE:
-		break;
-	case PSYNC_FULL_RESYNC:
-		fine = buffer_printf(said, "full resync %s %" PRId64 "; ", psync->replid, psync->offset);
-		break;
+	case PSYNC_NEED_MORE: break;
+	case PSYNC_FULL_RESYNC: fine = buffer_printf(said, "full resync %s %" PRId64 "; ", psync->replid, psync->offset); break;
 	case PSYNC_CONTINUED:
 		fine = buffer_printf(said, "continued %s %" PRId64 "; ", psync->replid, psync->offset);
 		run = 0;
@@ -80,21 +77,11 @@ static void say(struct session *session, struct psync *psync, enum psync_step st
 		fine = buffer_printf(said, "snapshot %" PRIu64 "; ", psync->snapshot_length);
 		run = 0;
 		break;
-	case PSYNC_SNAPSHOT_BYTES:
-		run += bytes.len;
-		break;
-	case PSYNC_SNAPSHOT_END:
-		fine = buffer_printf(said, "%" PRIu64 " bytes; ", run);
-		break;
-	case PSYNC_STREAM_BYTES:
-		fine = buffer_append_slice(said, bytes);
-		break;
-	case PSYNC_FAILED:
-		fine = buffer_printf(said, "failed: %s", psync->error.text);
-		break;
-	case PSYNC_REFUSED:
-		fine = buffer_printf(said, "refused: %s", psync->error.text);
-		break;
+	case PSYNC_SNAPSHOT_BYTES: run += bytes.len; break;
+	case PSYNC_SNAPSHOT_END: fine = buffer_printf(said, "%" PRIu64 " bytes; ", run); break;
+	case PSYNC_STREAM_BYTES: fine = buffer_append_slice(said, bytes); break;
+	case PSYNC_FAILED: fine = buffer_printf(said, "failed: %s", psync->error.text); break;
+	case PSYNC_REFUSED: fine = buffer_printf(said, "refused: %s", psync->error.text); break;
 	}
 	assert_true(fine);
 }

@@ -66,8 +66,8 @@ static bool writes_are_held(struct bench *bench)
 	if (writer->answered < writer->written)
 		return false;
 	/* Without the number of cuts, a connection that is dead and not known to be would do. */
-	return receiver_status(bench->receiver).state == RECEIVER_STREAMING && receiver_status(bench->receiver).reconnects == writer->cuts &&
-	       spool_snapshot_end(bench->spool) != SPOOL_UNKNOWN &&
+	return receiver_status(bench->receiver).state == RECEIVER_STREAMING &&
+	       receiver_status(bench->receiver).reconnects == writer->cuts && spool_snapshot_end(bench->spool) != SPOOL_UNKNOWN &&
 	       spool_offset_of(bench->spool, spool_end(bench->spool)) - 1 >= (int64_t)bench->number;
 }
 
@@ -216,9 +216,9 @@ static bool has_given_up(struct bench *bench)
 static void test_least_rights(void **state)
 {
 	const char *const options[] = {
-		"--user", "sync", "on", ">secret", "+ping", "+info", "+psync", "+replconf",
-		"--user", "watcher", "on", ">secret", "+ping", "+info",
-		"--user", "default", "off", "--repl-diskless-sync-delay", "0", NULL,
+		"--user",  "sync", "on",      ">secret", "+ping", "+info",  "+psync",  "+replconf", "--user",
+		"watcher", "on",   ">secret", "+ping",   "+info", "--user", "default", "off",       "--repl-diskless-sync-delay",
+		"0",       NULL,
 	};
 	char sync[] = "sync", watcher[] = "watcher", secret[] = "secret";
 	struct credentials credentials = {.username = watcher, .password = secret};
@@ -350,12 +350,9 @@ static void test_heartbeat_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_diskless),
-		cmocka_unit_test(test_from_disk),
-		cmocka_unit_test(test_without_checksum),
-		cmocka_unit_test(test_backlog_passed),
-		cmocka_unit_test(test_least_rights),
-		cmocka_unit_test(test_heartbeat),
+		cmocka_unit_test(test_diskless),         cmocka_unit_test(test_from_disk),
+		cmocka_unit_test(test_without_checksum), cmocka_unit_test(test_backlog_passed),
+		cmocka_unit_test(test_least_rights),     cmocka_unit_test(test_heartbeat),
 		cmocka_unit_test(test_heartbeat_key),
 	};
 

@@ -229,7 +229,8 @@ static void test_cut_in_stream(void **state)
 	assert_int_equal(atomic_load(&scene->master.full_resyncs), 1);
 	assert_int_equal(atomic_load(&scene->master.continues), 21);
 	/* A master that closes before it has read the last acknowledgement may be seen in other ways too. */
-	assert_int_equal(bench_count_notes(&scene->bench, "closed the connection") + bench_count_notes(&scene->bench, "reset by peer") +
+	assert_int_equal(bench_count_notes(&scene->bench, "closed the connection") +
+				 bench_count_notes(&scene->bench, "reset by peer") +
 				 bench_count_notes(&scene->bench, "broken pipe"),
 			 21);
 	assert_int_equal(scene->bench.told[INCIDENT_SOURCE_RECONNECTED], 21);

@@ -134,10 +134,8 @@ static void test_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_look_up),
-		cmocka_unit_test(test_fences),
-		cmocka_unit_test(test_another_history),
-		cmocka_unit_test(test_history_told_by_its_id),
+		cmocka_unit_test(test_look_up),         cmocka_unit_test(test_fences),
+		cmocka_unit_test(test_another_history), cmocka_unit_test(test_history_told_by_its_id),
 		cmocka_unit_test(test_bounded),
 	};
 

@@ -110,9 +110,11 @@ static void test_snapshot_and_commands(void **state)
 	scan_writer_gone(scan_writer, 3, SLICE("b"));
 	key(0, "b", 258, PAYLOAD("\0\1x"));
 	assert_int_equal(scan_writer_flush(scan_writer), HOLD_NONE);
-	ASSERT_SPOOL(end, "*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n*5\r\n$7\r\nRESTORE\r\n$1\r\na\r\n$1\r\n0\r\n$13\r\n\0\1x\x0a\0CHECKSUM\r\n$7\r\nREPLACE\r\n"
-			  "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
-			  "*6\r\n$7\r\nRESTORE\r\n$1\r\nb\r\n$3\r\n258\r\n$13\r\n\0\1x\x0a\0CHECKSUM\r\n$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n");
+	ASSERT_SPOOL(
+		end,
+		"*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n*5\r\n$7\r\nRESTORE\r\n$1\r\na\r\n$1\r\n0\r\n$13\r\n\0\1x\x0a\0CHECKSUM\r\n$7\r\nREPLACE\r\n"
+		"*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
+		"*6\r\n$7\r\nRESTORE\r\n$1\r\nb\r\n$3\r\n258\r\n$13\r\n\0\1x\x0a\0CHECKSUM\r\n$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n");
 	assert_int_equal(scan_writer_offset(scan_writer), spool_end(spool) - end);
 }
 
@@ -135,7 +137,8 @@ static void test_versions(void **state)
 	assert_true(scan_writer_key(scan_writer, 0, SLICE("k"), NEVER, SLICE("\0\1x\x51\0CHECKSUM"), &error));
 	assert_false(scan_writer_key(scan_writer, 0, SLICE("k"), NEVER, PAYLOAD("\0\1x"), &error));
 	assert_int_equal(error.kind, ERROR_SOURCE);
-	assert_false(scan_writer_key(scan_writer, 0, SLICE("k"), NEVER, SLICE("\0\x50\0CHECKSU"), &error)); /* no value is that short */
+	assert_false(scan_writer_key(scan_writer, 0, SLICE("k"), NEVER, SLICE("\0\x50\0CHECKSU"),
+				     &error)); /* no value is that short */
 	assert_int_equal(scan_writer_flush(scan_writer), HOLD_NONE);
 	ASSERT_SPOOL(0, "VALKEY080\xf5\3lib\xfe\0\0\1k\1x");
 }
@@ -144,9 +147,12 @@ static void test_heartbeat(void **state)
 {
 	(void)state;
 	assert_int_equal(scan_writer_begin(scan_writer, false), HOLD_NONE);
-	key(0, "DTS_REDIS_TIMESTAMP_HEARTBEAT", 99, PAYLOAD("\0\3" "123"));
+	key(0, "DTS_REDIS_TIMESTAMP_HEARTBEAT", 99,
+	    PAYLOAD("\0\3"
+		    "123"));
 	assert_int_equal(scan_writer_flush(scan_writer), HOLD_NONE);
-	ASSERT_SPOOL(0, "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$29\r\nDTS_REDIS_TIMESTAMP_HEARTBEAT\r\n$3\r\n123\r\n");
+	ASSERT_SPOOL(0,
+		     "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$29\r\nDTS_REDIS_TIMESTAMP_HEARTBEAT\r\n$3\r\n123\r\n");
 }
 
 static void put_large(const uint8_t *bytes, size_t len)
@@ -154,7 +160,8 @@ static void put_large(const uint8_t *bytes, size_t len)
 	struct error error;
 
 	for (size_t at = 0; at < len; at += 1000003)
-		assert_true(scan_writer_large_piece(scan_writer, slice_make(bytes + at, len - at < 1000003 ? len - at : 1000003), &error));
+		assert_true(scan_writer_large_piece(scan_writer, slice_make(bytes + at, len - at < 1000003 ? len - at : 1000003),
+						    &error));
 }
 
 /* In pieces, begun twice, in both forms, and through a spool that is too small for two of them. */
@@ -192,7 +199,8 @@ static void test_large(void **state)
 	assert_int_equal(scan_writer_flush(scan_writer), HOLD_ROOM);
 	spool_release(spool, end);
 	assert_int_equal(scan_writer_flush(scan_writer), HOLD_NONE);
-	len = snprintf(head, sizeof(head), "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*6\r\n$7\r\nRESTORE\r\n$3\r\nbig\r\n$1\r\n5\r\n$%zu\r\n", LARGE);
+	len = snprintf(head, sizeof(head),
+		       "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*6\r\n$7\r\nRESTORE\r\n$3\r\nbig\r\n$1\r\n5\r\n$%zu\r\n", LARGE);
 	assert_memory_equal(spool_view(spool, end, (uint64_t)len, &error), head, (size_t)len);
 	assert_memory_equal(spool_view(spool, end + (uint64_t)len, LARGE, &error), value, LARGE);
 	end += (uint64_t)len + LARGE;

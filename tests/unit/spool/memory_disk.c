@@ -257,7 +257,8 @@ static int memory_list(const char *dir, void (*visit)(void *owner, const char *n
 	if (result < 0)
 		return result;
 	for (unsigned i = 0; i < file_count; i++)
-		if (files[i].used && files[i].unlinked == NEVER && strncmp(files[i].name, dir, len) == 0 && files[i].name[len] == '/')
+		if (files[i].used && files[i].unlinked == NEVER && strncmp(files[i].name, dir, len) == 0 &&
+		    files[i].name[len] == '/')
 			visit(owner, files[i].name + len + 1);
 	return 0;
 }

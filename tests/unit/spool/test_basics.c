@@ -314,9 +314,13 @@ static void test_bad_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_append_and_view), cmocka_unit_test(test_ring_wraps),
-		cmocka_unit_test(test_bound),           cmocka_unit_test(test_keep), cmocka_unit_test(test_rewind),
-		cmocka_unit_test(test_generations),     cmocka_unit_test(test_unload_bounds_memory),
+		cmocka_unit_test(test_append_and_view),
+		cmocka_unit_test(test_ring_wraps),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_keep),
+		cmocka_unit_test(test_rewind),
+		cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_unload_bounds_memory),
 		cmocka_unit_test(test_bad_options),
 	};
 

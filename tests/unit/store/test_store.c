@@ -63,8 +63,14 @@ static void refuse_store(enum error_kind kind, const char *part)
 
 static struct store_task make_task(const char *name)
 {
-	return (struct store_task){.name = memory_strdup(name), .document = memory_strdup("{}"), .revision = 1, .wanted = memory_strdup("running"), .state = memory_strdup("streaming"), .since_ms = 5,
-				   .created_ms = 6, .updated_ms = 7};
+	return (struct store_task){.name = memory_strdup(name),
+				   .document = memory_strdup("{}"),
+				   .revision = 1,
+				   .wanted = memory_strdup("running"),
+				   .state = memory_strdup("streaming"),
+				   .since_ms = 5,
+				   .created_ms = 6,
+				   .updated_ms = 7};
 }
 
 static int64_t add_task(struct store *store, const char *name)
@@ -268,7 +274,10 @@ static void test_older_schema_is_migrated(void **state)
 
 static void test_trend(void **state)
 {
-	struct store_task task = {.name = memory_strdup("orders"), .document = memory_strdup("{}"), .wanted = memory_strdup("idle"), .state = memory_strdup("created")};
+	struct store_task task = {.name = memory_strdup("orders"),
+				  .document = memory_strdup("{}"),
+				  .wanted = memory_strdup("idle"),
+				  .state = memory_strdup("created")};
 	struct store *store = open_store();
 	struct store_trend *minutes;
 	struct error error;
@@ -284,7 +293,8 @@ static void test_trend(void **state)
 	assert_true(store_trend_add(store, task.id, &(struct store_trend){60, {7, 7, 7, 7, (double)NAN}}, &error));
 	assert_true(store_trend_list(store, task.id, &minutes, &count, &error));
 	assert_int_equal(count, 100);
-	assert_true(minutes[99].at_s == 99 * 60 && minutes[99].values[0] == 99 && minutes[99].values[1] == 0.5 && isnan(minutes[99].values[2]));
+	assert_true(minutes[99].at_s == 99 * 60 && minutes[99].values[0] == 99 && minutes[99].values[1] == 0.5 &&
+		    isnan(minutes[99].values[2]));
 	assert_true(minutes[1].values[0] == 7 && isnan(minutes[1].values[4]));
 	free(minutes);
 	assert_true(store_trend_prune(store, task.id + 1, 6000, &error) && store_trend_prune(store, task.id, 60 * 40, &error));
@@ -374,7 +384,8 @@ static void test_damaged_file_is_refused(void **state)
 	(void)state;
 	file = fopen(path, "w");
 	assert_non_null(file);
-	fprintf(file, "this is no database, and it is long enough to be seen as none by whoever reads its first hundred bytes of header");
+	fprintf(file,
+		"this is no database, and it is long enough to be seen as none by whoever reads its first hundred bytes of header");
 	fclose(file);
 	refuse_store(ERROR_USAGE, "no database, or is damaged");
 	unlink(path);
@@ -402,7 +413,8 @@ static void test_logs_are_bounded(void **state)
 	(void)state;
 	assert_true(store_begin(store, &error));
 	for (int i = 0; i < 3 * STORE_RESULTS_KEPT; i++)
-		assert_true(store_log_add(store, STORE_RESULTS, i == 0 ? other : task, i, i % 2 ? "verify" : "precheck", "{}", &id, &error));
+		assert_true(store_log_add(store, STORE_RESULTS, i == 0 ? other : task, i, i % 2 ? "verify" : "precheck", "{}",
+					  &id, &error));
 	assert_true(store_commit(store, &error));
 	assert_true(store_log_list(store, STORE_RESULTS, task, NULL, 0, 1000, &entries, &count, &error));
 	assert_in_range(count, STORE_RESULTS_KEPT, STORE_RESULTS_KEPT + 32);
@@ -449,7 +461,11 @@ static void test_audit_outlives_the_task(void **state)
 static void test_tokens(void **state)
 {
 	struct store *store = open_store();
-	struct store_token token = {.name = memory_strdup("ci"), .role = memory_strdup("operator"), .hash = {1, 2, 3}, .created_ms = 9}, *tokens;
+	struct store_token token = {.name = memory_strdup("ci"),
+				    .role = memory_strdup("operator"),
+				    .hash = {1, 2, 3},
+				    .created_ms = 9},
+			   *tokens;
 	struct error error;
 	bool found;
 	size_t count;

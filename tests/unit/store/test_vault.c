@@ -47,7 +47,8 @@ static void test_boxes(void **state)
 	struct vault *vault = open_vault();
 	struct error error;
 	size_t len, again_len, plain_len;
-	uint8_t *box = vault_seal(vault, "task:1", SLICE("s3cret"), &len), *again = vault_seal(vault, "task:1", SLICE("s3cret"), &again_len);
+	uint8_t *box = vault_seal(vault, "task:1", SLICE("s3cret"), &len),
+		*again = vault_seal(vault, "task:1", SLICE("s3cret"), &again_len);
 	char *plain;
 
 	(void)state;

@@ -102,7 +102,9 @@ static void quoting_makes_text_of_null(void **state)
 
 static void what_is_no_task_document_is_refused(void **state)
 {
-	static const struct { const char *text, *says; } wrong[] = {
+	static const struct {
+		const char *text, *says;
+	} wrong[] = {
 		{"", "t: the document is empty"},
 		{"# nothing\n", "t: the document is empty"},
 		{"hello", "t:1: a task document is a mapping of options, such as 'source: ...'"},
@@ -140,9 +142,15 @@ static void what_is_no_task_document_is_refused(void **state)
 static void errors_quote_nothing(void **state)
 {
 	static const char *const texts[] = {
-		"{\"password\": \"s3cret\" \"x\"}", "{\"password\": s3cret}", "{\"s3cret\": 1, \"s3cret\" 2}", "password: \"s3cret\n",
-			"password: [s3cret\n",
-		"password: *s3cret\n", "password: !s3cret x\n", "password: %s3cret\n", "password: s3cret: x\n",
+		"{\"password\": \"s3cret\" \"x\"}",
+		"{\"password\": s3cret}",
+		"{\"s3cret\": 1, \"s3cret\" 2}",
+		"password: \"s3cret\n",
+		"password: [s3cret\n",
+		"password: *s3cret\n",
+		"password: !s3cret x\n",
+		"password: %s3cret\n",
+		"password: s3cret: x\n",
 	};
 
 	(void)state;
@@ -208,12 +216,9 @@ static void a_mapping_has_so_many_entries(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(yaml_and_json_give_one_tree),
-		cmocka_unit_test(json_strings_keep_the_walk_in_step),
-		cmocka_unit_test(quoting_makes_text_of_null),
-		cmocka_unit_test(what_is_no_task_document_is_refused),
-		cmocka_unit_test(errors_quote_nothing),
-		cmocka_unit_test(bounds_hold),
+		cmocka_unit_test(yaml_and_json_give_one_tree),   cmocka_unit_test(json_strings_keep_the_walk_in_step),
+		cmocka_unit_test(quoting_makes_text_of_null),    cmocka_unit_test(what_is_no_task_document_is_refused),
+		cmocka_unit_test(errors_quote_nothing),          cmocka_unit_test(bounds_hold),
 		cmocka_unit_test(a_mapping_has_so_many_entries),
 	};
 

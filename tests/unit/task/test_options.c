@@ -47,7 +47,11 @@ static void defaults_are_those_of_the_reference(void **state)
 /* Every enum's words stand in the order of its values. */
 static void words_mean_their_values(void **state)
 {
-	static const struct { const char *text; size_t offset; unsigned value; } words[] = {
+	static const struct {
+		const char *text;
+		size_t offset;
+		unsigned value;
+	} words[] = {
 		{"source: {mode: auto}", offsetof(struct task_options, source.mode), MODE_AUTO},
 		{"source: {mode: standalone}", offsetof(struct task_options, source.mode), MODE_STANDALONE},
 		{"source: {mode: cluster}", offsetof(struct task_options, source.mode), MODE_CLUSTER},
@@ -81,26 +85,27 @@ static void a_whole_document_is_read(void **state)
 
 	(void)state;
 	if (!parse(&options,
-		"name: orders\n"
-		"source:\n"
-		"  mode: sentinel\n"
-		"  address: [10.0.0.1:26379, '10.0.0.2', \"[::1]:7\"]\n"
-		"  master: m\n"
-		"  username: u\n"
-		"  password: 0123\n"
-		"  tls: {ca: /ca, cert: /c, key: /k, server_name: s, insecure: true}\n"
-		"  sentinel: {username: su, password: sp, tls: true}\n"
-		"  databases: [0, 4095]\n"
-		"target:\n"
-		"  address: /run/redis.sock\n"
-		"  database_map: {}\n"
-		"snapshot: false\n"
-		"heartbeat: {enabled: false, interval: 1m}\n"
-		"limit: {spec: 2xlarge, bytes_per_second: 20MiB}\n"
-		"spool: {max_size: 1GiB, segment_size: 1MiB}\n"
-		"buffers: {in_flight_bytes: 1MiB, in_flight_commands: 10}\n"
-		"timeouts: {connect: 500ms, replication: 2m}\n"
-		"filter: {allow: [], block: []}\n", &error))
+		   "name: orders\n"
+		   "source:\n"
+		   "  mode: sentinel\n"
+		   "  address: [10.0.0.1:26379, '10.0.0.2', \"[::1]:7\"]\n"
+		   "  master: m\n"
+		   "  username: u\n"
+		   "  password: 0123\n"
+		   "  tls: {ca: /ca, cert: /c, key: /k, server_name: s, insecure: true}\n"
+		   "  sentinel: {username: su, password: sp, tls: true}\n"
+		   "  databases: [0, 4095]\n"
+		   "target:\n"
+		   "  address: /run/redis.sock\n"
+		   "  database_map: {}\n"
+		   "snapshot: false\n"
+		   "heartbeat: {enabled: false, interval: 1m}\n"
+		   "limit: {spec: 2xlarge, bytes_per_second: 20MiB}\n"
+		   "spool: {max_size: 1GiB, segment_size: 1MiB}\n"
+		   "buffers: {in_flight_bytes: 1MiB, in_flight_commands: 10}\n"
+		   "timeouts: {connect: 500ms, replication: 2m}\n"
+		   "filter: {allow: [], block: []}\n",
+		   &error))
 		fail_msg("%s", error.text);
 	assert_string_equal(options.name, "orders");
 	assert_int_equal(options.source.address_count, 3);
@@ -150,13 +155,14 @@ static void rules_are_read(void **state)
 
 	(void)state;
 	if (!parse(&options,
-		"filter:\n"
-		"  allow:\n"
-		"    - {prefix: [a, \"b,c\"], type: [hash, zset], database: [1, 5-7], slot: 0-99}\n"
-		"    - {command: \"FUNCTION *\", group: [generic, server]}\n"
-		"rename: [{match: \"^(a)\", to: \"$1${db}$$\"}, {prefix: \"\", to: x, database: 3}]\n"
-		"expiry: [{set: 1m}, {drop: true}, {scale: 0.5}]\n"
-		"target: {database_map: {1: 0, \"*\": 5}}\n", &error))
+		   "filter:\n"
+		   "  allow:\n"
+		   "    - {prefix: [a, \"b,c\"], type: [hash, zset], database: [1, 5-7], slot: 0-99}\n"
+		   "    - {command: \"FUNCTION *\", group: [generic, server]}\n"
+		   "rename: [{match: \"^(a)\", to: \"$1${db}$$\"}, {prefix: \"\", to: x, database: 3}]\n"
+		   "expiry: [{set: 1m}, {drop: true}, {scale: 0.5}]\n"
+		   "target: {database_map: {1: 0, \"*\": 5}}\n",
+		   &error))
 		fail_msg("%s", error.text);
 	allow = options.allow.items;
 	rename = options.rename.items;
@@ -185,16 +191,20 @@ static void rules_are_read(void **state)
 	assert_int_equal(task_options_database_of(&options, 3), 4);
 	assert_int_equal(task_options_database_of(&options, 2), 2);
 	assert_false(task_options_set(&options, "filter.allow=[{glb: x}]", "--set filter.allow=...", &error));
-	assert_non_null(strstr(error.text, "--set filter.allow: option 'filter.allow[0].glb': there is no such option: did you mean 'glob'?"));
+	assert_non_null(strstr(
+		error.text, "--set filter.allow: option 'filter.allow[0].glb': there is no such option: did you mean 'glob'?"));
 	assert_int_equal(options.allow.count, 1);
 	task_options_free(&options);
 }
 
 static void limits_have_names(void **state)
 {
-	static const struct { const char *spec; uint64_t records; } specs[] = {
-		{"micro", 200}, {"small", 2000}, {"medium", 5000}, {"large", 11000}, {"xlarge", 17000}, {"2xlarge", 34000},
-		{"4xlarge", 68000}, {"unlimited", 0}, {"1", 1}, {"123456", 123456},
+	static const struct {
+		const char *spec;
+		uint64_t records;
+	} specs[] = {
+		{"micro", 200},     {"small", 2000},    {"medium", 5000}, {"large", 11000}, {"xlarge", 17000},
+		{"2xlarge", 34000}, {"4xlarge", 68000}, {"unlimited", 0}, {"1", 1},         {"123456", 123456},
 	};
 
 	(void)state;
@@ -227,7 +237,7 @@ static void short_forms_work(void **state)
 	assert_string_equal(options.source.addresses[1].host, "b");
 	task_options_free(&options);
 	assert_true(parse(&options, "source: {tls: {ca: /x}, databases: all}\ntarget: {tls: {insecure: false}}\nfilter: {}\n",
-		&error));
+			  &error));
 	assert_true(options.source.tls.enabled);
 	assert_true(options.target.tls.enabled);
 	assert_true(options.all_databases);
@@ -236,89 +246,118 @@ static void short_forms_work(void **state)
 
 static void mistakes_are_explained(void **state)
 {
-	static const struct { const char *text, *says, *hint; } wrong[] = {
-		{"sorce: 1\n", "t.yaml:1: unknown option 'sorce': did you mean 'source'?", "'keyferry help options' lists all options"},
+	static const struct {
+		const char *text, *says, *hint;
+	} wrong[] = {
+		{"sorce: 1\n", "t.yaml:1: unknown option 'sorce': did you mean 'source'?",
+		 "'keyferry help options' lists all options"},
 		{"a: 1\n", "t.yaml:1: unknown option 'a'", NULL},
 		{"source:\n  adress: a\n", "t.yaml:2: unknown option 'source.adress': did you mean 'source.address'?", NULL},
-		{"source:\n  tls:\n    cacert: a\n", "t.yaml:3: unknown option 'source.tls.cacert': did you mean 'source.tls.cert'?",
-			NULL},
+		{"source:\n  tls:\n    cacert: a\n",
+		 "t.yaml:3: unknown option 'source.tls.cacert': did you mean 'source.tls.cert'?", NULL},
 		{"max_size: 1GiB\n", "t.yaml:1: unknown option 'max_size': did you mean 'spool.max_size'?", NULL},
 		{"on_conflict: sto\n", "t.yaml:1: option 'on_conflict': \"sto\" is not one of its values: stop, skip",
-			"for example on_conflict: skip"},
+		 "for example on_conflict: skip"},
 		{"on_conflict: repair\n",
-			"t.yaml:1: option 'on_conflict': this version does not support \"repair\" yet; it takes: stop, skip", NULL},
+		 "t.yaml:1: option 'on_conflict': this version does not support \"repair\" yet; it takes: stop, skip", NULL},
 		{"source:\n  mode: scn\n",
-			"t.yaml:2: option 'source.mode': \"scn\" is not one of its values: auto, standalone, cluster, sentinel, rdb, aof, scan",
-			"for example source.mode: cluster"},
-		{"target:\n  mode: scan\n", "t.yaml:2: option 'target.mode': \"scan\" is not one of its values: auto, standalone, cluster, sentinel, rdb, aof, "
-			"jsonl", NULL},
+		 "t.yaml:2: option 'source.mode': \"scn\" is not one of its values: auto, standalone, cluster, sentinel, rdb, aof, scan",
+		 "for example source.mode: cluster"},
+		{"target:\n  mode: scan\n",
+		 "t.yaml:2: option 'target.mode': \"scan\" is not one of its values: auto, standalone, cluster, sentinel, rdb, aof, "
+		 "jsonl",
+		 NULL},
 		{"target:\n  paht: /x\n", "t.yaml:2: unknown option 'target.paht': did you mean 'target.path'?", NULL},
 		{"filter: {allow: [x]}\n", "t.yaml:1: option 'filter.allow[0]': a mapping is expected, not a plain value",
-			"for example filter.allow: [{prefix: \"user:\"}, {type: hash}]"},
+		 "for example filter.allow: [{prefix: \"user:\"}, {type: hash}]"},
 		{"filter: {block: x}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not \"x\"", NULL},
-		{"filter: {block: {prefix: x}}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not a mapping", NULL},
+		{"filter: {block: {prefix: x}}\n", "t.yaml:1: option 'filter.block': it takes a list of mappings, not a mapping",
+		 NULL},
 		{"filter:\n  allow:\n    - prefix: a\n    - {prefx: b}\n",
-			"t.yaml:4: option 'filter.allow[1].prefx': there is no such option: did you mean 'prefix'?", NULL},
+		 "t.yaml:4: option 'filter.allow[1].prefx': there is no such option: did you mean 'prefix'?", NULL},
 		{"filter: {allow: [{}]}\n", "t.yaml:1: option 'filter.allow[0]': a mapping is expected, not an empty one", NULL},
-		{"filter: {allow: [{prefix: []}]}\n", "t.yaml:1: option 'filter.allow[0].prefix': the list is empty, so nothing would be meant", NULL},
+		{"filter: {allow: [{prefix: []}]}\n",
+		 "t.yaml:1: option 'filter.allow[0].prefix': the list is empty, so nothing would be meant", NULL},
 		{"filter: {allow: [{prefix: \"\"}]}\n", "t.yaml:1: option 'filter.allow[0].prefix': the value is empty", NULL},
 		{"filter: {allow: [{prefix: {a: b}}]}\n",
-			"t.yaml:1: option 'filter.allow[0].prefix': it takes one value or a list, not a mapping", NULL},
+		 "t.yaml:1: option 'filter.allow[0].prefix': it takes one value or a list, not a mapping", NULL},
 		{"filter: {allow: [{database: [0, 4096]}]}\n",
-			"t.yaml:1: option 'filter.allow[0].database': \"4096\" is not a number or range of numbers from 0 to 4095",
-			"for example database: [0, 8-15]"},
+		 "t.yaml:1: option 'filter.allow[0].database': \"4096\" is not a number or range of numbers from 0 to 4095",
+		 "for example database: [0, 8-15]"},
 		{"filter: {allow: [{regex: \"a(\"}]}\n",
-			"t.yaml:1: option 'filter.allow[0].regex': \"a(\" is no regular expression: missing closing parenthesis (at byte 2)",
-			"for example regex: \"^user:[0-9]+$\""},
-		{"filter: {allow: [{regex: \"(*UTF)a\"}]}\n", "t.yaml:1: option 'filter.allow[0].regex': \"(*UTF)a\" is no regular expression: "
-			"using UTF is disabled by the application (at byte 6)", NULL},
-		{"filter: {allow: [{type: [hash, sorted-set]}]}\n", "t.yaml:1: option 'filter.allow[0].type': \"sorted-set\" is not one of its values: "
-			"string, list, set, zset, hash, stream, module", "for example type: [hash, zset]"},
-		{"target: {database_map: {0: 1, x: 2}}\n", "t.yaml:1: option 'target.database_map': \"x\" is not a database number: 0 to 4095, or \"*\" "
-			"for all others", "for example target.database_map: {1: 0, \"*\": 5}"},
-		{"target: {database_map: {0: -1}}\n", "t.yaml:1: option 'target.database_map': \"-1\" is not a database number: 0 to 4095", NULL},
-		{"target: {database_map: 5}\n", "t.yaml:1: option 'target.database_map': it takes a mapping of database numbers, not \"5\"",
-			NULL},
-		{"rename: [{prefix: a, match: b, to: c}]\n", "t.yaml:1: option 'rename[0]': 'prefix' and 'match' are two ways to say which keys are "
-			"meant: give one of them", NULL},
-		{"rename: [{to: c}]\n", "t.yaml:1: option 'rename[0]': either 'prefix' or 'match' is needed: which keys are meant", NULL},
-		{"rename: [{prefix: a, to: \"$1\"}]\n", "t.yaml:1: option 'rename[0]': its template has \"$1\", which only a regular expression "
-			"('match') could fill", "groups are $1 or ${name}, the database is ${db}, a dollar sign is $$"},
-		{"rename: [{match: \"(a)\", to: \"$1$2\"}]\n", "t.yaml:1: option 'rename[0]': its template has \"$2\", which is no group of the "
-			"regular expression", NULL},
-		{"expiry: [{prefix: a, set: 1h, drop: true}]\n", "t.yaml:1: option 'expiry[0]': exactly one of 'set', 'drop' and 'scale' is needed, not "
-			"several", "for example expiry: [{prefix: \"session:\", set: 1h}]"},
-		{"expiry: [{scale: -1}]\n", "t.yaml:1: option 'expiry[0].scale': \"-1\" is not a factor from 0.001 to 1000", "for example scale: 1.5"},
-		{"name: [a]\n", "t.yaml:1: option 'name': it takes one value (text), not a list", "for example name: orders-to-new-idc"},
+		 "t.yaml:1: option 'filter.allow[0].regex': \"a(\" is no regular expression: missing closing parenthesis (at byte 2)",
+		 "for example regex: \"^user:[0-9]+$\""},
+		{"filter: {allow: [{regex: \"(*UTF)a\"}]}\n",
+		 "t.yaml:1: option 'filter.allow[0].regex': \"(*UTF)a\" is no regular expression: "
+		 "using UTF is disabled by the application (at byte 6)",
+		 NULL},
+		{"filter: {allow: [{type: [hash, sorted-set]}]}\n",
+		 "t.yaml:1: option 'filter.allow[0].type': \"sorted-set\" is not one of its values: "
+		 "string, list, set, zset, hash, stream, module",
+		 "for example type: [hash, zset]"},
+		{"target: {database_map: {0: 1, x: 2}}\n",
+		 "t.yaml:1: option 'target.database_map': \"x\" is not a database number: 0 to 4095, or \"*\" "
+		 "for all others",
+		 "for example target.database_map: {1: 0, \"*\": 5}"},
+		{"target: {database_map: {0: -1}}\n",
+		 "t.yaml:1: option 'target.database_map': \"-1\" is not a database number: 0 to 4095", NULL},
+		{"target: {database_map: 5}\n",
+		 "t.yaml:1: option 'target.database_map': it takes a mapping of database numbers, not \"5\"", NULL},
+		{"rename: [{prefix: a, match: b, to: c}]\n",
+		 "t.yaml:1: option 'rename[0]': 'prefix' and 'match' are two ways to say which keys are "
+		 "meant: give one of them",
+		 NULL},
+		{"rename: [{to: c}]\n",
+		 "t.yaml:1: option 'rename[0]': either 'prefix' or 'match' is needed: which keys are meant", NULL},
+		{"rename: [{prefix: a, to: \"$1\"}]\n",
+		 "t.yaml:1: option 'rename[0]': its template has \"$1\", which only a regular expression "
+		 "('match') could fill",
+		 "groups are $1 or ${name}, the database is ${db}, a dollar sign is $$"},
+		{"rename: [{match: \"(a)\", to: \"$1$2\"}]\n",
+		 "t.yaml:1: option 'rename[0]': its template has \"$2\", which is no group of the "
+		 "regular expression",
+		 NULL},
+		{"expiry: [{prefix: a, set: 1h, drop: true}]\n",
+		 "t.yaml:1: option 'expiry[0]': exactly one of 'set', 'drop' and 'scale' is needed, not "
+		 "several",
+		 "for example expiry: [{prefix: \"session:\", set: 1h}]"},
+		{"expiry: [{scale: -1}]\n", "t.yaml:1: option 'expiry[0].scale': \"-1\" is not a factor from 0.001 to 1000",
+		 "for example scale: 1.5"},
+		{"name: [a]\n", "t.yaml:1: option 'name': it takes one value (text), not a list",
+		 "for example name: orders-to-new-idc"},
 		{"name: {a: b}\n", "t.yaml:1: option 'name': it takes one value (text), not a mapping", NULL},
 		{"name:\n", "t.yaml:1: option 'name': it has no value",
-			"leave the option out for its default, or write for example name: orders-to-new-idc"},
+		 "leave the option out for its default, or write for example name: orders-to-new-idc"},
 		{"source: redis\n", "t.yaml:1: option 'source': it is a group of options and takes no value of its own",
-			"for example source.mode: cluster"},
+		 "for example source.mode: cluster"},
 		{"source:\n  address: []\n", "t.yaml:2: option 'source.address': the list of addresses is empty", NULL},
 		{"source:\n  address: [[a]]\n",
-			"t.yaml:2: option 'source.address': its list holds a list where a plain value is expected", NULL},
+		 "t.yaml:2: option 'source.address': its list holds a list where a plain value is expected", NULL},
 		{"source:\n  address:\n  - a\n  - 'a:x'\n", "t.yaml:2: option 'source.address': \"a:x\" is not an address", NULL},
 		{"source:\n  databases: [0, 4096]\n",
-			"t.yaml:2: option 'source.databases': \"4096\" is not a database number: 0 to 4095", NULL},
-		{"source:\n  databases: []\n", "t.yaml:2: option 'source.databases': the list is empty, so nothing would be copied",
-			NULL},
+		 "t.yaml:2: option 'source.databases': \"4096\" is not a database number: 0 to 4095", NULL},
+		{"source:\n  databases: []\n",
+		 "t.yaml:2: option 'source.databases': the list is empty, so nothing would be copied", NULL},
 		{"source:\n  tls: []\n",
-			"t.yaml:2: option 'source.tls': it takes true, false or a mapping of its options, not a list", NULL},
+		 "t.yaml:2: option 'source.tls': it takes true, false or a mapping of its options, not a list", NULL},
 		{"source:\n  tls: {}\n",
-			"t.yaml:2: option 'source.tls': it takes true, false or a mapping of its options, not an empty one", NULL},
+		 "t.yaml:2: option 'source.tls': it takes true, false or a mapping of its options, not an empty one", NULL},
 		{"heartbeat: {interval: 5}\n", "t.yaml:1: option 'heartbeat.interval': \"5\" is not a duration",
-			"for example heartbeat.interval: 10s"},
-		{"limit: {spec: 0}\n", "t.yaml:1: option 'limit.spec': a limit of 0 would stop the task", "write 'unlimited' for none"},
+		 "for example heartbeat.interval: 10s"},
+		{"limit: {spec: 0}\n", "t.yaml:1: option 'limit.spec': a limit of 0 would stop the task",
+		 "write 'unlimited' for none"},
 		{"limit: {bytes_per_second: fast}\n",
-			"t.yaml:1: option 'limit.bytes_per_second': \"fast\" is not a limit: it takes unlimited, or "
-			"size", NULL},
+		 "t.yaml:1: option 'limit.bytes_per_second': \"fast\" is not a limit: it takes unlimited, or "
+		 "size",
+		 NULL},
 		{"limit: {records_per_second: small}\n",
-			"t.yaml:1: option 'limit.records_per_second': \"small\" is not a limit: it takes unlimited, "
-			"or number", NULL},
+		 "t.yaml:1: option 'limit.records_per_second': \"small\" is not a limit: it takes unlimited, "
+		 "or number",
+		 NULL},
 		{"limit:\n  spec: micro\n  records_per_second: 5\n",
-			"t.yaml:3: option 'limit.records_per_second': it sets the same as 'limit.spec' "
-			"in line 2: give one of them", NULL},
+		 "t.yaml:3: option 'limit.records_per_second': it sets the same as 'limit.spec' "
+		 "in line 2: give one of them",
+		 NULL},
 	};
 
 	(void)state;
@@ -339,11 +378,15 @@ static void mistakes_are_explained(void **state)
 static void secrets_are_not_shown(void **state)
 {
 	static const char *const texts[] = {
-		"source:\n  password:geheim\n", "source:\n  address: 'redis://u:geheim@h'\n", "source:\n  password: [geheim]\n",
-		"source:\n  password: {geheim: 1}\n", "source: geheim\n", "pasword: geheim\n",
+		"source:\n  password:geheim\n",
+		"source:\n  address: 'redis://u:geheim@h'\n",
+		"source:\n  password: [geheim]\n",
+		"source:\n  password: {geheim: 1}\n",
+		"source: geheim\n",
+		"pasword: geheim\n",
 	};
 	static const char *const assignments[] = {"sorce.password=geheim", "source=geheim", "source.address=redis://u:geheim@h",
-		"pasword=geheim", "=geheim"};
+						  "pasword=geheim", "=geheim"};
 	struct task_options options;
 	struct error error;
 
@@ -369,10 +412,12 @@ static void secrets_are_not_shown(void **state)
 
 static void assignments_name_their_origin(void **state)
 {
-	static const struct { const char *assignment, *says; } wrong[] = {
+	static const struct {
+		const char *assignment, *says;
+	} wrong[] = {
 		{"limit.spec=big",
-			"--set limit.spec: \"big\" is not a limit: it takes micro, small, medium, large, xlarge, 2xlarge, 4xlarge, "
-			"unlimited, or records per second"},
+		 "--set limit.spec: \"big\" is not a limit: it takes micro, small, medium, large, xlarge, 2xlarge, 4xlarge, "
+		 "unlimited, or records per second"},
 		{"limit.spek=big", "--set limit.spek: unknown option 'limit.spek': did you mean 'limit.spec'?"},
 		{"taget.mode=cluster", "--set taget.mode: unknown option 'taget.mode': did you mean 'target.mode'?"},
 		{"snapshot", "--set: an option is set by name=value"},

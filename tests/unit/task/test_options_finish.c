@@ -23,53 +23,61 @@ static bool finish(struct task_options *options, const char *document, struct er
 
 static void what_does_not_belong_together_is_refused(void **state)
 {
-	static const struct { const char *document, *says; } wrong[] = {
+	static const struct {
+		const char *document, *says;
+	} wrong[] = {
 		{"target: {address: b}\n", "source.address is missing: where the source is"},
 		{"source: {address: b}\n", "target.address is missing: where the target is"},
 		{"source: {address: a:6379}\ntarget: {address: [b, a]}\n", "source and target are the same server: a:6379"},
 		{"source: {address: [a, c], mode: standalone}\ntarget: {address: b}\n",
-			"source.mode is 'standalone', but source.address lists 2 addresses"},
+		 "source.mode is 'standalone', but source.address lists 2 addresses"},
 		{"source: {address: a, mode: sentinel}\ntarget: {address: b}\n",
-			"source.master is missing: the name under which the Sentinels know the master"},
+		 "source.master is missing: the name under which the Sentinels know the master"},
 		{"source: {address: a, master: m}\ntarget: {address: b}\n",
-			"source.master is for Sentinels, but source.mode is not 'sentinel'"},
+		 "source.master is for Sentinels, but source.mode is not 'sentinel'"},
 		{"source: {address: a}\ntarget: {address: b, sentinel: {password: x}}\n",
-			"target.sentinel is for Sentinels, but target.mode is not 'sentinel'"},
-		{"source: {address: a, tls: {cert: /c}}\ntarget: {address: b}\n", "source.tls.cert is given without source.tls.key"},
-		{"source: {address: a}\ntarget: {address: b, tls: {key: /c}}\n", "target.tls.key is given without target.tls.cert"},
+		 "target.sentinel is for Sentinels, but target.mode is not 'sentinel'"},
+		{"source: {address: a, tls: {cert: /c}}\ntarget: {address: b}\n",
+		 "source.tls.cert is given without source.tls.key"},
+		{"source: {address: a}\ntarget: {address: b, tls: {key: /c}}\n",
+		 "target.tls.key is given without target.tls.cert"},
 		{"source: {address: a, password: s3cret, password_file: /x}\ntarget: {address: b}\n",
-			"source.password, source.password_file and source.password_env are ways to give one password: more than one is set"},
+		 "source.password, source.password_file and source.password_env are ways to give one password: more than one is set"},
 		{"source: {address: a, password_env: KEYFERRY_TEST_UNSET}\ntarget: {address: b}\n",
-			"option 'source.password_env': the environment variable 'KEYFERRY_TEST_UNSET' is not set"},
+		 "option 'source.password_env': the environment variable 'KEYFERRY_TEST_UNSET' is not set"},
 		{"source: {address: a, password_file: /nonexistent/pass}\ntarget: {address: b}\n",
-			"option 'source.password_file': password file '/nonexistent/pass' cannot be opened: No such file or directory"},
+		 "option 'source.password_file': password file '/nonexistent/pass' cannot be opened: No such file or directory"},
 		{"source: {address: a, mode: cluster, databases: [1]}\ntarget: {address: b}\n",
-			"source.databases leaves out database 0, the only one that a cluster has"},
+		 "source.databases leaves out database 0, the only one that a cluster has"},
 		{"source: {mode: rdb}\ntarget: {address: b}\n", "source.path is missing: source.mode 'rdb' reads files"},
 		{"source: {mode: aof}\ntarget: {address: b}\n", "source.path is missing: source.mode 'aof' reads files"},
-		{"source: {path: /x, address: a}\ntarget: {address: b}\n", "source.path is for files, but source.mode is none of rdb, aof"},
+		{"source: {path: /x, address: a}\ntarget: {address: b}\n",
+		 "source.path is for files, but source.mode is none of rdb, aof"},
 		{"source: {mode: rdb, path: /x, address: a}\ntarget: {address: b}\n",
-			"source.address is for servers, but source.mode is 'rdb'"},
+		 "source.address is for servers, but source.mode is 'rdb'"},
 		{"source: {mode: rdb, path: /x, password: a}\ntarget: {address: b}\n",
-			"source.password is for servers, but source.mode is 'rdb'"},
+		 "source.password is for servers, but source.mode is 'rdb'"},
 		{"source: {mode: rdb, path: /x, tls: true}\ntarget: {address: b}\n",
-			"source.tls is for servers, but source.mode is 'rdb'"},
+		 "source.tls is for servers, but source.mode is 'rdb'"},
 		{"source: {address: a}\ntarget: {mode: rdb}\n", "target.path is missing: target.mode 'rdb' writes files"},
-		{"source: {address: a}\ntarget: {path: /x, address: b}\n", "target.path is for files, but target.mode is none of rdb, aof, jsonl"},
-		{"source: {address: a}\ntarget: {mode: aof, path: /x, address: b}\n", "target.address is for servers, but target.mode is 'aof'"},
+		{"source: {address: a}\ntarget: {path: /x, address: b}\n",
+		 "target.path is for files, but target.mode is none of rdb, aof, jsonl"},
+		{"source: {address: a}\ntarget: {mode: aof, path: /x, address: b}\n",
+		 "target.address is for servers, but target.mode is 'aof'"},
 		{"source: {address: a}\ntarget: {mode: aof, path: /x, existing: merge}\n",
-			"target.existing is 'merge', but nothing can be added to a file of another task"},
+		 "target.existing is 'merge', but nothing can be added to a file of another task"},
 		{"source: {address: a}\ntarget: {mode: rdb, path: /x}\nsnapshot: false\n",
-			"snapshot is false and the stream is not followed either: nothing would be written"},
+		 "snapshot is false and the stream is not followed either: nothing would be written"},
 		{"source: {address: a}\ntarget: {mode: jsonl, path: /x, follow: false}\nsnapshot: false\n",
-			"snapshot is false and the stream is not followed either: nothing would be written"},
+		 "snapshot is false and the stream is not followed either: nothing would be written"},
 		{"source: {mode: aof, path: /a}\ntarget: {mode: rdb, path: /x}\n",
-			"source.mode is 'aof' and target.mode 'rdb': the commands of an append-only file cannot be made a snapshot"},
+		 "source.mode is 'aof' and target.mode 'rdb': the commands of an append-only file cannot be made a snapshot"},
 		{"source: {mode: aof, path: /a}\ntarget: {mode: aof, path: /x, follow: false}\n",
-			"source.mode is 'aof' and target.follow false: the commands of an append-only file cannot be made a snapshot"},
-		{"source: {mode: rdb, path: /x}\ntarget: {mode: rdb, path: /x}\n", "source.path and target.path are the same: /x"},
+		 "source.mode is 'aof' and target.follow false: the commands of an append-only file cannot be made a snapshot"},
+		{"source: {mode: rdb, path: /x}\ntarget: {mode: rdb, path: /x}\n",
+		 "source.path and target.path are the same: /x"},
 		{"source: {mode: rdb, path: /x}\ntarget: {address: b}\nsnapshot: false\n",
-			"snapshot is false, but source.mode 'rdb' has nothing that would be written from now on"},
+		 "snapshot is false, but source.mode 'rdb' has nothing that would be written from now on"},
 		{SIDES "spool: {max_size: 4MiB}\n", "spool.max_size is less than four times spool.segment_size"},
 		{SIDES "spool: {segment_size: 1500KiB}\n", "spool.segment_size is 1536000 bytes: not whole MiB"},
 		{SIDES "name: ../x\n", "\"../x\" cannot name a task"},
@@ -99,7 +107,8 @@ static void ports_follow_the_mode(void **state)
 
 	(void)state;
 	assert_true(finish(&options,
-		"source: {mode: sentinel, master: m, address: [a, 'a:7']}\ntarget: {address: [b, '::1', /run/x]}\n", &error));
+			   "source: {mode: sentinel, master: m, address: [a, 'a:7']}\ntarget: {address: [b, '::1', /run/x]}\n",
+			   &error));
 	assert_int_equal(options.source.addresses[0].port, 26379);
 	assert_int_equal(options.source.addresses[1].port, 7);
 	assert_int_equal(options.target.addresses[0].port, 6379);
@@ -110,8 +119,11 @@ static void ports_follow_the_mode(void **state)
 
 static void names_come_from_addresses(void **state)
 {
-	static const struct { const char *document, *name; } cases[] = {
-		{"source: {address: '10.0.0.1:7000'}\ntarget: {address: redis.example.net}\n", "10.0.0.1-7000-to-redis.example.net-6379"},
+	static const struct {
+		const char *document, *name;
+	} cases[] = {
+		{"source: {address: '10.0.0.1:7000'}\ntarget: {address: redis.example.net}\n",
+		 "10.0.0.1-7000-to-redis.example.net-6379"},
 		{"source: {mode: rdb, path: '/backup/my dump.rdb'}\ntarget: {address: b}\n", "my_dump.rdb-to-b-6379"},
 		{"source: {mode: aof, path: ../.hidden/}\ntarget: {address: b}\n", "_hidden-to-b-6379"},
 		{"source: {address: a}\ntarget: {mode: rdb, path: '/backup/o-{shard}.rdb'}\n", "a-6379-to-o-_shard_.rdb"},
@@ -163,8 +175,12 @@ static void the_work_directory_follows_the_name(void **state)
 
 static void listeners_are_checked(void **state)
 {
-	static const struct { const char *listen; bool valid; } cases[] = {
-		{"127.0.0.1:9121", true}, {"[::1]:9121", true}, {"9121", false}, {"127.0.0.1", false}, {"/run/x", false}, {"", false},
+	static const struct {
+		const char *listen;
+		bool valid;
+	} cases[] = {
+		{"127.0.0.1:9121", true}, {"[::1]:9121", true}, {"9121", false},
+		{"127.0.0.1", false},     {"/run/x", false},    {"", false},
 	};
 
 	(void)state;
@@ -250,7 +266,10 @@ static void password_files_are_read_again(void **state)
 
 static void password_files_are_read(void **state)
 {
-	static const struct { struct slice bytes; const char *password, *says; } cases[] = {
+	static const struct {
+		struct slice bytes;
+		const char *password, *says;
+	} cases[] = {
 		{{(const uint8_t *)"s3cret", 6}, "s3cret", NULL},
 		{{(const uint8_t *)"s3cret\n", 7}, "s3cret", NULL},
 		{{(const uint8_t *)"s3cret\r\n", 8}, "s3cret", NULL},
@@ -293,8 +312,9 @@ static void passwords_come_from_the_environment(void **state)
 	(void)state;
 	setenv("KEYFERRY_TEST_PASSWORD", "s3cret", 1);
 	assert_true(finish(&options,
-		"source: {address: a, mode: sentinel, master: m, sentinel: {password_env: KEYFERRY_TEST_PASSWORD}}\n"
-		"target: {address: b}\n", &error));
+			   "source: {address: a, mode: sentinel, master: m, sentinel: {password_env: KEYFERRY_TEST_PASSWORD}}\n"
+			   "target: {address: b}\n",
+			   &error));
 	assert_string_equal(options.source.sentinel_credentials.password, "s3cret");
 	assert_null(options.source.credentials.password);
 	task_options_free(&options);

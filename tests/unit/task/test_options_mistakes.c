@@ -20,7 +20,8 @@ static void document_of(const char *path, const struct option_row *list, const c
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	for (char *part = strtok(copy, "."); part; part = strtok(NULL, "."))
-		len += (size_t)snprintf(out + len, TEXT_MAX - len, "%*s%s:%s", (int)(2 * depth++), "", part, strchr(path, '.') || list ? "\n" : "");
+		len += (size_t)snprintf(out + len, TEXT_MAX - len, "%*s%s:%s", (int)(2 * depth++), "", part,
+					strchr(path, '.') || list ? "\n" : "");
 	if (len > 0 && out[len - 1] == '\n' && !list)
 		len--;
 	if (list)
@@ -36,7 +37,8 @@ static void check_refusal(const struct error *error, const char *document, const
 
 	/* A group that has a short form as well: what is below it is not known. */
 	snprintf(place, sizeof(place), "unknown option '%s.", option);
-	if (error->kind == ERROR_USAGE && strncmp(error->text, "t.yaml:", 7) == 0 && strstr(error->text, place) && strstr(error->text, "did you mean"))
+	if (error->kind == ERROR_USAGE && strncmp(error->text, "t.yaml:", 7) == 0 && strstr(error->text, place) &&
+	    strstr(error->text, "did you mean"))
 		return;
 	/* Behind it the quote, or which item of a list it was. */
 	snprintf(place, sizeof(place), "option '%s", option);
@@ -102,8 +104,10 @@ static void numbers_out_of_bounds(const struct option_row *list, const struct op
 static void one_row(const struct option_row *list, const struct option_row *row)
 {
 	/* Some of these are good for some options; what is refused is explained. */
-	static const char *const odd[] = {"no-such-word", "-1", "99999999999", "5 apples", "true", "1", "a:b:c", "\"\\x01\\xff\"", "\"\"", "[1, x]", "[a, [b]]", "[]",
-					  "{}", "{a: b}", "{a: {b: c}}", "{1: 99999}", "[{a: b}]", "[-5]", "\"[\"", "\"(\"", "1e400", "$9"};
+	static const char *const odd[] = {
+		"no-such-word", "-1",     "99999999999", "5 apples", "true",  "1",      "a:b:c",       "\"\\x01\\xff\"",
+		"\"\"",         "[1, x]", "[a, [b]]",    "[]",       "{}",    "{a: b}", "{a: {b: c}}", "{1: 99999}",
+		"[{a: b}]",     "[-5]",   "\"[\"",       "\"(\"",    "1e400", "$9"};
 
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
 		try_value(list, row, odd[i], strpbrk(odd[i], "[]{}\"") ? NULL : odd[i]);
@@ -149,8 +153,8 @@ static void misspelt_options_are_recognised(void **state)
 			struct task_options options;
 			struct error error;
 
-			snprintf(path, sizeof(path), "%.*s%.*s%s", (int)(parent + at), row->path, at % 2 ? 0 : 2, at % 2 ? "" : (char[]){name[at], name[at], 0},
-				 name + at + 1);
+			snprintf(path, sizeof(path), "%.*s%.*s%s", (int)(parent + at), row->path, at % 2 ? 0 : 2,
+				 at % 2 ? "" : (char[]){name[at], name[at], 0}, name + at + 1);
 			if (option_find(&task_option_table, slice_of_string(path)))
 				continue;
 			document_of(path, NULL, NULL, "x", document);

@@ -94,7 +94,7 @@ static void urls_are_read(void **state)
 			fail_msg("%s: %s", example->url, error.text);
 		for (size_t j = 0; j < options.source.address_count; j++)
 			snprintf(joined + strlen(joined), sizeof(joined) - strlen(joined), "%s%s", j ? " " : "",
-				endpoint_format(&options.source.addresses[j], text));
+				 endpoint_format(&options.source.addresses[j], text));
 		assert_string_equal(joined, example->addresses);
 		assert_int_equal(options.source.mode, example->mode);
 		equal_or_both_null(options.source.credentials.username, example->username);
@@ -149,14 +149,17 @@ static void a_later_url_replaces(void **state)
 
 static void mistakes_are_explained_without_secrets(void **state)
 {
-	static const struct { const char *url, *says; } wrong[] = {
+	static const struct {
+		const char *url, *says;
+	} wrong[] = {
 		{"", "source URL: it is empty"},
 		{"redis://", "source URL: \"\" is not host:port"},
 		{"redis:///0", "source URL: \"\" is not host:port"},
 		{"redis://h:x", "source URL: \"h:x\" is not host:port"},
 		{"redis://a,,b", "source URL: \"\" is not host:port"},
-		{"http://u:s3cret@h", "source URL: the scheme before '://' is none of redis, rediss, valkey, valkeys, redis-sentinel, "
-			"rediss-sentinel, unix, rdb, aof, jsonl"},
+		{"http://u:s3cret@h",
+		 "source URL: the scheme before '://' is none of redis, rediss, valkey, valkeys, redis-sentinel, "
+		 "rediss-sentinel, unix, rdb, aof, jsonl"},
 		{"u:s3cret@h", "source URL: an address with a password needs its scheme"},
 		{"redis://u:s3cret/x@h", "source URL: there is an '@' behind the first '/', '?' or '#'"},
 		{"redis://u:s3cret#x@h", "source URL: there is an '@' behind the first '/', '?' or '#'"},
@@ -199,8 +202,8 @@ static void mistakes_are_explained_without_secrets(void **state)
 	task_options_init(&options);
 	assert_false(task_options_set_url(&options, false, "redis://h/2", &error));
 	assert_string_equal(error.text,
-		"target URL: a target's URL names no database: each key goes to the one it came from, unless that is "
-		"mapped to another");
+			    "target URL: a target's URL names no database: each key goes to the one it came from, unless that is "
+			    "mapped to another");
 	assert_non_null(strstr(error.hint, "database_map"));
 	task_options_free(&options);
 }

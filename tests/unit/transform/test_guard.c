@@ -58,7 +58,8 @@ static void render(const char *command, const struct guard_times *times, char *o
 					       : number == LATER + GUARD_FIELD_BASE ? "F"
 										    : "L");
 		else
-			at += (size_t)snprintf(out + at, cap - at, "%.*s", (int)made.argv[i].len, (const char *)made.argv[i].data);
+			at += (size_t)snprintf(out + at, cap - at, "%.*s", (int)made.argv[i].len,
+					       (const char *)made.argv[i].data);
 	}
 	if (outcome == GUARD_PATCHED) {
 		assert_int_equal(made.argc, count);
@@ -111,7 +112,8 @@ static void test_every_form(void **state)
 		{"HPEXPIREAT h 1700000100000 GT FIELDS 1 a", "CHANGED: HPEXPIREAT h F FIELDS 1 a"},
 		{"HPEXPIREAT h 1700000100000 NX FIELDS 2 a b", "PATCHED 2: HPEXPIREAT h F NX FIELDS 2 a b"},
 		{"HEXPIREAT h 1700000100 NX FIELDS 2 a b", "CHANGED: HPEXPIREAT h F NX FIELDS 2 a b"},
-		{"HPEXPIREAT h 1700000100000 lt FIELDS 2 a b", "CHANGED: EVAL 1 h F 1700000100000 LT 35184372088832 8796093022208 60000 a b"},
+		{"HPEXPIREAT h 1700000100000 lt FIELDS 2 a b",
+		 "CHANGED: EVAL 1 h F 1700000100000 LT 35184372088832 8796093022208 60000 a b"},
 		{"HSETEX h FXX PXAT 1700000100000 FIELDS 1 f v", "PATCHED 4: HSETEX h FXX PXAT F FIELDS 1 f v"},
 		{"HSETEX h EXAT 1700000100 FIELDS 1 f v", "CHANGED: HSETEX h PXAT F FIELDS 1 f v"},
 		{"HSETEX h KEEPTTL FIELDS 2 PXAT 1700000100000 f v", "SAME"},
@@ -156,7 +158,8 @@ static void test_live(void **state)
 /* Every held time is below 2^53 for Lua, tells its task, and is no true time of another. */
 static void test_bases(void **state)
 {
-	const char *const names[] = {"", "a", "b", "orders-to-new-idc", "127.0.0.1:6379-to-127.0.0.1:6380", "127.0.0.1:6379-to-127.0.0.1:6381"};
+	const char *const names[] = {
+		"", "a", "b", "orders-to-new-idc", "127.0.0.1:6379-to-127.0.0.1:6380", "127.0.0.1:6379-to-127.0.0.1:6381"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -182,7 +185,8 @@ static bool moves(const char *name)
 static void test_moves(void **state)
 {
 	(void)state;
-	assert_true(moves("rename") && moves("renamenx") && moves("copy") && moves("move") && moves("swapdb") && moves("eval") && moves("fcall"));
+	assert_true(moves("rename") && moves("renamenx") && moves("copy") && moves("move") && moves("swapdb") && moves("eval") &&
+		    moves("fcall"));
 	assert_true(guard_moves_times(NULL));
 	assert_false(moves("set") || moves("restore") || moves("del") || moves("pexpireat") || moves("smove"));
 }

@@ -27,7 +27,8 @@ static void bench_open(struct bench *bench, const char *document, bool shared)
 	struct error error;
 
 	task_options_init(&bench->options);
-	if (!task_options_parse(&bench->options, slice_of_string(document), "t.yaml", &error) || !transform_check(&bench->options, &error))
+	if (!task_options_parse(&bench->options, slice_of_string(document), "t.yaml", &error) ||
+	    !transform_check(&bench->options, &error))
 		fail_msg("%s", error.text);
 	bench->transform = transform_new(&bench->options, &target);
 }
@@ -44,7 +45,8 @@ static enum brought typed(struct bench *bench, uint32_t scope_db, uint32_t targe
 {
 	const struct brought_scope scope = {.every_database = scope_db == EVERY, .db = scope_db};
 
-	return transform_brought(bench->transform, &scope, target_db, slice_of_string(key), transform_type_bits(slice_of_string(type)));
+	return transform_brought(bench->transform, &scope, target_db, slice_of_string(key),
+				 transform_type_bits(slice_of_string(type)));
 }
 
 static enum brought brought(struct bench *bench, uint32_t scope_db, uint32_t target_db, const char *key)
@@ -118,8 +120,10 @@ static void merged_databases_are_told_apart_or_not(void **state)
 	assert_int_equal(brought(&bench, EVERY, 1, "k"), BROUGHT_NO);
 	assert_false(comes_to(&bench, EVERY, 1));
 	bench_close(&bench);
-	bench_open(&bench, "source: {databases: [1, 2]}\ntarget: {database_map: {1: 5, 2: 5}}\nfilter: {allow: [{database: 1, prefix: a}, {database: 2, prefix: b}]}",
-		   false);
+	bench_open(
+		&bench,
+		"source: {databases: [1, 2]}\ntarget: {database_map: {1: 5, 2: 5}}\nfilter: {allow: [{database: 1, prefix: a}, {database: 2, prefix: b}]}",
+		false);
 	assert_int_equal(brought(&bench, 1, 5, "a1"), BROUGHT_YES);
 	assert_int_equal(brought(&bench, 1, 5, "b1"), BROUGHT_NO);
 	assert_int_equal(brought(&bench, 2, 5, "b1"), BROUGHT_YES);
@@ -139,9 +143,11 @@ static void names_lead_back(void **state)
 	struct bench bench;
 
 	(void)state;
-	bench_open(&bench, "filter: {allow: [{prefix: \"user:\"}, {key: free}]}\nrename: [{match: \"^user:(?<id>[0-9]+):(.+)$\", to: \"u/$2/${id}\"}, "
-			   "{database: 1, prefix: \"user:\", to: \"one:\"}]",
-		   false);
+	bench_open(
+		&bench,
+		"filter: {allow: [{prefix: \"user:\"}, {key: free}]}\nrename: [{match: \"^user:(?<id>[0-9]+):(.+)$\", to: \"u/$2/${id}\"}, "
+		"{database: 1, prefix: \"user:\", to: \"one:\"}]",
+		false);
 	assert_int_equal(brought(&bench, 0, 0, "u/x/12"), BROUGHT_YES);
 	assert_int_equal(brought(&bench, 0, 0, "u/x/1y"), BROUGHT_NO);
 	assert_int_equal(brought(&bench, 0, 0, "u/a/b/12"), BROUGHT_YES);

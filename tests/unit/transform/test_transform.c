@@ -489,7 +489,9 @@ static void the_script_drops_changes_splits(void **state)
 	assert_string_equal(command(&bench, "SET drop v"), "dropped");
 	bench_close(&bench);
 	/* It is shown what is cleared key by key; left as it is, it is. */
-	bench_open(&bench, "filter: {allow: [{prefix: a}]}\nlua: {script: \"return function(event) if event.db == 1 then return false end end\"}\n");
+	bench_open(
+		&bench,
+		"filter: {allow: [{prefix: a}]}\nlua: {script: \"return function(event) if event.db == 1 then return false end end\"}\n");
 	assert_string_equal(command(&bench, "FLUSHDB"), "clear");
 	assert_string_equal(command_in(&bench, 1, "FLUSHDB"), "dropped");
 	bench_close(&bench);

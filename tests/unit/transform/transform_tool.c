@@ -45,7 +45,8 @@ static void put_command(uint32_t db, uint32_t argc, const struct slice *argv)
 
 static void transform_one(struct transform *transform, uint32_t db, uint32_t argc, struct slice *argv)
 {
-	struct event event = {.kind = EVENT_COMMAND, .db = db, .start = 1, .end = 2, .expire_at_ms = EXPIRE_NEVER, .argc = argc, .argv = argv};
+	struct event event = {
+		.kind = EVENT_COMMAND, .db = db, .start = 1, .end = 2, .expire_at_ms = EXPIRE_NEVER, .argc = argc, .argv = argv};
 	struct transform_output output = {0};
 	struct error error;
 	uint32_t key;

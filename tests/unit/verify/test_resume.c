@@ -59,8 +59,10 @@ static json_t *identity_of(const char *mode)
 
 static void keep(struct resume *resume, const char *mode, uint64_t compared)
 {
-	struct resume_state state = {
-		.begun_ms = now_ms - 5, .counts = {.stage = VERIFY_TARGET, .compared = compared, .keys_total = 9}, .highest_source_db = 3, .walk = json_pack("[s]", "here")};
+	struct resume_state state = {.begun_ms = now_ms - 5,
+				     .counts = {.stage = VERIFY_TARGET, .compared = compared, .keys_total = 9},
+				     .highest_source_db = 3,
+				     .walk = json_pack("[s]", "here")};
 	json_t *identity = identity_of(mode);
 	struct error error;
 

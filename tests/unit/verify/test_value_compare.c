@@ -102,14 +102,16 @@ static void test_differences(void **state)
 	/* content and name exchanged: no sum may be fooled by it */
 	check(PLAIN_HASH, "a b", "b a", "field \"b\" is in the target alone");
 	check(PLAIN_HASH, "a 1 b 2", "a 2 b 1", "field \"a\" is \"1\" in the source and \"2\" in the target");
-	check(PLAIN_ZSET, "m 1 n 2", "m 1 n 2.0000000000000004", "the score of member \"n\" is 2 in the source and 2.0000000000000004 in the target");
+	check(PLAIN_ZSET, "m 1 n 2", "m 1 n 2.0000000000000004",
+	      "the score of member \"n\" is 2 in the source and 2.0000000000000004 in the target");
 	check(PLAIN_ZSET, "m 1 n 2", "m 2 n 1", "the score of member \"m\" is 1 in the source and 2 in the target");
 }
 
 static void test_strings(void **state)
 {
 	struct value_form a = {.value = SLICE("\x05hello")}, b = {.value = SLICE("\x05help!")}, c = {.value = SLICE("\x04hell")};
-	struct value_form number = {.value = SLICE("\xc0\x7b")}, digits = {.value = SLICE("\x03" "123")};
+	struct value_form number = {.value = SLICE("\xc0\x7b")}, digits = {.value = SLICE("\x03"
+											  "123")};
 	struct made set;
 	char text[VALUE_DIFFERENCE_MAX];
 
@@ -125,7 +127,8 @@ static void test_strings(void **state)
 
 static void test_unreadable(void **state)
 {
-	struct value_form whole = {.value = SLICE("\x05hello")}, cut = {.value = SLICE("\x05hell")}, unknown = {.type = 200, .value = SLICE("x")};
+	struct value_form whole = {.value = SLICE("\x05hello")}, cut = {.value = SLICE("\x05hell")},
+			  unknown = {.type = 200, .value = SLICE("x")};
 	struct made set, damaged;
 	char text[VALUE_DIFFERENCE_MAX];
 
@@ -174,7 +177,9 @@ static void keep_file(const struct fixture *fixture)
 	for (uint64_t at = 0; event.kind != EVENT_SNAPSHOT_END || at == 0; at = event.end) {
 		struct recorded *one, **bucket;
 
-		assert_int_equal(snapshot_decode(decoder, slice_make(fixture->data + at, fixture->len - at), at, &event, &need, &scanned, &error), PARSE_OK);
+		assert_int_equal(snapshot_decode(decoder, slice_make(fixture->data + at, fixture->len - at), at, &event, &need,
+						 &scanned, &error),
+				 PARSE_OK);
 		if (event.kind != EVENT_KEY || event.value.len > LARGEST)
 			continue;
 		one = memory_alloc_zero(1, sizeof(*one));

@@ -152,8 +152,9 @@ static void keys_as_servers_see_them(void **state)
 static void commands_without_keys(void **state)
 {
 	static const char *const commands[] = {
-		"EVAL return 0 0", "FCALL f 0", "PUBLISH c m", "FLUSHALL", "FLUSHDB ASYNC", "SCRIPT LOAD s", "FUNCTION LOAD c",
-		"SWAPDB 0 1", "OBJECT HELP", "MEMORY DOCTOR", "XGROUP HELP", "MULTI", "MIGRATE h 1 '' 0 10 KEYS", "COMMAND",
+		"EVAL return 0 0",          "FCALL f 0",  "PUBLISH c m", "FLUSHALL",      "FLUSHDB ASYNC", "SCRIPT LOAD s",
+		"FUNCTION LOAD c",          "SWAPDB 0 1", "OBJECT HELP", "MEMORY DOCTOR", "XGROUP HELP",   "MULTI",
+		"MIGRATE h 1 '' 0 10 KEYS", "COMMAND",
 	};
 
 	(void)state;
@@ -165,10 +166,28 @@ static void commands_without_keys(void **state)
 static void senseless_arguments(void **state)
 {
 	static const char *const commands[] = {
-		"GET", "GET a b", "DEL", "XGROUP", "MSET a 1 b", "MSET a", "EVAL s 3 a b", "EVAL s -1 a", "EVAL s x a",
-		"ZUNIONSTORE d 0 a", "ZUNIONSTORE d 3 a b", "ZUNIONSTORE d 18446744073709551617 a", "ZUNION 2 a",
-		"XREAD STREAMS a b 0", "XREAD COUNT 2 BLOCK 0", "XREAD BAD STREAMS a 0", "XREAD BLOCK 0 COUNT STREAMS", "SDIFFSTORE d",
-		"MSETEX 3 a 1 b 2", "MSETEX 0 a 1", "BLPOP a", "SINTERCARD 99999999999 a",
+		"GET",
+		"GET a b",
+		"DEL",
+		"XGROUP",
+		"MSET a 1 b",
+		"MSET a",
+		"EVAL s 3 a b",
+		"EVAL s -1 a",
+		"EVAL s x a",
+		"ZUNIONSTORE d 0 a",
+		"ZUNIONSTORE d 3 a b",
+		"ZUNIONSTORE d 18446744073709551617 a",
+		"ZUNION 2 a",
+		"XREAD STREAMS a b 0",
+		"XREAD COUNT 2 BLOCK 0",
+		"XREAD BAD STREAMS a 0",
+		"XREAD BLOCK 0 COUNT STREAMS",
+		"SDIFFSTORE d",
+		"MSETEX 3 a 1 b 2",
+		"MSETEX 0 a 1",
+		"BLPOP a",
+		"SINTERCARD 99999999999 a",
 	};
 
 	(void)state;
@@ -219,21 +238,63 @@ struct expectation {
 static void replay_safety(void **state)
 {
 	static const struct expectation expected[] = {
-		{"SET k v", true}, {"set k v PXAT 1", true}, {"SET k v EXAT 1", true}, {"SET k v NX", true}, {"SET k v XX", true},
-		{"SET k v EX 1", false}, {"SET k v PX 1", false}, {"SET k v KEEPTTL", false}, {"SET k v GET", false},
-		{"SET k v IFEQ x", false}, {"SET k v NX PXAT 1", false}, {"SET k", false},
-		{"ZADD k 1 m", true}, {"ZADD k CH 1 m", true}, {"ZADD k GT CH 1 m", true}, {"ZADD k LT 1 m", true}, {"ZADD k NX 1 m", true},
-		{"ZADD k INCR 1 m", false}, {"ZADD k XX 1 m", false}, {"ZADD k GT XX 1 m", false}, {"ZADD k CH incr 1 m", false},
-		{"ZADD k 1 xx", true}, {"ZADD k 1 incr", true},
-		{"GEOADD k 1 2 m", true}, {"GEOADD k NX 1 2 m", true}, {"GEOADD k XX 1 2 m", false},
-		{"RESTORE k 0 v REPLACE", true}, {"RESTORE k 99 v REPLACE ABSTTL", true}, {"RESTORE k 99 v ABSTTL FREQ 3 REPLACE", true},
-		{"RESTORE k 99 v REPLACE", false}, {"RESTORE k 0 v", false}, {"RESTORE k 0 v REPLACE NEW", false},
-		{"MSET a 1", true}, {"DEL a", true}, {"UNLINK a", true}, {"HSET h f v", true}, {"SADD s m", true}, {"SETBIT k 1 1", true},
-		{"INCR k", false}, {"APPEND k v", false}, {"LPUSH l v", false}, {"LPOP l", false}, {"XADD s 1-1 f v", false},
-		{"EVAL s 0", false}, {"RENAME a b", false}, {"COPY a b", false}, {"SETEX k 1 v", false}, {"EXPIRE k 1", false},
-		{"GETSET k v", false}, {"MSETNX a 1", false}, {"FLUSHALL", false},
+		{"SET k v", true},
+		{"set k v PXAT 1", true},
+		{"SET k v EXAT 1", true},
+		{"SET k v NX", true},
+		{"SET k v XX", true},
+		{"SET k v EX 1", false},
+		{"SET k v PX 1", false},
+		{"SET k v KEEPTTL", false},
+		{"SET k v GET", false},
+		{"SET k v IFEQ x", false},
+		{"SET k v NX PXAT 1", false},
+		{"SET k", false},
+		{"ZADD k 1 m", true},
+		{"ZADD k CH 1 m", true},
+		{"ZADD k GT CH 1 m", true},
+		{"ZADD k LT 1 m", true},
+		{"ZADD k NX 1 m", true},
+		{"ZADD k INCR 1 m", false},
+		{"ZADD k XX 1 m", false},
+		{"ZADD k GT XX 1 m", false},
+		{"ZADD k CH incr 1 m", false},
+		{"ZADD k 1 xx", true},
+		{"ZADD k 1 incr", true},
+		{"GEOADD k 1 2 m", true},
+		{"GEOADD k NX 1 2 m", true},
+		{"GEOADD k XX 1 2 m", false},
+		{"RESTORE k 0 v REPLACE", true},
+		{"RESTORE k 99 v REPLACE ABSTTL", true},
+		{"RESTORE k 99 v ABSTTL FREQ 3 REPLACE", true},
+		{"RESTORE k 99 v REPLACE", false},
+		{"RESTORE k 0 v", false},
+		{"RESTORE k 0 v REPLACE NEW", false},
+		{"MSET a 1", true},
+		{"DEL a", true},
+		{"UNLINK a", true},
+		{"HSET h f v", true},
+		{"SADD s m", true},
+		{"SETBIT k 1 1", true},
+		{"INCR k", false},
+		{"APPEND k v", false},
+		{"LPUSH l v", false},
+		{"LPOP l", false},
+		{"XADD s 1-1 f v", false},
+		{"EVAL s 0", false},
+		{"RENAME a b", false},
+		{"COPY a b", false},
+		{"SETEX k 1 v", false},
+		{"EXPIRE k 1", false},
+		{"GETSET k v", false},
+		{"MSETNX a 1", false},
+		{"FLUSHALL", false},
 		/* these look safe and are not: docs/replay-safety.md */
-		{"SREM s m", false}, {"HDEL h f", false}, {"ZREM z m", false}, {"PEXPIREAT k 1", false}, {"PERSIST k", false},
+		{"SREM s m", false},
+		{"HDEL h f", false},
+		{"ZREM z m", false},
+		{"PEXPIREAT k 1", false},
+		{"PERSIST k", false},
 	};
 
 	(void)state;
@@ -250,8 +311,8 @@ static void replay_safety(void **state)
 static void keyless_write_commands(void **state)
 {
 	static const char *const everywhere[] = {
-		"FLUSHALL", "FLUSHDB", "SWAPDB 0 1", "FUNCTION LOAD c", "FUNCTION DELETE l", "FUNCTION FLUSH", "FUNCTION RESTORE p",
-		"SCRIPT LOAD s", "SCRIPT FLUSH",
+		"FLUSHALL",           "FLUSHDB",       "SWAPDB 0 1",   "FUNCTION LOAD c", "FUNCTION DELETE l", "FUNCTION FLUSH",
+		"FUNCTION RESTORE p", "SCRIPT LOAD s", "SCRIPT FLUSH",
 	};
 
 	(void)state;
@@ -333,8 +394,8 @@ static void learned_commands(void **state)
 /* Key positions that a module claims are not trusted to lie inside the command. */
 static void learned_nonsense(void **state)
 {
-	static const struct command_keys claims[] = {{1, 9, 1}, {3, 1, 1}, {1, -9, 1}, {1, 1, 0}, {-1, 1, 1}, {1, 2, -1},
-						     {32767, 32767, 1}};
+	static const struct command_keys claims[] = {{1, 9, 1},  {3, 1, 1},  {1, -9, 1},       {1, 1, 0},
+						     {-1, 1, 1}, {1, 2, -1}, {32767, 32767, 1}};
 	struct command_table *table = command_table_new();
 	struct slice argv[ARGUMENTS_MAX];
 	uint32_t argc = split("odd a b", argv);

@@ -15,8 +15,8 @@ static void test_versions_of_types(void **state)
 {
 	static const uint8_t redis[] = {6, 6, 6, 6, 6, 8, 0, 8, 0, 6, 6, 6, 6, 6, 7, 9, 10, 10, 10, 10, 11, 11, 0, 0, 12, 12};
 	static const char *const names[] = {
-		"string", "list", "set", "zset", "hash", "zset", NULL, "module", NULL, "hash", "list", "set", "zset",
-		"hash", "list", "stream", "hash", "zset", "list", "stream", "set", "stream", NULL, NULL, "hash", "hash",
+		"string", "list", "set",    "zset", "hash", "zset", NULL,     "module", NULL,     "hash", "list", "set",  "zset",
+		"hash",   "list", "stream", "hash", "zset", "list", "stream", "set",    "stream", NULL,   NULL,   "hash", "hash",
 	};
 
 	(void)state;
@@ -154,10 +154,18 @@ static void test_string_forms(void **state)
 {
 	(void)state;
 	assert_plain(SLICE("\x00"), 1, RDB_STRING_RAW, "");
-	assert_plain(SLICE("\x03" "abc"), 1, RDB_STRING_RAW, "abc");
-	assert_plain(SLICE("\x40\x03" "abc"), 2, RDB_STRING_RAW, "abc");
-	assert_plain(SLICE("\x80\x00\x00\x00\x03" "abc"), 5, RDB_STRING_RAW, "abc");
-	assert_plain(SLICE("\x81\x00\x00\x00\x00\x00\x00\x00\x03" "abc"), 9, RDB_STRING_RAW, "abc");
+	assert_plain(SLICE("\x03"
+			   "abc"),
+		     1, RDB_STRING_RAW, "abc");
+	assert_plain(SLICE("\x40\x03"
+			   "abc"),
+		     2, RDB_STRING_RAW, "abc");
+	assert_plain(SLICE("\x80\x00\x00\x00\x03"
+			   "abc"),
+		     5, RDB_STRING_RAW, "abc");
+	assert_plain(SLICE("\x81\x00\x00\x00\x00\x00\x00\x00\x03"
+			   "abc"),
+		     9, RDB_STRING_RAW, "abc");
 	assert_plain(SLICE("\xc0\x7f"), 1, RDB_STRING_INTEGER, "127");
 	assert_plain(SLICE("\xc0\x80"), 1, RDB_STRING_INTEGER, "-128");
 	assert_plain(SLICE("\xc1\x39\x30"), 1, RDB_STRING_INTEGER, "12345");
@@ -165,7 +173,9 @@ static void test_string_forms(void **state)
 	assert_plain(SLICE("\xc2\x00\x00\x00\x80"), 1, RDB_STRING_INTEGER, "-2147483648");
 	assert_plain(SLICE("\xc2\xff\xff\xff\x7f"), 1, RDB_STRING_INTEGER, "2147483647");
 	/* one literal, and a reference that repeats it 19 times */
-	assert_plain(SLICE("\xc3\x05\x14\x00" "a\xe0\x0a\x00"), 3, RDB_STRING_LZF, "aaaaaaaaaaaaaaaaaaaa");
+	assert_plain(SLICE("\xc3\x05\x14\x00"
+			   "a\xe0\x0a\x00"),
+		     3, RDB_STRING_LZF, "aaaaaaaaaaaaaaaaaaaa");
 }
 
 static void test_lzf(void **state)
@@ -189,15 +199,20 @@ static void test_lzf(void **state)
 		assert_true(slice_equal(plain, slice_make(text, sizeof(text))));
 	}
 	/* A wrong length, either way, a cut text, nothing, and more than the memory may hold. */
-	assert_non_null(rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 5, packed, sizeof(text) - 1}, coded, &memory, &plain));
+	assert_non_null(
+		rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 5, packed, sizeof(text) - 1}, coded, &memory, &plain));
 	buffer_free(&memory);
 	buffer_init(&memory, 2 * sizeof(text));
-	assert_non_null(rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 5, packed, sizeof(text) + 1}, coded, &memory, &plain));
-	assert_non_null(rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 5, packed - 1, sizeof(text)}, coded, &memory, &plain));
+	assert_non_null(
+		rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 5, packed, sizeof(text) + 1}, coded, &memory, &plain));
+	assert_non_null(
+		rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 5, packed - 1, sizeof(text)}, coded, &memory, &plain));
 	assert_non_null(rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 3, 0, 0}, coded, &memory, &plain));
 	assert_non_null(rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 3, 1, 0}, coded, &memory, &plain));
-	assert_non_null(rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 5, packed, sizeof(text) * 3}, coded, &memory, &plain));
-	assert_non_null(rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 9, 5ULL << 32, 5ULL << 32}, coded, &memory, &plain));
+	assert_non_null(
+		rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 5, packed, sizeof(text) * 3}, coded, &memory, &plain));
+	assert_non_null(
+		rdb_string_plain(&(struct rdb_string){RDB_STRING_LZF, 9, 5ULL << 32, 5ULL << 32}, coded, &memory, &plain));
 	buffer_free(&memory);
 }
 

@@ -59,17 +59,25 @@ static void assert_opcode(uint8_t opcode, bool valkey, struct slice operands)
 
 static void test_strings(void **state)
 {
-	static const uint8_t packed[] = {RDB_TYPE_STRING, RDB_TYPE_HASH_ZIPMAP, RDB_TYPE_LIST_ZIPLIST, RDB_TYPE_SET_INTSET,
-					 RDB_TYPE_ZSET_ZIPLIST, RDB_TYPE_HASH_ZIPLIST, RDB_TYPE_HASH_LISTPACK,
-					 RDB_TYPE_ZSET_LISTPACK, RDB_TYPE_SET_LISTPACK};
+	static const uint8_t packed[] = {RDB_TYPE_STRING,        RDB_TYPE_HASH_ZIPMAP,   RDB_TYPE_LIST_ZIPLIST,
+					 RDB_TYPE_SET_INTSET,    RDB_TYPE_ZSET_ZIPLIST,  RDB_TYPE_HASH_ZIPLIST,
+					 RDB_TYPE_HASH_LISTPACK, RDB_TYPE_ZSET_LISTPACK, RDB_TYPE_SET_LISTPACK};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(packed); i++) {
 		assert_value(packed[i], false, SLICE("\x00"));
-		assert_value(packed[i], true, SLICE("\x04" "data"));
-		assert_value(packed[i], false, SLICE("\x80\x00\x00\x00\x04" "data"));
-		assert_value(packed[i], false, SLICE("\xc2" "1234"));
-		assert_value(packed[i], false, SLICE("\xc3\x04\x40\x40" "1234"));
+		assert_value(packed[i], true,
+			     SLICE("\x04"
+				   "data"));
+		assert_value(packed[i], false,
+			     SLICE("\x80\x00\x00\x00\x04"
+				   "data"));
+		assert_value(packed[i], false,
+			     SLICE("\xc2"
+				   "1234"));
+		assert_value(packed[i], false,
+			     SLICE("\xc3\x04\x40\x40"
+				   "1234"));
 	}
 }
 
@@ -77,37 +85,120 @@ static void test_collections(void **state)
 {
 	(void)state;
 	assert_value(RDB_TYPE_LIST, false, SLICE("\x00"));
-	assert_value(RDB_TYPE_LIST, false, SLICE("\x02\x01" "a" "\xc0\x05"));
-	assert_value(RDB_TYPE_SET, false, SLICE("\x40\x03\x01" "a" "\x02" "bb" "\x00"));
-	assert_value(RDB_TYPE_LIST_QUICKLIST, false, SLICE("\x02\x03" "abc" "\x01" "d"));
-	assert_value(RDB_TYPE_LIST_QUICKLIST_2, false, SLICE("\x02\x01\x03" "abc" "\x02\x01" "d"));
-	assert_value(RDB_TYPE_HASH, false, SLICE("\x02\x01" "a" "\x00\x01" "b" "\xc1" "xy"));
-	assert_value(RDB_TYPE_ZSET, false, SLICE("\x05\x01" "a" "\x03" "1.5" "\x01" "b" "\xff\x01" "c" "\xfe\x01" "d" "\xfd\x00\x00"));
-	assert_value(RDB_TYPE_ZSET_2, false, SLICE("\x02\x01" "a" MS "\x00" MS));
-	assert_value(RDB_TYPE_HASH_METADATA, false, SLICE(MS "\x02\x00\x01" "a" "\x01" "b" "\x41\x00\x00\x03" "abc"));
-	assert_value(RDB_TYPE_HASH_LISTPACK_EX, false, SLICE(MS "\x03" "abc"));
-	assert_value(RDB_TYPE_VALKEY_HASH_2, true, SLICE("\x02\x01" "a" "\x00" MS "\x01" "b" "\x02" "cc" MS));
+	assert_value(RDB_TYPE_LIST, false,
+		     SLICE("\x02\x01"
+			   "a"
+			   "\xc0\x05"));
+	assert_value(RDB_TYPE_SET, false,
+		     SLICE("\x40\x03\x01"
+			   "a"
+			   "\x02"
+			   "bb"
+			   "\x00"));
+	assert_value(RDB_TYPE_LIST_QUICKLIST, false,
+		     SLICE("\x02\x03"
+			   "abc"
+			   "\x01"
+			   "d"));
+	assert_value(RDB_TYPE_LIST_QUICKLIST_2, false,
+		     SLICE("\x02\x01\x03"
+			   "abc"
+			   "\x02\x01"
+			   "d"));
+	assert_value(RDB_TYPE_HASH, false,
+		     SLICE("\x02\x01"
+			   "a"
+			   "\x00\x01"
+			   "b"
+			   "\xc1"
+			   "xy"));
+	assert_value(RDB_TYPE_ZSET, false,
+		     SLICE("\x05\x01"
+			   "a"
+			   "\x03"
+			   "1.5"
+			   "\x01"
+			   "b"
+			   "\xff\x01"
+			   "c"
+			   "\xfe\x01"
+			   "d"
+			   "\xfd\x00\x00"));
+	assert_value(RDB_TYPE_ZSET_2, false,
+		     SLICE("\x02\x01"
+			   "a" MS "\x00" MS));
+	assert_value(RDB_TYPE_HASH_METADATA, false,
+		     SLICE(MS "\x02\x00\x01"
+			      "a"
+			      "\x01"
+			      "b"
+			      "\x41\x00\x00\x03"
+			      "abc"));
+	assert_value(RDB_TYPE_HASH_LISTPACK_EX, false,
+		     SLICE(MS "\x03"
+			      "abc"));
+	assert_value(RDB_TYPE_VALKEY_HASH_2, true,
+		     SLICE("\x02\x01"
+			   "a"
+			   "\x00" MS "\x01"
+			   "b"
+			   "\x02"
+			   "cc" MS));
 }
 
 static void test_streams(void **state)
 {
 	(void)state;
-	assert_value(RDB_TYPE_STREAM_LISTPACKS, false, SLICE("\x00" "\x00\x00\x00" "\x00"));
 	assert_value(RDB_TYPE_STREAM_LISTPACKS, false,
-		     SLICE("\x01\x10" ID "\x03" "abc" "\x02\x41\x00\x00"                        /* nodes; length, last id */
-			   "\x02"                                                             /* groups */
-			   "\x01" "g" "\x01\x02" "\x02" ID MS "\x01" ID MS "\x40\x40"            /* name, id, pending */
-			   "\x02" "\x01" "c" MS "\x01" ID "\x01" "d" MS "\x00"                     /* consumers and their pending */
-			   "\x01" "h" "\x00\x00" "\x00" "\x00"));
+		     SLICE("\x00"
+			   "\x00\x00\x00"
+			   "\x00"));
+	assert_value(RDB_TYPE_STREAM_LISTPACKS, false,
+		     SLICE("\x01\x10" ID "\x03"
+			   "abc"
+			   "\x02\x41\x00\x00" /* nodes; length, last id */
+			   "\x02"             /* groups */
+			   "\x01"
+			   "g"
+			   "\x01\x02"
+			   "\x02" ID MS "\x01" ID MS "\x40\x40" /* name, id, pending */
+			   "\x02"
+			   "\x01"
+			   "c" MS "\x01" ID "\x01"
+			   "d" MS "\x00" /* consumers and their pending */
+			   "\x01"
+			   "h"
+			   "\x00\x00"
+			   "\x00"
+			   "\x00"));
 	assert_value(RDB_TYPE_STREAM_LISTPACKS_2, false,
-		     SLICE("\x01\x10" ID "\x03" "abc" "\x02\x41\x00\x00" "\x01\x02\x03\x04\x05"
-			   "\x01" "\x01" "g" "\x01\x02\x03" "\x01" ID MS "\x01"
-			   "\x01" "\x01" "c" MS "\x01" ID));
+		     SLICE("\x01\x10" ID "\x03"
+			   "abc"
+			   "\x02\x41\x00\x00"
+			   "\x01\x02\x03\x04\x05"
+			   "\x01"
+			   "\x01"
+			   "g"
+			   "\x01\x02\x03"
+			   "\x01" ID MS "\x01"
+			   "\x01"
+			   "\x01"
+			   "c" MS "\x01" ID));
 	assert_value(RDB_TYPE_STREAM_LISTPACKS_3, true,
-		     SLICE("\x00" "\x00\x00\x00" "\x01\x02\x03\x04\x05"
-			   "\x02" "\x01" "g" "\x01\x02\x03" "\x01" ID MS "\x01"
-			   "\x01" "\x01" "c" MS MS "\x02" ID ID
-			   "\x00" "\x01\x02\x03" "\x00" "\x00"));
+		     SLICE("\x00"
+			   "\x00\x00\x00"
+			   "\x01\x02\x03\x04\x05"
+			   "\x02"
+			   "\x01"
+			   "g"
+			   "\x01\x02\x03"
+			   "\x01" ID MS "\x01"
+			   "\x01"
+			   "\x01"
+			   "c" MS MS "\x02" ID ID "\x00"
+			   "\x01\x02\x03"
+			   "\x00"
+			   "\x00"));
 }
 
 static void test_modules(void **state)
@@ -115,7 +206,13 @@ static void test_modules(void **state)
 	(void)state;
 	assert_value(RDB_TYPE_MODULE_2, false, SLICE("\x81" MS "\x00"));
 	assert_value(RDB_TYPE_MODULE_2, false,
-		     SLICE("\x81" MS "\x01\x05" "\x02\x81" MS "\x03" "flt4" "\x04" MS "\x05\x03" "abc" "\x05\xc0\x01" "\x00"));
+		     SLICE("\x81" MS "\x01\x05"
+			   "\x02\x81" MS "\x03"
+			   "flt4"
+			   "\x04" MS "\x05\x03"
+			   "abc"
+			   "\x05\xc0\x01"
+			   "\x00"));
 }
 
 static void test_opcodes(void **state)
@@ -125,10 +222,23 @@ static void test_opcodes(void **state)
 	(void)state;
 	assert_opcode(RDB_OPCODE_SELECTDB, false, SLICE("\x41\x00"));
 	assert_opcode(RDB_OPCODE_RESIZEDB, false, SLICE("\x41\x00\x05"));
-	assert_opcode(RDB_OPCODE_AUX, false, SLICE("\x05" "ctime" "\xc2" "1234"));
-	assert_opcode(RDB_OPCODE_FUNCTION2, false, SLICE("\x03" "lua"));
-	assert_opcode(RDB_OPCODE_MODULE_AUX, false, SLICE("\x81" MS "\x02\x01" "\x05\x03" "abc" "\x00"));
-	assert_opcode(RDB_OPCODE_SLOT_IMPORT, true, SLICE("\x03" "job" "\x02\x00\x05\x41\x00\x41\x01"));
+	assert_opcode(RDB_OPCODE_AUX, false,
+		      SLICE("\x05"
+			    "ctime"
+			    "\xc2"
+			    "1234"));
+	assert_opcode(RDB_OPCODE_FUNCTION2, false,
+		      SLICE("\x03"
+			    "lua"));
+	assert_opcode(RDB_OPCODE_MODULE_AUX, false,
+		      SLICE("\x81" MS "\x02\x01"
+			    "\x05\x03"
+			    "abc"
+			    "\x00"));
+	assert_opcode(RDB_OPCODE_SLOT_IMPORT, true,
+		      SLICE("\x03"
+			    "job"
+			    "\x02\x00\x05\x41\x00\x41\x01"));
 	assert_false(rdb_walk_opcode(&walk, RDB_OPCODE_SLOT_IMPORT, false, 0));
 	assert_false(rdb_walk_opcode(&walk, RDB_OPCODE_FUNCTION_PRE_GA, false, 0));
 	assert_false(rdb_walk_opcode(&walk, RDB_OPCODE_EOF, false, 0));
@@ -174,9 +284,18 @@ static void test_damage(void **state)
 /* A damaged count must neither overflow the bound nor keep the walk busy with bytes that are not there. */
 static void test_huge_counts(void **state)
 {
-	static const char pending[] = "\x00" "\x00\x00\x00" "\x01" "\x01" "g" "\x01\x02" "\x00" "\x01" "\x01" "c" MS
-				      "\x81\x00\x00\x01\x00\x00\x00\x00\x00";
-	static const char elements[] = "\x81\x00\x00\x01\x00\x00\x00\x00\x00" "\x81\x00\x00\x01\x00\x00\x00\x00\x00";
+	static const char pending[] = "\x00"
+				      "\x00\x00\x00"
+				      "\x01"
+				      "\x01"
+				      "g"
+				      "\x01\x02"
+				      "\x00"
+				      "\x01"
+				      "\x01"
+				      "c" MS "\x81\x00\x00\x01\x00\x00\x00\x00\x00";
+	static const char elements[] = "\x81\x00\x00\x01\x00\x00\x00\x00\x00"
+				       "\x81\x00\x00\x01\x00\x00\x00\x00\x00";
 	struct rdb_walk walk;
 	struct parse_fault fault;
 	uint64_t need = 0;
@@ -193,14 +312,9 @@ static void test_huge_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_collections),
-		cmocka_unit_test(test_streams),
-		cmocka_unit_test(test_modules),
-		cmocka_unit_test(test_opcodes),
-		cmocka_unit_test(test_known_types),
-		cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_huge_counts),
+		cmocka_unit_test(test_strings), cmocka_unit_test(test_collections), cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_modules), cmocka_unit_test(test_opcodes),     cmocka_unit_test(test_known_types),
+		cmocka_unit_test(test_damage),  cmocka_unit_test(test_huge_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

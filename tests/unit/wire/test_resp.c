@@ -395,7 +395,8 @@ static void nodes(void **state)
 	const struct resp_node *inner;
 
 	(void)state;
-	assert_int_equal(resp_reply_parse(SLICE("*3\r\n:1\r\n*2\r\n+a\r\n*1\r\n#f\r\n$1\r\nb\r\n"), node, 8, &taken, &fault), PARSE_OK);
+	assert_int_equal(resp_reply_parse(SLICE("*3\r\n:1\r\n*2\r\n+a\r\n*1\r\n#f\r\n$1\r\nb\r\n"), node, 8, &taken, &fault),
+			 PARSE_OK);
 	assert_int_equal(node[0].span, 7);
 	assert_int_equal(resp_member(node, 0)->integer, 1);
 	inner = resp_member(node, 1);
