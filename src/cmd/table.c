@@ -58,7 +58,7 @@ void table_cell(struct table *table, enum table_colour colour, const char *forma
 
 size_t table_rows(const struct table *table)
 {
-	return (table->count + table->columns - 1) / table->columns;
+	return table->columns > 0 ? (table->count + table->columns - 1) / table->columns : 0;
 }
 
 static bool is_right(const struct table *table, size_t column)

@@ -97,12 +97,11 @@ def test_commands():
     for page in PAGES:
         for text in re.findall(r"^```\w*\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S):
             for line in text.replace("\\\n", " ").splitlines():
-                match = re.match(r"(?:\$ )?keyferry ([a-z]+)(.*)", line)
-                if match:
-                    seen.add((match[1], frozenset(re.findall(r" (--[a-z-]+)", match[2].split(" #")[0])), page.name))
+                for match in re.finditer(r"(?:^|; |&& |\|\| |\$ )keyferry (task [a-z]+|[a-z]+)([^;&|]*)", line.split(" #")[0]):
+                    seen.add((match[1], frozenset(re.findall(r" (--[a-z-]+)", match[2])), page.name))
     assert len(seen) > 20
     for command, options, page in seen:
-        told = subprocess.run([binary(), "help", command], capture_output=True, text=True, check=False, timeout=180)
+        told = subprocess.run([binary(), "help", *command.split()], capture_output=True, text=True, check=False, timeout=180)
         assert told.returncode == 0, f"{page}: keyferry {command}"
         missing = {option for option in options if not re.search(rf"{option}\b", told.stdout)}
         assert not missing, f"{page}: keyferry {command} has no {', '.join(sorted(missing))}"

@@ -345,8 +345,8 @@ class Server:
             with self.client(socket_timeout=PROBE_SECONDS) as probe:
                 self._clients.remove(probe)
                 try:
-                    # Not PING: a foreign process that has taken the port would answer that too.
-                    return probe.info("server")["process_id"] == self.pid
+                    # Not PING: a foreign process that has taken the port would answer that too. And INFO is answered while data is loaded.
+                    return probe.info("server")["process_id"] == self.pid and not probe.info("persistence").get("loading")
                 except redis.exceptions.RedisError:
                     return not self.running
         return True
