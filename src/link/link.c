@@ -334,22 +334,29 @@ static bool slots_move(void *owner)
 	return handover_moving(((const struct link *)owner)->options.handover) > 0;
 }
 
+/* A connection of the link's to a server of the source. */
+static struct client_options source_client(const struct link *link, struct endpoint endpoint)
+{
+	const struct link_options *options = &link->options;
+	const struct deployment_options *source = deployment_options(options->source);
+
+	return (struct client_options){
+		.endpoint = endpoint,
+		.credentials = &source->credentials,
+		.tls = deployment_tls(options->source),
+		.tls_name = source->tls.server_name,
+		.name = link->name,
+		.timeout_ms = options->task->connect_timeout_ms,
+		.blame = ERROR_SOURCE,
+	};
+}
+
 /* Of a heartbeat there is what it is measured by: samples of its own, or the scanner's. */
 static void make_heartbeat(struct link *link, bool fed)
 {
 	const struct link_options *options = &link->options;
-	const struct deployment_options *source = deployment_options(options->source);
 	struct heartbeat_options heartbeat = {
-		.client =
-			{
-				.endpoint = options->master,
-				.credentials = &source->credentials,
-				.tls = deployment_tls(options->source),
-				.tls_name = source->tls.server_name,
-				.name = link->name,
-				.timeout_ms = options->task->connect_timeout_ms,
-				.blame = ERROR_SOURCE,
-			},
+		.client = source_client(link, options->master),
 		/* What nobody tells of would only be found by the next pass; and a snapshot alone has no lag to be measured. */
 		.write = options->task->heartbeat && (!options->file || options->file->follows) &&
 			 (!fed || (options->task->scan_follow && options->task->scan_notifications != SCAN_NOTIFICATIONS_OFF)),
@@ -381,19 +388,9 @@ static bool open_names(struct link *link, struct error *error)
 static void make_scanner(struct link *link)
 {
 	const struct link_options *options = &link->options;
-	const struct deployment_options *source = deployment_options(options->source);
 	const struct server_info *info = &options->source_info;
 	struct scanner_options scanner = {
-		.client =
-			{
-				.endpoint = options->receive_from,
-				.credentials = &source->credentials,
-				.tls = deployment_tls(options->source),
-				.tls_name = source->tls.server_name,
-				.name = link->name,
-				.timeout_ms = options->task->connect_timeout_ms,
-				.blame = ERROR_SOURCE,
-			},
+		.client = source_client(link, options->receive_from),
 		.task = options->task,
 		.pexpiretime = info->family == FAMILY_VALKEY || info->version >= VERSION(7, 0, 0),
 		.streams = info->family == FAMILY_VALKEY || info->version >= VERSION(5, 0, 0),
