@@ -397,9 +397,11 @@ static void take_value(struct reader *reader, const struct resp_node *node)
 /* Of PTTL or PEXPIRETIME: -1 never, -2 no such key (the value's answer says the same, or it came to be in between). */
 static void take_expiry(struct reader *reader, const struct resp_node *node)
 {
-	reader->expiry_failed = node->type != RESP_INTEGER;
-	if (node->type == RESP_INTEGER && node->integer >= 0)
-		reader->expire_at_ms = reader->options.pexpiretime ? node->integer : reader->server_ms + node->integer;
+	int64_t base = reader->options.pexpiretime ? 0 : reader->server_ms, at_ms;
+
+	reader->expiry_failed = node->type != RESP_INTEGER || __builtin_add_overflow(base, node->integer, &at_ms);
+	if (!reader->expiry_failed && node->integer >= 0)
+		reader->expire_at_ms = at_ms;
 }
 
 /* Two texts: seconds and microseconds. */
