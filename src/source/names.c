@@ -442,7 +442,10 @@ static enum names_answer merge_portion(struct names *names, uint32_t *db, struct
 		return NAMES_FAILED;
 	if (!names->at_end)
 		return NAMES_MORE;
-	fdatasync(names->out); /* before the others go */
+	if (fdatasync(names->out) < 0) { /* before the others go */
+		fail(names, "written", error);
+		return NAMES_FAILED;
+	}
 	close_file(&names->out);
 	sorter_free(names->sorter);
 	names->sorter = NULL;
