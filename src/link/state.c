@@ -1,11 +1,11 @@
 #include "link/state.h"
 
+#include "base/buffer.h"
+#include "base/file.h"
 #include "base/memory.h"
-#include "spool/disk.h"
 #include "wire/slot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
@@ -183,64 +183,35 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	return true;
 }
 
-static bool write_all(int file, const char *text, size_t len)
+static int take_text(const char *text, size_t len, void *owner)
 {
-	while (len > 0) {
-		ssize_t n = write(file, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
-/* A new name is on the disk only when its folder is. Negative errno. */
-static int sync_folder(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char folder[PATH_MAX];
-
-	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-	return disk_real.sync_dir(folder[0] ? folder : "/");
+	return buffer_append(owner, text, len) ? 0 : -1;
 }
 
 bool link_state_write(const char *path, const struct link_state *state, struct error *error)
 {
-	char beside[PATH_MAX];
 	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:s, s:o, s:o}", "format", FORMAT,
 				 "generation", (json_int_t)state->generation, "position", (json_int_t)state->position, "database",
 				 (json_int_t)state->db, "clean", (int)state->clean, "snapshot", "rdb_version",
 				 (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey, "database",
 				 (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch,
 				 "refused", make_refused(state), "low marks", make_witnesses(state));
-	char *text;
-	int file, status;
+	struct buffer text;
 	bool ok;
 
 	if (state->file.phase != FILE_NONE)
 		json_object_set_new(root, "file", file_json(&state->file));
 	if (json_array_size(state->imports) > 0)
 		json_object_set(root, "imports", state->imports);
-	text = json_dumps(root, JSON_INDENT(1));
-	json_decref(root);
-	snprintf(beside, sizeof(beside), "%s.new", path);
-	file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	ok = file >= 0 && text && write_all(file, text, strlen(text)) && write_all(file, "\n", 1) && fdatasync(file) == 0;
-	if (ok && rename(beside, path) < 0)
-		ok = false;
-	status = ok ? sync_folder(path) : -errno;
-	if (!ok || status < 0) {
-		error_set_errno(error, ERROR_INTERNAL, -status, "cannot write %s", beside);
+	buffer_init(&text, SIZE_MAX / 2);
+	ok = json_dump_callback(root, take_text, &text, JSON_INDENT(1)) == 0 && buffer_append(&text, "\n", 1) &&
+	     file_replace(path, buffer_readable(&text));
+	if (!ok) {
+		error_set_errno(error, ERROR_INTERNAL, errno, "cannot write %s", path);
 		error_hint(error, "Make room in the work directory, and make it writable");
-		ok = false;
 	}
-	if (file >= 0)
-		close(file);
-	free(text);
+	json_decref(root);
+	buffer_free(&text);
 	return ok;
 }
 
