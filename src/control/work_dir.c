@@ -17,6 +17,9 @@
 /* Links of shards that are gone stay in the list. */
 #define LINKS_MAX (16 * TOPOLOGY_SHARDS_MAX)
 
+#define LOCK_TRIES 25
+#define LOCK_PAUSE_US 10000
+
 /* The member of a link whose source is files; an address has a port or a slash. */
 #define FILES_MEMBER "files"
 
@@ -56,6 +59,19 @@ static void read_holder(int lock, char holder[32])
 	holder[strcspn(holder, "\n")] = '\0';
 }
 
+/* Who asks whether it is held (work_dir_is_held()) has it for a moment, too. */
+static bool lock_alone(int lock)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return false;
+		usleep(LOCK_PAUSE_US);
+	}
+	return false;
+}
+
 static bool take_lock(struct work_dir *dir, struct error *error)
 {
 	char *path = memory_printf("%s/lock", dir->path);
@@ -68,7 +84,7 @@ static bool take_lock(struct work_dir *dir, struct error *error)
 		error_hint(error, "Give one that may be written to with --data");
 		return false;
 	}
-	if (flock(dir->lock, LOCK_EX | LOCK_NB) < 0) {
+	if (!lock_alone(dir->lock)) {
 		read_holder(dir->lock, holder);
 		error_set(error, ERROR_BUSY, "the task in %s is being run by process %s", dir->path,
 			  holder[0] ? holder : "(unknown)");
