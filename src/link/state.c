@@ -131,6 +131,14 @@ static bool file_read(json_t *root, struct file_state *ret, json_error_t *fault)
 	return true;
 }
 
+void link_state_free(struct link_state *state)
+{
+	free((void *)(uintptr_t)state->refused);
+	free((void *)(uintptr_t)state->witnesses);
+	json_decref(state->imports);
+	*state = (struct link_state){0};
+}
+
 bool link_state_read(const char *path, struct link_state *ret, struct error *error)
 {
 	struct link_state state = {0};
@@ -154,7 +162,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	    !take_witnesses(witnesses, &state)) {
 		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path,
 			  fault.text[0] ? fault.text : "its list of refused commands, or of low marks, is damaged");
-		free((void *)state.refused);
+		link_state_free(&state);
 		error_hint(error, "Restore the file, or begin anew with an empty work directory");
 		json_decref(root);
 		return false;
@@ -169,9 +177,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 		error_set(error, ERROR_USAGE, "%s: format %lld or its numbers are not of this version of keyferry", path,
 			  (long long)format);
 		error_hint(error, "Continue with the version that wrote it, or begin anew with an empty work directory");
-		free((void *)state.refused);
-		free((void *)state.witnesses);
-		json_decref(state.imports);
+		link_state_free(&state);
 		return false;
 	}
 	state.generation = (uint64_t)generation;
