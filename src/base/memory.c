@@ -46,7 +46,8 @@ char *memory_strndup(const char *text, size_t len)
 {
 	char *copy = memory_alloc(len + 1);
 
-	memcpy(copy, text, len);
+	if (len > 0)
+		memcpy(copy, text, len);
 	copy[len] = '\0';
 	return copy;
 }
