@@ -19,13 +19,29 @@ static enum parse bad(struct parse_fault *fault, uint64_t offset, const char *wh
 	return PARSE_BAD;
 }
 
-/* Reads "<digits>\r\n" at `at`. The answer depends on the bytes up to the first offending one alone, however they arrive. */
+/* Reads "<digits>\r\n" at `at` (at most in.len); max is at least 99. The answer depends on the bytes up to the first offending one alone, however they arrive. */
 static inline enum parse number_read(struct slice in, uint64_t at, uint64_t max, const char *what, uint64_t *ret, uint64_t *next,
 				     struct parse_fault *fault)
 {
 	uint64_t begin = at;
 	uint64_t value = 0;
 
+	/* Nearly all numbers of a stream: one digit, or two. Whatever else there is, the loop below finds out. */
+	if (in.len - at >= 4) {
+		const uint8_t *p = in.data + at;
+		uint8_t first = (uint8_t)(p[0] - '0'), second = (uint8_t)(p[1] - '0');
+
+		if (first <= 9 && p[1] == '\r' && p[2] == '\n') {
+			*ret = first;
+			*next = at + 3;
+			return PARSE_OK;
+		}
+		if (first - 1U <= 8 && second <= 9 && p[2] == '\r' && p[3] == '\n') {
+			*ret = first * 10U + second;
+			*next = at + 4;
+			return PARSE_OK;
+		}
+	}
 	for (; at < in.len; at++) {
 		uint8_t digit = (uint8_t)(in.data[at] - '0');
 
