@@ -56,7 +56,7 @@ enum service_end service_ended(const struct service *service);
 /* Calls `reload` on the main thread soon (SIGHUP); service_reload_set() says which. */
 void service_reload(struct service *service);
 void service_reload_set(struct service *service, void (*reload)(void *owner), void *owner);
-/* Takes what may change while it runs: worker.*, restart.*, log_level. Main thread. */
+/* Takes what may change while it runs: worker.*, restart.*, log_level. `config` stays valid and as it is until the next call, or the end. Main thread. */
 void service_configure(struct service *service, const struct service_config *config);
 void service_close(struct service *service); /* NULL is fine */
 
