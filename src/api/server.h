@@ -13,9 +13,8 @@
 
 #define SERVER_CONNECTIONS 512
 #define SERVER_CONNECTIONS_PER_ADDRESS 128
-#define SERVER_MEMORY                                                                                                            \
-	(192u                                                                                                                    \
-	 << 10) /* of a connection: a head of API_HEAD_MAX, 64 bytes for each argument in URI_BYTES_MAX, and the answer's head */
+/* Bytes of a connection: a head of API_HEAD_MAX, 64 for each argument that URI_BYTES_MAX may have, and the answer's head. */
+#define SERVER_MEMORY (192u << 10)
 #define SERVER_IDLE_S 30   /* a connection that neither reads nor writes is closed */
 #define SERVER_BODY_S 120  /* in which a body has to be there */
 #define SERVER_STREAMS 128 /* server-sent events at the same time */

@@ -435,7 +435,7 @@ const struct command task_commands[] = {
 		.name = "task logs",
 		.usage = "TASK [-f] [--lines N]",
 		.summary = "the last lines of its log",
-		.text = "-f goes on with those that come, looking each second.\n",
+		.text = "-f goes on with those that come, also after a restart of the task, or of the daemon.\n",
 		.examples = "keyferry task logs orders -f\nkeyferry task logs orders --lines 1000 | grep -i warning\n",
 		ROWS(logs_rows),
 		.min_words = 1,

@@ -291,6 +291,8 @@ def test_watching_goes_on(bench):
         assert process.wait(30) == code
     for thread in threads:
         thread.join()
+    written = (daemon.data / "tasks/1/log").read_text().splitlines()
+    assert len(lines) > before and [line.rstrip("\n") for line in lines] == written[:len(lines)]
     daemon.wait_in_step("orders", source)
     task("stop", "--all", "--wait")
     assert_same(source, target, as_replica=True)
