@@ -179,6 +179,7 @@ class Fuzz:
         word = method.upper() if self.chance.random() < 0.95 else self.chance.choice(["HEAD", "OPTIONS", "PATCH", "BREW", "get", "DELETE"])
         if word == "DELETE" and f"/{self.tasks[0]}" in path.replace("%00", ""):
             word = "GET"
+        operation = self.document["paths"][known].get(word.lower(), operation)
         body = self.body(operation, known)
         lines = [f"{word} {path} HTTP/1.1", "Host: localhost", "Connection: close"]
         if token:
