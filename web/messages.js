@@ -144,7 +144,7 @@ export function translator(pairs) {
       score += said.score - (said.score > 0 && JOINED.test(value) ? 2 : 0);
       return {text: said.text, said: said.score > 0};
     });
-    const vague = made.weight < WEAK && made.parts.some((part) => part.name !== undefined && part.kind === '' && / /.test(found[part.name].replace(QUOTED, '')) && say(found[part.name], run, depth + 1).score === 0);
+    const vague = made.weight < WEAK && made.parts.some((part) => part.name !== undefined && part.kind === '' && / /.test(found[part.name].replace(QUOTED, '')) && !ANSWER.test(found[part.name]) && say(found[part.name], run, depth + 1).score === 0);
     return vague ? null : {text: join(pieces), score};
   }
 
@@ -185,6 +185,15 @@ export function translator(pairs) {
         // What is listed is known, each of it.
         if (separator === ', ' && (right.score === 0 || left.score === 0)) continue;
         take(left, TOLD[separator], right);
+      }
+      // "PATH is no file", "source ADDRESS: ...": one word, and what is said of it.
+      const blank = text.indexOf(' ');
+      const first = text.slice(0, Math.max(0, blank));
+      const known = whole.get(plain(first));
+      if ((known !== undefined || /[/.:]/.test(first)) && !ANSWER.test(text)) {
+        const rest = say(text.slice(blank + 1), run, depth + 1);
+        const left = {text: join([{text: known ?? first, said: true}, {text: ' '}, {text: rest.text, said: true}]), score: known === undefined ? 0 : weigh(first)};
+        if (rest.score > 0) take(left, '', {text: '', score: rest.score - 1});
       }
       if (text.endsWith(')') && !ANSWER.test(text)) {
         for (let index = text.indexOf(' ('); index > 0; index = text.indexOf(' (', index + 1)) {
