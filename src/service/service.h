@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "service/config.h"
+#include "service/worker_log.h"
 
 #include <jansson.h>
 
@@ -56,7 +57,7 @@ enum service_end service_ended(const struct service *service);
 /* Calls `reload` on the main thread soon (SIGHUP); service_reload_set() says which. */
 void service_reload(struct service *service);
 void service_reload_set(struct service *service, void (*reload)(void *owner), void *owner);
-/* Takes what may change while it runs: worker.*, restart.*, log_level. Main thread. */
+/* Takes what may change while it runs: worker.*, restart.*, log_level. `config` stays valid and as it is until the next call, or the end. Main thread. */
 void service_configure(struct service *service, const struct service_config *config);
 void service_close(struct service *service); /* NULL is fine */
 
@@ -164,6 +165,11 @@ enum service_result service_task_trend(struct service *service, const char *task
 /* The last `most` lines of the worker's log (at most 10000): {"lines": [...]}, as written by it. */
 enum service_result service_task_log(struct service *service, const char *task, uint32_t most, json_t **ret,
 				     struct error *error) WARN_UNUSED;
+/* The same bit by bit (service/worker_log.h): where the last `most` lines begin, and lines from a place on, added to the array; *ret_more: there were any, so there may be more. */
+enum service_result service_task_log_back(struct service *service, const char *task, uint32_t most, struct worker_log_place *ret,
+					  struct error *error) WARN_UNUSED;
+enum service_result service_task_log_read(struct service *service, const char *task, struct worker_log_place *place,
+					  json_t *lines, bool *ret_more, bool *ret_gap, struct error *error) WARN_UNUSED;
 /* Of what service/ does not do itself: logins, refused tokens. `detail` NULL or an object without secrets; taken over. */
 void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result,
 		   json_t *detail);
