@@ -58,6 +58,12 @@ static void refuse(const struct precheck_report *report, const struct finding *f
 	free(remedy);
 }
 
+/* Memory is freed after the answer. Before it, that of many keys may take longer than an answer is waited for. */
+static bool flushes_lazily(const struct server_info *info)
+{
+	return info->family == FAMILY_VALKEY || info->version >= VERSION(4, 0, 0);
+}
+
 /* Marks of other tasks are removed with the rest: they are of data that is not there any more. */
 static bool empty_target(const struct precheck_options *options, void (*warn)(const char *text), struct error *error)
 {
@@ -65,7 +71,8 @@ static bool empty_target(const struct precheck_options *options, void (*warn)(co
 	struct client_reply reply;
 
 	for (uint32_t i = 0; i < deployment_topology(options->target)->shard_count; i++) {
-		uint64_t keys = deployment_server(options->target, i)->keys, marks;
+		const struct server_info *info = deployment_server(options->target, i);
+		uint64_t keys = info->keys, marks;
 		struct client *client;
 		struct error ignored;
 
@@ -74,7 +81,8 @@ static bool empty_target(const struct precheck_options *options, void (*warn)(co
 		if (keys == 0)
 			continue;
 		client = deployment_client(options->target, i, error);
-		if (!client || !client_call(client, &reply, false, error, "FLUSHALL", NULL))
+		if (!client ||
+		    !client_call(client, &reply, false, error, "FLUSHALL", flushes_lazily(info) ? "ASYNC" : NULL, NULL))
 			return false;
 		say(warn, "target %s: its %llu keys were removed, as target.existing: flush says",
 		    endpoint_format(&deployment_topology(options->target)->shards[i].master, name), (unsigned long long)keys);
