@@ -15,6 +15,7 @@ from bench.load import Load
 from bench.scenario import data_keys
 from bench.waiting import wait_for
 
+pytestmark = pytest.mark.threads
 
 KILLS = int(os.environ.get("KEYFERRY_KILLS", "12"))
 
