@@ -17,6 +17,8 @@ from bench.load import Load
 from bench.tls import Authority
 from bench.waiting import wait_for
 
+pytestmark = pytest.mark.threads
+
 ASKING = "require_token: true\n"
 SECRET = "S3cret-of-the-source"
 
