@@ -7,7 +7,7 @@
  * is set stands SERVICE_SECRET, and a document that comes with that in the same place keeps the secret which is stored.
  *
  * Thread: service_open(), service_run() and service_close() main; service_stop(), service_reload() also from signal handlers; all others any thread, while service_run() runs
- * or before it. A call takes one lock for a moment and never waits for a worker, a server or another call's job; service_wait() and service_metrics() wait as long as they are told.
+ * or before it. A call takes one lock for a moment and never waits for a worker, a server or another call's job; service_metrics() waits as long as it is told.
  * Every call that changes something writes the audit log by itself, also when it is refused, in the name of its caller. */
 #ifndef KEYFERRY_SERVICE_SERVICE_H
 #define KEYFERRY_SERVICE_SERVICE_H
@@ -57,7 +57,7 @@ enum service_end service_ended(const struct service *service);
 /* Calls `reload` on the main thread soon (SIGHUP); service_reload_set() says which. */
 void service_reload(struct service *service);
 void service_reload_set(struct service *service, void (*reload)(void *owner), void *owner);
-/* Takes what may change while it runs: worker.*, restart.*, log_level. Main thread. */
+/* Takes what may change while it runs: worker.*, restart.*, log_level. `config` stays valid and as it is until the next call, or the end. Main thread. */
 void service_configure(struct service *service, const struct service_config *config);
 void service_close(struct service *service); /* NULL is fine */
 
@@ -174,9 +174,6 @@ enum service_result service_task_log_read(struct service *service, const char *t
 void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result,
 		   json_t *detail);
 
-/* Changes, for those who show them live: rises with every change of any task's tree or status. service_wait() returns when it is not `seen` any more, or after the time;
- * the present number. Also returns when the service stops. */
-uint64_t service_wait(struct service *service, uint64_t seen, uint32_t timeout_ms);
 bool service_stopping(const struct service *service);
 
 /* ---- tokens ---- */
