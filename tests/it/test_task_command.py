@@ -110,7 +110,7 @@ def test_documents(bench):
     file.write_text(f"name: 订单\nsource:\n  address: {source.address}\n  password: {SECRET}\ntarget: {{address: '{target.address}'}}\n")
     task("check", file, says="a valid document of task 订单")
     task("import", file, says="created")
-    task("import", file, code=2, says="There is a task of this name already")
+    task("import", file, code=2, says="There is one of this name already")
     task("import", file, "--replace", says="document replaced")
     exported = task("export", "订单").out
     assert "********" in exported and SECRET not in exported
@@ -180,7 +180,7 @@ def test_create_of_urls(bench):
     told = task("create", "orders", *sides, "--source-password-file", "-", "--target-password-file", "-", "--start", "--wait", "--format", "json", text=f"{SECRET}\n{SECRET}\n").tree
     assert told["name"] == "orders" and told["state"] in ("snapshot", "streaming") and told["document"]["source"]["password"] == "********"
     task("watch", "orders", "--until", "streaming")
-    task("create", "orders", *sides, *files, code=2, says="There is a task of this name already")
+    task("create", "orders", *sides, *files, code=2, says="There is one of this name already")
     daemon.wait_in_step("orders", source)
     # A document takes passwords likewise; a task has a name.
     task("create", *sides, *files, code=2, says="option 'name' is missing")
