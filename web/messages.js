@@ -12,7 +12,7 @@ const NUMBER = /[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?/y;
 const ANSWER = /^-?(?:ERR|WRONGTYPE|WRONGPASS|NOAUTH|NOPERM|NOPROTO|NOSCRIPT|NOREPLICAS|NOMASTERLINK|NOTREADY|NOGOODSLAVE|NOTBUSY|MOVED|ASK|TRYAGAIN|CROSSSLOT|CLUSTERDOWN|MASTERDOWN|LOADING|BUSY|BUSYKEY|BUSYGROUP|NOGROUP|UNKILLABLE|READONLY|OOM|MISCONF|EXECABORT|DENIED|UNBLOCKED|INPROG|IOERR|STALE|REDIRECT)\b/;
 const SEPARATOR = /: |; |\. |, /g;
 // Keys and commands are quoted; an apostrophe stands behind a letter.
-const QUOTED = /(?<![^\s(])(?:'[^'\\]*'|"[^"\\]*(?:\\.[^"\\]*)*")(?![^\s,;:.)?])/g;
+const QUOTED = /(?<![^\s([{:,])(?:'[^'\\]*'|"[^"\\]*(?:\\.[^"\\]*)*")(?![^\s,;:.)?\]}])/g;
 const JOINED = /[:;.] /;
 const HAN_BEGIN = /^\p{Script=Han}/u;
 const HAN_END = /\p{Script=Han}$/u;
@@ -23,7 +23,7 @@ const STEPS_MAX = 20000;
 const TEXT_MAX = 1536;
 const KEPT_MAX = 2000;
 const HEAD = 3;
-// A message of so few letters says little: its texts have to be words.
+// A message of so few letters says little: one of its texts at least has to be a word, or known.
 const WEAK = 7;
 
 // Letters count; where they are as many, the other signs decide.
@@ -144,7 +144,8 @@ export function translator(pairs) {
       score += said.score - (said.score > 0 && JOINED.test(value) ? 2 : 0);
       return {text: said.text, said: said.score > 0};
     });
-    const vague = made.weight < WEAK && made.parts.some((part) => part.name !== undefined && part.kind === '' && / /.test(found[part.name].replace(QUOTED, '')) && !ANSWER.test(found[part.name]) && say(found[part.name], run, depth + 1).score === 0);
+    const texts = made.told.filter(({name, kind}) => kind === '' && keys[name]?.kind === '').map(({name}) => found[name]);
+    const vague = made.weight < WEAK && texts.length > 0 && texts.every((text) => / /.test(text.replace(QUOTED, '')) && !ANSWER.test(text) && say(text, run, depth + 1).score === 0);
     return vague ? null : {text: join(pieces), score};
   }
 
