@@ -248,6 +248,12 @@ def test_log(bench, daemon, browser):
     browser.fill("#log-search", "work directory")
     browser.wait("!document.querySelector('pre.log').textContent.includes('every link')")
     assert "work directory" in browser.text("pre.log")
+    # What comes is told as it comes.
+    browser.fill("#log-search", "")
+    with open(daemon.data / "tasks/1/log", "a") as log:
+        log.write("a line <b>that</b> comes later\n")
+    browser.wait_text("a line <b>that</b> comes later", "pre.log")
+    assert browser.text("pre.log").count("streaming: every link") == 1
     browser.fill("#log-level", "debug")
     wait_for(lambda: daemon.show("orders")["log_level"] == "debug", what="the level of the log")
     browser.click("#do-stop")
