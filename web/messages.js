@@ -1,8 +1,9 @@
 // What the daemon says in sentences, in another language: a sentence is found among the messages of a catalogue (texts/messages.zh.po, made by tools/messages), parts of it in their turn,
 // and put together again. What is not known stays as it is.
 //
-// A message has places: {0} a text, {0#} a number, {0=a|b} one of these words; its translation {0!} for a text that stays. Sentences are joined of messages: "where: what: why", "what; and then. What to do". So each is looked at as a
-// whole, and parted at its separators; what explains most characters wins. All is bounded: a failed place is tried once, and a sentence that needs too many steps stays as it is.
+// A message has places: {0} a text, {0#} a number, {0=a|b} one of these words; its translation {0!} for a text that stays. Sentences are joined of messages: "where: what: why",
+// "what; and then. What to do". So each is looked at as a whole, and parted at its separators; what explains most letters wins. All is bounded: a place where a message does not fit is
+// tried once, and a sentence that needs too many steps is left as far as it has come.
 
 // Other braces ("{shard}", '{"*": 0}') are text.
 const PLACE = /\{(\d+|side|node|option|task)(#|!)?\}/g;
@@ -19,7 +20,9 @@ const HAN_END = /\p{Script=Han}$/u;
 const TOLD = {': ': '：', '; ': '；', '. ': '。', ', ': '，'};
 const SEPARATORS_MAX = 16;
 const DEPTH_MAX = 12;
+// The longest sentences that there are take a fifth of these.
 const STEPS_MAX = 20000;
+const LOOK_STEPS = 20;
 const TEXT_MAX = 1536;
 const KEPT_MAX = 2000;
 const HEAD = 3;
@@ -155,7 +158,8 @@ export function translator(pairs) {
     // Nothing explains more.
     if (known !== undefined) return {text: known, score: weigh(text) + 1};
     let best = {text, score: 0};
-    if (ANSWER.test(text) || depth > DEPTH_MAX) return best;
+    run.steps -= LOOK_STEPS;
+    if (ANSWER.test(text) || depth > DEPTH_MAX || run.steps < 0) return best;
     for (const made of [...(byHead.get(text.slice(0, HEAD)) ?? []), ...others]) {
       if (!text.includes(made.longest)) continue;
       const found = match(made, text, run);
@@ -178,6 +182,7 @@ export function translator(pairs) {
       const isQuoted = (index) => quoted.some(([begin, end]) => begin < index && index < end);
       const separators = [...text.matchAll(SEPARATOR)].filter(({index}) => !isQuoted(index)).slice(0, SEPARATORS_MAX);
       for (const {index, 0: separator} of separators) {
+        if (run.steps < 0) break;
         const [before, behind] = [text.slice(0, index), text.slice(index + separator.length)];
         if (ANSWER.test(before) && separator !== '. ') continue;
         const left = one(before, run, depth + 1);
@@ -198,6 +203,7 @@ export function translator(pairs) {
       }
       if (text.endsWith(')') && !ANSWER.test(text)) {
         for (let index = text.indexOf(' ('); index > 0; index = text.indexOf(' (', index + 1)) {
+          if (run.steps < 0) break;
           if (isQuoted(index)) continue;
           const left = one(text.slice(0, index), run, depth + 1);
           const inside = text.slice(index + 2, -1);

@@ -161,7 +161,7 @@ def test_sentences(console):
 def test_hostile_sentences(console):
     """Whatever stands in a sentence, it is done with soon."""
     hostile = ["a: " * 500, " (" * 700 + ")" * 100, "target x refuses y (database 0, z): " * 40, "is in the source and in the target; " * 40, "1" * 1500, "'" * 1500, '"\\' * 700,
-               "{0} {1#} {2=a|b} " * 80, "target " * 200, "x" * 100000]
+               "{0} {1#} {2=a|b} " * 80, "target " * 200, "x" * 100000, "a (" * 450 + ")" * 50, "the source (" * 120 + ")" * 50, "x: source target the key " * 60]
     spent = console.js(f"(async () => {{ const begun = performance.now(); await {SAY.strip() % json.dumps(hostile)}; return performance.now() - begun }})()")
     assert spent < 20000
     check(console)
