@@ -2,7 +2,7 @@
 
 import pytest
 
-from console import check, open_console
+from console import check, heap, join_events, open_console, run_task
 
 
 def test_daemon_restarts(bench, daemon, browser):
@@ -15,21 +15,23 @@ def test_daemon_restarts(bench, daemon, browser):
     browser.find("tr|goes")
     assert daemon.stop() == 0
     browser.find(".live:not(.on)")
+    browser.find("#lost|Not connected to the daemon since")
     daemon.start()
     daemon.call("task.delete", task="goes")
     daemon.create("comes", source, target)
     browser.find(".live.on")
     browser.find("tr|comes")
     browser.wait("!window.__find('tr|goes')")
-    assert browser.has("tr|stays")
+    assert browser.has("tr|stays") and not browser.has("#lost")
 
 
 @pytest.mark.timeout(300)
 def test_many_tasks(bench, daemon, browser):
-    """200 tasks: the list is whole, and answers within 100 ms to what somebody does."""
+    """200 tasks: the list is whole, and answers within 100 ms to what somebody does, also while all of them change; and does not grow with what it is told."""
     source, target = bench.server(), bench.server()
     for number in range(200):
         daemon.create(f"task-{number:03}", source, target)
+    join_events(browser)
     open_console(browser, daemon)
     browser.wait("document.querySelectorAll('tbody tr').length === 200")
     # What the page itself takes from the input to the frame that shows its effect: other processes of a busy machine are no fault of it.
@@ -41,6 +43,24 @@ def test_many_tasks(bench, daemon, browser):
       await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     }})()""") for text in ("task-1", "", "task-19", "", "7", "", "task", "")]
     assert sorted(took)[len(took) // 2] < 100, took
+    # Each task tells of new figures in the frame in which a letter is typed, as it may at most twice a second.
+    browser.js("fetch('/api/v1/tasks').then((answer) => answer.json()).then((list) => { window.tasks = list.items; })")
+    changed = "window.tasks.forEach((task, at) => window.__tell('task', {...task, lag: {seconds: at + %d, bytes: 1}}))"
+    took = [browser.busy_ms(f"""(async () => {{
+      {changed % round}
+      const field = document.querySelector('#search');
+      field.value = '{text}';
+      field.dispatchEvent(new Event('input', {{bubbles: true}}));
+      await window.__frame();
+    }})()""") for round, text in enumerate(("task-1", "", "task-19", "", "7", "", "task", ""))]
+    assert sorted(took)[len(took) // 2] < 100, took
+    hour = f"(async () => {{ for (let round = %d; round < %d; round++) {{ window.tasks.slice(0, 9).forEach((task) => window.__tell('task', {{...task, lag: {{seconds: round, bytes: 1}}}})); if (round % 40 === 0) await window.__frame(); }} await window.__frame(); }})()"
+    browser.js(hour.replace("%d", "0", 1).replace("%d", "400", 1))
+    before = heap(browser)
+    browser.js(hour.replace("%d", "400", 1).replace("%d", "3600", 1))
+    after = heap(browser)
+    assert after[0] < before[0] * 1.1 + 500_000 and after[1] < before[1] * 1.1, (before, after)
+    browser.js(changed.replace("at + %d", "null"))
     browser.fill("#search", "task-19")
     browser.wait("document.querySelectorAll('tbody tr').length === 10")
     browser.wait_text("10 of 200 tasks", "#shown")
@@ -78,3 +98,30 @@ def test_quick_answer(bench, daemon, browser):
       window.setTimeout = (run, after, ...rest) => timer(run, (after ?? 0) < 1000 ? 1500 : after, ...rest);""")
     open_console(browser, daemon)
     browser.find("h2|No tasks yet")
+
+
+def test_need_a_look(bench, daemon, browser, axe):
+    """A link without its source is no green task with a lag of nothing: it is among those that need a look, also at its own page."""
+    source, _ = run_task(bench, daemon)
+    daemon.create("idle", source, bench.server())
+    open_console(browser, daemon)
+    browser.find("tr .state.good|Streaming")
+    assert not browser.has("#state-look")
+    source.kill()
+    browser.find("tr .warned|1 of 1 links without their source")
+    browser.wait_text("–", "td[data-label=Lag]")
+    check(browser, axe)
+    browser.click("#state-look|1")
+    browser.wait("document.querySelectorAll('tbody tr').length === 1")
+    browser.click("tr a|orders")
+    browser.find(".title .state.warn|Streaming")
+    browser.find(".figure|not known: 1 of 1 links")
+    browser.click("#readiness summary|Not now")
+    browser.find("#readiness .check.failed|do not follow their source")
+    check(browser, axe)
+    source.start()
+    browser.find(".title .state.good|Streaming")
+    browser.find("#readiness .check.passed|1 of 1")
+    browser.click("a.back")
+    browser.click("#state-all")
+    browser.wait("!document.querySelector('#state-look') && document.querySelectorAll('tbody tr').length === 2")

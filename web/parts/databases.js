@@ -3,6 +3,7 @@ import {html, useEffect, useState} from '../ui.js';
 import {t} from '../words.js';
 import {post} from '../api.js';
 import {read, write} from '../document.js';
+import {tell} from '../check.js';
 import {isFile} from '../draft.js';
 import {number} from '../format.js';
 import {Wrong} from './field.js';
@@ -14,12 +15,15 @@ export const readKeyspace = (document, task) => post('/databases', {document: {s
 function Row({entry, chosen, mapped, pick, map}) {
   const label = t('databases.number', {number: entry.database});
   return html`<tr>
-    <td><input type="checkbox" id=${`db-${entry.database}`} aria-label=${label} checked=${chosen} onChange=${(event) => pick(event.target.checked)} /></td>
+    <td><input type="checkbox" id=${`db-${entry.database}`} aria-label=${label} checked=${chosen} onChange=${(event) => {
+      // What is drawn is what holds: the last one stays.
+      if (!pick(event.target.checked)) event.target.checked = chosen;
+    }} /></td>
     <th scope="row"><label for=${`db-${entry.database}`}>${label}</label></th>
     <td class="num" data-label=${t('databases.keys')}>${number(entry.keys)}</td>
     <td class="num" data-label=${t('databases.expiring')}>${number(entry.expiring)}</td>
     <td data-label=${t('databases.target')}><input class="narrow" type="number" min="0" max="1000000" aria-label=${t('databases.target_of', {number: entry.database})} placeholder=${entry.database} value=${mapped ?? ''}
-      disabled=${!chosen} onInput=${(event) => map(event.target.value)} /></td></tr>`;
+      disabled=${!chosen} onInput=${(event) => map(event.target)} /></td></tr>`;
 }
 
 export function Databases({document, change, task}) {
@@ -42,7 +46,17 @@ export function Databases({document, change, task}) {
     const next = new Set(picked);
     if (wanted) next.add(database);
     else next.delete(database);
+    // None would mean all of them.
+    if (!next.size) {
+      tell('source.databases', ['databases.none_chosen']);
+      return false;
+    }
     change(write(document, 'source.databases', [...next].sort((a, b) => a - b)));
+    return true;
+  };
+  const map = (database, field) => {
+    if (field.validity.valid && (field.value === '' || Number.isInteger(Number(field.value)))) change(write(document, `target.database_map.${database}`, field.value === '' ? undefined : Number(field.value)));
+    else tell('target.database_map', ['databases.not_a_number']);
   };
   return html`<div class="card">
     <${Trouble} error=${error} /><${Wrong} path="source.databases" /><${Wrong} path="target.database_map" />
@@ -52,11 +66,11 @@ export function Databases({document, change, task}) {
       <p class="dim small">${held.masters.map((master) => `${master.address} · ${master.version} · ${t('databases.count', {count: number(master.keys)})}`).join('; ')}</p>
       <div class="choices" role="radiogroup" aria-label=${t('step.databases')}>
         <label><input type="radio" name="databases" checked=${all} onChange=${() => change(write(document, 'source.databases', undefined))} /> ${t('databases.all')}</label>
-        <label><input type="radio" id="databases-chosen" name="databases" checked=${!all} onChange=${() => change(write(document, 'source.databases', [...picked]))} /> ${t('databases.chosen')}</label></div>
+        <label><input type="radio" id="databases-chosen" name="databases" checked=${!all} disabled=${known.length === 0} onChange=${() => change(write(document, 'source.databases', [...picked]))} /> ${t('databases.chosen')}</label></div>
       ${known.length > 0 ? html`<table class="cards"><caption class="hidden">${t('step.databases')}</caption><thead><tr><th scope="col" class="tick"><span class="hidden">${t('databases.pick')}</span></th><th scope="col">${t('databases.database')}</th>
         <th scope="col" class="num">${t('databases.keys')}</th><th scope="col" class="num">${t('databases.expiring')}</th><th scope="col">${t('databases.target')}</th></tr></thead>
         <tbody>${known.map((entry) => html`<${Row} key=${entry.database} entry=${entry} chosen=${picked.has(entry.database)} mapped=${read(document, `target.database_map.${entry.database}`)}
           pick=${(wanted) => pick(entry.database, wanted)}
-          map=${(text) => change(write(document, `target.database_map.${entry.database}`, text === '' ? undefined : Number(text)))} />`)}</tbody></table>` : html`<p class="dim">${t('databases.empty')}</p>`}`}
+          map=${(field) => map(entry.database, field)} />`)}</tbody></table>` : html`<p class="dim">${t('databases.empty')}</p>`}`}
   </div>`;
 }

@@ -44,6 +44,13 @@ export function Trouble({error}) {
   if (!error) return null;
   const {title, text} = explain(error);
   const words = error instanceof Problem && error.status ? 'en' : null;
+  // Places that say the same as the whole are not said twice.
+  const places = (error.errors ?? []).filter((one) => one.detail !== text);
   return html`<div class="trouble" role="alert"><p>${title && html`<b>${title}</b> `}<span lang=${words}>${text}</span></p>${error.hint && html`<p class="hint" lang=${words}>${error.hint}</p>`}
-    ${(error.errors ?? []).length > 0 && html`<ul>${error.errors.map((one) => html`<li lang=${words}>${one.option && html`<code>${one.option}</code>`} ${one.detail}</li>`)}</ul>`}</div>`;
+    ${places.length > 0 && html`<ul>${places.map((one) => html`<li lang=${words}>${one.option && html`<code>${one.option}</code>`} ${one.detail}</li>`)}</ul>`}</div>`;
+}
+
+// Before the first answer is there; one that comes at once is not announced.
+export function Waiting() {
+  return html`<p class="waiting late" role="status"><span class="spinner" aria-hidden="true"></span>${t('loading')}</p>`;
 }
