@@ -83,6 +83,8 @@ def test_failures_on_the_way(bench, daemon, browser, axe):
     browser.click("#next")
     browser.find("[role=alert]|password")
     check_complaint(browser, "502")
+    # The target is asked, too: what it holds is told before the checks.
+    browser.find("#target-card .warned|holds keys already")
     browser.click("#back")
     browser.fill("#f-source-password", "right")
     to_precheck(browser)
