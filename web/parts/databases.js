@@ -26,12 +26,16 @@ function useKeyspace(document, side, task) {
   return {held, error, ask};
 }
 
+// Masters that are named; of more their number is told.
+const NAMED_MOST = 6;
+const masterText = (master) => `${master.address} · ${master.version} · ${t('databases.count', {count: number(master.keys)})}`;
+
 function Found({held, error, ask, asking, id}) {
   return html`<${Trouble} error=${error} />
     ${!held && !error && html`<p class="waiting" role="status"><span class="spinner" aria-hidden="true"></span>${asking}</p>`}
     ${error && html`<button onClick=${ask}>${t('databases.again')}</button>`}
     ${held && html`<p id=${id}>${t('databases.found', {mode: t(`mode.${held.mode}`), masters: held.masters.length, keys: number(held.keys)})}</p>
-      <p class="dim small">${held.masters.map((master) => `${master.address} · ${master.version} · ${t('databases.count', {count: number(master.keys)})}`).join('; ')}</p>`}`;
+      <p class="dim small">${held.masters.slice(0, NAMED_MOST).map(masterText).join('; ')}${held.masters.length > NAMED_MOST && `; ${t('databases.more', {count: number(held.masters.length - NAMED_MOST)})}`}</p>`}`;
 }
 
 // Nothing is written there yet: that it answers, and what it holds, is good to know before the checks.

@@ -471,6 +471,7 @@ export const en = {
   'databases.none_chosen': 'At least one database has to be chosen.',
   'databases.not_a_number': 'A database is a whole number from 0.',
   'databases.count': '{count} keys',
+  'databases.more': 'and {count} more',
   'databases.all': 'All databases, also those that get keys later',
   'databases.chosen': 'Only those chosen',
   'databases.pick': 'Chosen',

@@ -471,6 +471,7 @@ export const zh = {
   'databases.none_chosen': '至少要选择一个数据库。',
   'databases.not_a_number': '数据库须为不小于 0 的整数。',
   'databases.count': '{count} 个键',
+  'databases.more': '另有 {count} 个',
   'databases.all': '全部数据库，包括以后才有键的',
   'databases.chosen': '只同步所选的',
   'databases.pick': '选择',

@@ -2,6 +2,7 @@
 import {Component, html, useEffect, useMemo, useState, useTitle} from '../ui.js';
 import {t, word} from '../words.js';
 import {get, listen, may} from '../api.js';
+import {steps} from '../draft.js';
 import {bytes, number, percent, place, rate, seconds, time} from '../format.js';
 import {titleOf} from '../parts/fault.js';
 import {Icon} from '../parts/icon.js';
@@ -131,6 +132,8 @@ function Order({look, change}) {
   }}>${choices.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></div>`;
 }
 
+const Create = () => html`<a class="button primary" id="create" href="#/new"><${Icon} name="plus" />${t('list.create')}</a>`;
+
 function shownOf(tasks, {search, state, order, down}) {
   const wanted = search.trim().toLowerCase();
   const sign = down ? -1 : 1;
@@ -146,12 +149,12 @@ export function Tasks() {
   useTitle(t('list.title'));
   const column = (name, type) => html`<${Heading} name=${name} label=${t(`list.${name}`)} type=${type} look=${look} change=${change} />`;
   return html`<div class="bar"><h1>${t('list.title')}</h1>
-      ${may('operator') && html`<a class="button primary" id="create" href="#/new"><${Icon} name="plus" />${t('list.create')}</a>`}</div>
+      ${may('operator') && !(tasks && tasks.length === 0) && html`<${Create} />`}</div>
     <p class="hidden" role="status" id="said">${said}</p>
     <${Trouble} error=${error} />
     ${!tasks && !error && html`<${Waiting} />`}
     ${tasks && tasks.length === 0 && html`<div class="card empty"><h2>${t('list.empty_title')}</h2><p class="dim">${t('list.empty_text')}</p>
-      ${may('operator') && html`<a class="button primary" href="#/new">${t('list.create')}</a>`}</div>`}
+      ${may('operator') && html`<ol class="way-there">${steps.map((name) => html`<li>${t(`step.${name}`)}</li>`)}</ol><div><${Create} /></div>`}</div>`}
     ${tasks && tasks.length > 0 && html`<div class="bar tools">
         <input type="search" id="search" aria-label=${t('list.search')} placeholder=${t('list.search')} value=${look.search} onInput=${(event) => change({search: event.target.value})} />
         <${Counts} tasks=${tasks} chosen=${look.state} choose=${(state) => change({state})} /><${Order} look=${look} change=${change} /></div>

@@ -3,7 +3,7 @@ import {html, useEffect, useLayoutEffect, useRef, useState, useTitle} from '../u
 import {t} from '../words.js';
 import {call, get, post, taskPath} from '../api.js';
 import {checked, edited, firstStepWrongs, freeName, isTaken, takenWrong, tell, useLiveCheck} from '../check.js';
-import {yaml} from '../document.js';
+import {write, yaml} from '../document.js';
 import {download} from '../download.js';
 import {begun, fresh, keep, lacks, stepOf, steps, suggestedName, taken, tidied} from '../draft.js';
 import {Advanced} from '../parts/advanced.js';
@@ -50,7 +50,9 @@ export function Wizard({id}) {
   if (!work) return html`<${Trouble} error=${error} />`;
   const {document, step} = work;
   const edit = (next) => {
-    change({document: next});
+    // A name that was made of the addresses goes with them.
+    const drop = !work.id && work.made && next.name === work.made && suggestedName(next) !== suggestedName(document);
+    change({document: drop ? write(next, 'name', undefined) : next});
     edited(document, next);
   };
   const show = (to, draft) => {
@@ -67,7 +69,10 @@ export function Wizard({id}) {
     if (to < step) return show(to, draft);
     setBusy(true);
     try {
-      if (!draft.name && suggestedName(draft)) draft.name = await freeName(suggestedName(draft));
+      if (!draft.name && suggestedName(draft)) {
+        draft.name = await freeName(suggestedName(draft));
+        change({made: draft.name});
+      }
       const found = (await firstWrongs(draft, work.id)) ?? (await checked({id: work.id, document: draft}, to - 1));
       if (found) change({document: draft, step: Math.min(...Object.keys(found).map(stepOf))});
       else show(to, draft);
