@@ -1,9 +1,10 @@
 // The links of a task: as a picture, and with their figures. Of many, one looks for some by name or by how they are.
 import {html, narrow, useMemo, useSignal, useState} from '../ui.js';
-import {t} from '../words.js';
+import {sentence, t} from '../words.js';
 import {bytes, number, rate, seconds} from '../format.js';
 import {EACH_MOST, bundles, bytesBehind, isAway, kindText, lagOf, ranked, toneOf} from '../links.js';
 import {LinkPicture} from './picture.js';
+import {Said} from './said.js';
 import {State} from './state.js';
 
 // Of many, so many are listed at first.
@@ -19,8 +20,8 @@ function LinkTable({links}) {
       <th scope="row">${link.source}</th>
       <td class="cell-state"><${State} state=${link.state} colour=${toneOf(link)} />
         ${isAway(link) && html`<span class="fault small">${t('links.away')}</span>`}
-        ${link.waiting_for && html`<span class="fault small">${t('links.waiting', {why: link.waiting_for})}</span>`}
-        ${link.error && html`<span class="fault small">${link.error.text}</span>`}</td>
+        ${link.waiting_for && html`<span class="fault small">${t('links.waiting', {why: sentence(link.waiting_for)})}</span>`}
+        ${link.error && html`<span class="fault small"><${Said} text=${link.error.text} /></span>`}</td>
       <td class="num" data-label=${t('links.lag')}>${seconds(lagOf(link))}<span class="sub">${bytesBehind(link) == null ? '' : bytes(bytesBehind(link))}</span></td>
       <td class="num" data-label=${t('links.rate')}>${rate(link.rates.commands_per_second)}<span class="sub">${bytes(link.rates.bytes_per_second)}/s</span></td>
       <td class="num" data-label=${t('links.spool')}>${bytes(link.spool.bytes)}<span class="sub">${t('links.disk', {size: bytes(link.spool.disk_bytes)})}</span></td>

@@ -6,6 +6,7 @@ import {steps} from '../draft.js';
 import {bytes, number, percent, place, rate, seconds, time} from '../format.js';
 import {titleOf} from '../parts/fault.js';
 import {Icon} from '../parts/icon.js';
+import {Said} from '../parts/said.js';
 import {Progress, State, tone} from '../parts/state.js';
 import {Trouble, Waiting} from '../parts/toast.js';
 
@@ -31,7 +32,7 @@ class Row extends Component {
         ${task.job && html`<span class="job">${word('job', task.job.kind)}</span>`}
         ${away > 0 && html`<span class="warned small">${t('list.away', {count: number(away), all: number(task.links)})}</span>`}
         ${task.restart_at && html`<span class="warned small">${t('list.restarts', {time: time(task.restart_at)})}</span>`}
-        ${fault && html`<span class="fault small" title=${fault.text}>${t('fault.is', {kind: titleOf(fault)})} <span lang="en">${fault.text}</span></span>`}</td>
+        ${fault && html`<span class="fault small" title=${fault.text}>${t('fault.is', {kind: titleOf(fault)})} <${Said} text=${fault.text} /></span>`}</td>
       <td data-label=${t('list.way')} class="way"><span>${place(task.source)}</span> <span class="arrow" aria-label=${t('list.to')}>→</span> <span>${place(task.target)}</span></td>
       <td data-label=${t('list.links')} class=${`num ${idle}`}>${task.links ? `${task.links_connected ?? task.links} / ${task.links}` : '–'}</td>
       <td data-label=${t('list.lag')} class=${`num ${idle}`}>${seconds(task.lag.seconds)}<span class="sub">${task.lag.bytes == null ? '' : bytes(task.lag.bytes)}</span></td>
