@@ -70,6 +70,10 @@ export function useLiveCheck(draft) {
   if (!first.current) first.current = document;
   const touched = document !== first.current;
   const name = document?.name;
+  // What was begun before, perhaps in another language.
+  useEffect(() => {
+    if (document && !id) wrongs.set({...wrongs.get(), ...worded(mistakes(document))});
+  }, []);
   useEffect(() => {
     if (id || !name || nameMistake(name)) return undefined;
     let left = false;

@@ -1,5 +1,8 @@
 """The list of all tasks: live, long, and after the daemon was away."""
 
+import os
+import signal
+
 import pytest
 
 from console import check, heap, join_events, open_console, run_task
@@ -23,6 +26,35 @@ def test_daemon_restarts(bench, daemon, browser):
     browser.find("tr|comes")
     browser.wait("!window.__find('tr|goes')")
     assert browser.has("tr|stays") and not browser.has("#lost")
+
+
+def test_daemon_hangs(bench, daemon, browser):
+    """A daemon that says nothing, or a network that has gone away, closes no connection: the page finds out by itself, and is there again when it goes on."""
+    # All that waits for seconds waits for a fifth of them.
+    browser.send("Page.addScriptToEvaluateOnNewDocument", source="""
+      for (const name of ['setTimeout', 'setInterval']) {
+        const timer = window[name].bind(window);
+        window[name] = (run, after, ...rest) => timer(run, (after ?? 0) >= 2000 ? after / 5 : after, ...rest);
+      }
+      const now = Date.now;
+      const begin = now();
+      Date.now = () => begin + 5 * (now() - begin);
+      const patience = AbortSignal.timeout.bind(AbortSignal);
+      AbortSignal.timeout = (after) => patience(after / 5);""")
+    daemon.create("idle", bench.server(), bench.server())
+    open_console(browser, daemon)
+    browser.find("tr|idle")
+    browser.find(".live.on")
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    try:
+        browser.find("#lost|Not connected to the daemon since")
+        browser.find(".live:not(.on)")
+    finally:
+        os.kill(daemon.process.pid, signal.SIGCONT)
+    browser.find(".live.on")
+    browser.wait("!document.querySelector('#lost')")
+    daemon.create("comes", bench.server(), bench.server())
+    browser.find("tr|comes")
 
 
 @pytest.mark.timeout(300)

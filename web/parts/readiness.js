@@ -10,7 +10,11 @@ import {Icon} from './icon.js';
 // Writers wait at the source about as long as the lag: more than this is worth waiting for it first.
 const LAG_MOST_S = 5;
 
-export const canCutOver = (task) => task.state === 'streaming' && !isFile(task.source) && !isFile(task.target);
+// Files have no cut-over.
+const isBetweenServers = (task) => !isFile(task.source) && !isFile(task.target);
+export const canCutOver = (task) => task.state === 'streaming' && isBetweenServers(task);
+// Also while a snapshot is under way, and that is why not.
+export const mayBeAsked = (task) => ['snapshot', 'streaming'].includes(task.state) && isBetweenServers(task);
 
 function ofLinks({links}) {
   const astray = links.filter((link) => link.state !== 'streaming' || isAway(link) || link.waiting_for);

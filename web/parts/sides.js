@@ -44,6 +44,6 @@ function Side({name, document, change}) {
 
 export function Sides({document, change, named}) {
   return html`<div class="card"><div class="fields"><${Text} path="name" label=${t('side.name')} hint=${named ? t('side.name_stays') : t('side.name_hint')} value=${document.name} required=${true} wide=${true} placeholder=${suggestedName(document)}
-      change=${(value) => !named && change(write(document, 'name', value))} /></div></div>
+      fixed=${named} change=${(value) => change(write(document, 'name', value))} /></div></div>
     <div class="two"><${Side} name="source" document=${document} change=${change} /><${Side} name="target" document=${document} change=${change} /></div>`;
 }

@@ -17,7 +17,7 @@ import {Log} from '../parts/log.js';
 import {PrecheckReport} from '../parts/precheck.js';
 import {useJob} from '../parts/job.js';
 import {Outcome} from '../parts/outcome.js';
-import {ReadinessLine, canCutOver} from '../parts/readiness.js';
+import {ReadinessLine, mayBeAsked} from '../parts/readiness.js';
 import {Sheet} from '../parts/sheet.js';
 import {Progress, State, tone} from '../parts/state.js';
 import {Trouble, Waiting, complain} from '../parts/toast.js';
@@ -116,7 +116,7 @@ function Overview({task, status, reload}) {
       <${Figure} label=${t('task.spool')} value=${links.length ? bytes(spool) : '–'} sub=${t('task.spool_text')} />
       <${Figure} label=${t('task.limit')} value=${limit(task)} sub=${may('operator') && task.state !== 'finished' && html`<button class="link" id="limits" onClick=${() => setLimits(true)}>${t('task.change')}</button>`} />
     </dl>
-    ${canCutOver(task) && links.length > 0 && html`<${ReadinessLine} task=${task} status=${status} />`}
+    ${mayBeAsked(task) && links.length > 0 && html`<${ReadinessLine} task=${task} status=${status} />`}
     <${Outcome} task=${task} kind="cutover" /><${Outcome} task=${task} kind="finish" />
     ${limits && html`<${Limits} task=${task} onClose=${() => setLimits(false)} onDone=${reload} />`}
     ${status && html`<${Snapshot} task=${task} status=${status} />`}
