@@ -20,7 +20,7 @@ static const struct {
 	[PROBLEM_TASK_NOT_FOUND] = {404, "task-not-found", "There is no such task"},
 	[PROBLEM_METHOD] = {405, "method-not-allowed", "This path does not take this method"},
 	[PROBLEM_NOT_ACCEPTABLE] = {406, "not-acceptable", "The answer has no form that is accepted"},
-	[PROBLEM_EXISTS] = {409, "exists", "There is a task of this name already"},
+	[PROBLEM_EXISTS] = {409, "exists", "There is one of this name already"},
 	[PROBLEM_STATE] = {409, "state", "The task's state does not allow it"},
 	[PROBLEM_CHANGED] = {412, "changed", "The document has changed since it was read"},
 	[PROBLEM_TOO_LARGE] = {413, "too-large", "The body of the request is too large"},

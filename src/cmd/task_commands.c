@@ -57,7 +57,20 @@
 
 static const struct argument_row daemon_rows[] = {DAEMON_ROWS};
 static const struct argument_row create_rows[] = {
-	SET_ROW, {.name = "name", .value = "NAME", .sentence = "name of the task, as --set name=NAME"}, DAEMON_ROWS};
+	{.name = "source", .value = "URL", .sentence = "where the data comes from, as of 'keyferry sync', instead of a document"},
+	{.name = "target", .value = "URL", .sentence = "where the data goes"},
+	SET_ROW,
+	{.name = "name", .value = "NAME", .sentence = "name of the task, as --set name=NAME"},
+	{.name = "source-password-file",
+	 .value = "FILE",
+	 .sentence = "file here that holds the source's password; - asks for it, or reads a line",
+	 .choices = "@file"},
+	{.name = "target-password-file", .value = "FILE", .sentence = "likewise the target's", .choices = "@file"},
+	{.name = "dry-run", .sentence = "make nothing; print the document as the daemon would store it, secrets masked"},
+	{.name = "start", .sentence = "start it at once"},
+	{.name = "wait", .sentence = "with --start: until it copies or streams"},
+	{.name = "timeout", .value = "DURATION", .sentence = "with --wait: no longer than this, as 10m"},
+	DAEMON_ROWS};
 static const struct argument_row edit_rows[] = {
 	SET_ROW,
 	UNSET_ROW,
@@ -166,14 +179,20 @@ const struct command task_commands[] = {
 	},
 	{
 		.name = "task create",
-		.usage = "[FILE] [--name NAME] [--set OPTION=VALUE ...]",
-		.summary = "make a task of a document; it does not run yet",
+		.usage =
+			"[FILE] [--name NAME] [--set OPTION=VALUE ...] [--start]\nNAME --source URL --target URL [--set OPTION=VALUE ...] [--start]",
+		.summary = "make a task of a document, or of both addresses; it does not run yet",
 		.text = "FILE is a task document, YAML or JSON ('keyferry help options'), - is standard\n"
-			"input. Without it, --set says all. A password is better put into a file or read\n"
-			"from standard input than given by --set: everybody on the machine sees arguments.\n",
+			"input. Without it, --set says all, or the URLs of 'keyferry sync'. Files that a\n"
+			"document or a URL names are the daemon's.\n"
+			"\n"
+			"A password is read from a file here or at the terminal (--source-password-file), or,\n"
+			"beside URLs, from KEYFERRY_SOURCE_PASSWORD and KEYFERRY_TARGET_PASSWORD, and is kept\n"
+			"by the daemon, encrypted. Everybody on the machine sees arguments.\n",
 		.examples =
 			"keyferry task create orders.yaml\n"
-			"keyferry task create --name orders --set source.address=10.0.0.1:6379 --set target.address=10.1.0.1:6379\n",
+			"keyferry task create orders --source redis://10.0.0.1 --target redis://10.1.0.1:6380 --dry-run\n"
+			"keyferry task create orders --source redis://ferry:@10.0.0.1 --target rediss://10.1.0.1 --source-password-file - --start --wait\n",
 		ROWS(create_rows),
 		.max_words = 1,
 		.words = "@file",
