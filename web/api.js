@@ -90,29 +90,32 @@ export const may = (role) => roles.indexOf(session.get()?.role) >= roles.indexOf
 export const live = signal(null);
 
 // Listens to server-sent events until the function that it returns is called. handlers: {event: function of its data}; opened: called each time that the stream (again) is there,
-// for what has happened meanwhile is told in part only. A tab that nobody sees does not listen: a browser
-// has few connections for one server. Where the stream ends for good, it is begun anew after a while, unless we have been logged out.
-export function listen(path, handlers, opened = () => null) {
+// for what has happened meanwhile is told in part only; with true where the browser itself has come again, with the last id. mark: false where another stream is the one of the mark.
+// A tab that nobody sees does not listen: a browser has few connections for one server. Where the stream ends for good, it is begun anew after a while, unless we have been logged out.
+export function listen(path, handlers, opened = () => null, mark = true) {
   let source = null;
   let timer = null;
   let left = false;
+  const tell = (there) => mark && live.set(there);
   const close = () => {
     clearTimeout(timer);
     source?.close();
     source = null;
-    live.set(null);
+    tell(null);
   };
   const open = () => {
     close();
     if (left || document.hidden) return;
     source = new EventSource(`/api/v1${path}`);
-    live.set(false);
+    let again = false;
+    tell(false);
     source.onopen = () => {
-      live.set(true);
-      opened();
+      tell(true);
+      opened(again);
+      again = true;
     };
     source.onerror = () => {
-      live.set(false);
+      tell(false);
       if (source?.readyState !== EventSource.CLOSED) return;
       timer = setTimeout(() => whoAmI().then(() => session.get() && open(), open), 2000);
     };

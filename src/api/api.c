@@ -78,6 +78,9 @@ static bool admit_route(struct call *call, struct answer *answer)
 
 	if (call->uri_answer == URI_TOO_LONG)
 		answer_problem(answer, call, PROBLEM_URI_TOO_LONG, NULL, "it takes %d bytes", URI_BYTES_MAX);
+	else if (call->head_len > API_HEAD_MAX)
+		answer_problem(answer, call, PROBLEM_HEAD_TOO_LARGE, NULL, "request line and headers may have %u bytes",
+			       API_HEAD_MAX);
 	else if (call->malformed || call->uri_answer == URI_BAD)
 		answer_problem(answer, call, PROBLEM_BAD_REQUEST, NULL, "%s",
 			       call->malformed ? "a header is given twice that may be given once"
@@ -154,7 +157,7 @@ bool api_admit(struct api *api, struct call *call, struct answer *answer)
 	char allow[ROUTE_ALLOW_MAX];
 	bool open;
 
-	if (!call->malformed && console_answer(call, answer))
+	if (!call->malformed && call->head_len <= API_HEAD_MAX && console_answer(call, answer))
 		return false;
 	call->uri_answer = uri_parse(&call->uri, call->target);
 	route = call->uri_answer == URI_OK ? route_find(call->method, &call->uri, call->arguments, allow) : NULL;

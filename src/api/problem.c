@@ -31,6 +31,7 @@ static const struct {
 	[PROBLEM_PRECONDITION_REQUIRED] = {428, "precondition-required",
 					   "If-Match is needed, with the ETag of the document that was read"},
 	[PROBLEM_TOO_MANY] = {429, "too-many", "Too many requests"},
+	[PROBLEM_HEAD_TOO_LARGE] = {431, "head-too-large", "The headers of the request are too large"},
 	[PROBLEM_INTERNAL] = {500, "internal", "The server could not do it"},
 	[PROBLEM_METHOD_UNKNOWN] = {501, "method-unknown", "No path takes this method"},
 	[PROBLEM_SOURCE] = {502, "source", "The source cannot be reached or refuses"},

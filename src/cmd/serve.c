@@ -21,7 +21,8 @@
 struct serving {
 	const struct arguments *arguments;
 	const char *config_file; /* NULL: there is none */
-	struct service_config config;
+	/* What is in force, and the place for the next: calls are answered by other threads while it is read. */
+	struct service_config *config, places[2];
 	struct service *service;
 	struct server *server; /* of the API */
 };
@@ -83,7 +84,8 @@ static void free_start_texts(struct service_config *config)
 static void on_reload(void *owner)
 {
 	struct serving *serving = owner;
-	struct service_config config;
+	const struct service_config *old = serving->config;
+	struct service_config *config = &serving->places[old == &serving->places[0]];
 	struct error error;
 
 	notify("RELOADING=1");
@@ -91,27 +93,24 @@ static void on_reload(void *owner)
 		log_error_value(LOG_ERROR, &error);
 		log_failure("the certificate is not taken: it stays what it was");
 	}
-	if (!read_config(serving, &config, &error)) {
+	if (!read_config(serving, config, &error)) {
 		log_error_value(LOG_ERROR, &error);
 		log_failure("the configuration is not taken: it stays what it was");
 	} else {
-		struct service_config old = serving->config;
-
-		if (strcmp(config.data_dir, old.data_dir) != 0 || strcmp(config.key_file, old.key_file) != 0 ||
-		    server_differs(&config, &old))
+		if (strcmp(config->data_dir, old->data_dir) != 0 || strcmp(config->key_file, old->key_file) != 0 ||
+		    server_differs(config, old))
 			log_warning("data, listen, require_token, probes, tls and key_file are taken at the next start");
 		/* The service and the server go on pointing at these. */
+		free_start_texts(config);
+		config->data_dir = old->data_dir;
+		config->listen = old->listen;
+		config->key_file = old->key_file;
+		config->require_token = old->require_token;
+		config->open_probes = old->open_probes;
+		config->tls_certificate = old->tls_certificate;
+		config->tls_key = old->tls_key;
+		service_configure(serving->service, config);
 		serving->config = config;
-		config.data_dir = old.data_dir;
-		config.listen = old.listen;
-		config.key_file = old.key_file;
-		config.require_token = old.require_token;
-		config.open_probes = old.open_probes;
-		config.tls_certificate = old.tls_certificate;
-		config.tls_key = old.tls_key;
-		free_start_texts(&serving->config);
-		serving->config = config;
-		service_configure(serving->service, &serving->config);
 		log_info("the configuration is read again; limits of workers hold from their next start on");
 	}
 	notify("READY=1");
@@ -159,16 +158,16 @@ static json_t *on_call(void *owner, const json_t *request, unsigned uid)
 
 static bool serve(struct serving *serving, struct error *error)
 {
-	const struct json_server_options options = {.folder = serving->config.data_dir,
+	const struct json_server_options options = {.folder = serving->config->data_dir,
 						    .name = "control",
 						    .request_max = CALL_REQUEST_MAX,
 						    .answer = on_call,
 						    .owner = serving};
-	const struct server_options http = {.listen = serving->config.listen,
-					    .require_token = serving->config.require_token,
-					    .open_probes = serving->config.open_probes,
-					    .certificate_file = serving->config.tls_certificate,
-					    .key_file = serving->config.tls_key,
+	const struct server_options http = {.listen = serving->config->listen,
+					    .require_token = serving->config->require_token,
+					    .open_probes = serving->config->open_probes,
+					    .certificate_file = serving->config->tls_certificate,
+					    .key_file = serving->config->tls_key,
 					    .version = KEYFERRY_VERSION};
 	struct json_server *socket;
 	bool ok;
@@ -184,7 +183,7 @@ static bool serve(struct serving *serving, struct error *error)
 	}
 	take_signals(serving->service);
 	service_reload_set(serving->service, on_reload, serving);
-	log_info("keyferry %s serves %s from %s", KEYFERRY_VERSION, server_url(serving->server), serving->config.data_dir);
+	log_info("keyferry %s serves %s from %s", KEYFERRY_VERSION, server_url(serving->server), serving->config->data_dir);
 	notify("READY=1\nSTATUS=tasks are served");
 	ok = service_run(serving->service, error);
 	/* A service manager that is told of a stop ends what goes on after it. */
@@ -254,16 +253,17 @@ static int run(struct serving *serving, const char *program, char **argv)
 	bool anew;
 	int code;
 
-	if (!read_config(serving, &serving->config, &error))
+	serving->config = &serving->places[0];
+	if (!read_config(serving, serving->config, &error))
 		return command_fail("serve", &error);
-	log_set_json(serving->config.log_json);
-	log_set_level(serving->config.log_level);
+	log_set_json(serving->config->log_json);
+	log_set_level(serving->config->log_level);
 	/* Until it serves, a signal ends it at once: nothing runs yet. */
-	serving->service = service_open(&serving->config, &error);
+	serving->service = service_open(serving->config, &error);
 	code = serving->service && serve(serving, &error) ? ERROR_NONE : command_fail("serve", &error);
 	anew = code == ERROR_NONE && service_ended(serving->service) == SERVICE_LEAVE_WORKERS;
 	service_close(serving->service);
-	service_config_free(&serving->config);
+	service_config_free(serving->config);
 	if (anew) {
 		log_info("starting anew: %s", program);
 		return start_anew(program, argv, &error);

@@ -45,5 +45,7 @@ TASK_CALL(cmd_task_watch);
 /* task_daemon.c */
 TASK_CALL(cmd_task_info);
 TASK_CALL(cmd_task_call);
+/* token.c */
+TASK_CALL(cmd_token_elsewhere);
 
 #endif

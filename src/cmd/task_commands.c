@@ -1,5 +1,6 @@
 /* The table of the commands of `keyferry task`. */
 #include "cmd/command.h"
+#include "cmd/daemon_choice.h"
 #include "cmd/task_calls.h"
 
 #define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
@@ -7,16 +8,7 @@
 /* What all have. */
 #define DAEMON_ROWS                                                                                                              \
 	{.name = "format", .value = "FORMAT", .sentence = "text (default); json: what the API answers", .choices = "text json"}, \
-		{.name = "server", .value = "URL", .sentence = "of the daemon, as https://host:7280; or KEYFERRY_SERVER"},       \
-		{.name = "token-file",                                                                                           \
-		 .value = "FILE",                                                                                                \
-		 .sentence = "file of the token; or KEYFERRY_TOKEN, or ~/.config/keyferry/token",                                \
-		 .choices = "@file"},                                                                                            \
-	{                                                                                                                        \
-		.name = "ca-file", .value = "FILE",                                                                              \
-		.sentence = "authorities (PEM) that the server's certificate may be signed by; or KEYFERRY_CA_FILE",             \
-		.choices = "@file"                                                                                               \
-	}
+		DAEMON_CHOICE_ROWS
 #define SET_ROW                                                                                                                  \
 	{                                                                                                                        \
 		.name = "set", .value = "OPTION=VALUE",                                                                          \
@@ -435,7 +427,7 @@ const struct command task_commands[] = {
 		.name = "task logs",
 		.usage = "TASK [-f] [--lines N]",
 		.summary = "the last lines of its log",
-		.text = "-f goes on with those that come, looking each second.\n",
+		.text = "-f goes on with those that come, also after a restart of the task, or of the daemon.\n",
 		.examples = "keyferry task logs orders -f\nkeyferry task logs orders --lines 1000 | grep -i warning\n",
 		ROWS(logs_rows),
 		.min_words = 1,
@@ -500,9 +492,9 @@ const struct command task_commands[] = {
 		.name = "task call",
 		.usage = "METHOD PATH [--body FILE] [--if-match ETAG] [--accept TYPE]",
 		.summary = "any request of the API, for scripts",
-		.text = "The answer goes to standard output as it comes. For what has no command of its own:\noptions, metrics, tokens, the OpenAPI document.\n",
+		.text = "The answer goes to standard output as it comes. For what has no command of its own:\noptions, metrics, the OpenAPI document.\n",
 		.examples =
-			"keyferry task call GET /api/v1/openapi.json\nkeyferry task call GET /metrics\necho '{\"name\":\"grafana\",\"role\":\"viewer\"}' | keyferry task call POST /api/v1/tokens --body -\n",
+			"keyferry task call GET /api/v1/openapi.json\nkeyferry task call GET /metrics\nkeyferry task call POST /api/v1/documents/check --body orders.yaml\n",
 		ROWS(call_rows),
 		.min_words = 2,
 		.max_words = 2,

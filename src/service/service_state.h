@@ -97,8 +97,7 @@ struct service {
 	int lock_file;
 	int64_t started_ms;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	uint64_t change;
+	pthread_cond_t changed; /* waited for by CLOCK_MONOTONIC */
 	struct entry **entries; /* by id */
 	size_t count;
 	struct store_token *tokens; /* as the store has them */

@@ -129,13 +129,6 @@ static bool find_time(const struct event *event, struct place *ret)
 	return true;
 }
 
-bool expiry_has_time(const struct event *event)
-{
-	struct place place;
-
-	return find_time(event, &place);
-}
-
 static int64_t to_ms(const struct place *place, int64_t now_ms)
 {
 	bool seconds = place->kind == TIME_SECONDS || place->kind == TIME_AT_SECONDS;

@@ -230,6 +230,42 @@ def test_tokens(bench):
     assert daemon.stop() == 0
 
 
+def test_tokens_from_elsewhere(bench):
+    """The same words by the API: made, used, listed, revoked; the files' words and the API's do not mix."""
+    daemon = Daemon(bench, "require_token: true\n").start()
+    admin = make_token(daemon, "root", "admin")
+    token = Commands(daemon, admin, command="token")
+    made = token("create", "grafana", "--role", "viewer", "--expires", "30d")
+    assert made.err == "Token grafana is told this once; it is stored nowhere.\n"
+    assert Commands(daemon, made.out.strip())("info", says="you are     token:grafana, viewer")
+    token("create", "grafana", "--role", "viewer", code=2, says="grafana")
+    token("create", "ops", "--role", "king", code=2, says="role")
+    token("create", "ops", "--role", "operator", "--expires", "90m", code=2, says="whole days")
+    ops = token("create", "ops", "--role", "operator", "--format", "json").tree
+    assert ops["role"] == "operator" and ops["token"].startswith("kf_") and ops["expires"] is None
+    table = token("list").out.splitlines()
+    assert table[0].split() == ["ID", "NAME", "ROLE", "CREATED", "EXPIRES", "LAST", "USED"]
+    assert [line.split()[1:3] for line in table[1:]] == [["root", "admin"], ["grafana", "viewer"], ["ops", "operator"]]
+    here = subprocess.run([binary(), "token", "list", "--format", "json", "--data", daemon.data, "--config", daemon.config], check=True, capture_output=True, text=True, env=token.environment)
+    there = token("list", "--format", "json").tree
+    assert [each["name"] for each in there] == [each["name"] for each in json.loads(here.stdout)] == ["root", "grafana", "ops"]
+    assert not any("token" in each for each in there)
+    Commands(daemon, ops["token"], command="token")("list", code=2, says="The role of this token does not allow it")
+    Commands(daemon, command="token")("list", code=2, says="--token-file FILE")
+    token("revoke", "grafana", says="token grafana (2): revoked")
+    token("revoke", str(ops["id"]), "--format", "json")
+    token("revoke", "grafana", code=2, says="there is no token grafana")
+    Commands(daemon, made.out.strip())("info", code=2, says="was revoked")
+    token("revoke", code=2, says="number or the name")
+    token("mint", code=2, says="create, list or revoke")
+    token("list", "--server", token.server, "--data", daemon.data, code=2, says="give one of them")
+    token("list", "--data", daemon.data, "--token-file", "x", code=2, says="give --server URL")
+    token("list", "--server", f"http://{unused_address()}", code=1, says="cannot be reached")
+    for secret in admin, made.out.strip(), ops["token"]:
+        assert secret not in daemon.log
+    assert daemon.stop() == 0
+
+
 def test_tls(bench):
     authority = Authority(bench.folder / "authority")
     identity = authority.issue("api", names=("DNS:localhost",))
@@ -291,6 +327,8 @@ def test_watching_goes_on(bench):
         assert process.wait(30) == code
     for thread in threads:
         thread.join()
+    written = (daemon.data / "tasks/1/log").read_text().splitlines()
+    assert len(lines) > before and [line.rstrip("\n") for line in lines] == written[:len(lines)]
     daemon.wait_in_step("orders", source)
     task("stop", "--all", "--wait")
     assert_same(source, target, as_replica=True)

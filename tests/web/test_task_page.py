@@ -23,14 +23,14 @@ def test_source_dies(bench, daemon, browser):
     browser.wait_text("The source does not answer", "td.cell-state")
     browser.click(".tabs a|Events")
     browser.find(".events li|Source lost")
-    # In Chinese by its codes, with the daemon's own words below.
+    # In Chinese, with the daemon's own words at hand.
     browser.click("#language")
     browser.find(".events li|与源端断开")
-    browser.find(".events li [lang=en]|127.0.0.1")
+    browser.find(".events li .said|正在重试，将")
     source.start()
     browser.find(".events li|全量重做")
-    browser.find(".events p|原因：")
-    browser.find(".events p|历时")
+    browser.find(".events li .said|全量重新同步，快照始于复制 ID")
+    assert "full resync" in browser.js("window.__find('.events li .said|全量重新同步').title")
     browser.click("#language")
     browser.find(".events li|Full resync")
     browser.click(".tabs a|Overview")
@@ -248,6 +248,12 @@ def test_log(bench, daemon, browser):
     browser.fill("#log-search", "work directory")
     browser.wait("!document.querySelector('pre.log').textContent.includes('every link')")
     assert "work directory" in browser.text("pre.log")
+    # What comes is told as it comes.
+    browser.fill("#log-search", "")
+    with open(daemon.data / "tasks/1/log", "a") as log:
+        log.write("a line <b>that</b> comes later\n")
+    browser.wait_text("a line <b>that</b> comes later", "pre.log")
+    assert browser.text("pre.log").count("streaming: every link") == 1
     browser.fill("#log-level", "debug")
     wait_for(lambda: daemon.show("orders")["log_level"] == "debug", what="the level of the log")
     browser.click("#do-stop")

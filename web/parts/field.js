@@ -1,5 +1,6 @@
 // Fields of forms, with their labels and hints, and what the daemon says is wrong with them.
 import {html, signal, useSignal} from '../ui.js';
+import {Said} from './said.js';
 
 export const idOf = (path) => `f-${path.replace(/\W/g, '-')}`;
 
@@ -15,7 +16,7 @@ export function useWrong(path) {
 
 export function Wrong({path}) {
   const wrong = useWrong(path);
-  return wrong ? html`<p class="wrong" role="alert" id=${`${idOf(path)}-wrong`} lang=${wrong.told ? 'en' : null}>${wrong.text}</p>` : null;
+  return wrong ? html`<p class="wrong" role="alert" id=${`${idOf(path)}-wrong`}>${wrong.told ? html`<${Said} text=${wrong.text} />` : wrong.text}</p>` : null;
 }
 
 const describedBy = (path, hint, wrong) => [hint && `${idOf(path)}-hint`, wrong && `${idOf(path)}-wrong`].filter(Boolean).join(' ') || null;

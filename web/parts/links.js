@@ -1,7 +1,8 @@
 // The links of a task with their figures.
 import {html} from '../ui.js';
-import {t} from '../words.js';
+import {sentence, t} from '../words.js';
 import {bytes, number, rate, seconds} from '../format.js';
+import {Said} from './said.js';
 import {State} from './state.js';
 
 export function LinkTable({status}) {
@@ -13,8 +14,8 @@ export function LinkTable({status}) {
       <th scope="row">${link.source}</th>
       <td class="cell-state"><${State} state=${link.state} />
         ${!link.connected && ['snapshot', 'streaming'].includes(link.state) && html`<span class="fault small">${t('links.away')}</span>`}
-        ${link.waiting_for && html`<span class="fault small">${t('links.waiting', {why: link.waiting_for})}</span>`}
-        ${link.error && html`<span class="fault small">${link.error.text}</span>`}</td>
+        ${link.waiting_for && html`<span class="fault small">${t('links.waiting', {why: sentence(link.waiting_for)})}</span>`}
+        ${link.error && html`<span class="fault small"><${Said} text=${link.error.text} /></span>`}</td>
       <td class="num" data-label=${t('links.lag')}>${seconds(link.lag.seconds)}<span class="sub">${link.lag.bytes == null ? '' : bytes(link.lag.bytes)}</span></td>
       <td class="num" data-label=${t('links.rate')}>${rate(link.rates.commands_per_second)}<span class="sub">${bytes(link.rates.bytes_per_second)}/s</span></td>
       <td class="num" data-label=${t('links.spool')}>${bytes(link.spool.bytes)}<span class="sub">${t('links.disk', {size: bytes(link.spool.disk_bytes)})}</span></td>

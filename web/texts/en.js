@@ -151,6 +151,7 @@ export const en = {
   'tab.document': 'Document',
   'task.tabs': 'Parts of the task',
   'task.restarts_at': 'It is tried again at {time}:',
+  'said.original': 'In the daemon\'s words',
   'task.mend': 'What to do:',
   'fault.is': '{kind}:',
   'fault.internal': 'Internal error',

@@ -151,6 +151,7 @@ export const zh = {
   'tab.document': '任务文档',
   'task.tabs': '任务的各部分',
   'task.restarts_at': '将于 {time} 重试：',
+  'said.original': '英文原文',
   'task.mend': '处理办法：',
   'fault.is': '{kind}：',
   'fault.internal': '内部错误',

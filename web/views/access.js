@@ -5,6 +5,7 @@ import {get, post, remove} from '../api.js';
 import {time} from '../format.js';
 import {Confirm} from '../parts/dialog.js';
 import {More, usePages} from '../parts/pages.js';
+import {Said} from '../parts/said.js';
 import {Trouble, say} from '../parts/toast.js';
 
 function NewToken({onMade}) {
@@ -62,7 +63,7 @@ export function Access() {
         <tbody>${audit.items.map((entry) => html`<tr key=${entry.id}>
           <td class="nowrap">${time(entry.time)}</td><td title=${entry.action}>${word('act', entry.action)}</td><td data-label=${entry.name && t('audit.task')}>${entry.name}</td><td data-label=${t('audit.who')}>${entry.who}</td>
           <td data-label=${entry.from && t('audit.from')}>${entry.from}</td><td data-label=${t('audit.result')}><span class=${entry.result === 'ok' ? '' : 'fault'}>${word('result', entry.result)}</span>
-            ${entry.refusal && html`<span class="sub" lang="en">${entry.refusal}</span>`}</td></tr>`)}</tbody></table></div><${More} pages=${audit} /></section>
+            ${entry.refusal && html`<span class="sub"><${Said} text=${entry.refusal} /></span>`}</td></tr>`)}</tbody></table></div><${More} pages=${audit} /></section>
     ${revoked && html`<${Confirm} title=${t('confirm.revoke.title', {name: revoked.name})} text=${t('confirm.revoke.text')} action=${t('token.revoke')} danger=${true} onClose=${() => setRevoked(null)}
       run=${async () => {
         await remove(`/tokens/${revoked.id}`);

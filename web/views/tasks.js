@@ -5,6 +5,7 @@ import {get, listen, may} from '../api.js';
 import {bytes, number, percent, place, rate, seconds} from '../format.js';
 import {titleOf} from '../parts/fault.js';
 import {Icon} from '../parts/icon.js';
+import {Said} from '../parts/said.js';
 import {Progress, State, tone} from '../parts/state.js';
 import {Trouble} from '../parts/toast.js';
 
@@ -22,7 +23,7 @@ class Row extends Component {
       <td class="cell-state"><${State} state=${task.state} />
         ${task.progress != null && html`<${Progress} share=${task.progress} label=${t('list.progress', {name: task.name})} /><span class="num small">${percent(task.progress)}</span>`}
         ${task.job && html`<span class="job">${word('job', task.job.kind)}</span>`}
-        ${fault && html`<span class="fault small" title=${fault.text}>${t('fault.is', {kind: titleOf(fault)})} <span lang="en">${fault.text}</span></span>`}</td>
+        ${fault && html`<span class="fault small" title=${fault.text}>${t('fault.is', {kind: titleOf(fault)})} <${Said} text=${fault.text} /></span>`}</td>
       <td data-label=${t('list.way')} class="way"><span>${place(task.source)}</span> <span class="arrow" aria-label=${t('list.to')}>→</span> <span>${place(task.target)}</span></td>
       <td data-label=${t('list.links')} class=${`num ${idle}`}>${task.links ? `${task.links_connected ?? task.links} / ${task.links}` : '–'}</td>
       <td data-label=${t('list.lag')} class=${`num ${idle}`}>${seconds(task.lag.seconds)}<span class="sub">${task.lag.bytes == null ? '' : bytes(task.lag.bytes)}</span></td>

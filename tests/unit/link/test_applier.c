@@ -2,6 +2,7 @@
  * can never be whole. */
 #include "../sink/sink_bench.h"
 #include "link/applier.h"
+#include "link/applier_state.h"
 #include "no_source.h"
 
 #include "base/buffer.h"
@@ -450,7 +451,7 @@ static void test_draining_while_starved(void **state)
 	bench_pass(&bench.target, 150); /* it has begun to wait */
 	fake_freeze(&bench.target.fakes[0], false);
 	ahead_us = 5000000;
-	usleep(100000); /* so that its timers are due before it looks at its connections */
+	applier_check_patience(bench.applier); /* its timer is due before it looks at its connections */
 	wait_for(&bench, bench.drained == 1);
 	assert_int_equal(bench.target.fakes[0].executed_count, 2);
 	assert_true(state_of(&bench).clean);

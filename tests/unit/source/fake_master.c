@@ -170,7 +170,7 @@ static void call_write(struct call *call)
 	if (call->answer.end > call->answer.start) {
 		struct slice bytes = buffer_readable(&call->answer);
 
-		n = write(call->fd, bytes.data, bytes.len);
+		n = send(call->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
 		if (n > 0)
 			buffer_consumed(&call->answer, (size_t)n);
 		return;
@@ -180,7 +180,7 @@ static void call_write(struct call *call)
 
 		if (call->plan.piece > 0 && len > call->plan.piece)
 			len = call->plan.piece;
-		n = write(call->fd, call->payload.data + call->sent, len);
+		n = send(call->fd, call->payload.data + call->sent, len, MSG_NOSIGNAL);
 		if (n > 0)
 			call->sent += (uint64_t)n;
 		else
