@@ -20,6 +20,7 @@ static const struct {
 	[INCIDENT_SOURCE_FAILOVER] = {"source_failover", LOG_WARNING},
 	[INCIDENT_LINK_ADDED] = {"link_added", LOG_INFO},
 	[INCIDENT_LINK_ENDED] = {"link_ended", LOG_INFO},
+	[INCIDENT_LINKS_DEADLOCKED] = {"links_deadlocked", LOG_WARNING},
 	[INCIDENT_SNAPSHOT_BEGUN] = {"snapshot_begun", LOG_INFO},
 	[INCIDENT_FULL_RESYNC] = {"full_resync", LOG_WARNING},
 	[INCIDENT_SNAPSHOT_APPLIED] = {"snapshot_applied", LOG_INFO},

@@ -22,6 +22,7 @@ struct stream_decoder {
 	const struct command_info *publish;
 	const struct command_info *replconf;
 	const struct command_info *select;
+	const struct command_info *setslot;
 };
 
 static const struct command_info *built_in(struct slice name)
@@ -42,6 +43,7 @@ struct stream_decoder *stream_decoder_new(const struct command_table *table)
 	decoder->publish = built_in(SLICE("publish"));
 	decoder->replconf = built_in(SLICE("replconf"));
 	decoder->select = built_in(SLICE("select"));
+	decoder->setslot = command_lookup(2, (const struct slice[]){SLICE("cluster"), SLICE("setslot")});
 	return decoder;
 }
 
@@ -179,6 +181,8 @@ enum parse stream_decode(struct stream_decoder *decoder, struct slice in, uint64
 			event.ask_getack = event.argc > 1 && slice_equal_nocase(event.argv[1], SLICE("getack"));
 		} else if (event.info == decoder->multi || event.info == decoder->exec || event.info == decoder->discard) {
 			result = edge_decode(decoder, &event, error);
+		} else if (event.info == decoder->setslot) {
+			/* of the source's cluster, to the replicas of masters that slots move between (Valkey from 8.0 on) */
 		} else if (event.info != decoder->ping && !is_for_sentinels(decoder, &event)) {
 			event.kind = EVENT_COMMAND;
 			key = command_first_key(event.info, event.argc, event.argv);

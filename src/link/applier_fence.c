@@ -246,6 +246,12 @@ static bool is_asked_for(struct ahead *ahead, const struct event *event)
 	return count == 0 || question->key_count == 0;
 }
 
+/* What is held back gives no room to the spool. */
+static enum handover_found not_received(const struct spool *spool)
+{
+	return spool_room(spool) > 0 ? HANDOVER_LATER : HANDOVER_FULL;
+}
+
 static enum handover_found look_ahead(struct applier *applier, const struct handover_question *question)
 {
 	struct spool *spool = applier->options.spool;
@@ -266,13 +272,13 @@ static enum handover_found look_ahead(struct applier *applier, const struct hand
 	if (applier_in_snapshot(applier, position)) {
 		/* Of a key with which nothing is done from there on the snapshot has nothing: it would still be this master's. */
 		if (snapshot_end == SPOOL_UNKNOWN)
-			return HANDOVER_LATER;
+			return not_received(spool);
 		position = snapshot_end;
 		db = 0;
 	}
 	end = position + (uint64_t)(question->until - spool_offset_before(spool, position));
 	if (end > spool_end(spool))
-		return HANDOVER_LATER;
+		return not_received(spool);
 	if (end - position > LOOK_AHEAD_MAX || !(data = spool_view(spool, position, end - position, &error)))
 		return HANDOVER_SOME;
 	decoder = stream_decoder_new(applier->outlet.ops->commands(applier->outlet.self));
@@ -300,6 +306,26 @@ static void answer(struct applier *applier)
 		handover_answer(handover, applier->options.member, &question, look_ahead(applier, &question));
 }
 
+/* Is it one of links that wait for each other for good? */
+static void break_ring(struct applier *applier)
+{
+	struct handover_ring ring;
+	struct incident incident;
+
+	if (!handover_break_ring(applier->options.handover, clock_monotonic_us(), &ring))
+		return;
+	incident = incident_make(INCIDENT_LINKS_DEADLOCKED, -1,
+				 "slots of the source have moved in several directions, so that the links of %" PRIu32
+				 " masters wait for each other, and none can go on: all links of the task take new snapshots",
+				 ring.links);
+	if (ring.rounds > 1)
+		incident_add_text(&incident, "; %" PRIu32 " times in a row by now", ring.rounds);
+	incident_add_cost(&incident, "seconds", (double)ring.stood_us / 1e6);
+	incident_add_cost(&incident, "links", ring.links);
+	incident_add_cost(&incident, "rounds", ring.rounds);
+	applier->events->tell(applier->owner, &incident);
+}
+
 bool applier_may_go_on(struct applier *applier)
 {
 	uint64_t waited = clock_monotonic_us() - applier->held_since_us;
@@ -309,7 +335,7 @@ bool applier_may_go_on(struct applier *applier)
 	if (!ask(applier, &applier->held)) {
 		applier_tell_handover(applier);
 		answer(applier);
-		applier_break_tie(applier);
+		break_ring(applier);
 		if (waited > TOLD_AFTER_US && !applier->held_told) {
 			char text[128];
 

@@ -19,8 +19,6 @@
 #define COPY_KEYS_MAX (8u << 20)
 #define REMOVALS_MAX (1u << 20) /* bytes of removals under way */
 #define HEADER_MAX 32           /* of an array or a string in RESP */
-#define TIE_US 3000000          /* two links that wait for each other so long will not come further ... */
-#define RING_US 30000000        /* ... and one that waits for others that wait */
 
 /* ---- what the stream tells ---- */
 
@@ -365,19 +363,4 @@ enum copy_state applier_copy(struct applier *applier, struct error *error)
 			return COPY_FAILED;
 	}
 	return COPY_GOES_ON;
-}
-
-void applier_break_tie(struct applier *applier)
-{
-	uint64_t waited = clock_monotonic_us() - applier->held_since_us;
-
-	if (!applier->arrival || waited < TIE_US ||
-	    !(handover_is_mutual(applier->options.handover, applier->options.member, TIE_US, true) ||
-	      (waited >= RING_US && handover_is_mutual(applier->options.handover, applier->options.member, RING_US, false))))
-		return;
-	applier_note(
-		applier, LOG_WARNING,
-		"masters of the source have taken over slots from each other at the same time, so that their links wait for each other: all begin anew");
-	handover_begin_round(applier->options.handover);
-	applier->held_since_us = clock_monotonic_us();
 }

@@ -128,8 +128,6 @@ enum copy_state applier_copy(struct applier *applier, struct error *error);
 void applier_end_copy(struct applier *applier);
 /* How far the spool may be given back, if applying were to go on at `position`. */
 uint64_t applier_keep_imports(struct applier *applier, uint64_t position);
-/* Of two links that wait for each other's slots, both may have to. */
-void applier_break_tie(struct applier *applier);
 
 /* applier.c */
 void applier_fail(struct applier *applier, enum run_state state, const struct error *error);

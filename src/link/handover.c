@@ -7,12 +7,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* Two readings of the map that agree: the old owner has heard of it too. */
-#define READINGS_TO_SETTLE 2
-#define READINGS_TO_GO 10
-/* A node that has heard late of a master's first slot must not end its link. */
-#define READINGS_TO_LEAVE 5
-
 uint64_t handover_hash(const void *key, size_t len)
 {
 	return XXH3_64bits(key, len);
@@ -104,7 +98,7 @@ void handover_add_move(struct handover *handover, uint16_t slot)
 	handover->move_count++;
 }
 
-static void end_move(struct handover *handover, struct move *move)
+void handover_end_move(struct handover *handover, struct move *move)
 {
 	hash_set_free(&move->keys);
 	handover->move_count--;
@@ -208,63 +202,6 @@ void handover_stop_waiting(struct member *member)
 	member->counters.waited_us += clock_monotonic_us() - member->waiting_since_us;
 }
 
-/* The map says that all of it is the holder's, and has said so before: what the exporter has done with it lies before its offset of now. */
-static bool has_settled(struct handover *handover, struct move *move, const uint16_t *owners)
-{
-	uint32_t owner = handover->owners[move->slot];
-	struct member *exporter = handover->members[exporter_of(owner)];
-	int64_t need;
-
-	if (owners[move->slot] != holder_of(owner)) {
-		move->readings = 0;
-		return false;
-	}
-	if (exporter->gone)
-		return true;
-	if (++move->readings == READINGS_TO_SETTLE)
-		move->since_us = clock_monotonic_us();
-	return move->readings >= READINGS_TO_SETTLE && handover_fence_of(exporter, move->since_us, &need) &&
-	       has_reached(exporter, need);
-}
-
-static bool has_slots(const uint16_t *owners, uint32_t link)
-{
-	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-		if (owners[slot] == link)
-			return true;
-	return false;
-}
-
-/* A master that was taken out of the cluster and shut down. Returns how many have gone just now. */
-static uint32_t look_for_gone(struct handover *handover, const uint16_t *owners)
-{
-	uint64_t now = clock_monotonic_us(), generation;
-	uint32_t gone = 0;
-	int64_t offset;
-
-	for (uint32_t i = 0; i < handover->count; i++) {
-		struct member *member = handover->members[i];
-		bool was_gone = member->gone;
-
-		if (member->left)
-			continue;
-		if (has_slots(owners, i))
-			member->empty = 0;
-		else if (++member->empty == READINGS_TO_LEAVE)
-			member->empty_us = now;
-		if (member->empty == 0 || member->source.fence(member->source.owner, member->read_us, &generation, &offset))
-			member->silent = 0;
-		else
-			member->silent++;
-		/* What lies in its spool still comes before what others do. */
-		member->gone =
-			member->silent >= READINGS_TO_GO && member->applied >= member->source.received(member->source.owner);
-		gone += member->gone && !was_gone;
-		member->read_us = now;
-	}
-	return gone;
-}
-
 /* It has met a slot that is on its way to it, and not there yet. */
 static bool is_importing(const struct handover *handover, uint32_t link)
 {
@@ -302,13 +239,12 @@ enum handover_stay handover_stay(struct handover *handover, uint32_t link)
 	return stay;
 }
 
-/* Keys that the holder has begun with mean nothing to the next one. */
-static void give_slot(struct handover *handover, uint16_t slot, uint16_t holder, uint16_t exporter)
+void handover_give_slot(struct handover *handover, uint16_t slot, uint16_t holder, uint16_t exporter)
 {
 	struct move *move = handover_find_move(handover, slot);
 
 	if (move)
-		end_move(handover, move);
+		handover_end_move(handover, move);
 	handover->owners[slot] = pack(holder, exporter);
 	if (exporter != HANDOVER_NOBODY)
 		handover_add_move(handover, slot);
@@ -331,47 +267,16 @@ bool handover_leave(struct handover *handover, uint32_t link)
 		uint16_t holder = holder_of(handover->owners[slot]), exporter = exporter_of(handover->owners[slot]);
 
 		if (holder == link)
-			give_slot(handover, (uint16_t)slot, handover->mapped[slot],
-				  exporter == handover->mapped[slot] ? HANDOVER_NOBODY : exporter);
+			handover_give_slot(handover, (uint16_t)slot, handover->mapped[slot],
+					   exporter == handover->mapped[slot] ? HANDOVER_NOBODY : exporter);
 		else if (exporter == link)
-			give_slot(handover, (uint16_t)slot, holder, HANDOVER_NOBODY);
+			handover_give_slot(handover, (uint16_t)slot, holder, HANDOVER_NOBODY);
 	}
 	/* A file that still names it does no harm: nobody has that name at the next start, and then the map says who has the slot. */
 	if (handover->file && !handover_file_write(handover->file, tell_kept, tell_job, tell_relied, handover, &error))
 		error_clear(&error);
 	pthread_mutex_unlock(&handover->lock);
 	return true;
-}
-
-struct handover_news handover_map(struct handover *handover, const uint16_t *owners)
-{
-	struct handover_news news = {0};
-	struct error error;
-
-	pthread_mutex_lock(&handover->lock);
-	memcpy(handover->mapped, owners, sizeof(handover->mapped));
-	handover->readings++;
-	news.gone = look_for_gone(handover, owners);
-	for (uint32_t i = handover->move_count; i-- > 0;) {
-		struct move *move = &handover->moves[i];
-		uint16_t slot = move->slot;
-
-		if (!has_settled(handover, move, owners))
-			continue;
-		if (handover->file && exporter_of(handover->owners[slot]) != HANDOVER_NOBODY)
-			handover_file_rely(handover->file, handover_name_of(handover, exporter_of(handover->owners[slot])),
-					   handover->members[exporter_of(handover->owners[slot])]->relied);
-		handover->owners[slot] = pack(holder_of(handover->owners[slot]), HANDOVER_NOBODY);
-		/* Not being able to say so costs waits alone: it is said again when the slot settles after the next start. */
-		if (handover->file &&
-		    !handover_file_add(handover->file, slot, handover_name_of(handover, holder_of(handover->owners[slot])), NULL,
-				       false, &error))
-			error_clear(&error);
-		end_move(handover, move);
-		news.settled++;
-	}
-	pthread_mutex_unlock(&handover->lock);
-	return news;
 }
 
 uint32_t handover_moving(const struct handover *handover)

@@ -15,6 +15,9 @@
  *     own spool whether one of the keys in question comes there before the fence (handover_question()). As order matters among commands of one key only, and at the
  *     source all was in one order, somebody can always go on.
  *
+ *   - Where somebody cannot go on after all, because fences lie later than what is waited for, the links that wait for each other are found (handover_ring.c), and all take new
+ *     snapshots; what is in those is not waited for any more (handover_map()).
+ *
  *   - What an atomic migration has brought (link/imports.h) waits too, for all of its slots at once. The former owner deletes its keys when it hears of its loss, a moment
  *     after the new one has begun: the fence is read when both their masters say the same of who has the slots.
  *
@@ -77,7 +80,7 @@ void handover_close(struct handover *handover);
 /* Another link; `name` is its own as long as its work directory lives. Returns its number, from 0. */
 uint32_t handover_join(struct handover *handover, const char *name, const struct handover_source *source);
 /* Who has each slot at the source (HANDOVER_NOBODY: nobody, or no link). The first time, after all have joined and before any runs: what no file tells is theirs. Later,
- * at each reading of the source's map: moves come to their end by it. False: the file cannot be written. */
+ * at each reading of the source's map: moves come to their end by it, and a slot whose holder has begun anew since the map gave it away is the one's that has it. False: the file cannot be written. */
 bool handover_begin(struct handover *handover, const uint16_t *owners, struct error *error) WARN_UNUSED;
 struct handover_news {
 	uint32_t settled; /* slots */
@@ -133,10 +136,18 @@ enum handover_answer handover_ask(struct handover *handover, uint32_t link, cons
 /* May the link end its snapshot of that offset, and remove what an earlier one has left? The map has been read since it was begun, and others are done with all slots that are the
  * link's by that; so they stay, until they move again. GO or WAIT. */
 enum handover_answer handover_ask_end(struct handover *handover, uint32_t link, int64_t offset);
-/* Does it wait for slots that atomic migration has brought, and somebody that it waits for has waited for so long too? `direct`: for this link. */
-bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us, bool direct);
-/* All links of the task are to take a new snapshot. */
-void handover_begin_round(struct handover *handover);
+/* A ring: links each of which waits for what others of the ring have to apply, and none of which will come further. */
+struct handover_ring {
+	uint32_t links;    /* in it */
+	uint32_t rounds;   /* begun for rings in a row, this one counted: see HANDOVER_RING_US */
+	uint64_t stood_us; /* how long it has stood as it is */
+};
+/* A ring stands so long before all begin anew; after each round that was begun for one twice as long, up to HANDOVER_RING_MAX_US, until no slot moves, no link applies a snapshot and
+ * none waits. */
+#define HANDOVER_RING_US 5000000
+#define HANDOVER_RING_MAX_US 640000000
+/* By links that wait, again and again: has a ring stood for long enough? Then all links of the task are to take a new snapshot (handover_rounds()), and who asked is told. */
+bool handover_break_ring(struct handover *handover, uint64_t now_us, struct handover_ring *ret);
 /* It waits no more, for another reason than an answer. */
 void handover_forget(struct handover *handover, uint32_t link);
 
@@ -159,6 +170,7 @@ enum handover_found {
 	HANDOVER_NONE,
 	HANDOVER_SOME,  /* asked again when the link has applied more */
 	HANDOVER_LATER, /* not all of it is received yet: asked again */
+	HANDOVER_FULL,  /* the same, and there is no room for more of it until the link applies something: asked again */
 };
 void handover_answer(struct handover *handover, uint32_t link, const struct handover_question *question,
 		     enum handover_found found);

@@ -1,7 +1,5 @@
-/* What a link that waits is asked to look for ahead of what it applies, links that can only begin anew, and what is counted. */
+/* What a link that waits is asked to look for ahead of what it applies, and what is counted. */
 #include "link/handover_inside.h"
-
-#include "base/clock.h"
 
 #include <string.h>
 
@@ -11,15 +9,18 @@ bool handover_question(struct handover *handover, uint32_t link, struct handover
 	bool found = false;
 
 	pthread_mutex_lock(&handover->lock);
-	for (uint32_t i = 0; i < handover->count && !found; i++) {
+	/* In turn: one whose answer has to wait, and is asked for again at once, does not keep the others from theirs. */
+	for (uint32_t turn = 1; turn <= handover->count && !found; turn++) {
+		uint32_t i = (asked->asker + turn) % handover->count;
 		struct member *member = handover->members[i];
 		struct fence *fence = &member->fences[link];
 
 		if (i == link || !member->waiting || !fence->known || fence->generation != asked->generation ||
-		    asked->applied >= fence->need || fence->covers < member->event.end ||
+		    has_reached(asked, fence->need) || fence->covers < member->event.end ||
 		    (fence->looked == member->wait_number && fence->looked_at == asked->applied))
 			continue;
 		found = true;
+		asked->asker = i;
 		fence->looked = member->wait_number;
 		fence->looked_at = asked->applied;
 		*ret = (struct handover_question){
@@ -48,37 +49,16 @@ void handover_answer(struct handover *handover, uint32_t link, const struct hand
 
 	pthread_mutex_lock(&handover->lock);
 	if (member->waiting && member->wait_number == question->number) {
+		struct fence *fence = &member->fences[link];
+
+		fence->found = found == HANDOVER_SOME || found == HANDOVER_FULL ? question->number : 0;
+		fence->found_at = fence->looked_at;
 		if (found == HANDOVER_NONE)
-			member->fences[link].cleared = question->number;
-		else if (found == HANDOVER_LATER)
-			member->fences[link].looked = 0;
+			fence->cleared = question->number;
+		else if (found == HANDOVER_LATER || found == HANDOVER_FULL)
+			fence->looked = 0;
 	}
 	pthread_mutex_unlock(&handover->lock);
-}
-
-bool handover_is_mutual(struct handover *handover, uint32_t link, uint64_t us, bool direct)
-{
-	struct member *member = handover->members[link];
-	uint64_t now = clock_monotonic_us();
-	bool mutual = false;
-
-	pthread_mutex_lock(&handover->lock);
-	for (uint32_t i = 0; member->waiting && member->event.slots && i < handover->count; i++) {
-		const struct member *other = handover->members[i];
-		const struct fence *fence = &member->fences[i], *back = &other->fences[link];
-
-		if (direct && (!back->asked || (back->known && has_reached(member, back->need))))
-			continue;
-		mutual = mutual || (i != link && fence->asked && !other->gone && other->waiting &&
-				    now - other->waiting_since_us >= us && !(fence->known && has_reached(other, fence->need)));
-	}
-	pthread_mutex_unlock(&handover->lock);
-	return mutual;
-}
-
-void handover_begin_round(struct handover *handover)
-{
-	handover->rounds++;
 }
 
 uint64_t handover_rounds(const struct handover *handover)

@@ -36,7 +36,7 @@ static uint32_t common_slot(const struct handover_event *a, const struct handove
 
 /* `other` waits too, with an event of the same slot, and all before that is applied: whose turn is it? Not ours, if our event was received by the source's master after
  * the other's fence. Else what the holder goes on with comes before what takes the slot from it; and if the holder itself takes it back, somebody else has had it first. */
-static bool goes_first(const struct handover *handover, uint32_t link, const struct handover_event *event, uint32_t other)
+bool handover_goes_first(const struct handover *handover, uint32_t link, const struct handover_event *event, uint32_t other)
 {
 	const struct member *member = handover->members[other];
 	const struct fence *fence = &member->fences[link];
@@ -106,11 +106,11 @@ static bool is_behind(struct handover *handover, uint32_t link, const struct han
 	if (!fence->known && (!event->brought || fence->agreed || agree(waiter, member, event, fence)))
 		fence->known = handover_fence_of(member, fence->since_us, &fence->need);
 	if (!fence->known)
-		return event->slots && goes_first(handover, link, event, other);
+		return event->slots && handover_goes_first(handover, link, event, other);
 	if (member->applied < fence->need && member->wanted < fence->need)
 		member->wanted = fence->need;
 	return has_reached(member, fence->need) || (waiter->waiting && fence->cleared == waiter->wait_number) ||
-	       goes_first(handover, link, event, other);
+	       handover_goes_first(handover, link, event, other);
 }
 
 /* The exporter has done with a key before the holder begins with it, for good: until it imports it again, and so is the holder. */
@@ -134,46 +134,38 @@ static void begin_keys(struct handover *handover, const struct handover_event *e
 		hash_set_add(&move->keys, event->keys[i], KEYS_MAX);
 }
 
-/* Slots that come together: all who have, or had, one of them. */
-static bool may_go_together(struct handover *handover, uint32_t link, const struct handover_event *event)
+/* Who has, or had, one of the event's slots; all, where it is not known who had it in between. */
+void handover_collect_awaited(const struct handover *handover, uint32_t link, const struct handover_event *event,
+			      bool has[HANDOVER_LINKS_MAX])
 {
-	bool has[HANDOVER_LINKS_MAX] = {false}, all = false, ok = true;
+	uint32_t first = event->slots ? 0 : event->slot, last = event->slots ? SLOT_COUNT - 1 : event->slot;
+	bool all = false;
 
-	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+	memset(has, 0, handover->count * sizeof(has[0]));
+	for (uint32_t slot = first; slot <= last; slot++) {
 		uint16_t holder = holder_of(handover->owners[slot]), exporter = exporter_of(handover->owners[slot]);
 
 		if (!is_of(event, (uint16_t)slot))
 			continue;
-		/* Who had it in between is not known yet. */
 		all = all || (holder == link && exporter == HANDOVER_NOBODY);
 		if (holder != HANDOVER_NOBODY)
 			has[holder] = true;
 		if (exporter != HANDOVER_NOBODY)
 			has[exporter] = true;
 	}
-	for (uint32_t other = 0; other < handover->count; other++)
-		ok = (other == link || !(all || has[other]) || is_behind(handover, link, event, other)) && ok;
-	return ok;
+	if (all)
+		memset(has, true, handover->count * sizeof(has[0]));
+	has[link] = false;
 }
 
 static bool may_go(struct handover *handover, uint32_t link, const struct handover_event *event)
 {
-	uint32_t owner = handover->owners[event->slot];
-	uint16_t holder = holder_of(owner), exporter = exporter_of(owner);
-	bool ok = true;
+	bool has[HANDOVER_LINKS_MAX], ok = true;
 
-	if (event->slots)
-		return may_go_together(handover, link, event);
+	handover_collect_awaited(handover, link, event, has);
 	/* All are asked at once, so that no answer waits for another. */
-	if (holder == link && exporter == HANDOVER_NOBODY) {
-		for (uint32_t other = 0; other < handover->count; other++)
-			ok = (other == link || is_behind(handover, link, event, other)) && ok;
-		return ok;
-	}
-	if (holder != link && holder != HANDOVER_NOBODY)
-		ok = is_behind(handover, link, event, holder);
-	if (exporter != link && exporter != HANDOVER_NOBODY)
-		ok = is_behind(handover, link, event, exporter) && ok;
+	for (uint32_t other = 0; other < handover->count; other++)
+		ok = (!has[other] || is_behind(handover, link, event, other)) && ok;
 	return ok;
 }
 

@@ -1,5 +1,6 @@
 #include "link/handover_file.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "wire/slot.h"
 
@@ -166,7 +167,8 @@ bool handover_file_write(struct handover_file *file,
 	}
 	for (uint32_t i = 0; ok && relied(owner, i, &name, &offset); i++)
 		put_relied(out, name, offset);
-	ok = ok && put_on_disk(out) && rename(beside, file->path) == 0;
+	/* What is added later is of no use in a file that has no name after a power cut. */
+	ok = ok && put_on_disk(out) && rename(beside, file->path) == 0 && file_sync_folder(file->path);
 	if (!ok) {
 		fail(file, error);
 		if (out)

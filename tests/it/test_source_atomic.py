@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from bench.atomic import begin_held_move, end_held_move, hold_end, jobs, move, wait_ended
 from bench.compare import assert_same
 from bench.data import fill
 from bench.ferry import Ferry
 from bench.load import Load
-from bench.slots import key_slot, ranges_of
+from bench.slots import key_slot
 from bench.waiting import wait_for
 
 pytestmark = pytest.mark.sanitize
@@ -44,29 +45,6 @@ def other_master(cluster, node):
     return next(other for other in cluster.masters() if other is not node)
 
 
-def jobs(node):
-    """{name: state} of the migrations that the node knows."""
-    told = [dict(zip(job[::2], job[1::2])) for job in node.command("CLUSTER", "GETSLOTMIGRATIONS")]
-    return {job[b"name"]: job[b"state"].decode() for job in told}
-
-
-def begin_move(giver, receiver, slots):
-    """Orders it. Returns the names of the jobs."""
-    before = set(jobs(giver))
-    words = [number for first, last in ranges_of(slots) for number in (first, last)]
-    giver.command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", *words, "NODE", receiver.id)
-    return set(jobs(giver)) - before
-
-
-def wait_ended(giver, names, state="success"):
-    wait_for(lambda: all(jobs(giver).get(name) in ("success", "failed", "cancelled") for name in names), what="the migration to end")
-    assert {jobs(giver)[name] for name in names} == {state}
-
-
-def move(giver, receiver, slots):
-    wait_ended(giver, begin_move(giver, receiver, slots))
-
-
 def slots_of(cluster, node):
     return [slot for slot in used_slots() if cluster.owner(slot) is node]
 
@@ -79,24 +57,6 @@ def assert_in_step(ferry, source, target, ways=None):
     source.wait_ok()
     ferry.wait_in_step(*(ways or source.masters()))
     assert_same(source, target, as_replica=True, expiry_tolerance_ms=1000)
-
-
-def hold_end(node, hold=True):
-    """Migrations from there go on up to where the writers would be paused."""
-    node.command("DEBUG", "SLOTMIGRATION", "PREVENT-PAUSE", int(hold))
-
-
-def begin_held_move(giver, receiver, slots):
-    """All is copied, and what is written since is passed on."""
-    hold_end(giver)
-    names = begin_move(giver, receiver, slots)
-    wait_for(lambda: all(jobs(receiver).get(name) == "waiting-for-paused" for name in names), what="the copy of the slots")
-    return names
-
-
-def end_held_move(giver, names):
-    hold_end(giver, False)
-    wait_ended(giver, names)
 
 
 def cut_imports(receiver):
@@ -139,7 +99,6 @@ def test_slots_move_under_load(bench, kind):
     assert ferry.stop() == 0
 
 
-# Never both ways at the same moment: servers of 9.1 end by an assertion of theirs then.
 def test_several_jobs_at_once(bench):
     """A job for each slot, all of them under way together."""
     source, target = pair(bench), target_of(bench, "cluster")

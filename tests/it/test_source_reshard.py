@@ -83,6 +83,24 @@ def test_slots_move_under_load(bench, version, kind):
 
 
 @pytest.mark.parametrize("kind", TARGETS)
+def test_masters_that_tell_their_replicas_of_moves(bench, kind):
+    """Valkey from 8.0 on writes CLUSTER SETSLOT into its stream, where a master has replicas of its own."""
+    source = bench.cluster("valkey-9", masters=2, replicas_per_master=1)
+    target = bench.server("valkey-9") if kind == "standalone" else bench.cluster("valkey-9", masters=2, replicas_per_master=0)
+    fill(source, keys=100)
+    ferry = Ferry(bench, source, target).start().wait_streaming()
+    with load_of(source) as load:
+        more_of(load, 100)
+        for slot in used_slots()[:2]:
+            source.move_slot(slot, other_master(source, slot))
+        more_of(load, 100)
+    assert not load.errors
+    assert_in_step(ferry, source, target)
+    assert taken(ferry) >= 2
+    assert ferry.stop() == 0
+
+
+@pytest.mark.parametrize("kind", TARGETS)
 def test_many_slots_both_ways_at_once(bench, kind):
     """Each of two links has slots that it waits for and slots that it is waited for with."""
     source, target = bench.cluster(masters=2, replicas_per_master=0), target_of(bench, kind)

@@ -433,6 +433,7 @@ static const struct model_command commands[] = {
 	{"SCAN", 2, 0, 0, 0, 0, run_scan},
 	{"DUMP", 2, 1, 1, 1, 0, run_dump},
 	{"RESTORE", 4, 1, 1, 1, MODEL_WRITE | MODEL_GROWS, run_restore},
+	{"RESTORE-ASKING", 4, 1, 1, 1, MODEL_WRITE | MODEL_GROWS, run_restore},
 	{"FLUSHDB", 1, 0, 0, 0, MODEL_WRITE, run_flushdb},
 	{"FLUSHALL", 1, 0, 0, 0, MODEL_WRITE, run_flushall},
 };

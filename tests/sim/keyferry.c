@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/types.h>
 
 #define DRAIN_MS 10000
@@ -17,6 +18,7 @@
 
 struct keyferry {
 	struct task_options options;
+	const struct site *source;
 	struct loop *loop;
 	struct task *task; /* NULL: it does not run */
 	bool busy;         /* being opened or stopped: what happens to it now is seen to afterwards */
@@ -129,6 +131,7 @@ struct keyferry *keyferry_new(struct site *source, struct site *target)
 	struct task_options *options = &keyferry->options;
 	struct error error;
 
+	keyferry->source = source;
 	task_options_init(options);
 	set(options, "name=sim");
 	set(options, "source.address=%s:6379", source->shards[0].nodes[0].host.endpoint.host);
@@ -264,6 +267,23 @@ uint64_t keyferry_starts(const struct keyferry *keyferry)
 	return keyferry->starts;
 }
 
+/* The link's shard: links stand in the order in which they were found. */
+static unsigned shard_of(const struct keyferry *keyferry, const struct link_status *link)
+{
+	char name[sizeof(link->source)];
+
+	for (unsigned i = 0; i < keyferry->source->shard_count; i++) {
+		for (unsigned k = 0; k < SITE_NODES; k++) {
+			const struct endpoint *endpoint = &keyferry->source->shards[i].nodes[k].host.endpoint;
+
+			snprintf(name, sizeof(name), "%s:%u", endpoint->host, endpoint->port);
+			if (strcmp(name, link->source) == 0)
+				return i;
+		}
+	}
+	return 0; /* standalone: by whatever name */
+}
+
 bool keyferry_has_applied(struct keyferry *keyferry, const int64_t *offsets, unsigned count)
 {
 	struct task_status status;
@@ -272,7 +292,8 @@ bool keyferry_has_applied(struct keyferry *keyferry, const int64_t *offsets, uns
 	task_status(keyferry->task, &status);
 	applied = status.link_count == count;
 	for (uint32_t i = 0; applied && i < count; i++)
-		applied = status.links[i].applier.streaming && status.links[i].applier.applied_offset >= offsets[i];
+		applied = status.links[i].applier.streaming &&
+			  status.links[i].applier.applied_offset >= offsets[shard_of(keyferry, &status.links[i])];
 	task_status_free(&status);
 	return applied;
 }

@@ -143,8 +143,27 @@ static void make_unsafe(struct load *load, unsigned tag, struct command *command
 	add_value(load, command);
 }
 
+/* The slot's master as it is now: it may be another one than last time. */
+static struct session *session_at(struct load *load, const struct group *shard)
+{
+	struct session *session = &load->sessions[shard - load->source->shards];
+
+	session->node = group_master(&load->source->shards[shard - load->source->shards]);
+	return session;
+}
+
 static void run(struct load *load, struct session *session, const struct command *command)
 {
+	struct site *source = load->source;
+	const struct group *shard = session->node->shard;
+
+	/* A key of a slot that is half moved is where it has been served last. */
+	if (source->cluster && !session->in_multi) {
+		shard = site_serving(source, slot_of_key(command->argv[1]), command->argc, command->argv);
+		if (!shard)
+			return;
+		session = session_at(load, shard);
+	}
 	session_run(session, command->argc, command->argv);
 	load->commands++;
 }
@@ -176,12 +195,13 @@ static void write_some(struct load *load)
 {
 	static const struct slice multi[] = {SLICE("MULTI")}, exec[] = {SLICE("EXEC")};
 	unsigned tag = (unsigned)chance_below(LOAD_TAGS);
-	struct group *shard = site_shard_of_slot(load->source, slot_of_tag(tag));
-	struct session *session = &load->sessions[shard - load->source->shards];
+	const struct site *source = load->source;
+	uint16_t slot = slot_of_tag(tag);
+	struct session *session = session_at(load, site_shard_of_slot(load->source, slot));
 	bool many_slots = load->many_slots, transaction = chance_of(15);
 
-	/* The master may be another one than last time. */
-	session->node = group_master(shard);
+	if (source->moving.active && source->moving.slot == slot)
+		transaction = false; /* its keys may be on both sides */
 	session->db = load->databases && chance_of(30) ? (uint32_t)chance_below(KEYSPACE_DATABASES) : session->db;
 	if (!transaction) {
 		write_one(load, session, tag);

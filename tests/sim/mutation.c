@@ -1,6 +1,7 @@
 #include "mutation.h"
 
 #include "disk.h"
+#include "link/handover.h"
 #include "link/state.h"
 #include "sink/encode.h"
 #include "sink/sink_state.h"
@@ -23,6 +24,8 @@ const struct mutation mutations[] = {
 	{"offset-too-low", "the stream continues with no byte that is held already", "source", LOAD_SAFE},
 	{"low-marks-unread", "what a target node has lost is sent again from where the node then was", "failover", LOAD_ALL},
 	{"snapshot-keeps-old", "a later snapshot replaces what an earlier one brought", "resync", LOAD_SAFE},
+	{"fences-open", "what moves at the source is applied behind what its former master did", "reshard", LOAD_ALL},
+	{"rings-stand", "links that wait for each other for good begin anew", "rebalance", LOAD_SAFE},
 };
 
 const unsigned mutation_count = sizeof(mutations) / sizeof(mutations[0]);
@@ -74,6 +77,12 @@ int64_t __real_intake_held_offset(const struct intake *intake);
 int64_t __wrap_intake_held_offset(const struct intake *intake);
 void __real_encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options);
 void __wrap_encode_key(struct window *window, struct unit *unit, const struct event *event, const struct encode_options *options);
+enum handover_answer __real_handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event,
+					 uint16_t *ret_from, struct error *error);
+enum handover_answer __wrap_handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event,
+					 uint16_t *ret_from, struct error *error);
+bool __real_handover_break_ring(struct handover *handover, uint64_t now_us, struct handover_ring *ret);
+bool __wrap_handover_break_ring(struct handover *handover, uint64_t now_us, struct handover_ring *ret);
 
 void __wrap_sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer)
 {
@@ -144,4 +153,16 @@ void __wrap_encode_key(struct window *window, struct unit *unit, const struct ev
 	if (is("snapshot-keeps-old"))
 		changed.replace = false;
 	__real_encode_key(window, unit, event, &changed);
+}
+
+enum handover_answer __wrap_handover_ask(struct handover *handover, uint32_t link, const struct handover_event *event,
+					 uint16_t *ret_from, struct error *error)
+{
+	*ret_from = HANDOVER_NOBODY;
+	return is("fences-open") ? HANDOVER_GO : __real_handover_ask(handover, link, event, ret_from, error);
+}
+
+bool __wrap_handover_break_ring(struct handover *handover, uint64_t now_us, struct handover_ring *ret)
+{
+	return !is("rings-stand") && __real_handover_break_ring(handover, now_us, ret);
 }

@@ -16,6 +16,10 @@ enum fault {
 	FAULT_STOP = 1 << 7,           /* keyferry is stopped and started again */
 	FAULT_KILL = 1 << 8,           /* kill -9 */
 	FAULT_POWER = 1 << 9,          /* kill -9, and what was not synced is gone from the disk */
+	FAULT_SOURCE_MOVES =
+		1 << 10, /* slots move between source masters, in all directions, some at a time; each of them once, and not
+					* before the first snapshots are applied */
+	FAULT_SOURCE_RETURNS = 1 << 11, /* the same, and they come back, or go on to a third one, as soon as may be */
 };
 
 /* What the target must be at the end, compared with the source. */

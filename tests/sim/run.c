@@ -23,6 +23,10 @@ struct run {
 	struct load load;
 	struct keyferry *keyferry;
 	struct occasion fault;
+	struct occasion move;  /* of a slot of the source ... */
+	uint64_t moves_wanted; /* ... as many times */
+	bool may_return;       /* also one that has moved before */
+	bool moved[SLOT_COUNT];
 	bool faults_over;
 	int64_t wanted[SITE_SHARDS_MAX]; /* offsets when the load had ended; later ones are heartbeats */
 	uint64_t pause_us;               /* between faults, on average */
@@ -130,6 +134,41 @@ static void move_at_target(struct run *run)
 		site_move_slot(target, load_slot(), (unsigned)chance_below(target->shard_count));
 }
 
+#define MOVES_MOST 8 /* one after the other */
+
+/* A full resync while a slot is on its way may leave keys of it in the target (docs/delivery.md), and who is killed in its first snapshot takes another one. */
+static bool may_move(struct run *run, uint16_t slot)
+{
+	static const int64_t begun[SITE_SHARDS_MAX];
+
+	return run->may_return || (!run->moved[slot] && keyferry_runs(run->keyferry) &&
+				   keyferry_has_applied(run->keyferry, begun, run->source->shard_count));
+}
+
+static void on_move(void *owner)
+{
+	struct run *run = owner;
+	struct site *source = run->source;
+	uint16_t slot;
+
+	if (run->faults_over || run->moves_wanted == 0)
+		return;
+	slot = load_slot();
+	if (may_move(run, slot) && site_move_slot(source, slot, (unsigned)chance_below(source->shard_count))) {
+		run->moved[slot] = true;
+		run->moves_wanted--;
+	}
+	occasion_plan_in(&run->move, chance_between(1, 300) * MS);
+}
+
+static void move_at_source(struct run *run, bool may_return)
+{
+	run->may_return = may_return;
+	run->moves_wanted = chance_between(1, MOVES_MOST);
+	if (!occasion_planned(&run->move))
+		occasion_plan_in(&run->move, chance_between(1, 100) * MS);
+}
+
 static void lose_at_target(struct run *run)
 {
 	struct site *target = run->target;
@@ -161,6 +200,8 @@ static void cause(struct run *run, enum fault fault)
 	case FAULT_STOP: keyferry_stop(run->keyferry); break;
 	case FAULT_KILL: keyferry_kill(run->keyferry, false); break;
 	case FAULT_POWER: keyferry_kill(run->keyferry, true); break;
+	case FAULT_SOURCE_MOVES: move_at_source(run, false); break;
+	case FAULT_SOURCE_RETURNS: move_at_source(run, true); break;
 	}
 }
 
@@ -172,7 +213,7 @@ static void on_fault(void *owner)
 	if (run->faults_over)
 		return;
 	do
-		bit = 1u << chance_below(10);
+		bit = 1u << chance_below(faults & FAULT_SOURCE_MOVES ? 12 : 10);
 	while (!(faults & bit));
 	cause(run, (enum fault)bit);
 	occasion_plan_in(&run->fault, chance_below(2 * run->pause_us));
@@ -315,6 +356,7 @@ static void live(struct run *run, struct run_result *result)
 	trace("the load has ended: %llu commands", (unsigned long long)run->load.commands);
 	run->faults_over = true;
 	occasion_cancel(&run->fault);
+	occasion_cancel(&run->move);
 	site_heal(run->source);
 	site_heal(run->target);
 	for (unsigned i = 0; i < run->source->shard_count; i++)
@@ -342,11 +384,14 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 static void make_world(struct run *run)
 {
 	bool source_cluster = chance_of(40), target_cluster = chance_of(60) || source_cluster;
+	bool moves = run->options->profile->faults & FAULT_SOURCE_MOVES;
 	uint64_t duration = chance_between(2, 15) * SECOND;
 
 	if (run->options->profile->faults & FAULT_TARGET_MOVES)
 		target_cluster = true;
-	site_init(run->source, "source", source_cluster, source_cluster ? (unsigned)chance_between(1, 3) : 1, 1,
+	if (moves)
+		source_cluster = target_cluster = true;
+	site_init(run->source, "source", source_cluster, source_cluster ? (unsigned)chance_between(moves ? 2 : 1, 3) : 1, 1,
 		  chance_between(20, 2000));
 	site_init(run->target, "target", target_cluster, target_cluster ? (unsigned)chance_between(2, 4) : 1, 2,
 		  chance_between(20, 5000));
@@ -358,6 +403,7 @@ static void make_world(struct run *run)
 	run->load.bulky = chance_of(10);
 	run->pause_us = chance_between(100, 2000) * MS;
 	occasion_init(&run->fault, on_fault, run);
+	occasion_init(&run->move, on_move, run);
 	load_begin(&run->load, run->source, run->options->load, duration);
 	run->keyferry = keyferry_new(run->source, run->target);
 }
@@ -386,10 +432,12 @@ void run_seed(const struct run_options *options, struct run_result *ret)
 	ret->virtual_us = world_now();
 	ret->starts = keyferry_starts(run.keyferry);
 	ret->moves = run.target->moves;
+	ret->source_moves = run.source->moves;
 	ret->failovers = run.target->failovers;
 	for (unsigned i = 0; i < run.source->shard_count; i++)
 		ret->full_resyncs += run.source->shards[i].full_resyncs;
 	occasion_cancel(&run.fault);
+	occasion_cancel(&run.move);
 	keyferry_free(run.keyferry);
 	load_end(&run.load);
 	site_free(run.source);

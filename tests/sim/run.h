@@ -22,7 +22,7 @@ struct run_result {
 	uint64_t commands, steps;
 	uint64_t virtual_us;
 	uint64_t starts; /* of keyferry */
-	uint64_t full_resyncs, moves, failovers;
+	uint64_t full_resyncs, moves, source_moves, failovers;
 };
 
 void run_seed(const struct run_options *options, struct run_result *ret);

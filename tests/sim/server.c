@@ -92,13 +92,13 @@ static int slot_of(const struct model_command *command, uint32_t argc, const str
 	return slot;
 }
 
-static void count_keys(const struct session *session, const struct model_command *command, uint32_t argc,
-		       const struct slice *argv, unsigned *there, unsigned *missing)
+static void count_keys(struct server *node, const struct model_command *command, uint32_t argc, const struct slice *argv,
+		       unsigned *there, unsigned *missing)
 {
 	int last = command->last < 0 ? (int)argc + command->last : command->last;
 
 	for (int i = command->first; command->first > 0 && i <= last && i < (int)argc; i += command->step) {
-		if (keyspace_find(&session->node->data, 0, argv[i]))
+		if (keyspace_find(&node->data, 0, argv[i]))
 			++*there;
 		else
 			++*missing;
@@ -146,6 +146,21 @@ static bool serves_slot(struct session *session, unsigned slot, unsigned there, 
 	return true;
 }
 
+struct group *site_serving(struct site *site, uint16_t slot, uint32_t argc, const struct slice *argv)
+{
+	struct group *from = site_shard_of_slot(site, slot), *to = &site->shards[site->moving.to];
+	const struct model_command *command = find_command(argv[0]);
+	unsigned there = 0, missing = 0, brought = 0, lacking = 0;
+
+	if (!site->moving.active || site->moving.slot != slot)
+		return from;
+	count_keys(group_master(from), command, argc, argv, &there, &missing);
+	if (missing == 0)
+		return from;
+	count_keys(group_master(to), command, argc, argv, &brought, &lacking);
+	return there > 0 || (lacking > 0 && brought + lacking > 1) ? NULL : to;
+}
+
 /* True: may be executed, or queued. */
 static bool may_run(struct session *session, const struct model_command *command, uint32_t argc, const struct slice *argv)
 {
@@ -172,7 +187,7 @@ static bool may_run(struct session *session, const struct model_command *command
 			reply_error(session, "CROSSSLOT Keys in request don't hash to the same slot");
 			return false;
 		}
-		count_keys(session, command, argc, argv, &there, &missing);
+		count_keys(node, command, argc, argv, &there, &missing);
 		if (!serves_slot(session, (unsigned)slot, there, missing))
 			return false;
 	}
@@ -288,7 +303,7 @@ static void look_at_queued(struct session *session, uint32_t argc, const struct 
 	if (slot == -1)
 		return;
 	facts->slot = facts->slot == -1 || facts->slot == slot ? slot : -2;
-	count_keys(session, command, argc, argv, &facts->there, &facts->missing);
+	count_keys(session->node, command, argc, argv, &facts->there, &facts->missing);
 }
 
 static void run_queued(struct session *session, uint32_t argc, const struct slice *argv, void *argument)

@@ -27,7 +27,7 @@ struct sim {
 	bool strict;
 	bool show;
 	char folder[64];
-	uint64_t done, failed, commands, steps, starts, resyncs, moves, failovers;
+	uint64_t done, failed, commands, steps, starts, resyncs, moves, source_moves, failovers;
 	double virtual_seconds;
 };
 
@@ -70,6 +70,7 @@ static void run_one(struct sim *sim, uint64_t seed, const struct profile *profil
 	sim->starts += ret->starts;
 	sim->resyncs += ret->full_resyncs;
 	sim->moves += ret->moves;
+	sim->source_moves += ret->source_moves;
 	sim->failovers += ret->failovers;
 	sim->virtual_seconds += (double)ret->virtual_us / SECOND;
 }
@@ -117,9 +118,9 @@ static int run_seeds(struct sim *sim)
 	took = seconds_now() - began;
 	printf("%" PRIu64 " seeds, %" PRIu64 " failed; %.0f seeds a minute; %" PRIu64
 	       " commands in %.0f virtual seconds, %" PRIu64 " steps, %" PRIu64 " starts, %" PRIu64 " full resyncs, %" PRIu64
-	       " slots moved, %" PRIu64 " failovers\n",
+	       " slots moved, %" PRIu64 " failovers, %" PRIu64 " slots moved at the source\n",
 	       sim->done, sim->failed, (double)sim->done * 60 / took, sim->commands, sim->virtual_seconds, sim->steps,
-	       sim->starts, sim->resyncs, sim->moves, sim->failovers);
+	       sim->starts, sim->resyncs, sim->moves, sim->failovers, sim->source_moves);
 	return sim->failed > 0 || sim->done == 0;
 }
 

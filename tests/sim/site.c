@@ -291,7 +291,7 @@ static void migrate(struct server *from, struct server *to, struct slice name)
 	keyspace_dump(value, &payload);
 	session_init(&session, to, NULL);
 	session_run(&session, 5,
-		    (struct slice[]){SLICE("RESTORE"), key, SLICE("0"), buffer_readable(&payload), SLICE("REPLACE")});
+		    (struct slice[]){SLICE("RESTORE-ASKING"), key, SLICE("0"), buffer_readable(&payload), SLICE("REPLACE")});
 	session_free(&session);
 	session_init(&session, from, NULL);
 	session_run(&session, 2, (struct slice[]){SLICE("DEL"), key});

@@ -137,6 +137,8 @@ void server_go_down(struct server *node, uint64_t us);
 void server_lose_cluster(struct server *node, uint64_t us); /* CLUSTERDOWN */
 /* False: one is under way. */
 bool site_move_slot(struct site *site, uint16_t slot, unsigned to);
+/* The shard that executes a command of that slot now, as a client finds it that follows ASK; NULL: none does (TRYAGAIN), for its keys are on both sides of a move. */
+struct group *site_serving(struct site *site, uint16_t slot, uint32_t argc, const struct slice *argv);
 void site_random_id(char out[REPLID_LEN + 1]);
 /* Everything that the masters hold, without what keyferry writes for itself. */
 void site_collect(struct site *site, struct keyspace *into);

@@ -378,9 +378,20 @@ class SlotMove:
         self.source = cluster.owner(slot)
 
     def begin(self):
-        self.target.command("CLUSTER", "SETSLOT", self.slot, "IMPORTING", self.source.id)
-        self.source.command("CLUSTER", "SETSLOT", self.slot, "MIGRATING", self.target.id)
+        self._set(self.target, "IMPORTING", self.source)
+        self._set(self.source, "MIGRATING", self.target)
         return self
+
+    def _set(self, node, state, other):
+        """Valkey from 8.0 on has the replicas hear of it first, and refuses where one is away."""
+        def try_it():
+            try:
+                return node.command("CLUSTER", "SETSLOT", self.slot, state, other.id)
+            except redis.exceptions.ResponseError as error:
+                if "NOREPLICAS" not in str(error):
+                    raise
+                return None
+        wait_for(try_it, FORM_SECONDS, f"{node.name} to tell its replicas of slot {self.slot}")
 
     def migrate(self, *keys, database=0):
         """Moves these by MIGRATE."""
@@ -411,7 +422,7 @@ class SlotMove:
         """Gives the slot to the target: told to the target first, then the source, then the others."""
         others = [node for node in self.cluster.masters() if node not in (self.target, self.source)]
         for node in (self.target, self.source, *others):
-            node.command("CLUSTER", "SETSLOT", self.slot, "NODE", self.target.id)
+            self._set(node, "NODE", self.target)
         if wait:
             self.cluster.wait_ok()
 

@@ -4,6 +4,8 @@ Each leaves both sides whole: what is lost is keyferry's to mend. How long somet
 bring about, never with seconds."""
 
 FAULTS = {}
+# A scene in which the faults of another one happen as well.
+LIKE = {"atomic": "clusters"}
 
 
 def fault(*scenes):
@@ -18,4 +20,4 @@ def of_scene(name):
     """The faults of a scene, by name."""
     # Imported here, for they register themselves with what is above.
     from . import keyferry_faults, server_faults, way_faults  # noqa: F401 pylint: disable=import-outside-toplevel,unused-import
-    return {fault_name: function for fault_name, (function, scenes) in FAULTS.items() if not scenes or name in scenes}
+    return {fault_name: function for fault_name, (function, scenes) in FAULTS.items() if not scenes or {name, LIKE.get(name)} & set(scenes)}

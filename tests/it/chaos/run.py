@@ -20,6 +20,7 @@ from .faults import of_scene
 from .scenes import SCENES
 
 PHASE_FAULTS = 5
+FAVOURITE_EVERY = 3
 UNITS_BETWEEN = 300      # of the writer, between two faults
 RATE = 1000              # units a second
 TAGS = 20                # of the writer's keys
@@ -89,6 +90,8 @@ class Chaos:
         self.number = number
         self.rng = self._dice(number)
         name = self.rng.choice(sorted(self.faults))
+        if number % FAVOURITE_EVERY == 0 and self.scene.favourite in self.faults:
+            name = self.scene.favourite
         self.history.append(f"{number} {name}")
         print(f"chaos: seed {self.seed}, fault {number}: {name}", flush=True)
         self.ferry.check_running()

@@ -19,6 +19,8 @@ OPTIONS = {"name": "chaos", "timeouts.replication": "5s", "timeouts.connect": "5
 # Longer than any fault takes that is not to make the target's cluster choose another master: what that loses is not given back.
 TARGET_NODE_TIMEOUT_MS = 20_000
 DISK_MIB = 256
+# Of the target's three masters: not as the source's slots are dealt.
+OTHER_LAYOUT = [[(0, 2999)], [(3000, 9999), (16000, 16383)], [(10000, 15999)]]
 
 
 class Scene:
@@ -26,10 +28,12 @@ class Scene:
     ways              {bench server: the Proxy by which keyferry reaches it}, where there are any
     source_log        the source keeps a log, so that it loses nothing by a kill -9; else it comes back with what it saved last
     disk              SmallDisk that holds the work directory, or None where none may be mounted
+    favourite         name of the fault that the scene is there for: it is every third one, or None
     ferry             the present keyferry"""
 
-    def __init__(self, bench, source, target, ways, source_log, options):
+    def __init__(self, bench, source, target, ways, source_log, options, favourite=None):
         self.source = source
+        self.favourite = favourite
         self.target = target
         self.ways = ways
         self.source_log = source_log
@@ -82,10 +86,18 @@ def clusters(bench, rng, options):
     """Two clusters of other layouts, with a replica for each master and a proxy in front of each node."""
     log = rng.random() < 0.5
     source = bench.cluster(masters=3, replicas_per_master=1, config=SOURCE | CLUSTER | (LOG if log else {}), ways=True)
-    layout = [[(0, 2999)], [(3000, 9999), (16000, 16383)], [(10000, 15999)]]
-    target = bench.cluster(layout=layout, replicas_per_master=1, config=LOG | CLUSTER, node_timeout=TARGET_NODE_TIMEOUT_MS, ways=True)
+    target = bench.cluster(layout=OTHER_LAYOUT, replicas_per_master=1, config=LOG | CLUSTER, node_timeout=TARGET_NODE_TIMEOUT_MS, ways=True)
     scene_ways = {node: node.way for node in source.nodes + target.nodes}
     return Scene(bench, source, target, scene_ways, log, options)
+
+
+def atomic(bench, rng, options):
+    """As `clusters`, with a source whose masters hand slots over by atomic migration."""
+    log = rng.random() < 0.5
+    source = bench.cluster("valkey-9", masters=3, replicas_per_master=1, config=SOURCE | CLUSTER | (LOG if log else {}), ways=True)
+    target = bench.cluster("valkey-9", layout=OTHER_LAYOUT, replicas_per_master=1, config=LOG | CLUSTER, node_timeout=TARGET_NODE_TIMEOUT_MS, ways=True)
+    scene_ways = {node: node.way for node in source.nodes + target.nodes}
+    return Scene(bench, source, target, scene_ways, log, options, favourite="source_slots_handed_over")
 
 
 def sentinels(bench, rng, options):
@@ -95,4 +107,4 @@ def sentinels(bench, rng, options):
     return Scene(bench, source, target, {}, log, options)
 
 
-SCENES = {"standalone": standalone, "clusters": clusters, "sentinels": sentinels}
+SCENES = {"standalone": standalone, "clusters": clusters, "sentinels": sentinels, "atomic": atomic}

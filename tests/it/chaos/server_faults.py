@@ -2,6 +2,9 @@
 
 A source that comes back with less than it had, or whose replica lags behind when it takes over, has lost what it acknowledged: what it is then is the truth."""
 
+from bench import atomic
+from bench.waiting import wait_for
+
 from .faults import fault
 
 
@@ -81,6 +84,74 @@ def source_failover_by_sentinels(chaos):
 @fault("clusters")
 def source_slots_moved(chaos):
     slots_moved(chaos, chaos.scene.source)
+
+
+@fault("clusters")
+def source_slots_moved_in_snapshots(chaos):
+    """Slots go in both directions between two masters while the snapshots of both are copied."""
+    source, ferry = chaos.scene.source, chaos.ferry
+    source.wait_ok()
+    if not ferry.process.running or ferry.process.paused:
+        return
+    ferry.wait_streaming()
+    masters = chaos.rng.sample(source.masters(), 2)
+    chosen = [chaos.rng.choice(found) for node in masters if (found := [slot for slot in chaos.used_slots() if source.owner(slot) is node])]
+    units = chaos.rng.choice([0, 100, 400])
+    chaos.say(f"of {', '.join(node.name for node in masters)}; slots {chosen}, {units} units under way")
+    frozen = chaos.rng.choice(chaos.scene.target_masters())
+    frozen.pause()
+    try:
+        for node in masters:
+            begin_new_history(chaos, node)
+        moves = [source.begin_slot_move(slot, masters[1] if source.owner(slot) is masters[0] else masters[0]) for slot in chosen]
+        for move in moves:
+            move.migrate_some(5)
+        chaos.write(units)
+        for move in moves:
+            move.migrate_all().finish()
+    finally:
+        frozen.resume()
+    source.wait_ok()
+
+
+def begin_new_history(chaos, node):
+    """The link has to take a new snapshot. Returns when it has been begun."""
+    before = int(node.info("stats")["sync_full"])
+    node.command("DEBUG", "CHANGE-REPL-ID")
+    node.command("CLIENT", "KILL", "TYPE", "replica")
+    # keyferry's, and that of the master's own replica.
+    wait_for(lambda: int(node.info("stats")["sync_full"]) >= before + 2, what=f"new snapshots of {node.name}")
+
+
+@fault("atomic")
+def source_slots_handed_over(chaos):
+    """By atomic migration: at once; in several jobs; held up while the writer goes on, with keyferry killed meanwhile; given up."""
+    source = chaos.scene.source
+    source.wait_ok()
+    for _ in range(2):
+        giver, receiver = chaos.rng.sample(source.masters(), 2)
+        slots = [slot for slot in chaos.used_slots() if source.owner(slot) is giver]
+        slots = sorted(chaos.rng.sample(slots, chaos.rng.randrange(len(slots)) + 1)) if slots else []
+        how, units = chaos.rng.choice(["at once", "in jobs", "held", "held", "given up"]), chaos.rng.choice([0, 100, 400])
+        killed = chaos.rng.random() < 0.3
+        if not slots:
+            continue
+        chaos.say(f"slots {slots} from {giver.name} to {receiver.name}, {how}, {units} units under way{', keyferry killed meanwhile' if killed else ''}")
+        kill = killed and chaos.ferry.process.running and not chaos.ferry.process.paused
+        if how in ("held", "given up"):
+            names = atomic.begin_held_move(giver, receiver, slots)
+        else:
+            names = set().union(*[atomic.begin_move(giver, receiver, some) for some in (([slot] for slot in slots) if how == "in jobs" else [slots])])
+        chaos.write(units)
+        if kill:
+            chaos.ferry.kill()
+        if how == "given up":
+            giver.command("CLUSTER", "CANCELSLOTMIGRATIONS")
+        atomic.hold_end(giver, False)
+        chaos.say(f"ended: {', '.join(sorted(atomic.end_of(giver, names)))}")
+        source.wait_ok()
+        if kill:
+            chaos.ferry.start()
 
 
 # ---- the target ----

@@ -142,6 +142,16 @@ static void messages_of_sentinels(void **state)
 		"command db0 PUBLISH key= 1166\n");
 }
 
+/* What a master of Valkey tells its replicas of slots on their way; what it says of atomic migrations is looked at by the link. */
+static void words_of_clusters(void **state)
+{
+	(void)state;
+	assert_stream(SLICE("*5\r\n$7\r\nCLUSTER\r\n$7\r\nSETSLOT\r\n$2\r\n93\r\n$4\r\nNODE\r\n$2\r\nid\r\n"
+			    "*3\r\n$7\r\ncluster\r\n$9\r\nSYNCSLOTS\r\n$3\r\nACK\r\n"),
+		      "progress db0 CLUSTER key= 1056\n"
+		      "command db0 cluster key= 1097\n");
+}
+
 static void transaction(void **state)
 {
 	(void)state;
@@ -357,9 +367,10 @@ static void recorded_streams(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_stream),    cmocka_unit_test(messages_of_sentinels), cmocka_unit_test(transaction),
-		cmocka_unit_test(annotations),     cmocka_unit_test(bad_streams),           cmocka_unit_test(resume),
-		cmocka_unit_test(learned_command), cmocka_unit_test(recorded_streams),      cmocka_unit_test(inline_commands),
+		cmocka_unit_test(plain_stream),    cmocka_unit_test(messages_of_sentinels), cmocka_unit_test(words_of_clusters),
+		cmocka_unit_test(transaction),     cmocka_unit_test(annotations),           cmocka_unit_test(bad_streams),
+		cmocka_unit_test(resume),          cmocka_unit_test(learned_command),       cmocka_unit_test(recorded_streams),
+		cmocka_unit_test(inline_commands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ static bool on_owners(void *owner, uint64_t us, const uint64_t *slots, uint64_t 
 {
 	struct source *source = owner;
 
-	assert_non_null(slots);
+	(void)slots;
 	source->map_us = us;
 	*ret_digest = source->map;
 	*ret_answered_us = us + 1;
@@ -56,21 +56,25 @@ static bool on_ended(void *owner, int64_t *ret_offset)
 	return source->ended;
 }
 
-void handover_bench_begin(struct handover_bench *bench, const char *path)
+void handover_bench_join(struct handover_bench *bench, uint32_t link)
 {
 	static const char *const names[LINKS] = {"0", "1", "2"};
+	const struct handover_source source = {on_executed, on_fence, on_received, on_ended, on_owners, &bench->sources[link]};
+
+	assert_int_equal(handover_join(bench->handover, names[link], &source), link);
+	handover_applied(bench->handover, link, 1, 1000);
+}
+
+void handover_bench_begin(struct handover_bench *bench, const char *path)
+{
 	uint16_t owners[SLOT_COUNT];
 	struct error error;
 
 	bench->handover = handover_open(path, &error);
 	assert_non_null(bench->handover);
 	for (uint32_t i = 0; i < LINKS; i++) {
-		const struct handover_source source = {on_executed, on_fence,  on_received,
-						       on_ended,    on_owners, &bench->sources[i]};
-
 		bench->sources[i] = (struct source){.now = 1000, .generation = 1};
-		assert_int_equal(handover_join(bench->handover, names[i], &source), i);
-		handover_applied(bench->handover, i, 1, 1000);
+		handover_bench_join(bench, i);
 	}
 	for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
 		owners[slot] = slot == OTHER_SLOT ? 1 : 0;

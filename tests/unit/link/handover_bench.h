@@ -27,6 +27,8 @@ struct handover_bench {
 
 /* path: of the file of slots; NULL: none. */
 void handover_bench_begin(struct handover_bench *bench, const char *path);
+/* One of the links, by itself: bench->sources[link] is its source. */
+void handover_bench_join(struct handover_bench *bench, uint32_t link);
 void handover_bench_end(struct handover_bench *bench);
 struct handover_event handover_bench_event(uint16_t slot, int64_t end, const char *key, bool imports);
 enum handover_answer handover_bench_ask(struct handover_bench *bench, uint32_t link, uint16_t slot, int64_t end, const char *key,

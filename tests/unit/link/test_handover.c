@@ -356,6 +356,33 @@ static void test_links_that_wait_for_each_other(void **state)
 	handover_bench_end(&bench);
 }
 
+/* Two ask the same one: whose answer has to wait does not keep the other from its own; who needs none any more does not ask. */
+static void test_several_ask(void **state)
+{
+	struct handover_question question;
+	struct handover_bench bench;
+
+	(void)state;
+	handover_bench_begin(&bench, NULL);
+	bench.sources[0] = (struct source){.now = 2400, .generation = 2};
+	handover_in_snapshot(bench.handover, 0, 2, 2300);
+	assert_int_equal(handover_bench_ask(&bench, 1, SLOT, 1010, "k", true), HANDOVER_WAIT);
+	bench.sources[0].now = 3000;
+	assert_int_equal(handover_bench_ask(&bench, 2, SLOT + 2, 1010, "k", true), HANDOVER_WAIT);
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_true(handover_question(bench.handover, 0, &question));
+		assert_int_equal(question.asker, 1 + i % 2);
+		handover_answer(bench.handover, 0, &question, HANDOVER_LATER);
+	}
+	handover_in_snapshot(bench.handover, 0, 2, 2500); /* the first one has what it needs */
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_true(handover_question(bench.handover, 0, &question));
+		assert_int_equal(question.asker, 2);
+		handover_answer(bench.handover, 0, &question, HANDOVER_LATER);
+	}
+	handover_bench_end(&bench);
+}
+
 /* The slot has left the first link for the second and comes back; what the second one waited with, as its holder, is older than what comes back. */
 static void test_taken_from_one_that_waits(void **state)
 {
@@ -498,6 +525,7 @@ int main(void)
 		cmocka_unit_test(test_ends_that_wait_for_each_other),
 		cmocka_unit_test(test_back_again_while_the_other_is_behind),
 		cmocka_unit_test(test_links_that_wait_for_each_other),
+		cmocka_unit_test(test_several_ask),
 		cmocka_unit_test(test_gone_with_something_to_apply),
 		cmocka_unit_test(test_leaves),
 		cmocka_unit_test(test_taken_from_one_that_waits),

@@ -53,7 +53,6 @@ static void test_brought_back(void **state)
 	handover_applied(bench.handover, 2, 1, 2000);
 	assert_int_equal(handover_bench_ask_brought(&bench, 0, 1100, 2), HANDOVER_GO);
 	assert_int_equal(handover_holder(bench.handover, SLOT), 0);
-	assert_false(handover_is_mutual(bench.handover, 0, 0, false));
 	handover_bench_end(&bench);
 }
 
@@ -107,7 +106,9 @@ static void test_brought_both_ways(void **state)
 				      .start = 1000,
 				      .end = 1010,
 				      .received = 1200};
+	struct handover_question question;
 	struct handover_bench bench;
+	struct handover_ring ring;
 	struct error error;
 	uint16_t from;
 
@@ -115,12 +116,16 @@ static void test_brought_both_ways(void **state)
 	handover_bench_begin(&bench, NULL);
 	bench.sources[0].now = bench.sources[1].now = 1200;
 	assert_int_equal(handover_ask(bench.handover, 1, &there, &from, &error), HANDOVER_WAIT);
-	assert_false(handover_is_mutual(bench.handover, 1, 0, true));
 	assert_int_equal(handover_ask(bench.handover, 0, &back, &from, &error), HANDOVER_WAIT);
-	assert_true(handover_is_mutual(bench.handover, 1, 0, true));
-	assert_true(handover_is_mutual(bench.handover, 0, 0, true));
-	assert_false(handover_is_mutual(bench.handover, 0, 1000000000, true));
-	handover_begin_round(bench.handover);
+	for (uint32_t link = 0; link < 2; link++) {
+		assert_true(handover_question(bench.handover, link, &question));
+		assert_true(question.ends);
+		handover_answer(bench.handover, link, &question, HANDOVER_SOME); /* the removal */
+	}
+	for (uint64_t now = 0; now < HANDOVER_RING_US; now += 250000)
+		assert_false(handover_break_ring(bench.handover, now, &ring));
+	assert_true(handover_break_ring(bench.handover, HANDOVER_RING_US + 500000, &ring));
+	assert_int_equal(ring.links, 2);
 	assert_int_equal(handover_rounds(bench.handover), 1);
 	handover_bench_end(&bench);
 }
