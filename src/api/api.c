@@ -12,6 +12,7 @@
 #include "api/schema.h"
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ void api_free(struct api *api)
 
 static bool is_known_method(const char *method)
 {
-	static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
+	static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (strcmp(methods[i], method) == 0)
@@ -78,6 +79,9 @@ static bool admit_route(struct call *call, struct answer *answer)
 
 	if (call->uri_answer == URI_TOO_LONG)
 		answer_problem(answer, call, PROBLEM_URI_TOO_LONG, NULL, "it takes %d bytes", URI_BYTES_MAX);
+	else if (call->head_len > API_HEAD_MAX)
+		answer_problem(answer, call, PROBLEM_HEAD_TOO_LARGE, NULL, "request line and headers may have %u bytes",
+			       API_HEAD_MAX);
 	else if (call->malformed || call->uri_answer == URI_BAD)
 		answer_problem(answer, call, PROBLEM_BAD_REQUEST, NULL, "%s",
 			       call->malformed ? "a header is given twice that may be given once"
@@ -104,8 +108,9 @@ static bool admit_role(const struct call *call, struct answer *answer)
 {
 	if (call->route->open || call->principal.role >= call->route->role)
 		return true;
-	answer_problem(answer, call, PROBLEM_FORBIDDEN, NULL, "it takes the role %s, and this one is %s",
-		       service_role_name(call->route->role), service_role_name(call->principal.role));
+	answer_problem(answer, call, PROBLEM_FORBIDDEN, "An admin makes tokens: 'keyferry token create', or /api/v1/tokens",
+		       "it takes the role %s, and this one is %s", service_role_name(call->route->role),
+		       service_role_name(call->principal.role));
 	return false;
 }
 
@@ -127,6 +132,28 @@ static bool admit_body_type(const struct call *call, struct answer *answer)
 	answer_problem(answer, call, PROBLEM_MEDIA_TYPE, NULL, "the Content-Type has to be %s",
 		       body == BODY_DOCUMENT ? "application/json or application/yaml" : "application/json");
 	return false;
+}
+
+/* A condition that nobody looks at would be taken for one that holds. */
+static bool admit_condition(const struct call *call, struct answer *answer)
+{
+	const char *parameters = call->route->parameters;
+
+	if (!call_changes(call) || !call->headers.if_match || (parameters && strstr(parameters, "if_match")))
+		return true;
+	answer_problem(answer, call, PROBLEM_PARAMETER_INVALID, "Leave it out: documents alone are changed on a condition",
+		       "If-Match is not looked at here");
+	return false;
+}
+
+static void refuse_type(const struct call *call, struct answer *answer)
+{
+	char types[256] = "";
+
+	for (size_t i = 0; call->route->types[i]; i++)
+		snprintf(types + strlen(types), sizeof(types) - strlen(types), "%s%.*s", i ? ", " : "",
+			 (int)strcspn(call->route->types[i], ";"), call->route->types[i]);
+	answer_problem(answer, call, PROBLEM_NOT_ACCEPTABLE, NULL, "what there is here is of type %s", types);
 }
 
 size_t api_body_max(const struct call *call)
@@ -154,7 +181,7 @@ bool api_admit(struct api *api, struct call *call, struct answer *answer)
 	char allow[ROUTE_ALLOW_MAX];
 	bool open;
 
-	if (!call->malformed && console_answer(call, answer))
+	if (!call->malformed && call->head_len <= API_HEAD_MAX && console_answer(call, answer))
 		return false;
 	call->uri_answer = uri_parse(&call->uri, call->target);
 	route = call->uri_answer == URI_OK ? route_find(call->method, &call->uri, call->arguments, allow) : NULL;
@@ -172,11 +199,11 @@ bool api_admit(struct api *api, struct call *call, struct answer *answer)
 		return false;
 	call->type = media_choose(call->headers.accept, call->route->types);
 	if (!call->type && call->route->types[0]) {
-		answer_problem(answer, call, PROBLEM_NOT_ACCEPTABLE, NULL, "what there is here is of type %s",
-			       call->route->types[0]);
+		refuse_type(call, answer);
 		return false;
 	}
-	return parameter_admit(api->components, call, answer) && admit_body_type(call, answer) && admit_length(call, answer);
+	return parameter_admit(api->components, call, answer) && admit_condition(call, answer) && admit_body_type(call, answer) &&
+	       admit_length(call, answer);
 }
 
 /* ---- with the body ---- */

@@ -10,6 +10,7 @@
 
 #include "api/answer.h"
 
+#define API_HEAD_MAX (32u << 10)    /* bytes of request line and headers */
 #define API_BODY_MAX (64u << 10)    /* bytes of a JSON body */
 #define API_DOCUMENT_MAX (1u << 20) /* of a task document */
 

@@ -41,6 +41,7 @@ struct principal {
 struct call {
 	const char *method;
 	const char *target; /* of the request line */
+	size_t head_len;    /* bytes of request line and headers */
 	struct call_headers headers;
 	bool malformed; /* a header twice that may be there once */
 	bool secure;    /* over TLS */

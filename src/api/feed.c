@@ -1,5 +1,6 @@
 #include "api/feed.h"
 
+#include "api/log_follower.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -26,6 +27,7 @@ struct listener {
 	bool placed;              /* it knows where it begins */
 	int64_t told;             /* tasks up to this id have been told as they are; those above it are still to be told */
 	char *status;             /* of one task: as last told */
+	struct log_follower *log; /* NULL: it listens to events */
 	/* to see whether it still may */
 	struct call call;
 	struct sockaddr_storage peer;
@@ -46,6 +48,8 @@ struct feed {
 	struct listener *listeners;
 	json_t *tasks; /* {"7": "summary as text"}, as last told */
 	int64_t newest[CURSORS];
+	bool behind; /* a log has more */
+	uint64_t turned_us;
 };
 
 static char *copy_of(const char *text)
@@ -66,6 +70,7 @@ static void listener_free(struct listener *listener)
 	wipe(listener->authorization);
 	wipe(listener->cookie);
 	free(listener->status);
+	free(listener->log);
 	free(listener);
 }
 
@@ -82,7 +87,8 @@ static void read_last_id(struct listener *listener, const char *text)
 	listener->cursors[1] = state;
 }
 
-struct mailbox *feed_listen(struct feed *feed, const struct call *call, int64_t task)
+/* Takes `log`. */
+static struct mailbox *take_listener(struct feed *feed, const struct call *call, int64_t task, struct log_follower *log)
 {
 	struct listener *listener;
 	struct mailbox *mailbox = NULL;
@@ -92,6 +98,8 @@ struct mailbox *feed_listen(struct feed *feed, const struct call *call, int64_t 
 		listener = memory_alloc_zero(1, sizeof(*listener));
 		listener->mailbox = mailbox = mailbox_new();
 		listener->task = task;
+		listener->log = log;
+		log = NULL;
 		listener->cursors[0] = listener->cursors[1] = -1;
 		read_last_id(listener, call->headers.last_event_id);
 		listener->authorization = copy_of(call->headers.authorization);
@@ -109,7 +117,21 @@ struct mailbox *feed_listen(struct feed *feed, const struct call *call, int64_t 
 		pthread_cond_signal(&feed->changed);
 	}
 	pthread_mutex_unlock(&feed->lock);
+	free(log);
 	return mailbox;
+}
+
+struct mailbox *feed_listen(struct feed *feed, const struct call *call, int64_t task)
+{
+	return take_listener(feed, call, task, NULL);
+}
+
+struct mailbox *feed_follow_log(struct feed *feed, const struct call *call, int64_t task, uint32_t lines)
+{
+	struct log_follower *log = memory_alloc(sizeof(*log));
+
+	log_follower_begin(log, feed->service, task, lines, call->headers.last_event_id);
+	return take_listener(feed, call, task, log);
 }
 
 /* ---- what has happened: the logs ---- */
@@ -197,13 +219,14 @@ static void turn_log(struct feed *feed, int which)
 		feed->newest[which] = id_of(json_array_get(items, 0));
 	json_decref(items);
 	for (struct listener *listener = feed->listeners; listener; listener = listener->next) {
-		if (listener->cursors[which] < 0)
+		if (listener->cursors[which] < 0 || listener->log)
 			listener->cursors[which] = feed->newest[which];
 		behind |= listener->cursors[which] != feed->newest[which];
 	}
 	items = behind ? read_log(feed, which, FEED_AGAIN) : NULL;
 	for (struct listener *listener = feed->listeners; items && listener; listener = listener->next)
-		tell_log(feed, listener, which, items);
+		if (!listener->log)
+			tell_log(feed, listener, which, items);
 	json_decref(items);
 }
 
@@ -319,6 +342,7 @@ static void take_arrivals(struct feed *feed)
 		struct listener *listener = feed->arrivals;
 
 		feed->arrivals = listener->next;
+		feed->turned_us = 0;
 		listener->next = feed->listeners;
 		feed->listeners = listener;
 	}
@@ -358,18 +382,33 @@ static void look_after(struct feed *feed, struct listener *listener)
 	}
 }
 
+static void turn_worker_logs(struct feed *feed)
+{
+	feed->behind = false;
+	for (struct listener *listener = feed->listeners; listener; listener = listener->next)
+		if (listener->log && log_follower_turn(listener->log, feed->service, listener->mailbox))
+			feed->behind = true;
+}
+
 static void turn(struct feed *feed)
 {
+	uint64_t now_us = clock_monotonic_us();
+
 	drop_closed(feed);
-	if (!feed->listeners)
+	turn_worker_logs(feed);
+	if (!feed->listeners || (feed->behind && now_us - feed->turned_us < FEED_TURN_MS * 1000ULL))
 		return;
+	feed->turned_us = now_us;
 	turn_tasks(feed);
 	for (int which = 0; which < CURSORS; which++)
 		turn_log(feed, which);
 	for (struct listener *listener = feed->listeners; listener; listener = listener->next) {
-		tell_place(listener);
-		if (listener->task)
+		if (!listener->log)
+			tell_place(listener);
+		if (listener->task && !listener->log)
 			turn_status(feed, listener);
+		if (listener->log && listener->log->gone)
+			mailbox_end(listener->mailbox); /* its removal has been told, or it was before this stream's first turn */
 		look_after(feed, listener);
 	}
 }
@@ -391,7 +430,7 @@ static struct timespec after_ms(uint32_t ms)
 /* Until somebody listens; then a pause between two turns, which an arrival ends. False: the end. */
 static bool wait_for_turn(struct feed *feed)
 {
-	struct timespec until = after_ms(FEED_TURN_MS);
+	struct timespec until = after_ms(feed->behind ? FEED_BEHIND_MS : FEED_TURN_MS);
 	bool ended;
 
 	pthread_mutex_lock(&feed->lock);

@@ -8,7 +8,15 @@
  *     event: removed   data: {"id": 7}; a stream of this task ends with it
  *     :                a comment each FEED_HEARTBEAT_MS
  *
- * A stream begins with an id alone, which is no event to its reader. An id is "E-H": the newest of the events and of the history up to here, so a client that comes again with Last-Event-ID is told what it has missed, up to FEED_AGAIN entries of each, also
+ * and of a task's log (TASK/log), from the last lines on:
+ *
+ *     event: lines     data: {"lines": [...]}                                        with id
+ *     event: gap       data: {"of": "lines"}: lines between are not there any more
+ *     event: removed   as above
+ *
+ * Its ids are places in the log (service/worker_log.h), so nothing is missed as long as the log has it: what a slow client has not read waits there.
+ *
+ * A stream begins with an id alone, which is no event to its reader. An id of events is "E-H": the newest of the events and of the history up to here, so a client that comes again with Last-Event-ID is told what it has missed, up to FEED_AGAIN entries of each, also
  * when the daemon was started anew meanwhile. A stream ends when its token or session does.
  * Thread: one of its own; functions (any). */
 #ifndef KEYFERRY_API_FEED_H
@@ -18,6 +26,7 @@
 #include "api/mailbox.h"
 
 #define FEED_TURN_MS 500
+#define FEED_BEHIND_MS 50 /* between turns while a log has more than its followers had room for */
 #define FEED_HEARTBEAT_MS 15000
 #define FEED_AGAIN 200
 
@@ -31,5 +40,7 @@ void feed_free(struct feed *feed);
 
 /* `task`: its id; 0: of all tasks. NULL: there are streams_max. */
 struct mailbox *feed_listen(struct feed *feed, const struct call *call, int64_t task);
+/* Of the task's log: its last lines, and what comes. */
+struct mailbox *feed_follow_log(struct feed *feed, const struct call *call, int64_t task, uint32_t lines);
 
 #endif

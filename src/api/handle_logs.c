@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define LINES 200 /* of a log, unless `lines` says otherwise */
+
 static void answer_page(struct answer *answer, const struct call *call, enum service_result result, json_t *page,
 			const struct error *error)
 {
@@ -26,7 +28,9 @@ static void list(struct api *api, const struct call *call, struct answer *answer
 	answer_page(answer, call, result, page, &error);
 }
 
-static void stream(struct api *api, const struct call *call, struct answer *answer, int64_t task)
+enum stream { STREAM_EVENTS, STREAM_LOG };
+
+static void stream(struct api *api, const struct call *call, struct answer *answer, int64_t task, enum stream what)
 {
 	answer->status = 200;
 	answer->type = ANSWER_EVENTS;
@@ -34,7 +38,9 @@ static void stream(struct api *api, const struct call *call, struct answer *answ
 	answer_header(answer, "X-Accel-Buffering", "no");
 	if (strcmp(call->method, "HEAD") == 0)
 		return;
-	answer->mailbox = feed_listen(api->feed, call, task);
+	answer->mailbox = what == STREAM_EVENTS
+				  ? feed_listen(api->feed, call, task)
+				  : feed_follow_log(api->feed, call, task, (uint32_t)parameter_number(call, "lines", LINES));
 	if (answer->mailbox)
 		return;
 	answer_header(answer, "Retry-After", "5");
@@ -44,27 +50,30 @@ static void stream(struct api *api, const struct call *call, struct answer *answ
 void handle_all_events(struct api *api, const struct call *call, struct answer *answer)
 {
 	if (strcmp(call->type, ANSWER_EVENTS) == 0)
-		stream(api, call, answer, 0);
+		stream(api, call, answer, 0, STREAM_EVENTS);
 	else
 		list(api, call, answer, SERVICE_EVENTS, NULL);
 }
 
-void handle_events(struct api *api, const struct call *call, struct answer *answer)
+static void stream_task(struct api *api, const struct call *call, struct answer *answer, enum stream what)
 {
 	json_t *task = NULL;
 	struct error error;
-	enum service_result result;
+	enum service_result result = service_task_show(api->service, call->arguments[0], &task, &error);
 
-	if (strcmp(call->type, ANSWER_EVENTS) != 0) {
-		list(api, call, answer, SERVICE_EVENTS, call->arguments[0]);
-		return;
-	}
-	result = service_task_show(api->service, call->arguments[0], &task, &error);
 	if (result == SERVICE_OK)
-		stream(api, call, answer, json_integer_value(json_object_get(task, "id")));
+		stream(api, call, answer, json_integer_value(json_object_get(task, "id")), what);
 	else
 		answer_refusal(answer, call, result, &error);
 	json_decref(task);
+}
+
+void handle_events(struct api *api, const struct call *call, struct answer *answer)
+{
+	if (strcmp(call->type, ANSWER_EVENTS) == 0)
+		stream_task(api, call, answer, STREAM_EVENTS);
+	else
+		list(api, call, answer, SERVICE_EVENTS, call->arguments[0]);
 }
 
 void handle_history(struct api *api, const struct call *call, struct answer *answer)
@@ -107,8 +116,13 @@ void handle_log(struct api *api, const struct call *call, struct answer *answer)
 {
 	json_t *lines = NULL;
 	struct error error;
-	enum service_result result = service_task_log(api->service, call->arguments[0],
-						      (uint32_t)parameter_number(call, "lines", 200), &lines, &error);
+	enum service_result result;
 
+	if (strcmp(call->type, ANSWER_EVENTS) == 0) {
+		stream_task(api, call, answer, STREAM_LOG);
+		return;
+	}
+	result = service_task_log(api->service, call->arguments[0], (uint32_t)parameter_number(call, "lines", LINES), &lines,
+				  &error);
 	answer_page(answer, call, result, lines, &error);
 }

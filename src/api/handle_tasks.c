@@ -12,7 +12,7 @@ static void put_etag(struct answer *answer, const json_t *task)
 	answer_header(answer, "ETag", "\"%" JSON_INTEGER_FORMAT "\"", json_integer_value(json_object_get(task, "revision")));
 }
 
-/* The task's tree as an answer, or what kept it from being one. */
+/* The task's tree as an answer, or what kept it from being one. What makes a document tells its ETag; the tree itself, which changes without it, has none. */
 static void answer_task(struct answer *answer, const struct call *call, enum service_result result, json_t *task,
 			const struct error *error, unsigned status)
 {
@@ -20,7 +20,8 @@ static void answer_task(struct answer *answer, const struct call *call, enum ser
 		answer_refusal(answer, call, result, error);
 		return;
 	}
-	put_etag(answer, task);
+	if (call_changes(call))
+		put_etag(answer, task);
 	answer_json(answer, status, task);
 }
 

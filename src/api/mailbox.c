@@ -71,6 +71,16 @@ bool mailbox_put_event(struct mailbox *mailbox, const char *id, const char *even
 	return false;
 }
 
+bool mailbox_has_room(struct mailbox *mailbox)
+{
+	bool room;
+
+	pthread_mutex_lock(&mailbox->lock);
+	room = !mailbox->ended && !mailbox->closed && buffer_readable(&mailbox->queue).len < MAILBOX_MAX / 2;
+	pthread_mutex_unlock(&mailbox->lock);
+	return room;
+}
+
 bool mailbox_put_id(struct mailbox *mailbox, const char *id)
 {
 	bool there;

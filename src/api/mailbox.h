@@ -1,7 +1,8 @@
 /* A mailbox: the server-sent events (WHATWG HTML, 9.2) that wait for one client. The feed writes, the server reads.
  *
  * What waits for the client is bounded. Snapshots (a task's line, its status) are let go while more than half of the queue waits, since a later one has all of an earlier one; what must not be
- * missed (a change of state, an incident) takes the other half, and a client that does not even take that is ended: it comes again with Last-Event-ID.
+ * missed (a change of state, an incident) takes the other half, and a client that does not even take that is ended: it comes again with Last-Event-ID. What is kept elsewhere anyway (a log) waits
+ * there until less than a half waits here.
  * Thread: as each function says; a lock of its own. */
 #ifndef KEYFERRY_API_MAILBOX_H
 #define KEYFERRY_API_MAILBOX_H
@@ -24,6 +25,8 @@ void mailbox_free(struct mailbox *mailbox);
 /* `id` NULL: none. False: no room, nothing was written. A mailbox without room for what must not be missed has ended. */
 bool mailbox_put_snapshot(struct mailbox *mailbox, const char *event, const char *data) WARN_UNUSED;
 bool mailbox_put_event(struct mailbox *mailbox, const char *id, const char *event, const char *data);
+/* Less than a half waits: an event of up to MAILBOX_MAX / 2 is taken. */
+bool mailbox_has_room(struct mailbox *mailbox);
 /* An id without an event: what a client that comes again tells. */
 bool mailbox_put_id(struct mailbox *mailbox, const char *id) WARN_UNUSED;
 /* A comment, by which a dead connection is noticed. */

@@ -74,7 +74,7 @@ static void add_problem(json_t *responses, unsigned status)
 
 static json_t *responses_of(const struct route *route)
 {
-	static const unsigned always[] = {400, 401, 403, 406, 429, 500, 503};
+	static const unsigned always[] = {400, 401, 403, 406, 414, 429, 431, 500, 503};
 	json_t *responses = json_object();
 	const char *more = route->problems;
 

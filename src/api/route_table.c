@@ -102,7 +102,7 @@ const struct route route_table[] = {
 	 .problems = "404 422 502",
 	 .tag = "tasks",
 	 .id = "readDatabases",
-	 .summary = "Ask the source of a document for its databases and how many keys each has"},
+	 .summary = "Ask the source of a document, or its target, for its databases and how many keys each has"},
 
 	{.method = "GET",
 	 .path = TASK "/status",
@@ -380,11 +380,11 @@ const struct route route_table[] = {
 	 .handle = handle_log,
 	 .success = 200,
 	 .answer_schema = "LogLines",
-	 .types = {JSON},
-	 .parameters = "lines",
+	 .types = {ANSWER_JSON, ANSWER_EVENTS, NULL},
+	 .parameters = "lines last_event_id",
 	 .tag = "watch",
 	 .id = "readLog",
-	 .summary = "The last lines of its log"},
+	 .summary = "The last lines of its log: at once, or live as server-sent events"},
 
 	{.method = "GET",
 	 .path = "/api/v1/session",

@@ -217,6 +217,13 @@ static void end(void *owner, struct MHD_Connection *connection, void **request, 
 	free(exchange);
 }
 
+static size_t head_size(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+	return info ? info->header_size : 0;
+}
+
 static void name_peer(struct exchange *exchange)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -234,6 +241,7 @@ static enum MHD_Result take_request(struct exchange *exchange, const char *metho
 
 	call->method = method;
 	call->target = exchange->target;
+	call->head_len = head_size(exchange->connection);
 	call->secure = exchange->server->certificate != NULL;
 	MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, take_header, exchange);
 	name_peer(exchange);
@@ -351,14 +359,13 @@ static struct MHD_Daemon *listen_on(struct server *server, const struct sockaddr
 	struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
 
 	errno = 0;
-	return MHD_start_daemon(flags | (server->certificate ? MHD_USE_TLS : 0), 0, NULL, NULL, handle, server,
-				MHD_OPTION_SOCK_ADDR, (const struct sockaddr *)address, MHD_OPTION_URI_LOG_CALLBACK, begin,
-				server, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, end,
-				server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS,
-				MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS_PER_ADDRESS,
-				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				(size_t)SERVER_HEADERS, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
-				server->certificate ? tls : plain, MHD_OPTION_END);
+	return MHD_start_daemon(
+		flags | (server->certificate ? MHD_USE_TLS : 0), 0, NULL, NULL, handle, server, MHD_OPTION_SOCK_ADDR,
+		(const struct sockaddr *)address, MHD_OPTION_URI_LOG_CALLBACK, begin, server, MHD_OPTION_UNESCAPE_CALLBACK,
+		leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, end, server, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)SERVER_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS_PER_ADDRESS,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_MEMORY,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, server->certificate ? tls : plain, MHD_OPTION_END);
 }
 
 static bool open_certificate(struct server *server, const struct server_options *options, struct error *error)

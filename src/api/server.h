@@ -1,8 +1,9 @@
 /* The server of the API: HTTP/1.1, plain or over TLS, on libmicrohttpd.
  *
  * One thread reads and writes all connections; what a call asks for is done by a few workers (api/workers.h), while its connection sleeps. Bounds: SERVER_* below, api/uri.h, and
- * API_BODY_MAX. What is not HTTP is answered by libmicrohttpd with 400 or by closing. Hundreds of arguments in a query, or of cookies, leave its version 0.9.75 no room for an answer: that connection is
- * closed without one, at the latest when it has idled.
+ * API_BODY_MAX. What is not HTTP is answered by libmicrohttpd with 400 or by closing. It keeps head and answer's head of a connection in one piece of memory, and closes the connection without an answer where
+ * the one leaves no room for the other. So it gets more than a head may have (SERVER_MEMORY), and a head that is too large is answered by us. What still goes without an answer, at the latest when it has idled:
+ * a request line of thousands of arguments, thousands of cookies, a head of nearly SERVER_MEMORY.
  * On a loopback address nobody is asked for a token unless `require_token`; on any other one always.
  * Thread: functions main; it has threads of its own. */
 #ifndef KEYFERRY_API_SERVER_H
@@ -12,10 +13,11 @@
 
 #define SERVER_CONNECTIONS 512
 #define SERVER_CONNECTIONS_PER_ADDRESS 128
-#define SERVER_HEADERS (32u << 10) /* bytes of request line and headers */
-#define SERVER_IDLE_S 30           /* a connection that neither reads nor writes is closed */
-#define SERVER_BODY_S 120          /* in which a body has to be there */
-#define SERVER_STREAMS 128         /* server-sent events at the same time */
+/* Bytes of a connection: a head of API_HEAD_MAX, 64 for each argument that URI_BYTES_MAX may have, and the answer's head. */
+#define SERVER_MEMORY (192u << 10)
+#define SERVER_IDLE_S 30   /* a connection that neither reads nor writes is closed */
+#define SERVER_BODY_S 120  /* in which a body has to be there */
+#define SERVER_STREAMS 128 /* server-sent events at the same time */
 
 struct service;
 struct server;

@@ -36,11 +36,6 @@ void log_set_level(enum log_level level)
 	atomic_store_explicit(&lowest, (int)level, memory_order_relaxed);
 }
 
-enum log_level log_get_level(void)
-{
-	return (enum log_level)atomic_load_explicit(&lowest, memory_order_relaxed);
-}
-
 void log_set_json(bool json)
 {
 	as_json = json;

@@ -24,7 +24,6 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
 /* Settings for the whole process; set before threads start, the level at any time, also by a signal's handler. */
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
 void log_set_json(bool json);
 bool log_is_json(void);
 /* Finds out whether standard error is the journal's; until then it is not. */

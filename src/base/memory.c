@@ -1,6 +1,7 @@
 #include "base/memory.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,13 @@ static void *checked(void *memory, size_t size)
 	return memory;
 }
 
+static void *checked_array(void *memory, size_t count, size_t size)
+{
+	size_t bytes;
+
+	return checked(memory, __builtin_mul_overflow(count, size, &bytes) ? SIZE_MAX : bytes);
+}
+
 void *memory_alloc(size_t size)
 {
 	return checked(malloc(size ? size : 1), size);
@@ -21,7 +29,7 @@ void *memory_alloc(size_t size)
 
 void *memory_alloc_zero(size_t count, size_t size)
 {
-	return checked(calloc(count ? count : 1, size ? size : 1), size);
+	return checked_array(calloc(count ? count : 1, size ? size : 1), count, size);
 }
 
 void *memory_realloc(void *old, size_t size)
@@ -31,14 +39,15 @@ void *memory_realloc(void *old, size_t size)
 
 void *memory_realloc_array(void *old, size_t count, size_t size)
 {
-	return checked(reallocarray(old, count ? count : 1, size ? size : 1), count);
+	return checked_array(reallocarray(old, count ? count : 1, size ? size : 1), count, size);
 }
 
 char *memory_strndup(const char *text, size_t len)
 {
 	char *copy = memory_alloc(len + 1);
 
-	memcpy(copy, text, len);
+	if (len > 0)
+		memcpy(copy, text, len);
 	copy[len] = '\0';
 	return copy;
 }

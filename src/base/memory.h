@@ -14,6 +14,7 @@ void *memory_realloc(void *old, size_t size) __attribute__((returns_nonnull));
 /* count * size, checked for overflow. */
 void *memory_realloc_array(void *old, size_t count, size_t size) __attribute__((returns_nonnull));
 char *memory_strdup(const char *text) __attribute__((malloc, returns_nonnull));
+/* Of the empty text, `text` may be NULL. */
 char *memory_strndup(const char *text, size_t len) __attribute__((malloc, returns_nonnull));
 char *memory_printf(const char *format, ...) __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
 

@@ -22,7 +22,7 @@ struct command {
 	size_t max_words;
 	const char *words;                 /* what the other words are, as argument_row.choices */
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name; NULL: `call` */
-	/* Of those that ask a daemon (task_session.h). */
+	/* Of those that ask a daemon (task_session.h), or may. */
 	bool (*call)(struct task_session *session, struct error *error);
 	size_t min_words;
 	bool hidden;                    /* for scripts of completion; no command for people */

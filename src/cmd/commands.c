@@ -1,5 +1,7 @@
 /* The table of subcommands. A command that does not exist yet is not in it. */
 #include "cmd/command.h"
+#include "cmd/daemon_choice.h"
+#include "cmd/task_calls.h"
 
 #include <string.h>
 
@@ -79,6 +81,7 @@ static const struct argument_row token_rows[] = {
 	 .sentence = "configuration of the daemon; without it /etc/keyferry/serve.yaml, if it is there",
 	 .choices = "@file"},
 	FORMAT_ROW,
+	DAEMON_CHOICE_ROWS,
 };
 
 /* What the daemon starts; no command for people. */
@@ -376,21 +379,26 @@ const struct command commands[] = {
 		.usage = "create NAME --role viewer|operator|admin [--expires 90d]\nlist\nrevoke ID|NAME",
 		.summary = "make, list and revoke the tokens of the daemon's API",
 		.text = "Who calls the API of 'keyferry serve' shows a token: 'Authorization: Bearer kf_...'.\n"
-			"The first one is made by this command, by the user of the daemon or root: whether\n"
-			"the daemon runs or not, it goes by the data directory. 'create' prints the token\n"
-			"once; stored is only its hash. A revoked one ends at once, with the sessions and\n"
-			"streams that were begun with it.\n"
+			"The first one is made on the daemon's machine, by its user or root: whether the\n"
+			"daemon runs or not, it goes by the data directory. With --server or KEYFERRY_SERVER,\n"
+			"and neither --data nor --config, the API of that daemon is asked, with the token of\n"
+			"an admin ('keyferry help task' says where that is read from).\n"
+			"\n"
+			"'create' prints the token once; stored is only its hash. A revoked one ends at once,\n"
+			"with the sessions and streams that were begun with it.\n"
 			"\n"
 			"A viewer reads. An operator also makes, changes and runs tasks: their documents name\n"
 			"files that the daemon reads and writes with its own rights, so an operator can do\n"
 			"what the daemon's user can. An admin also makes tokens and reads the audit log.\n",
 		.examples = "keyferry token create ops --role admin > ~/.keyferry-token\n"
 			    "keyferry token create grafana --role viewer --expires 365d\n"
-			    "keyferry token revoke grafana\n",
+			    "keyferry token revoke grafana\n"
+			    "keyferry token list --server https://keyferry.example.org:7280\n",
 		ROWS(token_rows),
 		.max_words = 2,
 		.words = "create list revoke",
 		.run = cmd_token,
+		.call = cmd_token_elsewhere,
 	},
 	{
 		.name = "rdb",

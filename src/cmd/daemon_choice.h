@@ -10,6 +10,19 @@
 
 #include "cmd/arguments.h"
 
+/* For the table of a command's options. */
+#define DAEMON_CHOICE_ROWS                                                                                                       \
+	{.name = "server", .value = "URL", .sentence = "of the daemon, as https://host:7280; or KEYFERRY_SERVER"},               \
+		{.name = "token-file",                                                                                           \
+		 .value = "FILE",                                                                                                \
+		 .sentence = "file of the token; or KEYFERRY_TOKEN, or ~/.config/keyferry/token",                                \
+		 .choices = "@file"},                                                                                            \
+	{                                                                                                                        \
+		.name = "ca-file", .value = "FILE",                                                                              \
+		.sentence = "authorities (PEM) that the server's certificate may be signed by; or KEYFERRY_CA_FILE",             \
+		.choices = "@file"                                                                                               \
+	}
+
 struct daemon_choice {
 	char *server;
 	char *token;         /* NULL: none */

@@ -12,8 +12,9 @@ TASK_CALL(cmd_task_list);
 TASK_CALL(cmd_task_show);
 TASK_CALL(cmd_task_status);
 TASK_CALL(cmd_task_names);
-/* task_document.c */
+/* task_create.c */
 TASK_CALL(cmd_task_create);
+/* task_document.c */
 TASK_CALL(cmd_task_edit);
 TASK_CALL(cmd_task_export);
 TASK_CALL(cmd_task_import);
@@ -45,5 +46,7 @@ TASK_CALL(cmd_task_watch);
 /* task_daemon.c */
 TASK_CALL(cmd_task_info);
 TASK_CALL(cmd_task_call);
+/* token.c */
+TASK_CALL(cmd_token_elsewhere);
 
 #endif

@@ -1,5 +1,6 @@
 /* The table of the commands of `keyferry task`. */
 #include "cmd/command.h"
+#include "cmd/daemon_choice.h"
 #include "cmd/task_calls.h"
 
 #define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
@@ -7,16 +8,7 @@
 /* What all have. */
 #define DAEMON_ROWS                                                                                                              \
 	{.name = "format", .value = "FORMAT", .sentence = "text (default); json: what the API answers", .choices = "text json"}, \
-		{.name = "server", .value = "URL", .sentence = "of the daemon, as https://host:7280; or KEYFERRY_SERVER"},       \
-		{.name = "token-file",                                                                                           \
-		 .value = "FILE",                                                                                                \
-		 .sentence = "file of the token; or KEYFERRY_TOKEN, or ~/.config/keyferry/token",                                \
-		 .choices = "@file"},                                                                                            \
-	{                                                                                                                        \
-		.name = "ca-file", .value = "FILE",                                                                              \
-		.sentence = "authorities (PEM) that the server's certificate may be signed by; or KEYFERRY_CA_FILE",             \
-		.choices = "@file"                                                                                               \
-	}
+		DAEMON_CHOICE_ROWS
 #define SET_ROW                                                                                                                  \
 	{                                                                                                                        \
 		.name = "set", .value = "OPTION=VALUE",                                                                          \
@@ -65,7 +57,20 @@
 
 static const struct argument_row daemon_rows[] = {DAEMON_ROWS};
 static const struct argument_row create_rows[] = {
-	SET_ROW, {.name = "name", .value = "NAME", .sentence = "name of the task, as --set name=NAME"}, DAEMON_ROWS};
+	{.name = "source", .value = "URL", .sentence = "where the data comes from, as of 'keyferry sync', instead of a document"},
+	{.name = "target", .value = "URL", .sentence = "where the data goes"},
+	SET_ROW,
+	{.name = "name", .value = "NAME", .sentence = "name of the task, as --set name=NAME"},
+	{.name = "source-password-file",
+	 .value = "FILE",
+	 .sentence = "file here that holds the source's password; - asks for it, or reads a line",
+	 .choices = "@file"},
+	{.name = "target-password-file", .value = "FILE", .sentence = "likewise the target's", .choices = "@file"},
+	{.name = "dry-run", .sentence = "make nothing; print the document as the daemon would store it, secrets masked"},
+	{.name = "start", .sentence = "start it at once"},
+	{.name = "wait", .sentence = "with --start: until it copies or streams"},
+	{.name = "timeout", .value = "DURATION", .sentence = "with --wait: no longer than this, as 10m"},
+	DAEMON_ROWS};
 static const struct argument_row edit_rows[] = {
 	SET_ROW,
 	UNSET_ROW,
@@ -174,14 +179,20 @@ const struct command task_commands[] = {
 	},
 	{
 		.name = "task create",
-		.usage = "[FILE] [--name NAME] [--set OPTION=VALUE ...]",
-		.summary = "make a task of a document; it does not run yet",
+		.usage =
+			"[FILE] [--name NAME] [--set OPTION=VALUE ...] [--start]\nNAME --source URL --target URL [--set OPTION=VALUE ...] [--start]",
+		.summary = "make a task of a document, or of both addresses; it does not run yet",
 		.text = "FILE is a task document, YAML or JSON ('keyferry help options'), - is standard\n"
-			"input. Without it, --set says all. A password is better put into a file or read\n"
-			"from standard input than given by --set: everybody on the machine sees arguments.\n",
+			"input. Without it, --set says all, or the URLs of 'keyferry sync'. Files that a\n"
+			"document or a URL names are the daemon's.\n"
+			"\n"
+			"A password is read from a file here or at the terminal (--source-password-file), or,\n"
+			"beside URLs, from KEYFERRY_SOURCE_PASSWORD and KEYFERRY_TARGET_PASSWORD, and is kept\n"
+			"by the daemon, encrypted. Everybody on the machine sees arguments.\n",
 		.examples =
 			"keyferry task create orders.yaml\n"
-			"keyferry task create --name orders --set source.address=10.0.0.1:6379 --set target.address=10.1.0.1:6379\n",
+			"keyferry task create orders --source redis://10.0.0.1 --target redis://10.1.0.1:6380 --dry-run\n"
+			"keyferry task create orders --source redis://ferry:@10.0.0.1 --target rediss://10.1.0.1 --source-password-file - --start --wait\n",
 		ROWS(create_rows),
 		.max_words = 1,
 		.words = "@file",
@@ -435,7 +446,7 @@ const struct command task_commands[] = {
 		.name = "task logs",
 		.usage = "TASK [-f] [--lines N]",
 		.summary = "the last lines of its log",
-		.text = "-f goes on with those that come, looking each second.\n",
+		.text = "-f goes on with those that come, also after a restart of the task, or of the daemon.\n",
 		.examples = "keyferry task logs orders -f\nkeyferry task logs orders --lines 1000 | grep -i warning\n",
 		ROWS(logs_rows),
 		.min_words = 1,
@@ -500,9 +511,9 @@ const struct command task_commands[] = {
 		.name = "task call",
 		.usage = "METHOD PATH [--body FILE] [--if-match ETAG] [--accept TYPE]",
 		.summary = "any request of the API, for scripts",
-		.text = "The answer goes to standard output as it comes. For what has no command of its own:\noptions, metrics, tokens, the OpenAPI document.\n",
+		.text = "The answer goes to standard output as it comes. For what has no command of its own:\noptions, metrics, the OpenAPI document.\n",
 		.examples =
-			"keyferry task call GET /api/v1/openapi.json\nkeyferry task call GET /metrics\necho '{\"name\":\"grafana\",\"role\":\"viewer\"}' | keyferry task call POST /api/v1/tokens --body -\n",
+			"keyferry task call GET /api/v1/openapi.json\nkeyferry task call GET /metrics\nkeyferry task call POST /api/v1/documents/check --body orders.yaml\n",
 		ROWS(call_rows),
 		.min_words = 2,
 		.max_words = 2,

@@ -143,19 +143,18 @@ bool task_document_change(const struct task_session *session, json_t *document, 
 	return true;
 }
 
-static bool changes(const struct task_session *session)
+bool task_document_changes(const struct task_session *session)
 {
 	return arguments_given(&session->arguments, "set") || arguments_given(&session->arguments, "unset") ||
 	       arguments_given(&session->arguments, "name");
 }
 
-/* The document of a file ("-", or NULL: none) with --set over it, as what is to be sent. As it was written where nothing is set, so that an error's line is that of the file. */
-static char *make_document(const struct task_session *session, const char *file, struct error *error)
+char *task_document_make(const struct task_session *session, const char *file, struct error *error)
 {
 	char *text = file ? task_document_read(file, error) : memory_strdup(""), *made;
 	json_t *document;
 
-	if (!text || (file && !changes(session)))
+	if (!text || (file && !task_document_changes(session)))
 		return text;
 	document = file ? stored_parse(slice_of_string(text), file, error) : json_object();
 	task_document_forget(text);
@@ -164,11 +163,10 @@ static char *make_document(const struct task_session *session, const char *file,
 	return made;
 }
 
-/* ---- create, check, import, export ---- */
+/* ---- check, import, export ---- */
 
-/* Takes the path. */
-static json_t *send_text(struct task_session *session, const char *method, char *path, const char *text, const char *if_match,
-			 struct error *error)
+json_t *task_document_send(struct task_session *session, const char *method, char *path, const char *text, const char *if_match,
+			   struct error *error)
 {
 	struct slice body = slice_of_string(text);
 	json_t *tree = task_ask(
@@ -181,7 +179,7 @@ static json_t *send_text(struct task_session *session, const char *method, char 
 	return tree;
 }
 
-static void tell(const struct task_session *session, const json_t *task, const char *what)
+void task_document_tell(const struct task_session *session, const json_t *task, const char *what)
 {
 	char *name = task_clean(task_text(task, "name"));
 
@@ -192,33 +190,12 @@ static void tell(const struct task_session *session, const json_t *task, const c
 	free(name);
 }
 
-bool cmd_task_create(struct task_session *session, struct error *error)
-{
-	const char *file = task_word(session, 0);
-	char *text;
-	json_t *task;
-
-	if (!file && !changes(session)) {
-		error_set(error, ERROR_USAGE, "there is no document: neither FILE nor --set");
-		error_hint(error, "for example 'keyferry task create orders.yaml'; 'keyferry help task create' explains it");
-		return false;
-	}
-	text = make_document(session, file, error);
-	task = text ? send_text(session, "POST", memory_strdup("/api/v1/tasks"), text, NULL, error) : NULL;
-	if (task)
-		tell(session, task, "created");
-	else if (text && file && error->kind != ERROR_NONE)
-		error_prefix(error, "%s", file);
-	task_document_forget(text);
-	json_decref(task);
-	return task != NULL;
-}
-
 bool cmd_task_check(struct task_session *session, struct error *error)
 {
 	const char *file = task_word(session, 0);
-	char *text = make_document(session, file, error);
-	json_t *checked = text ? send_text(session, "POST", memory_strdup("/api/v1/documents/check"), text, NULL, error) : NULL;
+	char *text = task_document_make(session, file, error);
+	json_t *checked =
+		text ? task_document_send(session, "POST", memory_strdup("/api/v1/documents/check"), text, NULL, error) : NULL;
 
 	if (checked && session->json)
 		task_print_answer(session);
@@ -241,8 +218,8 @@ static char *document_path(const struct task_session *session, const char *task)
 static bool has_document(struct task_session *session, const char *name, const json_t *document, bool *ret, struct error *error)
 {
 	char *text = json_dumps(document, JSON_COMPACT), *escaped = task_escape(name);
-	json_t *checked =
-		send_text(session, "POST", memory_printf("/api/v1/documents/check?secrets_of=%s", escaped), text, NULL, error);
+	json_t *checked = task_document_send(session, "POST", memory_printf("/api/v1/documents/check?secrets_of=%s", escaped),
+					     text, NULL, error);
 	json_t *there = checked ? task_get(session, task_path(name, "/document"), error) : NULL;
 	json_t *secrets = stored_take_secrets((json_t *)document);
 
@@ -271,7 +248,7 @@ static json_t *replace(struct task_session *session, const char *file, const cha
 		task = NULL;
 	} else if (task && !same) {
 		json_decref(task);
-		task = send_text(session, "PUT", document_path(session, name), text, "*", error);
+		task = task_document_send(session, "PUT", document_path(session, name), text, "*", error);
 	}
 	*ret_what = same ? "has this document already" : "document replaced";
 	free(name);
@@ -290,10 +267,10 @@ static bool import_one(struct task_session *session, const char *file, struct er
 		task = replace(session, file, text, &there, &what, error);
 	if (text && !there) {
 		what = "created";
-		task = send_text(session, "POST", memory_strdup("/api/v1/tasks"), text, NULL, error);
+		task = task_document_send(session, "POST", memory_strdup("/api/v1/tasks"), text, NULL, error);
 	}
 	if (task)
-		tell(session, task, what);
+		task_document_tell(session, task, what);
 	else if (text && error->kind != ERROR_NONE)
 		error_prefix(error, "%s", file);
 	task_document_forget(text);
@@ -378,7 +355,7 @@ static char *edit_text(struct slice text, struct error *error)
 /* By a person, or by --set: the document that is there, changed, with its ETag. */
 static json_t *edit_there(struct task_session *session, const char *task, struct error *error)
 {
-	bool by_hand = !changes(session);
+	bool by_hand = !task_document_changes(session);
 	char *path = task_path(task, "/document"), *text = NULL, etag[sizeof(session->answer.etag)];
 	json_t *document = task_ask(session, &(struct api_request){.path = path, .accept = by_hand ? "application/yaml" : NULL},
 				    error),
@@ -396,7 +373,7 @@ static json_t *edit_there(struct task_session *session, const char *task, struct
 	if (text && slice_equal(slice_of_string(text), before))
 		error_set(error, ERROR_USAGE, "the document is as it was: nothing is replaced");
 	else if (text)
-		put = send_text(session, "PUT", document_path(session, task), text, etag, error);
+		put = task_document_send(session, "PUT", document_path(session, task), text, etag, error);
 	task_document_forget(text);
 	json_decref(document);
 	return put;
@@ -411,11 +388,11 @@ bool cmd_task_edit(struct task_session *session, struct error *error)
 
 	if (!task_take_number(session, "revision", 1, INT64_MAX, &revision, error))
 		return false;
-	if (file && changes(session)) {
+	if (file && task_document_changes(session)) {
 		error_set(error, ERROR_USAGE, "FILE is the whole document: --set and --unset change the one that is there");
 		return false;
 	}
-	if (!file && !changes(session) && !isatty(STDIN_FILENO)) {
+	if (!file && !task_document_changes(session) && !isatty(STDIN_FILENO)) {
 		error_set(error, ERROR_USAGE, "nothing says what is to be changed, and there is no terminal for an editor");
 		error_hint(error, "Give --set OPTION=VALUE, --unset OPTION, or a file");
 		return false;
@@ -425,13 +402,13 @@ bool cmd_task_edit(struct task_session *session, struct error *error)
 	} else if ((text = task_document_read(file, error))) {
 		if (revision)
 			snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)revision);
-		put = send_text(session, "PUT", document_path(session, task), text, etag, error);
+		put = task_document_send(session, "PUT", document_path(session, task), text, etag, error);
 		if (!put && error->kind != ERROR_NONE)
 			error_prefix(error, "%s", file);
 		task_document_forget(text);
 	}
 	if (put)
-		tell(session, put, "document replaced");
+		task_document_tell(session, put, "document replaced");
 	json_decref(put);
 	return put != NULL;
 }
@@ -444,11 +421,11 @@ static json_t *databases_wish(struct task_session *session, struct error *error)
 	json_t *document, *wish;
 	char *text;
 
-	if ((task != NULL) + (file != NULL) + (!task && !file && changes(session)) != 1) {
+	if ((task != NULL) + (file != NULL) + (!task && !file && task_document_changes(session)) != 1) {
 		error_set(error, ERROR_USAGE, "name a task, or give --document FILE or --set source.address=ADDRESS");
 		return NULL;
 	}
-	text = task ? NULL : make_document(session, file, error);
+	text = task ? NULL : task_document_make(session, file, error);
 	document = task   ? task_get(session, task_path(task, "/document"), error)
 		   : text ? stored_parse(slice_of_string(text), file ? file : "document", error)
 			  : NULL;

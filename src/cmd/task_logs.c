@@ -1,5 +1,6 @@
 /* What was: events, history, results, the audit log, and the task's log; and what comes, of events and the log. */
 #include "base/memory.h"
+#include "cmd/command.h"
 #include "cmd/job_report.h"
 #include "cmd/task_calls.h"
 
@@ -7,7 +8,6 @@
 
 #define LINES 200
 #define LINES_MAX 10000
-#define LOOK_MS 1000
 
 /* ---- pages of a list ---- */
 
@@ -140,7 +140,17 @@ struct follower {
 	struct task_session *session;
 	const char *kind; /* NULL: any */
 	int64_t newest;   /* that was printed */
+	bool removed;     /* the task is */
 };
+
+/* It goes on as soon as it can. */
+static bool on_lost(void *owner, const struct error *error)
+{
+	struct follower *follower = owner;
+
+	fprintf(stderr, "keyferry %s: %s; trying again\n", follower->session->command->name, error->text);
+	return true;
+}
 
 static bool print_event(struct follower *follower, const json_t *event)
 {
@@ -176,7 +186,7 @@ static bool take_event(void *owner, const char *name, struct slice data)
 /* The list first, and the stream from its newest entry on. Takes the path. */
 static bool follow_events(struct task_session *session, char *path, struct error *error)
 {
-	static const struct api_stream_events callbacks = {.take = take_event};
+	static const struct api_stream_events callbacks = {.take = take_event, .lost = on_lost};
 	struct follower follower = {.session = session, .kind = arguments_value(&session->arguments, "kind")};
 	json_t *page = get_page(session, memory_strdup(path), error), *items = json_object_get(page, "items");
 	char last[48];
@@ -207,39 +217,9 @@ bool cmd_task_events(struct task_session *session, struct error *error)
 
 /* ---- the log ---- */
 
-static json_t *get_lines(struct task_session *session, const char *task, uint64_t count, struct error *error)
+static void print_lines(const json_t *lines)
 {
-	return task_get(session, task_path(task, "/log?lines=%llu", (unsigned long long)count), error);
-}
-
-static bool same_line(const json_t *a, const json_t *b)
-{
-	return json_is_string(a) && json_is_string(b) && strcmp(json_string_value(a), json_string_value(b)) == 0;
-}
-
-/* Where in `lines` those begin that came after `before`; SIZE_MAX: what was the end then is not there any more. */
-static size_t first_new(const json_t *lines, const json_t *before)
-{
-	size_t count = json_array_size(lines), old = json_array_size(before);
-
-	if (old == 0)
-		return 0;
-	for (size_t end = count; end > 0; end--) {
-		size_t same = 0;
-
-		/* Some lines are enough to know the place: each begins with its time. */
-		while (same < 5 && same < end && same < old &&
-		       same_line(json_array_get(lines, end - 1 - same), json_array_get(before, old - 1 - same)))
-			same++;
-		if (same == 5 || same == old || (same > 0 && same == end))
-			return end;
-	}
-	return SIZE_MAX;
-}
-
-static void print_lines(const json_t *lines, size_t from)
-{
-	for (size_t i = from; i < json_array_size(lines); i++) {
+	for (size_t i = 0; i < json_array_size(lines); i++) {
 		char *text = task_clean(json_string_value(json_array_get(lines, i)));
 
 		puts(text);
@@ -247,68 +227,52 @@ static void print_lines(const json_t *lines, size_t from)
 	}
 }
 
-static bool follow_log(struct task_session *session, const char *task, json_t *before, struct error *error)
+static bool take_lines(void *owner, const char *name, struct slice data)
 {
-	bool ok = true;
+	struct follower *follower = owner;
+	json_t *tree = strcmp(name, "lines") == 0 ? json_loadb((const char *)data.data, data.len, 0, NULL) : NULL;
 
-	while (ok && task_flush()) {
-		json_t *page, *lines;
-		size_t from;
+	print_lines(json_object_get(tree, "lines"));
+	json_decref(tree);
+	if (strcmp(name, "gap") == 0)
+		puts("... (lines are missing here)");
+	follower->removed = strcmp(name, "removed") == 0;
+	return task_flush() && !follower->removed;
+}
 
-		if (!api_client_pause(session->client, LOOK_MS)) {
-			error_clear(error);
-			ok = false;
-			break;
-		}
-		page = get_lines(session, task, LINES, error);
-		lines = json_object_get(page, "lines");
-		from = first_new(lines, before);
+static bool follow_log(struct task_session *session, const char *task, uint64_t count, struct error *error)
+{
+	static const struct api_stream_events callbacks = {.take = take_lines, .lost = on_lost};
+	struct follower follower = {.session = session};
+	char *path = task_path(task, "/log?lines=%llu", (unsigned long long)count);
+	bool ok = api_client_stream(session->client, path, NULL, &callbacks, &follower, error);
 
-		/* More has come in a second than was asked for. */
-		if (page && from == SIZE_MAX) {
-			json_decref(page);
-			page = get_lines(session, task, LINES_MAX, error);
-			lines = json_object_get(page, "lines");
-			from = first_new(lines, before);
-			if (page && from == SIZE_MAX)
-				puts("... (lines are missing here)");
-		}
-		if (page) {
-			print_lines(lines, from == SIZE_MAX ? 0 : from);
-			json_decref(before);
-			before = json_incref(lines);
-		}
-		ok = page || error->kind == ERROR_INTERNAL; /* a daemon that is being started anew */
-		json_decref(page);
-	}
-	json_decref(before);
-	return ok;
+	free(path);
+	if (!follower.removed)
+		return ok;
+	error_set(error, ERROR_USAGE, "task %s is deleted", task);
+	return false;
 }
 
 bool cmd_task_logs(struct task_session *session, struct error *error)
 {
 	const char *task = task_word(session, 0);
 	uint64_t count = LINES;
-	json_t *page, *lines;
-	bool follow = arguments_given(&session->arguments, "follow");
+	json_t *page;
 
 	if (!task_take_number(session, "lines", 1, LINES_MAX, &count, error))
 		return false;
-	if (follow && session->json) {
+	if (arguments_given(&session->arguments, "follow")) {
+		if (!session->json)
+			return follow_log(session, task, count, error);
 		error_set(error, ERROR_USAGE, "-f prints lines as they come: without --format json");
 		return false;
 	}
-	page = get_lines(session, task, count, error);
-	if (!page)
-		return false;
-	lines = json_incref(json_object_get(page, "lines"));
-	json_decref(page);
-	if (session->json)
+	page = task_get(session, task_path(task, "/log?lines=%llu", (unsigned long long)count), error);
+	if (page && session->json)
 		task_print_answer(session);
-	else
-		print_lines(lines, 0);
-	if (follow)
-		return follow_log(session, task, lines, error);
-	json_decref(lines);
-	return true;
+	else if (page)
+		print_lines(json_object_get(page, "lines"));
+	json_decref(page);
+	return page != NULL;
 }

@@ -1,4 +1,6 @@
 /* What an operator wants of tasks: to run or not, their limits. */
+#include "cmd/task_run.h"
+
 #include "base/memory.h"
 #include "cmd/task_calls.h"
 #include "cmd/task_view.h"
@@ -80,6 +82,17 @@ static bool act_on(struct task_session *session, const char *name, const char *a
 		tell(session, task);
 	json_decref(task);
 	return task != NULL;
+}
+
+bool task_run_start(struct task_session *session, const char *name, struct error *error)
+{
+	uint64_t deadline_us;
+	bool ok = task_take_deadline(session, &deadline_us, error) &&
+		  act_on(session, name, "start", running_states, deadline_us, error);
+
+	if (!ok && error->kind == ERROR_NONE)
+		session->code = ERROR_INTERNAL;
+	return ok;
 }
 
 /* Each is tried; the first that fails says the exit code. */

@@ -273,11 +273,12 @@ static bool ask(struct task_session *session, struct error *error)
 	if (!daemon_choice_make(&session->arguments, &choice, error))
 		return false;
 	take_signals();
+	session->stop_fd = stop_ends[0];
 	session->client = api_client_new(&(struct api_client_options){.server = choice.server,
 								      .token = choice.token,
 								      .ca_file = choice.ca_file,
 								      .agent = "keyferry/" KEYFERRY_VERSION,
-								      .stop_fd = stop_ends[0],
+								      .stop_fd = session->stop_fd,
 								      .connect_ms = session->command->hidden ? 500 : 0},
 					 error);
 	if (session->client) {

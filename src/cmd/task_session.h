@@ -25,6 +25,7 @@ struct task_session {
 	bool colours;
 	enum language language; /* --lang, or LANG */
 	int code;
+	int stop_fd;              /* readable after SIGINT or SIGTERM */
 	struct api_answer answer; /* the last one */
 };
 

@@ -1,10 +1,10 @@
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cmd/command.h"
 #include "cmd/sync.h"
 #include "cmd/task_arguments.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,20 +22,18 @@ static json_t *text_json(const char *text)
 
 static void write_end(const char *data_dir, const char *run, int code, const struct sync_end *last)
 {
-	char *path = memory_printf("%s/ended", data_dir), *beside = memory_printf("%s/ended.new", data_dir);
+	char *path = memory_printf("%s/ended", data_dir), *text;
 	json_t *status = last->status ? json_loads(last->status, 0, NULL) : NULL;
 	json_t *end = json_pack("{s:s, s:i, s:b, s:s, s:o, s:o, s:o}", "run", run, "exit_code", code, "finished", last->finished,
 				"kind", error_kind_name(last->error.kind), "text", text_json(last->error.text), "hint",
 				text_json(last->error.hint), "status", status ? status : json_null());
-	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	if (fd < 0 || json_dumpfd(end, fd, 0) < 0 || fsync(fd) < 0 || rename(beside, path) < 0)
+	text = json_dumps(end, 0);
+	if (!text || !file_replace(path, slice_of_string(text)))
 		log_warning("%s cannot be written: the daemon will not know why this worker has ended", path);
-	if (fd >= 0)
-		close(fd);
 	json_decref(end);
+	free(text);
 	free(path);
-	free(beside);
 }
 
 int cmd_worker(int argc, char **argv)

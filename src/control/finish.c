@@ -60,9 +60,8 @@ static bool count_cut_off(const struct work_dir *dir, uint32_t *ret, struct erro
 		free(path);
 		if (!ok)
 			return false;
-		free((void *)state.refused);
-		free((void *)state.witnesses);
 		*ret += state.epoch[0] && !state.clean;
+		link_state_free(&state);
 	}
 	return true;
 }
@@ -78,13 +77,12 @@ bool finish_forget_low_marks(const struct work_dir *dir, struct error *error)
 
 		ok = link_state_read(path, &state, error);
 		free(folder);
-		if (ok && state.witness_count > 0) {
-			state.witness_count = 0;
-			ok = link_state_write(path, &state, error);
-		}
 		if (ok) {
-			free((void *)state.refused);
-			free((void *)state.witnesses);
+			if (state.witness_count > 0) {
+				state.witness_count = 0;
+				ok = link_state_write(path, &state, error);
+			}
+			link_state_free(&state);
 		}
 		free(path);
 	}

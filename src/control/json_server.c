@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define READ_STEP 65536
+#define ACCEPT_PAUSE_MS 100
 
 struct client {
 	struct json_server *server;
@@ -30,6 +31,7 @@ struct json_server {
 	int folder, fd;
 	struct loop *loop;
 	struct poller *poller;
+	struct timer *again; /* accepting failed for want of something: tried again then */
 	struct client clients[JSON_CLIENTS_MAX];
 	pthread_t thread;
 };
@@ -129,8 +131,14 @@ static void on_connected(void *owner, int ready)
 	int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)ready;
-	if (fd < 0)
+	if (fd < 0) {
+		/* Who waits there keeps waiting: without descriptors, every turn of the loop would end here. */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			poller_stop(server->poller);
+			timer_start(server->again, ACCEPT_PAUSE_MS);
+		}
 		return;
+	}
 	for (size_t i = 0; may_ask(fd, &uid) && i < JSON_CLIENTS_MAX; i++) {
 		struct client *client = &server->clients[i];
 
@@ -145,6 +153,11 @@ static void on_connected(void *owner, int ready)
 		return;
 	}
 	close(fd);
+}
+
+static void on_again(void *owner)
+{
+	poller_start(((struct json_server *)owner)->poller, POLLER_READ);
 }
 
 static void *run(void *argument)
@@ -209,12 +222,14 @@ struct json_server *json_server_start(const struct json_server_options *options,
 		server->clients[i] = (struct client){.server = server, .fd = -1};
 	server->loop = loop_new();
 	server->poller = poller_new(server->loop, server->fd, on_connected, server);
+	server->again = timer_new(server->loop, on_again, server);
 	poller_start(server->poller, POLLER_READ);
 	failed = pthread_create(&server->thread, NULL, run, server);
 	if (!failed)
 		return server;
 	error_set_errno(error, ERROR_INTERNAL, failed, "cannot start a thread");
 	poller_free(server->poller);
+	timer_free(server->again);
 	loop_free(server->loop);
 	free_server(server);
 	return NULL;
@@ -230,6 +245,7 @@ void json_server_stop(struct json_server *server)
 		if (server->clients[i].fd >= 0)
 			drop(&server->clients[i]);
 	poller_free(server->poller);
+	timer_free(server->again);
 	loop_free(server->loop);
 	unlinkat(server->folder, server->options.name, 0);
 	free_server(server);

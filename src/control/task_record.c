@@ -1,49 +1,25 @@
 #include "control/task_record.h"
 
 #include "base/memory.h"
+#include "control/json_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SHOWN 60 /* bytes of a setting, in an error */
 
-/* ---- the file ---- */
-
 static json_t *read_record(const char *path, struct error *error)
 {
-	json_error_t fault = {.text = "its form is another one"};
-	json_t *record;
+	json_t *record = json_file_read(path, error);
 
-	if (access(path, F_OK) < 0)
+	if (!record && error->kind == ERROR_NONE)
 		return json_object();
-	record = json_load_file(path, 0, &fault);
-	if (json_is_object(record))
+	if (!record || json_is_object(record))
 		return record;
+	json_file_foreign(path, NULL, error);
 	json_decref(record);
-	error_set(error, ERROR_USAGE, "%s is not what keyferry writes there: %s", path, fault.text);
-	error_hint(error, "Restore the file, or begin anew with an empty work directory");
 	return NULL;
-}
-
-static bool write_record(const char *path, json_t *record, struct error *error)
-{
-	char *beside = memory_printf("%s.new", path);
-	int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool ok = file >= 0 && json_dumpfd(record, file, JSON_INDENT(1)) == 0 && fsync(file) == 0 && rename(beside, path) == 0;
-
-	if (!ok) {
-		error_set_errno(error, ERROR_USAGE, errno, "cannot write %s", beside);
-		error_hint(error, "Make room in the work directory, and make it writable");
-	}
-	if (file >= 0)
-		close(file);
-	free(beside);
-	return ok;
 }
 
 /* ---- settings ---- */
@@ -196,7 +172,7 @@ bool task_record_check(const char *dir, const struct task_record *now, bool begu
 	}
 	if (ok) {
 		json_object_set_new(record, "settings", settings_as_json(now->settings));
-		ok = write_record(path, record, error);
+		ok = json_file_write(path, record, error);
 	}
 	if (ok)
 		snprintf(ret_accepted, 512, "%s", changed);

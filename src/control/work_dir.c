@@ -1,11 +1,11 @@
 #include "control/work_dir.h"
 
 #include "base/memory.h"
+#include "control/json_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,9 @@
 
 /* Links of shards that are gone stay in the list. */
 #define LINKS_MAX (16 * TOPOLOGY_SHARDS_MAX)
+
+#define LOCK_TRIES 25
+#define LOCK_PAUSE_US 10000
 
 /* The member of a link whose source is files; an address has a port or a slash. */
 #define FILES_MEMBER "files"
@@ -56,6 +59,19 @@ static void read_holder(int lock, char holder[32])
 	holder[strcspn(holder, "\n")] = '\0';
 }
 
+/* Who asks whether it is held (work_dir_is_held()) has it for a moment, too. */
+static bool lock_alone(int lock)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return false;
+		usleep(LOCK_PAUSE_US);
+	}
+	return false;
+}
+
 static bool take_lock(struct work_dir *dir, struct error *error)
 {
 	char *path = memory_printf("%s/lock", dir->path);
@@ -68,7 +84,7 @@ static bool take_lock(struct work_dir *dir, struct error *error)
 		error_hint(error, "Give one that may be written to with --data");
 		return false;
 	}
-	if (flock(dir->lock, LOCK_EX | LOCK_NB) < 0) {
+	if (!lock_alone(dir->lock)) {
 		read_holder(dir->lock, holder);
 		error_set(error, ERROR_BUSY, "the task in %s is being run by process %s", dir->path,
 			  holder[0] ? holder : "(unknown)");
@@ -109,19 +125,12 @@ static bool are_links(json_t *links)
 static bool read_links(struct work_dir *dir, struct error *error)
 {
 	char *path = memory_printf("%s/links.json", dir->path);
-	json_error_t fault = {.text = "its form is another one"};
-	bool ok = true;
+	bool ok;
 
-	if (access(path, F_OK) < 0) {
+	dir->links = json_file_read(path, error);
+	if (!dir->links && error->kind == ERROR_NONE)
 		dir->links = json_array();
-	} else {
-		dir->links = json_load_file(path, 0, &fault);
-		if (!are_links(dir->links)) {
-			error_set(error, ERROR_USAGE, "%s is not what keyferry writes there: %s", path, fault.text);
-			error_hint(error, "Restore the file, or begin anew with an empty work directory");
-			ok = false;
-		}
-	}
+	ok = dir->links && (are_links(dir->links) || json_file_foreign(path, NULL, error));
 	free(path);
 	return ok;
 }
@@ -129,20 +138,9 @@ static bool read_links(struct work_dir *dir, struct error *error)
 static bool write_links(struct work_dir *dir, struct error *error)
 {
 	char *path = memory_printf("%s/links.json", dir->path);
-	char *beside = memory_printf("%s/links.json.new", dir->path);
-	int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	/* On the disk before it takes the other's place: without it the work directory is worth nothing. */
-	bool ok =
-		file >= 0 && json_dumpfd(dir->links, file, JSON_INDENT(1)) == 0 && fsync(file) == 0 && rename(beside, path) == 0;
+	bool ok = json_file_write(path, dir->links, error);
 
-	if (!ok) {
-		error_set_errno(error, ERROR_USAGE, errno, "cannot write %s", beside);
-		error_hint(error, "Make room in the work directory, and make it writable");
-	}
-	if (file >= 0)
-		close(file);
 	free(path);
-	free(beside);
 	return ok;
 }
 

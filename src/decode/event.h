@@ -46,7 +46,9 @@ struct event {
 	int32_t frequency;    /* EVENT_KEY: LFU counter 0..255, or -1 */
 	/* EVENT_COMMAND */
 	const struct command_info *info; /* NULL: not in the command table */
-	struct slice raw;                /* the whole command as RESP, ready to be sent as it is; PROGRESS: its bytes */
+	/* The whole command as RESP, ready to be sent as it is; data is NULL where it did not come so (inline form) or was made anew: then argv
+	 * has it. PROGRESS: its bytes. */
+	struct slice raw;
 	uint32_t argc;
 	struct slice *argv; /* argv[0] is the name; the array lives until the next decode */
 };

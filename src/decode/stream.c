@@ -186,6 +186,9 @@ enum parse stream_decode(struct stream_decoder *decoder, struct slice in, uint64
 				event.key = event.argv[key];
 		}
 	}
+	/* Who sends or changes a command in its raw form looks for the marks of RESP in it, which the inline form has not. */
+	if (event.kind == EVENT_COMMAND && in.data[0] != '*')
+		event.raw = (struct slice){0};
 	if (result == PARSE_OK)
 		*ret = event;
 	return result;

@@ -232,14 +232,12 @@ static bool open_spool(struct link *link, struct error *error)
 
 static void forget_history(struct link_state *state, uint64_t generation)
 {
-	struct link_state old = *state;
+	struct link_state anew = {.generation = generation};
 
-	free((void *)old.refused);
-	free((void *)old.witnesses);
-	json_decref(old.imports);
-	*state = (struct link_state){.generation = generation};
-	memcpy(state->link, old.link, sizeof(state->link));
-	memcpy(state->task, old.task, sizeof(state->task));
+	memcpy(anew.link, state->link, sizeof(anew.link));
+	memcpy(anew.task, state->task, sizeof(anew.task));
+	link_state_free(state);
+	*state = anew;
 }
 
 /* An empty work directory, and the target knows the link: it goes on from there, if the source still has what came since (else it sends a snapshot). Who reads by SCAN
@@ -613,9 +611,7 @@ void link_free(struct link *link)
 	names_close(link->names);
 	spool_close(link->spool);
 	pthread_mutex_destroy(&link->lock);
-	free((void *)link->state.refused);
-	free((void *)link->state.witnesses);
-	json_decref(link->state.imports);
+	link_state_free(&link->state);
 	free((char *)link->options.dir);
 	free(link->name);
 	scripts_free(link->scripts);

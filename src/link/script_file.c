@@ -1,11 +1,11 @@
 #include "link/script_file.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "wire/rdb.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -164,52 +164,23 @@ void script_file_add(struct script_file *file, const struct script_record *recor
 		append(&file->pending, record->body.data, record->body.len);
 }
 
-static bool write_at(int fd, struct slice bytes, uint64_t at)
-{
-	while (bytes.len > 0) {
-		ssize_t n = pwrite(fd, bytes.data, bytes.len, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += (uint64_t)n;
-		bytes = slice_make(bytes.data + n, bytes.len - (size_t)n);
-	}
-	return true;
-}
-
-/* A file that has been made or renamed is there after a crash once its folder is on the disk. */
-static bool sync_folder(const char *path)
-{
-	char *copy = memory_strdup(path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	free(copy);
-	return ok;
-}
-
 static bool write_anew(struct script_file *file, struct slice bytes)
 {
-	char *beside = memory_printf("%s.new", file->path);
-	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool ok =
-		fd >= 0 && write_at(fd, slice_make(magic, MAGIC_LEN), 0) && write_at(fd, bytes, MAGIC_LEN) && fdatasync(fd) == 0;
+	struct buffer content;
+	bool ok;
 
-	ok = ok && rename(beside, file->path) == 0 && sync_folder(file->path);
-	if (fd >= 0)
-		close(fd);
-	free(beside);
+	buffer_init(&content, BUFFER_MAX + MAGIC_LEN);
+	append(&content, magic, MAGIC_LEN);
+	append(&content, bytes.data, bytes.len);
+	ok = file_replace(file->path, buffer_readable(&content));
+	buffer_free(&content);
 	return ok;
 }
 
 static bool write_behind(const struct script_file *file, struct slice bytes)
 {
 	int fd = open(file->path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write_at(fd, bytes, file->size) && fdatasync(fd) == 0;
+	bool ok = fd >= 0 && file_write_at(fd, bytes, file->size) && fdatasync(fd) == 0;
 
 	if (fd >= 0)
 		close(fd);

@@ -1,11 +1,11 @@
 #include "link/state.h"
 
+#include "base/buffer.h"
+#include "base/file.h"
 #include "base/memory.h"
-#include "spool/disk.h"
 #include "wire/slot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
@@ -131,6 +131,14 @@ static bool file_read(json_t *root, struct file_state *ret, json_error_t *fault)
 	return true;
 }
 
+void link_state_free(struct link_state *state)
+{
+	free((void *)(uintptr_t)state->refused);
+	free((void *)(uintptr_t)state->witnesses);
+	json_decref(state->imports);
+	*state = (struct link_state){0};
+}
+
 bool link_state_read(const char *path, struct link_state *ret, struct error *error)
 {
 	struct link_state state = {0};
@@ -154,7 +162,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	    !take_witnesses(witnesses, &state)) {
 		error_set(error, ERROR_USAGE, "%s: not a state file of keyferry: %s", path,
 			  fault.text[0] ? fault.text : "its list of refused commands, or of low marks, is damaged");
-		free((void *)state.refused);
+		link_state_free(&state);
 		error_hint(error, "Restore the file, or begin anew with an empty work directory");
 		json_decref(root);
 		return false;
@@ -169,9 +177,7 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 		error_set(error, ERROR_USAGE, "%s: format %lld or its numbers are not of this version of keyferry", path,
 			  (long long)format);
 		error_hint(error, "Continue with the version that wrote it, or begin anew with an empty work directory");
-		free((void *)state.refused);
-		free((void *)state.witnesses);
-		json_decref(state.imports);
+		link_state_free(&state);
 		return false;
 	}
 	state.generation = (uint64_t)generation;
@@ -183,64 +189,35 @@ bool link_state_read(const char *path, struct link_state *ret, struct error *err
 	return true;
 }
 
-static bool write_all(int file, const char *text, size_t len)
+static int take_text(const char *text, size_t len, void *owner)
 {
-	while (len > 0) {
-		ssize_t n = write(file, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
-/* A new name is on the disk only when its folder is. Negative errno. */
-static int sync_folder(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char folder[PATH_MAX];
-
-	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-	return disk_real.sync_dir(folder[0] ? folder : "/");
+	return buffer_append(owner, text, len) ? 0 : -1;
 }
 
 bool link_state_write(const char *path, const struct link_state *state, struct error *error)
 {
-	char beside[PATH_MAX];
 	json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:b, s:{s:I, s:b, s:I}, s:s, s:s, s:s, s:o, s:o}", "format", FORMAT,
 				 "generation", (json_int_t)state->generation, "position", (json_int_t)state->position, "database",
 				 (json_int_t)state->db, "clean", (int)state->clean, "snapshot", "rdb_version",
 				 (json_int_t)state->place.rdb_version, "valkey", (int)state->place.valkey, "database",
 				 (json_int_t)state->place.db, "link", state->link, "task", state->task, "epoch", state->epoch,
 				 "refused", make_refused(state), "low marks", make_witnesses(state));
-	char *text;
-	int file, status;
+	struct buffer text;
 	bool ok;
 
 	if (state->file.phase != FILE_NONE)
 		json_object_set_new(root, "file", file_json(&state->file));
 	if (json_array_size(state->imports) > 0)
 		json_object_set(root, "imports", state->imports);
-	text = json_dumps(root, JSON_INDENT(1));
-	json_decref(root);
-	snprintf(beside, sizeof(beside), "%s.new", path);
-	file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	ok = file >= 0 && text && write_all(file, text, strlen(text)) && write_all(file, "\n", 1) && fdatasync(file) == 0;
-	if (ok && rename(beside, path) < 0)
-		ok = false;
-	status = ok ? sync_folder(path) : -errno;
-	if (!ok || status < 0) {
-		error_set_errno(error, ERROR_INTERNAL, -status, "cannot write %s", beside);
+	buffer_init(&text, SIZE_MAX / 2);
+	ok = json_dump_callback(root, take_text, &text, JSON_INDENT(1)) == 0 && buffer_append(&text, "\n", 1) &&
+	     file_replace(path, buffer_readable(&text));
+	if (!ok) {
+		error_set_errno(error, ERROR_INTERNAL, errno, "cannot write %s", path);
 		error_hint(error, "Make room in the work directory, and make it writable");
-		ok = false;
 	}
-	if (file >= 0)
-		close(file);
-	free(text);
+	json_decref(root);
+	buffer_free(&text);
 	return ok;
 }
 

@@ -49,14 +49,17 @@ struct link_state {
 	struct file_state file;
 };
 
-/* A missing file is an empty state. `refused` and `witnesses` of what is read: free(); `imports`: json_decref(). */
+/* A missing file is an empty state. What is read has memory of its own: link_state_free(). */
 bool link_state_read(const char *path, struct link_state *ret, struct error *error) WARN_UNUSED;
 /* True: it outlives a power cut. */
 bool link_state_write(const char *path, const struct link_state *state, struct error *error) WARN_UNUSED;
 
+/* Of what was read, or is a copy. */
+void link_state_free(struct link_state *state);
+
 /* Do both say the same of what is applied? Of `place` and `file`, which go with the position, nothing is asked. */
 bool link_state_same(const struct link_state *a, const struct link_state *b);
-/* A copy whose `refused` is its own: free(). */
+/* A copy whose `refused` is its own, without witnesses and imports: link_state_free(). */
 struct link_state link_state_copy(const struct link_state *state);
 
 #endif

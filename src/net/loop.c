@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -226,7 +227,10 @@ struct wake *wake_new(struct loop *loop, void (*callback)(void *owner), void *ow
 
 void wake_send(struct wake *wake)
 {
+	int before = errno; /* of what a signal handler that calls this has interrupted */
+
 	uv_async_send(&wake->uv);
+	errno = before;
 }
 
 void wake_free(struct wake *wake)

@@ -322,7 +322,7 @@ static void tls_shutdown(struct transport *transport)
 	SSL_free(session->ssl);
 	ERR_clear_error();
 	close(transport->fd);
-	memory_wipe(session->staged, session->staged_len);
+	memory_wipe(session->staged, sizeof(session->staged)); /* what has left is there still: AUTH perhaps */
 	free(session);
 }
 

@@ -15,7 +15,8 @@
 
 /* ---- nodes ---- */
 
-const struct node *precheck_next(const struct precheck *precheck, enum precheck_side side, const struct node *node)
+/* The next node of a side behind `node` (NULL: the first). */
+static const struct node *next_node(const struct precheck *precheck, enum precheck_side side, const struct node *node)
 {
 	for (node = node ? node + 1 : precheck->nodes; node < precheck->nodes + precheck->node_count; node++)
 		if (node->side == side)
@@ -26,7 +27,7 @@ const struct node *precheck_next(const struct precheck *precheck, enum precheck_
 const struct node *precheck_next_master(const struct precheck *precheck, enum precheck_side side, const struct node *node)
 {
 	do {
-		node = precheck_next(precheck, side, node);
+		node = next_node(precheck, side, node);
 	} while (node && (!node->master || !node->answered));
 	return node;
 }
@@ -113,7 +114,7 @@ static bool is_whole(const struct precheck *precheck, enum precheck_side side)
 	const struct node *node = NULL;
 	bool whole = is_open(precheck, side);
 
-	while ((node = precheck_next(precheck, side, node)))
+	while ((node = next_node(precheck, side, node)))
 		whole &= !node->master || node->answered;
 	return whole;
 }
@@ -125,7 +126,7 @@ static void judge_side(struct precheck *precheck, const struct precheck_item *it
 	if (item->scope & SCOPE_NODES) {
 		if (!is_open(precheck, side))
 			item->judge(&subject);
-		while ((subject.node = precheck_next(precheck, side, subject.node)))
+		while ((subject.node = next_node(precheck, side, subject.node)))
 			item->judge(&subject);
 	} else if (item->scope & SCOPE_MASTERS) {
 		while ((subject.node = precheck_next_master(precheck, side, subject.node)))

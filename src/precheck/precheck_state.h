@@ -18,9 +18,7 @@ struct precheck {
 	struct precheck_report report;
 };
 
-/* The next node of a side behind `node` (NULL: the first). */
-const struct node *precheck_next(const struct precheck *precheck, enum precheck_side side, const struct node *node);
-/* The next master that has answered. */
+/* The next master of a side behind `node` (NULL: the first) that has answered. */
 const struct node *precheck_next_master(const struct precheck *precheck, enum precheck_side side, const struct node *node);
 /* Is it a cluster? False also where it could not be opened. */
 bool precheck_is_cluster(const struct precheck *precheck, enum precheck_side side);

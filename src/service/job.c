@@ -117,12 +117,22 @@ static bool read_output(struct job *job)
 			return false;
 		to = buffer_room(&job->text, &room);
 		got = read(job->output, to, room);
-		if (got > 0)
-			buffer_produced(&job->text, (size_t)got);
+		if (got <= 0)
+			break;
+		buffer_produced(&job->text, (size_t)got);
 		if (job->kind == SERVICE_JOB_VERIFY)
 			take_lines(job);
 	}
 	return got < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* Nothing more is read. A job that prints on would wait for ever for who reads: now its writes fail. */
+static void close_output(struct job *job)
+{
+	poller_free(job->reader);
+	job->reader = NULL;
+	close(job->output);
+	job->output = -1;
 }
 
 static void on_output(void *owner, int ready)
@@ -132,7 +142,7 @@ static void on_output(void *owner, int ready)
 	(void)ready;
 	pthread_mutex_lock(&entry->service->lock);
 	if (!read_output(entry->job))
-		poller_stop(entry->job->reader);
+		close_output(entry->job);
 	pthread_mutex_unlock(&entry->service->lock);
 }
 
@@ -325,7 +335,8 @@ static void reap(struct entry *entry)
 	int status = 0, code = ERROR_INTERNAL;
 	json_t *result;
 
-	read_output(job);
+	if (job->output >= 0)
+		read_output(job);
 	if (process_reap(job->pid, &status) && WIFEXITED(status))
 		code = WEXITSTATUS(status);
 	result = result_of(job);

@@ -93,7 +93,7 @@ static void become(const struct process_options *options, int log, int null, pid
 static pid_t start(const struct process_options *options, int log, int null, int *ret_pidfd)
 {
 	pid_t parent = getpid(), child = fork();
-	int pidfd;
+	int pidfd, reason;
 
 	if (child == 0)
 		become(options, log, null, parent);
@@ -105,8 +105,11 @@ static pid_t start(const struct process_options *options, int log, int null, int
 		return child;
 	}
 	/* A child that nobody would see end. */
+	reason = errno;
 	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	errno = reason;
 	return -1;
 }
 

@@ -145,6 +145,17 @@ static void on_wake(void *owner)
 		loop_stop(service->loop);
 }
 
+/* Waits are measured by a clock that nobody sets. */
+static void init_changed(pthread_cond_t *changed)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 struct service *service_open(const struct service_config *config, struct error *error)
 {
 	struct service *service = memory_alloc_zero(1, sizeof(*service));
@@ -154,7 +165,7 @@ struct service *service_open(const struct service_config *config, struct error *
 	service->started_ms = service->last_job = clock_wall_ms();
 	atomic_init(&service->end, -1);
 	pthread_mutex_init(&service->lock, NULL);
-	pthread_cond_init(&service->changed, NULL);
+	init_changed(&service->changed);
 	service->loop = loop_new();
 	service->wake = wake_new(service->loop, on_wake, service);
 	service->tick = timer_new(service->loop, on_wake, service);
@@ -248,7 +259,6 @@ void service_configure(struct service *service, const struct service_config *con
 
 void service_touch(struct service *service)
 {
-	service->change++;
 	pthread_cond_broadcast(&service->changed);
 	wake_send(service->wake);
 }
@@ -257,26 +267,12 @@ struct timespec service_deadline(uint32_t ms)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += ms / 1000;
 	until.tv_nsec += (long)(ms % 1000) * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	return until;
-}
-
-uint64_t service_wait(struct service *service, uint64_t seen, uint32_t timeout_ms)
-{
-	struct timespec until = service_deadline(timeout_ms);
-	uint64_t change;
-
-	pthread_mutex_lock(&service->lock);
-	while (service->change == seen && !service_stopping(service))
-		if (pthread_cond_timedwait(&service->changed, &service->lock, &until) != 0)
-			break;
-	change = service->change;
-	pthread_mutex_unlock(&service->lock);
-	return change;
 }
 
 /* ---- what calls share ---- */

@@ -7,7 +7,7 @@
  * is set stands SERVICE_SECRET, and a document that comes with that in the same place keeps the secret which is stored.
  *
  * Thread: service_open(), service_run() and service_close() main; service_stop(), service_reload() also from signal handlers; all others any thread, while service_run() runs
- * or before it. A call takes one lock for a moment and never waits for a worker, a server or another call's job; service_wait() and service_metrics() wait as long as they are told.
+ * or before it. A call takes one lock for a moment and never waits for a worker, a server or another call's job; service_metrics() waits as long as it is told.
  * Every call that changes something writes the audit log by itself, also when it is refused, in the name of its caller. */
 #ifndef KEYFERRY_SERVICE_SERVICE_H
 #define KEYFERRY_SERVICE_SERVICE_H
@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "service/config.h"
+#include "service/worker_log.h"
 
 #include <jansson.h>
 
@@ -164,13 +165,15 @@ enum service_result service_task_trend(struct service *service, const char *task
 /* The last `most` lines of the worker's log (at most 10000): {"lines": [...]}, as written by it. */
 enum service_result service_task_log(struct service *service, const char *task, uint32_t most, json_t **ret,
 				     struct error *error) WARN_UNUSED;
+/* The same bit by bit (service/worker_log.h): where the last `most` lines begin, and lines from a place on, added to the array; *ret_more: there were any, so there may be more. */
+enum service_result service_task_log_back(struct service *service, const char *task, uint32_t most, struct worker_log_place *ret,
+					  struct error *error) WARN_UNUSED;
+enum service_result service_task_log_read(struct service *service, const char *task, struct worker_log_place *place,
+					  json_t *lines, bool *ret_more, bool *ret_gap, struct error *error) WARN_UNUSED;
 /* Of what service/ does not do itself: logins, refused tokens. `detail` NULL or an object without secrets; taken over. */
 void service_audit(struct service *service, const struct service_caller *caller, const char *action, const char *result,
 		   json_t *detail);
 
-/* Changes, for those who show them live: rises with every change of any task's tree or status. service_wait() returns when it is not `seen` any more, or after the time;
- * the present number. Also returns when the service stops. */
-uint64_t service_wait(struct service *service, uint64_t seen, uint32_t timeout_ms);
 bool service_stopping(const struct service *service);
 
 /* ---- tokens ---- */

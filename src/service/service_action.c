@@ -307,7 +307,7 @@ static enum service_result check_state(const struct entry *entry, enum service_j
 	if (entry->wanted == WANTED_FINISHED && job != SERVICE_JOB_VERIFY)
 		return refuse(entry, "worked on", "It has come to its end", error);
 	if (job == SERVICE_JOB_FINISH && runs)
-		return refuse(entry, "finished", "Stop it first", error);
+		return refuse(entry, "finished for good", "Stop it first", error);
 	if (job == SERVICE_JOB_CUTOVER && state != TASK_STREAMING)
 		return refuse(entry, "cut over", "Start it, and wait until it streams", error);
 	if (job == SERVICE_JOB_VERIFY && state != TASK_STREAMING && state != TASK_PAUSED && state != TASK_FINISHED &&

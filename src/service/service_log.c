@@ -3,15 +3,11 @@
 #include "base/memory.h"
 #include "service/service_state.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define ENTRIES_MAX 1000
 #define LINES_MAX 10000
-#define LINE_BYTES 256 /* about what a line has; the tail that is read grows from there */
 
 /* ---- the store's logs ---- */
 
@@ -131,79 +127,49 @@ enum service_result service_task_trend(struct service *service, const char *task
 
 /* ---- a worker's log ---- */
 
-/* Up to `room` bytes of the file's end; NUL-terminated. NULL: there is none. */
-static char *read_tail(const char *dir, const char *name, size_t room, size_t *ret_len)
-{
-	char *path = memory_printf("%s/%s", dir, name), *text = NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat file;
-
-	free(path);
-	*ret_len = 0;
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &file) == 0) {
-		off_t from = file.st_size > (off_t)room ? file.st_size - (off_t)room : 0;
-		ssize_t got;
-
-		text = memory_alloc(room + 1);
-		got = pread(fd, text, room, from);
-		*ret_len = got > 0 ? (size_t)got : 0;
-		text[*ret_len] = '\0';
-		if (from > 0 && *ret_len > 0) {
-			/* The first line is cut. */
-			char *end = memchr(text, '\n', *ret_len);
-			size_t skip = end ? (size_t)(end + 1 - text) : *ret_len;
-
-			*ret_len -= skip;
-			memmove(text, text + skip, *ret_len + 1);
-		}
-	}
-	close(fd);
-	return text;
-}
-
-static void add_lines(json_t *lines, char *text)
-{
-	char *next = text;
-
-	for (char *line; (line = strsep(&next, "\n"));) {
-		json_t *string;
-
-		if (!line[0])
-			continue;
-		string = json_string(line);
-		if (!string) {
-			for (char *p = line; *p; p++)
-				if ((unsigned char)*p >= 0x80)
-					*p = '?';
-			string = json_string(line);
-		}
-		json_array_append_new(lines, string);
-	}
-}
-
 enum service_result service_task_log(struct service *service, const char *task, uint32_t most, json_t **ret, struct error *error)
 {
-	static const char *const names[] = {"log.1", "log"};
 	char *dir = dir_of(service, task);
-	json_t *lines;
+	struct worker_log_place place;
+	json_t *lines = json_array();
+	bool gap, more = dir != NULL;
 
 	most = most == 0 || most > LINES_MAX ? LINES_MAX : most;
-	if (!dir)
-		return service_no_task(task, error);
-	lines = json_array();
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		size_t len;
-		char *text = read_tail(dir, names[i], (size_t)most * LINE_BYTES, &len);
-
-		if (text)
-			add_lines(lines, text);
-		free(text);
-	}
+	if (dir)
+		worker_log_back(dir, most, &place);
+	while (more && json_array_size(lines) < most)
+		more = worker_log_read(dir, &place, lines, &gap);
 	while (json_array_size(lines) > most)
 		json_array_remove(lines, 0);
+	*ret = dir ? json_pack("{s:o}", "lines", lines) : NULL;
+	if (dir) {
+		free(dir);
+		return SERVICE_OK;
+	}
+	json_decref(lines);
+	return service_no_task(task, error);
+}
+
+enum service_result service_task_log_back(struct service *service, const char *task, uint32_t most, struct worker_log_place *ret,
+					  struct error *error)
+{
+	char *dir = dir_of(service, task);
+
+	if (!dir)
+		return service_no_task(task, error);
+	worker_log_back(dir, most == 0 || most > LINES_MAX ? LINES_MAX : most, ret);
 	free(dir);
-	*ret = json_pack("{s:o}", "lines", lines);
+	return SERVICE_OK;
+}
+
+enum service_result service_task_log_read(struct service *service, const char *task, struct worker_log_place *place,
+					  json_t *lines, bool *ret_more, bool *ret_gap, struct error *error)
+{
+	char *dir = dir_of(service, task);
+
+	if (!dir)
+		return service_no_task(task, error);
+	*ret_more = worker_log_read(dir, place, lines, ret_gap);
+	free(dir);
 	return SERVICE_OK;
 }

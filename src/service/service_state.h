@@ -97,8 +97,7 @@ struct service {
 	int lock_file;
 	int64_t started_ms;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	uint64_t change;
+	pthread_cond_t changed; /* waited for by CLOCK_MONOTONIC */
 	struct entry **entries; /* by id */
 	size_t count;
 	struct store_token *tokens; /* as the store has them */
@@ -140,6 +139,8 @@ void entry_free(struct entry *entry);
 void entry_read_document(struct entry *entry);
 /* The task's whole document, with its secrets; dump it, wipe it. NULL + error. */
 json_t *entry_whole_document(const struct entry *entry, struct error *error) WARN_UNUSED;
+/* What the secrets of a task are sealed for, however long its name is: a text to free. */
+char *entry_secrets_context(const char *name) WARN_UNUSED;
 /* Documents with secrets: wipes the texts that json_dumps() made. */
 void text_wipe(char *text);
 /* Stores it and tells it, if it is another one than before. `error` NULL: none; taken over. */

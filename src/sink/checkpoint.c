@@ -127,8 +127,7 @@ static bool count_matching(struct client *client, const char *pattern, uint64_t 
 		keys = resp_member(&reply.nodes[0], 1);
 		if (!next || !keys || keys->type != RESP_ARRAY || next->text.len >= sizeof(cursor))
 			break;
-		for (uint32_t i = 0; resp_member(keys, i); i++)
-			++*count;
+		*count += keys->count;
 		memcpy(cursor, next->text.data, next->text.len);
 		cursor[next->text.len] = '\0';
 	} while (strcmp(cursor, "0") != 0);

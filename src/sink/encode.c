@@ -39,11 +39,10 @@ static uint8_t *put_number(uint8_t *at, int64_t number)
 	return put_bulk(at, digits, resp_put_int64(digits, number));
 }
 
-static uint8_t *put_little_endian(uint8_t *at, uint64_t number, int bytes)
+static uint8_t *put_little_endian(uint8_t *at, uint64_t number, unsigned bytes)
 {
-	for (int i = 0; i < bytes; i++)
-		*at++ = (uint8_t)(number >> (8 * i));
-	return at;
+	rdb_put_little_endian(at, number, bytes);
+	return at + bytes;
 }
 
 static void add_piece(struct unit *unit, const uint8_t *data, size_t len)

@@ -225,7 +225,8 @@ void floor_node_lost(struct sink *sink, struct node *node)
 		marker->lost_floor = floor->acked;
 }
 
-void floor_forget(struct sink *sink)
+/* All marks of the target are about to go (FLUSHALL): their absence means nothing. */
+static void forget_lows(struct sink *sink)
 {
 	for (uint32_t i = 0; i < sink->marker->slots; i++)
 		sink->marker->lows[i].known = false;
@@ -266,7 +267,7 @@ uint32_t sink_witnesses(const struct sink *sink, struct mark_witness *out, uint3
 void sink_forget_witnesses(struct sink *sink)
 {
 	if (sink->marker)
-		floor_forget(sink);
+		forget_lows(sink);
 }
 
 enum sink_covers sink_covers(const struct sink *sink, uint16_t slot, uint64_t start, uint32_t number)

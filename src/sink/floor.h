@@ -33,7 +33,5 @@ bool floor_send(struct sink *sink, bool now);
 /* A flight with a low mark, or with a standalone target's record, that had gone to the node. `done`: it was executed. */
 void floor_answered(struct sink *sink, struct node *node, const struct flight *flight, bool done);
 void floor_node_lost(struct sink *sink, struct node *node);
-/* All marks of the target are about to go (FLUSHALL): their absence means nothing. */
-void floor_forget(struct sink *sink);
 
 #endif

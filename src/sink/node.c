@@ -77,6 +77,14 @@ static void on_member_error(void *owner, uint32_t member, const char *text)
 		node->events->member_error(node->owner, node, unit, member, text);
 }
 
+/* Forgets the password in it, too. */
+static void hello_wipe(struct node *node)
+{
+	if (node->hello.data)
+		memory_wipe(node->hello.data, node->hello.cap);
+	buffer_free(&node->hello);
+}
+
 static void close_stream(struct node *node)
 {
 	stream_free(node->stream);
@@ -87,7 +95,7 @@ static void close_stream(struct node *node)
 	node->db_written = DATABASE_UNKNOWN;
 	node->trying = false;
 	memset(node->selected, 0, sizeof(node->selected));
-	buffer_clear(&node->hello);
+	hello_wipe(node);
 }
 
 /* Not told at once: the caller may be in the middle of its own lists. */
@@ -151,9 +159,16 @@ static void on_connected(void *owner)
 	struct node *node = owner;
 	const struct credentials *credentials = node->options.credentials;
 	char *password = credentials_password(credentials);
+	struct error error;
 
 	node->step = node->step_count = 0;
-	buffer_clear(&node->hello);
+	/* Room for all of it at once: a buffer that grows leaves a copy of the password behind. */
+	if (password && !buffer_reserve(&node->hello, 2 * strlen(password) + 4096)) {
+		credentials_forget(password);
+		error_set(&error, ERROR_TARGET, "target %s: the password is too long to be sent", node->peer);
+		fail(node, &error);
+		return;
+	}
 	if (password && credentials->username)
 		add_step(node, STEP_AUTH, "AUTH", credentials->username, password, NULL);
 	else if (password)
@@ -583,8 +598,10 @@ static void on_writable(void *owner)
 			return;
 		}
 		buffer_consumed(&node->hello, (size_t)taken);
-		if ((size_t)taken == rest.len)
+		if ((size_t)taken == rest.len) {
 			stream_want_write(node->stream, false);
+			hello_wipe(node);
+		}
 		return;
 	}
 	write_queue(node);
@@ -635,7 +652,6 @@ void node_free(struct node *node)
 		return;
 	close_stream(node);
 	timer_free(node->retry);
-	buffer_free(&node->hello);
 	free(node->connection_name);
 	free((char *)node->options.name);
 	free(node->in);

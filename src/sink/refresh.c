@@ -91,8 +91,8 @@ static void on_sentinel(void *owner, const struct client_reply *reply, const str
 	uint64_t number;
 
 	if (error || reply->nodes[0].type != RESP_ARRAY || !(host = resp_member(&reply->nodes[0], 0)) ||
-	    !(port = resp_member(&reply->nodes[0], 1)) || host->text.len >= sizeof(shard.master.host) ||
-	    !slice_to_uint64(port->text, &number) || number > UINT16_MAX) {
+	    !(port = resp_member(&reply->nodes[0], 1)) || host->text.len == 0 || host->text.len >= sizeof(shard.master.host) ||
+	    !slice_to_uint64(port->text, &number) || number == 0 || number > UINT16_MAX) {
 		finish(refresh, false);
 		return;
 	}

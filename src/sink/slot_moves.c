@@ -5,6 +5,7 @@
 #include "sink/sink_state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define QUIET_US 1000000ULL
@@ -75,9 +76,13 @@ bool slot_moves_bare(const struct sink *sink, const struct endpoint *endpoint)
 static void tell(struct sink *sink, const struct slot_move *move)
 {
 	double seconds = (double)(move->last_us - move->first_us) / 1e6;
-	char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
+	char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX], slots[32];
 	struct incident incident;
 
+	if (move->count > 1)
+		snprintf(slots, sizeof(slots), "%u to %u", move->lowest, move->highest);
+	else
+		snprintf(slots, sizeof(slots), "%u", move->lowest);
 	endpoint_format(&move->from, from);
 	endpoint_format(&move->to, to);
 	if (move->failover && slot_moves_bare(sink, &move->from)) {
@@ -85,11 +90,10 @@ static void tell(struct sink *sink, const struct slot_move *move)
 			INCIDENT_TARGET_FAILOVER, move->offset,
 			"failover of the target: %s is the master now, in place of %s, whose connection was not lost", to, from);
 	} else {
-		incident = incident_make(INCIDENT_TARGET_SLOTS_MOVED, move->offset, "%" PRIu32 " slot%s of the target (%u",
-					 move->count, move->count == 1 ? "" : "s", move->lowest);
-		if (move->count > 1)
-			incident_add_text(&incident, " to %u", move->highest);
-		incident_add_text(&incident, ") moved from %s to %s within %.1f s; the rest went on", from, to, seconds);
+		incident =
+			incident_make(INCIDENT_TARGET_SLOTS_MOVED, move->offset,
+				      "%" PRIu32 " slot%s of the target (%s) moved from %s to %s within %.1f s; the rest went on",
+				      move->count, move->count == 1 ? "" : "s", slots, from, to, seconds);
 	}
 	if (move->offset >= 0)
 		incident_add_text(&incident, "; everything up to offset %" PRId64 " was applied before", move->offset);

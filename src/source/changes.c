@@ -50,14 +50,6 @@ void changes_free(struct changes *changes)
 	free(changes);
 }
 
-void changes_clear(struct changes *changes)
-{
-	changes->consumed += buffer_readable(&changes->queue).len;
-	buffer_clear(&changes->queue);
-	memset(changes->table, 0, changes->cells * sizeof(changes->table[0]));
-	changes->count = 0;
-}
-
 uint64_t changes_hash(uint32_t db, struct slice key)
 {
 	uint64_t hash = crc64(db + 1, key.data, key.len);

@@ -19,7 +19,6 @@ enum changes_answer {
 /* `bytes`: the bound; at least 64 KiB are taken. */
 struct changes *changes_new(size_t bytes);
 void changes_free(struct changes *changes);
-void changes_clear(struct changes *changes);
 /* `mark`: comes back with the key; of one that waits already the first one counts. */
 enum changes_answer changes_add(struct changes *changes, uint32_t db, struct slice key, uint32_t mark);
 bool changes_holds(const struct changes *changes, uint32_t db, struct slice key);

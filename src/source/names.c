@@ -200,7 +200,7 @@ void names_add(struct names *names, uint32_t db, struct slice key)
 	append_record(&names->waiting, db, key);
 }
 
-size_t names_waiting(const struct names *names)
+static size_t waiting(const struct names *names)
 {
 	return buffer_readable(&names->waiting).len;
 }
@@ -242,18 +242,10 @@ static bool begin_file(struct names *names, struct error *error)
 
 bool names_flush(struct names *names, struct error *error)
 {
-	if (names_waiting(names) == 0)
+	if (waiting(names) == 0)
 		return true;
 	return (names->fd >= 0 || begin_file(names, error)) &&
 	       write_out(names, names->fd, &names->waiting, &names->files[names->count - 1].size, error);
-}
-
-bool names_any(const struct names *names)
-{
-	for (uint32_t i = 0; i < names->count; i++)
-		if (names->files[i].size > 0)
-			return true;
-	return names_waiting(names) > 0;
 }
 
 bool names_begin_pass(struct names *names, struct error *error)
@@ -442,7 +434,10 @@ static enum names_answer merge_portion(struct names *names, uint32_t *db, struct
 		return NAMES_FAILED;
 	if (!names->at_end)
 		return NAMES_MORE;
-	fdatasync(names->out); /* before the others go */
+	if (fdatasync(names->out) < 0) { /* before the others go */
+		fail(names, "written", error);
+		return NAMES_FAILED;
+	}
 	close_file(&names->out);
 	sorter_free(names->sorter);
 	names->sorter = NULL;

@@ -26,11 +26,7 @@ struct names *names_open(const char *dir, struct error *error) WARN_UNUSED;
 void names_close(struct names *names); /* NULL is fine */
 /* Into memory, at most until the next flush. */
 void names_add(struct names *names, uint32_t db, struct slice key);
-/* How many bytes wait for a flush. */
-size_t names_waiting(const struct names *names);
 bool names_flush(struct names *names, struct error *error) WARN_UNUSED;
-/* Whether there are names from before. */
-bool names_any(const struct names *names);
 
 /* From here on what is added belongs to the pass. */
 bool names_begin_pass(struct names *names, struct error *error) WARN_UNUSED;

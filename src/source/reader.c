@@ -60,7 +60,6 @@ struct reader {
 	struct buffer put_off; /* requests without a key that the server could not answer then */
 	bool turn;             /* who comes next when both have keys */
 	double size;           /* of the values of late, rather large than small */
-	uint64_t bytes;
 	struct buffer libraries;
 };
 
@@ -307,7 +306,6 @@ static void take_refused_key(struct reader *reader, const struct request *reques
 
 static void note_size(struct reader *reader, uint64_t size)
 {
-	reader->bytes += size;
 	if ((double)size > reader->size)
 		reader->size = (double)size;
 	else
@@ -397,9 +395,11 @@ static void take_value(struct reader *reader, const struct resp_node *node)
 /* Of PTTL or PEXPIRETIME: -1 never, -2 no such key (the value's answer says the same, or it came to be in between). */
 static void take_expiry(struct reader *reader, const struct resp_node *node)
 {
-	reader->expiry_failed = node->type != RESP_INTEGER;
-	if (node->type == RESP_INTEGER && node->integer >= 0)
-		reader->expire_at_ms = reader->options.pexpiretime ? node->integer : reader->server_ms + node->integer;
+	int64_t base = reader->options.pexpiretime ? 0 : reader->server_ms, at_ms;
+
+	reader->expiry_failed = node->type != RESP_INTEGER || __builtin_add_overflow(base, node->integer, &at_ms);
+	if (!reader->expiry_failed && node->integer >= 0)
+		reader->expire_at_ms = at_ms;
 }
 
 /* Two texts: seconds and microseconds. */
@@ -470,7 +470,6 @@ static void on_piece(void *owner, uint64_t total, struct slice bytes, uint64_t l
 		return;
 	request = front(reader, &key);
 	reader->piece_begun = true;
-	reader->bytes += bytes.len;
 	if (request.kind == REQUEST_KEY) {
 		reader->events.piece(reader->owner, request.db, key, reader->expire_at_ms, bytes, begins, left == 0);
 	} else if (request.kind == REQUEST_FUNCTIONS) {
@@ -675,11 +674,6 @@ void reader_scan(struct reader *reader, uint32_t db)
 	pump(reader);
 }
 
-bool reader_scanning(const struct reader *reader)
-{
-	return reader->scanning;
-}
-
 void reader_info(struct reader *reader, const char *section)
 {
 	push(reader, &(struct request){.kind = REQUEST_INFO, .section = section}, (struct slice){0});
@@ -703,9 +697,4 @@ uint64_t reader_asked(const struct reader *reader)
 uint64_t reader_answered(const struct reader *reader)
 {
 	return reader->answered;
-}
-
-uint64_t reader_bytes(const struct reader *reader)
-{
-	return reader->bytes;
 }

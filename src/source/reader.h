@@ -77,13 +77,11 @@ void reader_tick(struct reader *reader);
 
 /* All keys of a database; one at a time. */
 void reader_scan(struct reader *reader, uint32_t db);
-bool reader_scanning(const struct reader *reader);
 void reader_info(struct reader *reader, const char *section); /* static text */
 void reader_config(struct reader *reader, const char *name);  /* static text */
 void reader_functions(struct reader *reader);
 /* Requests so far, and answered: what was asked before is answered once reader_answered() has come to reader_asked() as it was then. */
 uint64_t reader_asked(const struct reader *reader);
 uint64_t reader_answered(const struct reader *reader);
-uint64_t reader_bytes(const struct reader *reader); /* of values, since its beginning */
 
 #endif

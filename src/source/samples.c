@@ -3,11 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-void samples_clear(struct samples *samples)
-{
-	samples->count = 0;
-}
-
 static void samples_thin_out(struct samples *samples)
 {
 	size_t kept = 0;

@@ -28,7 +28,6 @@ struct samples {
 	struct sample samples[SAMPLES_MAX]; /* offsets rise strictly, numbers too */
 };
 
-void samples_clear(struct samples *samples);
 /* What is added from now on is of the history of that id (empty: not told, as of servers before Redis 4.0). Another one than before goes on from the one called `before`
  * behind the offset `shared`: what is not of both is forgotten, or it would tell of offsets that were reached earlier than they are the new one's. */
 void samples_enter(struct samples *samples, const char *history, const char *before, int64_t shared);

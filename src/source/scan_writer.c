@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "source/heartbeat.h"
@@ -120,32 +121,16 @@ bool scan_writer_in_snapshot(const struct scan_writer *scan_writer)
 
 static void put_length(struct buffer *out, uint64_t len)
 {
-	uint8_t bytes[9];
-	size_t count;
+	uint8_t bytes[RDB_LENGTH_BYTES_MAX];
 
-	if (len < 64) {
-		bytes[0] = (uint8_t)len;
-		count = 1;
-	} else if (len < 16384) {
-		bytes[0] = (uint8_t)(0x40 | len >> 8);
-		bytes[1] = (uint8_t)len;
-		count = 2;
-	} else {
-		bool wide = len > UINT32_MAX;
-
-		count = wide ? 9 : 5;
-		bytes[0] = wide ? 0x81 : 0x80;
-		for (size_t i = 1; i < count; i++)
-			bytes[i] = (uint8_t)(len >> 8 * (count - 1 - i));
-	}
-	put(out, bytes, count);
+	put(out, bytes, rdb_put_length(bytes, len));
 }
 
 static void put_magic(struct scan_writer *scan_writer, uint32_t version)
 {
-	char magic[16];
+	char magic[RDB_MAGIC_LEN + 1];
 
-	snprintf(magic, sizeof(magic), version >= VALKEY_RDB_FIRST ? "VALKEY%03" PRIu32 : "REDIS%04" PRIu32, version % 1000);
+	rdb_magic_write(magic, version, version >= VALKEY_RDB_FIRST);
 	put(&scan_writer->out, magic, RDB_MAGIC_LEN);
 	scan_writer->version = version;
 }
@@ -181,8 +166,7 @@ static void put_rdb_head(struct scan_writer *scan_writer, uint32_t db, struct sl
 	scan_writer->db = db;
 	if (expire_at_ms != NEVER) {
 		bytes[0] = RDB_OPCODE_EXPIRETIME_MS;
-		for (int i = 0; i < 8; i++)
-			bytes[1 + i] = (uint8_t)((uint64_t)expire_at_ms >> 8 * i);
+		rdb_put_little_endian(bytes + 1, (uint64_t)expire_at_ms, 8);
 		put(out, bytes, 9);
 	}
 	put(out, &type, 1);
@@ -351,7 +335,8 @@ bool scan_writer_large_begin(struct scan_writer *scan_writer, struct error *erro
 		char *path = memory_printf("%s/scratch", scan_writer->dir); /* a file system that cannot do without a name */
 
 		scan_writer->scratch = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		unlink(path);
+		if (scan_writer->scratch >= 0)
+			unlink(path); /* and else errno is that of open() */
 		free(path);
 	}
 	return scan_writer->scratch >= 0 || scratch_fail(scan_writer, "written to", error);
@@ -359,16 +344,9 @@ bool scan_writer_large_begin(struct scan_writer *scan_writer, struct error *erro
 
 bool scan_writer_large_piece(struct scan_writer *scan_writer, struct slice bytes, struct error *error)
 {
-	while (bytes.len > 0) {
-		ssize_t wrote = pwrite(scan_writer->scratch, bytes.data, bytes.len, (off_t)scan_writer->scratch_size);
-
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote <= 0)
-			return scratch_fail(scan_writer, "written to", error);
-		scan_writer->scratch_size += (uint64_t)wrote;
-		bytes = slice_make(bytes.data + wrote, bytes.len - (size_t)wrote);
-	}
+	if (!file_write_at(scan_writer->scratch, bytes, scan_writer->scratch_size))
+		return scratch_fail(scan_writer, "written to", error);
+	scan_writer->scratch_size += bytes.len;
 	return true;
 }
 

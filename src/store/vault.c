@@ -1,5 +1,6 @@
 #include "store/vault.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -50,22 +51,13 @@ static bool read_key(int file, const char *path, uint8_t key[crypto_kdf_KEYBYTES
 	return false;
 }
 
-/* Under another name first: a key file that a crash has left half would be taken for one that is damaged. */
 static bool make_key(const char *path, uint8_t key[crypto_kdf_KEYBYTES], struct error *error)
 {
-	char *beside = memory_printf("%s.new", path);
-	int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool ok;
-
 	randombytes_buf(key, crypto_kdf_KEYBYTES);
-	ok = file >= 0 && fchmod(file, 0600) == 0 && write(file, key, crypto_kdf_KEYBYTES) == (ssize_t)crypto_kdf_KEYBYTES &&
-	     fsync(file) == 0 && rename(beside, path) == 0;
-	if (!ok)
-		error_set_errno(error, ERROR_USAGE, errno, "the key file %s cannot be made", path);
-	if (file >= 0)
-		close(file);
-	free(beside);
-	return ok;
+	if (file_replace(path, slice_make(key, crypto_kdf_KEYBYTES)))
+		return true;
+	error_set_errno(error, ERROR_USAGE, errno, "the key file %s cannot be made", path);
+	return false;
 }
 
 static bool get_key(const char *path, bool may_make, uint8_t key[crypto_kdf_KEYBYTES], struct error *error)

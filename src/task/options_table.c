@@ -59,7 +59,7 @@ static bool add_address(struct slice text, void *into, struct error *error)
 	struct endpoint endpoint;
 	char quoted[128];
 
-	if (text.len && memchr(text.data, '@', text.len)) {
+	if (text.len && text.data[0] != '/' && memchr(text.data, '@', text.len)) {
 		/* It may hold a password, so it is not shown. */
 		error_set(error, ERROR_USAGE, "an address is host:port, without a user or password");
 		error_hint(error, "user and password are options of their own: username, password, password_file, password_env");

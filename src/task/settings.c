@@ -25,19 +25,6 @@ static void put(struct settings *settings, const char *path, char *text)
 	settings->count++;
 }
 
-void settings_forget(struct settings *settings, const char *path)
-{
-	for (size_t i = 0; i < settings->count; i++) {
-		if (strcmp(settings->items[i].path, path) != 0)
-			continue;
-		free(settings->items[i].path);
-		free(settings->items[i].text);
-		settings->count--;
-		memmove(&settings->items[i], &settings->items[i + 1], (settings->count - i) * sizeof(*settings->items));
-		return;
-	}
-}
-
 void settings_free(struct settings *settings)
 {
 	for (size_t i = 0; i < settings->count; i++) {

@@ -24,8 +24,6 @@ struct settings {
 /* Rows that are not lasting are passed over. */
 void settings_note(struct settings *settings, const struct option_row *row, const struct document_node *node);
 void settings_note_text(struct settings *settings, const struct option_row *row, const char *text);
-/* As if it had not been set. */
-void settings_forget(struct settings *settings, const char *path);
 void settings_free(struct settings *settings);
 
 #endif

@@ -21,6 +21,9 @@ json_t *stored_take_secrets(json_t *document);
 /* Puts them back. `secrets` NULL: none. ERROR_USAGE: STORED_SECRET stands where none is kept. */
 bool stored_put_secrets(json_t *document, const json_t *secrets, struct error *error) WARN_UNUSED;
 
+/* What a URL says of one side (task/url.c), as task_options_set_url() understands it, put into a document that says nothing of that side yet. ERROR_USAGE. */
+bool stored_set_url(json_t *document, bool is_source, const char *url, struct error *error) WARN_UNUSED;
+
 /* The value at a dotted path; NULL: there is none. Borrowed. */
 json_t *stored_get(const json_t *document, const char *path);
 /* Sets it, making groups where there are none; NULL removes it. The value is taken over. */

@@ -14,7 +14,9 @@
 #include "base/memory.h"
 #include "base/suggest.h"
 #include "task/options.h"
+#include "task/stored.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct scheme {
@@ -478,24 +480,122 @@ static void apply(struct url *url, struct deployment_options *side)
 	}
 }
 
+/* The error names the side. */
+static bool read_side(struct url *url, bool is_source, const char *text, uint64_t *ret_database, struct error *error)
+{
+	*ret_database = 0;
+	if (parse_url(url, slice_of_string(text), error) && check(url, is_source, ret_database, error))
+		return true;
+	error_prefix(error, "%s URL", is_source ? "source" : "target");
+	return false;
+}
+
+/* A number in the path selects that database; none leaves the selection as it is. */
+static bool selects_database(const struct url *url, bool is_source)
+{
+	return is_source && url->path && url->mode != MODE_SENTINEL && !url->scheme->files;
+}
+
 bool task_options_set_url(struct task_options *options, bool is_source, const char *text, struct error *error)
 {
 	struct url url = {.mode = MODE_AUTO};
-	uint64_t database = 0;
-	bool parsed = parse_url(&url, slice_of_string(text), error) && check(&url, is_source, &database, error);
+	uint64_t database;
+	bool read = read_side(&url, is_source, text, &database, error);
 
-	if (!parsed) {
-		error_prefix(error, "%s URL", is_source ? "source" : "target");
-		url_free(&url);
-		return false;
-	}
-	/* A number in the path selects that database; none leaves the selection as it is. */
-	if (is_source && url.path && url.mode != MODE_SENTINEL && !url.scheme->files) {
+	if (read && selects_database(&url, is_source)) {
 		memset(options->databases, 0, sizeof(options->databases));
 		options->databases[database / 64] |= 1ULL << (database % 64);
 		options->all_databases = false;
 	}
-	apply(&url, is_source ? &options->source : &options->target);
+	if (read)
+		apply(&url, is_source ? &options->source : &options->target);
 	url_free(&url);
-	return true;
+	return read;
+}
+
+/* ---- into a document ---- */
+
+static void put(json_t *document, const char *side, const char *name, json_t *value)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s.%s", side, name);
+	stored_set(document, path, value);
+}
+
+/* False: it is not UTF-8, which a document is. */
+static bool put_text(json_t *document, const char *side, const char *name, const char *text)
+{
+	json_t *value = text ? json_string(text) : NULL;
+
+	if (value)
+		put(document, side, name, value);
+	return value || !text;
+}
+
+static json_t *addresses_of(const struct url *url)
+{
+	json_t *list = json_array(), *first;
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (size_t i = 0; i < url->address_count; i++)
+		json_array_append_new(list, json_string(endpoint_format(&url->addresses[i], text)));
+	if (url->address_count != 1)
+		return list;
+	first = json_incref(json_array_get(list, 0));
+	json_decref(list);
+	return first;
+}
+
+static bool put_tls(json_t *document, const char *side, const struct url *url)
+{
+	bool ok;
+
+	put(document, side, "tls", json_true());
+	if (url->insecure)
+		put(document, side, "tls.insecure", json_true());
+	ok = put_text(document, side, "tls.ca", url->ca) && put_text(document, side, "tls.cert", url->certificate) &&
+	     put_text(document, side, "tls.key", url->key);
+	if (!ok || url->mode != MODE_SENTINEL)
+		return ok;
+	put(document, side, "sentinel.tls", json_true());
+	if (url->insecure)
+		put(document, side, "sentinel.tls.insecure", json_true());
+	return put_text(document, side, "sentinel.tls.ca", url->ca);
+}
+
+static bool put_side(json_t *document, const char *side, const struct url *url)
+{
+	static const char *const modes[] = {[MODE_STANDALONE] = "standalone",
+					    [MODE_CLUSTER] = "cluster",
+					    [MODE_SENTINEL] = "sentinel",
+					    [MODE_RDB] = "rdb",
+					    [MODE_AOF] = "aof",
+					    [MODE_JSONL] = "jsonl",
+					    [MODE_SCAN] = "scan"};
+
+	if (url->mode != MODE_AUTO)
+		put(document, side, "mode", json_string(modes[url->mode]));
+	if (url->address_count > 0)
+		put(document, side, "address", addresses_of(url));
+	return put_text(document, side, "path", url->scheme->files ? url->path : NULL) &&
+	       put_text(document, side, "master", url->mode == MODE_SENTINEL ? url->path : NULL) &&
+	       put_text(document, side, "username", url->username) && put_text(document, side, "password", url->password) &&
+	       (!url->scheme->tls || put_tls(document, side, url));
+}
+
+bool stored_set_url(json_t *document, bool is_source, const char *text, struct error *error)
+{
+	struct url url = {.mode = MODE_AUTO};
+	uint64_t database;
+	bool ok = read_side(&url, is_source, text, &database, error);
+
+	if (ok && selects_database(&url, is_source))
+		put(document, "source", "databases", json_pack("[I]", (json_int_t)database));
+	if (ok && !put_side(document, is_source ? "source" : "target", &url)) {
+		error_set(error, ERROR_USAGE, "%s URL: it is not UTF-8", is_source ? "source" : "target");
+		ok = false;
+	}
+	url_free(&url);
+	return ok;
 }

@@ -24,8 +24,6 @@ bool expiry_find(struct expiry *expiry, const struct subject *subject, const str
 int64_t expiry_apply(const struct expiry_rule *rule, int64_t at_ms, int64_t now_ms);
 
 enum expiry_outcome { EXPIRY_SAME, EXPIRY_CHANGED, EXPIRY_DROPPED };
-/* Does the command carry a time to live for its key? */
-bool expiry_has_time(const struct event *event);
 /* Changes argc and argv of the command (the new ones are the arena's). DROPPED: nothing is left of it. */
 enum expiry_outcome expiry_change(const struct expiry_rule *rule, struct event *event, int64_t now_ms, struct arena *arena);
 

@@ -375,11 +375,6 @@ bool transform_needs_keys(const struct transform *transform)
 	return transform->renamer || selection_asks_keys(transform->selection);
 }
 
-bool transform_maps_databases(const struct transform *transform)
-{
-	return transform->options->database_map || transform->hook;
-}
-
 /* Even a full copy has no right to a target that others share, and no cluster exchanges databases. */
 static bool always_asks(const struct transform *transform, const struct event *event)
 {

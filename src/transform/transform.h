@@ -32,8 +32,6 @@ void transform_free(struct transform *transform);
 
 /* Does it have to know the keys of every command? */
 bool transform_needs_keys(const struct transform *transform);
-/* Do databases have other numbers at the target? */
-bool transform_maps_databases(const struct transform *transform);
 
 enum transform_outcome {
 	TRANSFORM_SAME,    /* as it is */

@@ -45,7 +45,8 @@ struct judge_forms judge_forms(const struct judge *judge)
 
 /* ---- times ---- */
 
-int64_t judge_true_time(const struct judge_options *options, int64_t at_ms)
+/* What a time at the target means: the true one, where it tells that; else as it is. */
+static int64_t true_time(const struct judge_options *options, int64_t at_ms)
 {
 	if (options->guarded && at_ms >= options->base && at_ms < options->base + GUARD_SPAN)
 		return at_ms - options->base;
@@ -60,7 +61,7 @@ static bool near(int64_t a, int64_t b, int64_t tolerance)
 static bool same_time(struct judge *judge, int64_t source, int64_t target)
 {
 	const struct judge_options *options = &judge->options;
-	int64_t known = judge_true_time(options, target);
+	int64_t known = true_time(options, target);
 
 	if ((source == READING_NO_EXPIRY) != (target == READING_NO_EXPIRY))
 		return false;
@@ -84,7 +85,7 @@ static bool is_over(const struct judge_options *options, int64_t at_ms)
 /* The source has it no more: is that because its time has come? */
 static bool has_passed(const struct judge_options *options, int64_t target_ms)
 {
-	int64_t known = judge_true_time(options, target_ms);
+	int64_t known = true_time(options, target_ms);
 	bool live = options->guarded && options->no_deletes && known == target_ms && known != READING_NO_EXPIRY;
 
 	return is_over(options, known) || (live && is_over(options, known - options->margin_ms));
@@ -210,6 +211,6 @@ enum verdict judge_pair(struct judge *judge, struct reading *source, struct read
 	if (same_time(judge, expire_at_ms, target->expire_at_ms))
 		return VERDICT_SAME;
 	snprintf(text, VALUE_DIFFERENCE_MAX, "expires %s in the source and %s in the target", time_text(expire_at_ms, times[0]),
-		 time_text(judge_true_time(options, target->expire_at_ms), times[1]));
+		 time_text(true_time(options, target->expire_at_ms), times[1]));
 	return differ(DIFFERENCE_EXPIRY, ret_kind);
 }

@@ -46,7 +46,4 @@ struct judge_forms judge_forms(const struct judge *judge);
 enum verdict judge_pair(struct judge *judge, struct reading *source, struct reading *target, int64_t expire_at_ms,
 			enum difference_kind *ret_kind, char text[VALUE_DIFFERENCE_MAX]);
 
-/* What a time at the target means: the true one, where it tells that; else as it is. */
-int64_t judge_true_time(const struct judge_options *options, int64_t at_ms);
-
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -270,32 +271,19 @@ static bool write_notes(struct resume *resume)
 {
 	struct slice notes = buffer_readable(&resume->notes);
 
-	if (resume->length == 0 && ftruncate(resume->found, 0) < 0)
+	if ((resume->length == 0 && ftruncate(resume->found, 0) < 0) || !file_write_at(resume->found, notes, resume->length))
 		return false;
-	while (notes.len > 0) {
-		ssize_t written = pwrite(resume->found, notes.data, notes.len, (off_t)resume->length);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		resume->length += (uint64_t)written;
-		notes = slice_make(notes.data + written, notes.len - (size_t)written);
-	}
+	resume->length += notes.len;
 	buffer_clear(&resume->notes);
 	return fdatasync(resume->found) == 0;
 }
 
 static bool write_state(struct resume *resume, json_t *state)
 {
-	char *beside = memory_printf("%s.new", resume->state_path);
-	int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool ok = file >= 0 && json_dumpfd(state, file, JSON_INDENT(1)) == 0 && fdatasync(file) == 0 &&
-		  rename(beside, resume->state_path) == 0;
+	char *text = json_dumps(state, JSON_INDENT(1));
+	bool ok = text && file_replace(resume->state_path, slice_of_string(text));
 
-	if (file >= 0)
-		close(file);
-	free(beside);
+	free(text);
 	return ok;
 }
 

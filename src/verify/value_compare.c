@@ -48,6 +48,7 @@ void value_comparer_free(struct value_comparer *comparer)
 /* ---- telling ---- */
 
 #define QUOTED 100
+#define NAMED_MAX (4u << 20) /* elements of a value of which one that differs is named: each takes 40 bytes for that */
 
 static const char *kind_name(enum value_kind kind)
 {
@@ -312,7 +313,8 @@ static enum value_verdict compare_unordered(struct value_comparer *comparer, enu
 		return VALUES_EQUAL;
 	snprintf(comparer->text, VALUE_DIFFERENCE_MAX, "the elements differ (%llu in the source, %llu in the target)",
 		 (unsigned long long)source.count, (unsigned long long)target.count);
-	name_element(comparer, kind, source.count);
+	if (source.count <= NAMED_MAX)
+		name_element(comparer, kind, source.count);
 	return VALUES_DIFFER;
 }
 

@@ -48,6 +48,12 @@ def test_way_of_a_task(bench):
     assert api.call("POST", "/api/v1/databases", masked | {"task": "nobody"}, 404).problem == "task-not-found"
     assert api.call("POST", "/api/v1/databases", {"document": {"source": {"address": unused_address()}}}, 502).problem == "source"
 
+    # Likewise a target, before anything is written there.
+    both = {"document": {"source": {"address": unused_address()}, "target": {"address": target.address, "existing": "merge"}}, "side": "target"}
+    assert api.post("/api/v1/databases", both)["keys"] == 0
+    assert api.post("/api/v1/databases", both | {"document": {"target": {"address": source.address}}})["keys"] == told["keys"]
+    assert api.call("POST", "/api/v1/databases", both | {"document": {"target": {"address": unused_address()}}}, 502).problem == "target"
+
     wanted = document("orders", source, target)
     assert api.post("/api/v1/documents/check", wanted)["document"]["name"] == "orders"
     created = api.call("POST", "/api/v1/tasks", wanted, 201)
@@ -287,6 +293,51 @@ def test_events_go_on_after_a_crash(bench):
     event, data = again.until(lambda event, data: event == "state")
     assert data["state"] == "paused" and again.last != watching.last
     again.close()
+    assert daemon.stop() == 0
+
+
+def test_log_live(bench):
+    """A viewer follows the log from before its first line on: over its turn, restarts of worker and daemon, each line once."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=100)
+    daemon = Daemon(bench, ASKING + "worker: {log_size: 64KiB}\n").start()
+    api, token = Api(daemon, make_token(daemon, "ops", "operator")), make_token(daemon, "seer", "viewer")
+    task = api.post("/api/v1/tasks", document("orders", source, target), 201)["id"]
+    log = daemon.data / "tasks" / str(task) / "log"
+    told = []
+
+    def written():
+        return [line for path in (log.with_name("log.1"), log) if path.exists() for line in path.read_text().splitlines() if line]
+
+    def read_until(condition):
+        while not condition():
+            event, data = live.read()
+            assert event == "lines"
+            told.extend(data["lines"])
+    live = Events(Api(daemon, token), "/api/v1/tasks/orders/log?lines=1000")
+    api.post("/api/v1/tasks/orders/start")
+    api.wait_state("orders", "streaming")
+    read_until(lambda: told and told == written())
+    with log.open("a") as file:
+        file.writelines(f"filling {number} {'x' * 90}\n" for number in range(700))
+    wait_for(log.with_name("log.1").exists, what="the turn of the log")
+    api.post("/api/v1/tasks/orders/pause")
+    api.wait_state("orders", "paused")
+    read_until(lambda: told == written())
+    live.close()
+    daemon.kill()
+    daemon.start()
+    api.post("/api/v1/tasks/orders/resume")
+    api.wait_state("orders", "streaming")
+    live = Events(Api(daemon, token), "/api/v1/tasks/orders/log?lines=1", last=live.last)
+    daemon.wait_in_step("orders", source)
+    api.post("/api/v1/tasks/orders/stop")
+    api.wait_state("orders", "ready")
+    read_until(lambda: told == written())
+    assert sum(line.startswith("filling ") for line in told) == 700
+    api.delete("/api/v1/tasks/orders")
+    assert live.read() == ("removed", {"id": task}) and live.read() is None
+    assert_same(source, target, as_replica=True)
     assert daemon.stop() == 0
 
 

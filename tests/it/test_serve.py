@@ -236,6 +236,11 @@ def test_secrets(bench):
     source, target = bench.server(password=secret), bench.server()
     fill(source, keys=200)
     daemon = Daemon(bench).start()
+    # They are opened again however long the name is that they are sealed for.
+    for name in "x" * 26, "x" * 27, "x" * 100:
+        daemon.create(name, {"address": [source.address], "password": secret}, target)
+        assert daemon.job("precheck", name)["exit_code"] == 0
+        daemon.call("task.delete", task=name)
     tree = daemon.create("orders", {"address": [source.address], "password": secret}, target)
     assert tree["document"]["source"]["password"] == "********"
     daemon.call("task.start", task="orders")

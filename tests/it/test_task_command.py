@@ -112,7 +112,7 @@ def test_documents(bench):
     file.write_text(f"name: 订单\nsource:\n  address: {source.address}\n  password: {SECRET}\ntarget: {{address: '{target.address}'}}\n")
     task("check", file, says="a valid document of task 订单")
     task("import", file, says="created")
-    task("import", file, code=2, says="There is a task of this name already")
+    task("import", file, code=2, says="There is one of this name already")
     task("import", file, "--replace", says="document replaced")
     exported = task("export", "订单").out
     assert "********" in exported and SECRET not in exported
@@ -145,6 +145,55 @@ def test_documents(bench):
     by_hand.on_terminal("delete", "订单", until="[y/N]", keys=b"n\n", code=2)
     by_hand.on_terminal("delete", "订单", until="[y/N]", keys=b"y\n")
     assert task.json("GET", "/api/v1/tasks", "list")["items"] == []
+    assert daemon.stop() == 0
+
+
+def test_create_of_urls(bench):
+    """As `keyferry sync` takes them, with passwords from everywhere but arguments; what is shown has none."""
+    source, target = bench.server(password=SECRET), bench.server(password=SECRET)
+    fill(source, keys=200)
+    daemon = Daemon(bench).start()
+    task = Commands(daemon)
+    sides = "--source", f"redis://{source.address}/0", "--target", f"redis://{target.address}", "--set", "target.expiry_margin=0s"
+    password = daemon.folder / "password"
+    password.write_text(SECRET + "\n")
+    files = "--source-password-file", password, "--target-password-file", password
+    shown = task("create", "orders", *sides, *files, "--dry-run").out
+    assert SECRET not in shown and shown.count("password: '********'") + shown.count('password: "********"') + shown.count("password: ********") == 2
+    assert task("create", "orders", *sides, *files, "--dry-run", "--format", "json").tree["document"]["source"]["databases"] == ["0"]
+    assert task.json("GET", "/api/v1/tasks", "list")["items"] == []
+    # What is shown can be made.
+    task("create", "-", "--dry-run", text=shown, code=2, says="password")
+
+    for word, more, says in (("orders.yaml", (), "looks like a document"), ("-", (), "looks like a document"), ("orders", ("--name", "users"), "two names"), ("orders", ("--dry-run", "--start"), "makes no task"),
+                             ("orders", ("--wait",), "--wait is for --start"), ("orders", ("--source-password-file", "/nowhere/x"), "--source-password-file: password file '/nowhere/x' cannot be opened"),
+                             ("or/ders", (), "looks like a document"), ("orders!", (), "name"), ("orders", ("--set", "limit.spec=huge"), "limit.spec")):
+        assert SECRET not in task("create", word, *sides, *more, code=2, says=says).err
+    task("create", "orders", "--source", "redis://h", code=2, says="there is no --target")
+    task("create", "orders", "--source", f"redis://:{SECRET}@h", "--target", "redis://t", "--source-password-file", password, code=2, says="two passwords")
+    assert SECRET not in task("create", "orders", "--source", f"redis://:{SECRET}@h:x", "--target", "redis://t", code=2).err
+    task("create", "orders", *sides, "--source-password-file", "-", text="", code=2, says="nothing was given")
+
+    # From the environment, wrong; the task stays, and is started with better ones.
+    wrong = Commands(daemon, KEYFERRY_SOURCE_PASSWORD="wrong", KEYFERRY_TARGET_PASSWORD="wrong")
+    failed = wrong("create", "orders", *sides, "--start", "--wait", code=4)
+    assert "task orders (1): created" in failed.out and "task orders is created, but" in failed.err
+    task("delete", "orders")
+    told = task("create", "orders", *sides, "--source-password-file", "-", "--target-password-file", "-", "--start", "--wait", "--format", "json", text=f"{SECRET}\n{SECRET}\n").tree
+    assert told["name"] == "orders" and told["state"] in ("snapshot", "streaming") and told["document"]["source"]["password"] == "********"
+    task("watch", "orders", "--until", "streaming")
+    task("create", "orders", *sides, *files, code=2, says="There is one of this name already")
+    daemon.wait_in_step("orders", source)
+    # A document takes passwords likewise; a task has a name.
+    task("create", *sides, *files, code=2, says="option 'name' is missing")
+    assert "created" in task("create", "-", *files, text=document("users", source, target)).out
+    picture = task.on_terminal("create", "asked", *sides, "--source-password-file", "-", until="Password of the source: ", keys=b"hidden\n")
+    assert "hidden" not in picture and "task asked" in picture
+    task.on_terminal("create", "never", *sides, "--source-password-file", "-", until="Password of the source: ", keys=b"\x03", code=1)
+    assert "never" not in task("names").out
+    assert_same(source, target, as_replica=True)
+    task("stop", "orders", "--wait")
+    assert SECRET not in daemon.log
     assert daemon.stop() == 0
 
 
@@ -232,6 +281,42 @@ def test_tokens(bench):
     assert daemon.stop() == 0
 
 
+def test_tokens_from_elsewhere(bench):
+    """The same words by the API: made, used, listed, revoked; the files' words and the API's do not mix."""
+    daemon = Daemon(bench, "require_token: true\n").start()
+    admin = make_token(daemon, "root", "admin")
+    token = Commands(daemon, admin, command="token")
+    made = token("create", "grafana", "--role", "viewer", "--expires", "30d")
+    assert made.err == "Token grafana is told this once; it is stored nowhere.\n"
+    assert Commands(daemon, made.out.strip())("info", says="you are     token:grafana, viewer")
+    token("create", "grafana", "--role", "viewer", code=2, says="grafana")
+    token("create", "ops", "--role", "king", code=2, says="role")
+    token("create", "ops", "--role", "operator", "--expires", "90m", code=2, says="whole days")
+    ops = token("create", "ops", "--role", "operator", "--format", "json").tree
+    assert ops["role"] == "operator" and ops["token"].startswith("kf_") and ops["expires"] is None
+    table = token("list").out.splitlines()
+    assert table[0].split() == ["ID", "NAME", "ROLE", "CREATED", "EXPIRES", "LAST", "USED"]
+    assert [line.split()[1:3] for line in table[1:]] == [["root", "admin"], ["grafana", "viewer"], ["ops", "operator"]]
+    here = subprocess.run([binary(), "token", "list", "--format", "json", "--data", daemon.data, "--config", daemon.config], check=True, capture_output=True, text=True, env=token.environment)
+    there = token("list", "--format", "json").tree
+    assert [each["name"] for each in there] == [each["name"] for each in json.loads(here.stdout)] == ["root", "grafana", "ops"]
+    assert not any("token" in each for each in there)
+    Commands(daemon, ops["token"], command="token")("list", code=2, says="The role of this token does not allow it")
+    Commands(daemon, command="token")("list", code=2, says="--token-file FILE")
+    token("revoke", "grafana", says="token grafana (2): revoked")
+    token("revoke", str(ops["id"]), "--format", "json")
+    token("revoke", "grafana", code=2, says="there is no token grafana")
+    Commands(daemon, made.out.strip())("info", code=2, says="was revoked")
+    token("revoke", code=2, says="number or the name")
+    token("mint", code=2, says="create, list or revoke")
+    token("list", "--server", token.server, "--data", daemon.data, code=2, says="give one of them")
+    token("list", "--data", daemon.data, "--token-file", "x", code=2, says="give --server URL")
+    token("list", "--server", f"http://{unused_address()}", code=1, says="cannot be reached")
+    for secret in admin, made.out.strip(), ops["token"]:
+        assert secret not in daemon.log
+    assert daemon.stop() == 0
+
+
 def test_tls(bench):
     authority = Authority(bench.folder / "authority")
     identity = authority.issue("api", names=("DNS:localhost",))
@@ -293,6 +378,8 @@ def test_watching_goes_on(bench):
         assert process.wait(30) == code
     for thread in threads:
         thread.join()
+    written = (daemon.data / "tasks/1/log").read_text().splitlines()
+    assert len(lines) > before and [line.rstrip("\n") for line in lines] == written[:len(lines)]
     daemon.wait_in_step("orders", source)
     task("stop", "--all", "--wait")
     assert_same(source, target, as_replica=True)

@@ -1,8 +1,9 @@
 // What differs between both sides, page by page and kind by kind.
-import {html, useEffect, useState} from '../ui.js';
+import {html, marked, useEffect, useState} from '../ui.js';
 import {t, word} from '../words.js';
 import {get, taskPath} from '../api.js';
 import {number} from '../format.js';
+import {Said} from './said.js';
 import {Trouble} from './toast.js';
 
 const PAGE = 50;
@@ -66,6 +67,6 @@ export function Differences({task, result, replaced}) {
       <thead><tr><th scope="col">${t('verify.key')}</th><th scope="col">${t('verify.kind')}</th><th scope="col" class="num">${t('verify.db')}</th><th scope="col">${t('verify.detail')}</th><th scope="col">${t('verify.repaired')}</th></tr></thead>
       <tbody>${page.items.map((one, at) => html`<tr key=${first + at}>
         <th scope="row"><code>${keyText(one.key)}</code>${moved(one) && html`<span class="sub">${t('verify.target_key', {key: moved(one)})}</span>`}</th><td>${word('difference', one.kind)}</td><td class="num" data-label=${t('verify.db')}>${one.db}</td>
-        <td lang="en">${one.difference}</td><td data-label=${t('verify.repaired')}>${one.repaired ? t('yes') : t('no')}</td></tr>`)}</tbody></table></div>`}
-    ${page.items && !page.next && last < total && html`<p class="dim small">${t('verify.more', {kept: number(last)})}</p>`}</div>`;
+        <td><${Said} text=${one.difference} /></td><td data-label=${t('verify.repaired')}>${one.repaired ? t('yes') : t('no')}</td></tr>`)}</tbody></table></div>`}
+    ${page.items && !page.next && last < total && html`<p class="dim small">${marked(t('verify.more', {kept: number(last)}))}</p>`}</div>`;
 }

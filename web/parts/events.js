@@ -1,10 +1,11 @@
 // What has happened to a task: events beside the daily work, and its changes of state.
-import {html} from '../ui.js';
-import {language, t, word} from '../words.js';
+import {html, useSignal} from '../ui.js';
+import {language, sentences, t, word} from '../words.js';
 import {taskPath} from '../api.js';
 import {bytes, number, seconds, time} from '../format.js';
 import {Fault} from './fault.js';
 import {More, usePages} from './pages.js';
+import {Original, Said} from './said.js';
 import {State} from './state.js';
 
 // Events with these are worth a look.
@@ -14,9 +15,11 @@ const tones = {
 
 const costText = (name, value) => word('cost', name, {value: name === 'seconds' ? seconds(value) : /bytes$/.test(name) ? bytes(value) : number(value)});
 
-// The daemon's sentence is English. In another language its kind, cause, costs and offset are told by their codes, and the sentence stands below.
+// A sentence that is not known in the page's language: its cause, costs and offset are told by their codes, and it stands below.
 function Happened({event}) {
+  const translate = useSignal(sentences);
   if (language.get() === 'en') return html`<p>${event.text}</p>`;
+  if (translate?.(event.text).known) return html`<p><${Said} text=${event.text} /></p><${Original} texts=${[event.text]} />`;
   const facts = [event.cause && t('event_fact.cause', {cause: word('cause', event.cause)}), ...Object.entries(event.cost ?? {}).map(([name, value]) => costText(name, value)),
     event.offset != null && t('event_fact.offset', {offset: number(event.offset)})].filter(Boolean);
   return html`${facts.length > 0 && html`<p>${facts.join(t('event_fact.and'))}</p>`}<p class="dim small" lang="en">${event.text}</p>`;

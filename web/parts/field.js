@@ -1,5 +1,6 @@
 // Fields of forms, with their labels and hints, and what the daemon says is wrong with them.
 import {html, signal, useSignal} from '../ui.js';
+import {Said} from './said.js';
 
 export const idOf = (path) => `f-${path.replace(/\W/g, '-')}`;
 
@@ -15,7 +16,7 @@ export function useWrong(path) {
 
 export function Wrong({path}) {
   const wrong = useWrong(path);
-  return wrong ? html`<p class="wrong" role="alert" id=${`${idOf(path)}-wrong`} lang=${wrong.told ? 'en' : null}>${wrong.text}</p>` : null;
+  return wrong ? html`<p class="wrong" role="alert" id=${`${idOf(path)}-wrong`}>${wrong.told ? html`<${Said} text=${wrong.text} />` : wrong.text}</p>` : null;
 }
 
 const describedBy = (path, hint, wrong) => [hint && `${idOf(path)}-hint`, wrong && `${idOf(path)}-wrong`].filter(Boolean).join(' ') || null;
@@ -31,8 +32,9 @@ export function Field({path, label, hint, wide, children}) {
   return html`<div class=${`field ${wide ? 'wide-field' : ''}`}><label for=${id}>${label}</label>${children}<${Wrong} path=${path} />${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}</div>`;
 }
 
-export function Text({path, label, hint, value, change, type = 'text', placeholder, rows, required, wide}) {
-  const shared = {...useFieldProps(path, hint), placeholder, required, spellcheck: false, value: value ?? '', onInput: (event) => change(event.target.value)};
+// left: called with what stands in it when the field was changed and is left. fixed: it can be read alone.
+export function Text({path, label, hint, value, change, left, type = 'text', placeholder, rows, required, wide, fixed}) {
+  const shared = {...useFieldProps(path, hint), placeholder, required, readOnly: fixed, spellcheck: false, value: value ?? '', onInput: (event) => change(event.target.value), onChange: left && ((event) => left(event.target.value))};
   return html`<${Field} path=${path} label=${label} hint=${hint} wide=${wide}>
     ${rows ? html`<textarea ...${shared} rows=${rows}></textarea>` : html`<input ...${shared} type=${type} autocomplete=${type === 'password' ? 'new-password' : 'off'} />`}<//>`;
 }

@@ -4,6 +4,7 @@ import {t, word} from '../words.js';
 import {time} from '../format.js';
 import {Fault} from './fault.js';
 import {Icon} from './icon.js';
+import {Original, Said} from './said.js';
 import {Trouble} from './toast.js';
 
 const icons = {passed: 'check', warning: 'warn', failed: 'cross', skipped: 'skip'};
@@ -17,8 +18,9 @@ function Item({item, waive}) {
     <div class="check-body">
       <div class="check-line"><b>${word('item', item.item)}</b><span class="check-result">${word('check', result)}</span>
         <span class="dim small">${word('side', item.side)}${item.node ? ` · ${item.node}` : ''}${item.measured ? ` · ${item.measured}` : ''}</span></div>
-      ${item.cause && html`<p class="cause">${item.cause}</p>`}
-      ${item.remedy && html`<p class="remedy"><span class="tag">${t('check.remedy')}</span> ${item.remedy}</p>`}
+      ${item.cause && html`<p class="cause"><${Said} text=${item.cause} /></p>`}
+      ${item.remedy && html`<p class="remedy"><span class="tag">${t('check.remedy')}</span> <${Said} text=${item.remedy} /></p>`}
+      <${Original} texts=${[item.cause, item.remedy]} />
       ${waive && item.waivable && (item.waived || item.result === 'failed' || item.result === 'warning') && html`<p><button class="small-button" id=${`waive-${item.item}`} onClick=${() => waive(item.item, !item.waived)}>
         ${item.waived ? t('check.unwaive') : t('check.waive')}</button> ${!item.waived && html`<span class="dim small">${t('check.waive_text')}</span>`}</p>`}
     </div></li>`;

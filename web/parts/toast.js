@@ -2,12 +2,14 @@
 import {html, signal, useSignal} from '../ui.js';
 import {t, word} from '../words.js';
 import {Problem} from '../api.js';
+import {Original, Said} from './said.js';
 
 const toasts = signal([]);
 let numbers = 0;
 
-function put(kind, text, hint) {
-  const toast = {id: ++numbers, kind, text, hint};
+// title: in the page's language; said: of the daemon, as {text, hint}.
+function put(kind, title, said) {
+  const toast = {id: ++numbers, kind, title, said};
   toasts.set([...toasts.get().slice(-3), toast]);
   setTimeout(() => drop(toast.id), kind === 'bad' ? 15000 : 5000);
 }
@@ -26,14 +28,14 @@ export function explain(error) {
 
 export function complain(error) {
   const {title, text} = explain(error);
-  put('bad', [title, text].filter(Boolean).join(' '), error.hint);
+  put('bad', title, {text, hint: error.hint});
 }
 
 export function Toasts() {
   const shown = useSignal(toasts);
   return html`<div class="toasts" role="status" aria-live="polite">
     ${shown.map((toast) => html`<div key=${toast.id} class=${`toast ${toast.kind}`}>
-      <div><p>${toast.text}</p>${toast.hint && html`<p class="hint">${toast.hint}</p>`}</div>
+      <div><p>${toast.title} ${toast.said?.text && html`<${Said} text=${toast.said.text} />`}</p>${toast.said?.hint && html`<p class="hint"><${Said} text=${toast.said.hint} /></p>`}</div>
       <button class="quiet icon-only" aria-label=${t('close')} onClick=${() => drop(toast.id)}>×</button>
     </div>`)}
   </div>`;
@@ -43,7 +45,14 @@ export function Toasts() {
 export function Trouble({error}) {
   if (!error) return null;
   const {title, text} = explain(error);
-  const words = error instanceof Problem && error.status ? 'en' : null;
-  return html`<div class="trouble" role="alert"><p>${title && html`<b>${title}</b> `}<span lang=${words}>${text}</span></p>${error.hint && html`<p class="hint" lang=${words}>${error.hint}</p>`}
-    ${(error.errors ?? []).length > 0 && html`<ul>${error.errors.map((one) => html`<li lang=${words}>${one.option && html`<code>${one.option}</code>`} ${one.detail}</li>`)}</ul>`}</div>`;
+  // Places that say the same as the whole are not said twice.
+  const places = (error.errors ?? []).filter((one) => one.detail !== text);
+  const detail = ({option, detail: told}) => html`<li>${option && html`<code>${option}</code>`} <${Said} text=${told} /></li>`;
+  return html`<div class="trouble" role="alert"><p>${title && html`<b>${title}</b> `}<${Said} text=${text} /></p>${error.hint && html`<p class="hint"><${Said} text=${error.hint} /></p>`}
+    ${places.length > 0 && html`<ul>${places.map(detail)}</ul>`}<${Original} texts=${[error.told, error.hint]} /></div>`;
+}
+
+// Before the first answer is there; one that comes at once is not announced.
+export function Waiting() {
+  return html`<p class="waiting late" role="status"><span class="spinner" aria-hidden="true"></span>${t('loading')}</p>`;
 }

@@ -5,6 +5,7 @@ import {get, post, remove} from '../api.js';
 import {time} from '../format.js';
 import {Confirm} from '../parts/dialog.js';
 import {More, usePages} from '../parts/pages.js';
+import {Said} from '../parts/said.js';
 import {Trouble, say} from '../parts/toast.js';
 
 function NewToken({onMade}) {
@@ -35,7 +36,7 @@ function NewToken({onMade}) {
 }
 
 export function Access() {
-  const [tokens, setTokens] = useState([]);
+  const [tokens, setTokens] = useState(null);
   const [error, setError] = useState(null);
   const [revoked, setRevoked] = useState(null);
   const [changes, setChanges] = useState(0);
@@ -51,7 +52,8 @@ export function Access() {
   return html`<div class="bar"><h1>${t('nav.access')}</h1></div><${Trouble} error=${error} />
     <section class="card" aria-labelledby="tokens-title"><h2 id="tokens-title">${t('token.title')}</h2><p class="dim">${t('token.text')}</p>
       <${NewToken} onMade=${read} />
-      ${tokens.length > 0 && html`<div class="scroll" tabindex="0" role="group" aria-label=${t('token.title')}><table class="cards"><caption class="hidden">${t('token.title')}</caption>
+      ${tokens?.length === 0 && html`<p class="dim">${t('token.none')}</p>`}
+      ${tokens?.length > 0 && html`<div class="scroll" tabindex="0" role="group" aria-label=${t('token.title')}><table class="cards"><caption class="hidden">${t('token.title')}</caption>
         <thead><tr><th scope="col">${t('token.name')}</th><th scope="col">${t('token.role')}</th><th scope="col">${t('token.expires')}</th><th scope="col">${t('token.used')}</th><th scope="col"><span class="hidden">${t('token.revoke')}</span></th></tr></thead>
         <tbody>${tokens.map((token) => html`<tr key=${token.id}><th scope="row">${token.name}</th><td>${word('role', token.role)}</td>
           <td data-label=${t('token.expires')}>${token.expires ? time(token.expires) : t('token.never')}</td><td data-label=${t('token.used')}>${time(token.used)}</td>
@@ -62,7 +64,7 @@ export function Access() {
         <tbody>${audit.items.map((entry) => html`<tr key=${entry.id}>
           <td class="nowrap">${time(entry.time)}</td><td title=${entry.action}>${word('act', entry.action)}</td><td data-label=${entry.name && t('audit.task')}>${entry.name}</td><td data-label=${t('audit.who')}>${entry.who}</td>
           <td data-label=${entry.from && t('audit.from')}>${entry.from}</td><td data-label=${t('audit.result')}><span class=${entry.result === 'ok' ? '' : 'fault'}>${word('result', entry.result)}</span>
-            ${entry.refusal && html`<span class="sub" lang="en">${entry.refusal}</span>`}</td></tr>`)}</tbody></table></div><${More} pages=${audit} /></section>
+            ${entry.refusal && html`<span class="sub"><${Said} text=${entry.refusal} /></span>`}</td></tr>`)}</tbody></table></div><${More} pages=${audit} /></section>
     ${revoked && html`<${Confirm} title=${t('confirm.revoke.title', {name: revoked.name})} text=${t('confirm.revoke.text')} action=${t('token.revoke')} danger=${true} onClose=${() => setRevoked(null)}
       run=${async () => {
         await remove(`/tokens/${revoked.id}`);

@@ -1,6 +1,7 @@
 """Requests that nobody should send: made of the OpenAPI document, then spoilt; and ones that are no HTTP. Everything comes from one random.Random, so a seed tells what was sent."""
 
 import contextlib
+import gzip
 import http.client
 import io
 import json
@@ -42,6 +43,8 @@ class Told:
         self.headers = {name.lower(): value for name, value in response.getheaders()}
         self.head = f"{response.reason}\r\n{response.msg}".encode("utf-8", "surrogateescape")
         self.raw = b"" if "event-stream" in self.headers.get("content-type", "") else response.read()
+        if self.raw and self.headers.get("content-encoding") == "gzip":  # a file of the console, where a path has come to that
+            self.raw = gzip.decompress(self.raw)
         self.text = self.raw.decode()
         self.body = json.loads(self.raw) if self.raw and "json" in self.headers.get("content-type", "") else self.text
 
@@ -176,6 +179,7 @@ class Fuzz:
         word = method.upper() if self.chance.random() < 0.95 else self.chance.choice(["HEAD", "OPTIONS", "PATCH", "BREW", "get", "DELETE"])
         if word == "DELETE" and f"/{self.tasks[0]}" in path.replace("%00", ""):
             word = "GET"
+        operation = self.document["paths"][known].get(word.lower(), operation)
         body = self.body(operation, known)
         lines = [f"{word} {path} HTTP/1.1", "Host: localhost", "Connection: close"]
         if token:

@@ -36,7 +36,8 @@ class Commands:
         task.json("GET", "/api/v1/tasks/orders", "show", "orders")      # the tree, which the OpenAPI document knows
     """
 
-    def __init__(self, daemon=None, token=None, server=None, **environment):
+    def __init__(self, daemon=None, token=None, server=None, command="task", **environment):
+        self.command = command
         self.server = server or f"http://127.0.0.1:{daemon.port}"
         home = daemon.folder if daemon else "/nonexistent"
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("KEYFERRY_T", "KEYFERRY_S", "KEYFERRY_C", "XDG_", "LC_", "LANG"))}
@@ -47,11 +48,11 @@ class Commands:
 
     def start(self, *arguments, **more):
         """A Popen with pipes."""
-        return subprocess.Popen([binary(), "task", *map(str, arguments)], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+        return subprocess.Popen([binary(), self.command, *map(str, arguments)], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
     def __call__(self, *arguments, code=0, says=None, text=None, timeout=120):
         """text   for its standard input"""
-        ended = subprocess.run([binary(), "task", *map(str, arguments)], env=self.environment, input=text or "", capture_output=True, text=True, timeout=timeout, check=False)
+        ended = subprocess.run([binary(), self.command, *map(str, arguments)], env=self.environment, input=text or "", capture_output=True, text=True, timeout=timeout, check=False)
         assert ended.returncode == code, f"keyferry task {arguments}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
         if says:
             assert says in ended.stdout + ended.stderr, f"keyferry task {arguments}: {ended.stdout}\n{ended.stderr}"

@@ -15,6 +15,7 @@ struct service {
 	json_t *logs[4];
 	int64_t next_task, next_entry;
 	bool revoked, unwell;
+	json_t *lines; /* of every task's log */
 };
 
 struct service *fake_service_new(void)
@@ -23,6 +24,7 @@ struct service *fake_service_new(void)
 
 	pthread_mutex_init(&service->lock, NULL);
 	service->tasks = json_array();
+	service->lines = json_array();
 	for (int i = 0; i < 4; i++)
 		service->logs[i] = json_array();
 	service->next_task = service->next_entry = 1;
@@ -32,6 +34,7 @@ struct service *fake_service_new(void)
 void fake_service_free(struct service *service)
 {
 	json_decref(service->tasks);
+	json_decref(service->lines);
 	for (int i = 0; i < 4; i++)
 		json_decref(service->logs[i]);
 	pthread_mutex_destroy(&service->lock);
@@ -404,6 +407,49 @@ enum service_result service_task_log(struct service *service, const char *task, 
 		return SERVICE_NOT_FOUND;
 	json_decref(tree);
 	*ret = json_pack("{s:[s]}", "lines", "2026-01-02 03:04:05 info it runs");
+	return SERVICE_OK;
+}
+
+void fake_service_log(struct service *service, const char *line)
+{
+	pthread_mutex_lock(&service->lock);
+	json_array_append_new(service->lines, json_string(line));
+	pthread_mutex_unlock(&service->lock);
+}
+
+enum service_result service_task_log_back(struct service *service, const char *task, uint32_t most, struct worker_log_place *ret,
+					  struct error *error)
+{
+	json_t *tree = NULL;
+	int64_t count;
+
+	if (give(service, task, &tree, error) != SERVICE_OK)
+		return SERVICE_NOT_FOUND;
+	json_decref(tree);
+	pthread_mutex_lock(&service->lock);
+	count = (int64_t)json_array_size(service->lines);
+	*ret = (struct worker_log_place){1, count > most ? count - most : 0};
+	pthread_mutex_unlock(&service->lock);
+	return SERVICE_OK;
+}
+
+/* A line at a time. The place is the line's number; those of another file than 1 are gone. */
+enum service_result service_task_log_read(struct service *service, const char *task, struct worker_log_place *place,
+					  json_t *lines, bool *ret_more, bool *ret_gap, struct error *error)
+{
+	json_t *tree = NULL;
+
+	if (give(service, task, &tree, error) != SERVICE_OK)
+		return SERVICE_NOT_FOUND;
+	json_decref(tree);
+	*ret_gap = place->file != 1;
+	if (*ret_gap)
+		*place = (struct worker_log_place){1, 0};
+	pthread_mutex_lock(&service->lock);
+	*ret_more = place->offset < (int64_t)json_array_size(service->lines);
+	if (*ret_more)
+		json_array_append(lines, json_array_get(service->lines, (size_t)place->offset++));
+	pthread_mutex_unlock(&service->lock);
 	return SERVICE_OK;
 }
 

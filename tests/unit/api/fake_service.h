@@ -15,6 +15,8 @@ void fake_service_unwell(struct service *service);
 void fake_service_set(struct service *service, const char *task, const char *name, json_t *value);
 /* An entry of a log, of a task; its id is the next one. */
 void fake_service_tell(struct service *service, enum service_log log, int64_t task, const char *kind);
+/* A line of every task's log. */
+void fake_service_log(struct service *service, const char *line);
 /* What the audit log has, the newest first, as text: "token:admin start ok;...". free() */
 char *fake_service_audit(struct service *service);
 

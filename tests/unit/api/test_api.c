@@ -326,6 +326,7 @@ static void test_paths_and_methods(void **state)
 	expect(ask("GET", "/api/v1/tasks/x/status"), NULL, 404, "task-not-found");
 	expect(ask("GET", "/api/v1/%"), NULL, 400, "bad-request");
 	expect(ask("BREW", "/api/v1/tasks"), NULL, 501, "method-unknown");
+	expect(ask("PATCH", "/api/v1/tasks"), NULL, 405, "method-not-allowed");
 	expect(ask("GET", "/api/v1/tasks?what=1"), NULL, 400, "parameter-invalid");
 	expect(ask("GET", "/api/v1/events?limit=0"), NULL, 400, "parameter-invalid");
 	expect(ask("GET", "/api/v1/events?limit=1001"), NULL, 400, "parameter-invalid");
@@ -419,6 +420,15 @@ static void test_documents(void **state)
 	assert_int_equal(answer.status, 422);
 	assert_non_null(strstr(answer.body, "\"option\":\"name\""));
 	assert_non_null(strstr(answer.body, "\"line\":2"));
+	answer_free(&answer);
+	/* A condition is never passed over; and what changes without the document has no ETag. */
+	call = ask("DELETE", "/api/v1/tasks/a");
+	call.headers.if_match = "\"1\"";
+	expect(call, NULL, 400, "parameter-invalid");
+	call = ask("GET", "/api/v1/tasks/a");
+	answer = put(&call, NULL);
+	assert_int_equal(answer.status, 200);
+	assert_null(header_of(&answer, "ETag"));
 	answer_free(&answer);
 	call = ask("GET", "/api/v1/tasks/a/document");
 	answer = put(&call, NULL);

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #define WAIT_MS 120000
+#define STREAMS 5
 
 static struct service *service;
 static struct access *access_;
@@ -29,7 +30,7 @@ static int set_up(void **state)
 	(void)state;
 	service = fake_service_new();
 	access_ = access_new(service, true);
-	feed = feed_new(service, access_, 2);
+	feed = feed_new(service, access_, STREAMS);
 	return 0;
 }
 
@@ -55,17 +56,24 @@ static void on_sleep(void *owner)
 	(void)owner;
 }
 
-static struct client listen_to(int64_t task, const char *last_id)
+/* `lines` 0: events. */
+static struct client begin(int64_t task, uint32_t lines, const char *last_id)
 {
 	struct call call = {.method = "GET",
 			    .peer = (struct sockaddr *)&peer,
 			    .headers = {.authorization = "Bearer kf_viewer", .last_event_id = last_id},
 			    .principal = {.kind = PRINCIPAL_TOKEN}};
-	struct client client = {.mailbox = feed_listen(feed, &call, task), .text = memory_strdup("")};
+	struct client client = {.mailbox = lines ? feed_follow_log(feed, &call, task, lines) : feed_listen(feed, &call, task),
+				.text = memory_strdup("")};
 
 	if (client.mailbox)
 		mailbox_attach(client.mailbox, on_sleep, on_sleep, NULL);
 	return client;
+}
+
+static struct client listen_to(int64_t task, const char *last_id)
+{
+	return begin(task, 0, last_id);
 }
 
 static void leave(struct client *client)
@@ -231,10 +239,10 @@ static void test_gap(void **state)
 
 static void test_bounds(void **state)
 {
-	struct client clients[2], third;
+	struct client clients[STREAMS], third;
 
 	(void)state;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < STREAMS; i++)
 		clients[i] = listen_to(0, NULL);
 	third = listen_to(0, NULL);
 	assert_null(third.mailbox);
@@ -249,7 +257,8 @@ static void test_bounds(void **state)
 	}
 	assert_non_null(third.mailbox);
 	leave(&third);
-	leave(&clients[1]);
+	for (int i = 1; i < STREAMS; i++)
+		leave(&clients[i]);
 }
 
 /* Who does not read is let go, but first snapshots are. */
@@ -280,6 +289,86 @@ static void test_slow_reader(void **state)
 	free(large);
 }
 
+static void test_log(void **state)
+{
+	struct client client, later, elsewhere;
+	struct error error;
+	char *id;
+
+	(void)state;
+	create("first");
+	for (int i = 0; i < 5; i++)
+		fake_service_log(service, i == 3 ? "the \\ fourth\t" : "before");
+	client = begin(1, 2, NULL);
+	wait_for(&client, "id: 0000000000000001-4\nevent: lines\ndata: {\"lines\":[\"the \\\\ fourth\\t\"]}\n\n");
+	fake_service_log(service, "sixth");
+	wait_for(&client, "id: 0000000000000001-6\nevent: lines\ndata: {\"lines\":[\"sixth\"]}\n\n");
+	/* Of nothing else. */
+	fake_service_tell(service, SERVICE_EVENTS, 1, "resumed");
+	fake_service_log(service, "seventh");
+	wait_for(&client, "seventh");
+	assert_null(strstr(client.text, "resumed"));
+	assert_null(strstr(client.text, "event: status"));
+	id = last_id(&client);
+	leave(&client);
+	fake_service_log(service, "missed");
+	later = begin(1, 5, id);
+	wait_for(&later, "missed");
+	assert_null(strstr(later.text, "seventh"));
+	/* From a place that is not there any more, and from none. */
+	elsewhere = begin(1, 5, "00000000000000ff-5");
+	wait_for(&elsewhere, "event: gap\ndata: {\"of\":\"lines\"}\n\n");
+	wait_for(&elsewhere, "missed");
+	assert_non_null(strstr(elsewhere.text, "before"));
+	leave(&elsewhere);
+	elsewhere = begin(1, 1, "7-7");
+	wait_for(&elsewhere, "missed");
+	assert_null(strstr(elsewhere.text, "seventh"));
+	assert_int_equal(service_task_delete(service, &caller, "first", &error), SERVICE_OK);
+	wait_for_end(&later);
+	wait_for_end(&elsewhere);
+	assert_non_null(strstr(later.text, "event: removed\n"));
+	leave(&later);
+	leave(&elsewhere);
+	/* Of a task that is gone before the first turn. */
+	client = begin(1, 5, NULL);
+	wait_for_end(&client);
+	leave(&client);
+	free(id);
+}
+
+/* All of a log that is larger than what waits for a client, in its order. */
+static void test_long_log(void **state)
+{
+	struct client client;
+	char *line = memory_alloc_zero(1, 20001), *at;
+	const int count = 200;
+
+	(void)state;
+	create("first");
+	memset(line, 'x', 20000);
+	for (int i = 0; i < count; i++) {
+		line[sprintf(line, "line %d.", i)] = 'x';
+		fake_service_log(service, line);
+	}
+	client = begin(1, 10000, NULL);
+	/* It waits for who does not read, and does not let him go. */
+	for (int i = 0; i < 30; i++)
+		pause_a_little();
+	wait_for(&client, "line 199.");
+	assert_false(client.ended);
+	at = client.text;
+	for (int i = 0; i < count; i++) {
+		char wanted[24];
+
+		sprintf(wanted, "\"line %d.", i);
+		at = strstr(at, wanted);
+		assert_non_null(at);
+	}
+	leave(&client);
+	free(line);
+}
+
 static void test_end(void **state)
 {
 	struct client client;
@@ -302,6 +391,8 @@ int main(void)
 					   CASE(test_again_from_the_last_id),
 					   CASE(test_gap),
 					   CASE(test_bounds),
+					   CASE(test_log),
+					   CASE(test_long_log),
 					   cmocka_unit_test(test_slow_reader),
 					   CASE(test_end)};
 

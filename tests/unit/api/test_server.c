@@ -1,6 +1,7 @@
 /* The server over real sockets on loopback: what is HTTP, what is not, and what lasts. */
 #include "api/server.h"
 
+#include "api/api.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "fake_service.h"
@@ -179,6 +180,37 @@ static void test_bodies(void **state)
 	free(request);
 }
 
+/* `count` pairs of bytes stand between. */
+static void expect_head(const char *before, size_t count, const char *status)
+{
+	char *filling = memory_alloc(2 * count + 1), *request;
+
+	for (size_t i = 0; i < count; i++)
+		memcpy(filling + 2 * i, "&a", 2);
+	filling[2 * count] = '\0';
+	request = memory_printf("%s%s%s", before, filling, strchr(before, '\r') ? "\r\n" END : " HTTP/1.1\r\n" END);
+	expect(request, status);
+	free(request);
+	free(filling);
+}
+
+/* Every head is answered, also where it leaves little room for the answer. */
+static void test_heads(void **state)
+{
+	static const char header[] = "GET /api/v1/version HTTP/1.1\r\nX-Large: ";
+	const size_t most = (API_HEAD_MAX - strlen(header) - strlen("\r\n" END)) / 2;
+
+	(void)state;
+	for (size_t count = most - 400; count < most + 100; count += 20)
+		expect_head(header, count, count <= most ? "200" : "431");
+	expect_head(header, 90000, "431");
+	expect_head("GET /", 16000, "414");
+	for (size_t count = 480; count < 1000; count += 40)
+		expect_head("GET /api/v1/version?a", count, "400");
+	expect_head("GET /api/v1/version?a", 1100, "414");
+	expect_head("GET /api/v1/version HTTP/1.1\r\nCookie: a", 16000, "200");
+}
+
 /* One connection, many requests, also ahead of their answers. */
 static void test_pipelined(void **state)
 {
@@ -319,6 +351,7 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {CASE(test_answers),
 					   CASE(test_bodies),
+					   CASE(test_heads),
 					   CASE(test_pipelined),
 					   CASE(test_not_http),
 					   CASE(test_events),

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -297,6 +299,40 @@ static void test_left_socket_is_replaced(void **state)
 	free(path);
 }
 
+static uint64_t cpu_ms(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+}
+
+/* Who cannot be accepted for want of a descriptor waits, and costs nothing meanwhile. */
+static void test_no_descriptors(void **state)
+{
+	int dir = open(folder, O_PATH | O_DIRECTORY), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct rlimit before, none;
+	uint64_t used_ms;
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" CONTROL_NAME, dir);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	used_ms = cpu_ms();
+	poll(NULL, 0, 500);
+	used_ms = cpu_ms() - used_ms;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(used_ms < 40);
+	expect(fd, "{\"do\": \"hello\"}", true);
+	close(fd);
+	close(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +343,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_many_clients, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_that_does_not_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_left_socket_is_replaced, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_descriptors, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

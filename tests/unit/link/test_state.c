@@ -205,7 +205,8 @@ static void test_same(void **state)
 	now = copy;
 	now.generation = 2;
 	assert_false(link_state_same(&base, &now));
-	free((void *)copy.refused);
+	link_state_free(&copy);
+	assert_null(copy.refused);
 }
 
 int main(void)

@@ -1,8 +1,11 @@
 #include "task/options.h"
+#include "task/stored.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -110,6 +113,85 @@ static void urls_are_read(void **state)
 	}
 }
 
+static void equal_tls(const struct tls_options *a, const struct tls_options *b)
+{
+	assert_int_equal(a->enabled, b->enabled);
+	assert_int_equal(a->insecure, b->insecure);
+	equal_or_both_null(a->ca, b->ca);
+	equal_or_both_null(a->certificate, b->certificate);
+	equal_or_both_null(a->key, b->key);
+}
+
+static void equal_sides(const struct deployment_options *a, const struct deployment_options *b)
+{
+	char of_a[ENDPOINT_TEXT_MAX], of_b[ENDPOINT_TEXT_MAX];
+
+	assert_int_equal(a->mode, b->mode);
+	assert_int_equal(a->address_count, b->address_count);
+	for (size_t i = 0; i < a->address_count; i++)
+		assert_string_equal(endpoint_format(&a->addresses[i], of_a), endpoint_format(&b->addresses[i], of_b));
+	equal_or_both_null(a->credentials.username, b->credentials.username);
+	equal_or_both_null(a->credentials.password, b->credentials.password);
+	equal_or_both_null(a->path, b->path);
+	equal_or_both_null(a->master, b->master);
+	equal_tls(&a->tls, &b->tls);
+	equal_tls(&a->sentinel_tls, &b->sentinel_tls);
+}
+
+/* The document that is made of a URL says what the URL says. */
+static void documents_are_made(void **state)
+{
+	static const char *const more[] = {"rdb:///backup/my%20dump.rdb",
+					   "aof:///a/",
+					   "redis://h?mode=scan",
+					   "rediss-sentinel://h,i/m?ca=/a%20b/ca.pem&cert=/c&key=/k&insecure=true",
+					   "rediss://u:p@h,[::1]:2/7?insecure=false&ca=/ca",
+					   "redis://%22%3a%20%23%5b:true@h"};
+	const size_t count = sizeof(examples) / sizeof(examples[0]);
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < count + sizeof(more) / sizeof(more[0]); i++) {
+		const char *url = i < count ? examples[i].url : more[i - count];
+		struct task_options by_url, by_document;
+		json_t *document = json_object();
+		char *text;
+
+		if (!set(&by_url, url, &error) || !stored_set_url(document, true, url, &error))
+			fail_msg("%s: %s", url, error.text);
+		text = json_dumps(document, 0);
+		task_options_init(&by_document);
+		if (!task_options_parse(&by_document, slice_of_string(text), "made", &error))
+			fail_msg("%s: %s: %s", url, text, error.text);
+		/* Like those of a URL of Sentinels, addresses of the document get their ports at the end; here all have one. */
+		equal_sides(&by_url.source, &by_document.source);
+		assert_int_equal(by_url.all_databases, by_document.all_databases);
+		for (uint32_t db = 0; db < 16; db++)
+			assert_int_equal(task_options_database_selected(&by_url, db),
+					 task_options_database_selected(&by_document, db));
+		free(text);
+		json_decref(document);
+		task_options_free(&by_url);
+		task_options_free(&by_document);
+	}
+}
+
+static void documents_are_refused(void **state)
+{
+	json_t *document = json_object();
+	struct error error;
+
+	(void)state;
+	assert_true(stored_set_url(document, false, "jsonl:///a/{shard}", &error));
+	assert_string_equal(json_string_value(stored_get(document, "target.mode")), "jsonl");
+	assert_false(stored_set_url(document, true, "jsonl:///a", &error));
+	assert_non_null(strstr(error.text, "source URL: lines of JSON"));
+	assert_false(stored_set_url(document, true, "redis://:%ff@h", &error));
+	assert_string_equal(error.text, "source URL: it is not UTF-8");
+	assert_false(stored_set_url(document, false, "redis://h/3", &error));
+	json_decref(document);
+}
+
 static void tls_options_are_read(void **state)
 {
 	struct task_options options;
@@ -213,6 +295,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_of_files_are_read),
 		cmocka_unit_test(urls_are_read),
+		cmocka_unit_test(documents_are_made),
+		cmocka_unit_test(documents_are_refused),
 		cmocka_unit_test(tls_options_are_read),
 		cmocka_unit_test(a_later_url_replaces),
 		cmocka_unit_test(mistakes_are_explained_without_secrets),
