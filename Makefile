@@ -33,10 +33,10 @@ check:
 	@tools/install-deps all
 	@tools/check
 
-## check-long     what is left out of it for its length: all scenario tests under ASan and UBSan, the daemon's under TSan
+## check-long     what is left out of it for its length: all scenario tests under ASan and UBSan, the daemon's under TSan, clang-tidy without bounds
 check-long:
 	@tools/install-deps all
-	@tools/check all-sanitized threads
+	@tools/check deep-tidy all-sanitized threads
 
 ## lint           the fast part of it: include directions, leftovers, scripts, links
 lint:
@@ -69,7 +69,7 @@ fuzz:
 ## tidy           clang-tidy over all of src/
 tidy:
 	@tools/install-deps all
-	@tools/check tidy
+	@tools/check deep-tidy
 
 ## format         lays out all C files as .clang-format says
 format:
