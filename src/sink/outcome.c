@@ -361,6 +361,8 @@ static void record_answered(struct sink *sink, struct node *node, struct flight 
 
 	if (low || !sink->cluster)
 		floor_answered(sink, node, flight, !answer->error);
+	if (low && !answer->error)
+		marker_executed(sink, flight);
 	/* The slot's mark is on its way elsewhere, and it may be long until the slot follows: the next low mark goes to another one. */
 	if (low && answer->error && verdict_of(answer->error) == VERDICT_ASK)
 		node_floor(node)->slot = (uint16_t)((node_floor(node)->slot + 1) % sink->marker->slots);
