@@ -83,6 +83,13 @@ static void learn_far(struct flight_bound *bound, uint64_t took_us)
 	}
 }
 
+void flight_bound_refused(struct flight_bound *bound)
+{
+	bound->trial = FLIGHT_BOUND_KEPT;
+	bound->rest = 0;
+	set_units(bound, FLIGHT_UNITS_SHORT);
+}
+
 void flight_bound_learn(struct flight_bound *bound, uint64_t took_us, bool full)
 {
 	if (took_us < FLIGHT_NEAR_US && bound->units > FLIGHT_UNITS_SHORT) {

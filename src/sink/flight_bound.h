@@ -41,5 +41,7 @@ struct flight_bound {
 void flight_bound_init(struct flight_bound *bound, uint32_t units, uint64_t bytes);
 /* A flight was answered. `full`: it held as much as the present bound lets it. */
 void flight_bound_learn(struct flight_bound *bound, uint64_t took_us, bool full);
+/* One was refused for the sake of one of its commands, which is looked for by trying each alone: in short flights it is found soon. */
+void flight_bound_refused(struct flight_bound *bound);
 
 #endif

@@ -349,6 +349,7 @@ static void turned_away(struct sink *sink, struct node *node, struct unit_list m
 		}
 		lanes_find(&sink->lanes, slot)->one_by_one = true;
 		lanes_find(&sink->lanes, slot)->passed = 0;
+		flight_bound_refused(&sink->marker->bound);
 		break;
 	}
 	sink_hold_all(sink, members);

@@ -104,6 +104,20 @@ static void test_changes(void **state)
 	assert_true(bound.units >= WINDOW_UNITS / 8 * 3 / 2);
 }
 
+static void test_refused(void **state)
+{
+	struct flight_bound bound;
+
+	(void)state;
+	flight_bound_init(&bound, WINDOW_UNITS, WINDOW_BYTES);
+	fly(&bound, 20, 100000, 1000);
+	flight_bound_refused(&bound);
+	assert_int_equal(bound.units, FLIGHT_UNITS_SHORT);
+	assert_int_equal(bound.bytes, FLIGHT_BYTES_MAX);
+	fly(&bound, 20, 100000, 1000);
+	assert_int_equal(bound.units, WINDOW_UNITS / 8 * 3);
+}
+
 /* A small window: at least as it is without knowing anything. */
 static void test_small_window(void **state)
 {
@@ -119,8 +133,8 @@ static void test_small_window(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_near),    cmocka_unit_test(test_far),          cmocka_unit_test(test_far_and_slow),
-		cmocka_unit_test(test_changes), cmocka_unit_test(test_small_window),
+		cmocka_unit_test(test_near),    cmocka_unit_test(test_far),     cmocka_unit_test(test_far_and_slow),
+		cmocka_unit_test(test_changes), cmocka_unit_test(test_refused), cmocka_unit_test(test_small_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
