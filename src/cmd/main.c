@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/suggest.h"
 #include "cmd/command.h"
 #include "cmd/title.h"
@@ -72,6 +73,7 @@ int main(int argc, char **argv)
 	/* The daemon starts workers from /proc/self/exe, and "exe" is what ps and top would call them. */
 	prctl(PR_SET_NAME, "keyferry");
 	log_look_for_journal();
+	open_files_raise();
 	if (argc < 2) {
 		fprintf(stderr, "keyferry: a command is needed\n  'keyferry help' lists the commands\n");
 		return ERROR_USAGE;

@@ -3,13 +3,14 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "peer/scan_count.h"
 #include "transform/guard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SCAN_COUNT "400"
+#define SCAN_LEAST 400
 #define GROUP_MAX 100    /* keys of one script: it blocks the server for well below a millisecond */
 #define SMALL_HASH "128" /* fields that the script itself looks at */
 #define FIELDS_COUNT "128"
@@ -264,7 +265,7 @@ static bool read_cursor(struct settle *settle, const struct client_reply *reply,
 	cursor->items = arena_take(settle->arena, (items->count + 1) * sizeof(*cursor->items));
 	cursor->count = items->count;
 	for (uint32_t i = 0; i < items->count; i++)
-		cursor->items[i] = arena_copy(settle->arena, resp_member(items, i)->text);
+		cursor->items[i] = arena_copy(settle->arena, items[1 + i].text); /* a name is one node */
 	return true;
 }
 
@@ -398,10 +399,11 @@ static bool load_scripts(struct settle *settle, struct error *error)
 static enum settle_outcome walk_database(struct settle *settle, struct error *error)
 {
 	char text[CURSOR_MAX] = "0";
+	uint64_t took_us = 0;
 
 	do {
-		const struct slice scan[] = {SLICE("SCAN"), slice_of_string(text), SLICE("COUNT"), SLICE(SCAN_COUNT)};
-		uint64_t began = clock_monotonic_us();
+		struct slice scan[] = {SLICE("SCAN"), slice_of_string(text), SLICE("COUNT"), {0}};
+		uint64_t began = clock_monotonic_us(), asked;
 		struct cursor cursor;
 
 		if (!settle->options->go_on(settle->options->owner))
@@ -410,7 +412,12 @@ static enum settle_outcome walk_database(struct settle *settle, struct error *er
 		settle->arena = &settle->portion;
 		if (settle->load && !load_scripts(settle, error))
 			return SETTLE_FAILED;
-		if (!scan_step(settle, 4, scan, &cursor, error) || !handle_portion(settle, &cursor, error))
+		scan[3] = arena_number(settle->arena, scan_count(took_us, SCAN_LEAST));
+		asked = clock_monotonic_us();
+		if (!scan_step(settle, 4, scan, &cursor, error))
+			return SETTLE_FAILED;
+		took_us = clock_monotonic_us() - asked;
+		if (!handle_portion(settle, &cursor, error))
 			return SETTLE_FAILED;
 		copy_cursor(text, &cursor);
 		rest(settle, clock_monotonic_us() - began);

@@ -4,7 +4,7 @@
  *   free   a held time becomes live, T + margin, or with margin 0 true
  *
  * Each master's databases that have keys or fields with times are scanned (SCAN), and a script looks at a handful of keys at once: it reads and writes a key in one
- * step, so what a link writes meanwhile is never overwritten by an older time. Hashes of many fields are walked by HSCAN. Memory is that of one SCAN reply.
+ * step, so what a link writes meanwhile is never overwritten by an older time. Hashes of many fields are walked by HSCAN. Memory is that of one SCAN reply (of more keys where the target is far away, peer/scan_count.h).
  * Either pass may be cut off at any point and made again. Keys that are moved (RENAME, a slot that goes to another master) may escape a pass: the caller looks whether
  * there were any, and makes another one.
  * Thread: one with a loop of its own, straight-line. Errors: ERROR_TARGET, naming the master. */

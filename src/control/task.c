@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "control/cutover_file.h"
 #include "control/expiry_plan.h"
 #include "control/finish.h"
@@ -286,6 +287,15 @@ static void note_masters(struct task *task)
 	free(list);
 }
 
+/* Measured: 40 for one link to one server, 83 for three to three masters, 134 for six to three. A little more, for masters that join. */
+static bool check_open_files(const struct task *task, struct error *error)
+{
+	uint64_t links = task->source ? deployment_topology(task->source)->shard_count : 1;
+	uint64_t masters = task->target ? deployment_topology(task->target)->shard_count : 0;
+
+	return open_files_check(48 + links * (20 + masters) + 2 * (links + masters), error);
+}
+
 /* Both sides, checked. */
 static bool open_sides(struct task *task, struct loop *loop, const char *name, struct error *error)
 {
@@ -306,7 +316,8 @@ static bool open_sides(struct task *task, struct loop *loop, const char *name, s
 	    (!to_files && !(task->target = deployment_open(loop, &options->target, name, timeout, ERROR_TARGET, error))))
 		return false;
 	note_masters(task);
-	return check_record(task, error) && read_checkpoint(task, error) && pass_gate(task, loop, error);
+	return check_open_files(task, error) && check_record(task, error) && read_checkpoint(task, error) &&
+	       pass_gate(task, loop, error);
 }
 
 static void warn_of_clearing(const struct task_options *options)

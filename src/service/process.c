@@ -48,6 +48,17 @@ static void lower(int what, rlim_t limit)
 	setrlimit(what, &now);
 }
 
+static void lower_for_good(int what, rlim_t limit)
+{
+	struct rlimit now;
+
+	lower(what, limit);
+	if (getrlimit(what, &now) != 0)
+		return;
+	now.rlim_max = now.rlim_cur;
+	setrlimit(what, &now);
+}
+
 static void set_limits(const struct process_options *options)
 {
 	static const struct rlimit none = {0, 0};
@@ -56,7 +67,7 @@ static void set_limits(const struct process_options *options)
 	if (options->memory)
 		lower(RLIMIT_DATA, options->memory);
 	if (options->open_files)
-		lower(RLIMIT_NOFILE, options->open_files);
+		lower_for_good(RLIMIT_NOFILE, options->open_files); /* the worker goes up to its hard limit */
 	if (options->nice)
 		setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + (int)options->nice);
 }

@@ -218,6 +218,7 @@ struct flight *flight_make_low(struct sink *sink, uint16_t slot, struct mark_low
 
 	flight->carrier.flags = UNIT_FLIGHT;
 	flight->carrier.slot = slot;
+	flight->ended_us = clock_monotonic_us();
 	flight->low = true;
 	flight->low_mark = low;
 	add_text(flight, put_low(sink, flight, slot, flight->text));
@@ -263,11 +264,11 @@ void flight_discard(struct flight *flight)
 	flight->discarded = true;
 }
 
-struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most)
+struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t units,
+			    uint64_t bytes)
 {
 	struct flight *flight = take_spare(sink->marker);
 	struct unit *carrier = &flight->carrier;
-	uint64_t bytes = 0;
 	uint32_t db;
 
 	carrier->flags = UNIT_FLIGHT | UNIT_OPEN;
@@ -278,7 +279,7 @@ struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot,
 	carrier->db_after = db == 0 ? 0 : UINT32_MAX;
 	carrier->replies = 1;
 	add_bytes(flight, SLICE(SINK_MULTI));
-	while (list->head && flight->count < most && (flight->count == 0 || bytes + list->head->size <= FLIGHT_BYTES_MAX)) {
+	while (list->head && flight->count < units && (flight->count == 0 || flight->bytes + list->head->size <= bytes)) {
 		struct unit *unit = list->head;
 
 		/* A SELECT that fails inside would let what follows run in another database. */
@@ -291,21 +292,24 @@ struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot,
 		add_unit(flight, unit);
 		carrier->replies += unit->flags & UNIT_TRANSACTION ? unit->replies - 2 : unit->replies;
 		db = unit->db_after;
-		bytes += unit->size;
+		flight->bytes += unit->size;
 		unit_list_append(&flight->members, unit);
 		flight->count++;
 	}
+	if (flight->count == units || (list->head && flight->bytes + list->head->size > bytes))
+		flight->full_of = units;
 	carrier->end = flight->members.tail->end;
 	carrier->pieces = flight->pieces;
 	return flight;
 }
 
-struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most)
+struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t units,
+			   uint64_t bytes)
 {
 	struct flight *flight;
 
 	if (list->head) {
-		flight = flight_begin(sink, node, slot, list, most);
+		flight = flight_begin(sink, node, slot, list, units, bytes);
 		flight_end(sink, flight);
 		return flight;
 	}

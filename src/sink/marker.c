@@ -10,11 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* On a cluster, as many safe units in a row are worth being sent one by one; with more the slot is a busy one, and a flight of all is cheaper. */
+/* On a cluster, as many safe units in a row are worth being sent one by one; with more the slot is a busy one, and a flight of all is cheaper.
+ * Where answers take long it is the round trips that count: one alone, and no more. */
 #define LONE_MAX 4
-/* From its end to its answer: a flight to a standalone target that takes longer is followed by longer ones, and by shorter ones where it takes less. */
-#define FAR_US 5000
-#define NEAR_US 2000
+#define LONE_MAX_FAR 2
 
 #define RECORD_MS 100 /* how often the record is brought up to date, at least */
 
@@ -54,7 +53,7 @@ struct marker *marker_new(struct sink *sink, const struct marker_options *option
 		if (options->witnesses[i].slot < marker->slots)
 			marker->lows[options->witnesses[i].slot] = options->witnesses[i].low;
 	marker->options.witnesses = NULL;
-	marker->most = FLIGHT_UNITS_SHORT;
+	flight_bound_init(&marker->bound, sink->options.in_flight_commands, sink->options.in_flight_bytes);
 	if (options->refused_count > 0) {
 		marker->refused = memory_alloc_zero(options->refused_count, sizeof(marker->refused[0]));
 		memcpy(marker->refused, options->refused, options->refused_count * sizeof(marker->refused[0]));
@@ -211,6 +210,7 @@ void marker_put(struct sink *sink, struct unit *unit)
 	}
 	unit_list_append(&sink->marker->gathering[unit->slot], unit);
 	sink->marker->gathered++;
+	sink->marker->gathered_bytes += unit->size;
 	if (sink->busy[unit->slot] == 0)
 		make_pending(sink->marker, unit->slot);
 }
@@ -223,12 +223,18 @@ void marker_hold(struct sink *sink, struct lane *lane)
 	while ((unit = unit_list_take(list)))
 		unit_list_append(&lane->waiting, unit);
 	sink->marker->gathered = 0;
+	sink->marker->gathered_bytes = 0;
 }
 
 void marker_more(struct sink *sink, uint16_t slot)
 {
 	if (sink->busy[slot] == 0 && sink->marker->gathering[slot].head)
 		make_pending(sink->marker, slot);
+}
+
+static bool is_far(const struct marker *marker)
+{
+	return marker->way_us > FLIGHT_FAR_US;
 }
 
 static bool is_safe(const struct unit *unit)
@@ -240,13 +246,19 @@ static bool is_safe(const struct unit *unit)
 static bool goes_alone(const struct sink *sink, const struct unit_list *list)
 {
 	const struct unit *unit = list->head;
-	uint32_t count = 0;
+	uint32_t count = 0, most = is_far(sink->marker) ? LONE_MAX_FAR : LONE_MAX;
 
 	if (!sink->cluster)
 		return false;
-	for (; unit && is_safe(unit) && count < LONE_MAX; unit = unit->next)
+	for (; unit && is_safe(unit) && count < most; unit = unit->next)
 		count++;
-	return count > 0 && count < LONE_MAX && !unit;
+	return count > 0 && count < most && !unit;
+}
+
+static void taken(struct marker *marker, const struct flight *flight)
+{
+	marker->gathered -= flight->count;
+	marker->gathered_bytes -= flight->bytes;
 }
 
 static struct unit *next_flight(struct sink *sink, struct node *node, uint16_t slot)
@@ -254,11 +266,17 @@ static struct unit *next_flight(struct sink *sink, struct node *node, uint16_t s
 	struct marker *marker = sink->marker;
 	struct unit_list *list = &marker->gathering[slot];
 	struct flight *flight;
+	uint32_t units;
 
 	if (goes_alone(sink, list))
 		return unit_list_take(list);
-	flight = flight_make(sink, node, slot, list, sink->cluster ? FLIGHT_UNITS_MAX : marker->most);
-	marker->gathered -= flight->count;
+	if (sink->cluster) {
+		units = is_far(marker) ? FLIGHT_UNITS_FAR : FLIGHT_UNITS_MAX;
+		return &flight_make(sink, node, slot, list, units, (uint64_t)FLIGHT_BYTES_MAX * units / FLIGHT_UNITS_MAX)
+				->carrier;
+	}
+	flight = flight_make(sink, node, slot, list, marker->bound.units, marker->bound.bytes);
+	taken(marker, flight);
 	return &flight->carrier;
 }
 
@@ -291,6 +309,11 @@ static void end_ahead(struct sink *sink)
 	sink->marker->ahead = NULL;
 }
 
+static bool is_whole(const struct marker *marker)
+{
+	return marker->gathered >= marker->bound.units || marker->gathered_bytes >= marker->bound.bytes;
+}
+
 /* Only a whole flight's worth: what is sent ahead gets no company any more. */
 static void send_ahead(struct sink *sink)
 {
@@ -299,11 +322,11 @@ static void send_ahead(struct sink *sink)
 
 	if (marker->ahead && sink->busy[0] == 1)
 		end_ahead(sink);
-	if (marker->ahead || sink->busy[0] != 1 || marker->gathered < marker->most || marker->stale[0] ||
-	    lanes_find(&sink->lanes, 0) || !node || !node_ready(node) || sink->busy_node[0] != node)
+	if (marker->ahead || sink->busy[0] != 1 || !is_whole(marker) || marker->stale[0] || lanes_find(&sink->lanes, 0) ||
+	    !node || !node_ready(node) || sink->busy_node[0] != node)
 		return;
-	marker->ahead = flight_begin(sink, node, 0, &marker->gathering[0], marker->most);
-	marker->gathered -= marker->ahead->count;
+	marker->ahead = flight_begin(sink, node, 0, &marker->gathering[0], marker->bound.units, marker->bound.bytes);
+	taken(marker, marker->ahead);
 	sink_put_on_node(sink, node, &marker->ahead->carrier);
 }
 
@@ -312,10 +335,10 @@ void marker_executed(struct sink *sink, const struct flight *flight)
 	struct marker *marker = sink->marker;
 	uint64_t took_us = clock_monotonic_us() - flight->ended_us;
 
-	if (took_us > FAR_US && flight->count >= marker->most && marker->most < FLIGHT_UNITS_MAX)
-		marker->most *= 2;
-	else if (took_us < NEAR_US && marker->most > FLIGHT_UNITS_SHORT)
-		marker->most /= 2;
+	if (sink->cluster)
+		marker->way_us = took_us < marker->way_us ? took_us : marker->way_us + (took_us - marker->way_us) / 256;
+	else if (!flight->low)
+		flight_bound_learn(&marker->bound, took_us, flight->full_of == marker->bound.units);
 }
 
 void marker_send(struct sink *sink)
@@ -341,7 +364,7 @@ struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit
 	if (!marker_is_guarded(unit) || (sink->cluster && is_safe(unit)))
 		return unit;
 	unit_list_append(&list, unit);
-	return &flight_make(sink, node, unit->slot, &list, 1)->carrier;
+	return &flight_make(sink, node, unit->slot, &list, 1, 0)->carrier;
 }
 
 bool marker_lane_ready(struct sink *sink, struct lane *lane, struct node *node)
@@ -400,7 +423,7 @@ bool marker_record(struct sink *sink)
 	    marker->stale[marker->record_slot] || !node || !node_ready(node))
 		return false;
 	/* A standalone target's record is the mark as well, so what it says must be below everything that is on its way: nothing is. */
-	sink_put_on_node(sink, node, &flight_make(sink, node, marker->record_slot, &none, 0)->carrier);
+	sink_put_on_node(sink, node, &flight_make(sink, node, marker->record_slot, &none, 0, 0)->carrier);
 	marker->recorded = offset;
 	return true;
 }

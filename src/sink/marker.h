@@ -21,14 +21,10 @@
 #define KEYFERRY_SINK_MARKER_H
 
 #include "net/loop.h"
+#include "sink/flight_bound.h"
 #include "sink/lane.h"
 #include "sink/mark.h"
 #include "sink/node.h"
-
-#define FLIGHT_UNITS_MAX 1024
-/* On a standalone target, as long as that is answered soon: shorter ones cost the server less, for what MULTI keeps stays in its cache. */
-#define FLIGHT_UNITS_SHORT 256
-#define FLIGHT_BYTES_MAX (1u << 20)
 
 struct sink;
 struct fence;
@@ -54,6 +50,8 @@ struct flight {
 	struct unit carrier; /* what the node sees; first, so that it can be turned into its flight */
 	struct unit_list members;
 	uint32_t count;
+	uint64_t bytes;           /* of its members */
+	uint32_t full_of;         /* units that the bound allowed when it was full; 0: it is not */
 	bool record;              /* it brings the link's record */
 	bool low;                 /* it brings its node's low mark, and nothing else */
 	struct mark_low low_mark; /* that it brings; of a standalone target's record likewise */
@@ -89,9 +87,11 @@ struct marker {
 	uint32_t pending_head, pending_count;
 	char **selects; /* SELECT of each database, made when first needed */
 	struct flight *all, *spare;
-	uint32_t gathered;    /* standalone: units in gathering[0] */
-	struct flight *ahead; /* standalone: sent without its end */
-	uint32_t most;        /* standalone: units in a flight, by how soon flights are answered */
+	uint32_t gathered;         /* standalone: units in gathering[0], */
+	uint64_t gathered_bytes;   /* and their bytes */
+	struct flight *ahead;      /* standalone: sent without its end */
+	struct flight_bound bound; /* standalone: of a flight, by how soon flights are answered */
+	uint64_t way_us;           /* cluster: about the shortest time in which a flight was answered lately */
 	struct timer *record_timer;
 	uint32_t records_out;
 	int64_t recorded;           /* record's offset, as last sent */
@@ -142,7 +142,7 @@ void marker_hold(struct sink *sink, struct lane *lane);
 void marker_more(struct sink *sink, uint16_t slot);
 /* Sends what is gathered, as far as it may. */
 void marker_send(struct sink *sink);
-/* A flight was executed. */
+/* A flight was answered, and executed; that of a low mark too. */
 void marker_executed(struct sink *sink, const struct flight *flight);
 /* What a single unit travels as: itself, or a flight. */
 struct unit *marker_wrap(struct sink *sink, struct node *node, struct unit *unit);
@@ -165,12 +165,14 @@ static inline const struct unit *marker_first(const struct unit *unit)
 /* Sends the record if the low-water position has moved since and nothing is in its way. True: one is on its way. */
 bool marker_record(struct sink *sink);
 
-/* flight.c: takes units off the front of `list` into a flight, as many as one may have, at least one; with an empty list: nothing but the record. */
-struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most);
+/* flight.c: takes units off the front of `list` into a flight, up to so many units and bytes of them, at least one; with an empty list: nothing but the record. */
+struct flight *flight_make(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t units,
+			   uint64_t bytes);
 /* Nothing but the low mark of the slot's node. */
 struct flight *flight_make_low(struct sink *sink, uint16_t slot, struct mark_low low);
 /* The same, without its end: it is open until one of these is called. */
-struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t most);
+struct flight *flight_begin(struct sink *sink, struct node *node, uint16_t slot, struct unit_list *list, uint32_t units,
+			    uint64_t bytes);
 void flight_end(struct sink *sink, struct flight *flight);
 void flight_discard(struct flight *flight);
 void flight_done(struct marker *marker, struct flight *flight);

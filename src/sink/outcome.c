@@ -349,6 +349,7 @@ static void turned_away(struct sink *sink, struct node *node, struct unit_list m
 		}
 		lanes_find(&sink->lanes, slot)->one_by_one = true;
 		lanes_find(&sink->lanes, slot)->passed = 0;
+		flight_bound_refused(&sink->marker->bound);
 		break;
 	}
 	sink_hold_all(sink, members);
@@ -361,6 +362,8 @@ static void record_answered(struct sink *sink, struct node *node, struct flight 
 
 	if (low || !sink->cluster)
 		floor_answered(sink, node, flight, !answer->error);
+	if (low && !answer->error)
+		marker_executed(sink, flight);
 	/* The slot's mark is on its way elsewhere, and it may be long until the slot follows: the next low mark goes to another one. */
 	if (low && answer->error && verdict_of(answer->error) == VERDICT_ASK)
 		node_floor(node)->slot = (uint16_t)((node_floor(node)->slot + 1) % sink->marker->slots);

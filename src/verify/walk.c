@@ -1,11 +1,13 @@
 #include "verify/walk.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
+#include "peer/scan_count.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define COUNT "1000"            /* a fraction of a millisecond of the server's time */
+#define COUNT_LEAST 1000        /* a fraction of a millisecond of the server's time */
 #define AHEAD_BYTES (64u << 10) /* of names that wait, after which a master is not asked for more */
 #define NAMES_MAX (1u << 30)
 #define CURSOR_MAX 24
@@ -22,7 +24,8 @@ struct path {
 	uint32_t count, at;
 	char cursor[CURSOR_MAX];
 	bool asking;
-	bool ended; /* all names are here; it remains to be seen whether it was one process that told them */
+	uint64_t asked_us, took_us; /* SCAN */
+	bool ended;                 /* all names are here; it remains to be seen whether it was one process that told them */
 	bool over;
 	uint32_t again;      /* begun again, for another process answered */
 	struct buffer names; /* of each: database, length, bytes */
@@ -61,6 +64,7 @@ static void on_names(void *owner, uint32_t tag, const struct asker_answer *answe
 		side_may_pass(path->walk->side, asker_peer(path->walk->side->askers[path->shard]), answer->nodes[0].text);
 		return;
 	}
+	path->took_us = clock_monotonic_us() - path->asked_us;
 	cursor = resp_member(&answer->nodes[0], 0);
 	names = resp_member(&answer->nodes[0], 1);
 	if (!cursor || !names || names->type != RESP_ARRAY || cursor->text.len >= CURSOR_MAX)
@@ -121,7 +125,9 @@ static void on_server(void *owner, uint32_t tag, const struct asker_answer *answ
 
 static void ask(struct path *path)
 {
-	const struct slice scan[] = {SLICE("SCAN"), slice_of_string(path->cursor), SLICE("COUNT"), SLICE(COUNT)};
+	uint8_t digits[24];
+	const struct slice scan[] = {SLICE("SCAN"), slice_of_string(path->cursor), SLICE("COUNT"),
+				     slice_make(digits, resp_put_uint64(digits, scan_count(path->took_us, COUNT_LEAST)))};
 	const struct slice info[] = {SLICE("INFO"), SLICE("server")};
 	struct walk *walk = path->walk;
 
@@ -137,6 +143,7 @@ static void ask(struct path *path)
 			return;
 	}
 	path->asking = true;
+	path->asked_us = clock_monotonic_us();
 	if (path->ended)
 		asker_ask(walk->side->askers[path->shard], path->databases[path->count - 1], 2, info, on_server, path, 0);
 	else

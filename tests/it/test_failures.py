@@ -5,6 +5,7 @@ import contextlib
 import http.server
 import os
 import re
+import resource
 import signal
 import threading
 
@@ -17,7 +18,7 @@ from bench.ferry import Ferry, unused_address
 from bench.load import Load
 from bench.proxy import Proxy
 
-USAGE, PRECHECK, SOURCE, TARGET, CONFLICT, BUSY = 2, 3, 4, 5, 6, 8
+INTERNAL, USAGE, PRECHECK, SOURCE, TARGET, CONFLICT, BUSY = 1, 2, 3, 4, 5, 6, 8
 
 
 def link_of(ferry):
@@ -127,6 +128,35 @@ def test_full_target(bench):
     fill(source, keys=10)
     assert_fails(Ferry(bench, source, target), PRECHECK, target.address, "is full", "maxmemory")
     assert target.command("DBSIZE") == 0
+
+
+@contextlib.contextmanager
+def open_files_limited(soft, hard):
+    """For processes that are started within."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, before)
+
+
+def test_open_files(bench):
+    """The soft limit is no obstacle, and too low a hard one is told before anything is written."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=100)
+    ferry = Ferry(bench, source, target)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with open_files_limited(60, most):
+        ferry.start()
+    ferry.wait_streaming().wait_in_step(source)
+    assert f"process_max_fds {most}\n" in ferry.get("/metrics")
+    assert_same(source, target)
+    assert ferry.stop() == 0
+    shell = ["sh", "-c", 'ulimit -Sn 60; ulimit -Hn 60; exec "$@"', "sh"]
+    limited = Ferry(bench, source, target, {"target.existing": "flush"}, wrapper=shell)
+    assert_fails(limited, INTERNAL, "may have 60 files and connections open", "LimitNOFILE")
+    assert_same(source, target)
 
 
 def test_source_and_target_the_same(bench):

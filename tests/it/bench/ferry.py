@@ -74,12 +74,13 @@ class Ferry:
     """
 
     def __init__(self, bench, source, target, options=None, arguments=(), listen=True, document=None, environment=None,
-                 data=None):
+                 data=None, wrapper=()):
         """source, target   URLs, or anything that has a .url
         options          --set path=value
         arguments        further words of the command line
         document         a task document (dict) to be written as JSON instead of the two URLs
         data             work directory of an earlier one, to go on there
+        wrapper          words of a command that runs what follows it
         """
         self.folder = pathlib.Path(bench.folder) / f"ferry-{next(_numbers)}"
         self.folder.mkdir()
@@ -88,6 +89,7 @@ class Ferry:
         self._port = ports.reserve() if listen else None
         self.port = self._port.number if listen else None
         self._environment = environment or {}
+        self._wrapper = list(wrapper)
         self.process = None
         argv = [binary(), "sync"]
         if document is not None:
@@ -108,7 +110,7 @@ class Ferry:
         bench.servers.append(self)  # ends with the test, and its log is in the report of a failure
 
     def start(self, *more):
-        argv = self._argv + list(more)
+        argv = self._wrapper + self._argv + list(more)
         if self._environment:
             argv = ["env", *(f"{name}={value}" for name, value in self._environment.items()), *argv]
         self.process = Process(argv, self.folder, self.output)
