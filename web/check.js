@@ -63,8 +63,8 @@ export async function checked(draft, step) {
   }
 }
 
-// While one types in the wizard. draft: null until it was read.
-export function useLiveCheck(draft) {
+// While one types in the wizard. draft: null until it was read. busy: it is being looked at already.
+export function useLiveCheck(draft, busy) {
   const {document, step, id} = draft ?? {};
   const first = useRef(document);
   if (!first.current) first.current = document;
@@ -84,12 +84,13 @@ export function useLiveCheck(draft) {
     };
   }, [name, id]);
   useEffect(() => {
-    if (!touched || step === steps.length - 1) return undefined;
+    if (!touched || busy || step === steps.length - 1) return undefined;
     let left = false;
     const timer = setTimeout(async () => {
       const wrong = mistakes(document);
       const clean = tidied(document);
-      if (isEmpty(wrong) && isEmpty(lacks(clean))) {
+      // The daemon tells of one mistake at a time: first that is mended.
+      if (isEmpty(wrong) && isEmpty(lacks(clean)) && isEmpty(wrongs.get())) {
         // That it cannot be asked is told when the step is left.
         const found = await checked({id, document: clean}, step).catch(() => null);
         if (!left && found) wrongs.set({...wrongs.get(), ...found});
@@ -101,5 +102,5 @@ export function useLiveCheck(draft) {
       left = true;
       clearTimeout(timer);
     };
-  }, [document, step, id]);
+  }, [document, step, id, busy]);
 }

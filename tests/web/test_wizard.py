@@ -91,8 +91,11 @@ def test_failures_on_the_way(bench, daemon, browser, axe):
     browser.click("#back")
     browser.click("#options-heartbeat summary")
     browser.fill("#f-heartbeat-interval", "5x")
-    browser.click("#next")
     browser.find("#f-heartbeat-interval-wrong|not a duration")
+    check_complaint(browser, "422")
+    # Told again when the step is left all the same.
+    browser.click("#next")
+    browser.wait("document.activeElement.id === 'f-heartbeat-interval'")
     check_complaint(browser, "422")
     browser.fill("#f-heartbeat-interval", "")
     browser.click("#next")

@@ -41,7 +41,7 @@ export function Wizard({id}) {
   useEffect(() => {
     if (id) get(taskPath(id)).then((task) => setWork(taken(task)), setError);
   }, [id]);
-  useLiveCheck(work);
+  useLiveCheck(work, busy);
   const change = (next) => setWork((old) => {
     const made = {...old, ...next};
     if (!id) keep(made);
