@@ -12,7 +12,7 @@ FAULTS ?= each
 LOAD ?= both
 
 .DEFAULT_GOAL := keyferry
-.PHONY: keyferry deps check lint tidy demo bench soak fuzz format install deb check-packages clean help
+.PHONY: keyferry deps check check-long lint tidy demo bench soak fuzz format install deb check-packages clean help
 
 ## keyferry       builds build/keyferry (default)
 keyferry: $(BUILD)/build.ninja
@@ -32,6 +32,11 @@ deps:
 check:
 	@tools/install-deps all
 	@tools/check
+
+## check-long     what is left out of it for its length: all scenario tests under ASan and UBSan, the daemon's under TSan
+check-long:
+	@tools/install-deps all
+	@tools/check all-sanitized threads
 
 ## lint           the fast part of it: include directions, leftovers, scripts, links
 lint:

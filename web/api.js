@@ -89,6 +89,10 @@ export const may = (role) => roles.indexOf(session.get()?.role) >= roles.indexOf
 // Is the daemon's stream of events there? null: nobody listens. For the mark in the page's head.
 export const live = signal(null);
 
+// After a stream that has said nothing for this long the daemon is asked how it is: a network that goes away, or a daemon that hangs, closes no connection.
+const QUIET_MS = 15000;
+const HEALTH_MS = 10000;
+
 // Listens to server-sent events until the function that it returns is called. handlers: {event: function of its data}; opened: called each time that the stream (again) is there,
 // for what has happened meanwhile is told in part only; with true where the browser itself has come again, with the last id. mark: false where another stream is the one of the mark.
 // A tab that nobody sees does not listen: a browser has few connections for one server. Where the stream ends for good, it is begun anew after a while, unless we have been logged out.
@@ -96,6 +100,7 @@ export function listen(path, handlers, opened = () => null, mark = true) {
   let source = null;
   let timer = null;
   let left = false;
+  let heard = 0;
   const tell = (there) => mark && live.set(there);
   const close = () => {
     clearTimeout(timer);
@@ -111,6 +116,7 @@ export function listen(path, handlers, opened = () => null, mark = true) {
     tell(false);
     source.onopen = () => {
       tell(true);
+      heard = Date.now();
       opened(again);
       again = true;
     };
@@ -119,12 +125,24 @@ export function listen(path, handlers, opened = () => null, mark = true) {
       if (source?.readyState !== EventSource.CLOSED) return;
       timer = setTimeout(() => whoAmI().then(() => session.get() && open(), open), 2000);
     };
-    for (const [name, handler] of Object.entries(handlers)) source.addEventListener(name, (event) => handler(JSON.parse(event.data)));
+    for (const [name, handler] of Object.entries(handlers)) {
+      source.addEventListener(name, (event) => {
+        heard = Date.now();
+        handler(JSON.parse(event.data));
+      });
+    }
   };
+  const look = () => {
+    if (source?.readyState !== EventSource.OPEN || Date.now() - heard < QUIET_MS) return;
+    heard = Date.now();
+    call('GET', '/health', {patience: HEALTH_MS}).catch((problem) => problem.status === 0 && !left && open());
+  };
+  const looks = setInterval(look, QUIET_MS / 5);
   document.addEventListener('visibilitychange', open);
   open();
   return () => {
     left = true;
+    clearInterval(looks);
     document.removeEventListener('visibilitychange', open);
     close();
   };

@@ -21,16 +21,58 @@ export const taken = (task) => ({document: task.document, step: 0, id: task.id, 
 
 export const isFile = (side) => ['rdb', 'aof', 'jsonl'].includes(side?.mode);
 
-// What the first step has to have: {path: key of the texts}.
+// What the first step has to have: {path: [key of the texts, values]}.
 export function lacks(document) {
   const found = {};
-  if (!/^(?![.-])[\w.-]{1,100}$/.test(document.name ?? '')) found.name = 'wizard.lacks_name';
+  if (!document.name) found.name = ['wizard.lacks_name'];
   for (const [name, key] of [['source', 'wizard.lacks_source'], ['target', 'wizard.lacks_target']]) {
     const side = document[name] ?? {};
-    if (isFile(side) ? !side.path : ![].concat(side.address ?? []).some(Boolean)) found[`${name}.${isFile(side) ? 'path' : 'address'}`] = key;
-    if (side.mode === 'sentinel' && !side.master) found[`${name}.master`] = 'wizard.lacks_master';
+    if (isFile(side) ? !side.path : ![].concat(side.address ?? []).some(Boolean)) found[`${name}.${isFile(side) ? 'path' : 'address'}`] = [key];
+    if (side.mode === 'sentinel' && !side.master) found[`${name}.master`] = ['wizard.lacks_master'];
   }
   return found;
+}
+
+const NAME_BYTES = 100;
+const HOST_BYTES = 255;
+const SOCKET_BYTES = 107;
+
+// What is wrong with a name, by the daemon's rule: [key of the texts, values], or null.
+export function nameMistake(name) {
+  if (!name) return null;
+  const odd = /[^\w.\-\u0080-\uffff]/.exec(name);
+  if (odd) return odd[0].trim() ? ['wizard.name_character', {character: odd[0]}] : ['wizard.name_blank'];
+  if (/^[.-]/.test(name)) return ['wizard.name_begin'];
+  const size = new TextEncoder().encode(name).length;
+  if (size > NAME_BYTES) return ['wizard.name_long', {count: size}];
+  return /^\d+$/.test(name) ? ['wizard.name_number'] : null;
+}
+
+// Likewise of an address: host:port, [IPv6]:port, a host alone, the path of a socket. What may hold a password is not repeated.
+export function addressMistake(text) {
+  if (text.includes('@')) return ['wizard.address_user'];
+  const scheme = /^\w+:\/\//.exec(text);
+  if (scheme) return ['wizard.address_scheme', {scheme: scheme[0]}];
+  if (text.startsWith('/')) return text.length > SOCKET_BYTES ? ['wizard.address_socket'] : null;
+  const bare = !text.startsWith('[') && text.split(':').length > 2;
+  const [, bracketed, host, port] = (bare ? [text, undefined, text] : /^(?:\[([^[\]]*:[^[\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(text)) ?? [];
+  if (!/^[!-~]+$/.test(bracketed ?? host ?? '') || /[/[\]"']/.test(bracketed ?? host) || (bracketed ?? host).length > HOST_BYTES) return ['wizard.address_wrong', {address: text}];
+  return port !== undefined && !(/^\d{1,5}$/.test(port) && port > 0 && port < 65536) ? ['wizard.address_port', {address: text}] : null;
+}
+
+export const addressesMistake = (list) => [].concat(list ?? []).filter(Boolean).map((text) => addressMistake(String(text))).find(Boolean) ?? null;
+
+// What can be seen to be wrong in the first step without asking anybody: {path: [key of the texts, values]}.
+export function mistakes(document) {
+  const found = {name: nameMistake(document.name)};
+  for (const name of ['source', 'target']) if (!isFile(document[name])) found[`${name}.address`] = addressesMistake(document[name]?.address);
+  return Object.fromEntries(Object.entries(found).filter(([, wrong]) => wrong));
+}
+
+// A name for who gives none, of both places; empty before they are known.
+export function suggestedName(document) {
+  const [from, to] = [document.source, document.target].map((side) => String([].concat(side?.address ?? side?.path ?? [])[0] ?? '').replace(/^.*\//, '').replace(/[^\w.-]+/g, '-').replace(/^[.-]+|-+$/g, ''));
+  return from && to ? `${from}-to-${to}`.slice(0, NAME_BYTES) : '';
 }
 
 // Without what was begun and left empty: a rule of an empty prefix would mean every key.

@@ -4,6 +4,7 @@ import {choose, language, t} from './words.js';
 import {live, logOut, may, session, whoAmI} from './api.js';
 import {settings} from './settings.js';
 import {Icon} from './parts/icon.js';
+import {Lost} from './parts/lost.js';
 import {Toasts, Trouble} from './parts/toast.js';
 import {Login} from './views/login.js';
 import {Tasks} from './views/tasks.js';
@@ -86,7 +87,7 @@ function App() {
     event.preventDefault();
     document.getElementById('main').focus();
   }}>${t('nav.skip')}</a>
-    <${Head} />
+    <${Head} /><${Lost} key=${`lost-${chosen}`} />
     <main id="main" tabindex="-1" key=${chosen}>
       ${me === undefined ? html`<${Trouble} error=${refused} />` : me === null ? html`<${Login} />` : html`<${View} where=${where} />`}
     </main>

@@ -1,8 +1,9 @@
 // What the daemon says in sentences, in another language: a sentence is found among the messages of a catalogue (texts/messages.zh.po, made by tools/messages), parts of it in their turn,
 // and put together again. What is not known stays as it is.
 //
-// A message has places: {0} a text, {0#} a number, {0=a|b} one of these words; its translation {0!} for a text that stays. Sentences are joined of messages: "where: what: why", "what; and then. What to do". So each is looked at as a
-// whole, and parted at its separators; what explains most characters wins. All is bounded: a failed place is tried once, and a sentence that needs too many steps stays as it is.
+// A message has places: {0} a text, {0#} a number, {0=a|b} one of these words; its translation {0!} for a text that stays. Sentences are joined of messages: "where: what: why",
+// "what; and then. What to do". So each is looked at as a whole, and parted at its separators; what explains most letters wins. All is bounded: a place where a message does not fit is
+// tried once, and a sentence that needs too many steps is left as far as it has come.
 
 // Other braces ("{shard}", '{"*": 0}') are text.
 const PLACE = /\{(\d+|side|node|option|task)(#|!)?\}/g;
@@ -12,18 +13,20 @@ const NUMBER = /[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?/y;
 const ANSWER = /^-?(?:ERR|WRONGTYPE|WRONGPASS|NOAUTH|NOPERM|NOPROTO|NOSCRIPT|NOREPLICAS|NOMASTERLINK|NOTREADY|NOGOODSLAVE|NOTBUSY|MOVED|ASK|TRYAGAIN|CROSSSLOT|CLUSTERDOWN|MASTERDOWN|LOADING|BUSY|BUSYKEY|BUSYGROUP|NOGROUP|UNKILLABLE|READONLY|OOM|MISCONF|EXECABORT|DENIED|UNBLOCKED|INPROG|IOERR|STALE|REDIRECT)\b/;
 const SEPARATOR = /: |; |\. |, /g;
 // Keys and commands are quoted; an apostrophe stands behind a letter.
-const QUOTED = /(?<![^\s(])(?:'[^'\\]*'|"[^"\\]*(?:\\.[^"\\]*)*")(?![^\s,;:.)?])/g;
+const QUOTED = /(?<![^\s([{:,])(?:'[^'\\]*'|"[^"\\]*(?:\\.[^"\\]*)*")(?![^\s,;:.)?\]}])/g;
 const JOINED = /[:;.] /;
 const HAN_BEGIN = /^\p{Script=Han}/u;
 const HAN_END = /\p{Script=Han}$/u;
 const TOLD = {': ': '：', '; ': '；', '. ': '。', ', ': '，'};
 const SEPARATORS_MAX = 16;
 const DEPTH_MAX = 12;
+// The longest sentences that there are take a fifth of these.
 const STEPS_MAX = 20000;
+const LOOK_STEPS = 20;
 const TEXT_MAX = 1536;
 const KEPT_MAX = 2000;
 const HEAD = 3;
-// A message of so few letters says little: its texts have to be words.
+// A message of so few letters says little: one of its texts at least has to be a word, or known.
 const WEAK = 7;
 
 // Letters count; where they are as many, the other signs decide.
@@ -144,7 +147,8 @@ export function translator(pairs) {
       score += said.score - (said.score > 0 && JOINED.test(value) ? 2 : 0);
       return {text: said.text, said: said.score > 0};
     });
-    const vague = made.weight < WEAK && made.parts.some((part) => part.name !== undefined && part.kind === '' && / /.test(found[part.name].replace(QUOTED, '')) && !ANSWER.test(found[part.name]) && say(found[part.name], run, depth + 1).score === 0);
+    const texts = made.told.filter(({name, kind}) => kind === '' && keys[name]?.kind === '').map(({name}) => found[name]);
+    const vague = made.weight < WEAK && texts.length > 0 && texts.every((text) => / /.test(text.replace(QUOTED, '')) && !ANSWER.test(text) && say(text, run, depth + 1).score === 0);
     return vague ? null : {text: join(pieces), score};
   }
 
@@ -154,7 +158,8 @@ export function translator(pairs) {
     // Nothing explains more.
     if (known !== undefined) return {text: known, score: weigh(text) + 1};
     let best = {text, score: 0};
-    if (ANSWER.test(text) || depth > DEPTH_MAX) return best;
+    run.steps -= LOOK_STEPS;
+    if (ANSWER.test(text) || depth > DEPTH_MAX || run.steps < 0) return best;
     for (const made of [...(byHead.get(text.slice(0, HEAD)) ?? []), ...others]) {
       if (!text.includes(made.longest)) continue;
       const found = match(made, text, run);
@@ -177,6 +182,7 @@ export function translator(pairs) {
       const isQuoted = (index) => quoted.some(([begin, end]) => begin < index && index < end);
       const separators = [...text.matchAll(SEPARATOR)].filter(({index}) => !isQuoted(index)).slice(0, SEPARATORS_MAX);
       for (const {index, 0: separator} of separators) {
+        if (run.steps < 0) break;
         const [before, behind] = [text.slice(0, index), text.slice(index + separator.length)];
         if (ANSWER.test(before) && separator !== '. ') continue;
         const left = one(before, run, depth + 1);
@@ -197,6 +203,7 @@ export function translator(pairs) {
       }
       if (text.endsWith(')') && !ANSWER.test(text)) {
         for (let index = text.indexOf(' ('); index > 0; index = text.indexOf(' (', index + 1)) {
+          if (run.steps < 0) break;
           if (isQuoted(index)) continue;
           const left = one(text.slice(0, index), run, depth + 1);
           const inside = text.slice(index + 2, -1);

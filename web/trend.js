@@ -1,6 +1,7 @@
 // How a task went, for charts: what the daemon has kept, and behind it what its status has said since, a sample a second.
 import {useEffect, useRef, useState} from './ui.js';
 import {get, taskPath} from './api.js';
+import {slowest} from './links.js';
 import {snapshotOf} from './snapshot.js';
 
 export const spans = {'15m': 900, '1h': 3600, '24h': 86400};
@@ -22,8 +23,6 @@ export function liveOf(id) {
 }
 
 const sum = (links, of) => links.reduce((all, link) => all + (of(link) ?? 0), 0);
-// Known where it is of every link, as the daemon has it.
-const most = (values) => (values.some((value) => value == null) ? null : Math.max(...values));
 
 export function take(id, status) {
   const live = liveOf(id);
@@ -33,7 +32,7 @@ export function take(id, status) {
   live.push({
     time,
     done,
-    lag: most(status.links.map((link) => link.lag.seconds)),
+    lag: slowest(status.links),
     commands: sum(status.links, (link) => link.rates.commands_per_second),
     bytes: sum(status.links, (link) => link.rates.bytes_per_second),
     spool: sum(status.links, (link) => link.spool.bytes),
@@ -55,7 +54,10 @@ function joined(told, live, since) {
   };
   (told?.time ?? []).forEach((time, at) => time >= since && add(time, (name) => told[names[name]][at]));
   const last = told?.time.length ? told.time.at(-1) + told.step : since;
-  for (const sample of live) if (sample.time >= last) add(sample.time, (name) => sample[name]);
+  // The newest one in any case: the figures above the charts are the ones beside them.
+  live.forEach((sample, at) => {
+    if (sample.time >= last || (at === live.length - 1 && !(sample.time <= made.time.at(-1)))) add(sample.time, (name) => sample[name]);
+  });
   return made;
 }
 

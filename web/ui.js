@@ -35,6 +35,14 @@ export function useSignal(source) {
   return shown;
 }
 
+// `...` of a sentence is code.
+export const marked = (sentence) => sentence.split('`').map((part, at) => (at % 2 ? html`<code>${part}</code>` : part));
+
+// Is it a phone, or as narrow?
+const small = matchMedia('(max-width: 720px)');
+export const narrow = signal(small.matches);
+small.addEventListener('change', () => narrow.set(small.matches));
+
 // What the browser's tab and its history call the page.
 export function useTitle(text) {
   useEffect(() => {

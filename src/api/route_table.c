@@ -102,7 +102,7 @@ const struct route route_table[] = {
 	 .problems = "404 422 502",
 	 .tag = "tasks",
 	 .id = "readDatabases",
-	 .summary = "Ask the source of a document for its databases and how many keys each has"},
+	 .summary = "Ask the source of a document, or its target, for its databases and how many keys each has"},
 
 	{.method = "GET",
 	 .path = TASK "/status",

@@ -55,7 +55,7 @@ static bool is_type(const json_t *value, const char *type)
 
 static bool check_type(struct check *check, const json_t *type, const json_t *value)
 {
-	char text[128] = "it has to be ";
+	char words[96] = "", text[128];
 	const json_t *one;
 	size_t i;
 
@@ -64,16 +64,15 @@ static bool check_type(struct check *check, const json_t *type, const json_t *va
 	json_array_foreach (type, i, one)
 		if (is_type(value, json_string_value(one)))
 			return true;
-	if (json_is_string(type))
-		snprintf(text, sizeof(text), "it has to be of type %s", json_string_value(type));
 	json_array_foreach (type, i, one)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " or " : "", json_string_value(one));
+		snprintf(words + strlen(words), sizeof(words) - strlen(words), "%s%s", i ? " or " : "", json_string_value(one));
+	snprintf(text, sizeof(text), "it has to be of type %s", json_is_string(type) ? json_string_value(type) : words);
 	return fail(check, text);
 }
 
 static bool check_enum(struct check *check, const json_t *words, const json_t *value)
 {
-	char text[256] = "it has to be one of";
+	char text[256] = "it has to be one of:";
 	const json_t *word;
 	size_t i;
 

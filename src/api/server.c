@@ -448,14 +448,12 @@ bool server_reload(struct server *server, struct error *error)
 
 void server_stop(struct server *server)
 {
+	MHD_socket socket = MHD_INVALID_SOCKET;
+
 	if (!server)
 		return;
-	if (server->daemon) {
-		MHD_socket socket = MHD_quiesce_daemon(server->daemon);
-
-		if (socket != MHD_INVALID_SOCKET)
-			close(socket);
-	}
+	if (server->daemon)
+		socket = MHD_quiesce_daemon(server->daemon);
 	/* Every connection that sleeps has to be woken before the daemon is stopped. */
 	if (server->api)
 		api_end_streams(server->api);
@@ -463,6 +461,9 @@ void server_stop(struct server *server)
 		workers_end(server->workers);
 	if (server->daemon)
 		MHD_stop_daemon(server->daemon);
+	/* Not before: the daemon's thread still takes it from its epoll, which might be the next file of that number. */
+	if (socket != MHD_INVALID_SOCKET)
+		close(socket);
 	if (server->workers)
 		workers_free(server->workers);
 	if (server->api)

@@ -439,12 +439,13 @@ static enum settle_outcome walk_line(struct settle *settle, const char *line, st
 	settle->field_times = number_behind(line, "subexpiry=") > 0 || number_behind(line, "keys_with_volatile_items=") > 0;
 	if (!settle->field_times && number_behind(line, "expires=") == 0 && !settle->options->temporary)
 		return SETTLE_DONE;
+	/* The connection is the deployment's, and whoever uses it next counts on database 0: there lie the marks, for one. Where that is all there is, as in most
+	 * clusters, the user need not be allowed SELECT. */
 	snprintf(number, sizeof(number), "%lu", database);
-	if ((database > 0 || !settle->cluster) && !client_call(settle->client, &reply, false, error, "SELECT", number, NULL))
+	if (database > 0 && !client_call(settle->client, &reply, false, error, "SELECT", number, NULL))
 		return SETTLE_FAILED;
 	outcome = walk_database(settle, error);
-	/* The connection is used again, and on a cluster, where the user may not have to be allowed SELECT, database 0 is not selected. */
-	if (database > 0 && settle->cluster &&
+	if (database > 0 &&
 	    !client_call(settle->client, &reply, false, outcome == SETTLE_FAILED ? &ignored : error, "SELECT", "0", NULL))
 		return SETTLE_FAILED;
 	return outcome;

@@ -230,6 +230,7 @@ static void settle(struct settler *settler)
 /* As long as it is on. */
 static void watch_import(struct settler *settler)
 {
+	enum import_answer answer;
 	struct error ignored;
 
 	while (!atomic_load(&settler->stop)) {
@@ -237,7 +238,8 @@ static void watch_import(struct settler *settler)
 		if (atomic_load(&settler->stop) || !open_target(settler, &ignored) ||
 		    !deployment_refresh(settler->target, &ignored))
 			continue;
-		if (expiry_ask_import(settler->target) == IMPORT_YES || expiry_ask_import(settler->target) == IMPORT_NOT_REACHED)
+		answer = expiry_ask_import(settler->target);
+		if (answer == IMPORT_YES || answer == IMPORT_NOT_REACHED)
 			continue;
 		log_warning(
 			"a master of the target is not in import mode any more: it expires keys by itself, so times of expiry are guarded from now on");

@@ -382,6 +382,9 @@ struct task *task_open(struct loop *loop, const struct task_options *options, co
 		task_free(task);
 		return NULL;
 	}
+	/* Before anybody asks for the status. */
+	if (task->source && task->target && options->verify_every_ms > 0)
+		task->verifier = verifier_new(options, task->incidents);
 	warn_of_clearing(options);
 	describe(task);
 	if (task->target && options->checkpoint == CHECKPOINT_LOCAL)
@@ -407,8 +410,6 @@ bool task_start(struct task *task, struct error *error)
 		task_stop(task, 0);
 		return false;
 	}
-	if (task->source && task->target && task->options->verify_every_ms > 0)
-		task->verifier = verifier_new(task->options, task->incidents);
 	if (!settler_start(task->settler, task->links, error) ||
 	    (task->verifier && !verifier_start(task->verifier, task->links, error))) {
 		task_stop(task, 0);

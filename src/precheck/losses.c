@@ -48,18 +48,27 @@ static void lack(struct sentence *sentence, bool lacks, const char *what, uint64
 
 /* ---- the source ---- */
 
+/* `names` have a space behind each. */
+static bool is_among(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = names; (at = strstr(at, name)); at += len)
+		if ((at == names || at[-1] == ' ') && at[len] == ' ')
+			return true;
+	return false;
+}
+
 static void add_modules(struct holdings *holdings, const char *modules)
 {
 	char copy[256], *rest = NULL;
 
 	snprintf(copy, sizeof(copy), "%s", modules);
 	for (char *name = strtok_r(copy, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
-		char with_space[260];
 		size_t used = strlen(holdings->modules);
 
-		snprintf(with_space, sizeof(with_space), "%s ", name);
-		if (!strstr(holdings->modules, with_space) && used + strlen(with_space) < sizeof(holdings->modules))
-			snprintf(holdings->modules + used, sizeof(holdings->modules) - used, "%s", with_space);
+		if (!is_among(holdings->modules, name) && used + strlen(name) + 1 < sizeof(holdings->modules))
+			snprintf(holdings->modules + used, sizeof(holdings->modules) - used, "%s ", name);
 	}
 }
 
@@ -159,14 +168,12 @@ void judge_modules(const struct subject *subject)
 	for (char *name = strtok_r(copy, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
 		const struct node *node = NULL;
 		bool everywhere = true;
-		char with_space[260];
 
 		/* These are parts of the servers; vector sets are looked at by version. */
 		if (strcmp(name, "vectorset") == 0 || strcmp(name, "lua") == 0)
 			continue;
-		snprintf(with_space, sizeof(with_space), "%s ", name);
 		while ((node = precheck_next_master(subject->precheck, PRECHECK_TARGET, node)))
-			everywhere &= strstr(node->info.modules, with_space) != NULL;
+			everywhere &= is_among(node->info.modules, name);
 		if (!everywhere)
 			say(&sentence, "%s%s", sentence.parts++ ? ", " : "", name);
 	}

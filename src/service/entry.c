@@ -69,16 +69,22 @@ void text_wipe(char *text)
 	free(text);
 }
 
+char *entry_secrets_context(const char *name)
+{
+	return memory_printf("task:%s", name);
+}
+
 static json_t *open_secrets(const struct entry *entry, struct error *error)
 {
-	char context[32], *text;
+	char *context, *text;
 	json_t *secrets;
 	size_t len;
 
 	if (!entry->row.secrets)
 		return json_object();
-	snprintf(context, sizeof(context), "task:%s", entry->row.name);
+	context = entry_secrets_context(entry->row.name);
 	text = vault_unseal(entry->service->vault, context, entry->row.secrets, entry->row.secrets_len, &len, error);
+	free(context);
 	if (!text)
 		return NULL;
 	secrets = json_loads(text, 0, NULL);

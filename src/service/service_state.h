@@ -139,6 +139,8 @@ void entry_free(struct entry *entry);
 void entry_read_document(struct entry *entry);
 /* The task's whole document, with its secrets; dump it, wipe it. NULL + error. */
 json_t *entry_whole_document(const struct entry *entry, struct error *error) WARN_UNUSED;
+/* What the secrets of a task are sealed for, however long its name is: a text to free. */
+char *entry_secrets_context(const char *name) WARN_UNUSED;
 /* Documents with secrets: wipes the texts that json_dumps() made. */
 void text_wipe(char *text);
 /* Stores it and tells it, if it is another one than before. `error` NULL: none; taken over. */

@@ -160,13 +160,14 @@ static bool draft_read(struct slice text, const struct entry *old, struct draft 
 
 static void seal_secrets(const struct service *service, const struct draft *draft, struct store_task *row)
 {
-	char context[160], *text;
+	char *context, *text;
 
 	if (json_object_size(draft->secrets) == 0)
 		return;
-	snprintf(context, sizeof(context), "task:%s", draft->name);
+	context = entry_secrets_context(draft->name);
 	text = json_dumps(draft->secrets, JSON_COMPACT);
 	row->secrets = vault_seal(service->vault, context, slice_of_string(text), &row->secrets_len);
+	free(context);
 	text_wipe(text);
 }
 

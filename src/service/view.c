@@ -69,6 +69,15 @@ static double number(const json_t *object, const char *name)
 	return json_number_value(json_object_get(object, name));
 }
 
+/* While its source is away nobody knows how far that has gone on: what was measured last is no lag. */
+static bool is_away(const json_t *link)
+{
+	const char *state = json_string_value(json_object_get(link, "state"));
+	bool follows = state && (strcmp(state, "snapshot") == 0 || strcmp(state, "streaming") == 0);
+
+	return follows && !json_is_true(json_object_get(link, "connected"));
+}
+
 /* The lag of a task is that of the link which is furthest behind; bytes are all links'. */
 static struct sums add_links(const json_t *status)
 {
@@ -89,8 +98,8 @@ static struct sums add_links(const json_t *status)
 		sums.commands += number(rates, "commands_per_second");
 		sums.bytes += number(rates, "bytes_per_second");
 		sums.spool_bytes += number(json_object_get(link, "spool"), "bytes");
-		sums.lag_known = sums.lag_known && json_is_number(json_object_get(lag, "seconds"));
-		sums.lag_bytes_known = sums.lag_bytes_known && json_is_number(json_object_get(lag, "bytes"));
+		sums.lag_known = sums.lag_known && !is_away(link) && json_is_number(json_object_get(lag, "seconds"));
+		sums.lag_bytes_known = sums.lag_bytes_known && !is_away(link) && json_is_number(json_object_get(lag, "bytes"));
 		sums.lag_seconds = number(lag, "seconds") > sums.lag_seconds ? number(lag, "seconds") : sums.lag_seconds;
 		sums.lag_bytes += number(lag, "bytes");
 	}

@@ -419,13 +419,69 @@ static struct unit *flight_answered(struct sink *sink, struct node *node, struct
 	return NULL;
 }
 
+/* False: it waits in its lane, or the sink has failed. True: it is settled. */
+static bool take_refusal(struct sink *sink, struct node *node, struct unit *unit, const char *text, bool executed)
+{
+	if (unit->flags & UNIT_ANY_ERROR)
+		return true;
+	if ((unit->flags & UNIT_PLACE) && (unit->flags & UNIT_RESENT) && strstr(text, "no such key"))
+		return true;
+	if ((unit->flags & UNIT_RESENT) && !(unit->flags & UNIT_KEY) && executed)
+		return true; /* XADD, XGROUP CREATE, RENAME, ...: refused because it has been applied already */
+	if ((unit->flags & UNIT_SCRIPT) && executed) {
+		sink->counters.script_errors++;
+		return true;
+	}
+	return refused(sink, node, unit, text, executed);
+}
+
+/* The same for every error. */
+static bool take_error(struct sink *sink, struct node *node, struct unit *unit, const struct unit_answer *answer, bool executed)
+{
+	enum verdict verdict = verdict_of(answer->error);
+	struct error error;
+
+	if (answer->error_at == UNIT_PREFIX && verdict != VERDICT_DENIED) {
+		error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), unit->db, answer->error);
+		error_hint(&error, "Raise `databases` on the target, or choose databases with source.databases");
+		sink_fail(sink, &error);
+		return false;
+	}
+	switch (verdict) {
+	case VERDICT_MOVED:
+	case VERDICT_ASK: moved(sink, node, unit, answer->error, verdict == VERDICT_ASK); return false;
+	case VERDICT_DENIED: denied(sink, node, answer->error); return false;
+	case VERDICT_WAIT:
+		if (answer->inside_exec)
+			return refused(sink, node, unit, answer->error, executed);
+		must_wait(sink, node, unit, answer->error);
+		return false;
+	case VERDICT_EXISTS:
+		if (unit->flags & UNIT_KEY)
+			return key_exists(sink, node, unit);
+		return ((unit->flags & UNIT_RESENT) && executed) || refused(sink, node, unit, answer->error, executed);
+	case VERDICT_NOSCRIPT:
+	case VERDICT_UNKNOWN:
+		return unit->flags & UNIT_MODULE ? unsupported(sink, node, unit, answer->error)
+						 : refused(sink, node, unit, answer->error, executed);
+	case VERDICT_REFUSED: break;
+	}
+	return take_refusal(sink, node, unit, answer->error, executed);
+}
+
+/* Answered well. A key that was to be put where none is may be there already, which is no error of these commands. */
+static bool take_success(struct sink *sink, struct node *node, struct unit *unit, const struct unit_answer *answer)
+{
+	bool there = answer->null || ((unit->flags & UNIT_PLACE) && strcmp(answer->last, "0") == 0);
+
+	return !(unit->flags & UNIT_KEY) || !there || key_exists(sink, node, unit);
+}
+
 void sink_answered(void *owner, struct node *node, struct unit *unit, const struct unit_answer *answer)
 {
 	struct sink *sink = owner;
 	/* A transaction that was turned away has not been executed, whatever it holds. */
 	bool executed = !(unit->flags & UNIT_TRANSACTION) || answer->inside_exec;
-	bool ok = true;
-	struct error error;
 
 	sink->busy[unit->slot]--;
 	idle_start(sink->turn);
@@ -447,54 +503,6 @@ void sink_answered(void *owner, struct node *node, struct unit *unit, const stru
 		settled(sink, unit, true); /* it has changed nothing */
 		return;
 	}
-	if (!answer->error) {
-		if ((unit->flags & UNIT_KEY) && (answer->null || ((unit->flags & UNIT_PLACE) && strcmp(answer->last, "0") == 0)))
-			ok = key_exists(sink, node, unit);
-	} else if (answer->error_at == UNIT_PREFIX && verdict_of(answer->error) != VERDICT_DENIED) {
-		error_set(&error, ERROR_CONFLICT, "target %s has no database %u: %s", node_peer(node), unit->db, answer->error);
-		error_hint(&error, "Raise `databases` on the target, or choose databases with source.databases");
-		sink_fail(sink, &error);
-		return;
-	} else {
-		switch (verdict_of(answer->error)) {
-		case VERDICT_MOVED:
-		case VERDICT_ASK: moved(sink, node, unit, answer->error, verdict_of(answer->error) == VERDICT_ASK); return;
-		case VERDICT_WAIT:
-			if (answer->inside_exec) {
-				ok = refused(sink, node, unit, answer->error, executed);
-				break;
-			}
-			must_wait(sink, node, unit, answer->error);
-			return;
-		case VERDICT_EXISTS:
-			if (unit->flags & UNIT_KEY)
-				ok = key_exists(sink, node, unit);
-			else if (!(unit->flags & UNIT_RESENT) || !executed)
-				ok = refused(sink, node, unit, answer->error, executed);
-			break;
-		case VERDICT_DENIED: denied(sink, node, answer->error); return;
-		case VERDICT_NOSCRIPT:
-		case VERDICT_UNKNOWN:
-			if (unit->flags & UNIT_MODULE) {
-				ok = unsupported(sink, node, unit, answer->error);
-				break;
-			}
-			ok = refused(sink, node, unit, answer->error, executed);
-			break;
-		case VERDICT_REFUSED:
-			if (unit->flags & UNIT_ANY_ERROR)
-				break;
-			if ((unit->flags & UNIT_PLACE) && (unit->flags & UNIT_RESENT) && strstr(answer->error, "no such key"))
-				break;
-			if ((unit->flags & UNIT_RESENT) && !(unit->flags & UNIT_KEY) && executed)
-				break; /* XADD, XGROUP CREATE, RENAME, ...: refused because it has been applied already */
-			if ((unit->flags & UNIT_SCRIPT) && executed)
-				sink->counters.script_errors++;
-			else
-				ok = refused(sink, node, unit, answer->error, executed);
-			break;
-		}
-	}
-	if (ok)
+	if (answer->error ? take_error(sink, node, unit, answer, executed) : take_success(sink, node, unit, answer))
 		settled(sink, unit, false);
 }

@@ -56,7 +56,8 @@ bool expiry_find(struct expiry *expiry, const struct subject *subject, const str
 
 int64_t expiry_apply(const struct expiry_rule *rule, int64_t at_ms, int64_t now_ms)
 {
-	double left = (double)(at_ms - now_ms);
+	/* A file may hold any number: the difference of two need not fit. */
+	double left = (double)at_ms - (double)now_ms;
 
 	if (rule->drop)
 		return EXPIRE_NEVER;

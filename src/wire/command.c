@@ -252,6 +252,11 @@ uint32_t command_first_key(const struct command_info *info, uint32_t argc, const
 {
 	struct runs runs;
 
+	/* Nearly all: one key at a fixed place. Asked for every command of the stream. */
+	if (info->key_rule == COMMAND_KEYS_RANGE && info->keys.first > 0 && info->keys.last == info->keys.first)
+		return arity_fits(info, argc) && (uint32_t)info->keys.first < argc && info->keys.step > 0
+			       ? (uint32_t)info->keys.first
+			       : 0;
 	return runs_find(&runs, info, argc, argv) && runs.used > 0 ? runs.run[0].first : 0;
 }
 

@@ -9,7 +9,7 @@
 #define ARGV_KEEP (64 * 1024)
 #define ARGV_FIRST 16
 /* The smallest argument, "$0\r\n\r\n". */
-#define ARGUMENT_MIN 6
+#define ARGUMENT_MIN 6ULL
 /* So that a map's 2n members still fit into a count. */
 #define MEMBERS_MAX (UINT32_MAX / 4)
 
@@ -19,13 +19,29 @@ static enum parse bad(struct parse_fault *fault, uint64_t offset, const char *wh
 	return PARSE_BAD;
 }
 
-/* Reads "<digits>\r\n" at `at`. The answer depends on the bytes up to the first offending one alone, however they arrive. */
+/* Reads "<digits>\r\n" at `at` (at most in.len); max is at least 99. The answer depends on the bytes up to the first offending one alone, however they arrive. */
 static inline enum parse number_read(struct slice in, uint64_t at, uint64_t max, const char *what, uint64_t *ret, uint64_t *next,
 				     struct parse_fault *fault)
 {
 	uint64_t begin = at;
 	uint64_t value = 0;
 
+	/* Nearly all numbers of a stream: one digit, or two. Whatever else there is, the loop below finds out. */
+	if (in.len - at >= 4) {
+		const uint8_t *p = in.data + at;
+		uint8_t first = (uint8_t)(p[0] - '0'), second = (uint8_t)(p[1] - '0');
+
+		if (first <= 9 && p[1] == '\r' && p[2] == '\n') {
+			*ret = first;
+			*next = at + 3;
+			return PARSE_OK;
+		}
+		if (first - 1U <= 8 && second <= 9 && p[2] == '\r' && p[3] == '\n') {
+			*ret = first * 10U + second;
+			*next = at + 4;
+			return PARSE_OK;
+		}
+	}
 	for (; at < in.len; at++) {
 		uint8_t digit = (uint8_t)(in.data[at] - '0');
 
@@ -151,14 +167,56 @@ static enum parse inline_parse(struct resp_command_parser *parser, struct slice 
 	return command_ok(parser, at + 1, argc, argv, taken);
 }
 
+/* "*<n>\r\n", behind which *at stands then. */
+static inline enum parse header_parse(struct resp_command_parser *parser, struct slice in, uint64_t *at, uint64_t *need,
+				      struct parse_fault *fault)
+{
+	uint64_t announced;
+	enum parse result = number_read(in, 1, RESP_ARGUMENTS_MAX, "number of arguments expected", &announced, at, fault);
+
+	if (result == PARSE_OK) {
+		parser->announced = (uint32_t)announced;
+		parser->header = true;
+	} else if (result == PARSE_MORE) {
+		*need = in.len + 1;
+	}
+	return result;
+}
+
+/* "$<len>\r\n<bytes>\r\n" at *at, which is moved behind it. MORE: *least is the length of this one where that is known. */
+static inline enum parse argument_parse(struct resp_command_parser *parser, struct slice in, uint64_t *at, uint64_t *least,
+					struct parse_fault *fault)
+{
+	enum parse result;
+	uint64_t len, begin;
+
+	if (*at == in.len)
+		return PARSE_MORE;
+	if (in.data[*at] != '$')
+		return bad(fault, *at, "'$' of an argument expected");
+	result = number_read(in, *at + 1, RESP_BULK_MAX, "length of an argument expected", &len, &begin, fault);
+	if (result != PARSE_OK)
+		return result;
+	if (in.len - begin < len + 2) {
+		if (in.len - begin == len + 1 && in.data[begin + len] != '\r')
+			return bad(fault, begin + len, "argument does not end where its length says");
+		*least = begin + len + 2 - *at;
+		return PARSE_MORE;
+	}
+	if (in.data[begin + len] != '\r' || in.data[begin + len + 1] != '\n')
+		return bad(fault, begin + len + (in.data[begin + len] == '\r'), "argument does not end where its length says");
+	argv_add(parser, slice_make(in.data + begin, len));
+	*at = begin + len + 2;
+	return PARSE_OK;
+}
+
 enum parse resp_command_parse(struct resp_command_parser *parser, struct slice in, uint32_t *argc, struct slice **argv,
 			      uint64_t *taken, uint64_t *need, struct parse_fault *fault)
 {
 	enum parse result = PARSE_OK;
 	uint64_t at = parser->at;
-	uint64_t wanted = 0;
-	uint64_t value;
-	uint64_t next;
+	uint64_t least = ARGUMENT_MIN;
+	uint64_t wanted;
 
 	if (!parser->header) {
 		if (parser->room > ARGV_KEEP && parser->at == 0) {
@@ -169,62 +227,24 @@ enum parse resp_command_parse(struct resp_command_parser *parser, struct slice i
 			*need = 1;
 			return PARSE_MORE;
 		}
-		if (in.data[0] != '*') {
-			result = inline_parse(parser, in, argc, argv, taken, need, fault);
-			return result == PARSE_BAD ? command_bad(parser) : result;
-		}
-		result = number_read(in, 1, RESP_ARGUMENTS_MAX, "number of arguments expected", &value, &next, fault);
+		result = in.data[0] == '*' ? header_parse(parser, in, &at, need, fault)
+					   : inline_parse(parser, in, argc, argv, taken, need, fault);
 		if (result == PARSE_BAD)
 			return command_bad(parser);
-		if (result == PARSE_MORE) {
-			*need = in.len + 1;
-			return PARSE_MORE;
-		}
-		parser->announced = (uint32_t)value;
-		parser->header = true;
-		at = next;
+		if (result == PARSE_MORE || in.data[0] != '*')
+			return result;
 	} else if (parser->done > 0 && parser->base != (uintptr_t)in.data) {
 		argv_rebase(parser, in.data);
 	}
-
-	while (parser->done < parser->announced) {
-		if (at == in.len) {
-			result = PARSE_MORE;
-			break;
-		}
-		if (in.data[at] != '$') {
-			result = bad(fault, at, "'$' of an argument expected");
-			break;
-		}
-		result = number_read(in, at + 1, RESP_BULK_MAX, "length of an argument expected", &value, &next, fault);
-		if (result != PARSE_OK)
-			break;
-		if (in.len - next < value + 2) {
-			if (in.len - next == value + 1 && in.data[next + value] != '\r') {
-				result = bad(fault, next + value, "argument does not end where its length says");
-				break;
-			}
-			wanted = next + value + 2 + (uint64_t)ARGUMENT_MIN * (parser->announced - parser->done - 1);
-			result = PARSE_MORE;
-			break;
-		}
-		if (in.data[next + value] != '\r' || in.data[next + value + 1] != '\n') {
-			result = bad(fault, next + value + (in.data[next + value] == '\r'),
-				     "argument does not end where its length says");
-			break;
-		}
-		argv_add(parser, slice_make(in.data + next, value));
-		at = next + value + 2;
-	}
-
+	while (parser->done < parser->announced && result == PARSE_OK)
+		result = argument_parse(parser, in, &at, &least, fault);
 	if (result == PARSE_OK)
 		return command_ok(parser, at, argc, argv, taken);
 	if (result == PARSE_BAD)
 		return command_bad(parser);
 	parser->at = at;
 	parser->base = (uintptr_t)in.data;
-	if (wanted == 0)
-		wanted = at + (uint64_t)ARGUMENT_MIN * (parser->announced - parser->done);
+	wanted = at + least + ARGUMENT_MIN * (parser->announced - parser->done - 1);
 	*need = wanted > in.len ? wanted : in.len + 1;
 	return PARSE_MORE;
 }

@@ -18,6 +18,8 @@ from bench.ferry import Ferry
 from bench.metrics import read_metrics
 from bench.waiting import wait_for
 
+pytestmark = pytest.mark.threads
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECRET = "S3cret-of-the-source"
 

@@ -17,6 +17,8 @@ from bench.load import Load
 from bench.tls import Authority
 from bench.waiting import wait_for
 
+pytestmark = pytest.mark.threads
+
 ASKING = "require_token: true\n"
 SECRET = "S3cret-of-the-source"
 
@@ -45,6 +47,12 @@ def test_way_of_a_task(bench):
     assert api.call("POST", "/api/v1/databases", masked, 422).problem == "document-invalid"
     assert api.call("POST", "/api/v1/databases", masked | {"task": "nobody"}, 404).problem == "task-not-found"
     assert api.call("POST", "/api/v1/databases", {"document": {"source": {"address": unused_address()}}}, 502).problem == "source"
+
+    # Likewise a target, before anything is written there.
+    both = {"document": {"source": {"address": unused_address()}, "target": {"address": target.address, "existing": "merge"}}, "side": "target"}
+    assert api.post("/api/v1/databases", both)["keys"] == 0
+    assert api.post("/api/v1/databases", both | {"document": {"target": {"address": source.address}}})["keys"] == told["keys"]
+    assert api.call("POST", "/api/v1/databases", both | {"document": {"target": {"address": unused_address()}}}, 502).problem == "target"
 
     wanted = document("orders", source, target)
     assert api.post("/api/v1/documents/check", wanted)["document"]["name"] == "orders"

@@ -18,6 +18,8 @@ from bench.load import Load
 from bench.waiting import wait_for
 from test_api import make_token
 
+pytestmark = pytest.mark.threads
+
 SECONDS = float(os.environ.get("KEYFERRY_FUZZ_SECONDS", "10"))
 SEED = int(os.environ.get("KEYFERRY_FUZZ_SEED", "1"))
 SOURCE, TARGET = "S3cret-of-the-source", "S3cret-of-the-target"

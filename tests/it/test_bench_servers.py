@@ -223,6 +223,17 @@ def test_node_with_foreign_shard_id_starts_again(bench):
     assert replica in cluster.replicas()
 
 
+def test_owner_that_has_forgotten_a_slot_is_told(bench):
+    cluster = bench.cluster(masters=2, replicas_per_master=0)
+    node = cluster.masters()[1]
+    slot = cluster.layout()[node][0][0]
+    node.command("CLUSTER", "DELSLOTS", slot)
+    assert {view.ranges[0][0] for view in cluster.views(node) if view.id == node.id} == {slot + 1}
+    cluster.claim_forgotten_slots(node)
+    cluster.wait_ok()
+    assert cluster.owner(slot) is node
+
+
 def test_cluster_grows_and_shrinks(bench):
     cluster = bench.cluster(replicas_per_master=0)
     added = cluster.add_node()

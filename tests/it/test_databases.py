@@ -138,8 +138,9 @@ def test_clearing_in_a_transaction(bench, kind):
     """Alone, or beside what is not copied, it is cleared at EXEC: so does another keyferry in front of this one clear its cluster. Beside others it is refused."""
     source = bench.cluster(masters=2, replicas_per_master=0)
     target = bench.cluster(masters=2, replicas_per_master=0) if kind == "cluster" else bench.server()
+    client = source.client()
     for number in range(300):
-        source.client().set(f"key:{number}", number)
+        client.set(f"key:{number}", number)
     ferry = start(bench, document(source.masters()[0], target.masters()[0] if kind == "cluster" else target))
 
     def flush(*others):
@@ -151,7 +152,7 @@ def test_clearing_in_a_transaction(bench, kind):
                     pipeline.execute_command("HSET", f"{prefix}{{{tag}}}", "link", "x")
                 pipeline.execute()
     flush("keyferry:mark:")
-    source.client().set("after", 1)
+    client.set("after", 1)
     ferry.wait_in_step(*source.masters())
     assert_same(source, target, ignore=["keyferry:*"])
     ferry.kill()

@@ -268,6 +268,20 @@ def test_finish_removes_the_marks(bench, kind):
     assert other.stop() == 0
 
 
+def test_finish_removes_the_marks_when_databases_have_keys(bench):
+    """The marks are in database 0; the walk over the times of expiry ends in another one."""
+    source, target = bench.server(), bench.server()
+    source.client(db=5).set("key", "value")
+    ferry = Ferry(bench, source, target, {"name": "over"}).start().wait_streaming()
+    source.command("INCR", "n")
+    ferry.wait_in_step(source)
+    assert ferry.stop() == 0
+    assert marks(target, "keyferry:task:*")
+    assert ferry.finish() == 0
+    assert target.command("KEYS", "*") == [b"n"]
+    assert target.client(db=5).get("key") == b"value"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_finish_of_a_killed_task(bench, kind):
     """Only the marks tell what the last second has applied, so they stay: a start behind it applies nothing twice."""

@@ -1,6 +1,7 @@
 """TLS on both sides, users with the least rights (docs/least-rights.md), and passwords that appear nowhere."""
 
 import pathlib
+import re
 
 import pytest
 
@@ -192,6 +193,11 @@ def restricted(deployment, rules):
     return masters_of(deployment)[0].url_for("sync", "least-secret")
 
 
+def complaints(ferry):
+    """Warnings and errors in its log, but for those of a machine on which nobody can connect for a second."""
+    return [line for line in ferry.log.splitlines() if re.search(" (warning|error) ", line) and "not connected yet" not in line]
+
+
 def ferry_between(bench, source, target, source_rules, target_rules):
     return Ferry(bench, restricted(source, source_rules), restricted(target, target_rules), {"heartbeat.interval": "200ms"})
 
@@ -203,7 +209,7 @@ def test_least_rights(bench, name):
     scripts = "" if source.version.at_least(7, 0) else SCRIPTS
     ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT}", f"{TARGET} {EXPIRY} {scripts}")
     sync_under_load(bench, source, target, databases=(0, 5), ferry=ferry, **SMALL)
-    assert " warning " not in ferry.log and " error " not in ferry.log
+    assert not complaints(ferry)
     assert source.command("EXISTS", "DTS_REDIS_TIMESTAMP_HEARTBEAT") == 1
     assert "least-secret" not in ferry.log
 
@@ -213,7 +219,7 @@ def test_least_rights_between_clusters(bench, name):
     source, target = (bench.cluster(name, masters=2, replicas_per_master=0, config=BACKLOG) for _ in range(2))
     ferry = ferry_between(bench, source, target, f"{SOURCE} {HEARTBEAT} {CLUSTER}", f"{TARGET} {EXPIRY} {CLUSTER} {MOVING}")
     sync_under_load(bench, source, target, ferry=ferry, **SMALL)
-    assert " warning " not in ferry.log and " error " not in ferry.log
+    assert not complaints(ferry)
 
 
 def test_rights_for_published_messages(bench):
@@ -258,7 +264,7 @@ def test_without_the_right_to_write_the_heartbeat(bench):
         ferry.start().wait_streaming()
         ferry.wait_status(lambda status: status["links"][0]["lag"]["seconds"] is not None and load.acknowledged > 1500,
                           what="a lag from sampled offsets")
-    warnings = [line for line in ferry.log.splitlines() if " warning " in line]
+    warnings = complaints(ferry)
     assert len(warnings) == 1 and "the heartbeat cannot be written" in warnings[0] and "+setex" in warnings[0]
     finish_in_step(ferry, source, target)
 

@@ -18,6 +18,8 @@ from bench.load import Load
 from bench.metrics import read_metrics
 from bench.waiting import wait_for
 
+pytestmark = pytest.mark.threads
+
 TASKS = int(os.environ.get("KEYFERRY_TASKS", "6"))
 TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -19,6 +19,8 @@ from bench.load import Load
 from bench.tls import Authority
 from bench.waiting import wait_for
 
+pytestmark = pytest.mark.threads
+
 SECRET = "S3cret-of-the-source"
 
 

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +12,8 @@ RELEASE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
 LINTIAN = ("lintian", "--pedantic", "--display-info", "--allow-root", "--fail-on", "error,warning,info,pedantic")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# The scenario tests' bench.
+sys.path.insert(0, str(ROOT / "tests/it"))
 
 
 def run(*argv, check=True, environment=None, **more):

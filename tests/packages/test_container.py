@@ -7,11 +7,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 
 import pytest
 
+from bench.waiting import wait_for
 from conftest import MIRROR, RELEASE, ROOT, run
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="chroots need root"),
@@ -113,14 +113,10 @@ def test_daemon(image, volume):
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
-    def wait_for(condition):
-        deadline = time.monotonic() + 120
-        while True:
-            with contextlib.suppress(OSError):
-                if condition():
-                    return
-            assert daemon.poll() is None and time.monotonic() < deadline, (daemon.poll(), (volume.parent / "log").read_text())
-            time.sleep(0.1)
+    def answered(method, path):
+        if daemon.poll() is not None:
+            raise RuntimeError(f"the daemon has ended with {daemon.poll()}:\n{(volume.parent / 'log').read_text()}")
+        return call(method, path)
 
     # Version 9, "key" = "value", checksums off.
     (volume / "dump.rdb").write_bytes(b"REDIS0009\xfe\x00\x00\x03key\x05value\xff" + bytes(8))
@@ -128,10 +124,10 @@ def test_daemon(image, volume):
     with (volume.parent / "log").open("w") as log:
         daemon = subprocess.Popen(image.keyferry(volume, "serve", "--listen", address), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        wait_for(lambda: call("GET", "version"))
+        wait_for(lambda: answered("GET", "version"), what="the daemon's answer")
         call("POST", "tasks", {"name": "small", "source": {"mode": "rdb", "path": "/var/lib/keyferry/dump.rdb"}, "target": {"mode": "jsonl", "path": "/var/lib/keyferry/small.jsonl"}})
         call("POST", "tasks/small/start")
-        wait_for(lambda: call("GET", "tasks/small")["state"] == "finished")
+        wait_for(lambda: answered("GET", "tasks/small")["state"] == "finished", what="the end of the task")
         assert '"key"' in (volume / "small.jsonl").read_text()
         # The process below unshare, the container's first: nobody else answers for the signals that it gets.
         with open(f"/proc/{daemon.pid}/task/{daemon.pid}/children", encoding="ascii") as children:

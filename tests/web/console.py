@@ -2,6 +2,8 @@
 
 import json
 
+from bench.data import fill
+
 
 def open_console(browser, daemon, place="#/", language="en"):
     """The page, in this language; nothing of it may be asked of another place."""
@@ -22,6 +24,36 @@ def check(browser, axe=None):
         found = browser.js("axe.run(document, {resultTypes: ['violations']}).then((result) => JSON.stringify(result.violations.map((one) => "
                            "[one.id, one.help, one.nodes.map((node) => node.html.slice(0, 200) + ' ' + node.failureSummary)])))")
         assert json.loads(found) == []
+
+
+def run_task(bench, daemon, keys=300):
+    """A task `orders` that streams. (source, target)"""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=keys)
+    daemon.create("orders", source, target)
+    daemon.call("task.start", task="orders")
+    daemon.wait_state("orders", "streaming")
+    return source, target
+
+
+def join_events(browser, alone=()):
+    """Before the page is opened: __tell() there puts events into the daemon's streams. alone: names of those that come from nobody else."""
+    browser.send("Page.addScriptToEvaluateOnNewDocument", source="""
+      window.__streams = new Set();
+      window.EventSource = class extends EventSource {
+        constructor(...given) { super(...given); window.__streams.add(this); }
+        close() { super.close(); window.__streams.delete(this); }
+        addEventListener(name, run) { super.addEventListener(name, (event) => { if (!event.isTrusted || !%s.includes(name)) run(event); }); }
+      };
+      window.__tell = (name, data) => window.__streams.forEach((stream) => stream.dispatchEvent(new MessageEvent(name, {data: JSON.stringify(data)})));
+      window.__frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));""" % json.dumps(alone))
+
+
+def heap(browser):
+    """(bytes, nodes) that the page holds when what it does not need any more is gone."""
+    browser.send("HeapProfiler.collectGarbage")
+    held = {one["name"]: one["value"] for one in browser.send("Performance.getMetrics")["metrics"]}
+    return held["JSHeapUsedSize"], held["Nodes"]
 
 
 def fill_sides(browser, name, source, target):

@@ -1,6 +1,9 @@
 """What the daemon says, in Chinese: every message of the catalogue, sentences as they are said, and what an operator reads of failures."""
 
+import importlib.machinery
+import importlib.util
 import json
+import pathlib
 
 import pytest
 from bench.compare import assert_same
@@ -67,11 +70,73 @@ SENTENCES = {
         "源端是 Valkey 8.1.1，目标端是 Redis 4.0.14（没有流，没有函数库（源端有 3 个））：遇到第一个时任务停止并指明（target.downgrade: stop；设为 lossy 则略过）",
     # A report that was made in Chinese has the words of libraries in English.
     "无法使用源端 10.0.0.1:1：10.0.0.1:1: connection refused": "无法使用源端 10.0.0.1:1：10.0.0.1:1：连接被拒绝",
+    # What was quoted, with blanks in it; words beside it.
+    "the task in /data was begun with other settings: rename (was not set, is [{\"prefix\": \"a\", \"to\": \"b, c\"}]), filter (was x, is y)":
+        "/data 中的任务是以其他设置开始的：rename（原为未设置，现为 [{\"prefix\": \"a\", \"to\": \"b, c\"}]），filter（原为 x，现为 y）",
+    "none of the 2 addresses of the source can be used: 127.0.0.1:1: connection refused; 127.0.0.1:2: timed out": "源端的 2 个地址都无法使用：127.0.0.1:1：连接被拒绝；127.0.0.1:2：超时",
+    "/data/a.rdb begins with a snapshot, and other files come before it": "/data/a.rdb 以快照开头，而它之前还有其他文件",
+    "\"5x\" is not a duration (for example heartbeat.interval: 1s)": "\"5x\" 不是时长（例如 heartbeat.interval: 1s）",
+    "waiting for target 127.0.0.1:6: LOADING Redis is loading the dataset in memory; it goes on by itself when that is over":
+        "等待目标端 127.0.0.1:6：LOADING Redis is loading the dataset in memory；结束后会自动继续",
     # What nobody knows.
     "something quite unknown": "something quite unknown",
     "the target of the source: it is somebody's key (of a list)": "the target of the source: it is somebody's key (of a list)",
+    "a quick fox is at the door of the house": "a quick fox is at the door of the house",
     "": "",
 }
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """tools/messages, with a catalogue of its own."""
+    loader = importlib.machinery.SourceFileLoader("messages", str(pathlib.Path(__file__).resolve().parents[2] / "tools/messages"))
+    made = importlib.util.module_from_spec(importlib.util.spec_from_loader("messages", loader))
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    loader.exec_module(made)
+    monkeypatch.setattr(made, "CATALOGUE", tmp_path / "messages.zh.po")
+    return made
+
+
+SOURCE = r"""
+/* error_set(error, KIND, "in a comment"); */
+#define HINT "Try it " "again"
+static const char *const whys[] = {"it is gone", "word", "ERR no such key"};
+bool work(struct error *error)
+{
+	error_set(error, ERROR_SOURCE, "key %.*s of %" PRIu64 " \"quoted\": 5%% of %s", (int)key.len, key.data, count, is_source(error, 1) ? "source" : "target");
+	error_hint(error, ready ? "Wait, then go on at %s" : "Start at %s, " HINT, place);
+	incident_add_text(&incident, "; %u key%s removed%s", count, count == 1 ? "" : "s", text ? text : "of no use");
+	log_write(LOG_INFO, "only the log has this");
+	note(part, LOG_INFO, "nor this");
+	return refuse(error, "missing", 'x', HINT);
+}
+"""
+
+
+def test_extraction(tool):
+    """Of a C file: formats with their arguments, words of a choice, joined literals, phrases that arguments may be."""
+    found = list(tool.messages_in("src/part/noun.c", SOURCE, {"HINT": "Try it again"}))
+    assert found == ["Try it again", "it is gone", "key {0} of {1#} \"quoted\": 5% of {2=source|target}", "Wait, then go on at {0}", "Start at {0}, Try it again",
+                     "{0#} key{1=|s} removed{2}", "of no use", "missing"]
+
+
+def test_catalogue(tool, monkeypatch):
+    """What is wrong with it is told to the one who has changed a message; --update keeps what is translated."""
+    found = {"{0} of {1#} key{2=|s} is {3=gone|there}": ["src/a.c"], "new \"one\"": ["src/b.c"]}
+    monkeypatch.setattr(tool, "extract", lambda: found)
+    key, good = "{0} of {1#} key{2=|s} is {3=gone|there}", "{1} 个键的 {0}{3=消失|存在}"
+    tool.write_catalogue(found, {key: good})
+    assert tool.read_catalogue(tool.CATALOGUE.read_text(encoding="utf-8")) == {key: good, "new \"one\"": ""}
+    assert [fault for fault in tool.faults() if "no translation" in fault and "src/b.c" in fault] == list(tool.faults())
+    for wrong, why in {"{1} {3=a|b}": "lacks {0}", "{0} {1} {3=a}": "no 2 words", "{0} {1} {3=a|b} {4}": "has {4}", "{0=a|b} {1} {3=a|b}": "which has none", "{0!} {1} {2=|} {3=a|b}": None}.items():
+        tool.write_catalogue(found, {key: wrong, "new \"one\"": "x", "gone": "x"})
+        told = " ".join(tool.faults())
+        assert (why in told) if why else told == "", told
+    text = tool.CATALOGUE.read_text(encoding="utf-8")
+    tool.CATALOGUE.write_text(text + '\nmsgid "left "\n"over"\nmsgstr "x"\n', encoding="utf-8")
+    assert any("nothing says 'left over'" in fault for fault in tool.faults())
+    tool.CATALOGUE.write_text(text + text[text.index("#: src/b.c"):], encoding="utf-8")
+    assert any("is there twice" in fault for fault in tool.faults())
 
 
 @pytest.fixture
@@ -96,7 +161,7 @@ def test_sentences(console):
 def test_hostile_sentences(console):
     """Whatever stands in a sentence, it is done with soon."""
     hostile = ["a: " * 500, " (" * 700 + ")" * 100, "target x refuses y (database 0, z): " * 40, "is in the source and in the target; " * 40, "1" * 1500, "'" * 1500, '"\\' * 700,
-               "{0} {1#} {2=a|b} " * 80, "target " * 200, "x" * 100000]
+               "{0} {1#} {2=a|b} " * 80, "target " * 200, "x" * 100000, "a (" * 450 + ")" * 50, "the source (" * 120 + ")" * 50, "x: source target the key " * 60]
     spent = console.js(f"(async () => {{ const begun = performance.now(); await {SAY.strip() % json.dumps(hostile)}; return performance.now() - begun }})()")
     assert spent < 20000
     check(console)

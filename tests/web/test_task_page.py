@@ -4,18 +4,13 @@ import os
 import signal
 
 from bench.compare import assert_same
-from bench.data import fill
 from bench.waiting import wait_for
-from console import check, complaints_of, open_console, views
+from console import check, complaints_of, open_console, run_task, views
 
 
-def test_source_dies(bench, daemon, browser):
-    """What an operator sees while the source is away, and when it is back."""
-    source, target = bench.server(), bench.server()
-    fill(source, keys=300)
-    daemon.create("orders", source, target)
-    daemon.call("task.start", task="orders")
-    daemon.wait_state("orders", "streaming")
+def test_sides_die(bench, daemon, browser):
+    """The source away and back, the target, the worker killed, the daemon killed: the page that is open says each, and follows by itself."""
+    source, target = run_task(bench, daemon)
     open_console(browser, daemon, "#/tasks/1")
     browser.find("svg .flow.good")
     source.kill()
@@ -37,16 +32,34 @@ def test_source_dies(bench, daemon, browser):
     browser.find("svg .flow.good")
     daemon.wait_in_step("orders", source)
     assert_same(source, target, as_replica=True)
+    target.kill()
+    source.command("SET", "while-away", "1")
+    browser.find("td.cell-state .fault|The target takes nothing")
+    browser.find("svg .flow.warn")
+    target.start()
+    browser.find("svg .flow.flows.good")
+    browser.wait("!window.__find('td.cell-state .fault')")
     check(browser)
+    first = daemon.show("orders")["worker"]["pid"]
+    os.kill(first, signal.SIGKILL)
+    browser.find("#fault|Internal error")
+    browser.wait_text("Failed", "#said")
+    browser.find(".title .state|Streaming")
+    assert daemon.show("orders")["worker"]["pid"] != first
+    daemon.kill()
+    browser.find(".live:not(.on)")
+    daemon.start()
+    browser.find(".live.on")
+    source.command("SET", "after", "1")
+    browser.find("svg .flow.flows.good")
+    daemon.wait_in_step("orders", source)
+    assert_same(source, target, as_replica=True)
+    complaints_of(browser)
 
 
 def test_operations(bench, daemon, browser, axe):
     """Limits, pause, resume, verification with repair, cut-over, deletion; each asks first."""
-    source, target = bench.server(), bench.server()
-    fill(source, keys=500)
-    daemon.create("orders", source, target)
-    daemon.call("task.start", task="orders")
-    daemon.wait_state("orders", "streaming")
+    source, target = run_task(bench, daemon, keys=500)
     daemon.wait_in_step("orders", source)
     open_console(browser, daemon, "#/tasks/1")
     browser.click("#limits")
@@ -84,9 +97,16 @@ def test_operations(bench, daemon, browser, axe):
     assert target.command("EXISTS", markup, binary) == 0
     daemon.wait_in_step("orders", source)
     browser.click(".tabs a|Overview")
+    browser.find("#readiness .answer.calm|not everything was looked at")
     browser.click("#do-cutover")
     browser.find("dialog li|Both sides are compared")
+    browser.find("dialog .check.passed|Verified at")
     check(browser, axe)
+    browser.click("#confirm")
+    browser.find("#outcome-cutover .verdict.good|rehearsal went well")
+    browser.find("#readiness .answer.good|Ready")
+    browser.click("#do-cutover")
+    browser.find("dialog .verdict.good|Ready")
     browser.click("dialog label|Rehearse")
     browser.click("#confirm")
     browser.find(".title .state|Finished")
@@ -97,39 +117,6 @@ def test_operations(bench, daemon, browser, axe):
     browser.find("h2|No tasks yet")
     check(browser)
     assert daemon.call("task.list") == []
-
-
-def test_target_dies(bench, daemon, browser):
-    """The target away and back, the worker killed, the daemon killed: the page that is open says each, and follows by itself."""
-    source, target = bench.server(), bench.server()
-    fill(source, keys=300)
-    daemon.create("orders", source, target)
-    daemon.call("task.start", task="orders")
-    daemon.wait_state("orders", "streaming")
-    open_console(browser, daemon, "#/tasks/1")
-    browser.find("svg .flow.good")
-    target.kill()
-    source.command("SET", "while-away", "1")
-    browser.find("td.cell-state .fault|The target takes nothing")
-    target.start()
-    browser.find("svg .flow.flows.good")
-    browser.wait("!window.__find('td.cell-state .fault')")
-    check(browser)
-    first = daemon.show("orders")["worker"]["pid"]
-    os.kill(first, signal.SIGKILL)
-    browser.find("#fault|Internal error")
-    browser.wait_text("Failed", "#said")
-    browser.find(".title .state|Streaming")
-    assert daemon.show("orders")["worker"]["pid"] != first
-    daemon.kill()
-    browser.find(".live:not(.on)")
-    daemon.start()
-    browser.find(".live.on")
-    source.command("SET", "after", "1")
-    browser.find("svg .flow.flows.good")
-    daemon.wait_in_step("orders", source)
-    assert_same(source, target, as_replica=True)
-    complaints_of(browser)
 
 
 def test_differences(bench, daemon, browser, axe):
@@ -213,11 +200,7 @@ def test_charts(bench, daemon, browser, axe):
 
 def test_every_view(bench, daemon, browser, axe):
     """Of a task that runs, in both themes, as a desk and as a phone has it: nobody is kept out, nothing is wider than the page, and nothing moves for who does not want it."""
-    source, target = bench.server(), bench.server()
-    fill(source, keys=100)
-    daemon.create("orders", source, target)
-    daemon.call("task.start", task="orders")
-    daemon.wait_state("orders", "streaming")
+    run_task(bench, daemon, keys=100)
     daemon.job("precheck", "orders")
     daemon.job("verify", "orders", options={"mode": "outline"})
     open_console(browser, daemon)
@@ -239,10 +222,7 @@ def test_every_view(bench, daemon, browser, axe):
 
 def test_log(bench, daemon, browser):
     """Its level is changed while it runs; lines are looked for. A task that is stopped is finished, and starts no more."""
-    source, target = bench.server(), bench.server()
-    daemon.create("orders", source, target)
-    daemon.call("task.start", task="orders")
-    daemon.wait_state("orders", "streaming")
+    run_task(bench, daemon, keys=0)
     open_console(browser, daemon, "#/tasks/1/log")
     browser.wait_text("streaming: every link", "pre.log")
     browser.fill("#log-search", "work directory")

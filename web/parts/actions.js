@@ -4,6 +4,7 @@ import {t} from '../words.js';
 import {may, post, remove, taskPath} from '../api.js';
 import {Icon} from './icon.js';
 import {Confirm} from './dialog.js';
+import {Readiness, canCutOver} from './readiness.js';
 import {say} from './toast.js';
 
 export const isRunning = (task) => ['prechecking', 'snapshot', 'streaming', 'starting'].includes(task.state) || task.wanted === 'running';
@@ -20,7 +21,7 @@ const actions = {
   resume: {icon: 'play', primary: true, may: (task) => ['paused', 'failed'].includes(task.state) && task.wanted !== 'running', run: plain('resume')},
   pause: {icon: 'pause', may: isRunning, run: plain('pause')},
   stop: {icon: 'stop', may: (task) => isRunning(task) || ['paused', 'failed'].includes(task.state), run: plain('stop')},
-  cutover: {icon: 'swap', may: (task) => task.state === 'streaming' && !task.job},
+  cutover: {icon: 'swap', may: (task) => canCutOver(task) && !task.job},
   finish: {icon: 'flag', may: (task) => ['paused', 'ready', 'failed'].includes(task.state) && isQuiet(task), danger: true, run: plain('finish')},
   edit: {icon: 'edit', link: (task) => `#/tasks/${task.id}/edit`, may: (task) => isQuiet(task) && task.state !== 'finished'},
   delete: {
@@ -35,7 +36,7 @@ const actions = {
 
 const points = (name) => [1, 2, 3, 4].map((number) => `confirm.${name}.${number}`).filter((key) => t(key) !== key).map((key) => t(key));
 
-function Cutover({task, onClose, onDone}) {
+function Cutover({task, status, onClose, onDone}) {
   const [verify, setVerify] = useState('outline');
   const [byHand, setByHand] = useState(false);
   const [dryRun, setDryRun] = useState(true);
@@ -45,6 +46,7 @@ function Cutover({task, onClose, onDone}) {
       say(t('done.cutover', {name: task.name}));
       onDone?.();
     }}>
+    <${Readiness} task=${task} status=${status} />
     <label class="check-line"><input type="checkbox" checked=${dryRun} onChange=${(event) => setDryRun(event.target.checked)} /> ${t('cutover.dry_run')}</label>
     <label class="check-line"><input type="checkbox" checked=${byHand} onChange=${(event) => setByHand(event.target.checked)} /> ${t('cutover.by_hand')}</label>
     <label for="cutover-verify">${t('cutover.verify')}</label>
@@ -53,7 +55,7 @@ function Cutover({task, onClose, onDone}) {
   <//>`;
 }
 
-export function Actions({task, onDone}) {
+export function Actions({task, status, onDone}) {
   const [asked, setAsked] = useState(null);
   if (!may('operator')) return null;
   const close = () => setAsked(null);
@@ -61,7 +63,7 @@ export function Actions({task, onDone}) {
     ${Object.entries(actions).filter(([, action]) => action.may(task)).map(([name, action]) => action.link
       ? html`<a key=${name} class="button" href=${action.link(task)}><${Icon} name=${action.icon} />${t(`action.${name}`)}</a>`
       : html`<button key=${name} id=${`do-${name}`} class=${action.primary ? 'primary' : ''} onClick=${() => setAsked(name)}><${Icon} name=${action.icon} />${t(`action.${name}`)}</button>`)}
-    ${asked === 'cutover' && html`<${Cutover} task=${task} onClose=${close} onDone=${onDone} />`}
+    ${asked === 'cutover' && html`<${Cutover} task=${task} status=${status} onClose=${close} onDone=${onDone} />`}
     ${asked && asked !== 'cutover' && html`<${Confirm} title=${t(`confirm.${asked}.title`, {name: task.name})} points=${points(asked)} action=${t(`action.${asked}`)}
       danger=${actions[asked].danger} onClose=${close} run=${async () => {
         await actions[asked].run(task);

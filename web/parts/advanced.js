@@ -1,13 +1,10 @@
 // Advanced settings: the snapshot, what becomes of a target that is not empty, and every other option, as the daemon's table tells.
-import {html, useEffect, useState} from '../ui.js';
+import {html, marked, useEffect, useState} from '../ui.js';
 import {language, t, word} from '../words.js';
 import {get} from '../api.js';
 import {parse, read, show, write} from '../document.js';
 import {Choice, Field, useFieldProps, wrongs} from './field.js';
 import {Trouble} from './toast.js';
-
-// `...` of the table's sentences is code.
-const marked = (sentence) => sentence.split('`').map((part, at) => (at % 2 ? html`<code>${part}</code>` : part));
 
 // What other steps show.
 const elsewhere = /^(name|snapshot|heartbeat|filter\..*|limit\..*|target\.(existing|database_map)|source\.databases|(source|target)\.(mode|address|username|password|path|master|tls|tls\.ca|tls\.insecure|sentinel\.password|sentinel\.tls))$/;
@@ -24,7 +21,7 @@ function Input({option, value, change}) {
       } catch {
         setWrong(true);
       }
-    }} />`;
+    }} />${wrong && html`<p class="wrong" role="alert">${t('option.unreadable')}</p>`}`;
 }
 
 function Option({option, document, change}) {

@@ -22,9 +22,9 @@ export function Charts({task, status}) {
   return html`<section aria-labelledby="charts-title"><div class="bar"><h2 id="charts-title">${t('chart.title')}</h2>
       <div class="counts" role="group" aria-label=${t('chart.span')}>${Object.keys(spans).map((name) => html`<button key=${name} id=${`span-${name}`} aria-pressed=${name === span} onClick=${() => choose(name)}>${t(`span.${name}`)}</button>`)}</div></div>
     <div class="charts">
-      ${data.progress.filter((value) => value != null).length > 1 && chart('progress', t('chart.progress'), share)}
+      ${data.progress.filter((value) => value != null).length > 1 && chart('progress', t('chart.progress'), share, {growing: true})}
       ${chart('lag', t('chart.lag'), seconds, {tint: '--warn'})}
-      ${chart('commands', t('chart.commands'), number)}
+      ${chart('commands', t('chart.commands'), number, {counts: true})}
       ${chart('bytes', t('chart.bytes'), (value) => `${bytes(value)}/s`, {sizes: true})}
       ${chart('spool', t('chart.spool'), bytes, {sizes: true, tint: '--good'})}
     </div></section>`;

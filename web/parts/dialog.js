@@ -7,11 +7,14 @@ let titles = 0;
 
 export function Dialog({title, wide, onClose, children}) {
   const box = useRef();
+  const head = useRef();
   const id = useRef(`dialog-${++titles}`);
   useEffect(() => {
     const shown = box.current;
     const before = document.activeElement;
     shown.showModal();
+    // Enter does nothing yet: what is asked is read first.
+    head.current.focus();
     return () => {
       shown.close();
       before?.focus?.();
@@ -21,7 +24,7 @@ export function Dialog({title, wide, onClose, children}) {
     event.preventDefault();
     onClose();
   }}>
-    <div class="dialog-head"><h2 id=${id.current}>${title}</h2>
+    <div class="dialog-head"><h2 id=${id.current} ref=${head} tabindex="-1">${title}</h2>
       <button class="quiet icon-only" aria-label=${t('close')} onClick=${onClose}>×</button></div>
     ${children}
   </dialog>`;

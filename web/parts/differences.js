@@ -1,5 +1,5 @@
 // What differs between both sides, page by page and kind by kind.
-import {html, useEffect, useState} from '../ui.js';
+import {html, marked, useEffect, useState} from '../ui.js';
 import {t, word} from '../words.js';
 import {get, taskPath} from '../api.js';
 import {number} from '../format.js';
@@ -68,5 +68,5 @@ export function Differences({task, result, replaced}) {
       <tbody>${page.items.map((one, at) => html`<tr key=${first + at}>
         <th scope="row"><code>${keyText(one.key)}</code>${moved(one) && html`<span class="sub">${t('verify.target_key', {key: moved(one)})}</span>`}</th><td>${word('difference', one.kind)}</td><td class="num" data-label=${t('verify.db')}>${one.db}</td>
         <td><${Said} text=${one.difference} /></td><td data-label=${t('verify.repaired')}>${one.repaired ? t('yes') : t('no')}</td></tr>`)}</tbody></table></div>`}
-    ${page.items && !page.next && last < total && html`<p class="dim small">${t('verify.more', {kept: number(last)})}</p>`}</div>`;
+    ${page.items && !page.next && last < total && html`<p class="dim small">${marked(t('verify.more', {kept: number(last)}))}</p>`}</div>`;
 }

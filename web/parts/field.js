@@ -32,8 +32,9 @@ export function Field({path, label, hint, wide, children}) {
   return html`<div class=${`field ${wide ? 'wide-field' : ''}`}><label for=${id}>${label}</label>${children}<${Wrong} path=${path} />${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}</div>`;
 }
 
-export function Text({path, label, hint, value, change, type = 'text', placeholder, rows, required, wide}) {
-  const shared = {...useFieldProps(path, hint), placeholder, required, spellcheck: false, value: value ?? '', onInput: (event) => change(event.target.value)};
+// left: called with what stands in it when the field was changed and is left. fixed: it can be read alone.
+export function Text({path, label, hint, value, change, left, type = 'text', placeholder, rows, required, wide, fixed}) {
+  const shared = {...useFieldProps(path, hint), placeholder, required, readOnly: fixed, spellcheck: false, value: value ?? '', onInput: (event) => change(event.target.value), onChange: left && ((event) => left(event.target.value))};
   return html`<${Field} path=${path} label=${label} hint=${hint} wide=${wide}>
     ${rows ? html`<textarea ...${shared} rows=${rows}></textarea>` : html`<input ...${shared} type=${type} autocomplete=${type === 'password' ? 'new-password' : 'off'} />`}<//>`;
 }

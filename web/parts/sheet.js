@@ -1,5 +1,5 @@
 // The task document as YAML, to read and to take along.
-import {html, useEffect, useState} from '../ui.js';
+import {html, marked, useEffect, useState} from '../ui.js';
 import {t} from '../words.js';
 import {call, taskPath} from '../api.js';
 import {download} from '../download.js';
@@ -13,6 +13,6 @@ export function Sheet({task}) {
   }, [task.id, task.revision]);
   return html`<section class="card" aria-labelledby="document-title"><div class="bar"><h2 id="document-title">${t('document.title')}</h2>
       <button id="export" onClick=${() => download(`${task.name}.yaml`, text, 'application/yaml')}>${t('document.export')}</button></div>
-    <p class="dim">${t('document.text')}</p><${Trouble} error=${error} />
+    <p class="dim">${marked(t('document.text'))}</p><${Trouble} error=${error} />
     <pre class="log" tabindex="0" role="group" aria-label=${t('document.title')}>${text}</pre></section>`;
 }

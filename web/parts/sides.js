@@ -2,7 +2,8 @@
 import {html} from '../ui.js';
 import {t} from '../words.js';
 import {read, write} from '../document.js';
-import {isFile} from '../draft.js';
+import {tell} from '../check.js';
+import {addressesMistake, isFile, suggestedName} from '../draft.js';
 import {Choice, Text} from './field.js';
 
 const modes = {source: ['auto', 'standalone', 'cluster', 'sentinel', 'scan', 'rdb', 'aof'], target: ['auto', 'standalone', 'cluster', 'sentinel', 'rdb', 'aof', 'jsonl']};
@@ -28,7 +29,7 @@ function Side({name, document, change}) {
         choices=${modes[name].map((one) => [one, t(`mode.${one}`)])} />
       ${isFile(side) ? html`<${Text} path=${`${name}.path`} label=${t('side.path')} hint=${t(`side.path_hint_${name}`)} value=${side.path} change=${set('path')} wide=${true} />`
         : html`<${Text} path=${`${name}.address`} label=${mode === 'sentinel' ? t('side.sentinels') : t('side.address')} hint=${t('side.address_hint')} value=${addresses(side.address)} rows=${2} required=${true}
-            placeholder="10.0.0.1:6379" wide=${true} change=${(text) => change(write(document, `${name}.address`, list(text)))} />
+            placeholder="10.0.0.1:6379" wide=${true} change=${(text) => change(write(document, `${name}.address`, list(text)))} left=${(text) => tell(`${name}.address`, addressesMistake(list(text)))} />
           ${mode === 'sentinel' && html`<${Text} path=${`${name}.master`} label=${t('side.master')} value=${side.master} required=${true} change=${set('master')} />
             <${Text} path=${`${name}.sentinel.password`} label=${t('side.sentinel_password')} type="password" value=${read(document, `${name}.sentinel.password`)} change=${set('sentinel.password')} />`}
           <${Text} path=${`${name}.username`} label=${t('side.username')} placeholder="default" value=${side.username} change=${set('username')} />
@@ -42,7 +43,7 @@ function Side({name, document, change}) {
 }
 
 export function Sides({document, change, named}) {
-  return html`<div class="card"><div class="fields"><${Text} path="name" label=${t('side.name')} hint=${named ? t('side.name_stays') : t('side.name_hint')} value=${document.name} required=${true}
-      change=${(value) => !named && change(write(document, 'name', value))} /></div></div>
+  return html`<div class="card"><div class="fields"><${Text} path="name" label=${t('side.name')} hint=${named ? t('side.name_stays') : t('side.name_hint')} value=${document.name} required=${true} wide=${true} placeholder=${suggestedName(document)}
+      fixed=${named} change=${(value) => change(write(document, 'name', value))} /></div></div>
     <div class="two"><${Side} name="source" document=${document} change=${change} /><${Side} name="target" document=${document} change=${change} /></div>`;
 }

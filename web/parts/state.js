@@ -9,8 +9,9 @@ const tones = {
 
 export const tone = (state) => tones[state] ?? 'calm';
 
-export function State({state}) {
-  return html`<span class=${`state ${tone(state)}`}><span class="dot" aria-hidden="true"></span>${word('state', state)}</span>`;
+// colour: another than the state's own, where it is not all.
+export function State({state, colour}) {
+  return html`<span class=${`state ${colour ?? tone(state)}`}><span class="dot" aria-hidden="true"></span>${word('state', state)}</span>`;
 }
 
 export function Progress({share, label}) {

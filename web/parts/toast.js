@@ -45,7 +45,14 @@ export function Toasts() {
 export function Trouble({error}) {
   if (!error) return null;
   const {title, text} = explain(error);
+  // Places that say the same as the whole are not said twice.
+  const places = (error.errors ?? []).filter((one) => one.detail !== text);
   const detail = ({option, detail: told}) => html`<li>${option && html`<code>${option}</code>`} <${Said} text=${told} /></li>`;
   return html`<div class="trouble" role="alert"><p>${title && html`<b>${title}</b> `}<${Said} text=${text} /></p>${error.hint && html`<p class="hint"><${Said} text=${error.hint} /></p>`}
-    ${(error.errors ?? []).length > 0 && html`<ul>${error.errors.map(detail)}</ul>`}<${Original} texts=${[error.told, error.hint]} /></div>`;
+    ${places.length > 0 && html`<ul>${places.map(detail)}</ul>`}<${Original} texts=${[error.told, error.hint]} /></div>`;
+}
+
+// Before the first answer is there; one that comes at once is not announced.
+export function Waiting() {
+  return html`<p class="waiting late" role="status"><span class="spinner" aria-hidden="true"></span>${t('loading')}</p>`;
 }

@@ -36,7 +36,7 @@ function NewToken({onMade}) {
 }
 
 export function Access() {
-  const [tokens, setTokens] = useState([]);
+  const [tokens, setTokens] = useState(null);
   const [error, setError] = useState(null);
   const [revoked, setRevoked] = useState(null);
   const [changes, setChanges] = useState(0);
@@ -52,7 +52,8 @@ export function Access() {
   return html`<div class="bar"><h1>${t('nav.access')}</h1></div><${Trouble} error=${error} />
     <section class="card" aria-labelledby="tokens-title"><h2 id="tokens-title">${t('token.title')}</h2><p class="dim">${t('token.text')}</p>
       <${NewToken} onMade=${read} />
-      ${tokens.length > 0 && html`<div class="scroll" tabindex="0" role="group" aria-label=${t('token.title')}><table class="cards"><caption class="hidden">${t('token.title')}</caption>
+      ${tokens?.length === 0 && html`<p class="dim">${t('token.none')}</p>`}
+      ${tokens?.length > 0 && html`<div class="scroll" tabindex="0" role="group" aria-label=${t('token.title')}><table class="cards"><caption class="hidden">${t('token.title')}</caption>
         <thead><tr><th scope="col">${t('token.name')}</th><th scope="col">${t('token.role')}</th><th scope="col">${t('token.expires')}</th><th scope="col">${t('token.used')}</th><th scope="col"><span class="hidden">${t('token.revoke')}</span></th></tr></thead>
         <tbody>${tokens.map((token) => html`<tr key=${token.id}><th scope="row">${token.name}</th><td>${word('role', token.role)}</td>
           <td data-label=${t('token.expires')}>${token.expires ? time(token.expires) : t('token.never')}</td><td data-label=${t('token.used')}>${time(token.used)}</td>

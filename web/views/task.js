@@ -5,21 +5,22 @@ import {get, listen, may, taskPath} from '../api.js';
 import {bytes, limit, number, percent, place, rate, seconds, time} from '../format.js';
 import {snapshotOf, timeLeft} from '../snapshot.js';
 import {liveOf, take} from '../trend.js';
+import {bytesBehind, isAway, needsLook, slowest} from '../links.js';
 import {Actions} from '../parts/actions.js';
 import {Charts} from '../parts/charts.js';
 import {Events} from '../parts/events.js';
 import {Fault} from '../parts/fault.js';
 import {Icon} from '../parts/icon.js';
 import {Limits} from '../parts/limits.js';
-import {LinkTable} from '../parts/links.js';
+import {Links} from '../parts/links.js';
 import {Log} from '../parts/log.js';
-import {LinkPicture} from '../parts/picture.js';
 import {PrecheckReport} from '../parts/precheck.js';
 import {useJob} from '../parts/job.js';
 import {Outcome} from '../parts/outcome.js';
+import {ReadinessLine, mayBeAsked} from '../parts/readiness.js';
 import {Sheet} from '../parts/sheet.js';
-import {Progress, State} from '../parts/state.js';
-import {Trouble, complain} from '../parts/toast.js';
+import {Progress, State, tone} from '../parts/state.js';
+import {Trouble, Waiting, complain} from '../parts/toast.js';
 import {Verify} from '../parts/verify.js';
 
 const tabs = ['overview', 'precheck', 'verify', 'events', 'log', 'document'];
@@ -76,7 +77,8 @@ function Failure({task}) {
   const waits = !task.error && task.restart_at;
   const fault = task.error ?? (waits ? task.last_error : null);
   if (!fault) return null;
-  return html`<div class="trouble" role="alert" id="fault"><${Fault} fault=${fault} lead=${task.restart_at ? t('task.restarts_at', {time: time(task.restart_at)}) : null} /></div>`;
+  return html`<div class="trouble" role="alert" id="fault"><${Fault} fault=${fault} lead=${task.restart_at ? t('task.restarts_at', {time: time(task.restart_at)}) : null} />
+    ${task.state === 'precheck-failed' && html`<p><a href=${`#/tasks/${task.id}/precheck`}>${t('task.see_checks')}</a></p>`}</div>`;
 }
 
 function Snapshot({task, status}) {
@@ -95,21 +97,30 @@ function Figure({label, value, sub}) {
   return html`<div class="figure"><dt>${label}</dt><dd>${value}<span class="sub">${sub}</span></dd></div>`;
 }
 
+// By the same status as the links below it, so that figures agree.
+function Lag({task, status}) {
+  const links = task.worker && status ? status.links : [];
+  const away = links.filter(isAway).length;
+  const behind = links.length ? links.map(bytesBehind) : [task.lag.bytes];
+  const size = behind.some((value) => value == null) ? '' : bytes(behind.reduce((all, value) => all + value, 0));
+  return html`<${Figure} label=${t('task.lag')} value=${seconds(links.length ? slowest(links) : task.lag.seconds)} sub=${away ? html`<span class="fault">${t('task.lag_unknown', {count: number(away), all: number(links.length)})}</span>` : size} />`;
+}
+
 function Overview({task, status, reload}) {
   const [limits, setLimits] = useState(false);
   const links = status?.links ?? [];
   const spool = links.reduce((all, link) => all + link.spool.bytes, 0);
   return html`<dl class="figures">
-      <${Figure} label=${t('task.lag')} value=${seconds(task.lag.seconds)} sub=${task.lag.bytes == null ? '' : bytes(task.lag.bytes)} />
+      <${Lag} task=${task} status=${status} />
       <${Figure} label=${t('task.rate')} value=${task.worker ? rate(task.rates.commands_per_second) : '–'} sub=${task.worker ? `${bytes(task.rates.bytes_per_second)}/s` : ''} />
       <${Figure} label=${t('task.spool')} value=${links.length ? bytes(spool) : '–'} sub=${t('task.spool_text')} />
       <${Figure} label=${t('task.limit')} value=${limit(task)} sub=${may('operator') && task.state !== 'finished' && html`<button class="link" id="limits" onClick=${() => setLimits(true)}>${t('task.change')}</button>`} />
     </dl>
+    ${mayBeAsked(task) && links.length > 0 && html`<${ReadinessLine} task=${task} status=${status} />`}
     <${Outcome} task=${task} kind="cutover" /><${Outcome} task=${task} kind="finish" />
     ${limits && html`<${Limits} task=${task} onClose=${() => setLimits(false)} onDone=${reload} />`}
     ${status && html`<${Snapshot} task=${task} status=${status} />`}
-    ${links.length > 0 ? html`<section class="card" aria-labelledby="links-title"><h2 id="links-title">${t('links.title')}</h2>
-        <${LinkPicture} task=${task} status=${status} /><${LinkTable} status=${status} /></section>` : html`<p class="card empty dim">${t('task.quiet')}</p>`}
+    ${links.length > 0 ? html`<${Links} task=${task} status=${status} />` : html`<p class="card empty dim">${t('task.quiet')}</p>`}
     <${Charts} task=${task} status=${status} />`;
 }
 
@@ -131,12 +142,12 @@ function Facts({task}) {
 export function Task({id, tab}) {
   const {task, status, revision, error, reload} = useTask(id);
   useTitle(task && `${task.name}: ${word('state', task.state)}`);
-  if (!task) return html`<a class="back" href="#/"><${Icon} name="back" />${t('nav.tasks')}</a><${Trouble} error=${error} />`;
+  if (!task) return html`<a class="back" href="#/"><${Icon} name="back" />${t('nav.tasks')}</a>${error ? html`<${Trouble} error=${error} />` : html`<${Waiting} />`}`;
   const chosen = tabs.includes(tab) ? tab : 'overview';
   return html`<a class="back" href="#/"><${Icon} name="back" />${t('nav.tasks')}</a>
-    <div class="bar"><div class="title"><h1>${task.name}</h1><${State} state=${task.state} />
+    <div class="bar"><div class="title"><h1>${task.name}</h1><${State} state=${task.state} colour=${tone(task.state) === 'good' && task.worker && status?.links.some(needsLook) ? 'warn' : null} />
       ${task.job && html`<span class="job">${word('job', task.job.kind)}</span>`}</div>
-      <${Actions} task=${task} onDone=${reload} /></div>
+      <${Actions} task=${task} status=${status} onDone=${reload} /></div>
     <p class="hidden" role="status" id="said">${task.name}: ${word('state', task.state)}</p>
     <${Facts} task=${task} />
     <${Trouble} error=${error} />

@@ -2,12 +2,18 @@
 import {Component, html, useEffect, useMemo, useState, useTitle} from '../ui.js';
 import {t, word} from '../words.js';
 import {get, listen, may} from '../api.js';
-import {bytes, number, percent, place, rate, seconds} from '../format.js';
+import {steps} from '../draft.js';
+import {bytes, number, percent, place, rate, seconds, time} from '../format.js';
 import {titleOf} from '../parts/fault.js';
 import {Icon} from '../parts/icon.js';
 import {Said} from '../parts/said.js';
 import {Progress, State, tone} from '../parts/state.js';
-import {Trouble} from '../parts/toast.js';
+import {Trouble, Waiting} from '../parts/toast.js';
+
+// Links that should have their source and have not.
+const awayOf = (task) => (['snapshot', 'streaming'].includes(task.state) && task.worker && task.links_connected != null ? task.links - task.links_connected : 0);
+// What somebody has to look at, whatever its state.
+const needsLook = (task) => tone(task.state) === 'bad' || awayOf(task) > 0 || Boolean(task.restart_at);
 
 class Row extends Component {
   shouldComponentUpdate(next) {
@@ -18,11 +24,14 @@ class Row extends Component {
     const href = `#/tasks/${task.id}`;
     const idle = task.worker ? '' : 'idle';
     const fault = task.error ?? (task.restart_at ? task.last_error : null);
+    const away = awayOf(task);
     return html`<tr>
       <th scope="row"><a href=${href}>${task.name}</a></th>
-      <td class="cell-state"><${State} state=${task.state} />
+      <td class="cell-state"><${State} state=${task.state} colour=${away && tone(task.state) !== 'bad' ? 'warn' : null} />
         ${task.progress != null && html`<${Progress} share=${task.progress} label=${t('list.progress', {name: task.name})} /><span class="num small">${percent(task.progress)}</span>`}
         ${task.job && html`<span class="job">${word('job', task.job.kind)}</span>`}
+        ${away > 0 && html`<span class="warned small">${t('list.away', {count: number(away), all: number(task.links)})}</span>`}
+        ${task.restart_at && html`<span class="warned small">${t('list.restarts', {time: time(task.restart_at)})}</span>`}
         ${fault && html`<span class="fault small" title=${fault.text}>${t('fault.is', {kind: titleOf(fault)})} <${Said} text=${fault.text} /></span>`}</td>
       <td data-label=${t('list.way')} class="way"><span>${place(task.source)}</span> <span class="arrow" aria-label=${t('list.to')}>→</span> <span>${place(task.target)}</span></td>
       <td data-label=${t('list.links')} class=${`num ${idle}`}>${task.links ? `${task.links_connected ?? task.links} / ${task.links}` : '–'}</td>
@@ -49,7 +58,8 @@ const firstDown = (name) => name !== 'name';
 // What was looked for stays while one looks at a task.
 let kept = {search: '', state: '', order: 'name', down: false};
 
-const urgency = (task) => ({bad: 4, warn: 3, busy: 2, good: 1})[tone(task.state)] ?? 0;
+const urgency = (task) => (needsLook(task) ? 8 : 0) + (stateUrgency(task.state));
+const stateUrgency = (state) => ({bad: 4, warn: 3, busy: 2, good: 1})[tone(state)] ?? 0;
 
 // Events are gathered and drawn once a frame. said: the last change of a state, for who does not see it.
 function useTasks() {
@@ -93,12 +103,17 @@ function useTasks() {
   return [tasks, error, said];
 }
 
+// Chosen instead of a state: those that need a look.
+const LOOK = 'look';
+
 function Counts({tasks, chosen, choose}) {
   const counts = new Map();
   for (const task of tasks) counts.set(task.state, (counts.get(task.state) ?? 0) + 1);
+  const looks = tasks.filter(needsLook).length;
   return html`<div class="counts" role="group" aria-label=${t('list.filter_state')}>
     <button aria-pressed=${chosen === ''} id="state-all" onClick=${() => choose('')}>${t('list.all')} <b>${number(tasks.length)}</b></button>
-    ${[...counts].sort().map(([state, count]) => html`<button key=${state} id=${`state-${state}`} aria-pressed=${chosen === state} onClick=${() => choose(chosen === state ? '' : state)}>
+    ${(looks > 0 || chosen === LOOK) && html`<button id="state-look" aria-pressed=${chosen === LOOK} onClick=${() => choose(chosen === LOOK ? '' : LOOK)}><span class="state bad"><${Icon} name="warn" />${t('list.look')}</span> <b>${number(looks)}</b></button>`}
+    ${[...counts].sort(([a], [b]) => stateUrgency(b) - stateUrgency(a) || (a < b ? -1 : 1)).map(([state, count]) => html`<button key=${state} id=${`state-${state}`} aria-pressed=${chosen === state} onClick=${() => choose(chosen === state ? '' : state)}>
       <${State} state=${state} /> <b>${number(count)}</b></button>`)}
   </div>`;
 }
@@ -118,10 +133,12 @@ function Order({look, change}) {
   }}>${choices.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></div>`;
 }
 
+const Create = () => html`<a class="button primary" id="create" href="#/new"><${Icon} name="plus" />${t('list.create')}</a>`;
+
 function shownOf(tasks, {search, state, order, down}) {
   const wanted = search.trim().toLowerCase();
   const sign = down ? -1 : 1;
-  return tasks.filter((task) => (!state || task.state === state) && (!wanted || `${task.name} ${place(task.source)} ${place(task.target)}`.toLowerCase().includes(wanted)))
+  return tasks.filter((task) => (!state || (state === LOOK ? needsLook(task) : task.state === state)) && (!wanted || `${task.name} ${place(task.source)} ${place(task.target)}`.toLowerCase().includes(wanted)))
     .sort((a, b) => sign * orders[order](a, b) || (order === 'name' ? sign : 1) * byName(a, b));
 }
 
@@ -133,11 +150,12 @@ export function Tasks() {
   useTitle(t('list.title'));
   const column = (name, type) => html`<${Heading} name=${name} label=${t(`list.${name}`)} type=${type} look=${look} change=${change} />`;
   return html`<div class="bar"><h1>${t('list.title')}</h1>
-      ${may('operator') && html`<a class="button primary" id="create" href="#/new"><${Icon} name="plus" />${t('list.create')}</a>`}</div>
+      ${may('operator') && !(tasks && tasks.length === 0) && html`<${Create} />`}</div>
     <p class="hidden" role="status" id="said">${said}</p>
     <${Trouble} error=${error} />
+    ${!tasks && !error && html`<${Waiting} />`}
     ${tasks && tasks.length === 0 && html`<div class="card empty"><h2>${t('list.empty_title')}</h2><p class="dim">${t('list.empty_text')}</p>
-      ${may('operator') && html`<a class="button primary" href="#/new">${t('list.create')}</a>`}</div>`}
+      ${may('operator') && html`<ol class="way-there">${steps.map((name) => html`<li>${t(`step.${name}`)}</li>`)}</ol><div><${Create} /></div>`}</div>`}
     ${tasks && tasks.length > 0 && html`<div class="bar tools">
         <input type="search" id="search" aria-label=${t('list.search')} placeholder=${t('list.search')} value=${look.search} onInput=${(event) => change({search: event.target.value})} />
         <${Counts} tasks=${tasks} chosen=${look.state} choose=${(state) => change({state})} /><${Order} look=${look} change=${change} /></div>

@@ -2,9 +2,10 @@
 import {html, useEffect, useLayoutEffect, useRef, useState, useTitle} from '../ui.js';
 import {t} from '../words.js';
 import {call, get, post, taskPath} from '../api.js';
-import {yaml} from '../document.js';
+import {checked, edited, firstStepWrongs, freeName, isTaken, takenWrong, tell, useLiveCheck} from '../check.js';
+import {write, yaml} from '../document.js';
 import {download} from '../download.js';
-import {begun, fresh, keep, lacks, stepOf, steps, taken, tidied, wrongOptions} from '../draft.js';
+import {begun, fresh, keep, lacks, stepOf, steps, suggestedName, taken, tidied} from '../draft.js';
 import {Advanced} from '../parts/advanced.js';
 import {Databases} from '../parts/databases.js';
 import {wrongs} from '../parts/field.js';
@@ -21,19 +22,12 @@ function mark(found) {
   if (found) requestAnimationFrame(() => document.querySelector('#main [aria-invalid=true], #main .wrong')?.focus());
 }
 
-// What the daemon says of the document so far: {option: wrong} of what has been gone through up to `step`, or null. What it cannot place is thrown where it cannot be later than that.
-async function checked(draft, step) {
-  try {
-    await call('POST', `/documents/check${draft.id ? `?secrets_of=${draft.id}` : ''}`, {body: draft.document});
-    return null;
-  } catch (problem) {
-    if (problem.type !== 'document-invalid') throw problem;
-    const found = wrongOptions(problem);
-    const first = Math.min(...Object.keys(found).map(stepOf), steps.length);
-    if (first <= step) return found;
-    if (first === steps.length && step === steps.length - 2) throw problem;
-    return null;
-  }
+// What keeps the first step from being left: {path: wrong}, or null. A name is asked for again: somebody else may have taken it.
+async function firstWrongs(draft, stored) {
+  const found = firstStepWrongs(draft);
+  if (found || stored || !(await isTaken(draft.name))) return found;
+  tell('name', takenWrong(draft.name));
+  return wrongs.get();
 }
 
 export function Wizard({id}) {
@@ -47,6 +41,7 @@ export function Wizard({id}) {
   useEffect(() => {
     if (id) get(taskPath(id)).then((task) => setWork(taken(task)), setError);
   }, [id]);
+  useLiveCheck(work);
   const change = (next) => setWork((old) => {
     const made = {...old, ...next};
     if (!id) keep(made);
@@ -55,8 +50,10 @@ export function Wizard({id}) {
   if (!work) return html`<${Trouble} error=${error} />`;
   const {document, step} = work;
   const edit = (next) => {
-    change({document: next});
-    if (Object.keys(wrongs.get()).length) mark(null);
+    // A name that was made of the addresses goes with them.
+    const drop = !work.id && work.made && next.name === work.made && suggestedName(next) !== suggestedName(document);
+    change({document: drop ? write(next, 'name', undefined) : next});
+    edited(document, next);
   };
   const show = (to, draft) => {
     change({step: to, document: draft});
@@ -70,15 +67,14 @@ export function Wizard({id}) {
     setError(null);
     mark(null);
     if (to < step) return show(to, draft);
-    const missing = Object.entries(lacks(draft)).map(([path, key]) => [path, {text: t(key)}]);
-    if (missing.length) {
-      change({step: 0});
-      return mark(Object.fromEntries(missing));
-    }
     setBusy(true);
     try {
-      const found = await checked({id: work.id, document: draft}, to - 1);
-      if (found) change({step: Math.min(...Object.keys(found).map(stepOf))});
+      if (!draft.name && suggestedName(draft)) {
+        draft.name = await freeName(suggestedName(draft));
+        change({made: draft.name});
+      }
+      const found = (await firstWrongs(draft, work.id)) ?? (await checked({id: work.id, document: draft}, to - 1));
+      if (found) change({document: draft, step: Math.min(...Object.keys(found).map(stepOf))});
       else show(to, draft);
       mark(found);
     } catch (problem) {
@@ -99,7 +95,15 @@ export function Wizard({id}) {
   const save = async (wanted, accept) => {
     const clean = tidied(wanted);
     if (work.saved === JSON.stringify(clean)) return work.id;
-    const task = work.id ? await call('PUT', taskPath(work.id, `/document${accept ? '?accept_changes=true' : ''}`), {body: clean, headers: {'If-Match': `"${work.revision}"`}}) : await post('/tasks', clean);
+    const request = work.id ? call('PUT', taskPath(work.id, `/document${accept ? '?accept_changes=true' : ''}`), {body: clean, headers: {'If-Match': `"${work.revision}"`}}) : post('/tasks', clean);
+    const task = await request.catch((problem) => {
+      // Taken since it was looked for: told where it is mended.
+      if (problem.type === 'exists') {
+        show(0, clean);
+        mark({name: {text: t(...takenWrong(clean.name))}});
+      }
+      throw problem;
+    });
     change({id: task.id, revision: task.revision, document: clean, saved: JSON.stringify(clean)});
     return task.id;
   };
@@ -108,7 +112,7 @@ export function Wizard({id}) {
       <div class="buttons">${!id && (work.id || Object.keys(document).length > 0) && html`<button id="anew" onClick=${() => change(fresh())}>${t('wizard.anew')}</button>`}
         <button id="import" onClick=${() => setImporting(true)}>${t('import.action')}</button>
         <button id="export" onClick=${() => download(`${document.name || 'task'}.yaml`, yaml(tidied(document)), 'application/yaml')}>${t('document.export')}</button></div></div>
-    <ol class="steps" aria-label=${t('wizard.steps')}>${steps.map((name, number) => html`<li key=${name}><button aria-current=${number === step ? 'step' : null} class=${number < step ? 'done' : ''} disabled=${busy || (number > step && Object.keys(lacks(document)).length > 0)}
+    <ol class="steps" aria-label=${t('wizard.steps')}>${steps.map((name, number) => html`<li key=${name}><button aria-current=${number === step ? 'step' : null} class=${number < step ? 'done' : ''} disabled=${busy || (number > step && Object.keys(lacks({...document, name: document.name || suggestedName(document)})).length > 0)}
       onClick=${() => number !== step && go(number)}><span class="step-number">${number + 1}</span>${t(`step.${name}`)}</button></li>`)}</ol>
     <h2 class="step-title" tabindex="-1" ref=${title}>${t('wizard.step', {number: step + 1, all: steps.length, name: t(`step.${steps[step]}`)})}</h2>
     <p class="dim">${t(`step.${steps[step]}_text`)}</p>
@@ -122,5 +126,5 @@ export function Wizard({id}) {
       <button id="back" disabled=${step === 0 || busy} onClick=${() => go(step - 1)}>${t('wizard.back')}</button>
       ${step < steps.length - 1 && html`<button class="primary" id="next" disabled=${busy} onClick=${() => go(step + 1)}>${t('wizard.next')}</button>`}
     </div>
-    ${importing && html`<${Import} save=${importYaml} onClose=${() => setImporting(false)} />`}`;
+    ${importing && html`<${Import} save=${importYaml} task=${work.id ? {id: work.id, name: document.name} : null} onClose=${() => setImporting(false)} />`}`;
 }

@@ -1,5 +1,10 @@
-"""Waiting for a condition: the only place of the scenario tests that sleeps."""
+"""Waiting for a condition: the only place of the scenario tests that sleeps.
 
+KEYFERRY_TEST_JITTER   milliseconds: behind each condition that holds a random time up to that passes, as on a machine that is busy with other things. A test
+                       must not care: that something follows at once is nothing to rely on (docs/testing.md)"""
+
+import os
+import random
 import time
 
 import redis
@@ -12,6 +17,8 @@ NOT_YET = (AssertionError, OSError, redis.exceptions.ConnectionError, redis.exce
 TIMEOUT_SECONDS = 180
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.05
+JITTER_SECONDS = float(os.environ.get("KEYFERRY_TEST_JITTER") or 0) / 1000
+_jitter = random.Random()      # not of the tests' own sequence
 
 
 def wait_for(condition, timeout=TIMEOUT_SECONDS, what="a condition"):
@@ -26,6 +33,7 @@ def wait_for(condition, timeout=TIMEOUT_SECONDS, what="a condition"):
         try:
             value = condition()
             if value:
+                time.sleep(_jitter.uniform(0, JITTER_SECONDS))
                 return value
         except NOT_YET as error:
             value, cause = error, error

@@ -204,6 +204,8 @@ static void modules_of_the_source(void **state)
 		PRECHECK_WARNING);
 	given->precheck.abilities.skip_unsupported = true;
 	assert_int_equal(judged(given, "modules", PRECHECK_TARGET, "are left out, told and counted"), PRECHECK_WARNING);
+	strcpy(given->nodes[1].info.modules, "research ReJSON ");
+	assert_int_equal(judged(given, "modules", PRECHECK_TARGET, "the target has not: search;"), PRECHECK_WARNING);
 	strcpy(given->nodes[1].info.modules, "search ReJSON ");
 	assert_int_equal(judged(given, "modules", PRECHECK_TARGET, NULL), PRECHECK_PASSED);
 }
