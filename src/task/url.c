@@ -331,7 +331,7 @@ static bool parse_url(struct url *url, struct slice rest, struct error *error)
 	struct slice authority, path;
 	const uint8_t *at;
 
-	if (rest.len == 0)
+	if (!rest.data || rest.len == 0)
 		return fail(error, "it is empty");
 	if (!parse_scheme(url, &rest, error))
 		return false;
