@@ -30,6 +30,7 @@
 #define AHEAD_BYTES (4u << 20) /* of a large key's commands, before their answers are waited for */
 
 struct lane {
+	struct repair *repair;
 	struct client *client;
 	uint32_t target_db, shard;
 	uint16_t slot;
@@ -65,11 +66,6 @@ struct repair {
 
 /* ---- questions to the target ---- */
 
-struct ask {
-	struct repair *repair;
-	struct lane *lane;
-};
-
 static void count_answer(struct repair *repair, const struct error *error)
 {
 	if (error) {
@@ -90,12 +86,11 @@ static void refuse(struct repair *repair, struct lane *lane, struct slice text)
 
 static void on_simple(void *owner, const struct client_reply *reply, const struct error *error)
 {
-	struct ask *ask = owner;
+	struct lane *lane = owner;
 
 	if (reply && reply->nodes[0].type == RESP_ERROR)
-		refuse(ask->repair, ask->lane, reply->nodes[0].text);
-	count_answer(ask->repair, error);
-	free(ask);
+		refuse(lane->repair, lane, reply->nodes[0].text);
+	count_answer(lane->repair, error);
 }
 
 static void take_results(struct lane *lane, const struct resp_node *array)
@@ -114,26 +109,23 @@ static void take_results(struct lane *lane, const struct resp_node *array)
 
 static void on_exec(void *owner, const struct client_reply *reply, const struct error *error)
 {
-	struct ask *ask = owner;
+	struct lane *lane = owner;
 
 	if (reply && reply->nodes[0].type == RESP_ERROR)
-		refuse(ask->repair, ask->lane, reply->nodes[0].text);
+		refuse(lane->repair, lane, reply->nodes[0].text);
 	else if (reply && reply->nodes[0].type == RESP_ARRAY) {
-		ask->lane->executed = true;
-		take_results(ask->lane, &reply->nodes[0]);
+		lane->executed = true;
+		take_results(lane, &reply->nodes[0]);
 	}
-	count_answer(ask->repair, error);
-	free(ask);
+	count_answer(lane->repair, error);
 }
 
+/* Of its owner nothing has to be given back: client_free() calls nobody any more when the repair is cut off between question and answer. */
 static void send(struct repair *repair, struct lane *lane, client_callback *callback, uint32_t argc, const struct slice *argv)
 {
-	struct ask *ask = memory_alloc(sizeof(*ask));
-
-	*ask = (struct ask){repair, lane};
 	repair->awaited++;
 	repair->answered = false;
-	client_send(lane->client, argc, argv, callback, ask);
+	client_send(lane->client, argc, argv, callback, lane);
 }
 
 #define SEND(repair, lane, callback, ...)                                                                                        \
@@ -176,7 +168,7 @@ static struct lane *find_lane(struct repair *repair, const struct suspect *suspe
 	if (repair->lane_count == LANES)
 		return NULL;
 	lane = &repair->lanes[repair->lane_count++];
-	*lane = (struct lane){.target_db = suspect->target_db, .shard = shard, .slot = slot, .alone = alone};
+	*lane = (struct lane){.repair = repair, .target_db = suspect->target_db, .shard = shard, .slot = slot, .alone = alone};
 	return lane;
 }
 
