@@ -155,7 +155,11 @@ static bool output_value(struct adapt *adapt, const struct event *event, int64_t
 	made->raw = made->string = (struct slice){0};
 	made->type = payload.data[0];
 	made->value = slice_make(payload.data + 1, payload.len - 1 - DUMP_FOOTER_LEN);
-	made->expire_at_ms = expire_at ? now + expire_at : EXPIRE_NEVER;
+	/* The server takes any number of ms: one that no clock will ever reach stays one. */
+	if (expire_at == 0)
+		made->expire_at_ms = EXPIRE_NEVER;
+	else if (__builtin_add_overflow(now, expire_at, &made->expire_at_ms))
+		made->expire_at_ms = INT64_MAX;
 	made->idle_seconds = -1;
 	made->frequency = -1;
 	*output = (struct adapt_output){.events = adapt->events,

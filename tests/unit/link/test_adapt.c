@@ -242,6 +242,11 @@ static void test_payloads(void **state)
 		assert_int_equal(bench->output.events[0].expire_at_ms, 4102444800000);
 		assert_false(bench->output.valkey);
 	}
+	/* A time to live that ends behind all that a number can say. */
+	make(bench, "RESTORE k 9223372036854775807 p");
+	bench->argv[3] = slice_make(payload, 100);
+	assert_int_equal(run(bench), ADAPT_VALUE);
+	assert_true(bench->output.events[0].expire_at_ms == INT64_MAX);
 	make(bench, "RESTORE k 0 p");
 	bench->argv[3] = slice_make(payload, 5);
 	assert_int_not_equal(run(bench), ADAPT_VALUE);
