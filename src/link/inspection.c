@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "decode/snapshot.h"
 #include "decode/stream.h"
+#include "wire/command.h"
 #include "wire/crc64.h"
 #include "wire/rdb.h"
 
@@ -238,11 +239,14 @@ static int64_t expiry_of(const struct event *event)
 		seconds = true;
 	} else if (slice_equal_nocase(event->argv[0], SLICE("SET"))) {
 		for (uint32_t i = 3; i + 1 < event->argc; i++) {
-			if (!slice_equal_nocase(event->argv[i], SLICE("EXAT")) &&
-			    !slice_equal_nocase(event->argv[i], SLICE("PXAT")))
-				continue;
-			seconds = event->argv[i].data[0] == 'E' || event->argv[i].data[0] == 'e';
-			at = i + 1;
+			bool in_seconds = slice_equal_nocase(event->argv[i], SLICE("EXAT"));
+
+			if (in_seconds || slice_equal_nocase(event->argv[i], SLICE("PXAT"))) {
+				seconds = in_seconds;
+				at = ++i;
+			} else if (command_set_compares(event->argv[i])) {
+				i++;
+			}
 		}
 	}
 	if (at == 0 || !slice_to_int64(event->argv[at], &time) || time < 0)

@@ -1,6 +1,7 @@
 #include "transform/expiry.h"
 
 #include "base/memory.h"
+#include "wire/command.h"
 
 #include <stdlib.h>
 
@@ -104,6 +105,14 @@ struct place {
 	int64_t number;
 };
 
+static enum time_kind option_kind(struct slice word)
+{
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (slice_equal_nocase(word, slice_of_string(options[i].word)))
+			return options[i].kind;
+	return TIME_NONE;
+}
+
 /* Where the command's time stands. False: it has none, or makes no sense (the server refuses it as well). */
 static bool find_time(const struct event *event, struct place *ret)
 {
@@ -114,12 +123,16 @@ static bool find_time(const struct event *event, struct place *ret)
 		if (slice_equal_nocase(event->argv[0], slice_of_string(timed[i].name)))
 			place = (struct place){.form = timed[i].form, .kind = timed[i].kind, .at = 2};
 	options_at = place.form == FORM_OPTION ? 3 : place.form == FORM_GETEX ? 2 : event->argc;
-	for (uint32_t i = options_at; i + 1 < event->argc; i++)
-		for (size_t j = 0; j < sizeof(options) / sizeof(options[0]); j++)
-			if (slice_equal_nocase(event->argv[i], slice_of_string(options[j].word))) {
-				place.kind = options[j].kind;
-				place.at = i + 1;
-			}
+	for (uint32_t i = options_at; i + 1 < event->argc; i++) {
+		enum time_kind kind = option_kind(event->argv[i]);
+
+		if (kind != TIME_NONE) {
+			place.kind = kind;
+			place.at = ++i;
+		} else if (command_set_compares(event->argv[i])) {
+			i++;
+		}
+	}
 	for (uint32_t i = 4; place.form == FORM_RESTORE && i < event->argc; i++)
 		if (slice_equal_nocase(event->argv[i], SLICE("ABSTTL")))
 			place.kind = TIME_AT_MS;

@@ -1,6 +1,7 @@
 /* Commands that carry times: relative ones made absolute, absolute ones in the form that the target knows. */
 #include "transform/recast.h"
 #include "transform/script.h"
+#include "wire/command.h"
 #include "wire/crc64.h"
 #include "wire/rdb.h"
 
@@ -159,7 +160,7 @@ static bool set_options_read(const struct recast *recast, struct set_options *op
 			options->get = true;
 		else if (word_is(word, "IFEQ"))
 			options->compares_equal = true, i++;
-		else if (word_is(word, "IFNE") || word_is(word, "IFDEQ") || word_is(word, "IFDNE"))
+		else if (command_set_compares(word))
 			options->compares_else = true, i++;
 		else
 			return false; /* a later version's */

@@ -304,6 +304,12 @@ static bool restore_is_safe(uint32_t argc, const struct slice *argv)
 	return replace && absolute;
 }
 
+bool command_set_compares(struct slice word)
+{
+	return slice_equal_nocase(word, SLICE("IFEQ")) || slice_equal_nocase(word, SLICE("IFNE")) ||
+	       slice_equal_nocase(word, SLICE("IFDEQ")) || slice_equal_nocase(word, SLICE("IFDNE"));
+}
+
 bool command_is_replay_safe(const struct command_info *info, uint32_t argc, const struct slice *argv)
 {
 	if (info->flags & COMMAND_REPLAY_SAFE)

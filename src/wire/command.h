@@ -108,6 +108,10 @@ uint32_t command_first_key(const struct command_info *info, uint32_t argc, const
  * or a nil; the commands behind it put that right. */
 bool command_is_replay_safe(const struct command_info *info, uint32_t argc, const struct slice *argv);
 
+/* Is this word an option of SET behind which a value stands that is compared with (IFEQ, IFNE, IFDEQ, IFDNE)? That value may be any word, an option's name too.
+ * IFEQ came with Valkey 8.1; all of them with Redis 8.4. */
+bool command_set_compares(struct slice word);
+
 /* ---- learned commands ---- */
 #define COMMAND_NAME_MAX 128
 #define COMMAND_LEARNED_MAX 4096

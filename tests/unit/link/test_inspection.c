@@ -134,12 +134,13 @@ static void times_that_have_passed(void **state)
 {
 	struct bench *bench = *state;
 
-	assert_true(inspect_text(bench,
-				 "*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$13\r\n1700000000000\r\n"
-				 "*3\r\n$8\r\nexpireat\r\n$1\r\nk\r\n$10\r\n1700000000\r\n"
-				 "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\npxat\r\n$13\r\n1700000000000\r\n"
-				 "*6\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\nEXAT\r\n$10\r\n1700000000\r\n$2\r\nNX\r\n"));
-	assert_int_equal(bench->found.past_expiries, 4);
+	assert_true(inspect_text(bench, "*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$13\r\n1700000000000\r\n"
+					"*3\r\n$8\r\nexpireat\r\n$1\r\nk\r\n$10\r\n1700000000\r\n"
+					"*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\npxat\r\n$13\r\n1700000000000\r\n"
+					"*6\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\nEXAT\r\n$10\r\n1700000000\r\n$2\r\nNX\r\n"
+					"*8\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$4\r\nPXAT\r\n$13\r\n1700000000000\r\n"
+					"$4\r\nIFEQ\r\n$4\r\nexat\r\n$3\r\nGET\r\n"));
+	assert_int_equal(bench->found.past_expiries, 5);
 	assert_true(inspect_text(bench, "*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$13\r\n4102444800000\r\n"
 					"*3\r\n$8\r\nEXPIREAT\r\n$1\r\nk\r\n$19\r\n9223372036854775807\r\n"
 					"*3\r\n$9\r\nPEXPIREAT\r\n$1\r\nk\r\n$1\r\nx\r\n" SET));

@@ -416,6 +416,11 @@ static void times_are_set_dropped_scaled(void **state)
 	assert_string_equal(command(&bench, "SET d v"), "same");
 	assert_string_equal(command(&bench, "RESTORE d 1000 payload"), "0: RESTORE d 0 payload");
 	assert_string_equal(command(&bench, "SETEX s 10 v"), "0: SETEX s 3600 v");
+	/* A value that is compared with is no option, whatever it says. */
+	assert_string_equal(command(&bench, "SET s v EX 10 IFEQ ex GET"), "0: SET s v EX 3600 IFEQ ex GET");
+	assert_string_equal(command(&bench, "SET s v IFNE px PX 10"), "0: SET s v IFNE px PX 3600000");
+	assert_string_equal(command(&bench, "SET d v ifdeq EX EX 10"), "0: SET d v ifdeq EX");
+	assert_string_equal(command(&bench, "SET d v IFDNE PX KEEPTTL"), "same");
 	assert_string_equal(command(&bench, "PEXPIRE s 5"), "0: PEXPIRE s 3600000");
 	assert_string_equal(command(&bench, "PEXPIRE x 5000"), "0: PEXPIRE x 10000");
 	assert_string_equal(command(&bench, "EXPIRE x -1"), "same");
