@@ -36,6 +36,16 @@ static bool close_after(int file, bool ok)
 	return ok;
 }
 
+bool file_sync(int file)
+{
+	int done;
+
+	do
+		done = fsync(file);
+	while (done < 0 && errno == EINTR);
+	return done == 0;
+}
+
 bool file_sync_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -45,7 +55,7 @@ bool file_sync_folder(const char *path)
 	int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	free(folder);
-	return file >= 0 && close_after(file, fsync(file) == 0);
+	return file >= 0 && close_after(file, file_sync(file));
 }
 
 static bool write_synced(const char *path, struct slice content)
@@ -53,7 +63,7 @@ static bool write_synced(const char *path, struct slice content)
 	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	/* One that an earlier run has left keeps its mode when it is opened. */
-	return file >= 0 && close_after(file, fchmod(file, 0600) == 0 && file_write_at(file, content, 0) && fsync(file) == 0);
+	return file >= 0 && close_after(file, fchmod(file, 0600) == 0 && file_write_at(file, content, 0) && file_sync(file));
 }
 
 bool file_replace(const char *path, struct slice content)

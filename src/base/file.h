@@ -11,6 +11,9 @@
 /* Writes all of the bytes at that offset of an open file. */
 bool file_write_at(int file, struct slice bytes, uint64_t offset) WARN_UNUSED;
 
+/* fsync(), again after a signal. */
+bool file_sync(int file) WARN_UNUSED;
+
 /* Puts the names in the folder of `path` on the disk: a file that was made or renamed is sure to be there after a power cut only then. */
 bool file_sync_folder(const char *path) WARN_UNUSED;
 

@@ -1,5 +1,6 @@
 #include "control/cutover_file.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ struct cutover_file {
 static bool write_text(struct cutover_file *file, const char *text, struct error *error)
 {
 	if (ftruncate(file->file, 0) == 0 && pwrite(file->file, text, strlen(text), 0) == (ssize_t)strlen(text) &&
-	    fsync(file->file) == 0)
+	    file_sync(file->file))
 		return true;
 	error_set_errno(error, ERROR_USAGE, errno, "%s cannot be written", file->path);
 	error_hint(error, "Make room on the disk of the work directory");

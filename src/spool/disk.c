@@ -1,5 +1,7 @@
 #include "spool/disk.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +81,7 @@ static int real_sync_dir(const char *dir)
 
 	if (file < 0)
 		return file;
-	result = fsync(file) < 0 ? -errno : 0;
+	result = file_sync(file) ? 0 : -errno;
 	close(file);
 	return result;
 }

@@ -95,6 +95,8 @@ bool state_write(struct state_file *state, const struct format_state *content, s
 	format_put_state(content, bytes);
 	if (result == 0)
 		result = segment_write_file(state->disk, state->file, slot * FORMAT_STATE_SLOT, bytes, sizeof(bytes));
+	/* When this fails the slot may have reached the disk or not, and what is found after a power cut may be either state. Both are sound: a state of another generation
+	 * finds segments of the old one, which are not its own, and the link takes a new snapshot; it never takes one history's bytes for another's. */
 	if (result == 0)
 		result = state->disk->sync(state->file);
 	if (result < 0) {

@@ -15,6 +15,18 @@
 
 #include <cmocka.h>
 
+static int signals_to_come;
+
+/* In place of the C library's: a signal comes in between so many times. */
+int fsync(int file)
+{
+	if (signals_to_come == 0)
+		return fdatasync(file);
+	signals_to_come--;
+	errno = EINTR;
+	return -1;
+}
+
 struct bench {
 	char folder[64];
 	char *path, *beside;
@@ -121,6 +133,20 @@ static void cut_short(void **state)
 	assert_content(bench->path, "old");
 }
 
+static void a_signal_is_no_failure(void **state)
+{
+	const struct bench *bench = *state;
+
+	signals_to_come = 3;
+	assert_true(file_sync_folder(bench->path));
+	assert_int_equal(signals_to_come, 0);
+	signals_to_come = 3;
+	assert_true(file_replace(bench->path, SLICE("x")));
+	assert_int_equal(signals_to_come, 0);
+	assert_false(file_sync(-1));
+	assert_int_equal(errno, EBADF);
+}
+
 static void names_without_folder(void **state)
 {
 	(void)state;
@@ -135,6 +161,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(left_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_folder, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cut_short, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_signal_is_no_failure, set_up, tear_down),
 		cmocka_unit_test(names_without_folder),
 	};
 
