@@ -27,3 +27,12 @@ bool utf8_is_valid(struct slice text)
 	}
 	return true;
 }
+
+void utf8_mend(char *text, size_t len)
+{
+	if (utf8_is_valid(slice_make(text, len)))
+		return;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] >= 0x80)
+			text[i] = '?';
+}

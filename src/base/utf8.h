@@ -7,4 +7,7 @@
 
 bool utf8_is_valid(struct slice text);
 
+/* Servers' texts may hold any bytes, and a text may be cut within a character: where it is no UTF-8, each of its bytes beyond ASCII becomes '?'. */
+void utf8_mend(char *text, size_t len);
+
 #endif

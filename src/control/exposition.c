@@ -57,8 +57,8 @@ static json_t *label_text(const char *text)
 
 	while (valid && len > 0 && text[len] && ((unsigned char)text[len] & 0xc0) == 0x80)
 		len--;
-	for (size_t i = 0; i < len; i++)
-		copy[i] = !valid && (unsigned char)text[i] >= 0x80 ? '?' : text[i];
+	memcpy(copy, text, len);
+	utf8_mend(copy, len);
 	return json_stringn(copy, len);
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -15,18 +16,13 @@ const char *status_page_phase(enum link_phase phase)
 	return names[phase];
 }
 
-/* Servers' texts may hold any bytes (an error that quotes an argument), and a text may be cut within a character: what is no UTF-8 becomes '?'. */
+/* An error may quote an argument. */
 static json_t *text_json(const char *text)
 {
-	json_t *string = json_string(text);
-	char *copy;
+	char *copy = memory_strdup(text);
+	json_t *string;
 
-	if (string)
-		return string;
-	copy = memory_strdup(text);
-	for (char *p = copy; *p; p++)
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
+	utf8_mend(copy, strlen(copy));
 	string = json_string(copy);
 	free(copy);
 	return string;

@@ -1,6 +1,7 @@
 #include "base/buffer.h"
 #include "base/columns.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "precheck/item.h"
 #include "precheck/page.h"
 #include "precheck/precheck.h"
@@ -47,17 +48,15 @@ static uint32_t count_waived(const struct precheck_report *report)
 
 /* ---- JSON ---- */
 
-/* Servers' texts may hold any bytes: what is no UTF-8 becomes '?'. Takes the text. */
+/* Takes the text. */
 static json_t *string_or_null(char *text)
 {
-	json_t *string = text ? json_string(text) : json_null();
+	json_t *string;
 
-	if (!string) {
-		for (char *p = text; *p; p++)
-			if ((unsigned char)*p >= 0x80)
-				*p = '?';
-		string = json_string(text);
-	}
+	if (!text)
+		return json_null();
+	utf8_mend(text, strlen(text));
+	string = json_string(text);
 	free(text);
 	return string;
 }

@@ -1,7 +1,7 @@
 #include "service/worker_log.h"
 
 #include "base/memory.h"
-#include "base/slice.h"
+#include "base/utf8.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -116,18 +116,12 @@ void worker_log_back(const char *dir, uint32_t most, struct worker_log_place *re
 
 static void add_line(json_t *lines, char *text, size_t len)
 {
-	json_t *line;
-
 	if (len == 0)
 		return;
-	line = memchr(text, '\0', len) ? NULL : json_stringn(text, len);
-	if (!line) {
-		for (size_t i = 0; i < len; i++)
-			if ((unsigned char)text[i] >= 0x80 || !text[i])
-				text[i] = '?';
-		line = json_stringn(text, len);
-	}
-	json_array_append_new(lines, line);
+	for (char *zero; (zero = memchr(text, '\0', len));)
+		*zero = '?';
+	utf8_mend(text, len);
+	json_array_append_new(lines, json_stringn(text, len));
 }
 
 static void read_half(const struct half *half, struct worker_log_place *place, json_t *lines)

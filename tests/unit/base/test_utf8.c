@@ -2,6 +2,8 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -33,11 +35,30 @@ static void broken_text_is_refused(void **state)
 	assert_false(utf8_is_valid(SLICE("\xff")));
 }
 
+static void assert_mended(const char *text, const char *expected)
+{
+	char copy[32];
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	utf8_mend(copy, strlen(copy));
+	assert_string_equal(copy, expected);
+}
+
+static void broken_text_is_mended(void **state)
+{
+	(void)state;
+	assert_mended("", "");
+	assert_mended("orders \xe8\xae\xa2", "orders \xe8\xae\xa2");
+	assert_mended("orders \xe8\xae", "orders ??");
+	assert_mended("\xff\xc3\xa9 x", "??? x");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(valid_text_is_taken),
 		cmocka_unit_test(broken_text_is_refused),
+		cmocka_unit_test(broken_text_is_mended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
