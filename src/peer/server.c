@@ -190,6 +190,16 @@ static void field_parse(struct slice name, struct slice value, struct server_inf
 		keyspace_parse(slice_make(name.data + 2, name.len - 2), value, info);
 }
 
+struct slice server_info_field(struct slice info, const char *name)
+{
+	struct slice line, found, value;
+
+	while (line_next(&info, &line))
+		if (split(line, ':', &found, &value) && slice_equal(found, slice_of_string(name)))
+			return value;
+	return SLICE("");
+}
+
 static bool info_parse(struct slice text, struct server_info *ret, struct facts *facts)
 {
 	struct server_info info = {.family = FAMILY_REDIS, .output_cuts = -1, .highest_db = -1};

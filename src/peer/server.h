@@ -35,6 +35,8 @@ struct server_info {
 /* "Redis 7.0.15", "Valkey 9.1.2". Returns out. */
 const char *server_name(const struct server_info *info, char out[64]);
 
+/* The value of the line "<name>:<value>" of INFO, in its memory; empty: there is none. */
+struct slice server_info_field(struct slice info, const char *name);
 /* Parses the text of INFO. False: it is not INFO of a Redis or Valkey. */
 bool server_info_parse(struct slice text, struct server_info *ret);
 /* Asks and parses; fails clearly when the peer is not a Redis, needs a password, is loading (waits it out up to the deadline). */

@@ -1,6 +1,7 @@
 #include "sink/fence.h"
 
 #include "base/memory.h"
+#include "peer/server.h"
 #include "sink/fence_inside.h"
 #include "sink/floor.h"
 #include "sink/verdict.h"
@@ -451,22 +452,6 @@ static void kill_them(struct fence *fence)
 
 /* ---- the history ---- */
 
-/* The value of "<name>:..." in INFO; empty: there is none. */
-static struct slice info_value(struct slice info, const char *name)
-{
-	size_t len = strlen(name);
-
-	while (info.len > 0) {
-		const uint8_t *end = memchr(info.data, '\n', info.len);
-		struct slice line = slice_make(info.data, end ? (size_t)(end - info.data) : info.len);
-
-		info = end ? slice_make(end + 1, info.len - line.len - 1) : SLICE("");
-		if (line.len > len && memcmp(line.data, name, len) == 0 && line.data[len] == ':')
-			return slice_make(line.data + len + 1, line.len - len - 1);
-	}
-	return SLICE("");
-}
-
 static uint32_t number_of_history(struct marker *marker, struct slice run, struct slice replid)
 {
 	char *text = memory_printf("%.*s %.*s", (int)run.len, (const char *)run.data, (int)replid.len, (const char *)replid.data);
@@ -493,9 +478,11 @@ static void on_info(void *owner, const struct client_reply *reply, const struct 
 	}
 	fence->history = 0;
 	/* Before 4.0 there is no replication id: a master that was a replica meanwhile cannot be told from one that was not. */
-	run = reply->nodes[0].type == RESP_ERROR ? SLICE("") : info_value(reply->nodes[0].text, "run_id");
-	if (run.len > 0 && run.len <= HISTORY_ID_MAX && info_value(reply->nodes[0].text, "master_replid").len <= HISTORY_ID_MAX)
-		fence->history = number_of_history(fence->sink->marker, run, info_value(reply->nodes[0].text, "master_replid"));
+	run = reply->nodes[0].type == RESP_ERROR ? SLICE("") : server_info_field(reply->nodes[0].text, "run_id");
+	if (run.len > 0 && run.len <= HISTORY_ID_MAX &&
+	    server_info_field(reply->nodes[0].text, "master_replid").len <= HISTORY_ID_MAX)
+		fence->history =
+			number_of_history(fence->sink->marker, run, server_info_field(reply->nodes[0].text, "master_replid"));
 	fence_step_done(fence);
 }
 

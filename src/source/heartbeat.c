@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "peer/server.h"
 #include "peer/topology.h"
 #include "source/backoff.h"
 
@@ -83,28 +84,14 @@ static const struct resp_node *reply_error(const struct client_reply *reply)
 
 /* ---- sampling ---- */
 
-/* What stands behind a name ("\nmaster_replid:") in INFO replication; empty: it is not there. */
-static struct slice info_value(struct slice text, const char *name)
-{
-	const uint8_t *found = memmem(text.data, text.len, name, strlen(name));
-	const uint8_t *end = text.data + text.len, *stop;
-
-	if (found == NULL)
-		return SLICE("");
-	found += strlen(name);
-	for (stop = found; stop < end && *stop != '\r' && *stop != '\n';)
-		stop++;
-	return slice_make(found, (size_t)(stop - found));
-}
-
 static bool info_offset(struct slice text, const char *name, int64_t *ret)
 {
-	return slice_to_int64(info_value(text, name), ret) && *ret >= 0;
+	return slice_to_int64(server_info_field(text, name), ret) && *ret >= 0;
 }
 
 static void info_id(struct slice text, const char *name, char out[SAMPLES_HISTORY_MAX + 1])
 {
-	struct slice id = info_value(text, name);
+	struct slice id = server_info_field(text, name);
 
 	snprintf(out, SAMPLES_HISTORY_MAX + 1, "%.*s", (int)(id.len <= SAMPLES_HISTORY_MAX ? id.len : 0), (const char *)id.data);
 }
@@ -114,10 +101,10 @@ static void add_sample(struct heartbeat *heartbeat, struct slice info, const str
 	char history[SAMPLES_HISTORY_MAX + 1], before[SAMPLES_HISTORY_MAX + 1];
 	int64_t second;
 
-	info_id(info, "\nmaster_replid:", history);
-	info_id(info, "\nmaster_replid2:", before);
+	info_id(info, "master_replid", history);
+	info_id(info, "master_replid2", before);
 	/* The first offset that is not of both. */
-	if (!info_offset(info, "\nsecond_repl_offset:", &second))
+	if (!info_offset(info, "second_repl_offset", &second))
 		second = 0;
 	pthread_mutex_lock(&heartbeat->lock);
 	samples_enter(&heartbeat->samples, history, before, second - 1);
@@ -128,26 +115,21 @@ static void add_sample(struct heartbeat *heartbeat, struct slice info, const str
 
 static bool is_replica(struct slice text)
 {
-	static const char role[] = "\nrole:slave";
-
-	return memmem(text.data, text.len, role, sizeof(role) - 1) != NULL;
+	return slice_equal(server_info_field(text, "role"), SLICE("slave"));
 }
 
 /* What the server has written as a master, now that it is none. */
 static void note_end(struct heartbeat *heartbeat, struct slice info)
 {
-	static const char name[] = "\nmaster_replid:";
-	const uint8_t *found = memmem(info.data, info.len, name, sizeof(name) - 1);
-	const size_t len = sizeof(heartbeat->ended_replid) - 1;
+	struct slice id = server_info_field(info, "master_replid");
 	int64_t offset;
 
-	if (!found || (size_t)(info.data + info.len - found) < sizeof(name) - 1 + len ||
-	    !info_offset(info, "\nmaster_repl_offset:", &offset))
+	if (id.len != sizeof(heartbeat->ended_replid) - 1 || !info_offset(info, "master_repl_offset", &offset))
 		return;
 	pthread_mutex_lock(&heartbeat->lock);
 	/* The first time: later it has the history of another master, and passes that on. */
 	if (!heartbeat->ended_replid[0]) {
-		memcpy(heartbeat->ended_replid, found + sizeof(name) - 1, len);
+		memcpy(heartbeat->ended_replid, id.data, id.len);
 		heartbeat->ended_offset = offset;
 	}
 	pthread_mutex_unlock(&heartbeat->lock);
@@ -182,7 +164,7 @@ static void heartbeat_sampled(void *owner, const struct client_reply *reply, con
 		heartbeat->sample_refused =
 			false; /* of another shard perhaps, whose offsets are others; who is the master now is found out elsewhere */
 		note_end(heartbeat, reply->nodes[0].text);
-	} else if (reply->count > 0 && info_offset(reply->nodes[0].text, "\nmaster_repl_offset:", &sample.offset)) {
+	} else if (reply->count > 0 && info_offset(reply->nodes[0].text, "master_repl_offset", &sample.offset)) {
 		heartbeat->sample_refused = false;
 		add_sample(heartbeat, reply->nodes[0].text, &sample);
 	}

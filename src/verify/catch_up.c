@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "peer/server.h"
 #include "sink/checkpoint.h"
 
 #include <stdio.h>
@@ -71,18 +72,6 @@ static bool ask_replication(struct side *source, uint32_t shard, struct slice *r
 	return false;
 }
 
-/* What stands behind "name:" in a line; empty: there is no such line. */
-static struct slice value_of(struct slice info, const char *name)
-{
-	const uint8_t *at = memmem(info.data, info.len, name, strlen(name)), *end;
-
-	if (!at)
-		return (struct slice){0};
-	at += strlen(name);
-	end = memchr(at, '\r', info.len - (size_t)(at - info.data));
-	return slice_make(at, end ? (size_t)(end - at) : 0);
-}
-
 static void copy_id(struct slice id, char out[41])
 {
 	snprintf(out, 41, "%.*s", (int)(id.len <= 40 ? id.len : 0), (const char *)id.data);
@@ -94,9 +83,9 @@ static bool read_goal(struct side *source, uint32_t shard, struct goal *ret, str
 
 	if (!ask_replication(source, shard, &info, error))
 		return false;
-	copy_id(value_of(info, "\nmaster_replid:"), ret->replid);
-	copy_id(value_of(info, "\nmaster_replid2:"), ret->replid2);
-	if (!slice_to_int64(value_of(info, "\nmaster_repl_offset:"), &ret->offset)) {
+	copy_id(server_info_field(info, "master_replid"), ret->replid);
+	copy_id(server_info_field(info, "master_replid2"), ret->replid2);
+	if (!slice_to_int64(server_info_field(info, "master_repl_offset"), &ret->offset)) {
 		error_set(error, ERROR_SOURCE, "INFO replication tells no master_repl_offset");
 		return false;
 	}

@@ -140,11 +140,29 @@ static void test_holdings(void **state)
 	assert_int_equal(info.expiring_fields, 1);
 }
 
+static void test_single_fields(void **state)
+{
+	struct slice info = SLICE(
+		"# Replication\r\nrole:master\r\nmaster_replid:abc\r\nmaster_replid2:\r\nslave0:ip=::1,port=1\r\nmaster_repl_offset:12");
+
+	(void)state;
+	assert_true(slice_equal(server_info_field(info, "role"), SLICE("master")));
+	assert_true(slice_equal(server_info_field(info, "master_replid"), SLICE("abc")));
+	assert_true(slice_equal(server_info_field(info, "slave0"), SLICE("ip=::1,port=1")));
+	assert_true(slice_equal(server_info_field(info, "master_repl_offset"), SLICE("12")));
+	assert_int_equal(server_info_field(info, "master_replid2").len, 0);
+	assert_int_equal(server_info_field(info, "replid").len, 0);
+	assert_int_equal(server_info_field(info, "# Replication").len, 0);
+	assert_int_equal(server_info_field(SLICE(""), "role").len, 0);
+	assert_true(slice_equal(server_info_field(SLICE("run_id:1\nrun_id:2\n"), "run_id"), SLICE("1")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_redis_master), cmocka_unit_test(test_holdings), cmocka_unit_test(test_replica),
-		cmocka_unit_test(test_versions),     cmocka_unit_test(test_refused),  cmocka_unit_test(test_odd_fields),
+		cmocka_unit_test(test_redis_master),  cmocka_unit_test(test_holdings), cmocka_unit_test(test_replica),
+		cmocka_unit_test(test_versions),      cmocka_unit_test(test_refused),  cmocka_unit_test(test_odd_fields),
+		cmocka_unit_test(test_single_fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

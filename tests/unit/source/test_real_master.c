@@ -254,6 +254,7 @@ struct pulse {
 	struct loop *loop;
 	struct heartbeat *heartbeat;
 	struct buffer notes;
+	char replid[41];
 	uint64_t ticket;
 	int64_t offset;
 	bool done;
@@ -282,6 +283,47 @@ static void pulse_wait_for_sample(struct pulse *pulse)
 	pulse->done = false;
 	assert_true(loop_run_until(pulse->loop, &pulse->done, clock_monotonic_us() + 120000000));
 	timer_free(timer);
+}
+
+static void pulse_check_end(void *owner)
+{
+	struct pulse *pulse = owner;
+
+	pulse->done = heartbeat_ended(pulse->heartbeat, pulse->replid, &pulse->offset);
+}
+
+/* A master of a cluster that has become a replica tells where its own history has ended. */
+static void test_end_of_a_master(void **state)
+{
+	static const char name[] = "\nmaster_replid:";
+	const char *const options[] = {NULL};
+	struct redis_server server;
+	struct pulse pulse = {.loop = loop_new()};
+	struct heartbeat_options settings = {.cluster = true, .slot = 1, .interval_ms = 60000, .sample_ms = 20};
+	struct timer *timer = timer_new(pulse.loop, pulse_check_end, &pulse);
+	int64_t offset;
+
+	(void)state;
+	redis_server_start(&server, options);
+	settings.client = (struct client_options){.endpoint = server.endpoint, .blame = ERROR_SOURCE};
+	snprintf(pulse.replid, sizeof(pulse.replid), "%.40s",
+		 strstr(redis_server_ask(&server, "INFO", "replication", NULL, NULL), name) + sizeof(name) - 1);
+	buffer_init(&pulse.notes, 1 << 16);
+	pulse.heartbeat = heartbeat_new(pulse.loop, &settings, pulse_note, &pulse);
+	pulse_wait_for_sample(&pulse);
+	pulse_check_end(&pulse);
+	assert_false(pulse.done);
+	assert_string_equal(redis_server_ask(&server, "REPLICAOF", "127.0.0.1", "1", NULL), "OK"); /* where nobody is */
+	offset = source_offset(&server);
+	timer_repeat(timer, 0, 2);
+	assert_true(loop_run_until(pulse.loop, &pulse.done, clock_monotonic_us() + 120000000));
+	assert_int_equal(pulse.offset, offset);
+	assert_false(heartbeat_ended(pulse.heartbeat, "", &offset));
+	timer_free(timer);
+	heartbeat_free(pulse.heartbeat);
+	loop_free(pulse.loop);
+	buffer_free(&pulse.notes);
+	redis_server_stop(&server);
 }
 
 static void test_heartbeat(void **state)
@@ -352,8 +394,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_diskless),         cmocka_unit_test(test_from_disk),
 		cmocka_unit_test(test_without_checksum), cmocka_unit_test(test_backlog_passed),
-		cmocka_unit_test(test_least_rights),     cmocka_unit_test(test_heartbeat),
-		cmocka_unit_test(test_heartbeat_key),
+		cmocka_unit_test(test_least_rights),     cmocka_unit_test(test_end_of_a_master),
+		cmocka_unit_test(test_heartbeat),        cmocka_unit_test(test_heartbeat_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
