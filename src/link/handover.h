@@ -108,6 +108,7 @@ bool handover_wants_map(const struct handover *handover);
 bool handover_is_free(const struct handover *handover, uint32_t link, uint16_t slot, bool imports);
 /* Of a slot that the map says is the link's: have those links that had it before applied all that they ever did with it? */
 bool handover_is_done_with(struct handover *handover, uint32_t link, uint16_t slot);
+/* The link that the slot belongs to; for tests. */
 uint16_t handover_holder(const struct handover *handover, uint16_t slot);
 
 /* All up to that offset of that generation is applied, and will not be applied again whatever happens. */

@@ -32,7 +32,7 @@ bool name_set_sync(struct name_set *set, struct error *error) WARN_UNUSED;
 bool name_set_seal(struct name_set *set, struct error *error) WARN_UNUSED;
 /* Sealed. */
 bool name_set_has(const struct name_set *set, uint32_t db, struct slice name);
-/* Added since it was made; twice counts twice. */
+/* Added since it was made; twice counts twice. For tests. */
 uint64_t name_set_count(const struct name_set *set);
 
 #endif

@@ -38,6 +38,7 @@ bool scripts_keep(struct scripts *scripts, struct error *error) WARN_UNUSED;
 /* The state file says that everything below `position` is applied. */
 void scripts_applied(struct scripts *scripts, uint64_t position);
 
+/* For tests, `evicted` above all: bytes_max is held by it. */
 struct scripts_counters {
 	uint32_t bodies;
 	uint64_t bytes;

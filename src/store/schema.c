@@ -24,6 +24,7 @@ const char *const schema_migrations[] = {
 	"CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, task INTEGER, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT) STRICT;"
 	"CREATE TABLE token (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,"
 	" created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) STRICT;"
+	/* Nobody uses it any more; taking it away would be a migration that brings nothing. */
 	"CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 
 	/* 3: how tasks went, minute by minute; what was not known is NULL */

@@ -1,6 +1,6 @@
 /* The store of the daemon: one SQLite database in its data directory, DATA/keyferry.db.
  *
- * It knows tasks, what became of them, tokens, the audit log and settings, as rows; what they mean knows service/. Written with WAL and synchronous=FULL: what a call has
+ * It knows tasks, what became of them, tokens and the audit log, as rows; what they mean knows service/. Written with WAL and synchronous=FULL: what a call has
  * answered with true is on the disk. All tables are STRICT; the schema is made by numbered migrations (store/schema.c), each in a transaction of its own with its number, so
  * that a crash leaves the one before or the one after. The file bears an application_id; a file of another program, a damaged one (PRAGMA quick_check at the start), or
  * one whose schema is newer than this keyferry is refused with what to do.
@@ -128,12 +128,5 @@ bool store_token_add(struct store *store, struct store_token *token, struct erro
 bool store_token_remove(struct store *store, int64_t id, bool *ret_found, struct error *error) WARN_UNUSED;
 bool store_token_list(struct store *store, struct store_token **ret, size_t *ret_count, struct error *error) WARN_UNUSED;
 bool store_token_used(struct store *store, int64_t id, int64_t at_ms, struct error *error) WARN_UNUSED;
-
-/* ---- settings of the daemon ---- */
-
-/* *ret NULL: not set. */
-bool store_setting_get(struct store *store, const char *name, char **ret, struct error *error) WARN_UNUSED;
-/* NULL: it goes. */
-bool store_setting_set(struct store *store, const char *name, const char *value, struct error *error) WARN_UNUSED;
 
 #endif

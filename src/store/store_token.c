@@ -73,28 +73,3 @@ bool store_token_used(struct store *store, int64_t id, int64_t at_ms, struct err
 {
 	return store_run(store, error, "UPDATE token SET used_ms = ? WHERE id = ?", "ii", at_ms, id);
 }
-
-/* ---- settings ---- */
-
-bool store_setting_get(struct store *store, const char *name, char **ret, struct error *error)
-{
-	sqlite3_stmt *statement = store_prepare(store, error, "SELECT value FROM setting WHERE name = ?", "t", name);
-	bool row;
-
-	if (!statement || !store_step(store, statement, &row, error))
-		return false;
-	*ret = row ? store_text(statement, 0) : NULL;
-	if (row)
-		sqlite3_finalize(statement);
-	return true;
-}
-
-bool store_setting_set(struct store *store, const char *name, const char *value, struct error *error)
-{
-	if (!value)
-		return store_run(store, error, "DELETE FROM setting WHERE name = ?", "t", name);
-	return store_run(
-		store, error,
-		"INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", "tt",
-		name, value);
-}

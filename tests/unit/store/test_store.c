@@ -254,8 +254,9 @@ static void make_older(size_t schema)
 static void test_older_schema_is_migrated(void **state)
 {
 	struct store *store;
-	char *value;
+	struct store_token *tokens;
 	struct error error;
+	size_t count;
 
 	(void)state;
 	for (size_t schema = 1; schema < schema_migration_count; schema++) {
@@ -264,8 +265,9 @@ static void test_older_schema_is_migrated(void **state)
 			" VALUES ('old', '{}', 1, 'running', 'streaming', 0, 1, 1, 1, 0)");
 		store = open_store();
 		assert_int_equal(count_tasks(store), 1);
-		assert_true(store_setting_get(store, "none", &value, &error));
-		assert_null(value);
+		assert_true(store_token_list(store, &tokens, &count, &error));
+		assert_int_equal(count, 0);
+		free(tokens);
 		store_close(store);
 		unlink(path);
 	}
@@ -347,13 +349,17 @@ static void migrate_and_die(void)
 static void test_crash_in_a_migration(void **state)
 {
 	struct store *store;
+	struct store_token *tokens;
 	struct error error;
+	size_t count;
 
 	(void)state;
 	make_older(1);
 	in_child(migrate_and_die);
 	store = open_store();
-	assert_true(store_setting_set(store, "a", "b", &error));
+	assert_true(store_token_list(store, &tokens, &count, &error));
+	assert_int_equal(count, 0);
+	free(tokens);
 	store_close(store);
 }
 
@@ -487,24 +493,6 @@ static void test_tokens(void **state)
 	store_close(store);
 }
 
-static void test_settings(void **state)
-{
-	struct store *store = open_store();
-	struct error error;
-	char *value;
-
-	(void)state;
-	assert_true(store_setting_set(store, "a", "1", &error));
-	assert_true(store_setting_set(store, "a", "2", &error));
-	assert_true(store_setting_get(store, "a", &value, &error));
-	assert_string_equal(value, "2");
-	free(value);
-	assert_true(store_setting_set(store, "a", NULL, &error));
-	assert_true(store_setting_get(store, "a", &value, &error));
-	assert_null(value);
-	store_close(store);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -522,7 +510,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_logs_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_audit_outlives_the_task, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tokens, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_settings, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
