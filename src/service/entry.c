@@ -12,6 +12,14 @@
 
 /* ---- life ---- */
 
+/* It stays for those who ask what went wrong when it is over: after a precheck that finds everything well, too. */
+static void keep_error(struct entry *entry, int64_t at_ms)
+{
+	json_decref(entry->last_error);
+	entry->last_error = json_deep_copy(entry->error);
+	json_object_set_new(entry->last_error, "at", view_time(at_ms));
+}
+
 struct entry *entry_new(struct service *service, struct store_task *row)
 {
 	struct entry *entry = memory_alloc_zero(1, sizeof(*entry));
@@ -23,6 +31,8 @@ struct entry *entry_new(struct service *service, struct store_task *row)
 	entry->wanted = wanted_parse(entry->row.wanted);
 	entry->dir = memory_printf("%s/tasks/%lld", service->config->data_dir, (long long)entry->row.id);
 	entry->error = entry->row.error ? json_loads(entry->row.error, 0, NULL) : NULL;
+	if (entry->error)
+		keep_error(entry, entry->row.since_ms);
 	entry->worker.pidfd = -1;
 	return entry;
 }
@@ -173,13 +183,10 @@ void entry_set_state(struct entry *entry, enum task_state state, json_t *cause)
 		json_decref(cause);
 		return;
 	}
-	if (cause) {
-		json_decref(entry->last_error);
-		entry->last_error = json_deep_copy(cause);
-		json_object_set_new(entry->last_error, "at", view_time(clock_wall_ms()));
-	}
 	json_decref(entry->error);
 	entry->error = cause;
+	if (cause)
+		keep_error(entry, clock_wall_ms());
 	replace(&entry->row.state, memory_strdup(task_state_name(state)));
 	replace(&entry->row.error, cause ? json_dumps(cause, JSON_COMPACT) : NULL);
 	entry->row.since_ms = clock_wall_ms();

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "service/call.h"
 #include "service/service.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -275,6 +276,55 @@ static void test_actions(void **state)
 	assert_int_equal(service_task_delete(service, &caller, "orders", &error), SERVICE_NOT_FOUND);
 }
 
+/* As a daemon that was killed has left it. */
+static void fail_task(int64_t at_ms, const char *cause)
+{
+	char *path = memory_printf("%s/keyferry.db", config.data_dir);
+	struct store *store;
+	struct store_task *tasks;
+	size_t count;
+
+	service_close(service);
+	store = store_open(path, &error);
+	assert_non_null(store);
+	assert_true(store_task_list(store, &tasks, &count, &error));
+	assert_int_equal(count, 1);
+	free(tasks[0].state);
+	free(tasks[0].error);
+	tasks[0].state = memory_strdup("failed");
+	tasks[0].error = memory_strdup(cause);
+	tasks[0].since_ms = at_ms;
+	assert_true(store_task_update(store, &tasks[0], &error));
+	store_task_free(&tasks[0]);
+	free(tasks);
+	store_close(store);
+	free(path);
+	open_service();
+}
+
+/* What made a task fail can be asked for when its state has changed, and after the daemon was started again. */
+static void test_last_error_stays(void **state)
+{
+	json_t *tree;
+
+	(void)state;
+	json_decref(create(DOCUMENT));
+	fail_task(1700000000000, "{\"kind\": \"target\", \"text\": \"it is full\", \"hint\": \"\", \"exit_code\": 5}");
+	for (int round = 0; round < 2; round++) {
+		const json_t *last;
+
+		assert_int_equal(service_task_show(service, "orders", &tree, &error), SERVICE_OK);
+		assert_string_equal(text(tree, NULL, "state"), round ? "ready" : "failed");
+		assert_int_equal(json_is_null(json_object_get(tree, "error")), round);
+		last = json_object_get(tree, "last_error");
+		assert_string_equal(text(last, NULL, "text"), "it is full");
+		assert_string_equal(text(last, NULL, "at"), "2023-11-14T22:13:20.000Z");
+		json_decref(tree);
+		if (round == 0)
+			expect(SERVICE_STOP, SERVICE_OK, "ready");
+	}
+}
+
 static void test_job_options(void **state)
 {
 	static const char *const wrong[] = {"[]",
@@ -424,6 +474,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_update, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_actions, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_last_error_stays, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_job_options, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tokens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_audit, set_up, tear_down),
