@@ -2,7 +2,9 @@
  *
  * By the calls of each command that the masters count (INFO commandstats). Commands that scripts and transactions call are counted like others; DELs of keys that expire and what
  * comes from a master are not. Offsets would not do: they move by these DELs and by pings.
- * keyferry's own heartbeats (SETEX, at their interval) are not counted as writes; commands of modules that the table does not know are taken for reads.
+ * keyferry's own heartbeats are not counted as writes: so many SETEX of all masters together as there can have been since the beginning, one each interval and two more of each master
+ * (one at either edge: a timer that was late is followed by one that is not). Fewer may have been written, and then as many SETEX of somebody else are not seen. Nothing that a server
+ * tells would be exact: what it counts has no keys, and the link's own count is not taken at the moment of the server's. docs/cutover.md says so, and how to do without the gap. Commands of modules that the table does not know are taken for reads.
  * Thread: the loop's, straight-line. */
 #ifndef KEYFERRY_CONTROL_WRITE_WATCH_H
 #define KEYFERRY_CONTROL_WRITE_WATCH_H
