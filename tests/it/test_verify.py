@@ -256,8 +256,12 @@ def test_connections_lost(bench, wait_for):
     fill(source, keys=6000)
     ferry = Ferry(bench, source, target).run_until_caught_up()
     target.command("SET", "extra", "1")
+    for server in (source, target):
+        server.command("CONFIG", "RESETSTAT")
     # Slow enough for six losses, where the machine is not busy with other things.
     running = ferry.start_verify("--rate", "600")
+    # Who loses a connection before he has begun is told so, and can begin again.
+    wait_for(lambda: all("cmdstat_scan" in server.info("commandstats") for server in (source, target)), what="both sides being walked through")
     losses = 0
     for server in (source, target) * 3:
         wait_for(lambda server=server: not running.process.running or b":verify" in server.command("CLIENT", "LIST"), what="verify's connection")
