@@ -3,7 +3,7 @@ import {t, word} from './words.js';
 import {tone} from './parts/state.js';
 
 // Is a link without the source that it should have?
-export const isAway = (link) => !link.connected && ['snapshot', 'streaming'].includes(link.state);
+export const isAway = (link) => !link.connected && (Boolean(link.source_away) || ['snapshot', 'streaming'].includes(link.state));
 
 // Without its source nobody knows how far the source has gone on: what was measured before is no lag.
 export const lagOf = (link) => (link.connected ? link.lag.seconds ?? null : null);

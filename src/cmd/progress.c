@@ -101,6 +101,9 @@ static size_t describe(const struct link_status *link, char *out, size_t cap)
 		snprintf(lag, sizeof(lag), "lag %.1f s", (double)link->applier.lag_ms / 1000);
 	if (link->applier.waiting_for[0])
 		len = snprintf(out, cap, "waiting for %s", link->applier.waiting_for);
+	else if (link->receiver.away.text[0])
+		len = snprintf(out, cap, "%s (source away), %s in the spool: %.250s", status_page_phase(link->phase),
+			       units_show_size((double)link->spool_bytes, size), link->receiver.away.text);
 	else if (link->phase == LINK_STREAMING)
 		len = snprintf(out, cap, "streaming%s, %s, %.0f records/s, %s/s, %s in the spool",
 			       link->connected ? "" : " (source away)", lag, link->commands_per_second,

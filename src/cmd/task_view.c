@@ -270,6 +270,7 @@ static void add_link(struct table *table, const json_t *link)
 {
 	const char *state = task_text(link, "state"), *waiting = task_text(link, "waiting_for"),
 		   *error = json_string_value(member(link, "error", "text"));
+	const json_t *gone = json_object_get(link, "source_away");
 	bool away = strcmp(state, "streaming") == 0 && !json_is_true(json_object_get(link, "connected"));
 	char text[TEXT_MAX];
 
@@ -281,11 +282,14 @@ static void add_link(struct table *table, const json_t *link)
 	table_cell(table, TABLE_PLAIN, "%s", show_number(member(link, "rates", "commands_per_second"), text));
 	table_cell(table, TABLE_PLAIN, "%s/s", show_bytes(member(link, "rates", "bytes_per_second"), text));
 	table_cell(table, TABLE_PLAIN, "%s", show_bytes(member(link, "spool", "bytes"), text));
-	table_cell(table, error ? TABLE_BAD : TABLE_WAITING, "%s%s",
-		   error        ? error
-		   : waiting[0] ? "waiting for "
-				: "",
-		   error ? "" : waiting);
+	if (error)
+		table_cell(table, TABLE_BAD, "%s", error);
+	else if (json_is_object(gone))
+		table_cell(table, TABLE_WAITING, "away for %s: %s%s%s%s", show_ago(task_text(gone, "since"), text),
+			   task_text(gone, "text"), task_text(gone, "hint")[0] ? ". " : "", task_text(gone, "hint"),
+			   waiting[0] ? "; the target waits, too" : "");
+	else
+		table_cell(table, TABLE_WAITING, "%s%s", waiting[0] ? "waiting for " : "", waiting);
 }
 
 void task_view_status(const json_t *status, FILE *out, bool colours, size_t width)

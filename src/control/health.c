@@ -28,7 +28,9 @@ static char *judge_links(const struct task_status *status, bool *ret_ok)
 			return say(ret_ok, false,
 				   memory_printf("link %s: waiting for %s\n", link->source, link->applier.waiting_for));
 		if (!link->connected)
-			return say(ret_ok, false, memory_printf("link %s: the source is away\n", link->source));
+			return say(ret_ok, false,
+				   memory_printf("link %s: the source is away%s%s\n", link->source,
+						 link->receiver.away.text[0] ? ": " : "", link->receiver.away.text));
 	}
 	return say(ret_ok, true, memory_strdup("ok\n"));
 }

@@ -36,6 +36,16 @@ static json_t *error_json(const struct error *error)
 			 text_json(error->hint), "exit_code", (int)error->kind);
 }
 
+static json_t *away_json(const struct away_status *away)
+{
+	char since[32];
+
+	if (away->since_ms == 0)
+		return json_null();
+	return json_pack("{s:s, s:o, s:o}", "since", clock_format_rfc3339(away->since_ms, since), "text", text_json(away->text),
+			 "hint", text_json(away->hint));
+}
+
 static json_t *number_or_null(int64_t number)
 {
 	return number < 0 ? json_null() : json_integer(number);
@@ -45,7 +55,7 @@ int64_t status_page_lag_bytes(const struct link_status *link)
 {
 	int64_t source = link->source_offset > link->received_offset ? link->source_offset : link->received_offset;
 
-	return link->applier.applied_offset < 0 || source < 0 ? -1 : source - link->applier.applied_offset;
+	return link->away || link->applier.applied_offset < 0 || source < 0 ? -1 : source - link->applier.applied_offset;
 }
 
 static const char *const form_names[] = {
@@ -65,6 +75,7 @@ static json_t *link_json(const struct link_status *link)
 	json_object_set_new(root, "connected", json_boolean(link->connected));
 	json_object_set_new(root, "caught_up", json_boolean(applier->caught_up));
 	json_object_set_new(root, "waiting_for", applier->waiting_for[0] ? text_json(applier->waiting_for) : json_null());
+	json_object_set_new(root, "source_away", away_json(&link->receiver.away));
 	json_object_set_new(root, "error", error_json(&link->error));
 	json_object_set_new(root, "snapshot",
 			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "bytes_total", (json_int_t)link->snapshot_bytes_total,

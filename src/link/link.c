@@ -637,6 +637,18 @@ static void settle_file_status(const struct link *link, struct link_status *stat
 		status->phase = LINK_SNAPSHOT;
 }
 
+/* Without its source nobody knows how far that has gone on: what was measured last is no lag. */
+static void settle_away(struct link_status *status)
+{
+	bool follows = status->phase == LINK_CONNECTING || status->phase == LINK_SNAPSHOT || status->phase == LINK_STREAMING;
+
+	status->away = !status->files && follows && !status->connected;
+	if (status->away)
+		status->applier.lag_ms = -1;
+	else
+		status->receiver.away = (struct away_status){0};
+}
+
 void link_status(struct link *link, struct link_status *ret)
 {
 	struct link_status status = {
@@ -689,6 +701,7 @@ void link_status(struct link *link, struct link_status *ret)
 		status.applier.caught_up = true;
 		status.phase = LINK_FINISHED;
 	}
+	settle_away(&status);
 	*ret = status;
 }
 

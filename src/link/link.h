@@ -60,7 +60,8 @@ struct link_status {
 	char source[ENDPOINT_TEXT_MAX]; /* host:port, or the path of the files */
 	const char *target_path;        /* of the file that is written; NULL: the target is servers */
 	bool connected;                 /* to the source, and receiving */
-	struct source_status receiver;
+	bool away; /* it should be, and is not; of a server alone. receiver.away says why, where it is known */
+	struct source_status receiver; /* its `away` is there only while the link's is */
 	struct applier_status applier;
 	struct spool_origin origin;
 	int64_t received_offset;       /* -1: not in the stream */

@@ -2,14 +2,30 @@
 #include "base/clock.h"
 #include "sink/sink_state.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #define WAITING_TOLD_AFTER_MS 1000ULL
 
+/* Does the text begin with the node's name, and not only with that of one whose name is longer (of port 63790 instead of 6379)? */
+static bool is_named(const char *text, const char *peer)
+{
+	size_t len = strlen(peer);
+
+	return strncmp(text, peer, len) == 0 && (text[len] == ':' || text[len] == ' ');
+}
+
+/* What a node answers does not name it; errors of its connection do, with or without the word. */
 void sink_remember_cause(struct sink *sink, const char *peer, const char *why)
 {
-	snprintf(sink->cause, sizeof(sink->cause), "target %s: %s", peer, why);
+	static const char word[] = "target ";
+
+	if (strncmp(why, word, strlen(word)) == 0 && is_named(why + strlen(word), peer))
+		snprintf(sink->cause, sizeof(sink->cause), "%s", why);
+	else
+		snprintf(sink->cause, sizeof(sink->cause), "target %s: %s", peer,
+			 is_named(why, peer) ? why + strlen(peer) + strspn(why + strlen(peer), ": ") : why);
 }
 
 void sink_waiting_ends(struct sink *sink)

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "source/absence.h"
+#include "source/away.h"
 #include "source/backoff.h"
 #include "source/intake.h"
 #include "source/psync.h"
@@ -81,6 +82,7 @@ struct receiver {
 	struct endpoint move_to;
 
 	/* For receiver_status(). */
+	struct away *away;
 	_Atomic int state;
 	_Atomic uint64_t snapshot_total, snapshot_received, bytes_received, reconnects, resyncs, last_heard_us;
 };
@@ -206,6 +208,7 @@ static void receiver_lose_by(struct receiver *receiver, const struct error *erro
 	char plan[80], cause[sizeof(receiver->last_cause)], text[sizeof(cause) + 200];
 	bool mendable = error->hint[0] != '\0', same;
 
+	away_tell(receiver->away, error);
 	receiver_disconnect(receiver);
 	timer_start(receiver->retry, backoff_next(&receiver->backoff));
 	absence_begin(&receiver->absence, word, error->text);
@@ -300,6 +303,7 @@ static void receiver_accepted(struct receiver *receiver)
 {
 	receiver->received = true;
 	receiver->last_cause[0] = '\0';
+	away_end(receiver->away);
 }
 
 static struct absence_end receiver_absence_end(const struct receiver *receiver, const struct spool_origin *old)
@@ -631,19 +635,21 @@ static void receiver_tick(void *owner)
 
 static void receiver_go_to(struct receiver *receiver)
 {
-	char why[ENDPOINT_TEXT_MAX + 64], to[ENDPOINT_TEXT_MAX];
+	char to[ENDPOINT_TEXT_MAX];
 	struct endpoint endpoint;
+	struct error why;
 
 	pthread_mutex_lock(&receiver->move_lock);
 	endpoint = receiver->move_to;
 	pthread_mutex_unlock(&receiver->move_lock);
 	if (endpoint_equal(&endpoint, &receiver->options.endpoint))
 		return;
-	snprintf(why, sizeof(why), "%s is to be read now", endpoint_format(&endpoint, to));
-	absence_begin(&receiver->absence, ABSENCE_MOVED, why);
+	error_set(&why, ERROR_SOURCE, "%s is to be read now", endpoint_format(&endpoint, to));
+	absence_begin(&receiver->absence, ABSENCE_MOVED, why.text);
 	receiver->options.endpoint = endpoint;
 	if (receiver_state(receiver) == RECEIVER_STOPPED)
 		return;
+	away_tell(receiver->away, &why);
 	timer_stop(receiver->retry);
 	receiver_disconnect(receiver);
 	backoff_reset(&receiver->backoff);
@@ -679,9 +685,7 @@ static void receiver_woken(void *owner)
 
 static void receiver_room_made(void *owner)
 {
-	struct receiver *receiver = owner;
-
-	wake_send(receiver->wake);
+	wake_send(((struct receiver *)owner)->wake);
 }
 
 void receiver_resync_ready(struct receiver *receiver)
@@ -725,6 +729,7 @@ struct receiver_status receiver_status(const struct receiver *receiver)
 		.reconnects = atomic_load(&receiver->reconnects),
 		.resyncs = atomic_load(&receiver->resyncs),
 		.last_heard_us = atomic_load(&receiver->last_heard_us),
+		.away = away_status(receiver->away),
 	};
 }
 
@@ -742,6 +747,7 @@ struct receiver *receiver_new(struct loop *loop, const struct receiver_options *
 	receiver->events = *events;
 	receiver->owner = owner;
 	receiver->in = memory_alloc(IN_SIZE);
+	receiver->away = away_new();
 	buffer_init(&receiver->out, OUT_MAX);
 	psync_init(&receiver->psync);
 	intake_init(&receiver->intake, options->spool, &receiver_intake_events, receiver);
@@ -770,6 +776,7 @@ void receiver_stop(struct receiver *receiver)
 	timer_stop(receiver->tick);
 	timer_stop(receiver->retry);
 	receiver_disconnect(receiver);
+	away_end(receiver->away);
 	intake_flush(&receiver->intake, true);
 	receiver_set_state(receiver, RECEIVER_STOPPED);
 }
@@ -786,6 +793,7 @@ void receiver_free(struct receiver *receiver)
 	pthread_mutex_destroy(&receiver->move_lock);
 	psync_free(&receiver->psync);
 	buffer_free(&receiver->out);
+	away_free(receiver->away);
 	free(receiver->in);
 	free(receiver);
 }

@@ -82,6 +82,7 @@ struct receiver_status {
 	uint64_t reconnects;
 	uint64_t resyncs;       /* full resyncs after the first */
 	uint64_t last_heard_us; /* clock_monotonic_us() of the last byte */
+	struct away_status away;
 };
 struct receiver_status receiver_status(const struct receiver *receiver);
 

@@ -41,6 +41,7 @@ static struct source_status status(const void *self)
 		.bytes_received = status.bytes_received,
 		.reconnects = status.reconnects,
 		.resyncs = status.resyncs,
+		.away = status.away,
 	};
 }
 

@@ -73,6 +73,7 @@ static void close_all(struct scanner *scanner)
 	reader_stop(scanner->reader);
 	listener_free(scanner->listener);
 	scanner->listener = NULL;
+	away_end(scanner->away);
 	atomic_store(&scanner->connected, false);
 }
 
@@ -385,6 +386,7 @@ static void on_reader_connected(void *owner)
 
 	scanner->reader_up = true;
 	atomic_store(&scanner->connected, true);
+	away_end(scanner->away);
 	if (!scanner->ever_connected) {
 		scanner_note(scanner, LOG_INFO, "connected; keys are read by SCAN and DUMP (source.mode: scan)");
 	} else if (scanner->lost_us > 0) {
@@ -407,6 +409,7 @@ static void on_reader_lost(void *owner, const struct error *error, bool refused)
 	struct scanner *scanner = owner;
 
 	scanner->reader_up = false;
+	away_tell(scanner->away, error);
 	atomic_store(&scanner->connected, false);
 	if (refused && !scanner->ever_connected) {
 		fail(scanner, error);
@@ -584,6 +587,7 @@ struct scanner *scanner_new(struct loop *loop, const struct scanner_options *opt
 	scanner->owner = owner;
 	scanner->listens = task->scan_follow && task->scan_notifications != SCAN_NOTIFICATIONS_OFF;
 	scanner->commit_at = -1;
+	scanner->away = away_new();
 	scanner->reader = reader_new(loop, &reader, &reader_events, scanner);
 	scanner->scan_writer = scan_writer_new(options->spool, options->names, options->dir, &scan_writer_callbacks, scanner);
 	scanner->backlog = backlog_new(loop, task->scan_changes, on_backlog_ready, scanner);
@@ -606,6 +610,7 @@ void scanner_move(struct scanner *scanner, const struct endpoint *endpoint, bool
 		INCIDENT_SOURCE_RECONNECTED, -1, "%s: is not read any more; going on with %s, with a pass over all keys",
 		endpoint_format(&scanner->options.client.endpoint, before), endpoint_format(endpoint, peer));
 	bool same = endpoint_equal(endpoint, &scanner->options.client.endpoint);
+	struct error why;
 
 	scanner->options.client.endpoint = *endpoint;
 	if (!scanner->running)
@@ -613,6 +618,8 @@ void scanner_move(struct scanner *scanner, const struct endpoint *endpoint, bool
 	incident.cause = "moved";
 	if (!same)
 		scanner->events.tell(scanner->owner, &incident);
+	error_set(&why, ERROR_SOURCE, "%s is to be read now", peer);
+	away_tell(scanner->away, &why);
 	scanner->lost_us = 0;
 	scanner->reader_up = scanner->silent_known = false;
 	atomic_store(&scanner->connected, false);
@@ -666,6 +673,7 @@ static void free_scanner(void *self)
 	idle_free(scanner->again);
 	idle_free(scanner->doom);
 	wake_free(scanner->wake);
+	away_free(scanner->away);
 	free(scanner->databases);
 	free(scanner->missing);
 	free(scanner);
@@ -697,6 +705,7 @@ static struct source_status status(const void *self)
 		.bytes_received = atomic_load(&scanner->bytes_received),
 		.reconnects = atomic_load(&scanner->reconnects),
 		.resyncs = atomic_load(&scanner->resyncs),
+		.away = away_status(scanner->away),
 	};
 }
 

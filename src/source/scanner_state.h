@@ -4,6 +4,7 @@
 #define KEYFERRY_SOURCE_SCANNER_STATE_H
 
 #include "base/log.h"
+#include "source/away.h"
 #include "source/backlog.h"
 #include "source/backoff.h"
 #include "source/listener.h"
@@ -79,6 +80,7 @@ struct scanner {
 	_Atomic int64_t applied;
 	atomic_bool resync_ready;
 	atomic_bool connected, complete;
+	struct away *away;
 	_Atomic uint64_t bytes_received, reconnects, resyncs;
 };
 

@@ -10,6 +10,8 @@
 #ifndef KEYFERRY_SOURCE_SOURCE_H
 #define KEYFERRY_SOURCE_SOURCE_H
 
+#include "source/away.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,7 +21,8 @@ struct source_status {
 	uint64_t snapshot_bytes_total; /* 0: not known */
 	uint64_t bytes_received;       /* since start, all kinds */
 	uint64_t reconnects;
-	uint64_t resyncs; /* new generations after the first; of a scanner passes after the first */
+	uint64_t resyncs;        /* new generations after the first; of a scanner passes after the first */
+	struct away_status away; /* of a server that is not read; it may be known a moment before `connected` says so, or after */
 };
 
 struct source_ops {

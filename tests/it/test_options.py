@@ -315,7 +315,7 @@ NUMBER = (int, float)
 LINK = {"source": str, "state": str, "snapshot": {"bytes_total": int, "bytes_done": int, "keys_done": int},
         "position": {"replid": str, "received": int, "applied": int}, "lag": {"seconds": NUMBER, "bytes": int},
         "rates": {"commands_per_second": NUMBER, "bytes_per_second": NUMBER}, "spool": {"bytes": int}, "reconnects": int,
-        "resyncs": int}
+        "resyncs": int, "source_away": type(None)}
 
 
 def check_schema(value, schema, where=""):

@@ -448,6 +448,26 @@ def test_least_rights(bench, pair):
         assert right in ferry.log.rsplit("ACL SETUSER", 1)[1], (right, ferry.log)
 
 
+def test_refused_while_it_runs(bench, pair):
+    """The status says why, until that is mended."""
+    source, target = pair
+    fill(source, keys=500)
+    user = f"reset on >secret {RIGHTS}"
+    source.set_user("sync", user)
+    ferry = Ferry(bench, source.url_for("sync", "secret"), target, SCAN).start().wait_streaming()
+    assert ferry.status()["links"][0]["source_away"] is None
+    source.set_user("sync", f"reset on >another {RIGHTS}")
+    source.command("CLIENT", "KILL", "USER", "sync")
+    source.command("SET", "meanwhile", "1")
+    ferry.wait_status(lambda status: "wrong user name or password" in (status["links"][0]["source_away"] or {"text": ""})["text"], what="the refusal")
+    away = ferry.status()["links"][0]["source_away"]
+    assert away["text"].startswith(source.address) and "source.password" in away["hint"]
+    source.set_user("sync", user)
+    ferry.wait_status(lambda status: status["links"][0]["source_away"] is None and status["links"][0]["connected"], what="the source")
+    wait_same(source, target)
+    assert ferry.stop() == 0
+
+
 def test_psync_denied_names_this_mode(bench, pair):
     source, target = pair
     source.set_user("sync", f"reset on >secret {RIGHTS} +config|get")

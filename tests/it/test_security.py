@@ -1,7 +1,9 @@
 """TLS on both sides, users with the least rights (docs/least-rights.md), and passwords that appear nowhere."""
 
+import datetime
 import pathlib
 import re
+import time
 
 import pytest
 
@@ -89,6 +91,43 @@ def test_passwords_that_are_changed(bench):
     ferry.wait_status(lambda status: status["links"][0]["connected"], what="the source")
     assert b"secret" not in said(ferry)
     assert ferry.stop() == 0
+
+
+def away_of(status):
+    return status["links"][0]["source_away"]
+
+
+def since(away):
+    return datetime.datetime.fromisoformat(away["since"]).timestamp()
+
+
+def test_source_that_refuses_while_the_task_runs(bench):
+    """Its password is changed, a right is taken away: the status says since when, which server, why and what to do, until that is mended. Nobody knows the lag meanwhile."""
+    source, target = bench.server(), bench.server()
+    fill(source, keys=500)
+    rules = f"{SOURCE} {HEARTBEAT}"
+    ferry = ferry_between(bench, source, target, rules, f"{TARGET} {EXPIRY}").start().wait_streaming()
+    ferry.wait_status(lambda status: status["links"][0]["lag"]["seconds"] is not None, what="the lag")
+    assert away_of(ferry.status()) is None
+    refusals = {f"reset on >rotated-secret {rules}": ("WRONGPASS", "the source's password"),
+                f"on >least-secret {rules} -psync": ("'psync' command", "docs/least-rights.md")}
+    for user, (why, mend) in refusals.items():
+        before = time.time()
+        source.set_user("sync", user)
+        source.command("CLIENT", "KILL", "USER", "sync")
+        source.command("SET", f"while {why}", "value")
+        ferry.wait_status(lambda status, why=why: away_of(status) and why in away_of(status)["text"], what=f"{why} in the status")
+        status = ferry.status()
+        away, link = away_of(status), status["links"][0]
+        assert away["text"].startswith(f"{source.address}: ") and mend in away["hint"] and "secret" not in str(away), away
+        assert before - 1 <= since(away) <= time.time() and (status["state"], link["connected"]) == ("streaming", False)
+        assert link["lag"] == {"seconds": None, "bytes": None}
+        samples = ferry.get("/metrics")
+        assert "keyferry_link_up{" in samples and "keyferry_link_lag_seconds{" not in samples and "keyferry_link_lag_bytes{" not in samples
+        source.set_user("sync", f"on >least-secret {rules}")
+        ferry.wait_status(lambda status: away_of(status) is None and status["links"][0]["lag"]["seconds"] is not None, what="the source")
+    finish_in_step(ferry, source, target)
+    assert "-secret" not in ferry.log
 
 
 @pytest.mark.parametrize("side, code", [("source", 4), ("target", 5)])

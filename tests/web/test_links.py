@@ -15,7 +15,8 @@ window.__status = (links, targets, odd = {}, second = 0) => ({
     lag: {seconds: ((at + second) % 9) / 1000, bytes: at}, rates: {commands_per_second: 100 + second % 50, bytes_per_second: 5000}, spool: {bytes: second % 100, disk_bytes: 4096},
     reconnects: 0, target_reconnects: 0, resyncs: 0, ...odd[at]}))});
 """
-ODD = """{7: {state: 'failed', connected: false, error: {text: 'the target refuses it'}}, 20: {connected: false}, 21: {connected: false}, 40: {waiting_for: 'no answer'},
+ODD = """{7: {state: 'failed', connected: false, error: {text: 'the target refuses it'}}, 20: {connected: false, lag: {seconds: null, bytes: null},
+  source_away: {since: '2026-01-01T00:00:00Z', text: '10.0.0.20:6379: closed the connection', hint: 'look at its log'}}, 21: {connected: false}, 40: {waiting_for: 'no answer'},
   50: {lag: {seconds: 75, bytes: 1e9}}, 51: {lag: {seconds: 700, bytes: 1e9}}, 60: {state: 'snapshot', snapshot: {bytes_total: 100, bytes_done: 30}}}"""
 
 
@@ -57,6 +58,9 @@ def test_many_links(bench, daemon, browser, axe):
     assert browser.text("table.links tbody tr").startswith("10.0.0.7:6379") and "the target refuses it" in browser.text("table.links tbody tr")
     # No number of lag where nobody knows it.
     assert "–" in browser.text("table.links tr|10.0.0.20:6379") and " ms" not in browser.text("table.links tr|10.0.0.20:6379")
+    # Why it is away, and what to do, where that is known.
+    assert "10.0.0.20:6379: closed the connection" in browser.text("table.links tr|10.0.0.20:6379") and "look at its log" in browser.text("table.links tr|10.0.0.20:6379")
+    assert "The source sends nothing yet" in browser.text("table.links tr|10.0.0.21:6379")
     browser.js("document.querySelector('#links-away').focus()")
     browser.key("Enter", 13, "\r")
     browser.wait("document.querySelectorAll('svg .flow').length === 2 && document.querySelectorAll('table.links tbody tr').length === 2")

@@ -15,7 +15,8 @@ def test_sides_die(bench, daemon, browser):
     browser.find("svg .flow.good")
     source.kill()
     browser.find("svg .flow.warn")
-    browser.wait_text("The source does not answer", "td.cell-state")
+    browser.wait_text(f"{source.address}: ", "td.cell-state .fault")
+    assert "Without its source since" in browser.text("td.cell-state .fault")
     browser.click(".tabs a|Events")
     browser.find(".events li|Source lost")
     # In Chinese, with the daemon's own words at hand.

@@ -1,7 +1,7 @@
 // The links of a task: as a picture, and with their figures. Of many, one looks for some by name or by how they are.
 import {html, narrow, useMemo, useSignal, useState} from '../ui.js';
 import {sentence, t} from '../words.js';
-import {bytes, number, rate, seconds} from '../format.js';
+import {bytes, number, rate, seconds, time} from '../format.js';
 import {EACH_MOST, bundles, bytesBehind, isAway, kindText, lagOf, ranked, toneOf} from '../links.js';
 import {LinkPicture} from './picture.js';
 import {Said} from './said.js';
@@ -11,6 +11,13 @@ import {State} from './state.js';
 const LISTED = 16;
 const LISTED_NARROW = 5;
 
+// Since when a link has been without its source, why, and what to do. While the source prepares a snapshot there is no cause.
+function Away({away}) {
+  if (!away) return html`<span class="fault small">${t('links.away')}</span>`;
+  return html`<span class="fault small">${t('links.away_since', {time: time(away.since)})} <${Said} text=${away.text} /></span>
+    ${away.hint && html`<span class="hint small">${t('task.mend')} <${Said} text=${away.hint} /></span>`}`;
+}
+
 function LinkTable({links}) {
   return html`<div class="scroll" tabindex="0" role="group" aria-label=${t('links.title')}><table class="cards links">
     <caption class="hidden">${t('links.title')}</caption>
@@ -19,7 +26,7 @@ function LinkTable({links}) {
     <tbody>${links.map((link) => html`<tr key=${link.source}>
       <th scope="row">${link.source}</th>
       <td class="cell-state"><${State} state=${link.state} colour=${toneOf(link)} />
-        ${isAway(link) && html`<span class="fault small">${t('links.away')}</span>`}
+        ${isAway(link) && html`<${Away} away=${link.source_away} />`}
         ${link.waiting_for && html`<span class="fault small">${t('links.waiting', {why: sentence(link.waiting_for)})}</span>`}
         ${link.error && html`<span class="fault small"><${Said} text=${link.error.text} /></span>`}</td>
       <td class="num" data-label=${t('links.lag')}>${seconds(lagOf(link))}<span class="sub">${bytesBehind(link) == null ? '' : bytes(bytesBehind(link))}</span></td>

@@ -49,6 +49,8 @@ static void test_probes(void **state)
 	expect(&health, &status, HEALTH_READY, true, "ok\n");
 	link.connected = false;
 	expect(&health, &status, HEALTH_READY, false, "link h:1: the source is away\n");
+	strcpy(link.receiver.away.text, "h:1: NOPERM");
+	expect(&health, &status, HEALTH_READY, false, "link h:1: the source is away: h:1: NOPERM\n");
 	expect(&health, &status, HEALTH_LIVE, true, "ok\n");
 	strcpy(link.applier.waiting_for, "10.1.0.1:6379: OOM");
 	expect(&health, &status, HEALTH_READY, false, "link h:1: waiting for 10.1.0.1:6379: OOM\n");

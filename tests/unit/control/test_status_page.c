@@ -159,6 +159,39 @@ static void test_unknowns(void **state)
 	free(page);
 }
 
+static void test_source_away(void **state)
+{
+	struct link_status link = link_at("h:1");
+	struct task_status status = {.name = "copy", .state = TASK_STREAMING, .link_count = 1, .links = &link};
+	json_t *root = document(&status), *shown = json_array_get(json_object_get(root, "links"), 0);
+	char *page;
+
+	(void)state;
+	assert_true(json_is_null(at(shown, "source_away", NULL)));
+	json_decref(root);
+	link.connected = false;
+	link.away = true;
+	link.applier.lag_ms = -1;
+	link.receiver.away.since_ms = 1000;
+	strcpy(link.receiver.away.text, "h:1: wrong user name or password \xff");
+	strcpy(link.receiver.away.hint, "set source.password");
+	root = document(&status);
+	shown = json_array_get(json_object_get(root, "links"), 0);
+	assert_string_equal(json_string_value(at(shown, "source_away", "since")), "1970-01-01T00:00:01.000Z");
+	assert_string_equal(json_string_value(at(shown, "source_away", "text")), "h:1: wrong user name or password ?");
+	assert_string_equal(json_string_value(at(shown, "source_away", "hint")), "set source.password");
+	/* How far the source has gone on, nobody knows. */
+	assert_true(json_is_null(at(shown, "lag", "seconds")));
+	assert_true(json_is_null(at(shown, "lag", "bytes")));
+	assert_int_equal(json_integer_value(at(shown, "position", "received")), 900);
+	json_decref(root);
+	page = metrics_page_text(&status, false);
+	assert_null(strstr(page, "keyferry_link_lag_seconds{"));
+	assert_null(strstr(page, "keyferry_link_lag_bytes{"));
+	assert_non_null(strstr(page, "keyferry_link_up{task=\"copy\",link=\"h:1\"} 0\n"));
+	free(page);
+}
+
 /* A server's error text may hold any bytes, and be cut anywhere: the document stays whole, and valid. */
 static void test_texts_of_any_bytes(void **state)
 {
@@ -285,15 +318,11 @@ static void test_no_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_document),
-		cmocka_unit_test(test_events),
-		cmocka_unit_test(test_targets),
-		cmocka_unit_test(test_unknowns),
-		cmocka_unit_test(test_texts_of_any_bytes),
-		cmocka_unit_test(test_metrics),
-		cmocka_unit_test(test_no_links),
-		cmocka_unit_test(test_counted),
-		cmocka_unit_test(test_open_metrics),
+		cmocka_unit_test(test_document),    cmocka_unit_test(test_events),
+		cmocka_unit_test(test_targets),     cmocka_unit_test(test_unknowns),
+		cmocka_unit_test(test_source_away), cmocka_unit_test(test_texts_of_any_bytes),
+		cmocka_unit_test(test_metrics),     cmocka_unit_test(test_no_links),
+		cmocka_unit_test(test_counted),     cmocka_unit_test(test_open_metrics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -433,6 +433,40 @@ static void test_password(void **state)
 	check_everything(scene, 1);
 }
 
+static bool is_away(struct bench *bench)
+{
+	return strstr(receiver_status(bench->receiver).away.text, "NOPERM") != NULL;
+}
+
+static bool is_elsewhere_away(struct bench *bench)
+{
+	return strstr(receiver_status(bench->receiver).away.text, "NOMASTERLINK") != NULL;
+}
+
+/* The first loss tells since when, the last attempt why; once it is taken on, there is nothing to tell. */
+static void test_tells_why_it_is_away(void **state)
+{
+	struct scene *scene = *state;
+	struct away_status away;
+
+	plan_add(scene)->cut_at = RDB_LEN + 9 + 100;
+	plan_add(scene)->psync = "-NOPERM this user has no permissions to run the 'psync' command";
+	plan_add(scene)->psync = "-NOMASTERLINK Can't SYNC while not connected with my master";
+	start(scene);
+	assert_true(bench_run(&scene->bench, is_away));
+	away = receiver_status(scene->bench.receiver).away;
+	assert_true(away.since_ms > 0);
+	assert_ptr_equal(strstr(away.text, "127.0.0.1:"), away.text);
+	assert_non_null(strstr(away.hint, "psync"));
+	assert_true(bench_run(&scene->bench, is_elsewhere_away));
+	assert_int_equal(receiver_status(scene->bench.receiver).away.since_ms, away.since_ms);
+	check_everything(scene, 1);
+	away = receiver_status(scene->bench.receiver).away;
+	assert_int_equal(away.since_ms, 0);
+	assert_string_equal(away.text, "");
+	assert_string_equal(away.hint, "");
+}
+
 /* Later on, the same refusal is waited out. */
 static void test_never_gives_up_later(void **state)
 {
@@ -612,6 +646,7 @@ int main(void)
 		TEST(test_restart),
 		TEST(test_gives_up_at_the_beginning),
 		TEST(test_password),
+		TEST(test_tells_why_it_is_away),
 		TEST(test_never_gives_up_later),
 		TEST(test_waits_for_the_master),
 		TEST(test_stream_only),
