@@ -134,7 +134,7 @@ def test_nobody_listens_for_a_while(pair):
     assert_in_step(ferry, source, target, proxy)
     assert link_of(ferry)["resyncs"] == 0
     # The same cause is not told again and again, but each half a minute.
-    assert ferry.log.count("connection refused") <= 1 + away // 30, ferry.log
+    assert ferry.log.count("connection refused; trying again") <= 1 + away // 30, ferry.log
 
 
 def test_source_paused(bench):
